@@ -1,0 +1,2 @@
+//! The command line of Lambda Scale.
+fn main() {}

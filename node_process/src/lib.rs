@@ -1,0 +1,1 @@
+//! Turns a cluster snapshot into a scaling decision.

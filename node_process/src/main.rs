@@ -1,0 +1,2 @@
+//! Turns a cluster snapshot into a scaling decision.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Applies a scaling decision to the Auto Scaling group.

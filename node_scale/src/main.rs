@@ -1,0 +1,2 @@
+//! Applies a scaling decision to the Auto Scaling group.
+fn main() {}

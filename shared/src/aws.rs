@@ -1,0 +1,118 @@
+//! The AWS SDK, and what is read through it before a function serves its first event.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::config::{Config, Problems, Reference};
+
+/// The variable that holds the configuration document, or says where it is.
+pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
+
+/// Reads the SDK's own environment: region, credentials, `AWS_ENDPOINT_URL` ...
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
+}
+
+/// An environment variable, if it is set to something.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// An environment variable that must be set.
+///
+/// # Errors
+/// Where it is not.
+pub fn required_variable(name: &'static str) -> Result<String, StartError> {
+    variable(name).ok_or(StartError::Variable(name))
+}
+
+/// Why a function cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A variable is missing.
+    #[error("the environment variable {0} is not set; template.yaml sets it")]
+    Variable(&'static str),
+    /// The configuration could not be fetched.
+    #[error("cannot read the configuration")]
+    Fetch(#[source] FetchError),
+    /// The configuration is not valid.
+    #[error("the configuration is not valid")]
+    Config(#[source] Problems),
+}
+
+/// Reads the configuration from where [`CONFIG_VARIABLE`] says: the document itself, `ssm:/name` or `file:path`.
+///
+/// # Errors
+/// Where it is not set, cannot be fetched or is not valid.
+pub async fn config(sdk: &SdkConfig) -> Result<Config, StartError> {
+    let value = required_variable(CONFIG_VARIABLE)?;
+    let document = if let Some(name) = value.strip_prefix("ssm:") {
+        parameter(sdk, name).await.map_err(StartError::Fetch)?
+    } else if let Some(path) = value.strip_prefix("file:") {
+        file(path).map_err(StartError::Fetch)?
+    } else {
+        value
+    };
+    Config::parse(&document).map_err(StartError::Config)
+}
+
+/// Why a text that the configuration refers to could not be read.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// Systems Manager refused, or could not be reached.
+    #[error("cannot read the parameter {name}; check its name and that the role may ssm:GetParameter it")]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// What Systems Manager said.
+        source: Box<SdkError<GetParameterError>>,
+    },
+    /// The parameter has no value.
+    #[error("the parameter {0} is empty")]
+    Empty(String),
+    /// The variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Variable(String),
+    /// The file could not be read.
+    #[error("cannot read the file {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Reads what a [`Reference`] points to.
+///
+/// # Errors
+/// Where it is not there, or may not be read.
+pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretString, FetchError> {
+    let text = match reference {
+        Reference::Ssm(name) => parameter(sdk, name).await?,
+        // Parameter Store hands on secrets under this reserved path, so one SDK serves both.
+        Reference::SecretsManager(name) => parameter(sdk, &format!("/aws/reference/secretsmanager/{name}")).await?,
+        Reference::Env(name) => variable(name).ok_or_else(|| FetchError::Variable(name.clone()))?,
+        Reference::File(path) => file(path)?,
+    };
+    Ok(SecretString::from(text))
+}
+
+async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {
+    let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(name).with_decryption(true).send().await;
+    match answer {
+        Ok(output) => {
+            output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
+        }
+        Err(source) => Err(FetchError::Parameter { name: name.to_owned(), source: Box::new(source) }),
+    }
+}
+
+fn file(path: &str) -> Result<String, FetchError> {
+    std::fs::read_to_string(path).map_err(|source| FetchError::File { path: path.to_owned(), source })
+}

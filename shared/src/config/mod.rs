@@ -1,0 +1,257 @@
+//! The one configuration document, the same for all three functions and the command line.
+//!
+//! A document is read as a whole: [`Config::parse`] either gives a configuration in which every value is in range and
+//! fits the others, or every [`Problem`] there is, each with its path, what was found and what to write instead.
+//! docs/configuration.md describes every setting.
+
+mod document;
+mod reader;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::resources::{Kind, Resources};
+
+/// A whole configuration, valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How often `node_gather` is started. Messages expire after two periods.
+    pub schedule_period: Duration,
+    /// Whether nothing may be changed anywhere.
+    pub dry_run: bool,
+    /// Where the cluster's state is read.
+    pub mesos: Mesos,
+    /// The pools, at least one, with distinct names and groups.
+    pub pools: Vec<Policy>,
+}
+
+impl Config {
+    /// Reads a document and validates it as a whole.
+    ///
+    /// # Errors
+    /// Every problem of the document.
+    pub fn parse(document: &str) -> Result<Self, Problems> {
+        document::parse(document)
+    }
+
+    /// The policy of the pool of that name.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<&Policy> {
+        self.pools.iter().find(|policy| policy.pool == name)
+    }
+}
+
+/// Where and how the cluster's state is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mesos {
+    /// The masters, also the allow-list for redirects. At least one; http or https, with a host, without credentials.
+    pub masters: Vec<Url>,
+    /// Where the credentials are kept.
+    pub credentials: Option<Reference>,
+    /// A PEM file with the certificate authorities that vouch for the masters.
+    pub ca_bundle: Option<Reference>,
+    /// For the whole read of /state, all masters and redirects included.
+    pub timeout: Duration,
+    /// The most decoded bytes that are read.
+    pub max_state_bytes: u64,
+    /// Whether to ask the master to compress.
+    pub gzip: bool,
+}
+
+impl Mesos {
+    /// Whether one of the masters has this host and port.
+    #[must_use]
+    pub fn lists(&self, url: &Url) -> bool {
+        self.masters
+            .iter()
+            .any(|master| master.host() == url.host() && master.port_or_known_default() == url.port_or_known_default())
+    }
+}
+
+/// Whether an address of that host leads to this very machine or to its metadata service.
+#[must_use]
+pub fn is_local_host(host: &Host<&str>) -> bool {
+    let is_local = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unspecified(),
+    };
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
+        }
+        Host::Ipv4(ip) => is_local(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => is_local(IpAddr::V6(*ip)),
+    }
+}
+
+/// Where a text is kept that does not belong into the document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Reference {
+    /// A parameter of AWS Systems Manager.
+    Ssm(String),
+    /// A secret of AWS Secrets Manager.
+    SecretsManager(String),
+    /// An environment variable.
+    Env(String),
+    /// A file, relative to the working directory (in a Lambda: the zip).
+    File(String),
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ssm(name) => write!(f, "ssm:{name}"),
+            Self::SecretsManager(name) => write!(f, "secretsmanager:{name}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+/// Everything that is decided by for one pool: its own settings, and the period of the schedule that dates messages.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Policy {
+    /// The pool's name.
+    pub pool: String,
+    /// The name of its Auto Scaling group.
+    pub group: String,
+    /// See [`Config::schedule_period`].
+    pub schedule_period: Duration,
+    /// The attributes that an agent of this pool has; empty: every agent.
+    pub attributes: BTreeMap<String, String>,
+    /// Who decides.
+    pub check: CheckKind,
+    /// The fewest agents.
+    pub min: u32,
+    /// The most agents; `None`: as many as the group allows.
+    pub max: Option<u32>,
+    /// What the percent rules judge. At least one, each once.
+    pub resources: Vec<Kind>,
+    /// Below this utilization agents go. 1 to 99, below `scale_up_threshold_percent`.
+    pub scale_down_threshold_percent: u32,
+    /// Above this utilization agents come. 2 to 100.
+    pub scale_up_threshold_percent: u32,
+    /// By how much every application must be able to grow at once. 0 turns the rule off.
+    pub application_headroom_percent: u32,
+    /// How the room to grow is counted.
+    pub headroom_placement: HeadroomPlacement,
+    /// Applications with a headroom of their own.
+    pub applications: BTreeMap<String, u32>,
+    /// What a new agent has; `None`: the commonest shape in the pool.
+    pub new_agent: Option<Resources>,
+    /// The most agents one decision adds. At least 1.
+    pub max_scale_up_step: u32,
+    /// The most agents one decision takes out, those already leaving included. At least 1.
+    pub max_scale_down_step: u32,
+    /// The share of agents that may be missing before nothing is done at all.
+    pub max_missing_agents_percent: u32,
+    /// The most running tasks that one decision may make move; `None`: no limit.
+    pub max_scale_down_tasks: Option<u32>,
+    /// Whose agents are never chosen.
+    pub protected: Protected,
+    /// How long no agent is taken out after the group's last activity ended.
+    pub scale_down_cooldown: Duration,
+    /// How long no agent is added after the group's last launch ended.
+    pub scale_up_cooldown: Duration,
+    /// How old an instance may be and still be expected to become an agent.
+    pub join_timeout: Duration,
+    /// How agents leave.
+    pub scale_down_strategy: ScaleDownStrategy,
+    /// Until when nothing is changed.
+    pub pause_until: Option<Timestamp>,
+}
+
+impl Policy {
+    /// The headroom of the application of that name, in percent.
+    #[must_use]
+    pub fn headroom_percent(&self, application: &str) -> u32 {
+        self.applications.get(application).copied().unwrap_or(self.application_headroom_percent)
+    }
+
+    /// When what was seen at that time may no longer be acted upon.
+    #[must_use]
+    pub fn expires_at(&self, taken_at: Timestamp) -> Timestamp {
+        let period = SignedDuration::try_from(self.schedule_period).unwrap_or(SignedDuration::MAX);
+        taken_at.saturating_add(period.saturating_mul(2)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether nothing may be changed at that time.
+    #[must_use]
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.pause_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Who decides for a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// The algorithm of `node_process`.
+    Standard,
+    /// Somebody's own function, which publishes decisions itself.
+    Custom,
+}
+
+/// How the room for applications to grow is counted (clauses H2, H3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadroomPlacement {
+    /// The plain total of what is free.
+    Sum,
+}
+
+/// How agents leave (section "Apply" of docs/algorithm.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleDownStrategy {
+    /// The desired capacity is lowered and the group's termination policy chooses.
+    DesiredCapacity,
+}
+
+/// Frameworks and applications whose agents are never chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Protected {
+    /// Names of frameworks.
+    pub frameworks: Vec<String>,
+    /// Names of applications.
+    pub applications: Vec<String>,
+}
+
+/// One thing that is wrong in a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, such as `pools[0].min`.
+    pub path: String,
+    /// What was found, and what to write instead.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.text) } else { write!(f, "{}: {}", self.path, self.text) }
+    }
+}
+
+/// Everything that is wrong in a document, in its order. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "{count} problem{} in the configuration", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

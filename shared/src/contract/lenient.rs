@@ -1,0 +1,74 @@
+//! What a decision of somebody else's check may leave out (docs/messages.md): `state` alone stands for a delta of one,
+//! and what only explains may be absent.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{AgentCounts, AgentRef, ScalingDecision, ScalingState, Step, Unplaceable};
+
+/// A scaling decision as it may be written.
+#[derive(Deserialize)]
+pub struct Decision {
+    id: Uuid,
+    #[serde(default)]
+    snapshot_id: Option<Uuid>,
+    snapshot_taken_at: Timestamp,
+    #[serde(default)]
+    decided_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    pool: String,
+    #[serde(default)]
+    agents: AgentCounts,
+    #[serde(default)]
+    delta: Option<i32>,
+    #[serde(default)]
+    target: Option<u32>,
+    state: ScalingState,
+    #[serde(default)]
+    steps: Vec<Step>,
+    #[serde(default)]
+    unplaceable: Vec<Unplaceable>,
+    #[serde(default)]
+    scale_down_agents: Vec<AgentRef>,
+    #[serde(default)]
+    leaving_agents: Vec<AgentRef>,
+}
+
+impl TryFrom<Decision> for ScalingDecision {
+    type Error = String;
+
+    fn try_from(decision: Decision) -> Result<Self, String> {
+        let Decision { state, .. } = decision;
+        let delta = decision.delta.unwrap_or(match state {
+            ScalingState::ScaleUp => 1,
+            ScalingState::ScaleDown => -1,
+            _ => 0,
+        });
+        let contradicts = match state {
+            ScalingState::ScaleUp => delta <= 0,
+            ScalingState::ScaleDown => delta >= 0,
+            ScalingState::Normal | ScalingState::Held => delta != 0,
+            ScalingState::MaxLimit | ScalingState::MinLimit => false,
+        };
+        if contradicts {
+            return Err(format!("state {} contradicts delta {delta}", state.name()));
+        }
+        Ok(Self {
+            id: decision.id,
+            snapshot_id: decision.snapshot_id,
+            snapshot_taken_at: decision.snapshot_taken_at,
+            decided_at: decision.decided_at.unwrap_or(decision.snapshot_taken_at),
+            expires_at: decision.expires_at,
+            pool: decision.pool,
+            agents: decision.agents,
+            delta,
+            target: decision.target.unwrap_or_else(|| decision.agents.usable.saturating_add_signed(delta)),
+            state,
+            steps: decision.steps,
+            unplaceable: decision.unplaceable,
+            scale_down_agents: decision.scale_down_agents,
+            leaving_agents: decision.leaving_agents,
+        })
+    }
+}

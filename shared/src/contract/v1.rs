@@ -1,0 +1,449 @@
+//! Version 1 of the three messages. Frozen: a change that an older reader would misunderstand is a new version in a new
+//! file; a field that it may ignore can be added here.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Message;
+use crate::resources::Resources;
+use crate::time::millis;
+
+/// What `node_gather` saw of one pool: the leading master's view at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSnapshot {
+    /// Derived from everything else in the snapshot, see [`ClusterSnapshot::identified`].
+    pub id: Uuid,
+    /// When the master was asked.
+    #[serde(with = "millis")]
+    pub taken_at: Timestamp,
+    /// The pool's name in the configuration.
+    pub pool: String,
+    /// Who answered.
+    pub source: Source,
+    /// How far the view may be trusted.
+    pub completeness: Completeness,
+    /// How many agents there are in the pool, by state.
+    pub agents: AgentCounts,
+    /// Sums over the pool.
+    pub resources: PoolResources,
+    /// The usable agents, grouped by equal shape and equal free resources.
+    pub agent_shapes: Vec<AgentShape>,
+    /// Where not `None`, `free` of the shapes was rounded down to this fraction of the shape's total (64: to 1/64), so
+    /// that the message fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_floor: Option<u32>,
+    /// The usable agents that hold least, the least loaded first, then every agent on its way out.
+    pub scale_down_candidates: Vec<Candidate>,
+    /// The applications with tasks on the pool's agents.
+    pub applications: Vec<Application>,
+    /// Average CPU utilization of the group, where the pool asks for it.
+    pub cpu_utilization_percent: Option<f64>,
+}
+
+impl ClusterSnapshot {
+    /// The snapshot with its id: a UUID (version 5) of its own content, so that the same sight has the same id on
+    /// every machine and another sight has another.
+    #[must_use]
+    pub fn identified(mut self) -> Self {
+        self.id = Uuid::nil();
+        let content = serde_json::to_vec(&self).unwrap_or_default();
+        self.id = Uuid::new_v5(&super::NAMESPACE, &content);
+        self
+    }
+}
+
+impl Message for ClusterSnapshot {
+    const SCHEMA: &'static str = "lambda-scale/cluster-snapshot";
+    const VERSION: u32 = 1;
+    const READERS: &'static str = "node_process";
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("pool", self.pool.clone()), ("completeness", self.completeness.level.name().to_owned())]
+    }
+}
+
+/// Who answered for the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The URL of the leading master, without credentials.
+    pub master: String,
+    /// The master's version.
+    pub mesos_version: String,
+    /// The cluster's name, where it has one.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// When the master became the leader.
+    #[serde(default, with = "millis::option")]
+    pub elected_at: Option<Timestamp>,
+}
+
+/// How far a snapshot may be trusted, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// The worst of the findings.
+    pub level: CompletenessLevel,
+    /// One sentence for each finding.
+    pub reasons: Vec<String>,
+}
+
+/// What a snapshot may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompletenessLevel {
+    /// Act freely.
+    Complete,
+    /// Something may be missing: never scale down.
+    Partial,
+    /// Too much is missing: no change in either direction.
+    Blind,
+}
+
+impl CompletenessLevel {
+    /// The word used in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Blind => "blind",
+        }
+    }
+}
+
+/// Agents of a pool by state. Those in `recovered` and `unreachable` are not in `registered`;
+/// `registered = usable + draining + deactivated + inactive`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentCounts {
+    /// Listed by the master with their resources.
+    pub registered: u32,
+    /// Registered and taking tasks.
+    pub usable: u32,
+    /// With `drain_info`: draining or drained.
+    pub draining: u32,
+    /// Deactivated by an operator, not draining.
+    pub deactivated: u32,
+    /// Registered, but disconnected or without resources.
+    pub inactive: u32,
+    /// Known to a newly elected master, not yet back.
+    pub recovered: u32,
+    /// Lost and marked so by the master. The master says it for the cluster, not by pool.
+    pub unreachable: u32,
+}
+
+impl AgentCounts {
+    /// Agents that are on their way out, whoever sent them.
+    #[must_use]
+    pub const fn leaving(&self) -> u32 {
+        self.draining.saturating_add(self.deactivated)
+    }
+}
+
+/// Sums over a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolResources {
+    /// All resources of the usable agents.
+    pub total: Resources,
+    /// What tasks and executors use on usable agents.
+    pub used: Resources,
+    /// What they use on registered agents that are not usable: it must be placed again.
+    pub displaced: Resources,
+}
+
+/// Usable agents with equal resources and equal free resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AgentShape {
+    /// How many such agents.
+    pub count: u32,
+    /// All resources of one.
+    pub total: Resources,
+    /// What of them no role has reserved.
+    pub unreserved: Resources,
+    /// What a new task of the default role could still take.
+    pub free: Resources,
+}
+
+/// One agent that could leave, or is on its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The agent's id.
+    pub agent_id: String,
+    /// Its hostname.
+    pub hostname: String,
+    /// The address the master speaks to it by.
+    pub ip: Option<String>,
+    /// Its EC2 instance, where an attribute names it.
+    pub instance_id: Option<String>,
+    /// Its state.
+    pub state: AgentState,
+    /// Whether it runs a task of a protected framework or application.
+    pub protected: bool,
+    /// All its resources.
+    pub total: Resources,
+    /// What of them no role has reserved.
+    pub unreserved: Resources,
+    /// What its tasks and executors use.
+    pub used: Resources,
+    /// How many tasks it runs.
+    pub task_count: u32,
+    /// Its tasks, grouped by equal resources.
+    pub tasks: Vec<TaskGroup>,
+}
+
+/// Whether an agent takes tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentState {
+    /// Takes tasks.
+    Active,
+    /// Deactivated by an operator.
+    Deactivated,
+    /// Its tasks are being moved.
+    Draining,
+    /// All its tasks have left.
+    Drained,
+}
+
+/// Tasks with equal resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskGroup {
+    /// How many.
+    pub count: u32,
+    /// The resources of one.
+    pub resources: Resources,
+}
+
+/// The tasks of one name in one framework, on the agents of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// The framework's name.
+    pub framework: String,
+    /// The application's name: for Marathon its id.
+    pub name: String,
+    /// How many tasks it has.
+    pub task_count: u32,
+    /// What they take together.
+    pub resources: Resources,
+    /// The tasks, grouped by equal resources.
+    pub tasks: Vec<TaskGroup>,
+    /// Instances that wait for room.
+    #[serde(default)]
+    pub waiting: u32,
+    /// Whether its framework is offered agents with gpus.
+    #[serde(default)]
+    pub gpu_aware: bool,
+}
+
+/// What `node_process` makes of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "super::lenient::Decision")]
+pub struct ScalingDecision {
+    /// Derived from the snapshot's id, the pool and its policy: the same snapshot always gives the same decision.
+    pub id: Uuid,
+    /// The snapshot it was made from.
+    pub snapshot_id: Option<Uuid>,
+    /// When the master was asked.
+    #[serde(with = "millis")]
+    pub snapshot_taken_at: Timestamp,
+    /// When the decision was made.
+    #[serde(with = "millis")]
+    pub decided_at: Timestamp,
+    /// From when on nobody may act on it.
+    #[serde(with = "millis")]
+    pub expires_at: Timestamp,
+    /// The pool's name in the configuration.
+    pub pool: String,
+    /// The agents the snapshot counted.
+    pub agents: AgentCounts,
+    /// How many agents to add; negative: to take out.
+    pub delta: i32,
+    /// How many usable agents there will then be.
+    pub target: u32,
+    /// The decision in a word.
+    pub state: ScalingState,
+    /// What each clause said, in the order of the algorithm.
+    pub steps: Vec<Step>,
+    /// Applications of which some task fits no agent that could be added.
+    pub unplaceable: Vec<Unplaceable>,
+    /// The agents to take out, where `delta` is negative.
+    pub scale_down_agents: Vec<AgentRef>,
+    /// Agents that were on their way out already.
+    pub leaving_agents: Vec<AgentRef>,
+}
+
+impl Message for ScalingDecision {
+    const SCHEMA: &'static str = "lambda-scale/scaling-decision";
+    const VERSION: u32 = 1;
+    const READERS: &'static str = "node_scale";
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("pool", self.pool.clone()), ("state", self.state.name().to_owned())]
+    }
+}
+
+/// A decision in a word (clause L4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingState {
+    /// Agents are missing.
+    ScaleUp,
+    /// Agents can go.
+    ScaleDown,
+    /// As many as needed.
+    Normal,
+    /// More agents were wanted than `max` allows.
+    MaxLimit,
+    /// Fewer agents were wanted than `min` allows.
+    MinLimit,
+    /// No change, because the view does not allow one or the pool is paused.
+    Held,
+}
+
+impl ScalingState {
+    /// The word used in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScaleUp => "scale_up",
+            Self::ScaleDown => "scale_down",
+            Self::Normal => "normal",
+            Self::MaxLimit => "max_limit",
+            Self::MinLimit => "min_limit",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// What one clause made of the number of agents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The clause of docs/algorithm.md: `D`, `H`, `U`, `L`, or the paragraph that decided, such as `D3`.
+    pub clause: String,
+    /// Usable agents before it.
+    pub agents_before: u32,
+    /// And after it.
+    pub agents_after: u32,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The application that mattered most, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+}
+
+/// An application of which some task can never be placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unplaceable {
+    /// The application's name.
+    pub application: String,
+    /// What is lacking.
+    pub reason: String,
+}
+
+/// An agent by all the names it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRef {
+    /// The agent's id.
+    pub agent_id: String,
+    /// Its hostname.
+    pub hostname: String,
+    /// The address the master speaks to it by.
+    #[serde(default)]
+    pub ip: Option<String>,
+    /// Its EC2 instance, where an attribute names it.
+    #[serde(default)]
+    pub instance_id: Option<String>,
+    /// Its state.
+    pub state: AgentState,
+    /// How many tasks it runs.
+    #[serde(default)]
+    pub task_count: u32,
+}
+
+impl From<&Candidate> for AgentRef {
+    fn from(candidate: &Candidate) -> Self {
+        Self {
+            agent_id: candidate.agent_id.clone(),
+            hostname: candidate.hostname.clone(),
+            ip: candidate.ip.clone(),
+            instance_id: candidate.instance_id.clone(),
+            state: candidate.state,
+            task_count: candidate.task_count,
+        }
+    }
+}
+
+/// What `node_scale` did, or why it did nothing: exactly one for every decision it was handed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScalingOutcome {
+    /// The decision; `None` where the message could not be read.
+    pub decision_id: Option<Uuid>,
+    /// When it was done.
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+    /// The pool's name in the configuration.
+    pub pool: String,
+    /// The Auto Scaling group.
+    pub group: String,
+    /// The decision in a word; `None` where the message could not be read.
+    pub state: Option<ScalingState>,
+    /// What was done.
+    pub action: OutcomeAction,
+    /// Whether it was only planned.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The desired capacity found; `None` where the group was not read.
+    pub from: Option<i32>,
+    /// The desired capacity asked for; equal to `from` where nothing was.
+    pub to: Option<i32>,
+    /// Instances acted upon one by one.
+    #[serde(default)]
+    pub instances: Vec<String>,
+    /// Why, in a sentence that starts with the clause where one decided.
+    pub reason: String,
+}
+
+impl Message for ScalingOutcome {
+    const SCHEMA: &'static str = "lambda-scale/scaling-outcome";
+    const VERSION: u32 = 1;
+    const READERS: &'static str = "the reader of outcomes";
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let state = self.state.map_or("unknown", ScalingState::name);
+        vec![("pool", self.pool.clone()), ("state", state.to_owned()), ("action", self.action.name().to_owned())]
+    }
+}
+
+/// What was done to the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeAction {
+    /// The desired capacity was raised.
+    ScaledUp,
+    /// The desired capacity was lowered.
+    ScaledDown,
+    /// Nothing was wanted, or nothing is left to do.
+    None,
+    /// Something was wanted; it was not the moment for it.
+    BackedOff,
+    /// The decision may not be acted upon.
+    Refused,
+    /// A call to AWS failed.
+    Failed,
+}
+
+impl OutcomeAction {
+    /// The word used in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScaledUp => "scaled_up",
+            Self::ScaledDown => "scaled_down",
+            Self::None => "none",
+            Self::BackedOff => "backed_off",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}

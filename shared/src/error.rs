@@ -1,0 +1,60 @@
+//! How a failure is told: once, with all its causes, where it is handled.
+
+use std::error::Error;
+use std::fmt;
+
+/// An error with its causes on one line: `cannot read /state: connection refused`.
+///
+/// The Lambda runtime reports `to_string()` of an error and nothing of its sources, so the chain is joined here.
+pub struct Chain(String);
+
+/// The same as its text: a program that ends with an error prints this form.
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Chain {
+    /// Joins the error and its sources.
+    pub fn new(error: &(dyn Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Some libraries repeat their source in their own text.
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Chain {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thiserror::Error;
+
+    #[derive(Debug, Error)]
+    #[error("cannot read /state")]
+    struct Outer(#[source] Inner);
+    #[derive(Debug, Error)]
+    #[error("connection refused")]
+    struct Inner;
+
+    #[test]
+    fn causes_are_joined_on_one_line() {
+        assert_eq!(Chain::new(&Outer(Inner)).to_string(), "cannot read /state: connection refused");
+    }
+}

@@ -1,0 +1,21 @@
+//! What the three functions of Lambda Scale share.
+//!
+//! - [`resources`]: amounts of cpus, mem, disk and gpus, exact to the thousandth
+//! - [`contract`]: the messages between the functions
+//! - [`config`]: the one configuration document
+//! - [`time`], [`error`]: how times and failures are written
+//!
+//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`.
+
+pub mod config;
+pub mod contract;
+pub mod error;
+pub mod resources;
+pub mod time;
+
+#[cfg(feature = "lambda")]
+pub mod aws;
+#[cfg(feature = "lambda")]
+pub mod sns;
+#[cfg(feature = "lambda")]
+pub mod telemetry;

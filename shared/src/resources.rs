@@ -1,0 +1,335 @@
+//! Amounts of cpus, mem, disk and gpus, exact to the thousandth.
+//!
+//! Mesos compares and rounds scalars at three decimals (`src/common/values.cpp`: `llround(x * 1000)`), so whole
+//! thousandths hold every amount it can name: sums are exact, do not depend on their order, and have no NaN.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+
+/// The kinds of resource that Lambda Scale looks at, in the order in which they are always printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Processor cores.
+    Cpus,
+    /// Memory in MB.
+    Mem,
+    /// Disk in MB.
+    Disk,
+    /// Graphics processors.
+    Gpus,
+}
+
+impl Kind {
+    /// Every kind, in printing order.
+    pub const ALL: [Self; 4] = [Self::Cpus, Self::Mem, Self::Disk, Self::Gpus];
+
+    /// The name Mesos gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpus => "cpus",
+            Self::Mem => "mem",
+            Self::Disk => "disk",
+            Self::Gpus => "gpus",
+        }
+    }
+
+    /// The kind of that name, if it is one that is looked at.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An amount of one resource in thousandths of its unit (a core, a MB, a gpu).
+///
+/// ```
+/// use shared::resources::Amount;
+/// let (a, b) = (Amount::from_units(0.1).unwrap(), Amount::from_units(0.2).unwrap());
+/// assert_eq!(Some(a + b), Amount::from_units(0.3));
+/// assert_eq!((a + b).to_string(), "0.3");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The largest amount, 10^12 units: JSON numbers (doubles) hold everything up to it exactly to the thousandth, and
+    /// ten thousand times it fits 64 bits. Sums stop here instead of overflowing.
+    pub const MAX: Self = Self(1_000_000_000_000_000);
+
+    /// An amount of so many thousandths, at most [`Amount::MAX`].
+    #[must_use]
+    pub const fn from_thousandths(thousandths: u64) -> Self {
+        if thousandths > Self::MAX.0 { Self::MAX } else { Self(thousandths) }
+    }
+
+    /// An amount from Mesos' decimal form, rounded to the nearest thousandth as Mesos does.
+    /// `None` where it is negative, not finite or above [`Amount::MAX`].
+    #[must_use]
+    pub fn from_units(units: f64) -> Option<Self> {
+        let thousandths = (units * 1000.0).round();
+        // The bound is far below 2^53, so the conversion is exact.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        (0.0..=Self::MAX.0 as f64).contains(&thousandths).then_some(Self(thousandths as u64))
+    }
+
+    /// The amount in thousandths.
+    #[must_use]
+    pub const fn thousandths(self) -> u64 {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is left of `self` without `other`; nothing where `other` is more.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// `count` times the amount, at most [`Amount::MAX`].
+    #[must_use]
+    pub const fn times(self, count: u64) -> Self {
+        Self::from_thousandths(self.0.saturating_mul(count))
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self::from_thousandths(self.0.saturating_add(other.0))
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (units, rest) = (self.0 / 1000, self.0 % 1000);
+        if rest == 0 {
+            write!(f, "{units}")
+        } else {
+            let decimals = format!("{rest:03}");
+            write!(f, "{units}.{}", decimals.trim_end_matches('0'))
+        }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_multiple_of(1000) {
+            serializer.serialize_u64(self.0 / 1000)
+        } else {
+            #[expect(clippy::cast_precision_loss, reason = "Amount::MAX is below 2^53")]
+            serializer.serialize_f64(self.0 as f64 / 1000.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let units = f64::deserialize(deserializer)?;
+        Self::from_units(units)
+            .ok_or_else(|| de::Error::custom(format!("{units} is not an amount between 0 and {}", Self::MAX)))
+    }
+}
+
+/// An amount of each [`Kind`].
+///
+/// In JSON an object with the names of [`Kind`]; on reading, what is absent is 0 and other names are ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resources {
+    /// Processor cores.
+    pub cpus: Amount,
+    /// Memory in MB.
+    pub mem: Amount,
+    /// Disk in MB.
+    pub disk: Amount,
+    /// Graphics processors.
+    pub gpus: Amount,
+}
+
+impl Resources {
+    /// Nothing of anything.
+    pub const ZERO: Self = Self { cpus: Amount::ZERO, mem: Amount::ZERO, disk: Amount::ZERO, gpus: Amount::ZERO };
+
+    /// Builds one from a function of the kind.
+    #[must_use]
+    pub fn from_fn(mut amount: impl FnMut(Kind) -> Amount) -> Self {
+        Self { cpus: amount(Kind::Cpus), mem: amount(Kind::Mem), disk: amount(Kind::Disk), gpus: amount(Kind::Gpus) }
+    }
+
+    /// The amount of one kind.
+    #[must_use]
+    pub const fn get(&self, kind: Kind) -> Amount {
+        match kind {
+            Kind::Cpus => self.cpus,
+            Kind::Mem => self.mem,
+            Kind::Disk => self.disk,
+            Kind::Gpus => self.gpus,
+        }
+    }
+
+    /// The amount of one kind, to change it.
+    pub const fn get_mut(&mut self, kind: Kind) -> &mut Amount {
+        match kind {
+            Kind::Cpus => &mut self.cpus,
+            Kind::Mem => &mut self.mem,
+            Kind::Disk => &mut self.disk,
+            Kind::Gpus => &mut self.gpus,
+        }
+    }
+
+    /// Whether there is nothing of anything.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+
+    /// Per kind what is left of `self` without `other`, never below 0.
+    #[must_use]
+    pub fn saturating_sub(&self, other: &Self) -> Self {
+        Self::from_fn(|kind| self.get(kind).saturating_sub(other.get(kind)))
+    }
+
+    /// `count` times the amounts.
+    #[must_use]
+    pub fn times(&self, count: u64) -> Self {
+        Self::from_fn(|kind| self.get(kind).times(count))
+    }
+
+    /// Whether `room` has at least as much of every kind.
+    #[must_use]
+    pub fn fits_in(&self, room: &Self) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.get(kind) <= room.get(kind))
+    }
+}
+
+impl Add for Resources {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self::from_fn(|kind| self.get(kind) + other.get(kind))
+    }
+}
+
+impl AddAssign for Resources {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Resources {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds = Kind::ALL.into_iter().filter(|kind| !self.get(*kind).is_zero());
+        let Some(first) = kinds.next() else { return f.write_str("nothing") };
+        write!(f, "{} {first}", self.get(first))?;
+        kinds.try_for_each(|kind| write!(f, ", {} {kind}", self.get(kind)))
+    }
+}
+
+impl Serialize for Resources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Kind::ALL.len()))?;
+        for kind in Kind::ALL {
+            map.serialize_entry(kind.name(), &self.get(kind))?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName;
+        impl<'de> Visitor<'de> for ByName {
+            type Value = Resources;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with cpus, mem, disk, gpus")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
+                let mut resources = Resources::ZERO;
+                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    match Kind::from_name(&name) {
+                        Some(kind) => *resources.get_mut(kind) = map.next_value()?,
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(resources)
+            }
+        }
+        deserializer.deserialize_map(ByName)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn resources() -> impl Strategy<Value = Resources> {
+        prop::array::uniform4(0_u64..=Amount::MAX.0).prop_map(|[cpus, mem, disk, gpus]| Resources {
+            cpus: Amount(cpus),
+            mem: Amount(mem),
+            disk: Amount(disk),
+            gpus: Amount(gpus),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn json_keeps_every_thousandth(resources in resources()) {
+            let json = serde_json::to_string(&resources).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Resources>(&json).unwrap(), resources);
+        }
+
+        #[test]
+        fn any_double_is_an_amount_in_range_or_refused(units in any::<f64>()) {
+            if let Some(amount) = Amount::from_units(units) {
+                prop_assert!(amount <= Amount::MAX && units >= -0.001);
+            }
+        }
+
+        #[test]
+        fn sums_stop_at_the_maximum(a in resources(), b in resources()) {
+            prop_assert!((a + b).fits_in(&Resources::from_fn(|_| Amount::MAX)));
+            prop_assert!(a.fits_in(&(a + b)));
+        }
+    }
+
+    #[test]
+    fn whole_amounts_have_no_decimal_point() {
+        let resources = Resources { cpus: Amount(40_000), mem: Amount(512_500), ..Resources::ZERO };
+        assert_eq!(serde_json::to_string(&resources).unwrap(), r#"{"cpus":40,"mem":512.5,"disk":0,"gpus":0}"#);
+        assert_eq!(resources.to_string(), "40 cpus, 512.5 mem");
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for bad in [r#"{"cpus":-1}"#, r#"{"cpus":1e300}"#, r#"{"cpus":"2"}"#, r#"{"cpus":null}"#, "[]"] {
+            assert!(serde_json::from_str::<Resources>(bad).is_err(), "{bad}");
+        }
+        assert_eq!(serde_json::from_str::<Resources>(r#"{"ports":"[1-2]","fpga":1}"#).unwrap(), Resources::ZERO);
+    }
+}

@@ -1,0 +1,112 @@
+//! The two ends of a topic: publishing a message, and the records in which it arrives.
+
+use aws_lambda_events::event::sns::{SnsEvent, SnsRecord};
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::SdkError;
+use aws_sdk_sns::operation::publish::PublishError as Cause;
+use aws_sdk_sns::types::MessageAttributeValue;
+use thiserror::Error;
+
+use crate::contract::{self, CONTENT_ENCODING, Encoded, Message};
+
+/// A topic to publish to.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    client: Client,
+    arn: String,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// The message could not be put together.
+    #[error("cannot publish to {arn}")]
+    Attribute {
+        /// The topic.
+        arn: String,
+        /// What is missing.
+        source: aws_sdk_sns::error::BuildError,
+    },
+    /// SNS refused, or could not be reached.
+    #[error("cannot publish to {arn}; check that the topic exists and that the role may sns:Publish to it")]
+    Call {
+        /// The topic.
+        arn: String,
+        /// What SNS said.
+        source: Box<SdkError<Cause>>,
+    },
+}
+
+impl Topic {
+    /// The topic of that ARN.
+    #[must_use]
+    pub const fn new(client: Client, arn: String) -> Self {
+        Self { client, arn }
+    }
+
+    /// Publishes a message. SNS shows the subject to those who read the topic by mail.
+    ///
+    /// # Errors
+    /// Where SNS refuses, after the SDK's own retries.
+    pub async fn publish(&self, message: Encoded, subject: Option<&str>) -> Result<(), PublishError> {
+        let mut call = self.client.publish().topic_arn(&self.arn).message(message.body);
+        call = call.set_subject(subject.map(shorten_subject));
+        for (name, value) in message.attributes {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value)
+                .build()
+                .map_err(|source| PublishError::Attribute { arn: self.arn.clone(), source })?;
+            call = call.message_attributes(name, value);
+        }
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(PublishError::Call { arn: self.arn.clone(), source: Box::new(source) }),
+        }
+    }
+}
+
+/// SNS takes at most 100 printable ASCII characters as a subject.
+fn shorten_subject(subject: &str) -> String {
+    subject.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(100).collect()
+}
+
+/// Why a record of an SNS event holds no message for us. Trying again does not help.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// It does not come from SNS, or from a topic that this function does not read.
+    #[error("a record from {got:?} came, this function reads {expected:?}; look at its subscriptions and permissions")]
+    WrongTopic {
+        /// The one expected.
+        expected: String,
+        /// The one the record names.
+        got: String,
+    },
+    /// The message is none of ours, or not one this build can read.
+    #[error("a message of {bytes} bytes was refused")]
+    Unreadable {
+        /// Its size.
+        bytes: usize,
+        /// What is wrong with it.
+        source: contract::DecodeError,
+    },
+}
+
+/// The messages of an SNS event, one for each record. `expected` is the only topic they may come from; `None` admits all.
+pub fn messages<'a, M: Message>(
+    event: &'a SnsEvent,
+    expected: Option<&'a str>,
+) -> impl Iterator<Item = Result<M, RecordError>> + 'a {
+    event.records.iter().map(move |record| message(record, expected))
+}
+
+fn message<M: Message>(record: &SnsRecord, expected: Option<&str>) -> Result<M, RecordError> {
+    if let Some(expected) = expected
+        && (record.event_source != "aws:sns" || record.sns.topic_arn != expected)
+    {
+        return Err(RecordError::WrongTopic { expected: expected.to_owned(), got: record.sns.topic_arn.clone() });
+    }
+    let encoding = record.sns.message_attributes.get(CONTENT_ENCODING).map(|attribute| attribute.value.as_str());
+    contract::decode(&record.sns.message, encoding)
+        .map_err(|source| RecordError::Unreadable { bytes: record.sns.message.len(), source })
+}

@@ -1,0 +1,151 @@
+//! What the functions write to standard output: one JSON object a line, logs and metrics alike.
+//!
+//! Metrics are in CloudWatch's embedded metric format, which CloudWatch Logs turns into metrics by itself: no call and
+//! no permission is needed.
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use metrique_writer_core::format::Format;
+use metrique_writer_core::value::{MetricFlags, Observation, ValueWriter};
+use metrique_writer_core::{Entry, EntryWriter, Value};
+use metrique_writer_format_emf::Emf;
+use tracing_subscriber::EnvFilter;
+
+pub use metrique_writer_core::Unit;
+pub use metrique_writer_core::unit::{NegativeScale, PositiveScale};
+
+/// The CloudWatch namespace of all metrics.
+pub const NAMESPACE: &str = "LambdaScale";
+
+/// Sends log lines to standard output as JSON, from level `info` on or as the variable `RUST_LOG` says.
+pub fn init() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second call (in tests) is not an error worth stopping for.
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_env_filter(filter)
+        .try_init();
+}
+
+/// One figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name, in CloudWatch's CamelCase.
+    pub name: &'static str,
+    /// Its value. What is not finite is left out.
+    pub value: f64,
+    /// Its unit.
+    pub unit: Unit,
+}
+
+impl Metric {
+    /// A number of things.
+    #[must_use]
+    pub fn count(name: &'static str, value: impl Into<f64>) -> Self {
+        Self { name, value: value.into(), unit: Unit::Count }
+    }
+
+    /// A share.
+    #[must_use]
+    pub fn percent(name: &'static str, value: impl Into<f64>) -> Self {
+        Self { name, value: value.into(), unit: Unit::Percent }
+    }
+
+    /// A time span in seconds.
+    #[must_use]
+    pub fn seconds(name: &'static str, value: impl Into<f64>) -> Self {
+        Self { name, value: value.into(), unit: Unit::Second(NegativeScale::One) }
+    }
+}
+
+/// The figures of one run of one stage for one pool, with the words that go with them.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    /// The time of the figures.
+    pub at: Timestamp,
+    /// The pool, the one dimension of every metric.
+    pub pool: &'a str,
+    /// Words that are searched by but are no dimension: ids, states, reasons.
+    pub properties: Vec<(&'static str, String)>,
+    /// The figures.
+    pub metrics: Vec<Metric>,
+}
+
+impl Entry for Record<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        writer.timestamp(SystemTime::from(self.at));
+        writer.value("Pool", self.pool);
+        for (name, text) in &self.properties {
+            writer.value(*name, text);
+        }
+        for metric in self.metrics.iter().filter(|metric| metric.value.is_finite()) {
+            writer.value(metric.name, metric);
+        }
+    }
+}
+
+impl Value for Metric {
+    fn write(&self, writer: impl ValueWriter) {
+        writer.metric([Observation::Floating(self.value)], self.unit, [], MetricFlags::empty());
+    }
+}
+
+/// Writes the figures to standard output. A failure to do so is logged; it changes nothing else.
+pub fn emit(record: &Record<'_>) {
+    let mut line = Vec::new();
+    match write(record, &mut line) {
+        Ok(()) => {
+            if let Err(error) = io::stdout().lock().write_all(&line) {
+                tracing::warn!(%error, "metrics were not written");
+            }
+        }
+        Err(error) => tracing::warn!(error, "metrics were not written"),
+    }
+}
+
+fn write(record: &Record<'_>, output: &mut Vec<u8>) -> Result<(), String> {
+    Emf::builder(NAMESPACE.to_owned(), vec![vec!["Pool".to_owned()]])
+        .build()
+        .format(record, output)
+        .map_err(|error| format!("{error:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_one_line_of_embedded_metric_format() {
+        let record = Record {
+            at: Timestamp::from_second(1_700_000_000).unwrap(),
+            pool: "workers",
+            properties: vec![("State", "scale_down".to_owned())],
+            metrics: vec![
+                Metric::count("Delta", -2),
+                Metric::percent("CpusUtilization", 37.5),
+                Metric::seconds("SnapshotAge", f64::NAN),
+            ],
+        };
+        let mut line = Vec::new();
+        write(&record, &mut line).unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(json["Pool"], "workers");
+        assert_eq!(json["State"], "scale_down");
+        assert_eq!(json["Delta"], -2.0);
+        assert_eq!(json["CpusUtilization"], 37.5);
+        assert!(json.get("SnapshotAge").is_none());
+        let directive = &json["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "LambdaScale");
+        assert_eq!(directive["Dimensions"], serde_json::json!([["Pool"]]));
+        let names: Vec<&str> =
+            directive["Metrics"].as_array().unwrap().iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Delta", "CpusUtilization"]);
+    }
+}
