@@ -1,5 +1,8 @@
 //! The AWS SDK, and what is read through it before a function serves its first event.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
@@ -11,9 +14,17 @@ use crate::config::{Config, Problems, Reference};
 /// The variable that holds the configuration document, or says where it is.
 pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
 
+/// How long one call may take with all its retries: a function that hangs is billed and holds up the next tick.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one try of a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// Reads the SDK's own environment: region, credentials, `AWS_ENDPOINT_URL` ...
 pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).load().await
+    let timeouts =
+        TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await
 }
 
 /// An environment variable, if it is set to something.

@@ -51,7 +51,10 @@ fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
     let masters = masters(&mut section);
     let credentials = section.optional("credentials");
     if matches!(credentials, Some(Reference::File(_))) {
-        section.problem("credentials", r#"a secret does not belong into the zip; write "ssm:/name", "secretsmanager:name" or "env:NAME""#);
+        section.problem(
+            "credentials",
+            r#"a secret does not belong into the zip; write "ssm:/name", "secretsmanager:name" or "env:NAME""#,
+        );
     }
     let ca_bundle = section.optional("ca_bundle");
     let timeout = section.or("timeout", Duration::from_secs(20));
@@ -119,12 +122,16 @@ fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Policy> {
     // An agent with all of one pool's attributes has a part of them too.
     for policy in &pools {
         let covers = |other: &&Policy| {
-            other.pool != policy.pool && policy.attributes.iter().all(|(name, value)| other.attributes.get(name) == Some(value))
+            other.pool != policy.pool
+                && policy.attributes.iter().all(|(name, value)| other.attributes.get(name) == Some(value))
         };
         if let Some(other) = pools.iter().find(covers) {
             top.problem(
                 "pools",
-                format!("every agent of {:?} is one of {:?} too; give each pool attributes of its own", other.pool, policy.pool),
+                format!(
+                    "every agent of {:?} is one of {:?} too; give each pool attributes of its own",
+                    other.pool, policy.pool
+                ),
             );
         }
     }
@@ -170,7 +177,11 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     }
     let scale_up_cooldown = section.or("scale_up_cooldown", Duration::ZERO);
     if section.optional::<Duration>("max_back_off").is_some() {
-        not_available(&section, "max_back_off", "leave it out: a launch underway holds a scale-up back until it is done");
+        not_available(
+            &section,
+            "max_back_off",
+            "leave it out: a launch underway holds a scale-up back until it is done",
+        );
     }
     let join_timeout = section.or("join_timeout", 15 * MINUTE);
     if join_timeout < 2 * schedule_period {
@@ -298,7 +309,9 @@ fn thresholds(section: &mut Section<'_>) -> (u32, u32) {
     } else if down >= up {
         section.problem(
             "scale_down_threshold_percent",
-            format!("{down} must be less than scale_up_threshold_percent, which is {up}; agents would come and go for ever"),
+            format!(
+                "{down} must be less than scale_up_threshold_percent, which is {up}; agents would come and go for ever"
+            ),
         );
     }
     (down, up)
@@ -347,7 +360,9 @@ fn applications(section: &mut Section<'_>) -> BTreeMap<String, u32> {
     for (name, value) in section.table() {
         let path = section.path_of(&format!("{name:?}"));
         let Some(table) = value.as_table() else {
-            section.report().add(path, format!("{} is not a table; write {{ application_headroom_percent = 50 }}", shorten(value)));
+            section
+                .report()
+                .add(path, format!("{} is not a table; write {{ application_headroom_percent = 50 }}", shorten(value)));
             continue;
         };
         let mut inner = Section::new(&path, table, section.report());

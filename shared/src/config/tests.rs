@@ -1,1 +1,235 @@
+use super::*;
 
+const SMALLEST: &str = r#"
+[mesos]
+masters = ["http://10.0.0.5:5050"]
+[[pools]]
+name = "workers"
+group = "mesos-workers-asg"
+"#;
+
+/// The smallest document with these lines in its one pool.
+fn with_pool_settings(settings: &str) -> String {
+    format!("{SMALLEST}{settings}")
+}
+
+fn problems(document: &str) -> Vec<String> {
+    match Config::parse(document) {
+        Ok(_) => Vec::new(),
+        Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[track_caller]
+fn only_problem(document: &str, expected: &str) {
+    assert_eq!(problems(document), [expected]);
+}
+
+#[test]
+fn the_smallest_document_takes_every_default() {
+    let config = Config::parse(SMALLEST).unwrap();
+    assert_eq!(config.schedule_period, Duration::from_secs(60));
+    assert!(!config.dry_run && !config.mesos.gzip);
+    assert_eq!(config.mesos.timeout, Duration::from_secs(20));
+    assert_eq!(config.mesos.max_state_bytes, 4 << 30);
+    let pool = config.pool("workers").unwrap();
+    assert_eq!((pool.min, pool.max), (1, None));
+    assert_eq!(pool.resources, [Kind::Cpus, Kind::Mem]);
+    assert_eq!((pool.scale_down_threshold_percent, pool.scale_up_threshold_percent), (50, 80));
+    assert_eq!(pool.headroom_percent("/any"), 10);
+    assert_eq!((pool.max_scale_up_step, pool.max_scale_down_step), (10, 1));
+    assert_eq!(pool.scale_down_cooldown, Duration::from_secs(600));
+    assert_eq!(pool.join_timeout, Duration::from_secs(900));
+    assert!(config.pool("other").is_none());
+}
+
+#[test]
+fn every_setting_of_this_version_is_read() {
+    let config = Config::parse(
+        r#"
+        schedule_period = "2m"
+        dry_run = true
+        [mesos]
+        masters = ["http://10.0.0.5:5050", "https://mesos.example.com/mesos"]
+        credentials = "ssm:/lambda-scale/mesos"
+        ca_bundle = "file:ca.pem"
+        timeout = "30s"
+        max_state_bytes = "512MiB"
+        gzip = true
+        [[pools]]
+        name = "workers"
+        group = "asg"
+        source = "mesos"
+        check = "custom"
+        attributes = { pool = "workers", generation = 3 }
+        min = 2
+        max = 50
+        resources = ["cpus", "mem", "disk", "gpus"]
+        scale_down_threshold_percent = 40
+        scale_up_threshold_percent = 90
+        application_headroom_percent = 25
+        headroom_placement = "sum"
+        applications = { "/shop/web" = { application_headroom_percent = 50 } }
+        new_agent = { cpus = 4, mem = 14000.5 }
+        max_scale_up_step = 5
+        max_scale_down_step = 2
+        max_missing_agents_percent = 20
+        max_scale_down_tasks = 100
+        scale_down_cooldown = "20m"
+        scale_up_cooldown = "1m"
+        join_timeout = "30m"
+        scale_down_strategy = "desired_capacity"
+        scale_down_stable_for = "0s"
+        pause_until = "2026-12-24T18:00:00Z"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.mesos.credentials, Some(Reference::Ssm("/lambda-scale/mesos".to_owned())));
+    assert_eq!(config.mesos.max_state_bytes, 512 << 20);
+    let pool = config.pool("workers").unwrap();
+    assert_eq!(pool.check, CheckKind::Custom);
+    assert_eq!(pool.attributes.get("generation").map(String::as_str), Some("3"));
+    assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 mem");
+    assert_eq!((pool.headroom_percent("/shop/web"), pool.headroom_percent("/other")), (50, 25));
+    assert_eq!(pool.schedule_period, Duration::from_secs(120));
+    let taken_at: Timestamp = "2026-12-24T17:59:00Z".parse().unwrap();
+    assert_eq!(pool.expires_at(taken_at).to_string(), "2026-12-24T18:03:00Z");
+    assert!(pool.is_paused(taken_at) && !pool.is_paused(pool.expires_at(taken_at)));
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_path_value_and_remedy() {
+    let document = r#"
+        schedule_perod = "1m"
+        [mesos]
+        masters = ["10.0.0.5:5050", "http://admin:hunter2@10.0.0.6:5050"]
+        timeout = 20
+        [[pools]]
+        name = "workers"
+        min = 9
+        max = 3
+        scale_up_threshold_percent = "85%"
+        resources = ["cpu"]
+        "#;
+    let expected = [
+        r#"mesos.masters[0]: "10.0.0.5:5050" is not the URL of a master; write "http://10.0.0.5:5050""#,
+        "mesos.masters[1]: the URL of 10.0.0.6 has credentials in it; keep them out of the document and name their place in mesos.credentials, such as \"ssm:/lambda-scale/mesos\"",
+        r#"mesos.timeout: 20 is not a duration; write "20s" or "20m""#,
+        "pools[0].group: missing; expected a text in quotes",
+        "pools[0].max: 3 is less than min, which is 9; raise max or lower min",
+        r#"pools[0].resources: "cpu" is not one of cpus, mem, disk, gpus"#,
+        r#"pools[0].scale_up_threshold_percent: "85%" is not a whole number of percent; write 85"#,
+        r#"schedule_perod: unknown setting; did you mean "schedule_period"?"#,
+    ];
+    assert_eq!(problems(document), expected);
+    let all = Config::parse(document).unwrap_err().to_string();
+    assert!(all.starts_with("8 problems in the configuration\n  mesos.masters[0]"), "{all}");
+    assert!(!all.contains("hunter2"), "a password must not be repeated");
+}
+
+#[test]
+fn an_unknown_setting_names_the_nearest_known_one() {
+    only_problem(
+        &with_pool_settings("scale_down_treshold_percent = 40"),
+        r#"pools[0].scale_down_treshold_percent: unknown setting; did you mean "scale_down_threshold_percent"?"#,
+    );
+    let far = problems(&with_pool_settings("zzz = 1"));
+    assert!(far[0].starts_with("pools[0].zzz: unknown setting; known here: name, group,"), "{far:?}");
+    only_problem(
+        &with_pool_settings("new_agent = { cpus = 4, mem = 100, memory = 5 }"),
+        r#"pools[0].new_agent.memory: unknown setting; did you mean "mem"?"#,
+    );
+}
+
+#[test]
+fn thresholds_must_leave_room_between_them() {
+    only_problem(
+        &with_pool_settings("scale_down_threshold_percent = 80"),
+        "pools[0].scale_down_threshold_percent: 80 must be less than scale_up_threshold_percent, which is 80; agents would come and go for ever",
+    );
+    only_problem(
+        &with_pool_settings("scale_up_threshold_percent = 101"),
+        "pools[0].scale_up_threshold_percent: 101 must lie between 1 and 100",
+    );
+    assert!(Config::parse(&with_pool_settings("application_headroom_percent = 250")).is_ok());
+}
+
+#[test]
+fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
+    for settings in [
+        "headroom_placement = \"pack\"",
+        "scale_down_strategy = \"least_loaded\"",
+        "scale_down_strategy = \"drain\"",
+        "drain_after = \"5m\"",
+        "source = \"cloudwatch\"",
+        "cpu_utilization = true",
+        "scale_down_stable_for = \"5m\"",
+        "max_back_off = \"3m\"",
+        "protected = { frameworks = [\"kafka\"] }",
+    ] {
+        let problems = problems(&with_pool_settings(settings));
+        assert_eq!(problems.len(), 1, "{settings}: {problems:?}");
+        assert!(problems[0].contains("not available in this version; "), "{settings}: {problems:?}");
+    }
+    let marathon = problems(&format!("{SMALLEST}\n[marathon]\nurl = \"http://10.0.0.5:8080\""));
+    assert_eq!(marathon, ["marathon.url: not available in this version; leave [marathon] out"]);
+}
+
+#[test]
+fn pools_must_not_share_agents_names_or_groups() {
+    let pools = |second: &str| format!("{SMALLEST}attributes = {{ pool = \"a\" }}\n[[pools]]\n{second}");
+    assert_eq!(problems(&pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"b\" }")), [""; 0]);
+    only_problem(
+        &pools("name = \"b\"\ngroup = \"b\""),
+        r#"pools: every agent of "workers" is one of "b" too; give each pool attributes of its own"#,
+    );
+    only_problem(
+        &pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"a\", zone = \"x\" }"),
+        r#"pools: every agent of "b" is one of "workers" too; give each pool attributes of its own"#,
+    );
+    only_problem(
+        &pools("name = \"workers\"\ngroup = \"b\"\nattributes = { pool = \"b\" }"),
+        r#"pools: two pools have the name "workers"; each needs its own"#,
+    );
+}
+
+#[test]
+fn a_decision_delivered_twice_must_find_its_instances() {
+    let problems = problems(&with_pool_settings("join_timeout = \"90s\""));
+    assert!(problems[0].starts_with("pools[0].join_timeout: must be at least two schedule periods"), "{problems:?}");
+}
+
+#[test]
+fn odd_documents_are_refused_without_a_panic() {
+    for document in [
+        "",
+        "=",
+        "[mesos]\nmasters = []\n[[pools]]\nname = \"a\"\ngroup = \"a\"",
+        "mesos = 1\npools = 2",
+        "pools = [1, \"x\"]\n[mesos]\nmasters = [1]",
+        "[mesos]\nmasters = \"http://a\"\n[[pools]]",
+        "[mesos]\nmasters = [\"ftp://a\"]\n[[pools]]\nname = \"\"\ngroup = \" \"\nmin = -1\nmax = 1e3\nattributes = 5",
+        "[mesos]\nmasters = [\"http://a\"]\n[[pools]]\nname = \"a\"\ngroup = \"a\"\nnew_agent = { cpus = nan, mem = inf }",
+        "schedule_period = \"1s\"\n[mesos]\nmasters = [\"http://a?x=y\"]\n[[pools]]\nname = \"a\"\ngroup = \"a\"",
+    ] {
+        assert!(!problems(document).is_empty(), "{document}");
+    }
+}
+
+#[test]
+fn local_hosts_are_told_apart() {
+    for (url, local) in [
+        ("http://127.0.0.1", true),
+        ("http://[::1]", true),
+        ("http://[::ffff:127.0.0.1]", true),
+        ("http://169.254.169.254", true),
+        ("http://[fe80::1]", true),
+        ("http://0.0.0.0", true),
+        ("http://localhost", true),
+        ("http://LOCALHOST.", true),
+        ("http://10.0.0.5", false),
+        ("http://mesos.example.com", false),
+    ] {
+        assert_eq!(is_local_host(&Url::parse(url).unwrap().host().unwrap()), local, "{url}");
+    }
+}

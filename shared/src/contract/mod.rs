@@ -188,11 +188,7 @@ pub fn encode<M: Message>(message: &M) -> Result<Encoded, EncodeError> {
     }
     let packed = pack(plain.as_bytes());
     if packed.len() > WIRE_BUDGET_BYTES {
-        return Err(EncodeError::TooLarge {
-            schema: M::SCHEMA,
-            plain_bytes: plain.len(),
-            packed_bytes: packed.len(),
-        });
+        return Err(EncodeError::TooLarge { schema: M::SCHEMA, plain_bytes: plain.len(), packed_bytes: packed.len() });
     }
     attributes.push((CONTENT_ENCODING, GZIP_BASE64.to_owned()));
     Ok(Encoded { body: packed, attributes })

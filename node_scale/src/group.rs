@@ -1,0 +1,187 @@
+//! The Auto Scaling group: described by two calls (three for a scale-down), changed by one.
+
+use aws_sdk_autoscaling::Client;
+use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_autoscaling::primitives::DateTime;
+use aws_sdk_autoscaling::types::InstanceRefreshStatus;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::state::{Activity, ActivityForm, Group, GroupState, Instance, Lifecycle, SuspendedProcess};
+
+/// The most pages of activities that are read, a hundred each. A group with more in the time looked at is not settled.
+const MAX_PAGES: usize = 5;
+
+/// Why a call to Auto Scaling gave no answer.
+#[derive(Debug, Error)]
+#[error("{action} failed for the group {group} ({code}){hint}")]
+pub struct CallError {
+    action: &'static str,
+    group: String,
+    code: String,
+    hint: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl CallError {
+    fn new<E>(action: &'static str, group: &str, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let code = error.code().unwrap_or("no answer").to_owned();
+        let hint = match code.as_str() {
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                "; allow the role of node_scale this action"
+            }
+            "Throttling" | "RequestLimitExceeded" => "; the account's API rate is used up, the next tick tries again",
+            "ValidationError" => "; somebody changed the group's limits meanwhile, the next tick sees them",
+            _ => "",
+        };
+        Self { action, group: group.to_owned(), code, hint, source: Box::new(error) }
+    }
+
+    /// The code AWS gave.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether AWS only says that this is not the moment (B4).
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.code.as_str(), "ScalingActivityInProgress" | "ResourceContention")
+    }
+}
+
+/// Describes a group, its activities since that time and, where asked for, whether an instance refresh is underway.
+/// `None`: there is no such group.
+///
+/// # Errors
+/// Where a call fails after the SDK's own retries.
+pub async fn describe(
+    client: &Client,
+    name: &str,
+    since: Timestamp,
+    with_refreshes: bool,
+) -> Result<Option<GroupState>, CallError> {
+    let answer = client
+        .describe_auto_scaling_groups()
+        .auto_scaling_group_names(name)
+        .send()
+        .await
+        .map_err(|error| CallError::new("DescribeAutoScalingGroups", name, error))?;
+    let mut groups = answer.auto_scaling_groups.unwrap_or_default();
+    groups.retain(|group| group.auto_scaling_group_name.as_deref() == Some(name));
+    let Some(group) = groups.pop() else { return Ok(None) };
+    let (activities, activities_are_complete) = activities(client, name, since).await?;
+    let instance_refresh_underway = if with_refreshes { Some(is_refresh_underway(client, name).await?) } else { None };
+    Ok(Some(GroupState {
+        group: read_group(name, group),
+        activities,
+        activities_are_complete,
+        instance_refresh_underway,
+    }))
+}
+
+/// Asks for another capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored.
+///
+/// # Errors
+/// Where the call fails; see [`CallError::is_busy`].
+pub async fn set_desired_capacity(client: &Client, name: &str, capacity: i32) -> Result<(), CallError> {
+    client
+        .set_desired_capacity()
+        .auto_scaling_group_name(name)
+        .desired_capacity(capacity)
+        .honor_cooldown(false)
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| CallError::new("SetDesiredCapacity", name, error))
+}
+
+async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Vec<Activity>, bool), CallError> {
+    let mut activities = Vec::new();
+    let mut next_token = None;
+    for _ in 0..MAX_PAGES {
+        let answer = client
+            .describe_scaling_activities()
+            .auto_scaling_group_name(name)
+            .max_records(100)
+            .set_next_token(next_token)
+            .send()
+            .await
+            .map_err(|error| CallError::new("DescribeScalingActivities", name, error))?;
+        let page = answer.activities.unwrap_or_default();
+        activities.extend(page.into_iter().filter_map(read_activity));
+        // They come newest first.
+        let reaches_back = activities.last().is_some_and(|oldest: &Activity| oldest.start < since);
+        next_token = answer.next_token;
+        if reaches_back || next_token.is_none() {
+            return Ok((activities, true));
+        }
+    }
+    Ok((activities, false))
+}
+
+async fn is_refresh_underway(client: &Client, name: &str) -> Result<bool, CallError> {
+    let answer = client
+        .describe_instance_refreshes()
+        .auto_scaling_group_name(name)
+        .max_records(5)
+        .send()
+        .await
+        .map_err(|error| CallError::new("DescribeInstanceRefreshes", name, error))?;
+    let ended = |status: &InstanceRefreshStatus| {
+        matches!(
+            status,
+            InstanceRefreshStatus::Successful
+                | InstanceRefreshStatus::Failed
+                | InstanceRefreshStatus::Cancelled
+                | InstanceRefreshStatus::RollbackFailed
+                | InstanceRefreshStatus::RollbackSuccessful
+        )
+    };
+    // A status that this build does not know counts as underway.
+    let refreshes = answer.instance_refreshes.unwrap_or_default();
+    Ok(refreshes.iter().any(|refresh| !refresh.status.as_ref().is_some_and(ended)))
+}
+
+fn read_group(name: &str, group: aws_sdk_autoscaling::types::AutoScalingGroup) -> Group {
+    let instances = group.instances.unwrap_or_default();
+    Group {
+        name: name.to_owned(),
+        min_size: group.min_size.unwrap_or(0),
+        max_size: group.max_size.unwrap_or(0),
+        desired_capacity: group.desired_capacity.unwrap_or(0),
+        status: group.status,
+        instances: instances
+            .into_iter()
+            .map(|instance| Instance {
+                instance_id: instance.instance_id.unwrap_or_default(),
+                lifecycle_state: Lifecycle::from(instance.lifecycle_state.as_ref().map_or("", |state| state.as_str())),
+                weighted_capacity: instance.weighted_capacity,
+            })
+            .collect(),
+        suspended_processes: group
+            .suspended_processes
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|process| process.process_name)
+            .map(|process_name| SuspendedProcess { process_name })
+            .collect(),
+    }
+}
+
+fn read_activity(activity: aws_sdk_autoscaling::types::Activity) -> Option<Activity> {
+    Some(Activity::from(ActivityForm {
+        description: activity.description.unwrap_or_default(),
+        status_code: activity.status_code.as_ref().map_or("", |code| code.as_str()).to_owned(),
+        start_time: read_time(activity.start_time?)?,
+        end_time: activity.end_time.and_then(read_time),
+        status_message: activity.status_message,
+    }))
+}
+
+fn read_time(time: DateTime) -> Option<Timestamp> {
+    Timestamp::from_millisecond(time.to_millis().ok()?).ok()
+}

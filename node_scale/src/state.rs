@@ -1,0 +1,288 @@
+//! The Auto Scaling group as `plan` sees it.
+//!
+//! The types read the JSON that `aws autoscaling describe-auto-scaling-groups` and `describe-scaling-activities` print,
+//! so that a saved answer can be planned with again.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// What was found out about a group, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group itself.
+    pub group: Group,
+    /// Its scaling activities, the newest first.
+    pub activities: Vec<Activity>,
+    /// Whether `activities` reaches back far enough.
+    pub activities_are_complete: bool,
+    /// Whether an instance refresh is underway; `None` where nobody asked, since only a scale-down needs to know.
+    pub instance_refresh_underway: Option<bool>,
+}
+
+/// An Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Group {
+    /// Its name.
+    #[serde(rename = "AutoScalingGroupName")]
+    pub name: String,
+    /// The least desired capacity it allows, in capacity units.
+    pub min_size: i32,
+    /// The largest desired capacity it allows, in capacity units.
+    pub max_size: i32,
+    /// How much capacity it is asked to have, in capacity units.
+    pub desired_capacity: i32,
+    /// Set while the group is being deleted.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Its instances, those on their way in and out included.
+    #[serde(default)]
+    pub instances: Vec<Instance>,
+    /// The processes that somebody suspended.
+    #[serde(default)]
+    pub suspended_processes: BTreeSet<SuspendedProcess>,
+}
+
+impl Group {
+    /// Whether that process is suspended.
+    #[must_use]
+    pub fn is_suspended(&self, process: &str) -> bool {
+        self.suspended_processes.iter().any(|suspended| suspended.process_name == process)
+    }
+}
+
+/// A suspended process, such as `Launch`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SuspendedProcess {
+    /// Its name.
+    pub process_name: String,
+}
+
+/// An instance of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Instance {
+    /// Its EC2 id.
+    pub instance_id: String,
+    /// Where in its life it is.
+    pub lifecycle_state: Lifecycle,
+    /// How many capacity units it counts for; a decimal text, absent: one.
+    #[serde(default)]
+    pub weighted_capacity: Option<String>,
+}
+
+/// Where in its life an instance is, as far as it matters here.
+///
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Lifecycle {
+    /// `Pending`, `Pending:Wait`, `Pending:Proceed`: on its way in.
+    Pending,
+    /// `InService`.
+    InService,
+    /// `Terminating` in its forms, `Detaching`: on its way out.
+    Leaving,
+    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`: no part of the desired capacity.
+    Aside,
+    /// A state that this build does not know. It counts as capacity, and as something underway.
+    Unknown,
+}
+
+impl From<String> for Lifecycle {
+    fn from(state: String) -> Self {
+        Self::from(state.as_str())
+    }
+}
+
+impl From<&str> for Lifecycle {
+    fn from(state: &str) -> Self {
+        match state.split(':').next().unwrap_or_default() {
+            "Pending" => Self::Pending,
+            "InService" => Self::InService,
+            "Terminating" | "Detaching" => Self::Leaving,
+            "Standby" | "EnteringStandby" | "Warmed" | "Terminated" | "Detached" => Self::Aside,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl Instance {
+    /// Whether it counts as part of the desired capacity.
+    #[must_use]
+    pub const fn is_capacity(&self) -> bool {
+        matches!(self.lifecycle_state, Lifecycle::Pending | Lifecycle::InService | Lifecycle::Unknown)
+    }
+
+    /// How many capacity units it counts for. At least one.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weighted_capacity.as_deref().and_then(|weight| weight.parse().ok()).unwrap_or(1).max(1)
+    }
+}
+
+/// A scaling activity.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "ActivityForm")]
+pub struct Activity {
+    /// What it does.
+    pub kind: ActivityKind,
+    /// The instance, where its description names one.
+    pub instance_id: Option<String>,
+    /// How far it has come.
+    pub status: ActivityStatus,
+    /// When it started.
+    pub start: Timestamp,
+    /// When it ended; `None` while it is underway.
+    pub end: Option<Timestamp>,
+    /// What went wrong, where something did.
+    pub message: Option<String>,
+}
+
+/// What an activity does. Auto Scaling says it nowhere but in the description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivityKind {
+    /// An instance comes.
+    Launch,
+    /// An instance goes.
+    Terminate,
+    /// An instance is put into or taken out of the warm pool; the desired capacity has no part in it.
+    WarmPool,
+    /// Anything else, such as attaching or moving to standby.
+    Other,
+}
+
+/// How far an activity has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivityStatus {
+    /// Not ended, or in a state that this build does not know.
+    Underway,
+    /// Ended well.
+    Successful,
+    /// Ended badly.
+    Failed,
+    /// Given up.
+    Cancelled,
+}
+
+impl From<&str> for ActivityStatus {
+    fn from(code: &str) -> Self {
+        match code {
+            "Successful" => Self::Successful,
+            "Failed" => Self::Failed,
+            "Cancelled" => Self::Cancelled,
+            _ => Self::Underway,
+        }
+    }
+}
+
+/// An activity in Auto Scaling's own form.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ActivityForm {
+    /// Such as `Launching a new EC2 instance: i-0abc`.
+    #[serde(default)]
+    pub description: String,
+    /// Such as `InProgress`.
+    pub status_code: String,
+    /// When it started.
+    pub start_time: Timestamp,
+    /// When it ended.
+    #[serde(default)]
+    pub end_time: Option<Timestamp>,
+    /// What went wrong.
+    #[serde(default)]
+    pub status_message: Option<String>,
+}
+
+impl From<ActivityForm> for Activity {
+    fn from(form: ActivityForm) -> Self {
+        let kind = if form.description.contains("warm pool") {
+            ActivityKind::WarmPool
+        } else if form.description.starts_with("Launching") {
+            ActivityKind::Launch
+        } else if form.description.starts_with("Terminating") {
+            ActivityKind::Terminate
+        } else {
+            ActivityKind::Other
+        };
+        let names_instance = |word: &&str| word.starts_with("i-");
+        Self {
+            kind,
+            instance_id: form.description.split([' ', ':', ',', '.']).find(names_instance).map(str::to_owned),
+            status: ActivityStatus::from(form.status_code.as_str()),
+            start: form.start_time,
+            end: form.end_time,
+            message: form.status_message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activities_are_read_as_aws_prints_them() {
+        let activity: Activity = serde_json::from_str(
+            r#"{"ActivityId":"a","AutoScalingGroupName":"g","Description":"Launching a new EC2 instance: i-0abc",
+                "Cause":"...","StartTime":"2026-11-21T16:00:00.123000+00:00","StatusCode":"PreInService","Progress":30}"#,
+        )
+        .unwrap();
+        assert_eq!((activity.kind, activity.status), (ActivityKind::Launch, ActivityStatus::Underway));
+        assert_eq!(activity.instance_id.as_deref(), Some("i-0abc"));
+    }
+
+    #[test]
+    fn every_status_code_but_the_three_last_ones_is_underway() {
+        // The codes of the API reference, and one of the future.
+        let underway = [
+            "PendingSpotBidPlacement",
+            "WaitingForSpotInstanceRequestId",
+            "WaitingForSpotInstanceId",
+            "WaitingForInstanceId",
+            "PreInService",
+            "InProgress",
+            "WaitingForELBConnectionDraining",
+            "MidLifecycleAction",
+            "WaitingForInstanceWarmup",
+            "WaitingForConnectionDraining",
+            "InPlaceUpdateInProgress",
+            "SomethingNew",
+        ];
+        assert!(underway.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::Underway));
+        assert_eq!(ActivityStatus::from("Cancelled"), ActivityStatus::Cancelled);
+    }
+
+    #[test]
+    fn lifecycle_states_are_sorted_by_what_they_mean_for_capacity() {
+        for (state, lifecycle) in [
+            ("Pending:Wait", Lifecycle::Pending),
+            ("InService", Lifecycle::InService),
+            ("Terminating:Proceed", Lifecycle::Leaving),
+            ("Warmed:Stopped", Lifecycle::Aside),
+            ("Standby", Lifecycle::Aside),
+            ("Quarantined", Lifecycle::Unknown),
+        ] {
+            assert_eq!(Lifecycle::from(state), lifecycle, "{state}");
+        }
+    }
+
+    #[test]
+    fn warm_pool_activities_are_told_apart() {
+        let form = |description: &str| ActivityForm {
+            description: description.to_owned(),
+            status_code: "Successful".to_owned(),
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: None,
+            status_message: None,
+        };
+        let kind = |description| Activity::from(form(description)).kind;
+        assert_eq!(kind("Launching a new EC2 instance into warm pool: i-0abc"), ActivityKind::WarmPool);
+        assert_eq!(kind("Terminating EC2 instance: i-0abc"), ActivityKind::Terminate);
+        assert_eq!(kind("Detaching EC2 instance: i-0abc"), ActivityKind::Other);
+    }
+}
