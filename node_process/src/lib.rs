@@ -1,1 +1,29 @@
 //! Turns a cluster snapshot into a scaling decision.
+//!
+//! - [`algorithm`]: the decision, a pure function of what is seen of a pool; its page is docs/algorithm.md
+//! - [`check`]: the seam for those who decide otherwise
+//! - [`report`]: a decision in words
+//! - [`example`]: clusters in a few words, for examples and tests
+//!
+//! With the feature `lambda` (default) also what makes it a Lambda function: `config`, `handler`, `run`.
+
+pub mod algorithm;
+pub mod check;
+pub mod example;
+pub mod report;
+
+#[cfg(feature = "lambda")]
+pub mod config;
+#[cfg(feature = "lambda")]
+pub mod handler;
+#[cfg(feature = "lambda")]
+mod runtime;
+
+pub use algorithm::{Expired, decide};
+pub use check::{Check, Standard};
+pub use report::headline;
+
+#[cfg(feature = "lambda")]
+pub use handler::{Handler, ProcessError};
+#[cfg(feature = "lambda")]
+pub use runtime::run;

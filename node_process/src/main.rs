@@ -1,2 +1,11 @@
-//! Turns a cluster snapshot into a scaling decision.
-fn main() {}
+//! The Lambda function `node_process`: reads cluster snapshots from a topic and publishes scaling decisions.
+//!
+//! To decide otherwise, copy this file and pass your own [`Check`](node_process::Check).
+
+use node_process::{Standard, run};
+use shared::error::Chain;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Chain> {
+    run(Standard).await
+}

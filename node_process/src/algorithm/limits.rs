@@ -1,0 +1,188 @@
+//! L: limits.
+
+use jiff::Timestamp;
+use shared::contract::{CompletenessLevel, ScalingState, Step};
+
+use super::capacity::{Capacity, Pool, count, counted, step};
+
+/// What D, H and U made of the pool.
+pub(super) struct Wanted {
+    pub(super) after_scale_down: Capacity,
+    pub(super) is_kept_by_min: bool,
+    pub(super) capacity: Capacity,
+}
+
+/// What is left of it within the limits.
+pub(super) struct Limited {
+    pub(super) delta: i32,
+    /// How many agents leave: `-delta` where that is positive.
+    pub(super) removed: usize,
+    pub(super) state: ScalingState,
+    pub(super) step: Step,
+}
+
+/// The change, on its way through the limits.
+struct Change {
+    delta: i64,
+    clause: &'static str,
+    reasons: Vec<String>,
+    /// Whether nothing may be changed at all (L0, L3).
+    is_held: bool,
+    /// Whether `max` kept agents back that were wanted.
+    is_kept_by_max: bool,
+}
+
+/// L1 to L4.
+pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited {
+    let mut change = Change {
+        delta: i64::from(wanted.capacity.added) - i64::from(count(wanted.capacity.removed)),
+        clause: "L1",
+        reasons: Vec::new(),
+        is_held: false,
+        is_kept_by_max: false,
+    };
+    keep_within_min_and_max(pool, wanted, &mut change);
+    keep_within_steps(pool, &mut change);
+    hold_what_may_not_be_done(pool, &mut change);
+    hold_while_paused(pool, now, &mut change);
+
+    let delta = i32::try_from(change.delta).unwrap_or(i32::MAX);
+    let state = state(wanted, &change);
+    if change.reasons.is_empty() {
+        change.reasons.push(within(pool, &change));
+    }
+    let after = pool.agents().saturating_add_signed(delta);
+    Limited {
+        delta,
+        removed: usize::try_from(delta.min(0).unsigned_abs()).unwrap_or(usize::MAX),
+        state,
+        step: step(change.clause, wanted.capacity.agents, after, change.reasons.join("; ")),
+    }
+}
+
+impl Change {
+    fn becomes(&mut self, delta: i64, clause: &'static str, reason: String) {
+        self.delta = delta;
+        self.clause = clause;
+        self.reasons.push(reason);
+    }
+}
+
+/// L1: recovered agents are about to return, so they count towards `min`, but no task can be given to them yet.
+fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change) {
+    let agents = i64::from(pool.agents());
+    let recovered = i64::from(pool.snapshot.agents.recovered);
+    let target = agents + change.delta;
+    if let Some(max) = pool.policy.max.filter(|max| target > i64::from(*max)) {
+        // Agents that D left in the pool were not asked for by H or U.
+        change.is_kept_by_max = wanted.capacity.agents > wanted.after_scale_down.agents;
+        change.becomes(i64::from(max) - agents, "L1", format!("{} wanted, max is {max}", counted_agents(target)));
+    }
+    let min = i64::from(pool.policy.min);
+    if agents + recovered + change.delta < min {
+        let have = counted_agents(agents + change.delta);
+        change.becomes(min - agents - recovered, "L1", format!("{have}{}, min is {min}", returning(pool)));
+    }
+}
+
+/// L2: how far one decision may go.
+fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
+    let step = i64::from(pool.policy.max_scale_up_step);
+    if change.delta > step {
+        let reason = format!("{} more wanted, max_scale_up_step is {step}", change.delta);
+        change.becomes(step, "L2", reason);
+    }
+    let step = i64::from(pool.scale_down_step());
+    if -change.delta > step {
+        let reason = match pool.snapshot.agents.leaving() {
+            0 => format!("{} fewer wanted, max_scale_down_step is {step}", -change.delta),
+            leaving => format!(
+                "{} fewer wanted, max_scale_down_step is {} and {leaving} leaving already",
+                -change.delta, pool.policy.max_scale_down_step
+            ),
+        };
+        change.becomes(-step, "L2", reason);
+    }
+    keep_to_candidates(pool, change);
+}
+
+/// L2: a decision names every agent that is to leave, so it cannot take more than are named to it.
+fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
+    let Ok(fewer) = usize::try_from(-change.delta) else { return };
+    if fewer > pool.removable_count() {
+        let named = count(pool.removable_count());
+        let reason =
+            format!("only {} can be chosen: the others run protected tasks or are not named", counted(named, "agent"));
+        change.becomes(-i64::from(named), "L2", reason);
+    }
+    let Ok(named) = usize::try_from(-change.delta) else { return };
+    if let Some(limit) = pool.policy.max_scale_down_tasks
+        && pool.moves_too_many_tasks(named)
+    {
+        let allowed = (0..named).rev().find(|removed| !pool.moves_too_many_tasks(*removed)).unwrap_or_default();
+        let reason = format!(
+            "{} would have to move, max_scale_down_tasks is {limit}",
+            counted(pool.moving_tasks(named), "task")
+        );
+        change.becomes(-i64::from(count(allowed)), "L2", reason);
+    }
+}
+
+/// L3: what cannot be seen is not acted upon.
+fn hold_what_may_not_be_done(pool: &Pool<'_>, change: &mut Change) {
+    let completeness = &pool.snapshot.completeness;
+    let what = match completeness.level {
+        CompletenessLevel::Partial if change.delta < 0 => "no agent is taken out",
+        CompletenessLevel::Blind => "nothing is changed",
+        _ => return,
+    };
+    let cause = completeness.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    change.is_held = true;
+    change.becomes(0, "L3", format!("the snapshot is {}{cause}: {what}", completeness.level.name()));
+}
+
+/// L0: the other steps are reported all the same, so that one sees what the pause holds back.
+fn hold_while_paused(pool: &Pool<'_>, now: Timestamp, change: &mut Change) {
+    if let Some(until) = pool.policy.pause_until.filter(|_| pool.policy.is_paused(now)) {
+        change.is_held = true;
+        change.becomes(0, "L0", format!("paused until {}: nothing is changed", shared::time::format(until)));
+    }
+}
+
+/// L4
+const fn state(wanted: &Wanted, change: &Change) -> ScalingState {
+    let is_kept_by_min = wanted.is_kept_by_min && wanted.capacity.agents == wanted.after_scale_down.agents;
+    if change.is_held {
+        ScalingState::Held
+    } else if change.is_kept_by_max {
+        ScalingState::MaxLimit
+    } else if is_kept_by_min && change.delta <= 0 {
+        ScalingState::MinLimit
+    } else {
+        match change.delta {
+            0 => ScalingState::Normal,
+            1.. => ScalingState::ScaleUp,
+            _ => ScalingState::ScaleDown,
+        }
+    }
+}
+
+fn within(pool: &Pool<'_>, change: &Change) -> String {
+    let target = counted_agents(i64::from(pool.agents()) + change.delta);
+    let (returning, min) = (returning(pool), pool.policy.min);
+    match pool.policy.max {
+        Some(max) => format!("{target}{returning}, within min {min} and max {max}"),
+        None => format!("{target}{returning}, not below min {min}"),
+    }
+}
+
+fn returning(pool: &Pool<'_>) -> String {
+    match pool.snapshot.agents.recovered {
+        0 => String::new(),
+        recovered => format!(" and {recovered} about to return"),
+    }
+}
+
+fn counted_agents(agents: i64) -> String {
+    counted(agents.unsigned_abs(), if agents < 0 { "agents below none" } else { "agent" })
+}

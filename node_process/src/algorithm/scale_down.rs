@@ -1,0 +1,173 @@
+//! D: scale down by percent.
+
+use shared::contract::{CompletenessLevel, Step};
+use shared::resources::Kind;
+
+use super::capacity::{Capacity, Pool, Utilization, count, counted, step};
+
+/// What D made of the pool.
+pub(super) struct ScaledDown {
+    pub(super) capacity: Capacity,
+    pub(super) step: Step,
+    /// Whether `min` alone kept the next agent (L4).
+    pub(super) is_kept_by_min: bool,
+}
+
+/// Why D takes out no further agent.
+enum Stop {
+    NotComplete,
+    Empty,
+    NotUnder(Utilization),
+    NoCandidate,
+    Min,
+    Step,
+    Tasks { moving: u64, limit: u32 },
+    WouldRise(Utilization),
+}
+
+/// D2: takes out one agent after another, the least loaded first, until something stops it.
+pub(super) fn scale_down(pool: &Pool<'_>) -> ScaledDown {
+    let mut removed = 0;
+    let stop = loop {
+        match stop_before(pool, removed) {
+            Some(stop) => break stop,
+            None => removed += 1,
+        }
+    };
+    let capacity = pool.capacity(removed, 0);
+    let step = step(clause(removed, &stop), pool.agents(), capacity.agents, reason(pool, removed, &stop));
+    ScaledDown { capacity, step, is_kept_by_min: matches!(stop, Stop::Min) }
+}
+
+/// Whether anything forbids one agent less than these; the order is that of the page.
+fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
+    let now = pool.capacity(removed, 0);
+    let then = pool.capacity(removed + 1, 0);
+    // D4
+    if pool.snapshot.completeness.level != CompletenessLevel::Complete {
+        return Some(Stop::NotComplete);
+    }
+    // D5
+    if now.agents == 0 || pool.judged().all(|kind| now.total.get(kind).is_zero()) {
+        return Some(Stop::Empty);
+    }
+    // D1
+    if let Some(utilization) = not_under(pool, &now) {
+        return Some(Stop::NotUnder(utilization));
+    }
+    // D2, D3
+    if removed >= pool.removable_count() {
+        return Some(Stop::NoCandidate);
+    }
+    if then.agents < pool.policy.min {
+        return Some(Stop::Min);
+    }
+    if count(removed + 1) > pool.scale_down_step() {
+        return Some(Stop::Step);
+    }
+    if let Some(limit) = pool.policy.max_scale_down_tasks
+        && pool.moves_too_many_tasks(removed + 1)
+    {
+        return Some(Stop::Tasks { moving: pool.moving_tasks(removed + 1), limit });
+    }
+    risen(pool, &then).map(Stop::WouldRise)
+}
+
+/// D1: the highest judged resource, of those there are, that is not below the threshold.
+fn not_under(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
+    utilizations(pool, capacity)
+        .filter(|utilization| !utilization.total.is_zero())
+        .filter(|utilization| !utilization.is_below(pool.policy.scale_down_threshold_percent))
+        .reduce(Utilization::higher)
+}
+
+/// D3: the highest judged resource that would be above the threshold at which U puts agents back.
+fn risen(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
+    utilizations(pool, capacity)
+        .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
+        .reduce(Utilization::higher)
+}
+
+fn utilizations(pool: &Pool<'_>, capacity: &Capacity) -> impl Iterator<Item = Utilization> {
+    pool.judged().map(|kind: Kind| capacity.utilization(pool, kind))
+}
+
+const fn clause(removed: usize, stop: &Stop) -> &'static str {
+    match stop {
+        Stop::NotComplete => "D4",
+        _ if removed > 0 => "D2",
+        Stop::Empty => "D5",
+        Stop::NotUnder(_) => "D1",
+        _ => "D3",
+    }
+}
+
+fn reason(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
+    match (removed, stop) {
+        (0, Stop::NotComplete | Stop::Empty | Stop::NotUnder(_)) => obstacle(pool, removed, stop),
+        (0, _) => format!("{}, but {}", under(pool), obstacle(pool, removed, stop)),
+        _ => format!("{}: takes out {}; then {}", under(pool), names(pool, removed), obstacle(pool, removed, stop)),
+    }
+}
+
+/// The highest of what is judged stands for all.
+fn under(pool: &Pool<'_>) -> String {
+    let threshold = pool.policy.scale_down_threshold_percent;
+    match pool.observed().highest(pool) {
+        Some(highest) => format!("{} is below {threshold} %", highest.beside(threshold)),
+        None => format!("the pool is below {threshold} %"),
+    }
+}
+
+fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
+    let policy = pool.policy;
+    match stop {
+        Stop::NotComplete => {
+            let completeness = &pool.snapshot.completeness;
+            let cause = completeness.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("the snapshot is {}{cause}: no agent is taken out", completeness.level.name())
+        }
+        Stop::Empty if pool.agents() == 0 => "there is no usable agent to take out".to_owned(),
+        Stop::Empty if pool.capacity(removed, 0).agents == 0 => "no agent is left".to_owned(),
+        Stop::Empty => "no agent is left that has any of what is judged".to_owned(),
+        Stop::NotUnder(utilization) => {
+            let threshold = policy.scale_down_threshold_percent;
+            format!("{} is not below {threshold} %", utilization.beside(threshold))
+        }
+        Stop::NoCandidate => {
+            "no further agent can be chosen: those left run protected tasks or are not named".to_owned()
+        }
+        Stop::Min => format!("min is {}", policy.min),
+        Stop::Step => format!(
+            "max_scale_down_step is {}{}",
+            policy.max_scale_down_step,
+            match pool.snapshot.agents.leaving() {
+                0 => String::new(),
+                leaving => format!(" and {} leaving already", counted_are(leaving)),
+            }
+        ),
+        Stop::Tasks { moving, limit } => format!(
+            "with {} {} would have to move, max_scale_down_tasks is {limit}",
+            if removed == 0 { "the next agent" } else { "one agent more" },
+            counted(*moving, "task")
+        ),
+        Stop::WouldRise(utilization) => {
+            let threshold = policy.scale_up_threshold_percent;
+            format!("one agent less would bring {}, above {threshold} %", utilization.beside(threshold))
+        }
+    }
+}
+
+fn counted_are(agents: u32) -> String {
+    format!("{} {}", counted(agents, "agent"), if agents == 1 { "is" } else { "are" })
+}
+
+/// The agents by name, where they are few.
+fn names(pool: &Pool<'_>, removed: usize) -> String {
+    const FEW: usize = 3;
+    let mut names: Vec<&str> = pool.removable(removed).take(FEW).map(|candidate| candidate.hostname.as_str()).collect();
+    if removed > FEW {
+        names.push("...");
+    }
+    format!("{} ({})", counted(count(removed), "agent"), names.join(", "))
+}

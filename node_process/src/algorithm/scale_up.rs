@@ -1,0 +1,75 @@
+//! U: scale up by percent.
+
+use shared::contract::Step;
+use shared::resources::Kind;
+
+use super::capacity::{Capacity, Pool, Utilization, agent_count, count, counted, step};
+
+/// U1: takes back and adds as many agents as bring every judged resource down to the threshold.
+pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> (Capacity, Step) {
+    let mut after = before;
+    while after.removed > 0 && !above(pool, &after).is_empty() {
+        after = pool.capacity(after.removed - 1, after.added);
+    }
+    let above_then = above(pool, &after);
+    let wanted = above_then.iter().filter_map(|utilization| agents_for(pool, *utilization)).max().unwrap_or_default();
+    after = pool.capacity(after.removed, agent_count(u128::from(after.added) + wanted));
+    // U2: what a new agent lacks is no reason to add one.
+    let lacking: Vec<Kind> = above_then
+        .iter()
+        .filter(|utilization| agents_for(pool, **utilization).is_none())
+        .map(|utilization| utilization.kind)
+        .collect();
+    let clause = if lacking.is_empty() { "U1" } else { "U2" };
+    (after, step(clause, before.agents, after.agents, reason(pool, &before, &after, &lacking)))
+}
+
+fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
+    pool.judged()
+        .map(|kind| capacity.utilization(pool, kind))
+        .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
+        .collect()
+}
+
+/// In closed form: how many agents bring this one down to the threshold; `None` where they have nothing of it.
+fn agents_for(pool: &Pool<'_>, utilization: Utilization) -> Option<u128> {
+    let per_agent = pool.new_agent.unwrap_or_default().total.get(utilization.kind);
+    utilization.agents_for(pool.policy.scale_up_threshold_percent, per_agent)
+}
+
+fn reason(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: &[Kind]) -> String {
+    let threshold = pool.policy.scale_up_threshold_percent;
+    let Some(binding) = binding(pool, before) else {
+        return match before.highest(pool) {
+            Some(highest) if !highest.total.is_zero() => {
+                format!("{} is not above {threshold} %", highest.beside(threshold))
+            }
+            _ => "nothing that is judged is used".to_owned(),
+        };
+    };
+    let mut reason = format!("{} is above {threshold} %", binding.beside(threshold));
+    if before.removed > after.removed {
+        let back = counted(count(before.removed - after.removed), "agent");
+        reason.push_str(&format!(": takes back {back} that D took out"));
+    }
+    if after.added > before.added {
+        let added = counted(after.added - before.added, "agent");
+        reason.push_str(&format!(": adds {added}, then {}", after.utilization(pool, binding.kind).beside(threshold)));
+    }
+    if pool.new_agent.is_none() {
+        reason.push_str("; nothing says what a new agent has, so none is added; set new_agent");
+    } else if !lacking.is_empty() {
+        let kinds: Vec<&str> = lacking.iter().map(|kind| kind.name()).collect();
+        reason.push_str(&format!("; a new agent has no {}, so none is added for it", kinds.join(", ")));
+    }
+    reason
+}
+
+/// What asks for most agents; where nothing can be added, what is highest.
+fn binding(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
+    let above = above(pool, capacity);
+    let first_greatest = |best: Utilization, next: Utilization| {
+        if agents_for(pool, next) > agents_for(pool, best) { next } else { best }
+    };
+    above.into_iter().reduce(first_greatest)
+}

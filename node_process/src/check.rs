@@ -1,0 +1,28 @@
+//! Who decides: the standard algorithm, or one's own.
+
+use jiff::Timestamp;
+use shared::config::Policy;
+use shared::contract::{ClusterSnapshot, ScalingDecision};
+
+use crate::algorithm::{self, Expired};
+
+/// Turns a snapshot into a decision. Pass one's own to [`run`](crate::run) to decide otherwise.
+///
+/// It must be pure: the same arguments always give the same decision, and nothing is done on the way.
+pub trait Check {
+    /// The decision for one pool.
+    ///
+    /// # Errors
+    /// Where the snapshot is not of the present; nothing is published then.
+    fn decide(&self, snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<ScalingDecision, Expired>;
+}
+
+/// The algorithm of docs/algorithm.md.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standard;
+
+impl Check for Standard {
+    fn decide(&self, snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<ScalingDecision, Expired> {
+        algorithm::decide(snapshot, policy, now)
+    }
+}

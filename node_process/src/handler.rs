@@ -1,0 +1,200 @@
+//! The order of the IO: read a snapshot, decide, publish.
+
+use aws_lambda_events::event::sns::SnsEvent;
+use jiff::Timestamp;
+use shared::aws::StartError;
+use shared::config::{CheckKind, Policy};
+use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
+use shared::error::Chain;
+use shared::resources::Kind;
+use shared::sns::{self, PublishError, RecordError};
+use shared::telemetry::{self, Metric, Record};
+use thiserror::Error;
+
+use crate::algorithm::Expired;
+use crate::check::{Check, Standard};
+use crate::config::Settings;
+use crate::report;
+
+/// Everything that is needed to answer an event; built once, when the function starts.
+#[derive(Clone, Debug)]
+pub struct Handler<C = Standard> {
+    settings: Settings,
+    check: C,
+}
+
+/// Why an event should be delivered again.
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    /// Decisions were made but could not be handed on.
+    #[error("{failed} of {records} records led to a decision that was not published")]
+    NotPublished {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        records: usize,
+        /// The first failure.
+        source: PublishError,
+    },
+}
+
+/// Why a snapshot leads to no decision. None of these is mended by delivering it again.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("there is no pool {0:?} in the configuration; deploy the same one to all functions")]
+    UnknownPool(String),
+    #[error(transparent)]
+    Expired(#[from] Expired),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Handler<Standard> {
+    /// The handler that decides by docs/algorithm.md.
+    ///
+    /// # Errors
+    /// Where a variable is missing, or the configuration cannot be read or is not valid.
+    pub async fn from_environment() -> Result<Self, StartError> {
+        Ok(Self::new(Settings::from_environment().await?, Standard))
+    }
+}
+
+impl<C: Check> Handler<C> {
+    /// A handler that decides by that check.
+    #[must_use]
+    pub const fn new(settings: Settings, check: C) -> Self {
+        Self { settings, check }
+    }
+
+    /// Answers every record of the event with a decision, each on its own: a bad record does not hide another.
+    /// What cannot be mended by another delivery is reported and done with.
+    ///
+    /// # Errors
+    /// Where a decision could not be published.
+    pub async fn handle(&self, event: &SnsEvent, now: Timestamp) -> Result<(), ProcessError> {
+        let mut failures = Vec::new();
+        for message in sns::messages(event, self.settings.snapshot_topic_arn.as_deref()) {
+            match self.answer(message, now).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => failures.push(failure),
+                Err((pool, refusal)) => report_refusal(&pool, &refusal, now),
+            }
+        }
+        let failed = failures.len();
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(source) => Err(ProcessError::NotPublished { failed, records: event.records.len(), source }),
+        }
+    }
+
+    /// The inner result is that of publishing; a refusal comes with the pool, as far as it is known.
+    async fn answer(
+        &self,
+        message: Result<ClusterSnapshot, RecordError>,
+        now: Timestamp,
+    ) -> Result<Result<(), PublishError>, (String, Refusal)> {
+        let snapshot = message.map_err(|error| (UNKNOWN_POOL.to_owned(), error.into()))?;
+        let Some(policy) = self.settings.config.pool(&snapshot.pool) else {
+            // What somebody else calls a pool is no name for a metric of ours.
+            let name = snapshot.pool.chars().take(100).collect();
+            return Err((UNKNOWN_POOL.to_owned(), Refusal::UnknownPool(name)));
+        };
+        if policy.check == CheckKind::Custom {
+            tracing::debug!(pool = policy.pool, "left to the pool's own check");
+            return Ok(Ok(()));
+        }
+        let refused = |refusal| (policy.pool.clone(), refusal);
+        let decision = self.check.decide(&snapshot, policy, now).map_err(|error| refused(error.into()))?;
+        report_decision(&snapshot, policy, &decision, now);
+        let message = contract::encode(&decision).map_err(|error| refused(error.into()))?;
+        Ok(self.settings.decision_topic.publish(message, Some(&report::headline(&decision))).await)
+    }
+}
+
+/// Stands for the pool where none is known.
+const UNKNOWN_POOL: &str = "unknown";
+
+impl Refusal {
+    /// The word that metrics are searched by.
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Record(RecordError::WrongTopic { .. }) => "wrong_topic",
+            Self::Record(RecordError::Unreadable { .. }) => "unreadable",
+            Self::UnknownPool(_) => "unknown_pool",
+            Self::Expired(_) => "expired",
+            Self::Encode(_) => "too_large",
+        }
+    }
+}
+
+fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
+    let outcome = refusal.outcome();
+    let reason = Chain::new(refusal).to_string();
+    match refusal {
+        // Late messages are a matter of course; silence after them would not be.
+        Refusal::Expired(_) => tracing::warn!(pool, outcome, reason, "no decision: {reason}"),
+        _ => tracing::error!(pool, outcome, reason, "no decision: {reason}"),
+    }
+    let metric = if matches!(refusal, Refusal::Expired(_)) { "Expired" } else { "Refused" };
+    let properties = vec![("Outcome", outcome.to_owned()), ("Reason", reason)];
+    telemetry::emit(&Record { at: now, pool, properties, metrics: vec![Metric::count(metric, 1)] });
+}
+
+fn report_decision(snapshot: &ClusterSnapshot, policy: &Policy, decision: &ScalingDecision, now: Timestamp) {
+    let unplaceable: Vec<String> =
+        decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
+    tracing::info!(
+        pool = decision.pool,
+        decision_id = %decision.id,
+        snapshot_id = %snapshot.id,
+        completeness = snapshot.completeness.level.name(),
+        state = decision.state.name(),
+        delta = decision.delta,
+        target = decision.target,
+        usable = decision.agents.usable,
+        steps = report::steps(decision),
+        unplaceable = unplaceable.join(" | "),
+        "{}", report::headline(decision)
+    );
+    telemetry::emit(&Record {
+        at: now,
+        pool: &decision.pool,
+        properties: vec![
+            ("Outcome", "decided".to_owned()),
+            ("State", decision.state.name().to_owned()),
+            ("DecisionId", decision.id.to_string()),
+            ("SnapshotId", snapshot.id.to_string()),
+        ],
+        metrics: metrics(snapshot, policy, decision, now),
+    });
+}
+
+fn metrics(snapshot: &ClusterSnapshot, policy: &Policy, decision: &ScalingDecision, now: Timestamp) -> Vec<Metric> {
+    let unplaceable = u32::try_from(decision.unplaceable.len()).unwrap_or(u32::MAX);
+    let mut metrics = vec![
+        Metric::count("Delta", decision.delta),
+        Metric::count("Target", decision.target),
+        Metric::count("UsableAgents", decision.agents.usable),
+        Metric::count("UnplaceableApplications", unplaceable),
+        Metric::seconds("SnapshotAge", now.duration_since(snapshot.taken_at).as_secs_f64()),
+    ];
+    metrics.extend(policy.resources.iter().map(|kind| utilization(snapshot, *kind)));
+    metrics
+}
+
+/// Where the pool has nothing of a kind its share is not finite, and left out.
+fn utilization(snapshot: &ClusterSnapshot, kind: Kind) -> Metric {
+    let name = match kind {
+        Kind::Cpus => "CpusUtilization",
+        Kind::Mem => "MemUtilization",
+        Kind::Disk => "DiskUtilization",
+        Kind::Gpus => "GpusUtilization",
+    };
+    let resources = &snapshot.resources;
+    #[expect(clippy::cast_precision_loss, reason = "Amount::MAX is below 2^53")]
+    let share = |part: u64, whole: u64| 100.0 * part as f64 / whole as f64;
+    let load = resources.used + resources.displaced;
+    Metric::percent(name, share(load.get(kind).thousandths(), resources.total.get(kind).thousandths()))
+}

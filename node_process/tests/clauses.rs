@@ -1,0 +1,46 @@
+//! Every clause of docs/algorithm.md is stated there, implemented under its name, and tested under its name.
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+use std::fs;
+use std::path::Path;
+
+const CLAUSES: [&str; 17] =
+    ["L0", "D1", "D2", "D3", "D4", "D5", "H1", "H2", "H4", "H5", "H6", "U1", "U2", "L1", "L2", "L3", "L4"];
+
+#[test]
+fn every_clause_is_stated_implemented_and_tested() {
+    let page = text_of("../docs/algorithm.md");
+    let sources = text_of("src/algorithm");
+    // Implementation and unit tests share files: what follows `mod tests` tests.
+    let (code, unit_tests): (Vec<&str>, Vec<&str>) =
+        sources.iter().map(|text| text.split_once("#[cfg(test)]").unwrap_or((text, ""))).unzip();
+    let tests = [text_of("tests/properties.rs"), text_of("tests/scenarios")].concat();
+    let mut missing = Vec::new();
+    for clause in CLAUSES {
+        if !page.iter().any(|text| text.contains(&format!("**{clause}**"))) {
+            missing.push(format!("{clause} is not stated in docs/algorithm.md"));
+        }
+        if !code.iter().any(|text| cites(text, clause)) {
+            missing.push(format!("{clause} is not cited in src/algorithm"));
+        }
+        if !unit_tests.iter().any(|text| cites(text, clause)) && !tests.iter().any(|text| cites(text, clause)) {
+            missing.push(format!("{clause} is not cited in a test"));
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Whether the clause stands there as a word.
+fn cites(text: &str, clause: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == clause)
+}
+
+/// The file, or the files of the folder.
+fn text_of(path: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if path.is_file() {
+        return vec![fs::read_to_string(path).unwrap()];
+    }
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect()
+}

@@ -1,0 +1,210 @@
+//! Generated clusters and policies, and the cluster as it would be after a decision.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use node_process::example::{Cluster, Task, policy, resources};
+use proptest::prelude::*;
+use shared::config::Policy;
+use shared::contract::{
+    AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
+    PoolResources, ScalingDecision, TaskGroup,
+};
+use shared::resources::{Amount, Kind, Resources};
+
+/// So many thousandths of a cpu, and so much mem.
+pub(crate) fn milli(cpus: u64, mem: u64) -> Resources {
+    Resources { cpus: Amount::from_thousandths(cpus), ..resources(0, mem) }
+}
+
+/// Tasks of a few applications, most of them small.
+pub(crate) fn tasks(most: usize) -> impl Strategy<Value = Vec<Task>> {
+    let task = (0_usize..4, 50_u64..2500, 32_u64..4000, 1_usize..6);
+    prop::collection::vec(task, 0..most).prop_map(|groups| {
+        let start = |(application, cpus, mem, count): (usize, u64, u64, usize)| {
+            let name = ["/shop/web", "/shop/db", "/batch", "/ml"][application];
+            vec![Task { application: name.to_owned(), resources: milli(cpus, mem) }; count]
+        };
+        groups.into_iter().flat_map(start).collect()
+    })
+}
+
+/// A cluster of equal agents without reservations.
+pub(crate) fn homogeneous() -> impl Strategy<Value = Cluster> {
+    let agents = prop::collection::vec((prop::bool::weighted(0.1), prop::bool::weighted(0.1)), 0..12);
+    (agents, 2_u64..9, 1000_u64..16_000, tasks(12), tasks(2)).prop_map(|(agents, cpus, mem, tasks, displaced)| {
+        let mut cluster = Cluster::of(agents.len(), resources(cpus, mem));
+        cluster = with_tasks(cluster, &tasks);
+        cluster.displaced.extend(displaced);
+        for (agent, (protected, leaving)) in cluster.agents.iter_mut().zip(agents) {
+            agent.protected = protected;
+            agent.state = if leaving { AgentState::Draining } else { AgentState::Active };
+        }
+        cluster
+    })
+}
+
+/// A cluster of agents of several shapes, some with reservations.
+pub(crate) fn mixed() -> impl Strategy<Value = Cluster> {
+    let group = (1_usize..5, 1_u64..9, 500_u64..16_000, 0_u64..2);
+    (homogeneous(), prop::collection::vec(group, 0..3), tasks(6)).prop_map(|(mut cluster, groups, tasks)| {
+        for (count, cpus, mem, reserved) in groups {
+            let known = cluster.agents.len();
+            cluster = cluster.and(count, resources(cpus, mem));
+            cluster.agents.iter_mut().skip(known).for_each(|agent| agent.reserved = resources(reserved, 0));
+        }
+        with_tasks(cluster, &tasks)
+    })
+}
+
+/// The cluster with these tasks running, or displaced where no agent has room.
+pub(crate) fn with_tasks(mut cluster: Cluster, tasks: &[Task]) -> Cluster {
+    for task in tasks {
+        if let Err(task) = cluster.start(task.clone()) {
+            cluster.displaced.push(task);
+        }
+    }
+    cluster
+}
+
+/// Any policy; without limits on a single step or on the size of the pool.
+pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
+    let judged = prop::sample::select(vec![vec![Kind::Cpus], vec![Kind::Mem], vec![Kind::Mem, Kind::Cpus]]);
+    (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), judged).prop_map(
+        |(down, gap, headroom, own, judged)| Policy {
+            min: 0,
+            max: None,
+            resources: judged,
+            scale_down_threshold_percent: down,
+            scale_up_threshold_percent: (down + gap).min(100),
+            application_headroom_percent: headroom,
+            applications: own.into_iter().map(|percent| ("/batch".to_owned(), percent)).collect(),
+            max_scale_up_step: u32::MAX,
+            max_scale_down_step: u32::MAX,
+            ..policy("").unwrap()
+        },
+    )
+}
+
+/// Any policy with limits on the size of the pool.
+pub(crate) fn bounded_policy() -> impl Strategy<Value = Policy> {
+    (unlimited_policy(), 0_u32..8, prop::option::of(0_u32..12)).prop_map(|(policy, min, more)| Policy {
+        min,
+        max: more.map(|more| min + more),
+        ..policy
+    })
+}
+
+/// Any policy with limits on everything.
+pub(crate) fn limited_policy() -> impl Strategy<Value = Policy> {
+    (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30)).prop_map(|(policy, up, down, tasks)| Policy {
+        max_scale_up_step: up,
+        max_scale_down_step: down,
+        max_scale_down_tasks: tasks,
+        ..policy
+    })
+}
+
+/// The policy, which also knows what a new agent has: an empty pool could not grow otherwise.
+pub(crate) fn with_new_agent(policy: &Policy, cluster: &Cluster) -> Policy {
+    let shape = cluster.agents.first().map_or(resources(4, 8000), |agent| agent.total);
+    Policy { new_agent: Some(shape), ..policy.clone() }
+}
+
+/// The cluster as it would be after the decision: the agents have gone and their tasks moved, or empty ones came.
+pub(crate) fn after(cluster: &Cluster, policy: &Policy, decision: &ScalingDecision) -> Cluster {
+    let goes = |hostname: &str| decision.scale_down_agents.iter().any(|agent| agent.hostname == hostname);
+    let (gone, stay) = cluster.agents.clone().into_iter().partition(|agent| goes(&format!("agent-{}", agent.number)));
+    let mut after = Cluster { agents: stay, displaced: Vec::new(), ..cluster.clone() };
+    after = after.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap());
+    let gone: Vec<_> = gone;
+    let homeless: Vec<Task> = gone.into_iter().flat_map(|agent| agent.tasks).chain(cluster.displaced.clone()).collect();
+    with_tasks(after, &homeless)
+}
+
+/// Whatever a message may hold, sensible or not.
+pub(crate) fn any_snapshot() -> impl Strategy<Value = ClusterSnapshot> {
+    let shapes = prop::collection::vec((any_count(), any_resources(), any_resources(), any_resources()), 0..5);
+    let sums = (any_resources(), any_resources(), any_resources());
+    let candidates = prop::collection::vec(any_candidate(), 0..6);
+    let applications = prop::collection::vec(any_application(), 0..5);
+    (any_counts(), shapes, sums, candidates, applications, any_level()).prop_map(
+        |(agents, shapes, (total, used, displaced), candidates, applications, level)| ClusterSnapshot {
+            agents,
+            agent_shapes: shapes
+                .into_iter()
+                .map(|(count, total, unreserved, free)| AgentShape { count, total, unreserved, free })
+                .collect(),
+            resources: PoolResources { total, used, displaced },
+            scale_down_candidates: candidates,
+            applications,
+            completeness: Completeness { level, reasons: vec!["3 agents have not come back".to_owned()] },
+            ..Cluster::default().snapshot()
+        },
+    )
+}
+
+fn any_count() -> impl Strategy<Value = u32> {
+    prop_oneof![0_u32..20, any::<u32>(), Just(u32::MAX)]
+}
+
+fn any_amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![Just(0), 0_u64..20_000, any::<u64>(), Just(u64::MAX)].prop_map(Amount::from_thousandths)
+}
+
+pub(crate) fn any_resources() -> impl Strategy<Value = Resources> {
+    prop::array::uniform4(any_amount()).prop_map(|[cpus, mem, disk, gpus]| Resources { cpus, mem, disk, gpus })
+}
+
+pub(crate) fn any_level() -> impl Strategy<Value = CompletenessLevel> {
+    prop::sample::select(vec![CompletenessLevel::Complete, CompletenessLevel::Partial, CompletenessLevel::Blind])
+}
+
+fn any_counts() -> impl Strategy<Value = AgentCounts> {
+    prop::array::uniform7(any_count()).prop_map(
+        |[registered, usable, draining, deactivated, inactive, recovered, unreachable]| AgentCounts {
+            registered,
+            usable,
+            draining,
+            deactivated,
+            inactive,
+            recovered,
+            unreachable,
+        },
+    )
+}
+
+fn any_groups() -> impl Strategy<Value = Vec<TaskGroup>> {
+    let group = (any_count(), any_resources()).prop_map(|(count, resources)| TaskGroup { count, resources });
+    prop::collection::vec(group, 0..3)
+}
+
+fn any_candidate() -> impl Strategy<Value = Candidate> {
+    let states = vec![AgentState::Active, AgentState::Active, AgentState::Deactivated, AgentState::Draining];
+    (0_u32..6, prop::sample::select(states), any::<bool>(), prop::array::uniform3(any_resources()), any_count())
+        .prop_map(|(number, state, protected, [total, unreserved, used], task_count)| Candidate {
+            agent_id: format!("S{number}"),
+            hostname: format!("agent-{number}"),
+            ip: None,
+            instance_id: None,
+            state,
+            protected,
+            total,
+            unreserved,
+            used,
+            task_count,
+            tasks: Vec::new(),
+        })
+}
+
+fn any_application() -> impl Strategy<Value = Application> {
+    (0_u32..3, any_count(), any_resources(), any_groups(), any_count()).prop_map(
+        |(number, task_count, resources, tasks, waiting)| Application {
+            framework: "marathon".to_owned(),
+            name: format!("/{number}"),
+            task_count,
+            resources,
+            tasks,
+            waiting,
+            gpu_aware: false,
+        },
+    )
+}
