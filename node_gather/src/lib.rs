@@ -1,1 +1,65 @@
 //! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
+//!
+//! ```text
+//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::json ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
+//!                     (feature lambda)         (as it streams in)            one per pool                  one message each
+//! ```
+//!
+//! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
+//!   [`mesos::json`] folds the document while it streams in, so that it is never held as a whole.
+//! - [`summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
+//! - [`fit`]: from the snapshot to a message that SNS surely carries.
+//! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
+//!   its work. A failure anywhere fails the invocation: no snapshot is better than a wrong one.
+//!
+//! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
+
+pub mod fit;
+pub mod mesos;
+pub mod summarize;
+
+#[cfg(feature = "lambda")]
+pub mod config;
+#[cfg(feature = "lambda")]
+pub mod handler;
+
+#[cfg(test)]
+mod testing;
+
+use std::io::Read;
+
+use jiff::Timestamp;
+use shared::config::Config;
+use shared::contract::ClusterSnapshot;
+use thiserror::Error;
+
+use crate::mesos::state::StateError;
+use crate::summarize::{SummarizeError, summarize};
+
+/// Why a state gave no snapshots.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// It is no state of a cluster.
+    #[error("cannot read the state of the cluster")]
+    State(#[source] StateError),
+    /// It does not fit the pools of the configuration.
+    #[error("cannot tell the pools apart")]
+    Summarize(#[source] SummarizeError),
+}
+
+/// Reads a /state to its end and makes of it the snapshots of all pools, in the order of the configuration.
+///
+/// `master` is the URL to name as the source, `taken_at` the time when the master was asked.
+///
+/// # Errors
+/// Where it is not a whole /state, or an agent belongs to two pools.
+pub fn snapshots(
+    state: impl Read,
+    config: &Config,
+    master: &str,
+    taken_at: Timestamp,
+) -> Result<Vec<ClusterSnapshot>, ReadError> {
+    let state = mesos::json::read(state).map_err(ReadError::State)?;
+    let summary = summarize(&state, master, &config.pools, taken_at).map_err(ReadError::Summarize)?;
+    Ok(summary.snapshots)
+}

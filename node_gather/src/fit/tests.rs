@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+use shared::contract::{
+    AgentCounts, Application, CONTENT_ENCODING, Completeness, CompletenessLevel, GZIP_BASE64, PoolResources, Source,
+    TaskGroup, WIRE_BUDGET_BYTES, decode,
+};
+use uuid::Uuid;
+
+use super::*;
+use crate::testing::now;
+
+/// Numbers that do not compress, but are always the same.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 24) % limit
+    }
+
+    fn resources(&mut self, limit: u64) -> Resources {
+        Resources::from_fn(|_| Amount::from_thousandths(self.below(limit)))
+    }
+}
+
+/// A pool of so many agents, each with other free resources, and so many applications.
+fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
+    let mut chance = Chance(7);
+    let total = Resources::from_fn(|_| Amount::from_thousandths(64_000));
+    let shape = |free| AgentShape { count: 1, total, unreserved: total, free };
+    let mut shapes: Vec<AgentShape> = (0..agents).map(|_| shape(chance.resources(64_000))).collect();
+    shapes.sort();
+    let applications = (0..applications).map(|place| {
+        let resources = chance.resources(1_000_000_000);
+        Application {
+            framework: "spark".to_owned(),
+            name: format!("{place:05}-{:x}{:x}", chance.below(1 << 40), chance.below(1 << 40)),
+            task_count: 1,
+            resources,
+            tasks: vec![TaskGroup { count: 1, resources: total }],
+            waiting: 0,
+            gpu_aware: false,
+        }
+    });
+    ClusterSnapshot {
+        id: Uuid::nil(),
+        taken_at: now(),
+        pool: "workers".to_owned(),
+        source: Source { master: "m".to_owned(), mesos_version: "1.11.0".to_owned(), cluster: None, elected_at: None },
+        completeness: Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() },
+        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
+        resources: PoolResources::default(),
+        applications: applications.collect(),
+        agent_shapes: shapes,
+        free_floor: None,
+        scale_down_candidates: Vec::new(),
+        cpu_utilization_percent: None,
+    }
+    .identified()
+}
+
+fn free_of(snapshot: &ClusterSnapshot) -> Resources {
+    snapshot.agent_shapes.iter().map(|shape| shape.free.times(u64::from(shape.count))).sum()
+}
+
+/// What holds on every rung.
+fn check(before: &ClusterSnapshot) -> Step {
+    let Fitted { snapshot, encoded, step } = fit(before).unwrap();
+    assert!(encoded.body.len() <= WIRE_BUDGET_BYTES);
+    let encoding = encoded.attributes.iter().find(|(name, _)| *name == CONTENT_ENCODING).map(|(_, value)| &**value);
+    assert_eq!(decode::<ClusterSnapshot>(&encoded.body, encoding).unwrap(), snapshot);
+    assert_eq!(snapshot.clone().identified(), snapshot, "its id is its own");
+    assert_eq!(encoding, (step != Step::Plain).then_some(GZIP_BASE64));
+    let counts = |snapshot: &ClusterSnapshot| snapshot.agent_shapes.iter().map(|shape| shape.count).sum::<u32>();
+    assert_eq!(counts(&snapshot), counts(before));
+    assert!(free_of(&snapshot).fits_in(&free_of(before)));
+    let tasks = |snapshot: &ClusterSnapshot| snapshot.applications.iter().map(|app| app.task_count).sum::<u32>();
+    assert_eq!(tasks(&snapshot), tasks(before));
+    step
+}
+
+#[test]
+fn a_small_snapshot_is_plain_and_a_larger_one_is_packed() {
+    assert_eq!(check(&snapshot(10, 10)), Step::Plain);
+    assert_eq!(check(&snapshot(3000, 10)), Step::Packed);
+}
+
+#[test]
+fn free_is_floored_before_applications_are_folded() {
+    let step = check(&snapshot(12_000, 100));
+    assert!(matches!(step, Step::FreeFloor(_)), "{step}");
+    let step = check(&snapshot(10, 9000));
+    assert!(matches!(step, Step::Folded(kept) if kept > 1000), "{step}");
+}
+
+#[test]
+fn what_cannot_be_made_to_fit_is_an_error_and_not_cut() {
+    let mut large = snapshot(10, 0);
+    let mut chance = Chance(9);
+    large.completeness.reasons = (0..60_000).map(|_| format!("{:x}", chance.below(1 << 40))).collect();
+    assert!(matches!(fit(&large), Err(EncodeError::TooLarge { .. })));
+}
+
+#[test]
+fn rungs_are_in_the_order_of_the_ladder() {
+    let ladder = [Step::Plain, Step::Packed, Step::FreeFloor(64), Step::FreeFloor(32), Step::FreeFloor(16), Step::Folded(9)];
+    assert_eq!(ladder.map(Step::rung), [0, 1, 2, 3, 4, 5]);
+}
+
+proptest! {
+    #[test]
+    fn flooring_never_claims_more_and_loses_less_than_a_part(
+        (free, total) in (0_u64..=1_000_000_000_000_000).prop_flat_map(|total| (0..=total, Just(total))),
+        floor in prop::sample::select(&FREE_FLOORS[..]),
+    ) {
+        let of = |amount| Resources { mem: Amount::from_thousandths(amount), ..Resources::ZERO };
+        let floored = floor_to(&of(free), &of(total), floor).mem.thousandths();
+        prop_assert!(floored <= free);
+        prop_assert!(free - floored <= total / u64::from(floor) + 1);
+    }
+}

@@ -1,0 +1,215 @@
+//! The order of the work: fetch, summarize, fit, publish one message per pool, report.
+
+use jiff::Timestamp;
+use shared::config::{Config, Policy};
+use shared::contract::{ClusterSnapshot, CompletenessLevel, EncodeError};
+use shared::error::Chain;
+use shared::resources::Kind;
+use shared::sns::{PublishError, Topic};
+use shared::telemetry::{self, Metric, PositiveScale, Record, Unit};
+use thiserror::Error;
+
+use crate::config::{Settings, SettingsError, from_environment};
+use crate::fit::{Fitted, fit};
+use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
+use crate::summarize::{SummarizeError, summarize};
+
+/// What stays from one event to the next.
+#[derive(Debug)]
+pub struct Handler {
+    config: Config,
+    client: Client,
+    topic: Topic,
+}
+
+/// Why the function cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Its environment is not right.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The masters cannot be asked.
+    #[error("cannot set up what asks the masters")]
+    Client(#[from] ClientError),
+}
+
+/// Why a run published nothing, or not for every pool.
+#[derive(Debug, Error)]
+pub enum GatherError {
+    /// The state did not come. Nothing was published.
+    #[error("cannot read the state of the cluster")]
+    Fetch(#[source] FetchError),
+    /// The state does not fit the pools. Nothing was published.
+    #[error("cannot tell the pools apart")]
+    Summarize(#[source] SummarizeError),
+    /// Some pools' snapshots were not published; those of the others were.
+    #[error("{} of {pools} snapshots were not published: {}", .failures.len(), list(.failures))]
+    Publish {
+        /// How many pools there are.
+        pools: usize,
+        /// The pools that failed.
+        failures: Vec<(String, PoolError)>,
+    },
+}
+
+/// Why the snapshot of one pool was not published.
+#[derive(Debug, Error)]
+pub enum PoolError {
+    /// It does not fit a message.
+    #[error("it is not sent")]
+    Encode(#[source] EncodeError),
+    /// SNS did not take it.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+fn list(failures: &[(String, PoolError)]) -> String {
+    let each = failures.iter().map(|(pool, error)| format!("{pool}: {}", Chain::new(error)));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+impl Handler {
+    /// Reads the environment and sets up what every event needs.
+    ///
+    /// # Errors
+    /// Where something is missing or not valid.
+    pub async fn from_environment() -> Result<Self, StartError> {
+        let sdk = shared::aws::sdk_config().await;
+        let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
+        let client = Client::new(config.mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())?;
+        Ok(Self::new(config, client, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
+    }
+
+    /// A handler of parts that are there already.
+    #[must_use]
+    pub const fn new(config: Config, client: Client, topic: Topic) -> Self {
+        Self { config, client, topic }
+    }
+
+    /// Reads the cluster once and publishes a snapshot of each pool. `now` is when the schedule fired it.
+    ///
+    /// # Errors
+    /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
+    /// others from theirs.
+    pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
+        let fetched = self.client.fetch().await.map_err(GatherError::Fetch)?;
+        let summary =
+            summarize(&fetched.state, &fetched.master, &self.config.pools, now).map_err(GatherError::Summarize)?;
+        if summary.agents_of_no_pool > 0 {
+            tracing::info!(
+                agents = summary.agents_of_no_pool,
+                "{} registered agents have the attributes of no pool and are left alone",
+                summary.agents_of_no_pool
+            );
+        }
+        let mut failures = Vec::new();
+        for (policy, snapshot) in self.config.pools.iter().zip(summary.snapshots) {
+            if let Err(error) = self.publish(policy, &snapshot, &fetched).await {
+                failures.push((policy.pool.clone(), error));
+            }
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        Err(GatherError::Publish { pools: self.config.pools.len(), failures })
+    }
+
+    async fn publish(&self, policy: &Policy, snapshot: &ClusterSnapshot, fetched: &Fetched) -> Result<(), PoolError> {
+        let fitted = fit(snapshot).map_err(PoolError::Encode)?;
+        let report = Report { policy, fetched, fitted: &fitted };
+        let record = report.record();
+        let subject = report.subject();
+        self.topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
+        report.log();
+        telemetry::emit(&record);
+        Ok(())
+    }
+}
+
+/// What is told of one snapshot.
+struct Report<'a> {
+    policy: &'a Policy,
+    fetched: &'a Fetched,
+    fitted: &'a Fitted,
+}
+
+impl Report<'_> {
+    fn subject(&self) -> String {
+        let snapshot = &self.fitted.snapshot;
+        let (usable, level) = (snapshot.agents.usable, snapshot.completeness.level.name());
+        format!("Lambda Scale: {} has {usable} usable agents ({level} view)", snapshot.pool)
+    }
+
+    fn log(&self) {
+        let ClusterSnapshot { id, pool, agents, completeness, applications, .. } = &self.fitted.snapshot;
+        let reasons = completeness.reasons.join("; ");
+        tracing::info!(
+            %pool,
+            snapshot_id = %id,
+            master = self.fetched.master,
+            completeness = completeness.level.name(),
+            reasons,
+            registered = agents.registered,
+            usable = agents.usable,
+            leaving = agents.leaving(),
+            recovered = agents.recovered,
+            applications = applications.len(),
+            message_bytes = self.fitted.encoded.body.len(),
+            budget_step = %self.fitted.step,
+            "pool {pool}: {} of {} registered agents are usable, {} applications, the view is {}{}{reasons}",
+            agents.usable,
+            agents.registered,
+            applications.len(),
+            completeness.level.name(),
+            if reasons.is_empty() { "" } else { ": " },
+        );
+    }
+
+    fn record(&self) -> Record<'_> {
+        let snapshot = &self.fitted.snapshot;
+        let bytes = |name, count: u64| Metric { name, value: count as f64, unit: Unit::Byte(PositiveScale::One) };
+        let mut metrics = vec![
+            Metric::count("RegisteredAgents", snapshot.agents.registered),
+            Metric::count("UsableAgents", snapshot.agents.usable),
+            Metric::count("CompletenessLevel", level_number(snapshot.completeness.level)),
+            bytes("MessageBytes", u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
+            bytes("StateBytes", self.fetched.bytes),
+            Metric::seconds("FetchTime", self.fetched.elapsed.as_secs_f64()),
+            Metric::count("BudgetStep", self.fitted.step.rung()),
+        ];
+        metrics.extend(self.policy.resources.iter().map(|kind| self.utilization(*kind)));
+        Record {
+            at: snapshot.taken_at,
+            pool: &snapshot.pool,
+            properties: vec![
+                ("SnapshotId", snapshot.id.to_string()),
+                ("Completeness", snapshot.completeness.level.name().to_owned()),
+                ("Reasons", snapshot.completeness.reasons.join("; ")),
+            ],
+            metrics,
+        }
+    }
+
+    /// What is used and displaced of what the usable agents have; not finite, and so left out, where they have none.
+    fn utilization(&self, kind: Kind) -> Metric {
+        let resources = &self.fitted.snapshot.resources;
+        let used = resources.used.get(kind) + resources.displaced.get(kind);
+        let share = used.thousandths() as f64 / resources.total.get(kind).thousandths() as f64;
+        let name = match kind {
+            Kind::Cpus => "CpusUtilization",
+            Kind::Mem => "MemUtilization",
+            Kind::Disk => "DiskUtilization",
+            Kind::Gpus => "GpusUtilization",
+        };
+        Metric::percent(name, 100.0 * share)
+    }
+}
+
+/// As a number, so that an alarm can be set: 0 complete, 1 partial, 2 blind.
+const fn level_number(level: CompletenessLevel) -> u32 {
+    match level {
+        CompletenessLevel::Complete => 0,
+        CompletenessLevel::Partial => 1,
+        CompletenessLevel::Blind => 2,
+    }
+}

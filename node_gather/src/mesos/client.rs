@@ -1,0 +1,460 @@
+//! Asks the masters for their state: the leading one answers, the others redirect to it.
+//!
+//! The answer is parsed while it arrives, by a thread of its own, and never held as a whole. Everything together, all
+//! masters, redirects and pauses included, ends at one deadline.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Certificate, Response, StatusCode, redirect, retry};
+use secrecy::{ExposeSecret, SecretString};
+use shared::config::Mesos;
+use shared::error::Chain;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+use super::json;
+use super::redirect::{GuardedResolver, RedirectError, needs_tls, target};
+use super::state::{State, StateError};
+
+/// A redirect leads to the leader; a second one is for a leader that has just changed.
+const MAX_REDIRECTS: usize = 2;
+
+/// How often all masters are asked in turn. An election takes seconds; the next run is a minute away.
+const MAX_ROUNDS: u32 = 3;
+
+/// What is waited, on average, after the first round; after the second it is twice that.
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+
+/// Within a network a connection takes milliseconds. A master behind a dead address must not use up the deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How many chunks of the answer may wait for the parser. Each has some 8 to 64 KiB.
+const CHUNKS_IN_FLIGHT: usize = 8;
+
+/// How much of an error's body is looked at.
+const MAX_ERROR_BODY_BYTES: usize = 1024;
+
+/// Asks the masters of one configuration.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Mesos,
+    credentials: Option<Credentials>,
+}
+
+/// A state, and how it was come by.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The state.
+    pub state: State,
+    /// The URL of the leading master.
+    pub master: String,
+    /// How many bytes the state had, decoded.
+    pub bytes: u64,
+    /// How long it took, from the first master asked.
+    pub elapsed: Duration,
+}
+
+#[derive(Debug)]
+enum Credentials {
+    /// HTTP basic authentication, Mesos' own.
+    Basic { principal: String, secret: SecretString },
+    /// `Authorization: token=...`, that of DC/OS.
+    Token(HeaderValue),
+}
+
+/// Why no client can be set up.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The credentials have no known form. They are not repeated here.
+    #[error("mesos.credentials leads to what is neither \"principal:secret\" nor \"token:...\"")]
+    Credentials,
+    /// The certificate authorities cannot be read.
+    #[error("mesos.ca_bundle leads to what is no PEM file with certificates")]
+    CaBundle(#[source] reqwest::Error),
+    /// There are no certificate authorities.
+    #[error("mesos.ca_bundle leads to a file without certificates")]
+    NoCertificates,
+    /// The HTTP client cannot be built.
+    #[error("cannot set up the HTTP client")]
+    Build(#[source] reqwest::Error),
+}
+
+/// Why there is no state.
+#[derive(Debug, Error)]
+#[error("no master gave its state: {}", list(.0))]
+pub struct FetchError(pub Vec<Failure>);
+
+/// Why one master gave no state.
+#[derive(Debug)]
+pub struct Failure {
+    /// The master's URL in the configuration.
+    pub master: String,
+    /// Why.
+    pub cause: Cause,
+}
+
+fn list(failures: &[Failure]) -> String {
+    let each = failures.iter().map(|failure| format!("{}: {}", failure.master, Chain::new(&failure.cause)));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// What went wrong with one master.
+#[derive(Debug, Error)]
+pub enum Cause {
+    /// It cannot be reached.
+    #[error("cannot connect; check that it runs and that the network lets the function reach it")]
+    Connect(#[source] reqwest::Error),
+    /// It broke off before its answer began, or answered no HTTP.
+    #[error("the request failed")]
+    Request(#[source] reqwest::Error),
+    /// Nothing came while there were other masters to ask.
+    #[error("no answer within {} ms", .0.as_millis())]
+    NoAnswer(Duration),
+    /// The deadline came.
+    #[error("the {} ms of mesos.timeout were over, {bytes} bytes of the state had come", .timeout.as_millis())]
+    Deadline {
+        /// The whole time there was.
+        timeout: Duration,
+        /// What had come.
+        bytes: u64,
+    },
+    /// It wants credentials and got none.
+    #[error("it asks for credentials (401); set mesos.credentials")]
+    CredentialsMissing,
+    /// It does not know the credentials.
+    #[error("it refuses the credentials (401); check what mesos.credentials leads to")]
+    CredentialsRefused,
+    /// It knows the credentials and does not let them see the state.
+    #[error("it forbids the principal to see its state (403); check the master's authorization")]
+    Forbidden,
+    /// It has no state there.
+    #[error("it has no /state (404); check its URL: a master that has just started answers so too")]
+    NotFound,
+    /// It knows of no leader.
+    #[error("it knows of no leader (503 \"No leader elected\"); check ZooKeeper and the quorum of the masters")]
+    NoLeader,
+    /// It is asked too often.
+    #[error("it is asked too often (429)")]
+    TooManyRequests,
+    /// It answers something else.
+    #[error("it answers with status {0}")]
+    Status(u16),
+    /// It redirects to where nobody should go.
+    #[error("its redirect is not followed")]
+    Redirect(#[source] RedirectError),
+    /// The redirects have no end.
+    #[error("more than {MAX_REDIRECTS} redirects; the masters do not agree on a leader")]
+    TooManyRedirects,
+    /// The state is too large.
+    #[error("its state has more than {limit} bytes; raise mesos.max_state_bytes if that is no fault")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The answer broke off.
+    #[error("its answer broke off after {bytes} bytes")]
+    BrokenOff {
+        /// What had come.
+        bytes: u64,
+        /// How.
+        source: reqwest::Error,
+    },
+    /// What it sent is no state.
+    #[error("its answer is not taken")]
+    State(#[source] StateError),
+    /// The parser died.
+    #[error("its answer was not parsed")]
+    Parser(#[source] tokio::task::JoinError),
+}
+
+impl Cause {
+    /// Whether it may be otherwise in a moment.
+    const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_) | Self::NoLeader | Self::TooManyRequests | Self::Status(500..=599) | Self::NoAnswer(_)
+        )
+    }
+}
+
+/// How far the work has come, for the message when the deadline cuts it off.
+#[derive(Debug, Default)]
+struct Progress {
+    failures: Vec<Failure>,
+    asking: Option<String>,
+    bytes: u64,
+}
+
+impl Progress {
+    /// Keeps the last failure of each master.
+    fn failed(&mut self, master: String, cause: Cause) {
+        self.failures.retain(|failure| failure.master != master);
+        self.failures.push(Failure { master, cause });
+    }
+}
+
+impl Client {
+    /// Sets up a client: `credentials` and `ca_bundle` are what their settings lead to.
+    ///
+    /// # Errors
+    /// Where these have no usable form.
+    pub fn new(
+        settings: Mesos,
+        credentials: Option<&SecretString>,
+        ca_bundle: Option<&SecretString>,
+    ) -> Result<Self, ClientError> {
+        let credentials = credentials.map(Credentials::parse).transpose()?;
+        let mut builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+            .dns_resolver(std::sync::Arc::new(GuardedResolver::new(&settings)));
+        builder = if settings.gzip { builder.gzip(true) } else { builder.no_gzip() };
+        builder = match ca_bundle {
+            Some(bundle) => builder.tls_certs_only(certificates(bundle)?),
+            None if needs_tls(&settings) => builder,
+            // Reading the system's authorities takes longer than reading a small state.
+            None => builder.tls_certs_only([]),
+        };
+        let http = builder.build().map_err(ClientError::Build)?;
+        Ok(Self { http, settings, credentials })
+    }
+
+    /// Asks the masters until one gives the state of the cluster.
+    ///
+    /// # Errors
+    /// Where none did before the deadline: with the cause for each.
+    pub async fn fetch(&self) -> Result<Fetched, FetchError> {
+        let start = Instant::now();
+        let progress = Mutex::new(Progress::default());
+        let work = self.ask_all(start + self.settings.timeout, &progress);
+        let found = timeout(self.settings.timeout, work).await;
+        if let Ok(Some(fetched)) = found {
+            return Ok(Fetched { elapsed: start.elapsed(), ..fetched });
+        }
+        let mut progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(master) = progress.asking.take() {
+            let cause = Cause::Deadline { timeout: self.settings.timeout, bytes: progress.bytes };
+            progress.failed(master, cause);
+        }
+        Err(FetchError(progress.failures))
+    }
+
+    /// Round by round, until a master gives its state or nothing is left to hope for.
+    async fn ask_all(&self, deadline: Instant, progress: &Mutex<Progress>) -> Option<Fetched> {
+        let mut masters: Vec<&Url> = self.settings.masters.iter().collect();
+        for round in 0..MAX_ROUNDS {
+            if round > 0 {
+                sleep(jittered(FIRST_PAUSE * 2_u32.pow(round - 1))).await;
+            }
+            let mut worth_asking_again = Vec::new();
+            let count = masters.len();
+            for (place, master) in masters.into_iter().enumerate() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                // A master that accepts and says nothing must leave time for the others.
+                let patience = if place + 1 < count { left / 2 } else { left };
+                lock(progress).asking = Some(master.to_string());
+                let cause = match self.ask(master, patience, progress).await {
+                    Ok(fetched) => return Some(fetched),
+                    Err(cause) => cause,
+                };
+                if cause.is_transient() {
+                    worth_asking_again.push(master);
+                }
+                let mut progress = lock(progress);
+                progress.asking = None;
+                progress.failed(master.to_string(), cause);
+            }
+            masters = worth_asking_again;
+        }
+        None
+    }
+
+    /// Asks one master, and whom it redirects to.
+    async fn ask(&self, master: &Url, patience: Duration, progress: &Mutex<Progress>) -> Result<Fetched, Cause> {
+        let mut url = state_url(master);
+        for _ in 0..=MAX_REDIRECTS {
+            let response = match timeout(patience, self.get(&url)).await {
+                Ok(answer) => answer?,
+                Err(_) => return Err(Cause::NoAnswer(patience)),
+            };
+            if response.status() == StatusCode::OK {
+                let (state, bytes) = self.read(response, progress).await?;
+                return Ok(Fetched { state, master: base_of(&url), bytes, elapsed: Duration::ZERO });
+            }
+            if !is_redirect(response.status()) {
+                return Err(self.cause_of(response).await);
+            }
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            url = target(&self.settings, &url, location).map_err(Cause::Redirect)?;
+        }
+        Err(Cause::TooManyRedirects)
+    }
+
+    async fn get(&self, url: &Url) -> Result<Response, Cause> {
+        let request = self.http.get(url.clone());
+        let request = match &self.credentials {
+            None => request,
+            Some(Credentials::Basic { principal, secret }) => {
+                request.basic_auth(principal, Some(secret.expose_secret()))
+            }
+            Some(Credentials::Token(value)) => request.header(AUTHORIZATION, value.clone()),
+        };
+        request.send().await.map_err(|error| {
+            let is_connect = error.is_connect();
+            let error = error.without_url();
+            if is_connect { Cause::Connect(error) } else { Cause::Request(error) }
+        })
+    }
+
+    /// What an answer that is neither a state nor a redirect means.
+    async fn cause_of(&self, response: Response) -> Cause {
+        match response.status() {
+            StatusCode::UNAUTHORIZED if self.credentials.is_none() => Cause::CredentialsMissing,
+            StatusCode::UNAUTHORIZED => Cause::CredentialsRefused,
+            StatusCode::FORBIDDEN => Cause::Forbidden,
+            StatusCode::NOT_FOUND => Cause::NotFound,
+            StatusCode::TOO_MANY_REQUESTS => Cause::TooManyRequests,
+            StatusCode::SERVICE_UNAVAILABLE if says_no_leader(response).await => Cause::NoLeader,
+            StatusCode::SERVICE_UNAVAILABLE => Cause::Status(StatusCode::SERVICE_UNAVAILABLE.as_u16()),
+            status => Cause::Status(status.as_u16()),
+        }
+    }
+
+    /// Hands the answer to the parser, chunk by chunk.
+    async fn read(&self, mut response: Response, progress: &Mutex<Progress>) -> Result<(State, u64), Cause> {
+        let limit = self.settings.max_state_bytes;
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(Cause::TooLarge { limit });
+        }
+        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let parser = tokio::task::spawn_blocking(move || json::read(Chunks::new(receiver)));
+        let mut bytes = 0_u64;
+        let fed = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+                    lock(progress).bytes = bytes;
+                    if bytes > limit {
+                        break Err(Cause::TooLarge { limit });
+                    }
+                    // A parser that no longer listens has met an error, which it tells below.
+                    if sender.send(chunk).await.is_err() {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(Cause::BrokenOff { bytes, source: error.without_url() }),
+            }
+        };
+        drop(sender);
+        let parsed = parser.await.map_err(Cause::Parser)?;
+        // What the parser made of an answer that broke off does not count, whatever it is.
+        fed?;
+        Ok((parsed.map_err(Cause::State)?, bytes))
+    }
+}
+
+impl Credentials {
+    fn parse(text: &SecretString) -> Result<Self, ClientError> {
+        match text.expose_secret().trim().split_once(':') {
+            Some(("token", token)) => {
+                let mut value =
+                    HeaderValue::from_str(&format!("token={}", token.trim())).map_err(|_| ClientError::Credentials)?;
+                value.set_sensitive(true);
+                Ok(Self::Token(value))
+            }
+            Some((principal, secret)) if !principal.is_empty() => {
+                Ok(Self::Basic { principal: principal.to_owned(), secret: SecretString::from(secret) })
+            }
+            _ => Err(ClientError::Credentials),
+        }
+    }
+}
+
+fn certificates(bundle: &SecretString) -> Result<Vec<Certificate>, ClientError> {
+    let certificates =
+        Certificate::from_pem_bundle(bundle.expose_secret().as_bytes()).map_err(ClientError::CaBundle)?;
+    if certificates.is_empty() { Err(ClientError::NoCertificates) } else { Ok(certificates) }
+}
+
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `/state` below the master's URL, which may have the path of an admin router. (Newer masters have no `/state.json`.)
+fn state_url(master: &Url) -> Url {
+    let mut url = master.clone();
+    url.set_path(&format!("{}/state", master.path().trim_end_matches('/')));
+    url
+}
+
+/// The master's URL, from that of its state.
+fn base_of(url: &Url) -> String {
+    let mut base = url.clone();
+    base.set_query(None);
+    let text = base.as_str();
+    let text = text.strip_suffix("/state").unwrap_or(text);
+    text.strip_suffix("/master").unwrap_or(text).trim_end_matches('/').to_owned()
+}
+
+const fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Whether the answer says what a master says that has lost its leader.
+async fn says_no_leader(mut response: Response) -> bool {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR_BODY_BYTES
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8_lossy(&body).contains("No leader elected")
+}
+
+/// From half to one and a half of the pause, so that functions that were started together do not stay so.
+fn jittered(pause: Duration) -> Duration {
+    // The standard library's one source of chance: the keys of its hash maps.
+    let chance = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or(0);
+    pause / 2 + pause * chance / 1000
+}
+
+/// The chunks of an answer as something to read from.
+struct Chunks<B> {
+    receiver: mpsc::Receiver<B>,
+    chunk: Option<B>,
+    read: usize,
+}
+
+impl<B: AsRef<[u8]>> Chunks<B> {
+    const fn new(receiver: mpsc::Receiver<B>) -> Self {
+        Self { receiver, chunk: None, read: 0 }
+    }
+}
+
+impl<B: AsRef<[u8]>> Read for Chunks<B> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let rest = self.chunk.as_ref().and_then(|chunk| chunk.as_ref().get(self.read..)).unwrap_or_default();
+            if !rest.is_empty() {
+                let count = (&mut &*rest).read(buffer)?;
+                self.read += count;
+                return Ok(count);
+            }
+            self.chunk = self.receiver.blocking_recv();
+            self.read = 0;
+            if self.chunk.is_none() {
+                return Ok(0);
+            }
+        }
+    }
+}

@@ -1,0 +1,607 @@
+//! Reads /state as JSON, as it streams in, and calls the [`Fold`] with what it meets.
+//!
+//! The order of keys does not matter. What is not needed is skipped without being kept. A key that is needed and there
+//! twice is an error, except for attributes, which Mesos itself repeats.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use shared::resources::Kind;
+
+use super::state::{
+    Agent, Attributes, Drain, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State, StateError,
+};
+
+/// As much as is asked of the source at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Reads a whole /state, to the end of the source.
+///
+/// # Errors
+/// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
+pub fn read(source: impl Read) -> Result<State, StateError> {
+    let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
+    check_start(&mut source)?;
+    let mut folding = Folding::default();
+    let mut json = serde_json::Deserializer::from_reader(source);
+    let read = Document(&mut folding).deserialize(&mut json).and_then(|()| json.end());
+    match (read, folding.failure) {
+        (_, Some(failure)) => Err(failure),
+        (Ok(()), None) => folding.fold.finish(),
+        (Err(error), None) => Err(match error.classify() {
+            serde_json::error::Category::Io => StateError::Io(error.into()),
+            serde_json::error::Category::Eof => StateError::Truncated(error),
+            serde_json::error::Category::Syntax | serde_json::error::Category::Data => StateError::Json(error),
+        }),
+    }
+}
+
+/// Tells what is certainly not a master's answer by its first byte, for the sake of a better message.
+fn check_start(source: &mut impl BufRead) -> Result<(), StateError> {
+    loop {
+        let buffer = source.fill_buf().map_err(StateError::Io)?;
+        let blanks = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match buffer.get(blanks) {
+            Some(b'{') => return Ok(()),
+            Some(b'<') => return Err(StateError::Html),
+            Some(_) => return Err(StateError::NotAnObject),
+            None if buffer.is_empty() => return Err(StateError::Empty),
+            None => source.consume(blanks),
+        }
+    }
+}
+
+/// The fold, and what it could not take: serde's errors are text alone.
+#[derive(Default)]
+struct Folding {
+    fold: Fold,
+    failure: Option<StateError>,
+}
+
+impl Folding {
+    /// Calls the fold; keeps its error and stops the reader with one that nobody reads.
+    fn call<T, E: de::Error>(&mut self, call: impl FnOnce(&mut Fold) -> Result<T, StateError>) -> Result<T, E> {
+        call(&mut self.fold).map_err(|failure| {
+            self.failure.get_or_insert(failure);
+            E::custom("refused")
+        })
+    }
+}
+
+/// The parts of an object that were met.
+struct Met<F>(Vec<F>);
+
+impl<F: Copy + PartialEq> Met<F> {
+    fn once(&mut self, field: F, name: &'static str) -> Result<(), StateError> {
+        if self.0.contains(&field) {
+            return Err(StateError::Twice(name));
+        }
+        self.0.push(field);
+        Ok(())
+    }
+
+    fn require(&self, field: F, name: &'static str) -> Result<(), StateError> {
+        if self.0.contains(&field) { Ok(()) } else { Err(StateError::Missing(name)) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum TopField {
+    Version,
+    Cluster,
+    ElectedTime,
+    Flags,
+    ActivatedSlaves,
+    DeactivatedSlaves,
+    UnreachableSlaves,
+    Slaves,
+    RecoveredSlaves,
+    Frameworks,
+    OrphanTasks,
+    #[serde(other)]
+    Other,
+}
+
+impl TopField {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Cluster => "cluster",
+            Self::ElectedTime => "elected_time",
+            Self::Flags => "flags",
+            Self::ActivatedSlaves => "activated_slaves",
+            Self::DeactivatedSlaves => "deactivated_slaves",
+            Self::UnreachableSlaves => "unreachable_slaves",
+            Self::Slaves => "slaves",
+            Self::RecoveredSlaves => "recovered_slaves",
+            Self::Frameworks => "frameworks",
+            Self::OrphanTasks => "orphan_tasks",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The whole document.
+struct Document<'a>(&'a mut Folding);
+
+impl<'de> DeserializeSeed<'de> for Document<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the state of a Mesos master")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let folding = self.0;
+        let mut met = Met(Vec::new());
+        while let Some(field) = map.next_key::<TopField>()? {
+            if field != TopField::Other {
+                folding.call(|_| met.once(field, field.name()))?;
+            }
+            let master = &mut folding.fold.master;
+            match field {
+                TopField::Version => master.version = map.next_value()?,
+                TopField::Cluster => master.cluster = map.next_value()?,
+                TopField::ElectedTime => master.elected_at = to_time(map.next_value()?),
+                TopField::Flags => {
+                    if let Some(timeout) = map.next_value::<Flags>()?.agent_reregister_timeout() {
+                        master.agent_reregister_timeout = timeout;
+                    }
+                }
+                TopField::ActivatedSlaves | TopField::DeactivatedSlaves => {
+                    let count = to_count(map.next_value()?);
+                    master.counted_agents = Some(master.counted_agents.unwrap_or(0).saturating_add(count));
+                }
+                TopField::UnreachableSlaves => master.unreachable_agents = to_count(map.next_value()?),
+                TopField::Slaves => map.next_value_seed(List::<AgentJson>::new(folding))?,
+                TopField::RecoveredSlaves => map.next_value_seed(List::<RecoveredJson>::new(folding))?,
+                TopField::Frameworks => map.next_value_seed(Frameworks(folding))?,
+                TopField::OrphanTasks => {
+                    folding.fold.framework_name(ORPHAN_FRAMEWORK.to_owned());
+                    map.next_value_seed(List::<TaskJson>::new(folding))?;
+                    folding.call(Fold::end_framework)?;
+                }
+                TopField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        folding.call(|_| met.require(TopField::Slaves, "slaves"))?;
+        folding.call(|_| met.require(TopField::Frameworks, "frameworks"))
+    }
+}
+
+/// Mesos writes counters as numbers with a decimal point.
+fn to_count(number: f64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float stops at the ends")]
+    {
+        number.round() as u32
+    }
+}
+
+/// Mesos writes times as seconds since 1970 with a fraction. What is no time is as good as none.
+fn to_time(seconds: Option<f64>) -> Option<Timestamp> {
+    let milliseconds = (seconds? * 1000.0).round();
+    // Year 9999, far below 2^53: the conversion is exact.
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    (0.0..=253_402_207_200_000.0)
+        .contains(&milliseconds)
+        .then(|| Timestamp::from_millisecond(milliseconds as i64).ok())
+        .flatten()
+}
+
+#[derive(Deserialize)]
+struct Flags {
+    agent_reregister_timeout: Option<String>,
+    /// Its name before Mesos 1.4.
+    slave_reregister_timeout: Option<String>,
+}
+
+impl Flags {
+    fn agent_reregister_timeout(&self) -> Option<Duration> {
+        self.agent_reregister_timeout.as_deref().or(self.slave_reregister_timeout.as_deref()).and_then(to_duration)
+    }
+}
+
+/// A duration as Mesos' flags write it: `10mins`, `1.5hrs`.
+fn to_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "secs" => 1.0,
+        "mins" => 60.0,
+        "hrs" => 3600.0,
+        "days" => 86_400.0,
+        "weeks" => 604_800.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * seconds).ok()
+}
+
+/// An item of a list, complete before it is handed on.
+trait Item: de::DeserializeOwned {
+    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError>;
+}
+
+/// A list of which no more than the item at hand is held.
+struct List<'a, T>(&'a mut Folding, PhantomData<T>);
+
+impl<'a, T> List<'a, T> {
+    fn new(folding: &'a mut Folding) -> Self {
+        Self(folding, PhantomData)
+    }
+}
+
+impl<'de, T: Item> DeserializeSeed<'de> for List<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Item> Visitor<'de> for List<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(item) = list.next_element::<T>()? {
+            self.0.call(|fold| item.fold_into(fold))?;
+        }
+        Ok(())
+    }
+}
+
+/// The list of frameworks, each of which is read part by part.
+struct Frameworks<'a>(&'a mut Folding);
+
+impl<'de> DeserializeSeed<'de> for Frameworks<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Frameworks<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Framework(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum FrameworkField {
+    Name,
+    Capabilities,
+    Recovered,
+    Tasks,
+    Executors,
+    #[serde(other)]
+    Other,
+}
+
+impl FrameworkField {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "frameworks[].name",
+            Self::Capabilities => "frameworks[].capabilities",
+            Self::Recovered => "frameworks[].recovered",
+            Self::Tasks => "frameworks[].tasks",
+            Self::Executors => "frameworks[].executors",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One framework.
+struct Framework<'a>(&'a mut Folding);
+
+impl<'de> DeserializeSeed<'de> for Framework<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Framework<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a framework")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let folding = self.0;
+        let mut met = Met(Vec::new());
+        while let Some(field) = map.next_key::<FrameworkField>()? {
+            if field != FrameworkField::Other {
+                folding.call(|_| met.once(field, field.name()))?;
+            }
+            match field {
+                FrameworkField::Name => folding.fold.framework_name(map.next_value()?),
+                FrameworkField::Capabilities => {
+                    let capabilities: Vec<String> = map.next_value()?;
+                    folding.fold.framework_gpu_aware(capabilities.iter().any(|name| name == "GPU_RESOURCES"));
+                }
+                FrameworkField::Recovered => folding.fold.framework_recovered(map.next_value()?),
+                FrameworkField::Tasks => map.next_value_seed(List::<TaskJson>::new(folding))?,
+                FrameworkField::Executors => map.next_value_seed(List::<ExecutorJson>::new(folding))?,
+                FrameworkField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        folding.call(|_| met.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
+        folding.call(Fold::end_framework)
+    }
+}
+
+#[derive(Deserialize)]
+struct AgentJson {
+    id: String,
+    #[serde(default)]
+    hostname: String,
+    pid: Option<String>,
+    #[serde(default)]
+    attributes: Attributes,
+    active: bool,
+    #[serde(default)]
+    deactivated: bool,
+    drain_info: Option<DrainJson>,
+    resources: Option<RawResources>,
+    used_resources: Option<RawResources>,
+    unreserved_resources: Option<RawResources>,
+    #[serde(default)]
+    reserved_resources: HashMap<String, RawResources>,
+}
+
+#[derive(Deserialize)]
+struct DrainJson {
+    #[serde(default)]
+    state: String,
+}
+
+impl Item for AgentJson {
+    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
+        let agent = Agent {
+            id: self.id,
+            hostname: self.hostname,
+            ip: self.pid.as_deref().and_then(ip_of_pid),
+            attributes: self.attributes,
+            active: self.active,
+            deactivated: self.deactivated,
+            drain: self.drain_info.map(|info| if info.state == "DRAINED" { Drain::Drained } else { Drain::Draining }),
+            ..Agent::default()
+        };
+        fold.agent(RawAgent {
+            agent,
+            total: self.resources,
+            used: self.used_resources,
+            unreserved: self.unreserved_resources,
+            reserved: self.reserved_resources.into_values().collect(),
+        })
+    }
+}
+
+/// The address in `slave(1)@10.0.0.7:5051`.
+fn ip_of_pid(pid: &str) -> Option<String> {
+    let (_, address) = pid.rsplit_once('@')?;
+    let (ip, _port) = address.rsplit_once(':')?;
+    let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
+    ip.parse::<std::net::IpAddr>().ok().map(|ip| ip.to_string())
+}
+
+#[derive(Deserialize)]
+struct RecoveredJson {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+impl Item for RecoveredJson {
+    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
+        fold.recovered_agent(RecoveredAgent { id: self.id, attributes: self.attributes });
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct TaskJson {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    name: String,
+    slave_id: String,
+    state: String,
+    resources: RawResources,
+}
+
+impl Item for TaskJson {
+    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
+        let Self { id, name, slave_id: agent_id, state, resources } = &self;
+        fold.task(&RawTask { id, name, agent_id, state, resources })
+    }
+}
+
+#[derive(Deserialize)]
+struct ExecutorJson {
+    /// Without it nobody knows where the executor is; it is then missing in what is visible of its agent.
+    slave_id: Option<String>,
+    #[serde(default)]
+    resources: RawResources,
+}
+
+impl Item for ExecutorJson {
+    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
+        self.slave_id.map_or(Ok(()), |agent_id| fold.executor(&agent_id, &self.resources))
+    }
+}
+
+/// One value of an attribute or a resource. Mesos writes scalars as numbers, ranges and sets as texts.
+enum Value {
+    Number(f64),
+    Text(String),
+    Other(&'static str),
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or a text")
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Number(number))
+    }
+
+    // Beyond 2^53 a whole number is rounded, but no amount and no sensible attribute is that large.
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number as f64))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number as f64))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Other(if value { "true" } else { "false" }))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Other("null"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Other("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other("an object"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName;
+        impl<'de> Visitor<'de> for ByName {
+            type Value = Attributes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with attributes")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+                let mut attributes = Attributes::default();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    let text = match value {
+                        Value::Number(number) => number.to_string(),
+                        Value::Text(text) => text,
+                        Value::Other(text) => text.to_owned(),
+                    };
+                    attributes.0.push((name, text));
+                }
+                Ok(attributes)
+            }
+        }
+        deserializer.deserialize_map(ByName)
+    }
+}
+
+/// The name of a resource, or of something that is not looked at.
+struct Name(Option<Kind>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Name;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a resource")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Name, E> {
+                Ok(Name(Kind::from_name(name)))
+            }
+        }
+        deserializer.deserialize_identifier(Text)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawResources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName;
+        impl<'de> Visitor<'de> for ByName {
+            type Value = RawResources;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with resources")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawResources, A::Error> {
+                let mut resources = RawResources::default();
+                let mut met = Vec::new();
+                while let Some(Name(kind)) = map.next_key()? {
+                    let Some(kind) = kind else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    if met.contains(&kind) {
+                        return Err(de::Error::duplicate_field(kind.name()));
+                    }
+                    met.push(kind);
+                    match map.next_value()? {
+                        Value::Number(units) => resources.number(kind, units),
+                        Value::Text(text) => resources.refuse(kind, format!("{text:?}")),
+                        Value::Other(text) => resources.refuse(kind, text.to_owned()),
+                    }
+                }
+                Ok(resources)
+            }
+        }
+        deserializer.deserialize_map(ByName)
+    }
+}
+
+#[cfg(test)]
+mod tests;

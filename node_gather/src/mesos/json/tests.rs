@@ -1,0 +1,290 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use shared::resources::{Amount, Resources};
+
+use super::*;
+use crate::testing::{Shuffle, capture, captures, config, now};
+
+/// A small state with everything that is read.
+fn small() -> Json {
+    json!({
+        "version": "1.11.0", "cluster": "prod", "elected_time": 1_795_270_000.25,
+        "activated_slaves": 1.0, "deactivated_slaves": 1.0, "unreachable_slaves": 2.0,
+        "flags": {"agent_reregister_timeout": "15mins", "other": "x"},
+        "slaves": [
+            {"id": "A1", "hostname": "a1", "pid": "slave(1)@10.0.0.7:5051", "active": true,
+             "attributes": {"pool": "workers", "level": 1.5}, "resources": {"cpus": 4.0, "mem": 1000.0, "ports": "[1-2]"},
+             "used_resources": {"cpus": 1.5, "mem": 300.0}, "unreserved_resources": {"cpus": 3.0, "mem": 1000.0}},
+            {"id": "A2", "hostname": "a2", "active": false, "deactivated": true, "resources": {"cpus": 4.0, "mem": 1000.0},
+             "drain_info": {"state": "DRAINED"}},
+        ],
+        "recovered_slaves": [{"id": "A3", "hostname": "a3", "attributes": {"pool": "workers"}}],
+        "frameworks": [
+            {"id": "F1", "name": "marathon", "capabilities": ["GPU_RESOURCES"], "recovered": true,
+             "tasks": [task("web.11111111-2222-3333-4444-555555555555", "web", "A1", "TASK_RUNNING"),
+                       task("web.11111111-2222-3333-4444-666666666666", "web", "A1", "TASK_FINISHED")],
+             "unreachable_tasks": [task("web.x", "web", "A1", "TASK_UNREACHABLE")],
+             "completed_tasks": [task("web.y", "web", "A1", "TASK_RUNNING")],
+             "executors": [{"executor_id": "e", "slave_id": "A1", "resources": {"cpus": 0.5, "mem": 44.0}}]},
+        ],
+        "completed_frameworks": [{"name": "old", "tasks": [task("z", "z", "A1", "TASK_RUNNING")]}],
+        "orphan_tasks": [task("lost", "lost", "A1", "TASK_STAGING")],
+    })
+}
+
+fn task(id: &str, name: &str, agent: &str, state: &str) -> Json {
+    json!({"id": id, "name": name, "slave_id": agent, "state": state,
+           "resources": {"cpus": 0.5, "mem": 128.0}, "limits": {"cpus": "Infinity"}})
+}
+
+fn read_json(state: &Json) -> Result<State, StateError> {
+    read(state.to_string().as_bytes())
+}
+
+fn amounts(cpus: f64, mem: f64) -> Resources {
+    Resources {
+        cpus: Amount::from_units(cpus).unwrap(),
+        mem: Amount::from_units(mem).unwrap(),
+        ..Resources::ZERO
+    }
+}
+
+/// Everything of a state that does not depend on the order of the document, with its tasks.
+fn essence(state: &[u8]) -> Result<String, String> {
+    let config = config("resources = [\"cpus\", \"mem\", \"disk\", \"gpus\"]\n");
+    let snapshots = crate::snapshots(state, &config, "http://m:5050", now()).map_err(|error| format!("{error:?}"))?;
+    Ok(format!("{snapshots:?}"))
+}
+
+#[test]
+fn everything_that_counts_is_kept() {
+    let state = read_json(&small()).unwrap();
+    assert_eq!(state.master.version, "1.11.0");
+    assert_eq!(state.master.cluster.as_deref(), Some("prod"));
+    assert_eq!(state.master.elected_at, Some("2026-11-21T14:06:40.250Z".parse().unwrap()));
+    assert_eq!(state.master.agent_reregister_timeout, Duration::from_secs(900));
+    assert_eq!((state.master.counted_agents, state.master.unreachable_agents), (Some(2), 2));
+    let [first, second] = &state.agents[..] else { panic!("{:?}", state.agents) };
+    assert_eq!(first.ip.as_deref(), Some("10.0.0.7"));
+    assert_eq!((first.total, first.unreserved), (amounts(4.0, 1000.0), amounts(3.0, 1000.0)));
+    assert_eq!((first.used, first.executors), (Some(amounts(1.5, 300.0)), amounts(0.5, 44.0)));
+    assert!(first.attributes.has("level", "1.5") && first.attributes.has("pool", "workers"));
+    assert_eq!((second.drain, second.deactivated, second.used), (Some(Drain::Drained), true, None));
+    assert_eq!(second.unreserved, second.total);
+    assert_eq!(state.recovered_agents.len(), 1);
+    let tasks: Vec<_> =
+        state.tasks().map(|tasks| (tasks.framework.name.as_str(), tasks.application, tasks.agent, tasks.count)).collect();
+    assert_eq!(tasks, [("marathon", "/web", Some(0), 1), ("(orphan)", "lost", Some(0), 1)]);
+    assert!(state.frameworks[0].gpu_aware && state.frameworks[0].recovered && !state.frameworks[1].recovered);
+}
+
+#[test]
+fn every_capture_is_read() {
+    for (name, bytes) in captures() {
+        let state = read(bytes.as_slice()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(state.master.counted_agents.map(|count| count as usize), Some(state.agents.len()), "{name}");
+        assert!(state.master.elected_at.is_some(), "{name}");
+        assert!(state.tasks().all(|tasks| tasks.agent.is_some()), "{name}: a task without its agent");
+        assert!(state.agents.iter().all(|agent| agent.ip.is_some()), "{name}");
+    }
+}
+
+#[test]
+fn no_prefix_of_a_state_is_a_state() {
+    for name in ["1.11.0/24-v0-driver-framework", "1.4.3/01-empty-3-agents"] {
+        let bytes = capture(name);
+        let end = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
+        for cut in 0..=end {
+            assert!(read(&bytes[..cut]).is_err(), "{name} cut at {cut}");
+        }
+    }
+    for (name, bytes) in captures() {
+        let end = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
+        for cut in (0..=end).step_by(1 + end / 20) {
+            assert!(read(&bytes[..cut]).is_err(), "{name} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_state_is_told_apart() {
+    assert!(matches!(read("".as_bytes()), Err(StateError::Empty)));
+    assert!(matches!(read(" \r\n ".as_bytes()), Err(StateError::Empty)));
+    assert!(matches!(read("\n<!DOCTYPE html><html>".as_bytes()), Err(StateError::Html)));
+    for text in ["[]", "null", "404 Not Found.", "\u{feff}{}", "\u{1f}\u{8b}"] {
+        assert!(matches!(read(text.as_bytes()), Err(StateError::NotAnObject)), "{text}");
+    }
+    assert!(matches!(read(r#"{"slaves":["#.as_bytes()), Err(StateError::Truncated(_))));
+    assert!(matches!(read(format!("{}x", small()).as_bytes()), Err(StateError::Json(_))));
+    assert!(matches!(read(format!("{}{}", small(), small()).as_bytes()), Err(StateError::Json(_))));
+    assert!(read(format!(" {} \n", small()).as_bytes()).is_ok());
+    let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+    assert!(matches!(read(format!(r#"{{"other":{open}"#).as_bytes()), Err(StateError::Truncated(_))));
+    assert!(matches!(read(format!(r#"{{"slaves":{open}{close}}}"#).as_bytes()), Err(StateError::Json(_))));
+    assert!(matches!(read(&b"{\"version\":\"\xff\"}"[..]), Err(StateError::Json(_))));
+}
+
+#[test]
+fn an_absent_list_is_never_an_empty_one() {
+    for list in ["slaves", "frameworks"] {
+        let mut state = small();
+        state.as_object_mut().unwrap().remove(list);
+        assert!(matches!(read_json(&state), Err(StateError::Missing(name)) if name == list));
+        for wrong in [Json::Null, json!({}), json!("[]"), json!(0)] {
+            state[list] = wrong;
+            assert!(read_json(&state).is_err(), "{}", state[list]);
+        }
+    }
+    for key in ["tasks", "name"] {
+        let mut state = small();
+        state["frameworks"][0].as_object_mut().unwrap().remove(key);
+        assert!(matches!(read_json(&state), Err(StateError::Missing(_))), "{key}");
+    }
+    for key in ["id", "active"] {
+        let mut state = small();
+        state["slaves"][0].as_object_mut().unwrap().remove(key);
+        assert!(matches!(read_json(&state), Err(StateError::Json(_))), "{key}");
+    }
+    for key in ["slave_id", "state", "resources"] {
+        let mut state = small();
+        state["frameworks"][0]["tasks"][0].as_object_mut().unwrap().remove(key);
+        assert!(matches!(read_json(&state), Err(StateError::Json(_))), "{key}");
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused() {
+    for key in ["slaves", "frameworks", "recovered_slaves", "elected_time"] {
+        let state = small();
+        let text = format!("{{\"{key}\":{},{}", state[key], &state.to_string()[1..]);
+        assert!(matches!(read(text.as_bytes()), Err(StateError::Twice(name)) if name == key), "{key}");
+    }
+    let mut state = small();
+    let again = state["slaves"][0].clone();
+    state["slaves"].as_array_mut().unwrap().push(again);
+    assert!(matches!(read_json(&state), Err(StateError::AgentTwice(id)) if id == "A1"));
+    let twice = small().to_string().replace(r#""cpus":4.0,"#, r#""cpus":4.0,"cpus":5.0,"#);
+    assert!(matches!(read(twice.as_bytes()), Err(StateError::Json(_))));
+}
+
+#[test]
+fn attributes_may_be_there_twice_and_numbers_are_in_their_shortest_form() {
+    let text = small().to_string().replace(
+        r#""pool":"workers"}"#,
+        r#""pool":"a","pool":"workers","zones":"[1-5]","n":2.0,"m":2,"x":null}"#,
+    );
+    let attributes = &read(text.as_bytes()).unwrap().recovered_agents[0].attributes;
+    for (name, value) in [("pool", "a"), ("pool", "workers"), ("zones", "[1-5]"), ("n", "2"), ("n", "2.0"), ("m", "2")] {
+        assert!(attributes.has(name, value), "{name}={value}");
+    }
+    assert!(!attributes.has("pool", "b") && !attributes.has("n", "2.5") && !attributes.has("other", "a"));
+}
+
+#[test]
+fn what_is_no_amount_is_refused_with_its_owner() {
+    for bad in [json!(-1.0), json!(1e10), json!("4"), json!(null), json!([4]), json!(true), json!(-0.001)] {
+        for (path, owner) in [
+            ("/slaves/0/resources/cpus", "the agent \"A1\""),
+            ("/slaves/0/used_resources/cpus", "the agent \"A1\""),
+            ("/frameworks/0/tasks/1/resources/cpus", "the task"),
+            ("/frameworks/0/executors/0/resources/cpus", "an executor on the agent \"A1\""),
+        ] {
+            let mut state = small();
+            *state.pointer_mut(path).unwrap() = bad.clone();
+            let error = read_json(&state).unwrap_err();
+            assert!(matches!(error, StateError::Amount { .. }), "{path} {bad}: {error:?}");
+            assert!(error.to_string().starts_with(owner), "{error}");
+        }
+    }
+    let overflow = small().to_string().replace("1000.0", "1e999");
+    assert!(matches!(read(overflow.as_bytes()), Err(StateError::Json(_))));
+    // What has another name may hold anything.
+    let mut state = small();
+    state["slaves"][0]["resources"]["fpga"] = json!({"x": [-1, "y"]});
+    assert!(read_json(&state).is_ok());
+}
+
+#[test]
+fn durations_are_read_as_mesos_writes_them() {
+    for (text, seconds) in [("10mins", 600.0), ("1.5hrs", 5400.0), ("1weeks", 604_800.0), ("500ms", 0.5), ("90secs", 90.0)] {
+        assert_eq!(to_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+    }
+    for text in ["", "10", "mins", "-1secs", "1fortnights", "nanmins"] {
+        assert_eq!(to_duration(text), None, "{text}");
+    }
+    let mut state = small();
+    state["flags"] = json!({"slave_reregister_timeout": "20mins"});
+    assert_eq!(read_json(&state).unwrap().master.agent_reregister_timeout, Duration::from_secs(1200));
+    state["flags"] = json!({});
+    assert_eq!(read_json(&state).unwrap().master.agent_reregister_timeout, Duration::from_secs(600));
+}
+
+#[test]
+fn a_framework_may_be_named_after_its_tasks() {
+    let tasks = json!([task("a_b.11111111-2222-3333-4444-555555555555", "b.a", "A1", "TASK_RUNNING")]).to_string();
+    let text = |framework: &str| format!(r#"{{"frameworks":[{framework}],"slaves":[]}}"#);
+    for (name, expected) in [("marathon", "/a/b"), ("chronos", "b.a")] {
+        for framework in
+            [format!(r#"{{"name":"{name}","tasks":{tasks}}}"#), format!(r#"{{"tasks":{tasks},"name":"{name}"}}"#)]
+        {
+            let state = read(text(&framework).as_bytes()).unwrap();
+            let names: Vec<&str> = state.tasks().map(|tasks| tasks.application).collect();
+            assert_eq!(names, [expected], "{framework}");
+        }
+    }
+}
+
+#[test]
+fn addresses_are_taken_from_pids() {
+    for (pid, ip) in [
+        ("slave(1)@10.0.0.7:5051", Some("10.0.0.7")),
+        ("slave(1)@[fd00::7]:5051", Some("fd00::7")),
+        ("slave(1)@host:5051", None),
+        ("nonsense", None),
+        ("@:", None),
+    ] {
+        assert_eq!(ip_of_pid(pid).as_deref(), ip, "{pid}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_keys_and_lists_changes_nothing(which in any::<prop::sample::Index>(), seed in any::<u64>()) {
+        let captures = captures();
+        let (name, bytes) = &captures[which.index(captures.len())];
+        let mut text = String::new();
+        // A map keeps one of two equal attributes only; both sides must have lost the same.
+        let value: Json = serde_json::from_slice(bytes).unwrap();
+        Shuffle(seed).write(&value, &mut text);
+        prop_assert_eq!(essence(text.as_bytes()), essence(value.to_string().as_bytes()), "{}", name);
+    }
+
+    #[test]
+    fn no_prefix_of_a_made_up_state_is_a_state(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
+        let mut text = String::new();
+        Shuffle(seed).write(&small(), &mut text);
+        prop_assert!(read(&text.as_bytes()[..at.index(text.len())]).is_err());
+    }
+
+    #[test]
+    fn no_damage_makes_the_reader_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let captures = captures();
+        let mut bytes = captures[which.index(captures.len())].1.clone();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        // Whatever comes of it: no panic.
+        let _ = essence(&bytes);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(read(bytes.as_slice()).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! How far the view may be trusted: every doubt is a finding with a reason, and the worst of them is the level.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::contract::{Completeness, CompletenessLevel};
+use shared::resources::{Kind, Resources};
+
+use super::Pool;
+use crate::mesos::state::{State, count_u32};
+
+/// By how much agents may use more than is visible, in percent, before something must be hidden.
+const MAX_HIDDEN_PERCENT: u64 = 5;
+
+/// How many frameworks a reason names.
+const MAX_NAMES: usize = 3;
+
+/// Judges the view of one pool. `stray_tasks` run on agents that the master does not list.
+pub(super) fn of(pool: &Pool<'_>, state: &State, stray_tasks: u32, taken_at: Timestamp) -> Completeness {
+    let mut findings = Findings::default();
+    election(pool, state, taken_at, &mut findings);
+    missing_agents(pool, state, &mut findings);
+    frameworks(state, &mut findings);
+    tasks(pool, stray_tasks, &mut findings);
+    Completeness { level: findings.level, reasons: findings.reasons }
+}
+
+struct Findings {
+    level: CompletenessLevel,
+    reasons: Vec<String>,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self { level: CompletenessLevel::Complete, reasons: Vec::new() }
+    }
+}
+
+impl Findings {
+    fn blind(&mut self, reason: String) {
+        self.add(CompletenessLevel::Blind, reason);
+    }
+
+    fn partial(&mut self, reason: String) {
+        self.add(CompletenessLevel::Partial, reason);
+    }
+
+    fn add(&mut self, level: CompletenessLevel, reason: String) {
+        self.level = self.level.max(level);
+        self.reasons.push(reason);
+    }
+}
+
+/// What is missing just after an election: first everything, then agents, then frameworks with their tasks.
+fn election(pool: &Pool<'_>, state: &State, taken_at: Timestamp, findings: &mut Findings) {
+    let timeout = state.master.agent_reregister_timeout;
+    let doubt = match state.master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
+        Some(age) if !is_younger(age, timeout) => None,
+        Some(age) => Some(format!(
+            "the master was elected {} s ago, less than its agent_reregister_timeout of {} s",
+            age.as_secs(),
+            timeout.as_secs()
+        )),
+        None => Some("the master does not say when it was elected".to_owned()),
+    };
+    match (doubt, pool.members.is_empty()) {
+        (Some(doubt), true) => findings.blind(format!("no agent of the pool is registered, and {doubt}")),
+        (Some(doubt), false) => findings.partial(format!("{doubt}: frameworks and tasks may be missing")),
+        (None, true) if pool.recovered == 0 => findings.partial(
+            "no agent of the pool is registered or recovered: an empty list is no proof of an empty cluster".to_owned(),
+        ),
+        (None, _) => {}
+    }
+}
+
+/// A clock that is behind the master's makes an election look as if it were to come: that is young, too.
+fn is_younger(age: SignedDuration, timeout: Duration) -> bool {
+    age < SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX)
+}
+
+fn missing_agents(pool: &Pool<'_>, state: &State, findings: &mut Findings) {
+    let recovered = u64::from(pool.recovered);
+    let known = recovered + u64::from(count_u32(pool.members.len()));
+    let limit = pool.policy.max_missing_agents_percent;
+    if recovered > 0 {
+        let reason = format!("{recovered} of {known} agents have not come back since the election of the master");
+        if 100 * recovered > u64::from(limit) * known {
+            findings.blind(format!("{reason}, more than max_missing_agents_percent ({limit} %)"));
+        } else {
+            findings.partial(reason);
+        }
+    }
+    let listed = count_u32(state.agents.len());
+    if let Some(counted) = state.master.counted_agents.filter(|counted| *counted > listed) {
+        findings.partial(format!("the master counts {counted} registered agents but lists {listed}"));
+    }
+}
+
+fn frameworks(state: &State, findings: &mut Findings) {
+    let mut names: Vec<&str> =
+        state.frameworks.iter().filter(|framework| framework.recovered).map(|framework| &*framework.name).collect();
+    names.sort_unstable();
+    let Some(more) = names.len().checked_sub(MAX_NAMES) else {
+        if !names.is_empty() {
+            findings.partial(not_back(&names.join(", ")));
+        }
+        return;
+    };
+    let named = names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
+    findings.partial(not_back(&if more == 0 { named } else { format!("{named} and {more} more") }));
+}
+
+fn not_back(names: &str) -> String {
+    format!("frameworks have not come back since the election of the master: {names}")
+}
+
+fn tasks(pool: &Pool<'_>, stray_tasks: u32, findings: &mut Findings) {
+    let silent = pool.members.iter().filter(|member| member.agent.used.is_none()).count();
+    if silent > 0 {
+        findings.partial(format!("the master does not say what {silent} agents use; what is visible was added up"));
+    }
+    if stray_tasks > 0 {
+        findings.partial(format!("{stray_tasks} tasks run on agents that the master does not list"));
+    }
+    let used: Resources = pool.members.iter().map(super::Member::used).sum();
+    let visible: Resources = pool.members.iter().map(|member| member.visible).sum();
+    for kind in pool.policy.resources.iter().copied().filter(|kind| hides(&used, &visible, *kind)) {
+        findings.partial(format!(
+            "agents use {} {kind}, visible tasks and executors {}: the principal may not see everything",
+            used.get(kind),
+            visible.get(kind)
+        ));
+    }
+}
+
+/// Whether agents use more than [`MAX_HIDDEN_PERCENT`] more than is visible.
+fn hides(used: &Resources, visible: &Resources, kind: Kind) -> bool {
+    100 * u128::from(used.get(kind).thousandths())
+        > u128::from(100 + MAX_HIDDEN_PERCENT) * u128::from(visible.get(kind).thousandths())
+}

@@ -1,0 +1,348 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use shared::config::Config;
+use shared::contract::{Application, CompletenessLevel};
+
+use super::*;
+use crate::mesos::json;
+use crate::testing::{Shuffle, capture, config, now};
+
+const ELECTED_LONG_AGO: f64 = 1_700_000_000.0;
+
+fn amount(units: f64) -> Amount {
+    Amount::from_units(units).unwrap()
+}
+
+fn amounts(cpus: f64, mem: f64) -> Resources {
+    Resources { cpus: amount(cpus), mem: amount(mem), ..Resources::ZERO }
+}
+
+/// A state of these agents and frameworks, its master elected long ago.
+fn state(agents: &[Json], frameworks: &[Json]) -> Json {
+    json!({"version": "1.11.0", "elected_time": ELECTED_LONG_AGO, "slaves": agents, "frameworks": frameworks})
+}
+
+/// An agent with 4 cpus and 1000 MB of which so many cpus are used.
+fn agent(id: &str, used_cpus: f64, more: Json) -> Json {
+    let mut agent = json!({
+        "id": id, "hostname": format!("host-{id}"), "pid": "slave(1)@10.0.0.7:5051", "active": true,
+        "attributes": {"pool": "workers"},
+        "resources": {"cpus": 4.0, "mem": 1000.0}, "unreserved_resources": {"cpus": 4.0, "mem": 1000.0},
+        "used_resources": {"cpus": used_cpus, "mem": 0.0},
+    });
+    agent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    agent
+}
+
+/// A framework of which each task is (name, agent, cpus).
+fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
+    let tasks: Vec<Json> = tasks
+        .iter()
+        .map(|(name, agent, cpus)| {
+            json!({"id": "x", "name": name, "slave_id": agent, "state": "TASK_RUNNING", "resources": {"cpus": cpus}})
+        })
+        .collect();
+    json!({"name": name, "tasks": tasks})
+}
+
+fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
+    let state = json::read(state.to_string().as_bytes()).unwrap();
+    summarize(&state, "http://10.0.0.5:5050", &config.pools, now())
+}
+
+fn only(state: &Json) -> ClusterSnapshot {
+    run(state, &config("")).unwrap().snapshots.remove(0)
+}
+
+#[test]
+fn agents_are_counted_by_their_state() {
+    let drain = |state: &str| json!({"drain_info": {"state": state}, "active": false, "deactivated": true});
+    let snapshot = only(&state(
+        &[
+            agent("usable", 1.0, json!({})),
+            agent("draining", 0.5, drain("DRAINING")),
+            agent("drained", 0.0, drain("DRAINED")),
+            agent("deactivated", 0.25, json!({"active": false, "deactivated": true})),
+            agent("gone", 2.0, json!({"active": false})),
+            agent("bare", 0.0, json!({"resources": null})),
+            agent("zero", 0.0, json!({"resources": {"cpus": 0.0, "mem": 0.0, "disk": 9.0}})),
+        ],
+        &[framework("f", &[("a", "usable", 1.0), ("a", "draining", 0.5), ("b", "deactivated", 0.25), ("a", "gone", 2.0)])],
+    ));
+    let counts = snapshot.agents;
+    assert_eq!((counts.registered, counts.usable, counts.draining), (7, 1, 2));
+    assert_eq!((counts.deactivated, counts.inactive, counts.leaving()), (1, 3, 3));
+    assert_eq!(snapshot.resources.total, amounts(4.0, 1000.0));
+    assert_eq!(snapshot.resources.used, amounts(1.0, 0.0));
+    assert_eq!(snapshot.resources.displaced, amounts(2.75, 0.0));
+    let candidates: Vec<_> =
+        snapshot.scale_down_candidates.iter().map(|candidate| (&*candidate.agent_id, candidate.state)).collect();
+    assert_eq!(
+        candidates,
+        [
+            ("usable", AgentState::Active),
+            ("deactivated", AgentState::Deactivated),
+            ("drained", AgentState::Drained),
+            ("draining", AgentState::Draining),
+        ]
+    );
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
+    assert_eq!(snapshot.clone().identified(), snapshot);
+}
+
+#[test]
+fn reservations_are_taken_to_be_used_first() {
+    for (used, expected) in [(0.0, 3.0), (0.5, 3.0), (1.0, 3.0), (1.5, 2.5), (4.0, 0.0), (5.0, 0.0)] {
+        let free = free(amounts(4.0, 0.0), amounts(3.0, 0.0), amounts(used, 0.0));
+        assert_eq!(free, amounts(expected, 0.0), "{used} used");
+    }
+}
+
+#[test]
+fn equal_agents_are_one_shape() {
+    let snapshot = only(&state(
+        &[
+            agent("a", 1.0, json!({})),
+            agent("b", 0.0, json!({})),
+            agent("c", 1.0, json!({})),
+            agent("d", 1.0, json!({"unreserved_resources": {"cpus": 3.0, "mem": 1000.0}})),
+        ],
+        &[framework("f", &[("x", "a", 1.0), ("x", "c", 1.0), ("x", "d", 1.0)])],
+    ));
+    let shapes: Vec<_> =
+        snapshot.agent_shapes.iter().map(|shape| (shape.count, shape.unreserved.cpus, shape.free.cpus)).collect();
+    let cpus = |unreserved, free| (amount(unreserved), amount(free));
+    let expected: Vec<_> = [(1, cpus(3.0, 3.0)), (2, cpus(4.0, 3.0)), (1, cpus(4.0, 4.0))]
+        .map(|(count, (unreserved, free))| (count, unreserved, free))
+        .into();
+    assert_eq!(shapes, expected);
+}
+
+#[test]
+fn the_least_loaded_agents_come_first_and_are_twenty_at_most() {
+    let mut agents: Vec<Json> =
+        (0..30).map(|place| agent(&format!("a{place:02}"), f64::from(place % 5) * 0.5, json!({}))).collect();
+    // Much of one resource weighs more than little of another.
+    agents.push(agent("mem", 0.0, json!({"used_resources": {"cpus": 0.1, "mem": 990.0}})));
+    agents.push(agent("leaving", 0.0, json!({"active": false, "deactivated": true})));
+    let snapshot = only(&state(&agents, &[]));
+    let ids: Vec<&str> = snapshot.scale_down_candidates.iter().map(|candidate| &*candidate.agent_id).collect();
+    assert_eq!(ids.len(), 21);
+    assert_eq!(ids[..7], ["a00", "a05", "a10", "a15", "a20", "a25", "a01"]);
+    assert_eq!(ids[20], "leaving");
+    assert!(!ids.contains(&"mem"));
+}
+
+#[test]
+fn candidates_tell_their_tasks_address_and_instance() {
+    let config = config("attributes = { pool = \"workers\" }\n");
+    let mut config = config;
+    config.pools[0].protected.applications = vec!["db".to_owned()];
+    let agents = [
+        agent("a", 2.5, json!({"attributes": {"pool": "workers", "instance_id": "i-0abc"}})),
+        agent("b", 3.0, json!({})),
+    ];
+    let frameworks = [framework("f", &[("web", "a", 1.0), ("db", "a", 0.5), ("web", "a", 1.0), ("web", "b", 3.0)])];
+    let snapshot = run(&state(&agents, &frameworks), &config).unwrap().snapshots.remove(0);
+    let [a, b] = &snapshot.scale_down_candidates[..] else { panic!() };
+    assert_eq!((a.instance_id.as_deref(), a.ip.as_deref(), &*a.hostname), (Some("i-0abc"), Some("10.0.0.7"), "host-a"));
+    assert_eq!((a.protected, b.protected, a.task_count), (true, false, 3));
+    let tasks: Vec<_> = a.tasks.iter().map(|group| (group.count, group.resources.cpus)).collect();
+    assert_eq!(tasks, [(1, amount(0.5)), (2, amount(1.0))]);
+    config.pools[0].protected.applications.clear();
+    config.pools[0].protected.frameworks = vec!["f".to_owned()];
+    let snapshot = run(&state(&agents, &frameworks), &config).unwrap().snapshots.remove(0);
+    assert!(snapshot.scale_down_candidates.iter().all(|candidate| candidate.protected));
+}
+
+#[test]
+fn pools_share_no_agent() {
+    let two = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"edge\"\ngroup = \"edge\"\nattributes = { zone = \"z\" }\n";
+    let config = config(two);
+    let agents = [
+        agent("w", 1.0, json!({})),
+        agent("e", 0.5, json!({"attributes": {"zone": "z"}})),
+        agent("n", 0.0, json!({"attributes": {}})),
+    ];
+    let summary = run(&state(&agents, &[framework("f", &[("x", "w", 1.0), ("x", "e", 0.5)])]), &config).unwrap();
+    assert_eq!(summary.agents_of_no_pool, 1);
+    let [workers, edge] = &summary.snapshots[..] else { panic!() };
+    assert_eq!((workers.agents.registered, edge.agents.registered), (1, 1));
+    assert_eq!((workers.applications[0].resources.cpus, edge.applications[0].resources.cpus), (amount(1.0), amount(0.5)));
+    assert_ne!(workers.id, edge.id);
+
+    let both = [agent("both", 0.0, json!({"attributes": {"pool": "workers", "zone": "z"}}))];
+    let error = run(&state(&both, &[]), &config).unwrap_err();
+    let expected =
+        SummarizeError::TwoPools { agent_id: "both".into(), first: "workers".into(), second: "edge".into() };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn applications_of_equal_frameworks_add_up_unless_only_one_sees_gpus() {
+    let mut aware = framework("marathon", &[("web", "a", 1.0)]);
+    aware["capabilities"] = json!(["GPU_RESOURCES"]);
+    let plain = framework("marathon", &[("web", "a", 0.5)]);
+    let snapshot = only(&state(&[agent("a", 2.0, json!({}))], &[plain.clone(), aware, plain]));
+    let told: Vec<_> = snapshot
+        .applications
+        .iter()
+        .map(|application| (&*application.name, application.gpu_aware, application.task_count, application.resources.cpus))
+        .collect();
+    assert_eq!(told, [("web", false, 2, amount(1.0)), ("web", true, 1, amount(1.0))]);
+}
+
+fn sums(applications: &[Application]) -> (u32, Resources, Resources) {
+    let by_group = applications.iter().flat_map(|application| &application.tasks);
+    (
+        applications.iter().map(|application| application.task_count).sum(),
+        applications.iter().map(|application| application.resources).sum(),
+        by_group.map(|group| group.resources.times(u64::from(group.count))).sum(),
+    )
+}
+
+#[test]
+fn the_smallest_of_too_many_applications_are_folded_with_exact_sums() {
+    let names: Vec<String> = (0..2500).map(|place| format!("job-{place:04}")).collect();
+    let tasks: Vec<(&str, &str, f64)> =
+        names.iter().enumerate().map(|(place, name)| (name.as_str(), "a", if place < 600 { 0.002 } else { 0.003 })).collect();
+    let frameworks = [framework("spark", &tasks), framework("marathon", &[("web", "a", 0.001)])];
+    let snapshot = only(&state(&[agent("a", 4.0, json!({}))], &frameworks));
+    let applications = &snapshot.applications;
+    assert_eq!(applications.len(), 2002);
+    assert_eq!(sums(applications), (2501, amounts(6.901, 0.0), amounts(6.901, 0.0)));
+    let other: Vec<_> = applications.iter().filter(|application| application.name == OTHER_NAME).collect();
+    let counts: Vec<_> = other.iter().map(|application| (&*application.framework, application.task_count)).collect();
+    assert_eq!(counts, [("marathon", 1), ("spark", 500)]);
+    // The largest stay, and folding what is folded loses nothing.
+    assert!(applications.iter().all(|application| application.name != "job-0599"));
+    let again = fold_smallest(applications.clone(), 10);
+    assert_eq!(again.len(), 12);
+    assert_eq!(sums(&again), sums(applications));
+}
+
+const OTHER_NAME: &str = "(other)";
+
+#[test]
+fn what_is_hidden_makes_the_view_partial() {
+    let level = |used: f64, visible: f64| {
+        let frameworks = [framework("f", &[("x", "a", visible)])];
+        only(&state(&[agent("a", used, json!({}))], &frameworks)).completeness.level
+    };
+    assert_eq!(level(1.0, 1.0), CompletenessLevel::Complete);
+    assert_eq!(level(1.05, 1.0), CompletenessLevel::Complete);
+    assert_eq!(level(1.051, 1.0), CompletenessLevel::Partial);
+    assert_eq!(level(0.5, 1.0), CompletenessLevel::Complete);
+    // A resource that is not judged says nothing.
+    let disk = agent("a", 0.0, json!({"used_resources": {"disk": 500.0}}));
+    assert_eq!(only(&state(&[disk], &[])).completeness.level, CompletenessLevel::Complete);
+}
+
+#[test]
+fn each_doubt_has_its_reason() {
+    let good = state(&[agent("a", 1.0, json!({}))], &[framework("f", &[("x", "a", 1.0)])]);
+    assert_eq!(only(&good).completeness.level, CompletenessLevel::Complete);
+    let doubts: [(&str, Json, CompletenessLevel); 9] = [
+        ("elected 60 s ago", json!({"elected_time": now().as_second() - 60}), CompletenessLevel::Partial),
+        ("elected -5 s ago", json!({"elected_time": now().as_second() + 5}), CompletenessLevel::Partial),
+        ("does not say when", json!({"elected_time": null}), CompletenessLevel::Partial),
+        ("no agent of the pool is registered or recovered", json!({"slaves": [], "frameworks": []}), CompletenessLevel::Partial),
+        ("no agent of the pool is registered, and", json!({"slaves": [], "elected_time": now().as_second() - 599}), CompletenessLevel::Blind),
+        ("1 of 2 agents have not come back", json!({"recovered_slaves": [{"id": "r", "attributes": {}}]}), CompletenessLevel::Blind),
+        ("counts 3 registered agents but lists 1", json!({"activated_slaves": 2.0, "deactivated_slaves": 1.0}), CompletenessLevel::Partial),
+        ("have not come back since the election of the master: f", json!({"frameworks": [{"name": "f", "recovered": true, "tasks": good["frameworks"][0]["tasks"]}]}), CompletenessLevel::Partial),
+        ("1 tasks run on agents that", json!({"orphan_tasks": [{"id": "o", "name": "o", "slave_id": "?", "state": "TASK_RUNNING", "resources": {}}]}), CompletenessLevel::Partial),
+    ];
+    for (reason, change, level) in doubts {
+        let mut state = good.clone();
+        state.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let completeness = only(&state).completeness;
+        assert_eq!(completeness.level, level, "{reason}: {completeness:?}");
+        assert!(completeness.reasons.iter().any(|own| own.contains(reason)), "{reason}: {completeness:?}");
+    }
+    let mut silent = good;
+    silent["slaves"][0].as_object_mut().unwrap().remove("used_resources");
+    let snapshot = only(&silent);
+    assert_eq!((snapshot.completeness.level, snapshot.resources.used.cpus), (CompletenessLevel::Partial, amount(1.0)));
+}
+
+#[test]
+fn one_missing_agent_in_ten_is_partial_and_two_are_blind() {
+    let agents: Vec<Json> = (0..18).map(|place| agent(&format!("a{place}"), 0.0, json!({}))).collect();
+    let level = |missing: usize| {
+        let mut state = state(&agents, &[]);
+        let recovered: Vec<Json> = (0..missing).map(|place| json!({"id": format!("r{place}"), "attributes": {}})).collect();
+        state["recovered_slaves"] = recovered.into();
+        only(&state).completeness.level
+    };
+    assert_eq!([level(0), level(2), level(3)], [CompletenessLevel::Complete, CompletenessLevel::Partial, CompletenessLevel::Blind]);
+}
+
+#[test]
+fn many_frameworks_are_named_in_part() {
+    let frameworks: Vec<Json> =
+        ["e", "d", "c", "b", "a"].iter().map(|name| json!({"name": name, "recovered": true, "tasks": []})).collect();
+    let reasons = |count: usize| only(&state(&[agent("a", 0.0, json!({}))], &frameworks[..count])).completeness.reasons;
+    assert!(reasons(5)[0].ends_with(": a, b, c and 2 more"), "{:?}", reasons(5));
+    assert!(reasons(3)[0].ends_with(": c, d, e"), "{:?}", reasons(3));
+    assert!(reasons(1)[0].ends_with(": e"), "{:?}", reasons(1));
+}
+
+#[test]
+fn a_captured_cluster_is_summarized_as_it_is() {
+    let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice()).unwrap();
+    let later = "2026-11-22T00:00:00Z".parse().unwrap();
+    let snapshot = summarize(&state, "m", &config("").pools, later).unwrap().snapshots.remove(0);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
+    // The executor of the pod is used, but is no application's.
+    assert_eq!(snapshot.resources.used.cpus, amount(12.169));
+    let visible: Resources = snapshot.applications.iter().map(|application| application.resources).sum();
+    assert_eq!(visible.cpus, amount(12.069));
+    let pod = snapshot.applications.iter().find(|application| application.name == "/pods/web").unwrap();
+    assert_eq!((pod.task_count, pod.tasks.len()), (2, 2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_sums_of_a_made_up_cluster_agree(
+        agents in prop::collection::vec((0_u8..5, 0_u16..4000), 0..12),
+        tasks in prop::collection::vec((0_usize..14, 0_u8..4, 0_u16..900), 0..40),
+        seed in any::<u64>(),
+    ) {
+        let mores = [
+            json!({}), json!({"active": false}), json!({"deactivated": true, "active": false}),
+            json!({"drain_info": {"state": "DRAINING"}}), json!({"resources": null}),
+        ];
+        let listed: Vec<Json> = agents.iter().enumerate()
+            .map(|(place, (kind, used))| agent(&format!("a{place}"), f64::from(*used) / 1000.0, mores[usize::from(*kind)].clone()))
+            .collect();
+        let tasks: Vec<(String, String, f64)> = tasks.iter()
+            .map(|(agent, name, cpus)| (format!("app{name}"), format!("a{agent}"), f64::from(*cpus) / 1000.0)).collect();
+        let tasks: Vec<(&str, &str, f64)> = tasks.iter().map(|(name, agent, cpus)| (&**name, &**agent, *cpus)).collect();
+        let state = state(&listed, &[framework("f", &tasks)]);
+        let snapshot = only(&state);
+
+        let AgentCounts { registered, usable, draining, deactivated, inactive, .. } = snapshot.agents;
+        prop_assert_eq!(registered as usize, agents.len());
+        prop_assert_eq!(registered, usable + draining + deactivated + inactive);
+        let of_shapes: Resources = snapshot.agent_shapes.iter().map(|shape| shape.total.times(u64::from(shape.count))).sum();
+        prop_assert_eq!(of_shapes, snapshot.resources.total);
+        prop_assert_eq!(snapshot.agent_shapes.iter().map(|shape| shape.count).sum::<u32>(), usable);
+        prop_assert!(snapshot.agent_shapes.iter().all(|shape| shape.free.fits_in(&shape.unreserved)));
+        let used: u64 = agents.iter().map(|(_, used)| u64::from(*used)).sum();
+        prop_assert_eq!((snapshot.resources.used + snapshot.resources.displaced).cpus.thousandths(), used);
+        let (count, together, in_groups) = sums(&snapshot.applications);
+        prop_assert_eq!(together, in_groups);
+        let on_listed = tasks.iter().filter(|(_, agent, _)| agent[1..].parse::<usize>().unwrap() < agents.len()).count();
+        prop_assert_eq!(count as usize, on_listed);
+        if on_listed < tasks.len() {
+            prop_assert!(snapshot.completeness.level >= CompletenessLevel::Partial);
+        }
+
+        let mut shuffled = String::new();
+        Shuffle(seed).write(&state, &mut shuffled);
+        prop_assert_eq!(only(&serde_json::from_str(&shuffled).unwrap()), snapshot);
+    }
+}

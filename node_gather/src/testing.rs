@@ -1,0 +1,86 @@
+//! What the unit tests share: captured states, a policy, and JSON written in any order of keys.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use shared::config::Config;
+
+/// A time long after the elections of the states that the tests make up.
+pub(crate) fn now() -> Timestamp {
+    "2026-11-21T18:00:00Z".parse().unwrap()
+}
+
+/// The bytes of every captured state, with its place.
+pub(crate) fn captures() -> Vec<(String, Vec<u8>)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
+    let mut found = Vec::new();
+    for version in ["1.4.3", "1.11.0"] {
+        for entry in std::fs::read_dir(root.join(version)).unwrap() {
+            let path = entry.unwrap().path().join("state.json");
+            if let Ok(bytes) = std::fs::read(&path) {
+                found.push((path.display().to_string(), bytes));
+            }
+        }
+    }
+    assert!(found.len() > 40, "{} captures", found.len());
+    found.sort();
+    found
+}
+
+/// The captured state of that version and situation.
+pub(crate) fn capture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(name).join("state.json");
+    std::fs::read(path).unwrap()
+}
+
+/// A configuration with one pool, `more` being further lines of it (and further pools).
+pub(crate) fn config(more: &str) -> Config {
+    let head = "mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"workers\"\n";
+    Config::parse(&format!("{head}{more}")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Numbers that look like chance but are always the same.
+pub(crate) struct Shuffle(pub u64);
+
+impl Shuffle {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+
+    /// The same JSON with the keys of objects in another order, and the lists of things that have none too.
+    pub(crate) fn write(&mut self, value: &Value, output: &mut String) {
+        match value {
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                self.shuffle(&mut entries);
+                output.push('{');
+                for (place, (key, value)) in entries.into_iter().enumerate() {
+                    output.push_str(if place > 0 { "," } else { "" });
+                    output.push_str(&Value::from(key.as_str()).to_string());
+                    output.push(':');
+                    self.write(value, output);
+                }
+                output.push('}');
+            }
+            Value::Array(items) => {
+                let mut items: Vec<_> = items.iter().collect();
+                self.shuffle(&mut items);
+                output.push('[');
+                for (place, item) in items.into_iter().enumerate() {
+                    output.push_str(if place > 0 { "," } else { "" });
+                    self.write(item, output);
+                }
+                output.push(']');
+            }
+            scalar => output.push_str(&scalar.to_string()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What may be made of a cluster whose master has just been elected: the failovers of real masters, replayed.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use node_gather::mesos::json;
+use node_gather::{ReadError, snapshots};
+use shared::config::Config;
+use shared::contract::{ClusterSnapshot, CompletenessLevel};
+
+const VERSIONS: [&str; 2] = ["1.4.3", "1.11.0"];
+
+fn read(path: &str) -> Vec<u8> {
+    std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(path)).unwrap()
+}
+
+fn config(more: &str) -> Config {
+    let head = "mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"workers\"\n";
+    Config::parse(&format!("{head}{more}")).unwrap()
+}
+
+fn elected_at(state: &[u8]) -> Timestamp {
+    json::read(state).unwrap().master.elected_at.unwrap()
+}
+
+fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError> {
+    snapshots(state, &config(""), "http://10.0.0.5:5050", taken_at).map(|mut snapshots| snapshots.remove(0))
+}
+
+/// The polls of a failover: how long after the master's death, and what came.
+fn timeline(version: &str) -> Vec<(SignedDuration, Vec<u8>)> {
+    let polls: serde_json::Value = serde_json::from_slice(&read(&format!("{version}/25-failover-timeline/timeline.json"))).unwrap();
+    let after = polls.as_array().unwrap().iter().filter_map(|poll| poll["t"].as_f64());
+    after
+        .enumerate()
+        .map(|(place, seconds)| {
+            let body = read(&format!("{version}/25-failover-timeline/poll-{:02}.body", place + 1));
+            (SignedDuration::from_millis((seconds * 1000.0) as i64), body)
+        })
+        .collect()
+}
+
+#[test]
+fn during_a_failover_the_view_is_refused_blind_or_partial_and_never_complete() {
+    for version in VERSIONS {
+        let polls = timeline(version);
+        assert_eq!(polls.len(), 9);
+        // The master that came back was elected shortly before the first poll that has a state.
+        let (first_answer, state) = &polls[2];
+        let died_at = elected_at(state) - *first_answer;
+        let mut seen = Vec::new();
+        for (after, body) in &polls {
+            let snapshot = take(body, died_at + *after);
+            seen.push(snapshot.ok().map(|snapshot| {
+                let (agents, level) = (snapshot.agents, snapshot.completeness.level);
+                assert!(!snapshot.completeness.reasons.is_empty(), "{version} {after}");
+                (agents.registered, agents.recovered, level)
+            }));
+        }
+        use CompletenessLevel::{Blind, Partial};
+        let expected = [
+            None, // connection refused
+            None, // 404
+            Some((0, 0, Blind)),
+            Some((0, 4, Blind)),
+            Some((0, 4, Blind)),
+            Some((1, 3, Blind)),
+            Some((2, 2, Blind)),
+            Some((3, 1, Blind)),
+            Some((4, 0, Partial)),
+        ];
+        assert_eq!(seen, expected, "{version}");
+    }
+}
+
+#[test]
+fn when_the_agents_stay_away_time_alone_does_not_complete_the_view() {
+    for version in VERSIONS {
+        for (_, body) in timeline(version) {
+            let Ok(state) = json::read(body.as_slice()) else { continue };
+            let much_later = state.master.elected_at.unwrap() + SignedDuration::from_hours(5);
+            let snapshot = take(&body, much_later).unwrap();
+            let all_back = snapshot.agents.registered == 4;
+            let level = snapshot.completeness.level;
+            assert_eq!(level == CompletenessLevel::Complete, all_back, "{version}: {:?}", snapshot.completeness);
+        }
+    }
+}
+
+#[test]
+fn the_view_completes_when_the_time_to_come_back_is_over() {
+    for version in VERSIONS {
+        let (_, body) = timeline(version).pop().unwrap();
+        let elected_at = elected_at(&body);
+        let level = |seconds: i64| take(&body, elected_at + SignedDuration::from_secs(seconds)).unwrap().completeness.level;
+        assert_eq!(level(599), CompletenessLevel::Partial, "{version}");
+        assert_eq!(level(600), CompletenessLevel::Complete, "{version}");
+    }
+}
+
+#[test]
+fn frameworks_and_agents_that_are_not_back_hold_the_view_back() {
+    for version in VERSIONS {
+        for (situation, partial_at, reason) in [
+            ("19-after-master-failover-no-agents-back", None, "agent"),
+            ("19b-after-master-failover-some-agents-back", None, "2 of 4 agents have not come back"),
+            ("19c-after-master-failover-framework-back", None, "2 of 4 agents have not come back"),
+            ("19d-after-master-failover-all-agents-back", Some(()), "legacy"),
+        ] {
+            let body = read(&format!("{version}/{situation}/state.json"));
+            let elected_at = elected_at(&body);
+            for age in [SignedDuration::from_secs(5), SignedDuration::from_hours(5)] {
+                let completeness = take(&body, elected_at + age).unwrap().completeness;
+                let told = completeness.reasons.iter().any(|own| own.contains(reason));
+                assert!(told, "{version} {situation} after {age}: {completeness:?}");
+                assert_ne!(completeness.level, CompletenessLevel::Complete, "{version} {situation} after {age}");
+                let blind = completeness.level == CompletenessLevel::Blind;
+                // Long after the election an empty list is no longer blind, but is still no proof.
+                if age < SignedDuration::from_hours(1) || situation != "19-after-master-failover-no-agents-back" {
+                    assert_eq!(blind, partial_at.is_none(), "{version} {situation} after {age}: {completeness:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_looser_limit_for_missing_agents_lets_a_partial_view_scale_up() {
+    let body = read("1.11.0/19b-after-master-failover-some-agents-back/state.json");
+    let taken_at = elected_at(&body) + SignedDuration::from_secs(30);
+    let level = |percent: u32| {
+        let config = config(&format!("max_missing_agents_percent = {percent}\n"));
+        snapshots(body.as_slice(), &config, "m", taken_at).unwrap().remove(0).completeness.level
+    };
+    assert_eq!((level(49), level(50)), (CompletenessLevel::Blind, CompletenessLevel::Partial));
+}
+
+#[test]
+fn recovered_agents_count_in_their_own_pool_only() {
+    let config = config(
+        "attributes = { pool = \"batch\" }\n[[pools]]\nname = \"rest\"\ngroup = \"rest\"\nattributes = { pool = \"rest\" }\n",
+    );
+    let state = br#"{"elected_time":1.0,"slaves":[
+        {"id":"1","active":true,"attributes":{"pool":"batch"},"resources":{"cpus":1.0,"mem":1.0},"used_resources":{}},
+        {"id":"2","active":true,"attributes":{"pool":"rest"},"resources":{"cpus":1.0,"mem":1.0},"used_resources":{}}],
+        "recovered_slaves":[{"id":"3","attributes":{"pool":"rest"}}],"frameworks":[]}"#;
+    let taken_at = "2026-11-21T16:00:00Z".parse().unwrap();
+    let levels: Vec<_> = snapshots(&state[..], &config, "m", taken_at)
+        .unwrap()
+        .into_iter()
+        .map(|snapshot| (snapshot.pool, snapshot.completeness.level, snapshot.agents.recovered))
+        .collect();
+    assert_eq!(
+        levels,
+        [("batch".to_owned(), CompletenessLevel::Complete, 0), ("rest".to_owned(), CompletenessLevel::Blind, 1)]
+    );
+}
