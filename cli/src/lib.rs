@@ -1,1 +1,8 @@
 //! The command line of Lambda Scale.
+//!
+//! - [`explain`]: what would be done with a saved /state, and why
+//! - [`local`]: the three functions on a captured cluster, on this machine
+
+pub mod account;
+pub mod explain;
+pub mod local;

@@ -1,2 +1,27 @@
-//! The command line of Lambda Scale.
-fn main() {}
+//! The command line of Lambda Scale: one subcommand, one module.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lambda_scale::{explain, local};
+
+/// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
+#[derive(Parser)]
+#[command(name = "lambda-scale", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Explain(explain::Options),
+    Local(local::Options),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Explain(options) => explain::run(&options),
+        Command::Local(options) => local::run(&options),
+    }
+}

@@ -149,9 +149,9 @@ struct Header {
     version: u32,
 }
 
-/// A message with its header in front.
-#[derive(Serialize)]
-struct WithHeader<'a, M> {
+/// A message with its header in front, as it is published.
+#[derive(Debug, Serialize)]
+pub struct WithHeader<'a, M> {
     schema: &'static str,
     version: u32,
     #[serde(flatten)]
@@ -163,17 +163,21 @@ struct WithHeader<'a, M> {
 /// # Errors
 /// [`EncodeError::Json`] where a value has no JSON form.
 pub fn to_json<M: Message>(message: &M) -> Result<String, EncodeError> {
-    serde_json::to_string(&WithHeader { schema: M::SCHEMA, version: M::VERSION, message })
-        .map_err(|source| EncodeError::Json { schema: M::SCHEMA, source })
+    serde_json::to_string(&with_header(message)).map_err(|source| EncodeError::Json { schema: M::SCHEMA, source })
 }
 
-/// The message as a JSON value, for those who print it.
+/// The message with its header, for those who print it among other things.
+#[must_use]
+pub const fn with_header<M: Message>(message: &M) -> WithHeader<'_, M> {
+    WithHeader { schema: M::SCHEMA, version: M::VERSION, message }
+}
+
+/// The message as a JSON value, header included.
 ///
 /// # Errors
 /// [`EncodeError::Json`] where a value has no JSON form.
 pub fn to_value<M: Message>(message: &M) -> Result<serde_json::Value, EncodeError> {
-    serde_json::to_value(WithHeader { schema: M::SCHEMA, version: M::VERSION, message })
-        .map_err(|source| EncodeError::Json { schema: M::SCHEMA, source })
+    serde_json::to_value(with_header(message)).map_err(|source| EncodeError::Json { schema: M::SCHEMA, source })
 }
 
 /// Writes a message: plain where that fits [`WIRE_BUDGET_BYTES`], so that people can read it, else packed.

@@ -1,0 +1,254 @@
+//! `lambda-scale explain`: what would be done with a /state, and why. The functions' own code on saved input: no network,
+//! no account, and with `--now` the same answer every time.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use node_process::Expired;
+use node_scale::plan::{self, Action, Plan};
+use node_scale::state::{Activity, Group, GroupState};
+use serde::{Deserialize, Serialize};
+use shared::config::{Config, Policy, Problems};
+use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
+use shared::error::Chain;
+use thiserror::Error;
+
+use crate::account;
+
+/// Say what would be done with a saved /state, and why.
+///
+/// Exit codes: 0 said, 1 a file cannot be read or is not what it should be, 2 the configuration or the call is not valid.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The answer of the leading master, as `curl http://MASTER:5050/state > state.json` saves it
+    #[arg(long, value_name = "FILE")]
+    state: PathBuf,
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The group, as `aws autoscaling describe-auto-scaling-groups > group.json` saves it; the "Activities" of
+    /// describe-scaling-activities may be added to the object
+    #[arg(long, value_name = "FILE")]
+    group: Option<PathBuf>,
+    /// The time to assume, such as 2026-11-21T16:00:00Z; default: now
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Why nothing could be explained.
+#[derive(Debug, Error)]
+pub enum ExplainError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration is not valid.
+    #[error("{}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Problems,
+    },
+    /// The state is none.
+    #[error("{} cannot be used", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: node_gather::ReadError,
+    },
+    /// The group is none.
+    #[error("{} is not what `aws autoscaling describe-auto-scaling-groups --output json` prints", path.display())]
+    Group {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Something has no JSON form.
+    #[error("cannot write JSON")]
+    Json(#[source] serde_json::Error),
+    /// The text could not be printed.
+    #[error("cannot print")]
+    Print(#[source] io::Error),
+}
+
+/// What would be done for one pool.
+#[derive(Debug)]
+pub struct Explanation<'a> {
+    /// The pool's policy.
+    pub policy: &'a Policy,
+    /// What was seen of it.
+    pub snapshot: ClusterSnapshot,
+    /// What was decided; an error where nothing may be.
+    pub decision: Result<ScalingDecision, Expired>,
+    /// What would be done to the group, where one was given.
+    pub plan: Option<(Plan, Option<i32>)>,
+}
+
+/// A group as the AWS command line prints it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SavedGroups {
+    auto_scaling_groups: Vec<Group>,
+    #[serde(default)]
+    activities: Vec<Activity>,
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    match print(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let usage = matches!(error, ExplainError::Config { .. });
+            let _ = writeln!(io::stderr(), "lambda-scale explain: {}", Chain::new(&error));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn print(options: &Options) -> Result<(), ExplainError> {
+    #[expect(clippy::disallowed_methods, reason = "a time that is not given is the present")]
+    let now = options.now.unwrap_or_else(Timestamp::now);
+    let config = read_config(&options.config)?;
+    let groups = options.group.as_deref().map(read_groups).transpose()?;
+    let explanations = explain(&options.state, &config, groups.as_ref(), now)?;
+    let text = match options.output {
+        Output::Text => explanations.iter().map(in_words).collect::<Vec<_>>().join("\n"),
+        Output::Json => {
+            let pools: Vec<Form<'_>> = explanations.iter().map(Form::from).collect();
+            let json = serde_json::to_string_pretty(&Pools { pools }).map_err(ExplainError::Json)?;
+            format!("{json}\n")
+        }
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(ExplainError::Print)
+}
+
+fn read_config(path: &Path) -> Result<Config, ExplainError> {
+    let document = fs::read_to_string(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    Config::parse(&document).map_err(|source| ExplainError::Config { path: path.to_owned(), source })
+}
+
+fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
+    let text = fs::read(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|source| ExplainError::Group { path: path.to_owned(), source })
+}
+
+fn explain<'a>(
+    state: &Path,
+    config: &'a Config,
+    groups: Option<&SavedGroups>,
+    now: Timestamp,
+) -> Result<Vec<Explanation<'a>>, ExplainError> {
+    let file = File::open(state).map_err(|source| ExplainError::File { path: state.to_owned(), source })?;
+    let master = config.mesos.masters.first().map_or("", |url| url.as_str());
+    let snapshots = node_gather::snapshots(BufReader::new(file), config, master, now)
+        .map_err(|source| ExplainError::State { path: state.to_owned(), source })?;
+    let explained = snapshots.into_iter().filter_map(|snapshot| {
+        let policy = config.pool(&snapshot.pool)?;
+        let decision = node_process::decide(&snapshot, policy, now);
+        let plan = match (&decision, groups) {
+            (Ok(decision), Some(groups)) => Some(planned(decision, groups, policy, now)),
+            _ => None,
+        };
+        Some(Explanation { policy, snapshot, decision, plan })
+    });
+    Ok(explained.collect())
+}
+
+fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, now: Timestamp) -> (Plan, Option<i32>) {
+    let group = groups.auto_scaling_groups.iter().find(|group| group.name == policy.group);
+    let state = group.map(|group| GroupState {
+        group: group.clone(),
+        activities: groups.activities.clone(),
+        activities_are_complete: true,
+        instance_refresh_underway: Some(false),
+    });
+    (plan::plan(decision, state.as_ref(), policy, now), group.map(|group| group.desired_capacity))
+}
+
+fn in_words(explanation: &Explanation<'_>) -> String {
+    let mut lines = vec![account::headline(explanation.policy)];
+    lines.extend(account::sight(&explanation.snapshot).into_iter().map(|line| format!("  {line}")));
+    match &explanation.decision {
+        Ok(decision) => lines.extend(account::decision(decision).into_iter().map(|line| format!("  {line}"))),
+        Err(expired) => lines.push(format!("  no decision: {expired}")),
+    }
+    if let Some((plan, from)) = &explanation.plan {
+        lines.push(format!("  plan     {}", plan_in_words(plan, *from)));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn plan_in_words(plan: &Plan, from: Option<i32>) -> String {
+    let from = from.unwrap_or_default();
+    let what = match plan.action {
+        Action::SetDesiredCapacity(to) => format!("set the desired capacity from {from} to {to}"),
+        Action::Nothing => "leave the group as it is".to_owned(),
+        Action::BackOff => "back off".to_owned(),
+        Action::Refuse => "refuse".to_owned(),
+    };
+    format!("{what}: {}", plan.reason)
+}
+
+#[derive(Serialize)]
+struct Pools<'a> {
+    pools: Vec<Form<'a>>,
+}
+
+/// An explanation for programs: the messages as they would be published, and the action.
+#[derive(Serialize)]
+struct Form<'a> {
+    snapshot: WithHeader<'a, ClusterSnapshot>,
+    /// `null` where the snapshot is not of the present.
+    decision: Option<WithHeader<'a, ScalingDecision>>,
+    action: Option<ActionForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct ActionForm<'a> {
+    action: &'static str,
+    from: Option<i32>,
+    to: Option<i32>,
+    coming: u32,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a Explanation<'_>> for Form<'a> {
+    fn from(explanation: &'a Explanation<'_>) -> Self {
+        let action = explanation.plan.as_ref().map(|(plan, from)| {
+            let (action, to) = match plan.action {
+                Action::SetDesiredCapacity(to) => ("set_desired_capacity", Some(to)),
+                Action::Nothing => ("none", *from),
+                Action::BackOff => ("back_off", *from),
+                Action::Refuse => ("refuse", *from),
+            };
+            ActionForm { action, from: *from, to, coming: plan.coming, reason: &plan.reason }
+        });
+        let decision = explanation.decision.as_ref().ok().map(contract::with_header);
+        Self { snapshot: contract::with_header(&explanation.snapshot), decision, action }
+    }
+}

@@ -1,0 +1,386 @@
+//! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] brings it to a time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::activity::{self, Activity, ActivityKind, ActivityStatus, Change};
+
+/// A group and everything that AWS tells of it.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// The fewest instances.
+    pub min: i32,
+    /// The most.
+    pub max: i32,
+    /// What it takes its time for, and what fails.
+    pub behaviour: Behaviour,
+    /// The processes that somebody has suspended, such as `Launch`.
+    pub suspended: BTreeSet<String>,
+    /// The instance refreshes, the newest first.
+    pub refreshes: Vec<Refresh>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    desired: i32,
+    zones: Vec<String>,
+    instances: Vec<Instance>,
+    /// The oldest first.
+    activities: Vec<Activity>,
+    change: Option<Change>,
+    /// After a failed launch: not before then.
+    next_launch: Option<Timestamp>,
+    issued: u64,
+}
+
+/// How long a group takes, and what fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behaviour {
+    /// From a change of the desired capacity to the activities it causes.
+    pub reaction: Duration,
+    /// From the start of a launch to InService.
+    pub launch: Duration,
+    /// From InService until the instance's agent is registered with the master.
+    pub join: Duration,
+    /// From the start of a termination to the end of the instance.
+    pub terminate: Duration,
+    /// The default cooldown, which only a call with `HonorCooldown` minds.
+    pub cooldown: Duration,
+    /// How many launches are still to fail.
+    pub failing_launches: u32,
+    /// How long the group waits after a failed launch.
+    pub launch_retry: Duration,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            reaction: Duration::ZERO,
+            launch: Duration::from_secs(90),
+            join: Duration::ZERO,
+            terminate: Duration::from_secs(60),
+            cooldown: Duration::from_secs(300),
+            failing_launches: 0,
+            launch_retry: Duration::from_secs(60),
+        }
+    }
+}
+
+/// One instance of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Where it is in its life.
+    pub state: Lifecycle,
+    /// When it was launched.
+    pub launched: Timestamp,
+    /// When it came into service.
+    pub in_service: Option<Timestamp>,
+    /// Whether scale-in must leave it alone.
+    pub protected: bool,
+}
+
+/// Where an instance is in its life. AWS knows more of these; a group without hooks and warm pool shows only these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Being launched.
+    Pending,
+    /// In service.
+    InService,
+    /// Being ended.
+    Terminating,
+}
+
+impl Lifecycle {
+    /// `LifecycleState`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::InService => "InService",
+            Self::Terminating => "Terminating",
+        }
+    }
+}
+
+/// One instance refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// Its id.
+    pub id: String,
+    /// Its status, such as `InProgress`.
+    pub status: String,
+    /// When it started.
+    pub start: Timestamp,
+}
+
+/// Why a group does not take a new desired capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// More than its maximum.
+    #[error("New SetDesiredCapacity value {desired} is above max value {max} for the AutoScalingGroup.")]
+    AboveMax {
+        /// What was asked for.
+        desired: i32,
+        /// The group's limit.
+        max: i32,
+    },
+    /// Less than its minimum.
+    #[error("New SetDesiredCapacity value {desired} is below min value {min} for the AutoScalingGroup.")]
+    BelowMin {
+        /// What was asked for.
+        desired: i32,
+        /// The group's limit.
+        min: i32,
+    },
+    /// The caller honours the cooldown, and it is not over.
+    #[error("Scaling activity {0} is in progress and blocks this action")]
+    InProgress(Uuid),
+}
+
+impl Group {
+    /// A group without instances.
+    #[must_use]
+    pub fn new(name: &str, min: i32, max: i32, zones: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            min,
+            max,
+            behaviour: Behaviour::default(),
+            suspended: BTreeSet::new(),
+            refreshes: Vec::new(),
+            deleting: false,
+            desired: 0,
+            zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            instances: Vec::new(),
+            activities: Vec::new(),
+            change: None,
+            next_launch: None,
+            issued: 0,
+        }
+    }
+
+    /// Takes in an instance that has long been in service, of which no activity tells any more.
+    pub fn adopt(&mut self, id: &str, zone: &str, launched: Timestamp) {
+        if !self.zones.iter().any(|known| known == zone) {
+            self.zones.push(zone.to_owned());
+            self.zones.sort();
+        }
+        self.instances.push(Instance {
+            id: id.to_owned(),
+            zone: zone.to_owned(),
+            state: Lifecycle::InService,
+            launched,
+            in_service: Some(launched),
+            protected: false,
+        });
+        self.desired += 1;
+    }
+
+    /// The desired capacity.
+    #[must_use]
+    pub const fn desired(&self) -> i32 {
+        self.desired
+    }
+
+    /// The availability zones.
+    #[must_use]
+    pub fn zones(&self) -> &[String] {
+        &self.zones
+    }
+
+    /// The instances, in the order in which they came.
+    #[must_use]
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The instances, to change one.
+    pub fn instances_mut(&mut self) -> &mut [Instance] {
+        &mut self.instances
+    }
+
+    /// The activities, the newest first.
+    pub fn activities(&self) -> impl Iterator<Item = &Activity> {
+        self.activities.iter().rev()
+    }
+
+    /// The instances whose agents are registered with the master by then.
+    pub fn joined(&self, now: Timestamp) -> impl Iterator<Item = &Instance> {
+        let join = self.behaviour.join;
+        self.instances.iter().filter(move |instance| instance.in_service.is_some_and(|since| later(since, join) <= now))
+    }
+
+    /// `SetDesiredCapacity`.
+    ///
+    /// # Errors
+    /// Outside of the limits, and, where the caller honours the cooldown, while an activity or the cooldown lasts.
+    pub fn set_desired(&mut self, desired: i32, honor_cooldown: bool, now: Timestamp) -> Result<(), Refusal> {
+        if desired > self.max {
+            return Err(Refusal::AboveMax { desired, max: self.max });
+        }
+        if desired < self.min {
+            return Err(Refusal::BelowMin { desired, min: self.min });
+        }
+        let cooldown = self.behaviour.cooldown;
+        let blocks = |activity: &&Activity| activity.end.is_none_or(|end| later(end, cooldown) > now);
+        if honor_cooldown && let Some(activity) = self.activities().find(blocks) {
+            return Err(Refusal::InProgress(activity.id));
+        }
+        if desired != self.desired {
+            self.change = Some(Change { at: now, from: self.desired, to: desired });
+            self.desired = desired;
+        }
+        Ok(())
+    }
+
+    /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
+    pub fn tick(&mut self, now: Timestamp) {
+        let Behaviour { launch, terminate, .. } = self.behaviour;
+        self.end_activities(|activity| {
+            let due = later(activity.start, if activity.kind == ActivityKind::Launch { launch } else { terminate });
+            (due <= now).then_some(due)
+        });
+        if self.change.is_some_and(|change| later(change.at, self.behaviour.reaction) > now) {
+            return;
+        }
+        self.launch(now);
+        self.terminate(now);
+    }
+
+    /// Ends every activity underway, however long it should still last.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.end_activities(|_| Some(now));
+    }
+
+    fn end_activities(&mut self, due: impl Fn(&Activity) -> Option<Timestamp>) {
+        for activity in self.activities.iter_mut().filter(|activity| activity.is_underway()) {
+            let Some(end) = due(activity) else { continue };
+            activity.end = Some(end);
+            activity.status = ActivityStatus::Successful;
+            match activity.kind {
+                ActivityKind::Launch => {
+                    for instance in self.instances.iter_mut().filter(|i| Some(&i.id) == activity.instance.as_ref()) {
+                        instance.state = Lifecycle::InService;
+                        instance.in_service = Some(end);
+                    }
+                }
+                ActivityKind::Terminate => self.instances.retain(|i| Some(&i.id) != activity.instance.as_ref()),
+            }
+        }
+    }
+
+    /// Instances that count towards the desired capacity.
+    fn capacity(&self) -> usize {
+        self.instances.iter().filter(|instance| instance.state != Lifecycle::Terminating).count()
+    }
+
+    fn launch(&mut self, now: Timestamp) {
+        let capacity = self.capacity();
+        let missing = usize::try_from(self.desired).unwrap_or(0).saturating_sub(capacity);
+        if missing == 0 || self.suspended.contains("Launch") || self.next_launch.is_some_and(|next| now < next) {
+            return;
+        }
+        for _ in 0..missing {
+            self.issued += 1;
+            let zone = self.emptiest_zone();
+            let mut activity = Activity {
+                id: self.activity_id(),
+                kind: ActivityKind::Launch,
+                instance: None,
+                cause: activity::launch_cause(self.change, capacity, self.desired, now),
+                start: now,
+                end: None,
+                status: ActivityStatus::PreInService,
+                zone,
+            };
+            if self.behaviour.failing_launches > 0 {
+                self.behaviour.failing_launches -= 1;
+                self.next_launch = Some(later(now, self.behaviour.launch_retry));
+                activity.end = Some(now);
+                activity.status = ActivityStatus::Failed(format!(
+                    "We currently do not have sufficient m5.large capacity in the Availability Zone you requested ({}). \
+                     Our system will be working on provisioning additional capacity. Launching EC2 instance failed.",
+                    activity.zone
+                ));
+            } else {
+                let id = format!("i-0{:016x}", 0x00a0_0000_0000_0000 | self.issued);
+                activity.instance = Some(id.clone());
+                self.instances.push(Instance {
+                    id,
+                    zone: activity.zone.clone(),
+                    state: Lifecycle::Pending,
+                    launched: now,
+                    in_service: None,
+                    protected: false,
+                });
+            }
+            self.activities.push(activity);
+        }
+    }
+
+    fn terminate(&mut self, now: Timestamp) {
+        let capacity = self.capacity();
+        let surplus = capacity.saturating_sub(usize::try_from(self.desired).unwrap_or(0));
+        if surplus == 0 || self.suspended.contains("Terminate") {
+            return;
+        }
+        for _ in 0..surplus {
+            let Some(victim) = self.victim() else { return };
+            self.issued += 1;
+            let id = self.activity_id();
+            let Some(instance) = self.instances.get_mut(victim) else { return };
+            instance.state = Lifecycle::Terminating;
+            instance.in_service = None;
+            self.activities.push(Activity {
+                id,
+                kind: ActivityKind::Terminate,
+                zone: instance.zone.clone(),
+                cause: activity::terminate_cause(self.change, capacity, self.desired, &instance.id, now),
+                instance: Some(instance.id.clone()),
+                start: now,
+                end: None,
+                status: ActivityStatus::InProgress,
+            });
+        }
+    }
+
+    /// The default termination policy, simplified: of the zone with the most instances the one launched first. Protected
+    /// instances and those still being launched stay.
+    fn victim(&self) -> Option<usize> {
+        let in_zone = |zone: &str| self.in_zone(zone);
+        self.instances
+            .iter()
+            .enumerate()
+            .filter(|(_, instance)| instance.state == Lifecycle::InService && !instance.protected)
+            .min_by_key(|(_, i)| (std::cmp::Reverse(in_zone(&i.zone)), &i.zone, i.launched, &i.id))
+            .map(|(index, _)| index)
+    }
+
+    fn emptiest_zone(&self) -> String {
+        self.zones.iter().min_by_key(|zone| self.in_zone(zone)).cloned().unwrap_or_default()
+    }
+
+    fn in_zone(&self, zone: &str) -> usize {
+        self.instances.iter().filter(|i| i.zone == zone && i.state != Lifecycle::Terminating).count()
+    }
+
+    fn activity_id(&self) -> Uuid {
+        Uuid::from_u64_pair(0x6163_7400_0000_4000, (1 << 63) | self.issued)
+    }
+}
+
+/// The time that much later.
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_276_800 + second).unwrap()
+}
+
+/// Four instances in three zones, launched one second after the other; launches take 90 s, terminations 60 s.
+fn group() -> Group {
+    let mut group = Group::new("workers", 1, 10, &["a", "b", "c"]);
+    for (index, zone) in ["a", "b", "c", "a"].into_iter().enumerate() {
+        group.adopt(&format!("i-{index}"), zone, at(i64::try_from(index).unwrap() - 1000));
+    }
+    group
+}
+
+fn states(group: &Group) -> Vec<Lifecycle> {
+    group.instances().iter().map(|instance| instance.state).collect()
+}
+
+#[test]
+fn a_group_at_its_desired_capacity_does_nothing() {
+    let mut group = group();
+    group.tick(at(0));
+    assert_eq!(group.desired(), 4);
+    assert_eq!(group.activities().count(), 0);
+    assert_eq!(group.joined(at(0)).count(), 4);
+}
+
+#[test]
+fn a_launch_takes_its_time_and_tells_its_cause() {
+    let mut group = group();
+    group.set_desired(6, false, at(0)).unwrap();
+    group.tick(at(5));
+    assert_eq!(states(&group)[4..], [Lifecycle::Pending, Lifecycle::Pending]);
+    let zones: Vec<&str> = group.instances()[4..].iter().map(|i| i.zone.as_str()).collect();
+    assert_eq!(zones, ["b", "c"], "the emptiest zones first");
+    let activity = group.activities().next().unwrap().clone();
+    assert_eq!(activity.description(), format!("Launching a new EC2 instance: {}", group.instances()[5].id));
+    assert_eq!(
+        activity.cause,
+        "At 2026-11-21T16:00:00Z a user request explicitly set group desired capacity changing the desired capacity \
+         from 4 to 6.  At 2026-11-21T16:00:05Z an instance was started in response to a difference between desired and \
+         actual capacity, increasing the capacity from 4 to 6."
+    );
+    assert!(activity.is_underway());
+
+    group.tick(at(94));
+    assert_eq!(group.activities().filter(|activity| activity.is_underway()).count(), 2);
+    group.tick(at(200));
+    assert_eq!(states(&group), [Lifecycle::InService; 6]);
+    assert_eq!(group.activities().next().unwrap().end, Some(at(95)), "it ended when it was due, not when it was seen");
+    group.behaviour.join = Duration::from_secs(30);
+    assert_eq!(group.joined(at(124)).count(), 4);
+    assert_eq!(group.joined(at(125)).count(), 6);
+}
+
+#[test]
+fn the_group_reacts_after_its_reaction_time() {
+    let mut group = group();
+    group.behaviour.reaction = Duration::from_secs(10);
+    group.set_desired(5, false, at(0)).unwrap();
+    group.tick(at(9));
+    assert_eq!((group.desired(), group.instances().len()), (5, 4));
+    group.tick(at(10));
+    assert_eq!(group.instances().len(), 5);
+}
+
+#[test]
+fn the_fullest_zone_loses_its_oldest_instance() {
+    let mut group = group();
+    group.set_desired(2, false, at(0)).unwrap();
+    group.tick(at(0));
+    let leaving: Vec<&str> =
+        group.instances().iter().filter(|i| i.state == Lifecycle::Terminating).map(|i| i.id.as_str()).collect();
+    assert_eq!(leaving, ["i-0", "i-3"], "first of a, which has two; then of a, b, c the first by name");
+    assert!(group.activities().next().unwrap().cause.ends_with("instance i-3 was selected for termination."));
+    group.tick(at(60));
+    assert_eq!(group.instances().len(), 2);
+    assert_eq!(group.activities().filter(|activity| activity.is_underway()).count(), 0);
+}
+
+#[test]
+fn protected_instances_stay() {
+    let mut group = group();
+    for instance in group.instances_mut() {
+        instance.protected = instance.id != "i-2";
+    }
+    group.set_desired(1, false, at(0)).unwrap();
+    group.tick(at(0));
+    group.tick(at(100));
+    assert_eq!(group.instances().len(), 3, "desired is 1, and stays unmet");
+}
+
+#[test]
+fn suspended_processes_do_not_run() {
+    let mut group = group();
+    group.suspended = BTreeSet::from(["Launch".to_owned(), "Terminate".to_owned()]);
+    for desired in [6, 2] {
+        group.set_desired(desired, false, at(0)).unwrap();
+        group.tick(at(1));
+        assert_eq!(states(&group), [Lifecycle::InService; 4]);
+    }
+}
+
+#[test]
+fn the_limits_hold_in_the_words_of_aws() {
+    let mut group = group();
+    assert_eq!(
+        group.set_desired(11, false, at(0)).unwrap_err().to_string(),
+        "New SetDesiredCapacity value 11 is above max value 10 for the AutoScalingGroup."
+    );
+    assert_eq!(
+        group.set_desired(0, false, at(0)).unwrap_err().to_string(),
+        "New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup."
+    );
+    assert_eq!(group.desired(), 4);
+}
+
+#[test]
+fn only_who_honours_the_cooldown_is_held_by_it() {
+    let mut group = group();
+    group.set_desired(5, true, at(0)).unwrap();
+    group.tick(at(0));
+    assert!(matches!(group.set_desired(6, true, at(1)), Err(Refusal::InProgress(_))), "the launch is underway");
+    group.tick(at(90));
+    assert!(matches!(group.set_desired(6, true, at(389)), Err(Refusal::InProgress(_))), "300 s after its end");
+    assert_eq!(group.set_desired(6, false, at(100)), Ok(()));
+    assert_eq!(group.set_desired(7, true, at(390)), Ok(()));
+}
+
+#[test]
+fn a_failed_launch_is_told_and_tried_again_later() {
+    let mut group = group();
+    group.behaviour.failing_launches = 1;
+    group.set_desired(5, false, at(0)).unwrap();
+    group.tick(at(0));
+    group.tick(at(59));
+    let failed = group.activities().next().unwrap();
+    assert_eq!(failed.status.code(), "Failed");
+    assert!(failed.description().starts_with("Launching a new EC2 instance.  Status Reason: We currently do not have"));
+    assert_eq!(group.activities().count(), 1);
+    group.tick(at(60));
+    assert_eq!(group.activities().next().unwrap().status.code(), "PreInService");
+    assert_eq!(group.instances().len(), 5);
+}
+
+#[test]
+fn finishing_ends_what_is_underway() {
+    let mut group = group();
+    group.set_desired(5, false, at(0)).unwrap();
+    group.tick(at(0));
+    group.finish(at(1));
+    assert_eq!(states(&group), [Lifecycle::InService; 5]);
+    assert_eq!(group.activities().next().unwrap().end, Some(at(1)));
+}

@@ -1,0 +1,175 @@
+//! `lambda-scale local`: the three real functions on a captured cluster, everything on 127.0.0.1.
+//!
+//! - [`stack`]: starts it all, and waits for what passes from function to function
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`master`]: what the functions speak to. Each says at its top what it models
+//! - [`cluster`]: the captured `/state`, and the changes that scenes need
+//! - `script`, `show`: the scenes of a run, and how they are shown
+
+pub mod autoscaling;
+pub mod cluster;
+pub mod document;
+pub mod master;
+pub mod runtime_api;
+pub mod sns;
+pub mod stack;
+
+mod http;
+mod query;
+mod script;
+mod show;
+mod stage;
+mod xml;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use shared::error::Chain;
+use thiserror::Error;
+
+pub use query::Fault;
+pub use stack::{Logs, Run, Setup, Stack, StackError};
+
+/// The region that all endpoints are in.
+pub const REGION: &str = "us-east-1";
+/// The account that everything belongs to.
+pub const ACCOUNT: &str = "123456789012";
+
+/// The configuration of a run that is given none.
+pub const DOCUMENT: &str = include_str!("local.toml");
+/// The capture of a run that is given none: 60 agents in three shapes, 282 tasks of 40 applications.
+pub const CAPTURE: &[u8] =
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/1.11.0/30-big-60-agents/state.json"));
+
+/// Exit codes: all went as it must, something differed or failed, interrupted (as shells report SIGINT).
+const DIFFERS: u8 = 1;
+const INTERRUPTED: u8 = 130;
+
+/// Run the three functions on a captured cluster, on this machine, without an AWS account
+///
+/// Starts a Mesos master, SNS, Auto Scaling and the Lambda Runtime API on 127.0.0.1, runs the three binaries against them
+/// through six scenes, and shows what they saw, decided and did.
+///
+/// Exit code: 0 if every scene ended as it must, 1 if one did not or something failed. With a --state or --config of your
+/// own a scene may end in any way, as long as node_scale does not fail.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = concat!("The configuration used where none is given:\n\n", include_str!("local.toml")))]
+pub struct Options {
+    /// A captured /state of the leading master [default: 60 agents, 282 tasks]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// A configuration; its masters are replaced by the local one [default: see below]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to show what happens
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Let the functions log to standard error, not to files
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// How to show what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For a person
+    Text,
+    /// One JSON object for each scene
+    Json,
+}
+
+/// Why a run ended early.
+#[derive(Debug, Error)]
+enum RunError {
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    #[error("cannot make a folder for the logs")]
+    Logs(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Show(#[from] io::Error),
+    #[error(transparent)]
+    Stack(#[from] StackError),
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)
+        .and_then(|runtime| runtime.block_on(play(options)));
+    match result {
+        Ok(Some(true)) => ExitCode::SUCCESS,
+        Ok(Some(false)) => ExitCode::from(DIFFERS),
+        Ok(None) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {}", Chain::new(&error));
+            ExitCode::from(DIFFERS)
+        }
+    }
+}
+
+/// Whether every scene ended as it must; `None` where somebody interrupted.
+async fn play(options: &Options) -> Result<Option<bool>, RunError> {
+    let setup = setup(options)?;
+    let mut show = show::Show::new(options.output == Output::Json);
+    let is_own = options.state.is_some() || options.config.is_some();
+    let scenes = async {
+        show.start(&setup)?;
+        let stack = Stack::start(setup).await?;
+        script::play(&stack, is_own, &mut show).await
+    };
+    tokio::select! {
+        result = scenes => result.map(Some),
+        () = interrupted() => Ok(None),
+    }
+}
+
+fn setup(options: &Options) -> Result<Setup, RunError> {
+    let read = |path: &PathBuf| fs::read(path).map_err(|source| RunError::Read { path: path.clone(), source });
+    let text =
+        |path: &PathBuf| fs::read_to_string(path).map_err(|source| RunError::Read { path: path.clone(), source });
+    let capture = options.state.as_ref().map_or_else(|| Ok(CAPTURE.to_vec()), read)?;
+    let document = options.config.as_ref().map_or_else(|| Ok(DOCUMENT.to_owned()), text)?;
+    let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
+    let mut binaries = std::env::current_exe().map_err(RunError::Runtime)?;
+    binaries.pop();
+    Ok(Setup { binaries, document, capture, logs })
+}
+
+/// A new folder of this run's own.
+fn log_directory() -> io::Result<PathBuf> {
+    let directory = std::env::temp_dir();
+    let mut attempt = 0;
+    loop {
+        let path = directory.join(format!("lambda-scale-local-{}-{attempt}", std::process::id()));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
+            made => return made.map(|()| path),
+        }
+    }
+}
+
+/// Ends when somebody wants the run to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Where signals cannot be waited for, they end the process by themselves.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

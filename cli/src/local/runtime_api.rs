@@ -1,0 +1,284 @@
+//! One function's Lambda Runtime API, and the queue of events before it.
+//!
+//! Modelled as documented: the long poll for the next invocation with its headers, the answer or error posted back, an
+//! error at start, and asynchronous invocation, which runs a failed event again (here after moments, at AWS after one and
+//! two minutes). One process polls one function, so that there is never more than one invocation at a time.
+//!
+//! Not modelled: timeouts (who waits for an invocation sets his own), throttling, the age limit of events, destinations,
+//! extensions, response streaming.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::{Notify, oneshot};
+
+use super::http::{self, Server, lock, now};
+use super::{ACCOUNT, REGION};
+
+/// How long a function may take, as its deadline header says: the time-out of a function that nobody sets.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a failed event waits before it runs again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// The request's id, the same in every attempt.
+    pub request_id: String,
+    /// How often the function ran for it.
+    pub attempts: u32,
+    /// The function's answer, or its last error.
+    pub result: Result<String, FunctionError>,
+}
+
+/// A function's failure.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{function} failed: {error_type}: {message}")]
+pub struct FunctionError {
+    /// Which function.
+    pub function: &'static str,
+    /// Its class of error.
+    pub error_type: String,
+    /// What it said.
+    pub message: String,
+}
+
+/// A function as its invokers and its runtime see it.
+#[derive(Clone, Debug)]
+pub struct Function {
+    queue: Arc<Queue>,
+    server: Arc<Server>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    name: &'static str,
+    retries: u32,
+    state: Mutex<Events>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    issued: u64,
+    waiting: VecDeque<Event>,
+    running: HashMap<String, Event>,
+    history: Vec<Invocation>,
+    /// Why the function runs no more.
+    ended: Option<FunctionError>,
+}
+
+#[derive(Debug)]
+struct Event {
+    request_id: String,
+    payload: Bytes,
+    attempts: u32,
+    done: oneshot::Sender<Invocation>,
+}
+
+impl Function {
+    /// Opens the Runtime API of a function; failed events run again up to `retries` times.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start(name: &'static str, retries: u32) -> io::Result<Self> {
+        let queue = Arc::new(Queue { name, retries, state: Mutex::new(Events::default()), wake: Notify::new() });
+        let routes = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .with_state(Arc::clone(&queue));
+        Ok(Self { queue, server: Arc::new(Server::start(routes).await?) })
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.queue.name
+    }
+
+    /// What the function's process finds in `AWS_LAMBDA_RUNTIME_API`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// Puts an event into the queue. What comes back tells what became of it.
+    pub fn enqueue(&self, payload: &Value) -> oneshot::Receiver<Invocation> {
+        let (done, result) = oneshot::channel();
+        let mut state = lock(&self.queue.state);
+        state.issued += 1;
+        let request_id = format!("00000000-0000-4000-8000-{:012}", state.issued);
+        let event = Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, done };
+        match state.ended.clone() {
+            Some(error) => state.close(event, Err(error)),
+            None => state.waiting.push_back(event),
+        }
+        drop(state);
+        self.queue.wake.notify_one();
+        result
+    }
+
+    /// Runs the function for an event, and waits until it is done.
+    ///
+    /// # Errors
+    /// Where the function fails in every attempt, or runs no more.
+    pub async fn invoke(&self, payload: &Value) -> Result<Invocation, FunctionError> {
+        let lost = |_| FunctionError {
+            function: self.name(),
+            error_type: "Runtime.Gone".to_owned(),
+            message: "the event was lost".to_owned(),
+        };
+        let invocation = self.enqueue(payload).await.map_err(lost)?;
+        match invocation.result.clone() {
+            Ok(_) => Ok(invocation),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What became of all events so far that are done.
+    #[must_use]
+    pub fn history(&self) -> Vec<Invocation> {
+        lock(&self.queue.state).history.clone()
+    }
+
+    /// Why the function runs no more, where it does not.
+    #[must_use]
+    pub fn ended(&self) -> Option<FunctionError> {
+        lock(&self.queue.state).ended.clone()
+    }
+
+    /// Tells everybody who waits that the function's process is gone.
+    pub(super) fn end(&self, error_type: &str, message: String) {
+        self.queue.end(error_type, message);
+    }
+}
+
+impl Queue {
+    fn end(&self, error_type: &str, message: String) {
+        let mut state = lock(&self.state);
+        let error = FunctionError { function: self.name, error_type: error_type.to_owned(), message };
+        // What ended a function first is the reason for all that follows.
+        let error = state.ended.get_or_insert(error).clone();
+        let waiting: Vec<Event> = state.waiting.drain(..).collect();
+        let running: Vec<Event> = state.running.drain().map(|(_, event)| event).collect();
+        for event in waiting.into_iter().chain(running) {
+            state.close(event, Err(error.clone()));
+        }
+    }
+
+    /// Ends one attempt: the event is done, or waits to run again.
+    fn finish(self: &Arc<Self>, id: &str, result: Result<String, FunctionError>) -> bool {
+        let mut state = lock(&self.state);
+        let Some(event) = state.running.remove(id) else { return false };
+        if result.is_ok() || event.attempts > self.retries {
+            state.close(event, result);
+        } else {
+            let queue = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(RETRY_PAUSE * event.attempts).await;
+                lock(&queue.state).waiting.push_back(event);
+                queue.wake.notify_one();
+            });
+        }
+        true
+    }
+}
+
+impl Events {
+    fn close(&mut self, event: Event, result: Result<String, FunctionError>) {
+        let invocation = Invocation { request_id: event.request_id, attempts: event.attempts, result };
+        self.history.push(invocation.clone());
+        // Nobody need wait for it.
+        drop(event.done.send(invocation));
+    }
+}
+
+async fn next(State(queue): State<Arc<Queue>>) -> Response {
+    loop {
+        let woken = queue.wake.notified();
+        {
+            let mut state = lock(&queue.state);
+            if let Some(mut event) = state.waiting.pop_front() {
+                event.attempts += 1;
+                let response = invocation(queue.name, &event);
+                state.running.insert(event.request_id.clone(), event);
+                return response;
+            }
+        }
+        woken.await;
+    }
+}
+
+fn invocation(function: &str, event: &Event) -> Response {
+    let deadline = now().as_millisecond().saturating_add(i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX));
+    let seconds = now().as_second();
+    let serial = event.request_id.rsplit('-').next().unwrap_or_default();
+    let mut response = http::answer(StatusCode::OK, "application/json", event.payload.clone());
+    let headers = [
+        ("lambda-runtime-aws-request-id", event.request_id.clone()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")),
+        ("lambda-runtime-trace-id", format!("Root=1-{seconds:08x}-{serial:0>24};Parent={serial:0>16};Sampled=0")),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// What a runtime reports of an error.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ErrorReport {
+    error_type: String,
+    error_message: String,
+}
+
+impl ErrorReport {
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_else(|_| Self {
+            error_type: "Runtime.Unknown".to_owned(),
+            error_message: String::from_utf8_lossy(body).into_owned(),
+        })
+    }
+}
+
+async fn response(State(queue): State<Arc<Queue>>, Path(id): Path<String>, body: Bytes) -> Response {
+    accepted(queue.finish(&id, Ok(String::from_utf8_lossy(&body).into_owned())))
+}
+
+async fn error(State(queue): State<Arc<Queue>>, Path(id): Path<String>, body: Bytes) -> Response {
+    let ErrorReport { error_type, error_message: message } = ErrorReport::read(&body);
+    accepted(queue.finish(&id, Err(FunctionError { function: queue.name, error_type, message })))
+}
+
+async fn init_error(State(queue): State<Arc<Queue>>, body: Bytes) -> Response {
+    let report = ErrorReport::read(&body);
+    queue.end(&report.error_type, report.error_message);
+    accepted(true)
+}
+
+fn accepted(known: bool) -> Response {
+    if known {
+        http::answer(StatusCode::ACCEPTED, "application/json", r#"{"status":"OK"}"#)
+    } else {
+        let body = r#"{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#;
+        http::answer(StatusCode::BAD_REQUEST, "application/json", body)
+    }
+}

@@ -1,0 +1,334 @@
+//! Topics that speak SNS' Query protocol and hand on messages as SNS does: at least once, in no order.
+//!
+//! Modelled as documented: `Publish` with message attributes, its errors for an unknown topic and for a message that is
+//! too long, the event in which a Lambda function finds a message. By [`Delivery`] a topic delivers twice, late, in
+//! another order or never, all of which SNS may do. Everything published is kept, so that it can be awaited and delivered
+//! again.
+//!
+//! Not modelled: subscriptions other than one function, filters, FIFO topics, signatures, dead-letter queues.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::http::{Server, lock, now};
+use super::query::{Fault, Namespace, Request};
+use super::runtime_api::{Function, Invocation};
+use super::xml::Xml;
+use super::{ACCOUNT, REGION};
+
+const NAMESPACE: Namespace = Namespace("http://sns.amazonaws.com/doc/2010-03-31/");
+
+/// SNS' default limit of a message, attributes included.
+const MAX_MESSAGE_BYTES: usize = 262_144;
+
+/// A message as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The topic's ARN.
+    pub topic: String,
+    /// Given by SNS, the same in every delivery.
+    pub id: String,
+    /// When it was published.
+    pub at: Timestamp,
+    /// The subject.
+    pub subject: Option<String>,
+    /// The message itself.
+    pub body: String,
+    /// The attributes, all of type String.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// How a topic hands on what is published to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once, at once.
+    #[default]
+    Once,
+    /// Twice, as SNS now and then does.
+    Twice,
+    /// Once, after a while; what is published later overtakes it.
+    Delayed(Duration),
+    /// Not until [`Sns::deliver`] is called, in whatever order; never, if it is not: a lost message.
+    Held,
+}
+
+/// The topics.
+#[derive(Clone, Debug)]
+pub struct Sns {
+    topics: Arc<Topics>,
+    server: Arc<Server>,
+}
+
+#[derive(Debug)]
+struct Topics {
+    by_arn: Mutex<BTreeMap<String, Topic>>,
+    log: Mutex<Vec<Message>>,
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    subscriber: Option<Function>,
+    delivery: Delivery,
+}
+
+/// The ARN of the topic of that name.
+#[must_use]
+pub fn arn(topic: &str) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{topic}")
+}
+
+impl Sns {
+    /// Opens the endpoint, without topics.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let topics = Arc::new(Topics {
+            by_arn: Mutex::new(BTreeMap::new()),
+            log: Mutex::new(Vec::new()),
+            count: watch::Sender::new(0),
+        });
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&topics));
+        Ok(Self { topics, server: Arc::new(Server::start(routes).await?) })
+    }
+
+    /// Where it is spoken to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Creates a topic, read by that function or by nobody. Gives its ARN.
+    pub fn create(&self, name: &str, subscriber: Option<Function>) -> String {
+        let arn = arn(name);
+        lock(&self.topics.by_arn).insert(arn.clone(), Topic { subscriber, delivery: Delivery::default() });
+        arn
+    }
+
+    /// Changes how a topic hands on messages.
+    pub fn set_delivery(&self, arn: &str, delivery: Delivery) {
+        if let Some(topic) = lock(&self.topics.by_arn).get_mut(arn) {
+            topic.delivery = delivery;
+        }
+    }
+
+    /// Publishes a message, as anybody may who has the permission.
+    ///
+    /// # Errors
+    /// The fault that SNS would answer with.
+    pub fn publish(&self, arn: &str, body: &str, attributes: &[(&str, &str)]) -> Result<Message, Fault> {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.topics.publish(arn, None, body.to_owned(), attributes)
+    }
+
+    /// Delivers a message once, at once, whether it was before or not. `None` where its topic has no reader.
+    pub fn deliver(&self, message: &Message) -> Option<oneshot::Receiver<Invocation>> {
+        self.topics.deliver(message)
+    }
+
+    /// How many messages were published so far, to all topics: where to start looking for the next.
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        lock(&self.topics.log).len()
+    }
+
+    /// What was published to a topic, from that mark on.
+    #[must_use]
+    pub fn published(&self, arn: &str, mark: usize) -> Vec<Message> {
+        lock(&self.topics.log).iter().skip(mark).filter(|message| message.topic == arn).cloned().collect()
+    }
+
+    /// Waits for the first message, from that mark on, of which `read` makes something.
+    pub async fn wait_for<T>(&self, arn: &str, mark: usize, mut read: impl FnMut(&Message) -> Option<T>) -> T {
+        let mut count = self.topics.count.subscribe();
+        let mut seen = mark;
+        loop {
+            {
+                let log = lock(&self.topics.log);
+                let found = log.iter().skip(seen).filter(|message| message.topic == arn).find_map(&mut read);
+                if let Some(found) = found {
+                    return found;
+                }
+                seen = seen.max(log.len());
+            }
+            if count.changed().await.is_err() {
+                // The sender lives in what `self` holds.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+impl Topics {
+    fn publish(
+        self: &Arc<Self>,
+        arn: &str,
+        subject: Option<String>,
+        body: String,
+        attributes: BTreeMap<String, String>,
+    ) -> Result<Message, Fault> {
+        let Some(delivery) = lock(&self.by_arn).get(arn).map(|topic| topic.delivery) else {
+            return Err(Fault::new(404, "NotFound", "Topic does not exist"));
+        };
+        let attribute_bytes: usize =
+            attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len()).sum();
+        if body.is_empty() {
+            return Err(Fault::new(400, "InvalidParameter", "Invalid parameter: Empty message"));
+        }
+        if body.len() + attribute_bytes > MAX_MESSAGE_BYTES {
+            return Err(Fault::new(400, "InvalidParameter", "Invalid parameter: Message too long"));
+        }
+        let mut log = lock(&self.log);
+        let serial = u64::try_from(log.len()).unwrap_or(u64::MAX);
+        let id = Uuid::from_u64_pair(0x736e_7300_0000_4000, (1 << 63) | serial).to_string();
+        let message = Message { topic: arn.to_owned(), id, at: now(), subject, body, attributes };
+        log.push(message.clone());
+        drop(log);
+        self.count.send_modify(|count| *count += 1);
+        self.hand_on(delivery, &message);
+        Ok(message)
+    }
+
+    fn hand_on(self: &Arc<Self>, delivery: Delivery, message: &Message) {
+        let times = match delivery {
+            Delivery::Held => 0,
+            Delivery::Once => 1,
+            Delivery::Twice => 2,
+            Delivery::Delayed(pause) => {
+                let (topics, message) = (Arc::clone(self), message.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    drop(topics.deliver(&message));
+                });
+                0
+            }
+        };
+        for _ in 0..times {
+            drop(self.deliver(message));
+        }
+    }
+
+    fn deliver(&self, message: &Message) -> Option<oneshot::Receiver<Invocation>> {
+        let subscriber = lock(&self.by_arn).get(&message.topic)?.subscriber.clone()?;
+        Some(subscriber.enqueue(&event(message)))
+    }
+}
+
+/// The event in which a Lambda function finds a message.
+#[must_use]
+pub fn event(message: &Message) -> Value {
+    let attributes: serde_json::Map<String, Value> = message
+        .attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), json!({"Type": "String", "Value": value})))
+        .collect();
+    let subscription = format!("{}:{}", message.topic, Uuid::from_u64_pair(0x7375_6273_0000_4000, 1 << 63));
+    // One spelling of the two URLs only: readers take either, and refuse a record that has both.
+    json!({"Records": [{
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": subscription,
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": message.id,
+            "TopicArn": message.topic,
+            "Subject": message.subject,
+            "Message": message.body,
+            "Timestamp": shared::time::format(message.at),
+            "SignatureVersion": "1",
+            "Signature": "not-signed",
+            "SigningCertUrl": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService.pem",
+            "UnsubscribeUrl": format!("https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"),
+            "MessageAttributes": attributes,
+        },
+    }]})
+}
+
+async fn handle(State(topics): State<Arc<Topics>>, body: Bytes) -> Response {
+    let request = Request::read(&body);
+    let result = match request.action.as_str() {
+        "Publish" => publish(&topics, &request).map(Some),
+        action => {
+            Err(Fault::new(400, "InvalidAction", format!("Could not find operation {action} for version 2010-03-31")))
+        }
+    };
+    NAMESPACE.answer(&request.action, result)
+}
+
+fn publish(topics: &Arc<Topics>, request: &Request) -> Result<Xml, Fault> {
+    let missing = |name: &str| Fault::new(400, "InvalidParameter", format!("Invalid parameter: {name}"));
+    let arn = request
+        .get("TopicArn")
+        .ok_or_else(|| missing("TopicArn or TargetArn Reason: no value for required parameter"))?;
+    let body = request.get("Message").unwrap_or_default().to_owned();
+    let subject = request.get("Subject").map(str::to_owned);
+    let mut attributes = BTreeMap::new();
+    for index in 1.. {
+        let field = |field: &str| request.get(&format!("MessageAttributes.entry.{index}.{field}"));
+        let Some(name) = field("Name") else { break };
+        let value = field("Value.StringValue").filter(|value| !value.is_empty());
+        let value = value.ok_or_else(|| Fault::new(
+            400,
+            "ParameterValueInvalid",
+            format!("The message attribute '{name}' must contain non-empty message attribute value for message attribute type 'String'."),
+        ))?;
+        attributes.insert(name.to_owned(), value.to_owned());
+    }
+    let message = topics.publish(arn, subject, body, attributes)?;
+    let mut xml = Xml::default();
+    xml.text("MessageId", message.id);
+    Ok(xml)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_is_the_one_that_lambda_documents() {
+        let message = Message {
+            topic: arn("snapshots"),
+            id: "m-1".to_owned(),
+            at: "2026-11-21T16:00:00Z".parse().unwrap(),
+            subject: None,
+            body: "{\"a\":1}".to_owned(),
+            attributes: BTreeMap::from([("pool".to_owned(), "workers".to_owned())]),
+        };
+        let event = event(&message);
+        let record = &event["Records"][0];
+        assert_eq!(record["EventSource"], "aws:sns");
+        assert_eq!(record["EventVersion"], "1.0");
+        assert_eq!(record["Sns"]["Type"], "Notification");
+        assert_eq!(record["Sns"]["TopicArn"], "arn:aws:sns:us-east-1:123456789012:snapshots");
+        assert_eq!(record["Sns"]["Timestamp"], "2026-11-21T16:00:00.000Z");
+        assert_eq!(record["Sns"]["Message"], "{\"a\":1}");
+        assert_eq!(record["Sns"]["MessageAttributes"]["pool"], json!({"Type": "String", "Value": "workers"}));
+        assert!(record["Sns"]["Subject"].is_null());
+        assert!(record["Sns"].get("SigningCertURL").is_none() && record["Sns"].get("UnsubscribeURL").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_message_may_be_as_long_as_sns_allows_and_no_longer() {
+        let sns = Sns::start().await.unwrap();
+        let arn = sns.create("snapshots", None);
+        let attributes = [("pool", "workers")];
+        let longest = MAX_MESSAGE_BYTES - "pool".len() - "String".len() - "workers".len();
+        assert!(sns.publish(&arn, &"x".repeat(longest), &attributes).is_ok());
+        assert_eq!(sns.publish(&arn, &"x".repeat(longest + 1), &attributes).unwrap_err().code, "InvalidParameter");
+        assert_eq!(sns.publish(&super::arn("other"), "x", &[]).unwrap_err().code, "NotFound");
+        assert_eq!(sns.published(&arn, 0).len(), 1);
+    }
+}

@@ -1,0 +1,348 @@
+//! The three functions and all they speak to.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use shared::config::{Config, Policy};
+use shared::contract::{self, CONTENT_ENCODING, ClusterSnapshot, ScalingDecision, ScalingOutcome};
+use thiserror::Error;
+
+use super::autoscaling::{AutoScaling, Group};
+use super::cluster::{Cluster, ClusterError, Machine};
+use super::document::{self, DocumentError};
+use super::http::now;
+use super::master::Master;
+use super::runtime_api::{Function, FunctionError};
+use super::sns::{Message, Sns};
+use super::stage::{self, Stage};
+use super::{ACCOUNT, REGION};
+
+/// How long anything here may take: each step takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The age of the instances that the group has from the start: older than any time-out.
+const INSTANCE_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How often a failed event runs again, as template.yaml says for each function.
+const RETRIES: [(&str, u32); 3] = [("node_gather", 0), ("node_process", 1), ("node_scale", 1)];
+
+/// What to run, and on what.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder with the three binaries.
+    pub binaries: PathBuf,
+    /// The configuration document; its masters are replaced by the local one.
+    pub document: String,
+    /// A captured `/state`.
+    pub capture: Vec<u8>,
+    /// Where the functions' logs go.
+    pub logs: Logs,
+}
+
+/// Where the functions' logs go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logs {
+    /// To the standard error of this process.
+    Stderr,
+    /// To a file for each function in this folder.
+    Directory(PathBuf),
+}
+
+/// What can go wrong with a local run.
+#[derive(Debug, Error)]
+pub enum StackError {
+    /// The capture is none.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// An endpoint got no port.
+    #[error("cannot open a port on 127.0.0.1")]
+    Port(#[source] io::Error),
+    /// A binary is not there.
+    #[error("{} is not there; run: cargo build --workspace", .0.display())]
+    NoBinary(PathBuf),
+    /// A binary does not start.
+    #[error("cannot start {}", binary.display())]
+    Start {
+        /// The binary.
+        binary: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A function failed.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// Something did not come.
+    #[error("no {what} came within {} s{hint}", PATIENCE.as_secs())]
+    Late {
+        /// What was awaited.
+        what: &'static str,
+        /// Which functions failed, and where the logs are.
+        hint: String,
+    },
+}
+
+/// The ARNs of the three topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// From node_gather to node_process.
+    pub snapshots: String,
+    /// From node_process to node_scale.
+    pub decisions: String,
+    /// From node_scale to whoever wants to know.
+    pub outcomes: String,
+}
+
+/// What came of one look at the cluster, for one pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// What node_gather saw.
+    pub snapshot: ClusterSnapshot,
+    /// What node_process made of it.
+    pub decision: ScalingDecision,
+    /// What node_scale did.
+    pub outcome: ScalingOutcome,
+}
+
+/// Everything that runs. What is started ends when this is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// The configuration that the functions have.
+    pub config: Config,
+    /// The Mesos master and its cluster.
+    pub master: Master,
+    /// The topics.
+    pub sns: Sns,
+    /// Their ARNs.
+    pub topics: Topics,
+    /// The Auto Scaling groups.
+    pub auto_scaling: AutoScaling,
+    /// The first function.
+    pub gather: Function,
+    /// The second.
+    pub process: Function,
+    /// The third.
+    pub scale: Function,
+    logs: Logs,
+    stages: BTreeMap<&'static str, Stage>,
+}
+
+impl Stack {
+    /// Opens all endpoints and starts the three functions.
+    ///
+    /// # Errors
+    /// Where the capture or the configuration is of no use, or something does not start.
+    pub async fn start(setup: Setup) -> Result<Self, StackError> {
+        let master = Master::start(Cluster::from_capture(&setup.capture, now())?).await.map_err(StackError::Port)?;
+        let (document, config) = document::localize(&setup.document, &master.url())?;
+        let machines = master.cluster(|cluster| cluster.machines());
+        let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &machines, now())).collect();
+        let auto_scaling = AutoScaling::start(groups).await.map_err(StackError::Port)?;
+        let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries));
+        let gather = gather.await.map_err(StackError::Port)?;
+        let process = process.await.map_err(StackError::Port)?;
+        let scale = scale.await.map_err(StackError::Port)?;
+        let sns = Sns::start().await.map_err(StackError::Port)?;
+        let topics = Topics {
+            snapshots: sns.create("lambda-scale-snapshots", Some(process.clone())),
+            decisions: sns.create("lambda-scale-decisions", Some(scale.clone())),
+            outcomes: sns.create("lambda-scale-outcomes", None),
+        };
+        let mut stack = Self {
+            config,
+            master,
+            sns,
+            topics,
+            auto_scaling,
+            gather,
+            process,
+            scale,
+            logs: setup.logs,
+            stages: BTreeMap::new(),
+        };
+        let (sns_url, auto_scaling_url) = (stack.sns.url(), stack.auto_scaling.url());
+        let variables = [
+            ("LAMBDA_SCALE_CONFIG", document.as_str()),
+            ("SNAPSHOT_TOPIC_ARN", &stack.topics.snapshots),
+            ("DECISION_TOPIC_ARN", &stack.topics.decisions),
+            ("OUTCOME_TOPIC_ARN", &stack.topics.outcomes),
+            ("AWS_ENDPOINT_URL_SNS", &sns_url),
+            // Whatever else a function may call is refused there as an unknown action: nothing leaves the machine.
+            ("AWS_ENDPOINT_URL", &auto_scaling_url),
+        ];
+        let functions = [&stack.gather, &stack.process, &stack.scale];
+        let stages = functions
+            .map(|function| Ok((function.name(), Stage::start(function, &setup.binaries, &stack.logs, &variables)?)));
+        stack.stages = stages.into_iter().collect::<Result<_, StackError>>()?;
+        Ok(stack)
+    }
+
+    /// Fires the schedule once, and waits for what comes of it in every pool.
+    ///
+    /// # Errors
+    /// Where a function fails or something does not come.
+    pub async fn run(&self) -> Result<Vec<Run>, StackError> {
+        self.follow_groups();
+        let mark = self.sns.mark();
+        self.gather().await?;
+        let mut runs = Vec::new();
+        for policy in &self.config.pools {
+            let snapshot = self.snapshot(&policy.pool, mark).await?;
+            let decision = self.decision(&snapshot, mark).await?;
+            let outcome = self.outcome(&decision, mark).await?;
+            runs.push(Run { snapshot, decision, outcome });
+        }
+        Ok(runs)
+    }
+
+    /// Runs node_gather, as the schedule does.
+    ///
+    /// # Errors
+    /// Where it fails or does not end.
+    pub async fn gather(&self) -> Result<(), StackError> {
+        let event = schedule_event(now());
+        self.within("end of node_gather", self.gather.invoke(&event)).await??;
+        Ok(())
+    }
+
+    /// Waits for the first snapshot of a pool from that mark of the topics on.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub async fn snapshot(&self, pool: &str, mark: usize) -> Result<ClusterSnapshot, StackError> {
+        let read = |message: &Message| decode(message).filter(|snapshot: &ClusterSnapshot| snapshot.pool == pool);
+        self.within("snapshot", self.sns.wait_for(&self.topics.snapshots, mark, read)).await
+    }
+
+    /// Waits for the decision that is made from a snapshot.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub async fn decision(&self, snapshot: &ClusterSnapshot, mark: usize) -> Result<ScalingDecision, StackError> {
+        let of = |decision: &ScalingDecision| decision.snapshot_id == Some(snapshot.id);
+        let read = |message: &Message| decode(message).filter(of);
+        self.within("decision", self.sns.wait_for(&self.topics.decisions, mark, read)).await
+    }
+
+    /// Waits for the first outcome of a decision from that mark of the topics on.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub async fn outcome(&self, decision: &ScalingDecision, mark: usize) -> Result<ScalingOutcome, StackError> {
+        let of = |outcome: &ScalingOutcome| outcome.decision_id == Some(decision.id);
+        let read = |message: &Message| decode(message).filter(of);
+        self.within("outcome", self.sns.wait_for(&self.topics.outcomes, mark, read)).await
+    }
+
+    /// Waits for something, but not for ever.
+    ///
+    /// # Errors
+    /// Where it does not come.
+    pub async fn within<T>(&self, what: &'static str, future: impl Future<Output = T>) -> Result<T, StackError> {
+        tokio::time::timeout(PATIENCE, future).await.map_err(|_| StackError::Late { what, hint: self.hint() })
+    }
+
+    /// The message with which a decision was published.
+    #[must_use]
+    pub fn message_of(&self, decision: &ScalingDecision) -> Option<Message> {
+        let of = |message: &Message| decode(message).is_some_and(|found: ScalingDecision| found.id == decision.id);
+        self.sns.published(&self.topics.decisions, 0).into_iter().find(of)
+    }
+
+    /// Lets the agents of every pool follow their group: those of new instances register, those of ended ones leave.
+    pub fn follow_groups(&self) {
+        let now = now();
+        for policy in &self.config.pools {
+            let joined = self.auto_scaling.group(&policy.group, |group| {
+                group.joined(now).map(|instance| (instance.id.clone(), instance.zone.clone())).collect::<Vec<_>>()
+            });
+            if let Some(joined) = joined {
+                self.master.cluster(|cluster| cluster.follow(&joined, |machine| belongs(machine, policy), now));
+            }
+        }
+    }
+
+    /// Ends whatever the groups are doing, however long it should still last, and lets the agents follow.
+    pub fn finish_activities(&self) {
+        for policy in &self.config.pools {
+            self.auto_scaling.group(&policy.group, |group| group.finish(now()));
+        }
+        self.follow_groups();
+    }
+
+    /// The desired capacity of a group.
+    #[must_use]
+    pub fn desired(&self, group: &str) -> Option<i32> {
+        self.auto_scaling.group(group, |group| group.desired())
+    }
+
+    /// The most memory a function's process ever held, where the system tells.
+    #[must_use]
+    pub fn peak_memory_kib(&self, function: &str) -> Option<u64> {
+        self.stages.get(function)?.peak_memory_kib()
+    }
+
+    /// Which functions failed, and where to read more.
+    fn hint(&self) -> String {
+        let mut hint = String::new();
+        for function in [&self.gather, &self.process, &self.scale] {
+            let last = function.history().into_iter().rev().find_map(|invocation| invocation.result.err());
+            if let Some(error) = function.ended().or(last) {
+                hint.push_str(&format!("; {error}"));
+            }
+            if let Logs::Directory(directory) = &self.logs {
+                hint.push_str(&format!("; log: {}", stage::log_file(directory, function.name()).display()));
+            }
+        }
+        hint
+    }
+}
+
+/// A message of ours, if the text is one.
+#[must_use]
+pub fn decode<M: contract::Message>(message: &Message) -> Option<M> {
+    let encoding = message.attributes.get(CONTENT_ENCODING).map(String::as_str);
+    contract::decode(&message.body, encoding).ok()
+}
+
+/// Whether a machine's agent has all the attributes of a pool.
+fn belongs(machine: &Machine, policy: &Policy) -> bool {
+    policy.attributes.iter().all(|(name, value)| machine.attributes.get(name) == Some(value))
+}
+
+/// The group of a pool, with the instances that the captured agents run on.
+fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
+    let machines: Vec<&Machine> = machines.iter().filter(|machine| belongs(machine, policy)).collect();
+    let count = i32::try_from(machines.len()).unwrap_or(i32::MAX);
+    let limit = |limit: u32| i32::try_from(limit).unwrap_or(i32::MAX);
+    let min = limit(policy.min).min(count);
+    let max = policy.max.map_or(count.saturating_mul(2), limit).max(count);
+    let mut group = Group::new(&policy.group, min, max, &[]);
+    let launched = now.saturating_sub(INSTANCE_AGE).unwrap_or(now);
+    for machine in machines {
+        group.adopt(&machine.instance, &machine.zone, launched);
+    }
+    group
+}
+
+/// What a schedule sends.
+fn schedule_event(now: Timestamp) -> Value {
+    json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": ACCOUNT,
+        "time": shared::time::format(now),
+        "region": REGION,
+        "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/lambda-scale")],
+        "detail": {},
+    })
+}

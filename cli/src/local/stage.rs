@@ -1,0 +1,120 @@
+//! One function's process: the real binary, in the environment that Lambda gives it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+
+use super::runtime_api::Function;
+use super::{Logs, REGION, StackError};
+
+/// What a process keeps of the environment of the run, so that nothing else of it can reach AWS or a proxy.
+const INHERITED: [&str; 7] =
+    ["PATH", "RUST_LOG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot", "LLVM_PROFILE_FILE"];
+
+/// A running function. Its process ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pid: Option<u32>,
+    watcher: JoinHandle<()>,
+}
+
+impl Stage {
+    /// Starts the binary of a function.
+    pub(super) fn start(
+        function: &Function,
+        binaries: &Path,
+        logs: &Logs,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, StackError> {
+        let name = function.name();
+        let binary = binaries.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        if !binary.is_file() {
+            return Err(StackError::NoBinary(binary));
+        }
+        let failed = |source| StackError::Start { binary: binary.clone(), source };
+        let (stdout, stderr) = outputs(name, logs).map_err(failed)?;
+        let mut command = Command::new(&binary);
+        command
+            .env_clear()
+            .envs(inherited())
+            .envs(lambda_variables(function))
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(failed)?;
+        let pid = child.id();
+        let function = function.clone();
+        let watcher = tokio::spawn(async move {
+            let how = match child.wait().await {
+                Ok(status) => format!("the process ended by itself ({status})"),
+                Err(error) => format!("the process is lost: {error}"),
+            };
+            function.end("Runtime.ExitError", how);
+        });
+        Ok(Self { pid, watcher })
+    }
+
+    /// The most memory the process ever held, where the system tells.
+    pub(super) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().trim_end_matches("kB").trim_end().parse().ok()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // With the watcher goes the child, and with the child, by `kill_on_drop`, the process.
+        self.watcher.abort();
+    }
+}
+
+/// The variables that the Lambda service itself sets, and credentials that are worth nothing.
+fn lambda_variables(function: &Function) -> Vec<(&'static str, String)> {
+    let name = function.name();
+    vec![
+        ("AWS_LAMBDA_RUNTIME_API", function.address()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "local".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        // What a shell's user has configured is of no concern here.
+        ("AWS_CONFIG_FILE", "/nonexistent".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent".to_owned()),
+        ("NO_PROXY", "*".to_owned()),
+    ]
+}
+
+#[expect(clippy::disallowed_methods, reason = "what it hands on, it need not read")]
+fn inherited() -> Vec<(&'static str, OsString)> {
+    INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
+}
+
+fn outputs(name: &str, logs: &Logs) -> io::Result<(Stdio, Stdio)> {
+    match logs {
+        Logs::Stderr => Ok((io::stderr().into(), io::stderr().into())),
+        Logs::Directory(directory) => {
+            fs::create_dir_all(directory)?;
+            let file: File = OpenOptions::new().create(true).append(true).open(log_file(directory, name))?;
+            Ok((file.try_clone()?.into(), file.into()))
+        }
+    }
+}
+
+/// Where a function's log is.
+pub(super) fn log_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.log"))
+}
