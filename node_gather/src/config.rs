@@ -61,9 +61,8 @@ async fn resolve(
 ) -> Result<Option<SecretString>, SettingsError> {
     match reference {
         None => Ok(None),
-        Some(reference) => aws::resolve(sdk, reference)
-            .await
-            .map(Some)
-            .map_err(|source| SettingsError::Reference { setting, source }),
+        Some(reference) => {
+            aws::resolve(sdk, reference).await.map(Some).map_err(|source| SettingsError::Reference { setting, source })
+        }
     }
 }

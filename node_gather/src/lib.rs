@@ -7,8 +7,8 @@
 //!
 //! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
 //!   [`mesos::json`] folds the document while it streams in, so that it is never held as a whole.
-//! - [`summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
-//! - [`fit`]: from the snapshot to a message that SNS surely carries.
+//! - [`mod@summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
+//! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
 //! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
 //!   its work. A failure anywhere fails the invocation: no snapshot is better than a wrong one.
 //!

@@ -1,6 +1,9 @@
 //! What may be made of a cluster whose master has just been elected: the failovers of real masters, replayed.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use node_gather::mesos::json;
@@ -29,13 +32,14 @@ fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError>
 
 /// The polls of a failover: how long after the master's death, and what came.
 fn timeline(version: &str) -> Vec<(SignedDuration, Vec<u8>)> {
-    let polls: serde_json::Value = serde_json::from_slice(&read(&format!("{version}/25-failover-timeline/timeline.json"))).unwrap();
+    let polls: serde_json::Value =
+        serde_json::from_slice(&read(&format!("{version}/25-failover-timeline/timeline.json"))).unwrap();
     let after = polls.as_array().unwrap().iter().filter_map(|poll| poll["t"].as_f64());
     after
         .enumerate()
         .map(|(place, seconds)| {
             let body = read(&format!("{version}/25-failover-timeline/poll-{:02}.body", place + 1));
-            (SignedDuration::from_millis((seconds * 1000.0) as i64), body)
+            (SignedDuration::try_from(Duration::from_secs_f64(seconds)).unwrap(), body)
         })
         .collect()
 }
@@ -92,7 +96,8 @@ fn the_view_completes_when_the_time_to_come_back_is_over() {
     for version in VERSIONS {
         let (_, body) = timeline(version).pop().unwrap();
         let elected_at = elected_at(&body);
-        let level = |seconds: i64| take(&body, elected_at + SignedDuration::from_secs(seconds)).unwrap().completeness.level;
+        let level =
+            |seconds: i64| take(&body, elected_at + SignedDuration::from_secs(seconds)).unwrap().completeness.level;
         assert_eq!(level(599), CompletenessLevel::Partial, "{version}");
         assert_eq!(level(600), CompletenessLevel::Complete, "{version}");
     }
@@ -100,25 +105,24 @@ fn the_view_completes_when_the_time_to_come_back_is_over() {
 
 #[test]
 fn frameworks_and_agents_that_are_not_back_hold_the_view_back() {
+    use CompletenessLevel::{Blind, Partial};
     for version in VERSIONS {
-        for (situation, partial_at, reason) in [
-            ("19-after-master-failover-no-agents-back", None, "agent"),
-            ("19b-after-master-failover-some-agents-back", None, "2 of 4 agents have not come back"),
-            ("19c-after-master-failover-framework-back", None, "2 of 4 agents have not come back"),
-            ("19d-after-master-failover-all-agents-back", Some(()), "legacy"),
+        // An empty list is no proof of an empty cluster; agents that the master knows of are missing whenever it is.
+        let none_back = if version == "1.4.3" { Blind } else { Partial };
+        for (situation, reason, at_once, hours_later) in [
+            ("19-after-master-failover-no-agents-back", "agent", Blind, none_back),
+            ("19b-after-master-failover-some-agents-back", "2 of 4 agents have not come back", Blind, Blind),
+            ("19c-after-master-failover-framework-back", "2 of 4 agents have not come back", Blind, Blind),
+            ("19d-after-master-failover-all-agents-back", "legacy", Partial, Partial),
         ] {
             let body = read(&format!("{version}/{situation}/state.json"));
             let elected_at = elected_at(&body);
-            for age in [SignedDuration::from_secs(5), SignedDuration::from_hours(5)] {
+            for (age, level) in [(SignedDuration::from_secs(5), at_once), (SignedDuration::from_hours(5), hours_later)]
+            {
                 let completeness = take(&body, elected_at + age).unwrap().completeness;
+                assert_eq!(completeness.level, level, "{version} {situation} after {age}: {completeness:?}");
                 let told = completeness.reasons.iter().any(|own| own.contains(reason));
                 assert!(told, "{version} {situation} after {age}: {completeness:?}");
-                assert_ne!(completeness.level, CompletenessLevel::Complete, "{version} {situation} after {age}");
-                let blind = completeness.level == CompletenessLevel::Blind;
-                // Long after the election an empty list is no longer blind, but is still no proof.
-                if age < SignedDuration::from_hours(1) || situation != "19-after-master-failover-no-agents-back" {
-                    assert_eq!(blind, partial_at.is_none(), "{version} {situation} after {age}: {completeness:?}");
-                }
             }
         }
     }
@@ -152,6 +156,6 @@ fn recovered_agents_count_in_their_own_pool_only() {
         .collect();
     assert_eq!(
         levels,
-        [("batch".to_owned(), CompletenessLevel::Complete, 0), ("rest".to_owned(), CompletenessLevel::Blind, 1)]
+        [("workers".to_owned(), CompletenessLevel::Complete, 0), ("rest".to_owned(), CompletenessLevel::Blind, 1)]
     );
 }

@@ -102,7 +102,8 @@ fn what_cannot_be_made_to_fit_is_an_error_and_not_cut() {
 
 #[test]
 fn rungs_are_in_the_order_of_the_ladder() {
-    let ladder = [Step::Plain, Step::Packed, Step::FreeFloor(64), Step::FreeFloor(32), Step::FreeFloor(16), Step::Folded(9)];
+    let ladder =
+        [Step::Plain, Step::Packed, Step::FreeFloor(64), Step::FreeFloor(32), Step::FreeFloor(16), Step::Folded(9)];
     assert_eq!(ladder.map(Step::rung), [0, 1, 2, 3, 4, 5]);
 }
 

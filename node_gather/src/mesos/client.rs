@@ -274,6 +274,9 @@ impl Client {
                 progress.failed(master.to_string(), cause);
             }
             masters = worth_asking_again;
+            if masters.is_empty() {
+                break;
+            }
         }
         None
     }

@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn an_id_without_marathons_form_gives_nothing() {
-        for id in ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID] {
+        for id in
+            ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID]
+        {
             assert_eq!(marathon_application(id), None, "{id}");
         }
     }

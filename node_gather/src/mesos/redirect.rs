@@ -191,7 +191,10 @@ mod tests {
     fn schemes_are_kept() {
         let https = ["https://10.0.0.5:5050"];
         let from = "https://10.0.0.5:5050/state";
-        assert_eq!(follow(&https, from, "http://10.0.0.5:5050/state"), Err(RedirectError::Downgrade("10.0.0.5:5050".into())));
+        assert_eq!(
+            follow(&https, from, "http://10.0.0.5:5050/state"),
+            Err(RedirectError::Downgrade("10.0.0.5:5050".into()))
+        );
         assert!(follow(&https, from, "//10.0.0.6:5050/state").is_ok_and(|url| url.starts_with("https:")));
         let http = ["http://10.0.0.5:5050"];
         assert_eq!(follow(&http, MASTER, "https://10.0.0.6/"), Err(RedirectError::Upgrade("10.0.0.6".into())));

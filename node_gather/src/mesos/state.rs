@@ -196,7 +196,9 @@ pub enum StateError {
     #[error("the answer is empty; a master always sends an object")]
     Empty,
     /// It is a web page.
-    #[error("the answer is a web page, not a master's state; check that the URL leads to the master and not to a login page")]
+    #[error(
+        "the answer is a web page, not a master's state; check that the URL leads to the master and not to a login page"
+    )]
     Html,
     /// It is no JSON object.
     #[error("the answer is not a JSON object; check that the URL leads to a Mesos master")]
@@ -387,9 +389,7 @@ impl Fold {
             Some(framework) => {
                 AnyName::Named(open.applications.borrowed(&*names::application(framework, task.id, task.name)))
             }
-            None => AnyName::Unnamed(
-                open.unnamed.owned((names::marathon_application(task.id), task.name.to_owned())),
-            ),
+            None => AnyName::Unnamed(open.unnamed.owned((names::marathon_application(task.id), task.name.to_owned()))),
         };
         let key = (self.agent_ids.borrowed(task.agent_id), name, self.resources.owned(resources));
         let count = open.counts.entry(key).or_insert(0);
@@ -431,7 +431,8 @@ impl Fold {
         self.cells.extend(open.counts.into_iter().filter_map(|((agent, name, resources), count)| {
             Some(Cell { agent, application: to_application(name)?, resources, count })
         }));
-        self.applications.extend(applications.into_values().into_iter().map(|name| ApplicationName { framework, name }));
+        self.applications
+            .extend(applications.into_values().into_iter().map(|name| ApplicationName { framework, name }));
         self.frameworks.push(Framework { name, gpu_aware: open.gpu_aware, recovered: open.recovered });
         Ok(())
     }

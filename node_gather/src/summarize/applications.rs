@@ -37,12 +37,19 @@ impl<'a> Applications<'a> {
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.
     pub(super) fn into_list(self) -> Vec<Application> {
-        let list = self.0.into_iter().map(|(key, counts)| application(key.framework, key.name, key.gpu_aware, 0, &counts));
+        let list =
+            self.0.into_iter().map(|(key, counts)| application(key.framework, key.name, key.gpu_aware, 0, &counts));
         fold_smallest(list.collect(), MAX_APPLICATIONS)
     }
 }
 
-fn application(framework: &str, name: &str, gpu_aware: bool, waiting: u32, counts: &BTreeMap<Resources, u32>) -> Application {
+fn application(
+    framework: &str,
+    name: &str,
+    gpu_aware: bool,
+    waiting: u32,
+    counts: &BTreeMap<Resources, u32>,
+) -> Application {
     Application {
         framework: framework.to_owned(),
         name: name.to_owned(),
@@ -88,8 +95,8 @@ fn fold_into_other(kept: &mut Vec<Application>, rest: Vec<Application>) {
             *sum = sum.saturating_add(count);
         }
     }
-    let folded = sums.iter().map(|((framework, gpu_aware), (waiting, counts))| {
-        application(framework, OTHER, *gpu_aware, *waiting, counts)
-    });
+    let folded = sums
+        .iter()
+        .map(|((framework, gpu_aware), (waiting, counts))| application(framework, OTHER, *gpu_aware, *waiting, counts));
     kept.extend(folded);
 }

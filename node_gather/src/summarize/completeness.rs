@@ -1,5 +1,6 @@
 //! How far the view may be trusted: every doubt is a finding with a reason, and the worst of them is the level.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,32 +23,26 @@ pub(super) fn of(pool: &Pool<'_>, state: &State, stray_tasks: u32, taken_at: Tim
     missing_agents(pool, state, &mut findings);
     frameworks(state, &mut findings);
     tasks(pool, stray_tasks, &mut findings);
-    Completeness { level: findings.level, reasons: findings.reasons }
+    findings.into_completeness()
 }
 
-struct Findings {
-    level: CompletenessLevel,
-    reasons: Vec<String>,
-}
-
-impl Default for Findings {
-    fn default() -> Self {
-        Self { level: CompletenessLevel::Complete, reasons: Vec::new() }
-    }
-}
+#[derive(Default)]
+struct Findings(Vec<(CompletenessLevel, String)>);
 
 impl Findings {
     fn blind(&mut self, reason: String) {
-        self.add(CompletenessLevel::Blind, reason);
+        self.0.push((CompletenessLevel::Blind, reason));
     }
 
     fn partial(&mut self, reason: String) {
-        self.add(CompletenessLevel::Partial, reason);
+        self.0.push((CompletenessLevel::Partial, reason));
     }
 
-    fn add(&mut self, level: CompletenessLevel, reason: String) {
-        self.level = self.level.max(level);
-        self.reasons.push(reason);
+    /// The worst finding first: it is the one that decides, and the one that others quote.
+    fn into_completeness(mut self) -> Completeness {
+        self.0.sort_by_key(|(level, _)| Reverse(*level));
+        let level = self.0.first().map_or(CompletenessLevel::Complete, |(level, _)| *level);
+        Completeness { level, reasons: self.0.into_iter().map(|(_, reason)| reason).collect() }
     }
 }
 

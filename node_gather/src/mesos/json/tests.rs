@@ -42,11 +42,7 @@ fn read_json(state: &Json) -> Result<State, StateError> {
 }
 
 fn amounts(cpus: f64, mem: f64) -> Resources {
-    Resources {
-        cpus: Amount::from_units(cpus).unwrap(),
-        mem: Amount::from_units(mem).unwrap(),
-        ..Resources::ZERO
-    }
+    Resources { cpus: Amount::from_units(cpus).unwrap(), mem: Amount::from_units(mem).unwrap(), ..Resources::ZERO }
 }
 
 /// Everything of a state that does not depend on the order of the document, with its tasks.
@@ -72,8 +68,10 @@ fn everything_that_counts_is_kept() {
     assert_eq!((second.drain, second.deactivated, second.used), (Some(Drain::Drained), true, None));
     assert_eq!(second.unreserved, second.total);
     assert_eq!(state.recovered_agents.len(), 1);
-    let tasks: Vec<_> =
-        state.tasks().map(|tasks| (tasks.framework.name.as_str(), tasks.application, tasks.agent, tasks.count)).collect();
+    let tasks: Vec<_> = state
+        .tasks()
+        .map(|tasks| (tasks.framework.name.as_str(), tasks.application, tasks.agent, tasks.count))
+        .collect();
     assert_eq!(tasks, [("marathon", "/web", Some(0), 1), ("(orphan)", "lost", Some(0), 1)]);
     assert!(state.frameworks[0].gpu_aware && state.frameworks[0].recovered && !state.frameworks[1].recovered);
 }
@@ -169,12 +167,12 @@ fn what_is_there_twice_is_refused() {
 
 #[test]
 fn attributes_may_be_there_twice_and_numbers_are_in_their_shortest_form() {
-    let text = small().to_string().replace(
-        r#""pool":"workers"}"#,
-        r#""pool":"a","pool":"workers","zones":"[1-5]","n":2.0,"m":2,"x":null}"#,
-    );
+    let text = small()
+        .to_string()
+        .replace(r#""pool":"workers"}"#, r#""pool":"a","pool":"workers","zones":"[1-5]","n":2.0,"m":2,"x":null}"#);
     let attributes = &read(text.as_bytes()).unwrap().recovered_agents[0].attributes;
-    for (name, value) in [("pool", "a"), ("pool", "workers"), ("zones", "[1-5]"), ("n", "2"), ("n", "2.0"), ("m", "2")] {
+    for (name, value) in [("pool", "a"), ("pool", "workers"), ("zones", "[1-5]"), ("n", "2"), ("n", "2.0"), ("m", "2")]
+    {
         assert!(attributes.has(name, value), "{name}={value}");
     }
     assert!(!attributes.has("pool", "b") && !attributes.has("n", "2.5") && !attributes.has("other", "a"));
@@ -206,7 +204,9 @@ fn what_is_no_amount_is_refused_with_its_owner() {
 
 #[test]
 fn durations_are_read_as_mesos_writes_them() {
-    for (text, seconds) in [("10mins", 600.0), ("1.5hrs", 5400.0), ("1weeks", 604_800.0), ("500ms", 0.5), ("90secs", 90.0)] {
+    for (text, seconds) in
+        [("10mins", 600.0), ("1.5hrs", 5400.0), ("1weeks", 604_800.0), ("500ms", 0.5), ("90secs", 90.0)]
+    {
         assert_eq!(to_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
     }
     for text in ["", "10", "mins", "-1secs", "1fortnights", "nanmins"] {
