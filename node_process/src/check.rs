@@ -6,7 +6,7 @@ use shared::contract::{ClusterSnapshot, ScalingDecision};
 
 use crate::algorithm::{self, Expired};
 
-/// Turns a snapshot into a decision. Pass one's own to [`run`](crate::run) to decide otherwise.
+/// Turns a snapshot into a decision. Pass one's own to `node_process::run` to decide otherwise.
 ///
 /// It must be pure: the same arguments always give the same decision, and nothing is done on the way.
 pub trait Check {

@@ -78,7 +78,10 @@ impl<C: Check> Handler<C> {
         for message in sns::messages(event, self.settings.snapshot_topic_arn.as_deref()) {
             match self.answer(message, now).await {
                 Ok(Ok(())) => {}
-                Ok(Err(failure)) => failures.push(failure),
+                Ok(Err(failure)) => {
+                    tracing::error!(reason = %Chain::new(&failure), "a decision was not published");
+                    failures.push(failure);
+                }
                 Err((pool, refusal)) => report_refusal(&pool, &refusal, now),
             }
         }

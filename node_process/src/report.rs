@@ -24,3 +24,25 @@ fn step(step: &Step) -> String {
     let application = step.application.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
     format!("{} {} -> {}: {}{application}", step.clause, step.agents_before, step.agents_after, step.reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::decide;
+    use crate::example::{Cluster, NOON, policy, resources};
+
+    #[test]
+    fn a_decision_reads_alone() {
+        let cluster = Cluster::of(4, resources(4, 14_000));
+        let decision = decide(&cluster.snapshot(), &policy("").unwrap(), NOON).unwrap();
+        assert_eq!(headline(&decision), "workers: scale_down -1 (4 -> 3 agents)");
+        assert_eq!(
+            steps(&decision),
+            "D2 4 -> 3: cpus 0 % is below 50 %: takes out 1 agent (agent-0); then max_scale_down_step is 1 | \
+             H2 3 -> 3: no room is needed: no task is displaced and no application is to grow | \
+             U1 3 -> 3: cpus 0 % is not above 80 % | L1 3 -> 3: 3 agents, not below min 1"
+        );
+        let decision = decide(&cluster.snapshot(), &policy("min = 4").unwrap(), NOON).unwrap();
+        assert_eq!(headline(&decision), "workers: min_limit (4 agents)");
+    }
+}

@@ -9,7 +9,7 @@ use node_process::example::NOON;
 use node_process::{Expired, decide};
 use proptest::prelude::*;
 use shared::config::Policy;
-use shared::contract::{self, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
+use shared::contract::{self, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
 use shared::resources::Kind;
 use support::*;
 
@@ -148,6 +148,8 @@ proptest! {
             let moving: u32 = decision.scale_down_agents.iter().map(|agent| agent.task_count).sum();
             prop_assert!(policy.max_scale_down_tasks.is_none_or(|limit| moving <= limit));
         }
+        prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.state == AgentState::Active));
+        prop_assert!(decision.leaving_agents.iter().all(|agent| agent.state != AgentState::Active));
         for candidate in snapshot.scale_down_candidates.iter().filter(|candidate| candidate.protected) {
             prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.agent_id != candidate.agent_id));
         }

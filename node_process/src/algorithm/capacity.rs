@@ -16,6 +16,8 @@ pub(super) struct Pool<'a> {
     pub(super) load: Resources,
     /// A: what one agent more would bring; `None` where nothing says so.
     pub(super) new_agent: Option<NewAgent>,
+    /// What is free on all usable agents together.
+    free: Resources,
     /// The agents that may leave, in the order in which they would.
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
@@ -70,6 +72,7 @@ impl<'a> Pool<'a> {
             policy,
             load: snapshot.resources.used + snapshot.resources.displaced,
             new_agent: new_agent(snapshot, policy),
+            free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             gone,
         }
@@ -94,13 +97,12 @@ impl<'a> Pool<'a> {
     pub(super) fn capacity(&self, removed: usize, added: u32) -> Capacity {
         let gone = self.gone(removed);
         let new = self.new_agent.unwrap_or_default();
-        let free: Resources = self.snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum();
         Capacity {
             removed,
             added,
             agents: self.agents().saturating_sub(count(removed)).saturating_add(added),
             total: self.snapshot.resources.total.saturating_sub(&gone.total) + new.total.times(added.into()),
-            free: free.saturating_sub(&gone.free) + new.unreserved.times(added.into()),
+            free: self.free.saturating_sub(&gone.free) + new.unreserved.times(added.into()),
             displaced: self.snapshot.resources.displaced + gone.used,
         }
     }
@@ -300,6 +302,7 @@ pub(super) fn step(clause: &str, before: u32, after: u32, reason: String) -> Ste
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::example::{Cluster, policy, resources};
 
     fn amount(thousandths: u64) -> Amount {
         Amount::from_thousandths(thousandths)
@@ -354,5 +357,33 @@ mod tests {
         assert_eq!(utilization(9200, 10_000).agents_for(80, Amount::ZERO), None);
         assert_eq!(utilization(8000, 10_000).agents_for(80, Amount::ZERO), Some(0));
         assert_eq!(agent_count(u128::MAX), 2_147_483_647);
+    }
+
+    #[test]
+    fn a_new_agent_is_of_the_commonest_shape_and_the_smaller_of_two() {
+        let of = |cluster: Cluster, settings: &str| {
+            let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
+            Pool::new(&snapshot, &policy).new_agent.map(|agent| agent.total)
+        };
+        let (small, large) = (resources(4, 14_000), resources(8, 28_000));
+        assert_eq!(of(Cluster::of(2, large).and(3, small), ""), Some(small));
+        assert_eq!(of(Cluster::of(3, large).and(2, small), ""), Some(large));
+        assert_eq!(of(Cluster::of(2, large).and(2, small), ""), Some(small));
+        assert_eq!(of(Cluster::of(2, small), "new_agent = { cpus = 8, mem = 28000 }"), Some(large));
+        assert_eq!(of(Cluster::default(), ""), None);
+    }
+
+    #[test]
+    fn agents_take_and_bring_what_no_role_has_reserved() {
+        // H2: of 4 cpus 1 is reserved. With 2 used, 1 of them from the reservation, 2 are free.
+        let mut cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 1_000));
+        cluster.agents.iter_mut().for_each(|agent| agent.reserved = resources(1, 0));
+        let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        assert_eq!(pool.observed().free.cpus, resources(4, 0).cpus);
+        let one_less = pool.capacity(1, 0);
+        assert_eq!((one_less.free, one_less.displaced), (resources(2, 12_000), resources(2, 2_000)));
+        assert_eq!(pool.capacity(0, 2).free.cpus, resources(4 + 2 * 3, 0).cpus);
+        assert_eq!(pool.capacity(0, 2).total, resources(16, 56_000));
     }
 }

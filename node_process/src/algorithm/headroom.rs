@@ -128,33 +128,41 @@ fn thousandths(amount: Amount) -> u128 {
     amount.thousandths().into()
 }
 
+/// H1: what all applications together need to grow.
+type Growth = [(Kind, u128); 4];
+
+fn growth(needs: &[Need<'_>]) -> Growth {
+    Kind::ALL.map(|kind| (kind, needs.iter().map(|need| need.of(kind)).fold(0, u128::saturating_add)))
+}
+
 /// H2: the sum of what is needed, against the sum of what is free.
-fn balances(needs: &[Need<'_>], capacity: &Capacity) -> [Balance; 4] {
-    Kind::ALL.map(|kind| Balance {
+fn balances(growth: &Growth, capacity: &Capacity) -> [Balance; 4] {
+    growth.map(|(kind, growth)| Balance {
         kind,
         displaced: 100 * thousandths(capacity.displaced.get(kind)),
-        growth: needs.iter().map(|need| need.of(kind)).fold(0, u128::saturating_add),
+        growth,
         free: 100 * thousandths(capacity.free.get(kind)),
     })
 }
 
-fn is_short(needs: &[Need<'_>], capacity: &Capacity) -> bool {
-    balances(needs, capacity).iter().any(|balance| balance.missing() > 0)
+fn is_short(growth: &Growth, capacity: &Capacity) -> bool {
+    balances(growth, capacity).iter().any(|balance| balance.missing() > 0)
 }
 
 /// H2, H4, H5 with `sum`.
 fn sum(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> Headroom {
+    let growth = growth(needs);
     let mut capacity = before;
-    while capacity.removed > 0 && is_short(needs, &capacity) {
+    while capacity.removed > 0 && is_short(&growth, &capacity) {
         capacity = pool.capacity(capacity.removed - 1, 0);
     }
-    let short = balances(needs, &capacity);
+    let short = balances(&growth, &capacity);
     let wanted = short.iter().filter_map(|balance| balance.agents(pool.new_agent)).max().unwrap_or_default();
     let lacking: Vec<Balance> =
         short.iter().filter(|balance| balance.agents(pool.new_agent).is_none()).copied().collect();
     capacity = pool.capacity(capacity.removed, agent_count(wanted));
 
-    let binding = binding(pool, &balances(needs, &before), &short);
+    let binding = binding(pool, &balances(&growth, &before), &short);
     let mut step = step(
         clause(pool, &before, &capacity, &lacking),
         before.agents,
@@ -292,7 +300,7 @@ fn unplaceable(pool: &Pool<'_>, needs: &[Need<'_>], lacking: &[Balance]) -> Vec<
         .map(|((name, _), reason)| Unplaceable { application: name.to_owned(), reason })
         .collect();
     if rest > 0 {
-        let reason = format!("{} more have tasks that cannot be placed", counted(count(rest), "application"));
+        let reason = format!("{} more with tasks that cannot be placed", counted(count(rest), "application"));
         unplaceable.push(Unplaceable { application: "(other)".to_owned(), reason });
     }
     unplaceable
@@ -308,4 +316,104 @@ fn obstacles(need: &Need<'_>, new_agent: &NewAgent, lacking: &[Balance]) -> Vec<
         format!("needs {} {kind} to grow, {} free, a new agent has 0", amount(need.of(kind)), amount(balance.free))
     });
     too_large.chain(short).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, policy, resources};
+    use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
+
+    fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Headroom {
+        let policy = policy(settings).unwrap();
+        let pool = Pool::new(snapshot, &policy);
+        make_room(&pool, pool.observed())
+    }
+
+    #[test]
+    fn every_application_grows_at_once_and_displaced_tasks_come_on_top() {
+        // H1, H2: 12 cpus, 6 used, one agent with 2 more leaves. 6 free ≥ 2 + 50 % of 8, to the thousandth.
+        let cluster = Cluster::of(4, resources(4, 14_000))
+            .running("/a", 4, resources(1, 100))
+            .running("/b", 4, resources(1, 100))
+            .with_state(3, AgentState::Draining);
+        let settings = "application_headroom_percent = 50";
+        let just_enough = headroom(&cluster.snapshot(), settings);
+        assert_eq!(
+            just_enough.step.reason,
+            "every application may grow by 50 %: needs 6 cpus (2 displaced, 4 to grow), 6 free"
+        );
+        assert_eq!((just_enough.capacity.added, just_enough.step.application.as_deref()), (0, Some("/a")));
+        let own = "application_headroom_percent = 50\napplications.\"/b\".application_headroom_percent = 51";
+        let one_too_many = headroom(&cluster.snapshot(), own);
+        assert_eq!((one_too_many.capacity.added, one_too_many.step.application.as_deref()), (1, Some("/b")));
+    }
+
+    #[test]
+    fn the_kind_that_asks_for_most_agents_decides() {
+        // H4: cpus: 8 - 4 = 4 more, one agent; disk: 90 - 10 = 80 more, 20 an agent, four.
+        let mut cluster = Cluster::of(5, Resources { disk: Amount::from_thousandths(20_000), ..resources(4, 14_000) });
+        cluster = cluster.running("/a", 16, resources(1, 100));
+        cluster = cluster.running("/b", 5, Resources { disk: Amount::from_thousandths(18_000), ..Resources::ZERO });
+        let settings = "applications.\"/a\".application_headroom_percent = 50\napplications.\"/b\".application_headroom_percent = 100";
+        let headroom = headroom(&cluster.snapshot(), settings);
+        assert_eq!(headroom.capacity.added, 4);
+        assert_eq!((headroom.step.clause.as_str(), headroom.step.application.as_deref()), ("H4", Some("/b")));
+    }
+
+    #[test]
+    fn a_task_too_large_for_any_agent_is_left_out_and_reported_once() {
+        // H5: two groups of one application are too large, in different kinds.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
+        let group = |count, resources| TaskGroup { count, resources };
+        let tasks = vec![group(1, resources(1, 100)), group(2, resources(6, 100)), group(1, resources(1, 20_000))];
+        let sum = tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
+        if let Some(application) = snapshot.applications.first_mut() {
+            (application.tasks, application.resources) = (tasks, sum);
+        }
+        let grown = headroom(&snapshot, "application_headroom_percent = 100");
+        let reasons: Vec<&str> = grown.unplaceable.iter().map(|entry| entry.reason.as_str()).collect();
+        assert_eq!(reasons, ["needs 6 cpus, a new agent has 4; needs 20000 mem, a new agent has 14000"]);
+        // What is left of the application grows by 1 cpu of 7 free.
+        assert_eq!(grown.capacity.added, 0);
+        // Without headroom nothing is asked for, and nothing reported.
+        assert!(headroom(&snapshot, "application_headroom_percent = 0").unplaceable.is_empty());
+    }
+
+    #[test]
+    fn many_unplaceable_applications_are_counted() {
+        // H5
+        let mut snapshot = Cluster::of(1, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
+        let large = TaskGroup { count: 1, resources: resources(8, 100) };
+        let template = snapshot.applications.pop().unwrap();
+        snapshot.applications = (0..150)
+            .map(|number| Application {
+                name: format!("/{number:03}"),
+                tasks: vec![large],
+                resources: large.resources,
+                ..template.clone()
+            })
+            .collect();
+        let unplaceable = headroom(&snapshot, "").unplaceable;
+        assert_eq!(unplaceable.len(), 101);
+        assert_eq!(unplaceable.last().unwrap().reason, "50 applications more with tasks that cannot be placed");
+    }
+
+    #[test]
+    fn waiting_instances_count_in_an_empty_pool_only() {
+        // H6
+        let template = Cluster::of(1, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
+        let application = Application { waiting: 5, ..template.applications.first().unwrap().clone() };
+        let waiting = ClusterSnapshot { applications: vec![application], ..template };
+        assert_eq!(headroom(&waiting, "").capacity.added, 0);
+        let empty = Cluster::default().snapshot();
+        let tasks = vec![TaskGroup { count: 0, resources: resources(1, 100) }];
+        let application =
+            Application { task_count: 0, resources: Resources::ZERO, tasks, ..waiting.applications[0].clone() };
+        let waiting = ClusterSnapshot { applications: vec![application], ..empty };
+        assert_eq!(headroom(&waiting, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
+        // Nothing says what an agent would have.
+        assert_eq!(headroom(&waiting, "").capacity.added, 0);
+        assert!(headroom(&waiting, "").step.reason.ends_with("so none is added; set new_agent"));
+    }
 }

@@ -46,7 +46,7 @@ pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited
     hold_what_may_not_be_done(pool, &mut change);
     hold_while_paused(pool, now, &mut change);
 
-    let delta = i32::try_from(change.delta).unwrap_or(i32::MAX);
+    let delta = i32::try_from(change.delta).unwrap_or(if change.delta < 0 { -i32::MAX } else { i32::MAX });
     let state = state(wanted, &change);
     if change.reasons.is_empty() {
         change.reasons.push(within(pool, &change));
@@ -185,4 +185,42 @@ fn returning(pool: &Pool<'_>) -> String {
 
 fn counted_agents(agents: i64) -> String {
     counted(agents.unsigned_abs(), if agents < 0 { "agents below none" } else { "agent" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, NOON, policy, resources};
+
+    /// What the limits make of a pool of so many agents, `removed` of which D took out, and `added` H and U want.
+    fn limited(agents: usize, removed: usize, added: u32, settings: &str) -> (i32, ScalingState) {
+        let snapshot = Cluster::of(agents, resources(4, 14_000)).snapshot();
+        let policy = policy(settings).unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        let wanted = Wanted {
+            after_scale_down: pool.capacity(removed, 0),
+            is_kept_by_min: false,
+            capacity: pool.capacity(removed, added),
+        };
+        let limited = limit(&pool, &wanted, NOON);
+        (limited.delta, limited.state)
+    }
+
+    #[test]
+    fn steps_limit_what_min_and_max_leave() {
+        // L1, L2
+        assert_eq!(limited(2, 0, 0, "min = 20\nmax_scale_up_step = 5"), (5, ScalingState::ScaleUp));
+        assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 3"), (-3, ScalingState::ScaleDown));
+        assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 9"), (-5, ScalingState::ScaleDown));
+    }
+
+    #[test]
+    fn the_state_says_whether_max_kept_agents_that_were_wanted() {
+        // L4: with a delta of either sign, but not for agents that are merely still there.
+        assert_eq!(limited(5, 0, 3, "max = 6"), (1, ScalingState::MaxLimit));
+        assert_eq!(limited(5, 0, 3, "max = 5"), (0, ScalingState::MaxLimit));
+        assert_eq!(limited(5, 0, 3, "max = 4"), (-1, ScalingState::MaxLimit));
+        assert_eq!(limited(5, 0, 1, "max = 6"), (1, ScalingState::ScaleUp));
+        assert_eq!(limited(9, 1, 0, "max = 6\nmax_scale_down_step = 2"), (-2, ScalingState::ScaleDown));
+    }
 }

@@ -171,3 +171,56 @@ fn names(pool: &Pool<'_>, removed: usize) -> String {
     }
     format!("{} ({})", counted(count(removed), "agent"), names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, policy, resources};
+    use shared::contract::AgentState;
+
+    fn removed(cluster: &Cluster, settings: &str) -> (usize, String) {
+        let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
+        let scaled = scale_down(&Pool::new(&snapshot, &policy));
+        (scaled.capacity.removed, scaled.step.reason)
+    }
+
+    #[test]
+    fn what_stops_first_is_named() {
+        // D3: min, step, tasks, threshold, in this order.
+        let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 7, resources(1, 1_000));
+        let all = "min = 4\nmax_scale_down_tasks = 0\nscale_up_threshold_percent = 51";
+        assert_eq!(removed(&cluster, all).1, "cpus 43.8 % is below 50 %, but min is 4");
+        let next = all.replace("min = 4", "min = 3");
+        assert_eq!(
+            removed(&cluster, &next).1,
+            "cpus 43.8 % is below 50 %, but with the next agent 1 task would have to move, max_scale_down_tasks is 0"
+        );
+        let next = next.replace("tasks = 0", "tasks = 1");
+        assert_eq!(
+            removed(&cluster, &next).1,
+            "cpus 43.8 % is below 50 %, but one agent less would bring cpus 58.3 %, above 51 %"
+        );
+        assert_eq!(removed(&cluster, "").0, 1);
+    }
+
+    #[test]
+    fn only_active_and_unprotected_agents_are_taken_out() {
+        // D3: one of the three is protected, one is on its way out already.
+        let mut cluster = Cluster::of(3, resources(4, 14_000)).with_state(2, AgentState::Draining);
+        cluster.agents[0].protected = true;
+        let (removed, reason) = removed(&cluster, "min = 0\nmax_scale_down_step = 9");
+        assert_eq!(removed, 1);
+        assert!(
+            reason.starts_with("cpus 0 % is below 50 %: takes out 1 agent (agent-1); then no further agent"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_kind_that_the_pool_has_not_is_not_judged() {
+        // D1, D5: no agent has gpus.
+        let idle = Cluster::of(3, resources(4, 14_000));
+        assert_eq!(removed(&idle, r#"resources = ["cpus", "gpus"]"#).0, 1);
+        assert_eq!(removed(&idle, r#"resources = ["gpus"]"#).1, "no agent is left that has any of what is judged");
+    }
+}

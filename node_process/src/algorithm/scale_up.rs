@@ -73,3 +73,33 @@ fn binding(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
     };
     above.into_iter().reduce(first_greatest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, policy, resources};
+    use shared::contract::AgentState;
+
+    #[test]
+    fn any_use_without_an_agent_is_above_the_threshold() {
+        // U1: T = 0. 6 of 8 cpus are 75 %, 6 of 4 are 150 %.
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 6, resources(1, 1_000));
+        let cluster = cluster.with_state(0, AgentState::Draining).with_state(1, AgentState::Draining);
+        let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        let (capacity, step) = scale_up(&pool, pool.observed());
+        assert_eq!(capacity.added, 2);
+        assert_eq!(step.reason, "cpus (6 used of none) is above 80 %: adds 2 agents, then cpus 75 %");
+    }
+
+    #[test]
+    fn agents_that_scale_down_took_come_back_before_new_ones() {
+        // U1: 7 of 8 cpus are 87.5 %, 7 of 12 are 58.3 %.
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 7, resources(1, 1_000));
+        let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        let (capacity, step) = scale_up(&pool, pool.capacity(1, 0));
+        assert_eq!((capacity.removed, capacity.added), (0, 0));
+        assert_eq!(step.reason, "cpus 87.5 % is above 80 %: takes back 1 agent that D took out");
+    }
+}
