@@ -45,6 +45,8 @@ pub struct Cluster {
     state: Value,
     /// The top-level fields, in the order of the capture.
     order: Vec<String>,
+    /// What joins: an agent of the commonest sort at the start; of several, the smallest.
+    template: Option<Value>,
     issued: u64,
 }
 
@@ -74,7 +76,8 @@ impl Cluster {
         let elected = state.get("elected_time").and_then(Value::as_f64).ok_or(ClusterError::Missing("elected_time"))?;
         move_times(&mut state, seconds(now.saturating_sub(TERM).unwrap_or(now)) - elected);
         let Order(order) = serde_json::from_slice(json)?;
-        let mut cluster = Self { state, order, issued: 0 };
+        let template = commonest_agent(&state);
+        let mut cluster = Self { state, order, template, issued: 0 };
         cluster.name_instances();
         Ok(cluster)
     }
@@ -164,7 +167,7 @@ impl Cluster {
 
     /// An agent on a new instance registers: the commonest sort there is, without tasks.
     fn join(&mut self, instance: &str, zone: &str, attributes: &BTreeMap<String, String>, now: Timestamp) {
-        let Some(mut agent) = self.commonest_agent() else { return };
+        let Some(mut agent) = self.template.clone() else { return };
         self.issued += 1;
         let serial = self.issued;
         let mut attributes: Map<String, Value> =
@@ -269,16 +272,6 @@ impl Cluster {
         }
     }
 
-    /// The agent of the commonest sort; of several, the smallest: what a group most likely launches.
-    fn commonest_agent(&self) -> Option<Value> {
-        let mut sorts: BTreeMap<Resources, (usize, &Value)> = BTreeMap::new();
-        for agent in list(&self.state, "slaves") {
-            sorts.entry(resources(agent, "resources")).or_insert((0, agent)).0 += 1;
-        }
-        // Of equal numbers `max_by_key` takes the last: the smallest, in reverse order.
-        sorts.into_iter().rev().max_by_key(|(_, (count, _))| *count).map(|(_, (_, agent))| agent.clone())
-    }
-
     fn count_agents(&mut self) {
         let active =
             list(&self.state, "slaves").iter().filter(|agent| agent.get("active") == Some(&json!(true))).count();
@@ -329,6 +322,16 @@ fn machine(agent: &Value) -> Machine {
         .collect();
     let named = |name: &str| attributes.get(name).cloned().unwrap_or_default();
     Machine { instance: named(INSTANCE_ID), zone: named(ZONE), attributes }
+}
+
+/// The agent of the commonest sort; of several, the smallest: what a group most likely launches.
+fn commonest_agent(state: &Value) -> Option<Value> {
+    let mut sorts: BTreeMap<Resources, (usize, &Value)> = BTreeMap::new();
+    for agent in list(state, "slaves") {
+        sorts.entry(resources(agent, "resources")).or_insert((0, agent)).0 += 1;
+    }
+    // Of equal numbers `max_by_key` takes the last: the smallest, in reverse order.
+    sorts.into_iter().rev().max_by_key(|(_, (count, _))| *count).map(|(_, (_, agent))| agent.clone())
 }
 
 /// An agent as a new master knows it from its registry: without its resources.
@@ -406,3 +409,6 @@ fn set(value: &mut Value, key: &str, to: Value) {
         fields.insert(key.to_owned(), to);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! A configuration document, pointed at the local master.
 
 use shared::config::{Config, Problems};
-use shared::error::Chain;
 use thiserror::Error;
 use url::Url;
 
@@ -70,14 +69,6 @@ fn list_end(list: &str) -> Option<usize> {
         }
     }
     None
-}
-
-impl DocumentError {
-    /// The problem with all its causes, on one line.
-    #[must_use]
-    pub fn chain(&self) -> Chain {
-        Chain::new(self)
-    }
 }
 
 #[cfg(test)]

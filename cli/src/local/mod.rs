@@ -57,7 +57,8 @@ const INTERRUPTED: u8 = 130;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = concat!("The configuration used where none is given:\n\n", include_str!("local.toml")))]
 pub struct Options {
-    /// A captured /state of the leading master [default: 60 agents, 282 tasks]
+    /// A captured /state of the leading master [default: 60 agents, 282 tasks]. Without a --config, all its agents are one
+    /// pool without limits
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// A configuration; its masters are replaced by the local one [default: see below]
@@ -119,15 +120,14 @@ async fn play(options: &Options) -> Result<Option<bool>, RunError> {
     let setup = setup(options)?;
     let mut show = show::Show::new(options.output == Output::Json);
     let is_own = options.state.is_some() || options.config.is_some();
-    let scenes = async {
-        show.start(&setup)?;
-        let stack = Stack::start(setup).await?;
-        script::play(&stack, is_own, &mut show).await
-    };
-    tokio::select! {
-        result = scenes => result.map(Some),
+    show.start(&setup)?;
+    let stack = Stack::start(setup).await?;
+    let result = tokio::select! {
+        result = script::play(&stack, is_own, &mut show) => result.map(Some),
         () = interrupted() => Ok(None),
-    }
+    };
+    stack.stop().await;
+    result
 }
 
 fn setup(options: &Options) -> Result<Setup, RunError> {
@@ -135,11 +135,21 @@ fn setup(options: &Options) -> Result<Setup, RunError> {
     let text =
         |path: &PathBuf| fs::read_to_string(path).map_err(|source| RunError::Read { path: path.clone(), source });
     let capture = options.state.as_ref().map_or_else(|| Ok(CAPTURE.to_vec()), read)?;
-    let document = options.config.as_ref().map_or_else(|| Ok(DOCUMENT.to_owned()), text)?;
+    let document = match (&options.config, &options.state) {
+        (Some(config), _) => text(config)?,
+        (None, Some(_)) => without_limits(DOCUMENT),
+        (None, None) => DOCUMENT.to_owned(),
+    };
     let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
     let mut binaries = std::env::current_exe().map_err(RunError::Runtime)?;
     binaries.pop();
     Ok(Setup { binaries, document, capture, logs })
+}
+
+/// The document for a cluster that it was not made for: every agent is of the pool, and the pool may have any size.
+fn without_limits(document: &str) -> String {
+    let suits_all = |line: &&str| !["attributes = ", "min = ", "max = "].iter().any(|start| line.starts_with(start));
+    document.lines().filter(suits_all).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A new folder of this run's own.

@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::http::{self, Server, lock, now};
 use super::{ACCOUNT, REGION};
@@ -68,6 +68,8 @@ struct Queue {
     retries: u32,
     state: Mutex<Events>,
     wake: Notify,
+    /// How many events are done.
+    done: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +96,13 @@ impl Function {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(name: &'static str, retries: u32) -> io::Result<Self> {
-        let queue = Arc::new(Queue { name, retries, state: Mutex::new(Events::default()), wake: Notify::new() });
+        let queue = Arc::new(Queue {
+            name,
+            retries,
+            state: Mutex::new(Events::default()),
+            wake: Notify::new(),
+            done: watch::Sender::new(0),
+        });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -128,6 +136,7 @@ impl Function {
             None => state.waiting.push_back(event),
         }
         drop(state);
+        self.queue.count_done();
         self.queue.wake.notify_one();
         result
     }
@@ -155,6 +164,12 @@ impl Function {
         lock(&self.queue.state).history.clone()
     }
 
+    /// Waits until that many events are done.
+    pub async fn wait_until_done(&self, count: usize) {
+        // The sender lives in what `self` holds, so this can only end well.
+        drop(self.queue.done.subscribe().wait_for(|done| *done >= count).await);
+    }
+
     /// Why the function runs no more, where it does not.
     #[must_use]
     pub fn ended(&self) -> Option<FunctionError> {
@@ -178,6 +193,13 @@ impl Queue {
         for event in waiting.into_iter().chain(running) {
             state.close(event, Err(error.clone()));
         }
+        drop(state);
+        self.count_done();
+    }
+
+    fn count_done(&self) {
+        let done = lock(&self.state).history.len();
+        self.done.send_replace(done);
     }
 
     /// Ends one attempt: the event is done, or waits to run again.
@@ -186,6 +208,8 @@ impl Queue {
         let Some(event) = state.running.remove(id) else { return false };
         if result.is_ok() || event.attempts > self.retries {
             state.close(event, result);
+            drop(state);
+            self.count_done();
         } else {
             let queue = Arc::clone(self);
             tokio::spawn(async move {
@@ -280,5 +304,72 @@ fn accepted(known: bool) -> Response {
     } else {
         let body = r#"{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#;
         http::answer(StatusCode::BAD_REQUEST, "application/json", body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn next_id(function: &Function) -> String {
+        let url = format!("http://{}/2018-06-01/runtime/invocation/next", function.address());
+        let answer = reqwest::get(url).await.unwrap();
+        for header in ["lambda-runtime-deadline-ms", "lambda-runtime-invoked-function-arn", "lambda-runtime-trace-id"] {
+            assert!(answer.headers().contains_key(header), "{header}");
+        }
+        answer.headers()["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned()
+    }
+
+    async fn post(function: &Function, path: &str, body: &str) -> u16 {
+        let url = format!("http://{}/2018-06-01/runtime/{path}", function.address());
+        reqwest::Client::new().post(url).body(body.to_owned()).send().await.unwrap().status().as_u16()
+    }
+
+    const ERROR: &str = r#"{"errorType":"Boom","errorMessage":"it broke"}"#;
+
+    #[tokio::test]
+    async fn a_failed_event_runs_again_with_the_same_id() {
+        let function = Function::start("f", 1).await.unwrap();
+        let done = function.enqueue(&serde_json::json!({}));
+        let id = next_id(&function).await;
+        assert_eq!(post(&function, &format!("invocation/{id}/error"), ERROR).await, 202);
+        assert_eq!(next_id(&function).await, id);
+        assert_eq!(post(&function, &format!("invocation/{id}/response"), "7").await, 202);
+        let invocation = done.await.unwrap();
+        assert_eq!((invocation.attempts, invocation.result), (2, Ok("7".to_owned())));
+        assert_eq!(post(&function, &format!("invocation/{id}/response"), "7").await, 400, "it is done");
+    }
+
+    #[tokio::test]
+    async fn the_last_error_is_the_result() {
+        let function = Function::start("f", 0).await.unwrap();
+        let done = function.enqueue(&serde_json::json!({}));
+        let id = next_id(&function).await;
+        post(&function, &format!("invocation/{id}/error"), ERROR).await;
+        assert_eq!(done.await.unwrap().result.unwrap_err().to_string(), "f failed: Boom: it broke");
+        function.wait_until_done(1).await;
+        assert_eq!(function.history().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_poll_waits_for_an_event() {
+        let function = Function::start("f", 0).await.unwrap();
+        let poll = tokio::spawn({
+            let function = function.clone();
+            async move { next_id(&function).await }
+        });
+        tokio::task::yield_now().await;
+        drop(function.enqueue(&serde_json::json!({})));
+        assert!(!poll.await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_function_that_cannot_start_tells_all_who_wait() {
+        let function = Function::start("f", 1).await.unwrap();
+        let waiting = function.enqueue(&serde_json::json!({}));
+        post(&function, "init/error", ERROR).await;
+        assert!(waiting.await.unwrap().result.is_err());
+        assert!(function.invoke(&serde_json::json!({})).await.is_err(), "nor does it run later");
+        assert_eq!(function.ended().unwrap().message, "it broke");
     }
 }

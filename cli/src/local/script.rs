@@ -100,15 +100,15 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
 
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "The cluster as it was captured.".to_owned();
-    player.close(&opening, "A quiet cluster", story, &STAY_QUIET, looked(runs))?;
+    let story = "Nothing has been changed but its times.".to_owned();
+    player.close(&opening, "The cluster as captured", story, &STAY_QUIET, looked(runs))?;
 
     let tasks = stack.config.pools.first().map_or(0, |policy| grow(stack, policy));
     let opening = player.open();
     let runs = stack.run().await?;
     let decision = runs.first().map(|run| run.decision.clone());
-    let story = format!("The applications have started {tasks} more tasks.");
-    player.close(&opening, "Too little room", story, &SCALE_UP, looked(runs))?;
+    let story = format!("The applications have started {tasks} more tasks on the same agents.");
+    player.close(&opening, "The applications grow", story, &SCALE_UP, looked(runs))?;
 
     if let Some(decision) = decision {
         let opening = player.open();
@@ -119,13 +119,13 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
 
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "The schedule fires again; the new instances are still being launched.".to_owned();
-    player.close(&opening, "While the machines boot", story, &ADD_NOTHING, looked(runs))?;
+    let story = "Whatever was launched is still booting.".to_owned();
+    player.close(&opening, "The schedule fires again", story, &ADD_NOTHING, looked(runs))?;
 
     stack.finish_activities();
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "The new instances are in service and their agents have registered.".to_owned();
+    let story = "Whatever was launched is in service, and its agents have registered.".to_owned();
     player.close(&opening, "The machines have joined", story, &STAY_QUIET, looked(runs))?;
 
     let agents = stack.master.cluster(|cluster| {

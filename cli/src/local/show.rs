@@ -16,6 +16,14 @@ const WIDTH: usize = 108;
 /// Where the words of a line start, right of its label.
 const INDENT: usize = 13;
 
+/// Where a reader goes from here.
+const NEXT: [&str; 4] = [
+    "make test                    all tests, with this chain under duplicates, delays and faults",
+    "lambda-scale explain --help  what would be done with the /state of your own cluster, and why",
+    "docs/                        the algorithm clause by clause, every setting, operations",
+    "README.md, \"Deploy\"          to your own account, with a dry run first",
+];
+
 /// The words that lines start with, and how they are coloured.
 #[derive(Clone, Copy)]
 enum Tone {
@@ -31,21 +39,23 @@ pub(super) struct Show {
     json: bool,
     colour: bool,
     calls: BTreeMap<u32, BTreeMap<String, u32>>,
-    logs: Option<Logs>,
 }
 
 impl Show {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, colour: !json && io::stdout().is_terminal(), calls: BTreeMap::new(), logs: None }
+        Self { json, colour: !json && io::stdout().is_terminal(), calls: BTreeMap::new() }
     }
 
     /// Before anything is started: what helps where it does not.
-    pub(super) fn start(&mut self, setup: &Setup) -> io::Result<()> {
-        self.logs = Some(setup.logs.clone());
+    pub(super) fn start(&self, setup: &Setup) -> io::Result<()> {
         if self.json {
-            return Ok(());
+            return match &setup.logs {
+                Logs::Directory(directory) => writeln!(io::stderr(), "logs: {}", directory.display()),
+                Logs::Stderr => Ok(()),
+            };
         }
-        self.line(Tone::Title, "lambda-scale local: the three functions on a captured cluster; no AWS account, nothing leaves this machine")?;
+        self.line(Tone::Title, "lambda-scale local: the three functions on a captured cluster")?;
+        self.line(Tone::Plain, "No AWS account is needed, and nothing leaves this machine.")?;
         if let Logs::Directory(directory) = &setup.logs {
             self.field("logs", &directory.display().to_string())?;
         }
@@ -124,13 +134,19 @@ impl Show {
                 self.field("", &format!("unplaceable: {}: {}", unplaceable.application, unplaceable.reason))?;
             }
         }
-        let (state, delta, target) = (decision.state.name(), decision.delta, decision.target);
-        self.toned("decision", Tone::Title, &format!("{state}, {delta:+}, to {target} agents"))?;
+        let wanted = match decision.delta {
+            0 => "no change".to_owned(),
+            delta => format!("{delta:+}, to {} agents", decision.target),
+        };
+        self.toned("decision", Tone::Title, &format!("{}: {wanted}", decision.state.name()))?;
         let (from, to) = played.desired;
-        let done = format!("{}, desired capacity of {} {from} -> {to}", played.outcome.action.name(), played.group);
+        let done = format!("{}: desired capacity of {} {from} -> {to}", played.outcome.action.name(), played.group);
         let tone = if played.outcome.action == OutcomeAction::Failed { Tone::Bad } else { Tone::Title };
         self.toned("done", tone, &done)?;
-        self.field("", &played.outcome.reason)
+        // An outcome that repeats the last step in full says enough without it.
+        let reason = &played.outcome.reason;
+        let repeated = decision.steps.last().and_then(|step| reason.strip_suffix(&step.reason));
+        self.field("", repeated.map_or(reason.as_str(), |reason| reason.trim_end_matches([':', ' '])))
     }
 
     /// After the last scene.
@@ -161,16 +177,7 @@ impl Show {
         }
         self.line(Tone::Plain, "")?;
         self.line(Tone::Title, "Where to go next")?;
-        self.field(
-            "",
-            "make test                     all tests, the same chain under duplicates, delays and failures among them",
-        )?;
-        self.field(
-            "",
-            "lambda-scale explain --help   what would be done with the /state of your own cluster, and why",
-        )?;
-        self.field("", "docs/                         the algorithm clause by clause, every setting, operations")?;
-        self.field("", "README.md, \"Deploy\"           to your own account, with a dry run first")
+        NEXT.iter().try_for_each(|line| self.field("", line))
     }
 
     /// A line with a label, wrapped.
@@ -234,7 +241,8 @@ fn utilizations(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (Kind, u64)>
     let used = resources.used + resources.displaced;
     [Kind::Cpus, Kind::Mem].into_iter().filter_map(move |kind| {
         let total = resources.total.get(kind).thousandths();
-        Some((kind, used.get(kind).thousandths().saturating_mul(1000).checked_div(total)?))
+        let rounded = used.get(kind).thousandths().saturating_mul(1000).saturating_add(total / 2);
+        Some((kind, rounded.checked_div(total)?))
     })
 }
 

@@ -289,6 +289,13 @@ impl Stack {
         self.stages.get(function)?.peak_memory_kib()
     }
 
+    /// Ends the three functions, and waits until they have ended.
+    pub async fn stop(self) {
+        for stage in self.stages.into_values() {
+            stage.stop().await;
+        }
+    }
+
     /// Which functions failed, and where to read more.
     fn hint(&self) -> String {
         let mut hint = String::new();
@@ -323,7 +330,7 @@ fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
     let count = i32::try_from(machines.len()).unwrap_or(i32::MAX);
     let limit = |limit: u32| i32::try_from(limit).unwrap_or(i32::MAX);
     let min = limit(policy.min).min(count);
-    let max = policy.max.map_or(count.saturating_mul(2), limit).max(count);
+    let max = policy.max.map_or(count.saturating_mul(2).max(10), limit).max(count);
     let mut group = Group::new(&policy.group, min, max, &[]);
     let launched = now.saturating_sub(INSTANCE_AGE).unwrap_or(now);
     for machine in machines {

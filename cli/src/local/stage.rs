@@ -5,21 +5,24 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::process::Command;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::runtime_api::Function;
 use super::{Logs, REGION, StackError};
 
-/// What a process keeps of the environment of the run, so that nothing else of it can reach AWS or a proxy.
+/// What a process keeps of the environment of the run. Without HOME the SDK finds no profile of the user's.
 const INHERITED: [&str; 7] =
     ["PATH", "RUST_LOG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot", "LLVM_PROFILE_FILE"];
 
-/// A running function. Its process ends when this is dropped.
+/// A running function. Its process ends when this is stopped or dropped.
 #[derive(Debug)]
 pub(super) struct Stage {
     pid: Option<u32>,
+    stop: Arc<Notify>,
     watcher: JoinHandle<()>,
 }
 
@@ -51,14 +54,29 @@ impl Stage {
         let mut child = command.spawn().map_err(failed)?;
         let pid = child.id();
         let function = function.clone();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
         let watcher = tokio::spawn(async move {
-            let how = match child.wait().await {
-                Ok(status) => format!("the process ended by itself ({status})"),
-                Err(error) => format!("the process is lost: {error}"),
+            let how = tokio::select! {
+                status = child.wait() => match status {
+                    Ok(status) => format!("the process ended by itself ({status})"),
+                    Err(error) => format!("the process is lost: {error}"),
+                },
+                () = stopped.notified() => {
+                    // It can only fail where the process has ended by itself in between.
+                    drop(child.kill().await);
+                    "the process was stopped".to_owned()
+                }
             };
             function.end("Runtime.ExitError", how);
         });
-        Ok(Self { pid, watcher })
+        Ok(Self { pid, stop, watcher })
+    }
+
+    /// Ends the process, and waits until it has.
+    pub(super) async fn stop(mut self) {
+        self.stop.notify_one();
+        drop((&mut self.watcher).await);
     }
 
     /// The most memory the process ever held, where the system tells.
@@ -91,9 +109,6 @@ fn lambda_variables(function: &Function) -> Vec<(&'static str, String)> {
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        // What a shell's user has configured is of no concern here.
-        ("AWS_CONFIG_FILE", "/nonexistent".to_owned()),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent".to_owned()),
         ("NO_PROXY", "*".to_owned()),
     ]
 }

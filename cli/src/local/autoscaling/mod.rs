@@ -297,3 +297,6 @@ impl Page {
         items.into_iter().skip(self.start).take(self.len)
     }
 }
+
+#[cfg(test)]
+mod tests;

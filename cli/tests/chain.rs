@@ -1,0 +1,367 @@
+//! The chain of the three real binaries, from the schedule's event to the group: what must hold whatever SNS, Mesos and
+//! Auto Scaling do.
+//!
+//! The binaries are those beside `lambda-scale`; `cargo build --workspace` makes them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use lambda_scale::local::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
+use lambda_scale::local::master::Mode;
+use lambda_scale::local::sns::Delivery;
+use serde_json::Value;
+use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
+use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
+use uuid::Uuid;
+
+/// More than SDK and Lambda together try.
+const ALWAYS: u32 = 100;
+
+/// At 37.7 % of the cpus, agents are to go.
+const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
+
+#[tokio::test]
+async fn a_quiet_cluster_is_left_alone() {
+    let stack = start("quiet", &[]).await;
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.snapshot.completeness.level, CompletenessLevel::Complete);
+    assert_eq!((run.snapshot.agents.usable, run.snapshot.applications.len()), (60, 40));
+    assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Normal, 0));
+    assert_eq!(run.outcome.action, OutcomeAction::None);
+    assert_eq!(mutating_calls(&stack, 0), 0);
+}
+
+#[tokio::test]
+async fn too_little_room_scales_up_once() {
+    let stack = start("scale-up", &[]).await;
+    grow_to(&stack, 79);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.decision.state, ScalingState::ScaleUp);
+    assert_eq!(run.outcome.action, OutcomeAction::ScaledUp);
+    assert!(run.decision.delta > 0);
+    assert_eq!((run.outcome.from, run.outcome.to), (Some(AGENTS), Some(AGENTS + run.decision.delta)));
+    assert_eq!(desired(&stack), AGENTS + run.decision.delta);
+
+    // While the machines boot, the same need finds them coming.
+    let booting = stack.run().await.unwrap().remove(0);
+    assert_eq!(booting.decision.delta, run.decision.delta);
+    assert_eq!(booting.outcome.action, OutcomeAction::None);
+
+    // When they have joined, it is met.
+    stack.finish_activities();
+    let joined = stack.run().await.unwrap().remove(0);
+    assert_eq!(joined.snapshot.agents.usable, run.decision.target);
+    assert_eq!(joined.decision.state, ScalingState::Normal);
+    assert_eq!(mutating_calls(&stack, 0), 1);
+}
+
+#[tokio::test]
+async fn instances_in_service_that_have_not_joined_are_still_coming() {
+    let stack = start("joining", &[]).await;
+    grow_to(&stack, 79);
+    stack.auto_scaling.group(GROUP, |group| group.behaviour.join = Duration::from_secs(3600)).unwrap();
+    stack.run().await.unwrap();
+    stack.finish_activities();
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.snapshot.agents.usable, 60);
+    assert!(run.decision.delta > 0);
+    assert_eq!(run.outcome.action, OutcomeAction::None);
+    assert_eq!(mutating_calls(&stack, 0), 1);
+}
+
+#[tokio::test]
+async fn every_message_delivered_twice_changes_the_group_once() {
+    let stack = start("twice", &[]).await;
+    grow_to(&stack, 79);
+    stack.sns.set_delivery(&stack.topics.snapshots, Delivery::Twice);
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Twice);
+    stack.gather().await.unwrap();
+    // Two snapshots, so two messages with the one decision, each delivered twice.
+    let outcomes = outcomes(&stack, 4, 0).await;
+    let acted = outcomes.iter().filter(|outcome| outcome.action == OutcomeAction::ScaledUp).count();
+    assert_eq!(acted, 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.decision_id == outcomes[0].decision_id));
+    assert_eq!(mutating_calls(&stack, 0), 1);
+}
+
+#[tokio::test]
+async fn an_older_decision_after_a_newer_one_adds_nothing() {
+    let stack = start("reordered", &[]).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    grow_to(&stack, 78);
+    let older = decide(&stack).await;
+    grow_to(&stack, 80);
+    let newer = decide(&stack).await;
+    assert!(0 < older.delta && older.delta < newer.delta);
+
+    assert_eq!(deliver(&stack, &newer).await.action, OutcomeAction::ScaledUp);
+    let outcome = deliver(&stack, &older).await;
+    assert_eq!(outcome.action, OutcomeAction::None, "{}", outcome.reason);
+    assert_eq!(desired(&stack), AGENTS + newer.delta);
+}
+
+#[tokio::test]
+async fn a_scale_down_decided_before_a_scale_up_is_not_done_after_it() {
+    let stack = start("reordered-down", &[SHRINK]).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    let down = decide(&stack).await;
+    assert_eq!(down.state, ScalingState::ScaleDown);
+    grow_to(&stack, 79);
+    let up = decide(&stack).await;
+
+    assert_eq!(deliver(&stack, &up).await.action, OutcomeAction::ScaledUp);
+    // Even when the launches are over: the scale-down saw another group.
+    stack.finish_activities();
+    let outcome = deliver(&stack, &down).await;
+    assert_eq!(outcome.action, OutcomeAction::BackedOff);
+    assert!(outcome.reason.starts_with("B1"), "{}", outcome.reason);
+    assert_eq!(desired(&stack), AGENTS + up.delta);
+}
+
+#[tokio::test]
+async fn a_late_decision_is_refused() {
+    let stack = start("late", &[]).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    grow_to(&stack, 79);
+    let fresh = decide(&stack).await;
+    let late = ScalingDecision {
+        id: Uuid::from_u128(1),
+        snapshot_taken_at: fresh.snapshot_taken_at - Duration::from_secs(300),
+        decided_at: fresh.decided_at - Duration::from_secs(300),
+        expires_at: fresh.expires_at - Duration::from_secs(300),
+        ..fresh
+    };
+    // One that gives itself a longer life than the schedule allows does not get it.
+    let everlasting = ScalingDecision {
+        id: Uuid::from_u128(2),
+        expires_at: late.expires_at + Duration::from_secs(86_400),
+        ..late.clone()
+    };
+    for decision in [late, everlasting] {
+        publish(&stack, &decision);
+        let outcome = deliver(&stack, &decision).await;
+        assert_eq!(outcome.action, OutcomeAction::Refused);
+        assert!(outcome.reason.contains("expired"), "{}", outcome.reason);
+    }
+    assert!(stack.auto_scaling.calls().is_empty(), "not even the group was looked at");
+}
+
+#[tokio::test]
+async fn a_lost_message_is_made_up_for_by_the_next_run() {
+    let stack = start("lost", &[]).await;
+    grow_to(&stack, 79);
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    let lost = decide(&stack).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Once);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!((run.decision.delta, run.outcome.action), (lost.delta, OutcomeAction::ScaledUp));
+}
+
+#[tokio::test]
+async fn after_a_master_fail_over_nothing_is_done() {
+    let stack = start("fail-over", &[SHRINK]).await;
+    stack.master.cluster(|cluster| cluster.fail_over(now()));
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.snapshot.completeness.level, CompletenessLevel::Blind);
+    assert_eq!((run.snapshot.agents.registered, run.snapshot.agents.recovered), (0, 60));
+    assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Held, 0));
+    assert_eq!(run.outcome.action, OutcomeAction::None);
+    assert_eq!(mutating_calls(&stack, 0), 0);
+}
+
+#[tokio::test]
+async fn without_a_leader_nothing_is_published() {
+    let stack = start("no-leader", &[("[mesos]", "[mesos]\ntimeout = \"1s\"")]).await;
+    for mode in [Mode::NoLeader, Mode::Starting, Mode::Following(stack.master.address())] {
+        stack.master.set_mode(mode.clone());
+        assert!(stack.gather().await.is_err(), "{mode:?}");
+    }
+    stack.master.stop();
+    assert!(stack.gather().await.is_err(), "no master at all");
+    assert_eq!(stack.sns.mark(), 0);
+}
+
+#[tokio::test]
+async fn a_busy_group_is_tried_again_by_the_next_run() {
+    for (name, fault) in [("in-progress", scaling_activity_in_progress()), ("contention", resource_contention())] {
+        let stack = start(name, &[]).await;
+        grow_to(&stack, 79);
+        stack.auto_scaling.fail_next("SetDesiredCapacity", fault.clone(), ALWAYS);
+        let run = stack.run().await.unwrap().remove(0);
+        assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
+        assert!(run.outcome.reason.contains(&fault.code), "{}", run.outcome.reason);
+        assert_eq!(desired(&stack), AGENTS);
+        stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+        let invocation = stack.scale.history().remove(0);
+        assert!(invocation.result.is_ok() && invocation.attempts == 1, "backing off is a success: {invocation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_permission_fails_loudly() {
+    let stack = start("access-denied", &[]).await;
+    grow_to(&stack, 79);
+    stack.auto_scaling.fail_next("SetDesiredCapacity", access_denied("SetDesiredCapacity"), ALWAYS);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::Failed);
+    assert!(run.outcome.reason.contains("autoscaling:SetDesiredCapacity"), "{}", run.outcome.reason);
+    assert_eq!(desired(&stack), AGENTS);
+    stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+    let invocation = stack.scale.history().remove(0);
+    assert!(invocation.result.is_err(), "Lambda counts an error");
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_made_again() {
+    let stack = start("throttled", &[]).await;
+    stack.auto_scaling.fail_next("DescribeAutoScalingGroups", throttling(), 1);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::None);
+    let describes = stack.auto_scaling.calls().iter().filter(|call| call.action == "DescribeAutoScalingGroups").count();
+    assert_eq!(describes, 2);
+}
+
+#[tokio::test]
+async fn a_scale_down_takes_one_and_waits_for_it() {
+    let stack = start("scale-down", &[SHRINK]).await;
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!((run.decision.state, run.decision.delta), (ScalingState::ScaleDown, -1));
+    assert_eq!(run.outcome.action, OutcomeAction::ScaledDown);
+    assert_eq!(desired(&stack), AGENTS - 1);
+
+    let during = stack.run().await.unwrap().remove(0);
+    assert_eq!(during.decision.delta, -1);
+    assert_eq!(during.outcome.action, OutcomeAction::BackedOff, "{}", during.outcome.reason);
+
+    stack.finish_activities();
+    let after = stack.run().await.unwrap().remove(0);
+    assert_eq!(after.snapshot.agents.registered, 59);
+    assert_eq!(after.outcome.action, OutcomeAction::BackedOff, "the cooldown lasts");
+    assert!(after.outcome.reason.starts_with("B2"), "{}", after.outcome.reason);
+    assert_eq!(desired(&stack), AGENTS - 1);
+}
+
+#[tokio::test]
+async fn a_termination_underway_does_not_hold_back_a_scale_up() {
+    let stack = start("termination", &[]).await;
+    stack.auto_scaling.group(GROUP, |group| group.set_desired(AGENTS - 1, false, now())).unwrap().unwrap();
+    grow_to(&stack, 79);
+    let run = stack.run().await.unwrap().remove(0);
+    let underway = stack.auto_scaling.group(GROUP, |group| group.activities().filter(|a| a.is_underway()).count());
+    assert!(underway.unwrap() > 0);
+    assert_eq!(run.outcome.action, OutcomeAction::ScaledUp, "{}", run.outcome.reason);
+}
+
+#[tokio::test]
+async fn agents_already_leaving_count_as_scaled_down() {
+    let stack = start("leaving", &[SHRINK]).await;
+    stack.master.cluster(|cluster| cluster.deactivate(1));
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!((run.snapshot.agents.usable, run.snapshot.agents.deactivated), (59, 1));
+    assert_eq!(run.decision.delta, 0);
+    assert_eq!(mutating_calls(&stack, 0), 0);
+}
+
+#[tokio::test]
+async fn launches_that_fail_are_not_piled_up() {
+    let stack = start("launches-fail", &[]).await;
+    grow_to(&stack, 79);
+    stack.auto_scaling.group(GROUP, |group| group.behaviour.failing_launches = ALWAYS).unwrap();
+    assert_eq!(stack.run().await.unwrap().remove(0).outcome.action, OutcomeAction::ScaledUp);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
+    assert!(run.outcome.reason.starts_with("B5"), "{}", run.outcome.reason);
+    assert_eq!(mutating_calls(&stack, 0), 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
+    let stack = start("dry-run", &[("schedule_period = \"1m\"", "schedule_period = \"1m\"\ndry_run = true")]).await;
+    grow_to(&stack, 79);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.decision.state, ScalingState::ScaleUp);
+    assert!(run.outcome.dry_run);
+    assert_eq!(run.outcome.to, Some(AGENTS + run.decision.delta));
+    assert_eq!(mutating_calls(&stack, 0), 0);
+    assert_eq!(desired(&stack), AGENTS);
+}
+
+#[tokio::test]
+async fn a_decision_for_an_unknown_pool_is_refused() {
+    let stack = start("unknown-pool", &[]).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    grow_to(&stack, 79);
+    let genuine = decide(&stack).await;
+    let forged = ScalingDecision { id: Uuid::from_u128(1), pool: "others".to_owned(), ..genuine };
+    publish(&stack, &forged);
+    let outcome = deliver(&stack, &forged).await;
+    assert_eq!(outcome.action, OutcomeAction::Refused);
+    assert!(outcome.reason.contains("others"), "{}", outcome.reason);
+    assert!(stack.auto_scaling.calls().is_empty());
+}
+
+#[tokio::test]
+async fn no_forged_decision_leaves_the_limits() {
+    let stack = start("forged", &[]).await;
+    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    grow_to(&stack, 79);
+    let genuine = decide(&stack).await;
+    let forged = ScalingDecision { id: Uuid::from_u128(1), delta: i32::MAX, target: u32::MAX, ..genuine };
+    publish(&stack, &forged);
+    deliver(&stack, &forged).await;
+    assert_eq!(desired(&stack), AGENTS + 10, "max_scale_up_step");
+}
+
+#[tokio::test]
+async fn what_is_no_snapshot_is_dropped() {
+    let stack = start("garbage", &[]).await;
+    stack.sns.set_delivery(&stack.topics.snapshots, Delivery::Held);
+    for body in ["not JSON", "{}", r#"{"schema":"lambda-scale/cluster-snapshot","version":99}"#] {
+        let message = stack.sns.publish(&stack.topics.snapshots, body, &[]).unwrap();
+        let done = stack.sns.deliver(&message).unwrap();
+        let invocation = stack.within("end of node_process", done).await.unwrap().unwrap();
+        assert!(invocation.result.is_ok(), "trying again would not help: {invocation:?}");
+        assert_eq!(invocation.attempts, 1);
+    }
+    assert!(stack.sns.published(&stack.topics.decisions, 0).is_empty());
+}
+
+#[tokio::test]
+async fn a_group_that_is_gone_is_reported() {
+    let stack = start("no-group", &[]).await;
+    grow_to(&stack, 79);
+    stack.auto_scaling.delete(GROUP);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::Refused);
+    assert!(run.outcome.reason.contains(GROUP), "{}", run.outcome.reason);
+    assert_eq!(run.outcome.from, None);
+}
+
+#[test]
+fn the_local_run_ends_as_its_script_says() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .args(["local", "--output", "json"])
+        .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let scenes: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let changed: Vec<bool> = scenes.iter().map(|scene| !scene["changed_after_ms"].is_null()).collect();
+    assert_eq!(changed, [false, true, false, false, false, false]);
+    assert_eq!(scenes[1]["pools"][0]["outcome"]["action"], "scaled_up");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the group and the cluster live in the present")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
