@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use shared::config::{Config, Policy, Problems};
 use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
 use shared::error::Chain;
+use shared::time;
 use thiserror::Error;
 
 use crate::account;
+use crate::page::{Page, Tone};
 
 /// Say what would be done with a saved /state, and why.
 ///
@@ -135,15 +137,14 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let config = read_config(&options.config)?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
     let explanations = explain(&options.state, &config, groups.as_ref(), now)?;
-    let text = match options.output {
-        Output::Text => explanations.iter().map(in_words).collect::<Vec<_>>().join("\n"),
+    match options.output {
+        Output::Text => show(&explanations).map_err(ExplainError::Print),
         Output::Json => {
             let pools: Vec<Form<'_>> = explanations.iter().map(Form::from).collect();
             let json = serde_json::to_string_pretty(&Pools { pools }).map_err(ExplainError::Json)?;
-            format!("{json}\n")
+            writeln!(io::stdout(), "{json}").map_err(ExplainError::Print)
         }
-    };
-    io::stdout().write_all(text.as_bytes()).map_err(ExplainError::Print)
+    }
 }
 
 fn read_config(path: &Path) -> Result<Config, ExplainError> {
@@ -163,7 +164,7 @@ fn explain<'a>(
     now: Timestamp,
 ) -> Result<Vec<Explanation<'a>>, ExplainError> {
     let file = File::open(state).map_err(|source| ExplainError::File { path: state.to_owned(), source })?;
-    let master = config.mesos.masters.first().map_or("", |url| url.as_str());
+    let master = config.mesos.masters.first().map_or("", |url| url.as_str().trim_end_matches('/'));
     let snapshots = node_gather::snapshots(BufReader::new(file), config, master, now)
         .map_err(|source| ExplainError::State { path: state.to_owned(), source })?;
     let explained = snapshots.into_iter().filter_map(|snapshot| {
@@ -189,29 +190,48 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
     (plan::plan(decision, state.as_ref(), policy, now), group.map(|group| group.desired_capacity))
 }
 
-fn in_words(explanation: &Explanation<'_>) -> String {
-    let mut lines = vec![account::headline(explanation.policy)];
-    lines.extend(account::sight(&explanation.snapshot).into_iter().map(|line| format!("  {line}")));
-    match &explanation.decision {
-        Ok(decision) => lines.extend(account::decision(decision).into_iter().map(|line| format!("  {line}"))),
-        Err(expired) => lines.push(format!("  no decision: {expired}")),
+fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
+    let page = Page::stdout();
+    for (index, explanation) in explanations.iter().enumerate() {
+        if index > 0 {
+            page.blank()?;
+        }
+        let Explanation { policy, snapshot, decision, plan } = explanation;
+        page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
+        page.field("from", &source(snapshot))?;
+        account::sight(page, snapshot)?;
+        match decision {
+            Ok(decision) => {
+                account::steps(page, decision)?;
+                account::verdict(page, decision)?;
+                for agent in &decision.scale_down_agents {
+                    page.field("", &format!("to leave: {}, {} tasks", agent.hostname, agent.task_count))?;
+                }
+            }
+            Err(expired) => page.field("decision", &format!("none: {expired}"))?,
+        }
+        if let Some((plan, from)) = plan {
+            page.toned("to do", Tone::Title, &to_do(plan, *from))?;
+            page.field("", &plan.reason)?;
+        }
     }
-    if let Some((plan, from)) = &explanation.plan {
-        lines.push(format!("  plan     {}", plan_in_words(plan, *from)));
-    }
-    lines.push(String::new());
-    lines.join("\n")
+    Ok(())
 }
 
-fn plan_in_words(plan: &Plan, from: Option<i32>) -> String {
-    let from = from.unwrap_or_default();
-    let what = match plan.action {
-        Action::SetDesiredCapacity(to) => format!("set the desired capacity from {from} to {to}"),
-        Action::Nothing => "leave the group as it is".to_owned(),
-        Action::BackOff => "back off".to_owned(),
-        Action::Refuse => "refuse".to_owned(),
-    };
-    format!("{what}: {}", plan.reason)
+fn source(snapshot: &ClusterSnapshot) -> String {
+    let source = &snapshot.source;
+    let cluster = source.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
+    format!("{}, Mesos {}{cluster}, at {}", source.master, source.mesos_version, time::format(snapshot.taken_at))
+}
+
+fn to_do(plan: &Plan, from: Option<i32>) -> String {
+    match (plan.action, from) {
+        (Action::SetDesiredCapacity(to), Some(from)) => format!("set the desired capacity from {from} to {to}"),
+        (Action::SetDesiredCapacity(to), None) => format!("set the desired capacity to {to}"),
+        (Action::Nothing, _) => "nothing".to_owned(),
+        (Action::BackOff, _) => "nothing now, back off".to_owned(),
+        (Action::Refuse, _) => "nothing, the decision is refused".to_owned(),
+    }
 }
 
 #[derive(Serialize)]

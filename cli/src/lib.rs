@@ -6,3 +6,4 @@
 pub mod account;
 pub mod explain;
 pub mod local;
+pub mod page;

@@ -3,6 +3,13 @@
 //! After a change that is meant: `INSTA_UPDATE=always cargo test -p lambda-scale --test captures`, then read the
 //! difference against the capture.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::fs;
 use std::path::Path;
 

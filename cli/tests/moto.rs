@@ -4,6 +4,13 @@
 //! moto has no scaling activities and checks no limits, so back-offs are not tested here but against our own endpoints
 //! (tests/chain.rs). `make test` says where moto_server is, in the variable MOTO_SERVER.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

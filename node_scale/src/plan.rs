@@ -1,6 +1,6 @@
 //! Decision + live group → what to do, and why. Pure: no clock, no IO, no logging.
 //!
-//! The clauses (6.1 refuse, B1 to B5 back off, 6.3 apply) are those of docs/algorithm.md, "Acting on a decision".
+//! The clauses (6.1 refuse, B1 to B5 back off, 6.3 apply) are those of docs/acting.md.
 
 use std::time::Duration;
 

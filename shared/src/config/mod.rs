@@ -209,7 +209,7 @@ pub enum HeadroomPlacement {
     Sum,
 }
 
-/// How agents leave (section "Apply" of docs/algorithm.md).
+/// How agents leave (section "Apply" of docs/acting.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleDownStrategy {

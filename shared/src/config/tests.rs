@@ -233,3 +233,20 @@ fn local_hosts_are_told_apart() {
         assert_eq!(is_local_host(&Url::parse(url).unwrap().host().unwrap()), local, "{url}");
     }
 }
+
+#[test]
+fn the_example_document_is_valid_with_and_without_what_is_commented_out() {
+    let example = include_str!("../../../examples/lambda-scale.toml");
+    let everything: Vec<&str> = example
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|setting| setting.contains(" = ")).unwrap_or(line))
+        .collect();
+    assert_eq!(problems(example), [""; 0]);
+    let everything = everything.join("\n");
+    assert_eq!(problems(&everything), [""; 0]);
+    // What is commented out is the default, but for what is absent by default.
+    let (some, all) = (Config::parse(example).unwrap(), Config::parse(&everything).unwrap());
+    let (some, mut all) = (&some.pools[0], all.pools[0].clone());
+    (all.new_agent, all.max_scale_down_tasks, all.pause_until) = (None, None, None);
+    assert_eq!(*some, all);
+}

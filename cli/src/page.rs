@@ -1,0 +1,125 @@
+//! What is written for people: lines with a label, wrapped, coloured on a terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Lines end about here, so that they fit most windows.
+const WIDTH: usize = 108;
+/// Where the words of a line start, right of its label.
+const INDENT: usize = 13;
+
+/// How words are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Not at all.
+    Plain,
+    /// Bold.
+    Title,
+    /// Green.
+    Good,
+    /// Red.
+    Bad,
+    /// Dim.
+    Quiet,
+}
+
+/// Standard output as a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    colour: bool,
+}
+
+impl Page {
+    /// A page that is coloured where standard output is a terminal.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self { colour: io::stdout().is_terminal() }
+    }
+
+    /// An empty line.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written, as in all of its functions.
+    pub fn blank(self) -> io::Result<()> {
+        writeln!(io::stdout())
+    }
+
+    /// A line without a label.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn line(self, text: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "{text}")
+    }
+
+    /// A line over what belongs together.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn title(self, text: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "{}", self.coloured(Tone::Title, text))
+    }
+
+    /// A line with a label, wrapped.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn field(self, label: &str, text: &str) -> io::Result<()> {
+        self.toned(label, Tone::Plain, text)
+    }
+
+    /// The same with coloured words.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn toned(self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
+        for (index, line) in wrap(text, WIDTH - INDENT - 2).into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let label = self.coloured(Tone::Quiet, &format!("{label:<INDENT$}"));
+            writeln!(io::stdout(), "  {label}{}", self.coloured(tone, &line))?;
+        }
+        Ok(())
+    }
+
+    fn coloured(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            _ if !self.colour => return text.to_owned(),
+            Tone::Plain => return text.to_owned(),
+            Tone::Title => 1,
+            Tone::Good => 32,
+            Tone::Bad => 31,
+            Tone::Quiet => 2,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// The text in lines of at most that many characters, where its words allow.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() { vec![String::new()] } else { lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(wrap("a  b", 80), ["a  b"]);
+        assert_eq!(wrap("", 80), [""]);
+    }
+}

@@ -1,0 +1,147 @@
+//! `lambda-scale explain` as people call it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const NOW: &str = "2026-11-21T18:00:00Z";
+
+const CONFIG: &str = r#"
+[mesos]
+masters = ["http://10.0.0.5:5050"]
+[[pools]]
+name = "workers"
+group = "mesos-workers"
+application_headroom_percent = 200
+"#;
+
+/// The group of the captured cluster, settled, as the AWS command line prints it.
+const GROUP: &str = r#"{"AutoScalingGroups":[{"AutoScalingGroupName":"other","MinSize":0,"MaxSize":9,"DesiredCapacity":5},
+    {"AutoScalingGroupName":"mesos-workers","AutoScalingGroupARN":"arn:...","MinSize":1,"MaxSize":65,"DesiredCapacity":60,
+     "CreatedTime":"2026-01-01T00:00:00Z","Tags":[],"Instances":[@INSTANCES@]}],
+    "Activities":[{"ActivityId":"x","Description":"Launching a new EC2 instance: i-0","Cause":"c",
+     "StartTime":"2026-11-20T00:00:00Z","EndTime":"2026-11-20T00:01:00Z","StatusCode":"Successful","Progress":100}]}"#;
+
+fn group() -> String {
+    let instance = |n| format!(r#"{{"InstanceId":"i-{n}","LifecycleState":"InService","HealthStatus":"Healthy"}}"#);
+    GROUP.replace("@INSTANCES@", &(0..60).map(instance).collect::<Vec<_>>().join(","))
+}
+
+fn state() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures/1.11.0/30-big-60-agents/state.json")
+}
+
+/// A file of this test's own.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn explain(state: &Path, config: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .args(["explain", "--now", NOW, "--state"])
+        .arg(state)
+        .arg("--config")
+        .arg(config)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_person_reads_what_was_seen_decided_and_would_be_done() {
+    let group = file("text-group.json", &group());
+    let output = explain(&state(), &file("text.toml", CONFIG), &["--group", group.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn a_program_reads_the_messages_and_the_action() {
+    let (config, group) = (file("json.toml", CONFIG), file("json-group.json", &group()));
+    let call = || explain(&state(), &config, &["--group", group.to_str().unwrap(), "--output", "json"]);
+    let output = call();
+    assert_eq!(output, call(), "the same input gives the same output");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [pool] = json["pools"].as_array().unwrap().as_slice() else { panic!("{json}") };
+    assert_eq!(pool["snapshot"]["schema"], "lambda-scale/cluster-snapshot");
+    assert_eq!(pool["snapshot"]["taken_at"], "2026-11-21T18:00:00.000Z");
+    assert_eq!(pool["decision"]["snapshot_id"], pool["snapshot"]["id"]);
+    assert_eq!(pool["decision"]["delta"], 10);
+    // Ten more are wanted, the group allows five.
+    assert_eq!(pool["action"]["action"], "set_desired_capacity");
+    assert_eq!((pool["action"]["from"].as_i64(), pool["action"]["to"].as_i64()), (Some(60), Some(65)));
+}
+
+#[test]
+fn the_example_in_the_readme_is_real() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```console\n$ lambda-scale ").unwrap();
+    let (console, _) = rest.split_once("```").unwrap();
+    // A command may go on behind a backslash at the end of a line.
+    let joined = console.replace("\\\n", " ");
+    let (command, expected) = joined.split_once('\n').unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .args(command.split_whitespace())
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn without_a_group_no_action_is_told() {
+    let output = explain(&state(), &file("no-group.toml", CONFIG), &["--output", "json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["pools"][0]["action"], Value::Null);
+}
+
+#[test]
+fn a_group_that_is_not_in_the_file_is_refused() {
+    let group = file("empty-group.json", r#"{"AutoScalingGroups":[]}"#);
+    let output = explain(&state(), &file("missing.toml", CONFIG), &["--group", group.to_str().unwrap()]);
+    assert!(
+        text(&output.stdout).contains("there is no Auto Scaling group \"mesos-workers\""),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
+    let good = file("good.toml", CONFIG);
+    let bad_config = file("bad.toml", "[[pools]]\nname = \"a\"");
+    let no_state = file("login.html", "<html>Please log in</html>");
+    let no_group = file("no-group.json", "[]");
+    for (output, code, words) in [
+        (explain(&state(), &bad_config, &[]), 2, ["bad.toml: 2 problems", "pools[0].group: missing"]),
+        (explain(Path::new("nowhere.json"), &good, &[]), 1, ["cannot read nowhere.json", "No such file"]),
+        (explain(&no_state, &good, &[]), 1, ["login.html cannot be used", "a web page"]),
+        (
+            explain(&state(), &good, &["--group", no_group.to_str().unwrap()]),
+            1,
+            ["no-group.json is not what", "expected"],
+        ),
+        (explain(&state(), &good, &["--output", "yaml"]), 2, ["invalid value 'yaml'", "text, json"]),
+    ] {
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{words:?} in {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
