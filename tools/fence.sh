@@ -1,0 +1,27 @@
+#!/bin/sh
+# The feature fence: without their feature `lambda` the stages are pure, so that whoever uses their libraries, and every
+# test of the algorithm, compiles no runtime, no SDK and no TLS.
+set -eu
+
+OUTSIDE='tokio|lambda_runtime|aws[-_].*|reqwest|hyper|rustls'
+failed=0
+
+for crate in shared node_gather node_process node_scale; do
+    found=$(cargo tree --locked -p "$crate" --no-default-features -e normal --prefix none --format '{p}' |
+        cut -d ' ' -f 1 | sort -u | grep -E -x "$OUTSIDE" || true)
+    if [ -n "$found" ]; then
+        echo "fence: $crate without its default features depends on:" $found
+        failed=1
+    fi
+    cargo check --quiet --locked -p "$crate" --no-default-features --lib || failed=1
+done
+
+# One TLS stack; see deny.toml. (cargo says "nothing to print" on stderr, and fails where Cargo.lock has no ring at all.)
+ring=$(cargo tree --locked --workspace -e normal -i ring 2>/dev/null || true)
+if [ -n "$ring" ]; then
+    echo "fence: ring is back:"
+    echo "$ring"
+    failed=1
+fi
+
+exit $failed
