@@ -191,7 +191,7 @@ async fn without_a_leader_nothing_is_published() {
 }
 
 #[tokio::test]
-async fn a_busy_group_is_tried_again_by_the_next_run() {
+async fn a_busy_group_is_tried_again_by_the_next_run_b4() {
     for (name, fault) in [("in-progress", scaling_activity_in_progress()), ("contention", resource_contention())] {
         let stack = start(name, &[]).await;
         grow_to(&stack, 79);

@@ -547,3 +547,19 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn every_clause_is_in_the_page_in_the_code_and_in_a_test() {
+    let page = include_str!("../../../docs/acting.md");
+    let code = [include_str!("../plan.rs"), include_str!("../handler.rs")].concat();
+    let tests = [include_str!("tests.rs"), include_str!("../../../cli/tests/chain.rs")].concat().to_lowercase();
+    for clause in ["6.1", "B1", "B2", "B3", "B4", "B5"] {
+        assert!(
+            page.contains(&format!("**{clause}**")) || page.contains(&format!("## {clause} ")),
+            "{clause}: no page"
+        );
+        assert!(code.contains(&format!("\"{clause}: ")), "{clause}: no code");
+        let name = format!("_{}", clause.replace('.', "_").to_lowercase());
+        assert!(tests.contains(&name), "{clause}: no test has it in its name");
+    }
+}
