@@ -1,5 +1,6 @@
 //! The three real binaries against moto, an AWS that somebody else wrote: what they publish is what an SQS queue receives, what
-//! SNS delivers is what they read, and the group has the capacity they asked for.
+//! SNS delivers is what they read, what Parameter Store keeps is what they are configured by, and the group has the capacity they
+//! asked for.
 //!
 //! moto has no scaling activities and checks no limits, so back-offs are not tested here but against our own endpoints
 //! (tests/chain.rs). `make test` says where moto_server is, in the variable MOTO_SERVER.
@@ -44,12 +45,14 @@ async fn the_chain_works_against_an_independent_aws() {
     let outcomes = moto.topic("outcomes").await;
     moto.create_group(3).await;
     let master = Master::start(Cluster::from_capture(CAPTURE, now()).unwrap()).await.unwrap();
+    moto.put_parameter("/lambda-scale/config", &document(&master.url())).await;
+    moto.put_parameter("/lambda-scale/mesos", "lambda-scale:not-a-secret").await;
     let start = async |name| {
         let topics = [
             ("SNAPSHOT_TOPIC_ARN", sns::arn("snapshots")),
             ("DECISION_TOPIC_ARN", sns::arn("decisions")),
             ("OUTCOME_TOPIC_ARN", sns::arn("outcomes")),
-            ("LAMBDA_SCALE_CONFIG", document(&master.url())),
+            ("LAMBDA_SCALE_CONFIG", "ssm:/lambda-scale/config".to_owned()),
         ];
         Stage::start(name, &moto.url, &topics).await
     };
@@ -91,7 +94,7 @@ async fn the_chain_works_against_an_independent_aws() {
 
 fn document(master: &str) -> String {
     format!(
-        "[mesos]\nmasters = [\"{master}\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmax = 100\n\
+        "[mesos]\nmasters = [\"{master}\"]\ncredentials = \"ssm:/lambda-scale/mesos\"\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmax = 100\n\
          scale_down_threshold_percent = 20\napplication_headroom_percent = {HEADROOM_PERCENT}\n"
     )
 }
@@ -169,15 +172,14 @@ impl Moto {
         panic!("moto did not start within 30 s");
     }
 
-    /// A call in AWS' Query protocol. moto takes the service from the signature's scope and checks no signature.
+    /// A call in AWS' Query protocol.
     async fn call(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("Action", action).extend_pairs(parameters);
-        let scope = format!("Credential=local/20260101/{REGION}/{service}/aws4_request");
         let answer = self
             .http
             .post(&self.url)
-            .header("authorization", format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"))
+            .header("authorization", signature(service))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form.finish())
             .send()
@@ -211,6 +213,21 @@ impl Moto {
         panic!("no message came to {}", queue.0);
     }
 
+    /// Puts a secret text into Parameter Store, which speaks JSON.
+    async fn put_parameter(&self, name: &str, value: &str) {
+        let answer = self
+            .http
+            .post(&self.url)
+            .header("authorization", signature("ssm"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "AmazonSSM.PutParameter")
+            .body(json!({ "Name": name, "Value": value, "Type": "SecureString" }).to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
     async fn create_group(&self, instances: u32) {
         let configuration = ("LaunchConfigurationName", "agents");
         let launch = [configuration, ("ImageId", "ami-12c6146b"), ("InstanceType", "t3.large")];
@@ -232,6 +249,12 @@ impl Moto {
         let answer = self.call("autoscaling", "DescribeAutoScalingGroups", &parameters).await;
         between(&answer, "DesiredCapacity").parse().unwrap()
     }
+}
+
+/// moto takes the service from the signature's scope, and checks no signature.
+fn signature(service: &str) -> String {
+    let scope = format!("Credential=local/20260101/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")
 }
 
 /// The text of the first element of that name.
