@@ -44,7 +44,10 @@ test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto) and
 
 .PHONY: test-rust
 test-rust: rust .tools/test/installed
-	MOTO_SERVER=$(CURDIR)/.tools/test/bin/moto_server .tools/test/bin/cargo-nextest nextest run --locked --workspace
+	@# The tests of the chain start the functions' own binaries, which cargo does not build for them.
+	cargo build --locked --workspace --bins
+	MOTO_SERVER=$(CURDIR)/.tools/test/bin/moto_server \
+		.tools/test/bin/cargo-nextest nextest run --locked --workspace --no-fail-fast
 	cargo test --locked --workspace --doc --quiet
 
 .PHONY: test-deploy
