@@ -26,9 +26,16 @@ group = "mesos-workers"
 """
 
 
+# Amazon Linux has its certificate authorities in one file. Other systems have a folder with a link to each besides, which
+# the SDK reads too when it is not told of the file; that would double what is measured here.
+BUNDLES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
+
+
 def environment(port, masters):
     topic = "arn:aws:sns:us-east-1:000000000000:"
+    bundle = next((path for path in BUNDLES if os.path.exists(path)), None)
     return {
+        **({"SSL_CERT_FILE": bundle} if bundle else {}),
         "PATH": os.environ.get("PATH", ""),
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_LAMBDA_FUNCTION_NAME": "coldstart",
