@@ -109,7 +109,9 @@ fn list(failures: &[Failure]) -> String {
 #[derive(Debug, Error)]
 pub enum Cause {
     /// It cannot be reached.
-    #[error("cannot connect; check that it runs and that the network lets the function reach it")]
+    #[error(
+        "cannot connect; check that it runs, that the network lets the function reach it, and mesos.ca_bundle for https"
+    )]
     Connect(#[source] reqwest::Error),
     /// It broke off before its answer began, or answered no HTTP.
     #[error("the request failed")]

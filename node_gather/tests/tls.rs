@@ -1,0 +1,100 @@
+//! Masters behind https: only a certificate that the configured authorities vouch for is good.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use node_gather::mesos::client::{Cause, Client, ClientError};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use secrecy::SecretString;
+use support::{settings, state_answer};
+
+/// A certificate authority of the test's own.
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A master that answers every connection with its state, with a certificate for that name. Gives its URL.
+fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired: bool) -> String {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    if is_expired {
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    }
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream.unwrap());
+            // A client that does not like the certificate goes away, which is what the test is about.
+            let _ = support::serve(&mut stream, &state_answer());
+        }
+    });
+    url
+}
+
+/// What comes of asking the master, trusting these authorities alone.
+fn ask(url: String, ca_bundle: &str) -> Result<usize, Cause> {
+    let client = Client::new(settings(&[url]), None, Some(&SecretString::from(ca_bundle))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    match runtime.block_on(client.fetch()) {
+        Ok(fetched) => Ok(fetched.state.agents.len()),
+        Err(mut error) => Err(error.0.remove(0).cause),
+    }
+}
+
+#[track_caller]
+fn is_refused(asked: &Result<usize, Cause>, why: &str) {
+    let Err(cause @ Cause::Connect(_)) = asked else { panic!("not refused: {asked:?}") };
+    let text = shared::error::Chain::new(cause).to_string();
+    assert!(text.contains(why), "{why} is not in {text}");
+}
+
+#[test]
+fn a_master_that_the_bundle_vouches_for_is_read() {
+    let (ours, another) = (authority(), authority());
+    let agents = ask(master(&ours, "127.0.0.1", false), &format!("{}\n{}", another.pem(), ours.pem()));
+    assert!(agents.is_ok_and(|agents| agents > 0));
+}
+
+#[test]
+fn a_master_that_somebody_else_vouches_for_is_refused() {
+    is_refused(&ask(master(&authority(), "127.0.0.1", false), &authority().pem()), "invalid peer certificate");
+}
+
+#[test]
+fn a_certificate_of_another_name_is_refused() {
+    let authority = authority();
+    is_refused(&ask(master(&authority, "mesos.example", false), &authority.pem()), "not valid for name");
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let authority = authority();
+    is_refused(&ask(master(&authority, "127.0.0.1", true), &authority.pem()), "expired");
+}
+
+#[test]
+fn a_bundle_without_certificates_is_refused_at_the_start() {
+    for bundle in ["", "not a certificate"] {
+        let client = Client::new(settings(&["https://10.0.0.5".to_owned()]), None, Some(&SecretString::from(bundle)));
+        assert!(matches!(client, Err(ClientError::NoCertificates | ClientError::CaBundle(_))), "{client:?}");
+    }
+}
