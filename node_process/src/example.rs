@@ -218,6 +218,7 @@ impl Cluster {
             resources: groups.iter().map(|(resources, count)| resources.times((*count).into())).sum(),
             tasks: task_groups(groups),
             waiting: 0,
+            waiting_tasks: Vec::new(),
             gpu_aware: false,
         };
         applications.into_iter().map(application).collect()

@@ -1,8 +1,12 @@
-//! The Mesos master: what it says ([`state`]), how it writes it ([`json`]) and how it is asked (`client`).
+//! The Mesos master: what it says ([`state`]), how it writes it ([`json`]) and how it is asked (`client`); and
+//! beside it the commonest framework of such clusters ([`marathon`]).
 
 pub mod json;
 pub mod names;
 pub mod state;
+
+#[path = "../marathon/mod.rs"]
+pub mod marathon;
 
 #[cfg(feature = "lambda")]
 pub mod client;
