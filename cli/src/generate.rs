@@ -42,9 +42,14 @@ pub struct Options {
     output: Option<PathBuf>,
 }
 
+/// Far more than an agent ever runs; with many more its resources would be no amounts that a reader takes.
+const MAX_TASKS_PER_AGENT: u32 = 10_000;
+
 /// Why nothing was generated, or not all of it.
 #[derive(Debug, Error)]
 enum GenerateError {
+    #[error("{tasks} tasks on {agents} agents are more than {MAX_TASKS_PER_AGENT} each; raise --agents")]
+    Crowded { agents: u32, tasks: u32 },
     #[error("cannot write {}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output")]
@@ -58,13 +63,16 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "lambda-scale generate: {}", Chain::new(&error));
-            ExitCode::from(1)
+            ExitCode::from(if matches!(error, GenerateError::Crowded { .. }) { 2 } else { 1 })
         }
     }
 }
 
 fn generate(options: &Options) -> Result<(), GenerateError> {
     let Options { agents, tasks, seed, .. } = *options;
+    if tasks.div_ceil(agents.max(1)) > MAX_TASKS_PER_AGENT {
+        return Err(GenerateError::Crowded { agents, tasks });
+    }
     let applications = options.applications.unwrap_or_else(|| (tasks / 100).max(1));
     let spec = Spec { agents, tasks, applications, seed };
     let mut progress = Progress::of(u64::from(agents) + u64::from(tasks));

@@ -43,7 +43,7 @@ const SPECS: [Spec; 7] = [
     Spec { agents: 3, tasks: 100, applications: 7, seed: 2 },
     Spec { agents: 20, tasks: 400, applications: 40, seed: 3 },
     Spec { agents: 100, tasks: 30, applications: 1000, seed: 4 },
-    Spec { agents: 7, tasks: 10_000, applications: 500, seed: u64::MAX },
+    Spec { agents: 1, tasks: 10_000, applications: 500, seed: u64::MAX },
     Spec { agents: 300, tasks: 3000, applications: 3000, seed: 6 },
 ];
 
@@ -233,4 +233,10 @@ fn the_command_writes_the_same_to_a_file_and_to_standard_output() {
     assert!(stderr.starts_with("lambda-scale generate: cannot write /nowhere/state.json: No such file"), "{stderr}");
     let none = Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(["generate", "--agents", "0"]).output().unwrap();
     assert_eq!(none.status.code(), Some(2));
+    let crowded = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .args(["generate", "--agents", "1", "--tasks", "10001"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(crowded.stderr).unwrap();
+    assert_eq!((crowded.status.code(), stderr.contains("raise --agents")), (Some(2), true), "{stderr}");
 }

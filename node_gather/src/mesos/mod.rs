@@ -5,6 +5,7 @@ pub mod json;
 pub mod names;
 pub mod state;
 
+// Its folder stands beside this one: it is another system.
 #[path = "../marathon/mod.rs"]
 pub mod marathon;
 
