@@ -8,6 +8,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use node_gather::ReadError;
+use node_gather::mesos::json;
+use node_gather::mesos::marathon::Queue;
+use node_gather::mesos::marathon::queue::{self, QueueError};
+use node_gather::summarize::summarize_with_queue;
 use node_process::Expired;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState};
@@ -32,6 +37,9 @@ pub struct Options {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// What waits for room, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it; default: it is not asked for
+    #[arg(long, value_name = "FILE")]
+    queue: Option<PathBuf>,
     /// The group, as `aws autoscaling describe-auto-scaling-groups > group.json` saves it; the "Activities" of
     /// describe-scaling-activities may be added to the object
     #[arg(long, value_name = "FILE")]
@@ -78,7 +86,15 @@ pub enum ExplainError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: node_gather::ReadError,
+        source: ReadError,
+    },
+    /// The queue is none.
+    #[error("{} cannot be used", path.display())]
+    Queue {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: QueueError,
     },
     /// The group is none.
     #[error("{} is not what `aws autoscaling describe-auto-scaling-groups --output json` prints", path.display())]
@@ -136,7 +152,8 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let now = options.now.unwrap_or_else(Timestamp::now);
     let config = read_config(&options.config)?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
-    let explanations = explain(&options.state, &config, groups.as_ref(), now)?;
+    let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
+    let explanations = explain(&options.state, &queue, &config, groups.as_ref(), now)?;
     match options.output {
         Output::Text => show(&explanations).map_err(ExplainError::Print),
         Output::Json => {
@@ -157,17 +174,25 @@ fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
     serde_json::from_slice(&text).map_err(|source| ExplainError::Group { path: path.to_owned(), source })
 }
 
+fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
+    let body = fs::read(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    queue::parse(&body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
+}
+
 fn explain<'a>(
-    state: &Path,
+    path: &Path,
+    queue: &Queue,
     config: &'a Config,
     groups: Option<&SavedGroups>,
     now: Timestamp,
 ) -> Result<Vec<Explanation<'a>>, ExplainError> {
-    let file = File::open(state).map_err(|source| ExplainError::File { path: state.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     let master = config.mesos.masters.first().map_or("", |url| url.as_str().trim_end_matches('/'));
-    let snapshots = node_gather::snapshots(BufReader::new(file), config, master, now)
-        .map_err(|source| ExplainError::State { path: state.to_owned(), source })?;
-    let explained = snapshots.into_iter().filter_map(|snapshot| {
+    let refused = |source| ExplainError::State { path: path.to_owned(), source };
+    let state = json::read(BufReader::new(file)).map_err(|error| refused(ReadError::State(error)))?;
+    let summary = summarize_with_queue(&state, queue, master, &config.pools, now)
+        .map_err(|error| refused(ReadError::Summarize(error)))?;
+    let explained = summary.snapshots.into_iter().filter_map(|snapshot| {
         let policy = config.pool(&snapshot.pool)?;
         let decision = node_process::decide(&snapshot, policy, now);
         let plan = match (&decision, groups) {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lambda_scale::{explain, local};
+use lambda_scale::{explain, generate, local};
 
 /// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
 #[derive(Parser)]
@@ -16,12 +16,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Explain(explain::Options),
+    Generate(generate::Options),
     Local(local::Options),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Explain(options) => explain::run(&options),
+        Command::Generate(options) => generate::run(&options),
         Command::Local(options) => local::run(&options),
     }
 }

@@ -105,6 +105,21 @@ fn the_example_in_the_readme_is_real() {
 }
 
 #[test]
+fn what_waits_is_part_of_the_explanation() {
+    let queue = r#"{"queue":[
+        {"count":40,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":1024,"disk":0}},
+        {"count":9,"delay":{"timeLeftSeconds":60,"overdue":false},"app":{"id":"/crashing","cpus":2,"mem":1024,"disk":0}}
+    ]}"#;
+    let (config, queue) = (file("queue.toml", CONFIG), file("queue.json", queue));
+    let output = explain(&state(), &config, &["--queue", queue.to_str().unwrap()]);
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("41 applications, 40 instances waiting, cpus"), "{stdout}{}", text(&output.stderr));
+    let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("what waits must have room and every application may grow by 200 %"), "{stdout}");
+    assert!(words.contains("(80 waiting, "), "{stdout}");
+}
+
+#[test]
 fn without_a_group_no_action_is_told() {
     let output = explain(&state(), &file("no-group.toml", CONFIG), &["--output", "json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -128,6 +143,7 @@ fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
     let bad_config = file("bad.toml", "[[pools]]\nname = \"a\"");
     let no_state = file("login.html", "<html>Please log in</html>");
     let no_group = file("no-group.json", "[]");
+    let no_queue = file("no-queue.json", "{}");
     for (output, code, words) in [
         (explain(&state(), &bad_config, &[]), 2, ["bad.toml: 2 problems", "pools[0].group: missing"]),
         (explain(Path::new("nowhere.json"), &good, &[]), 1, ["cannot read nowhere.json", "No such file"]),
@@ -136,6 +152,11 @@ fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
             explain(&state(), &good, &["--group", no_group.to_str().unwrap()]),
             1,
             ["no-group.json is not what", "expected"],
+        ),
+        (
+            explain(&state(), &good, &["--queue", no_queue.to_str().unwrap()]),
+            1,
+            ["no-queue.json cannot be used", "missing field `queue`"],
         ),
         (explain(&state(), &good, &["--output", "yaml"]), 2, ["invalid value 'yaml'", "text, json"]),
     ] {

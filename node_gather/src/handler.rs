@@ -1,4 +1,4 @@
-//! The order of the work: fetch, summarize, fit, publish one message per pool, report.
+//! The order of the work: fetch the state, then what waits for room, summarize, fit, publish one message per pool, report.
 
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
@@ -12,13 +12,15 @@ use thiserror::Error;
 use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::summarize::{SummarizeError, summarize};
+use crate::mesos::marathon::{self, Queue};
+use crate::summarize::{SummarizeError, summarize_with_queue};
 
 /// What stays from one event to the next.
 #[derive(Debug)]
 pub struct Handler {
     config: Config,
     client: Client,
+    marathon: Option<marathon::client::Client>,
     topic: Topic,
 }
 
@@ -31,6 +33,9 @@ pub enum StartError {
     /// The masters cannot be asked.
     #[error("cannot set up what asks the masters")]
     Client(#[from] ClientError),
+    /// Marathon cannot be asked.
+    #[error("cannot set up what asks Marathon")]
+    Marathon(#[from] marathon::client::ClientError),
 }
 
 /// Why a run published nothing, or not for every pool.
@@ -77,13 +82,16 @@ impl Handler {
         let sdk = shared::aws::sdk_config().await;
         let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
         let client = Client::new(config.mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())?;
-        Ok(Self::new(config, client, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
+        let settings = config.marathon.as_ref();
+        let marathon =
+            settings.map(|settings| marathon::client::Client::new(settings, ca_bundle.as_ref())).transpose()?;
+        Ok(Self::new(config, client, marathon, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
     }
 
     /// A handler of parts that are there already.
     #[must_use]
-    pub const fn new(config: Config, client: Client, topic: Topic) -> Self {
-        Self { config, client, topic }
+    pub const fn new(config: Config, client: Client, marathon: Option<marathon::client::Client>, topic: Topic) -> Self {
+        Self { config, client, marathon, topic }
     }
 
     /// Reads the cluster once and publishes a snapshot of each pool. `now` is when the schedule fired it.
@@ -93,8 +101,9 @@ impl Handler {
     /// others from theirs.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
         let fetched = self.client.fetch().await.map_err(GatherError::Fetch)?;
-        let summary =
-            summarize(&fetched.state, &fetched.master, &self.config.pools, now).map_err(GatherError::Summarize)?;
+        let queue = self.queue().await;
+        let summary = summarize_with_queue(&fetched.state, &queue, &fetched.master, &self.config.pools, now)
+            .map_err(GatherError::Summarize)?;
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,
@@ -104,7 +113,7 @@ impl Handler {
         }
         let mut failures = Vec::new();
         for (policy, snapshot) in self.config.pools.iter().zip(summary.snapshots) {
-            if let Err(error) = self.publish(policy, &snapshot, &fetched).await {
+            if let Err(error) = self.publish(policy, &snapshot, &fetched, &queue).await {
                 failures.push((policy.pool.clone(), error));
             }
         }
@@ -114,9 +123,26 @@ impl Handler {
         Err(GatherError::Publish { pools: self.config.pools.len(), failures })
     }
 
-    async fn publish(&self, policy: &Policy, snapshot: &ClusterSnapshot, fetched: &Fetched) -> Result<(), PoolError> {
+    /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
+    /// counted twice.
+    async fn queue(&self) -> Queue {
+        let Some(marathon) = &self.marathon else { return Queue::NotAsked };
+        let queue = marathon.queue().await;
+        if let Queue::Unknown { reason } = &queue {
+            tracing::warn!(reason, "what waits for room is not known, so no agent goes: {reason}");
+        }
+        queue
+    }
+
+    async fn publish(
+        &self,
+        policy: &Policy,
+        snapshot: &ClusterSnapshot,
+        fetched: &Fetched,
+        queue: &Queue,
+    ) -> Result<(), PoolError> {
         let fitted = fit(snapshot).map_err(PoolError::Encode)?;
-        let report = Report { policy, fetched, fitted: &fitted };
+        let report = Report { policy, fetched, queue, fitted: &fitted };
         let record = report.record();
         let subject = report.subject();
         self.topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
@@ -130,6 +156,7 @@ impl Handler {
 struct Report<'a> {
     policy: &'a Policy,
     fetched: &'a Fetched,
+    queue: &'a Queue,
     fitted: &'a Fitted,
 }
 
@@ -154,6 +181,7 @@ impl Report<'_> {
             leaving = agents.leaving(),
             recovered = agents.recovered,
             applications = applications.len(),
+            waiting = waiting(&self.fitted.snapshot),
             message_bytes = self.fitted.encoded.body.len(),
             budget_step = %self.fitted.step,
             "pool {pool}: {} of {} registered agents are usable, {} applications, the view is {}{}{reasons}",
@@ -177,6 +205,10 @@ impl Report<'_> {
             Metric::seconds("FetchTime", self.fetched.elapsed.as_secs_f64()),
             Metric::count("BudgetStep", self.fitted.step.rung()),
         ];
+        // Where nobody was asked or nobody said, 0 would be a claim.
+        if matches!(self.queue, Queue::Known(_)) {
+            metrics.push(Metric::count("WaitingInstances", waiting(snapshot)));
+        }
         metrics.extend(self.policy.resources.iter().map(|kind| self.utilization(*kind)));
         Record {
             at: snapshot.taken_at,
@@ -203,6 +235,11 @@ impl Report<'_> {
         };
         Metric::percent(name, 100.0 * share)
     }
+}
+
+/// How many instances wait for room.
+fn waiting(snapshot: &ClusterSnapshot) -> u32 {
+    snapshot.applications.iter().fold(0, |sum, application| sum.saturating_add(application.waiting))
 }
 
 /// As a number, so that an alarm can be set: 0 complete, 1 partial, 2 blind.

@@ -4,6 +4,7 @@
 
 mod applications;
 mod completeness;
+mod waiting;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use shared::time::truncate;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::mesos::marathon::Queue;
 use crate::mesos::state::{Agent, Attributes, Drain, State, Tasks, count_u32};
 use applications::Applications;
 pub(crate) use applications::fold_smallest;
@@ -64,6 +66,20 @@ pub fn summarize(
     policies: &[Policy],
     taken_at: Timestamp,
 ) -> Result<Summary, SummarizeError> {
+    summarize_with_queue(state, &Queue::NotAsked, master, policies, taken_at)
+}
+
+/// The same with what waits for room, in Marathon's queue.
+///
+/// # Errors
+/// Where an agent belongs to two pools: both would count it.
+pub fn summarize_with_queue(
+    state: &State,
+    queue: &Queue,
+    master: &str,
+    policies: &[Policy],
+    taken_at: Timestamp,
+) -> Result<Summary, SummarizeError> {
     let taken_at = truncate(taken_at);
     let Membership { mut pools, places, agents_of_no_pool } = assign(state, policies)?;
     let mut stray_tasks = 0_u32;
@@ -79,6 +95,9 @@ pub fn summarize(
             pool.add(member, &tasks);
         }
     }
+    if let Queue::Known(waiting) = queue {
+        waiting::count_in(&mut pools, waiting, state);
+    }
     let source = Source {
         master: master.to_owned(),
         mesos_version: state.master.version.clone(),
@@ -88,7 +107,7 @@ pub fn summarize(
     let snapshots = pools
         .into_iter()
         .map(|pool| {
-            let completeness = completeness::of(&pool, state, stray_tasks, taken_at);
+            let completeness = completeness::of(&pool, state, stray_tasks, queue, taken_at);
             pool.into_snapshot(source.clone(), completeness, state.master.unreachable_agents, taken_at)
         })
         .collect();

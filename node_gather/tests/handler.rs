@@ -12,8 +12,9 @@ use std::thread;
 use aws_sdk_sns::config::{BehaviorVersion, Region};
 use node_gather::handler::{GatherError, Handler};
 use node_gather::mesos::client::Client;
+use node_gather::mesos::marathon;
 use shared::config::Config;
-use shared::contract::{ClusterSnapshot, decode};
+use shared::contract::{ClusterSnapshot, CompletenessLevel, decode};
 use shared::error::Chain;
 use shared::sns::Topic;
 use support::{Master, answer, state_answer};
@@ -75,8 +76,13 @@ fn read_message(stream: &mut impl Read) -> String {
 
 /// Two pools, the first of which has the attribute of the captured cluster's one agent.
 fn run(master: &Master, sns: &Sns) -> Result<(), GatherError> {
+    run_with(master, sns, "")
+}
+
+/// The same with more settings at the top.
+fn run_with(master: &Master, sns: &Sns, settings: &str) -> Result<(), GatherError> {
     let document = format!(
-        "mesos.masters = [\"{}\"]\n\
+        "{settings}\nmesos.masters = [\"{}\"]\n\
          [[pools]]\nname = \"first\"\ngroup = \"first\"\nattributes = {{ pool = \"none\" }}\n\
          [[pools]]\nname = \"second\"\ngroup = \"second\"\ncheck = \"custom\"\nattributes = {{ pool = \"other\" }}\n",
         master.url()
@@ -90,7 +96,8 @@ fn run(master: &Master, sns: &Sns) -> Result<(), GatherError> {
         .build();
     let topic = Topic::new(aws_sdk_sns::Client::from_conf(sdk), TOPIC.to_owned());
     let client = Client::new(config.mesos.clone(), None, None).unwrap();
-    let handler = Handler::new(config, client, topic);
+    let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());
+    let handler = Handler::new(config, client, marathon, topic);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(handler.handle("2026-11-21T18:00:00Z".parse().unwrap()))
 }
@@ -128,5 +135,34 @@ fn a_doubtful_reading_publishes_nothing() {
         let error = run(&Master::with(doubtful), &sns).unwrap_err();
         assert!(matches!(error, GatherError::Fetch(_)), "{error:?}");
         assert!(sns.messages().is_empty());
+    }
+}
+
+#[test]
+fn what_waits_in_marathon_is_in_the_snapshot() {
+    let queue =
+        r#"{"queue":[{"count":3,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#;
+    let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", queue));
+    let sns = Sns::refusing("nothing is forbidden");
+    let settings = format!("marathon.url = \"{}\"", marathon.url());
+    run_with(&Master::with(state_answer()), &sns, &settings).unwrap();
+    let first: ClusterSnapshot = decode(&sns.messages()[0], None).unwrap();
+    let application = first.applications.iter().find(|application| application.name == "/new").unwrap();
+    assert_eq!((application.waiting, application.task_count), (3, 0));
+    assert_eq!(application.waiting_tasks[0].resources.to_string(), "2 cpus, 64 mem");
+}
+
+#[test]
+fn without_marathon_the_snapshot_is_partial_but_there() {
+    let marathon = Master::with(answer("503 Service Unavailable", "", ""));
+    let sns = Sns::refusing("nothing is forbidden");
+    let settings = format!("marathon.url = \"{}\"", marathon.url());
+    run_with(&Master::with(state_answer()), &sns, &settings).unwrap();
+    for message in sns.messages() {
+        let snapshot: ClusterSnapshot = decode(&message, None).unwrap();
+        assert_ne!(snapshot.completeness.level, CompletenessLevel::Complete);
+        let reasons = snapshot.completeness.reasons.join("; ");
+        assert!(reasons.contains("instances may wait for room unseen: http://127.0.0.1:"), "{reasons}");
+        assert!(reasons.contains("/v2/queue: it answers with status 503"), "{reasons}");
     }
 }

@@ -40,6 +40,8 @@ pub struct Cluster {
     pub agents: Vec<Agent>,
     /// Tasks that run on agents which are not usable, besides those of `agents`.
     pub displaced: Vec<Task>,
+    /// Instances that wait for room: by application how many, and what one takes.
+    pub waiting: BTreeMap<String, (u32, Resources)>,
     /// Agents that a newly elected master still waits for.
     pub recovered: u32,
     /// What is wrong with the view.
@@ -119,6 +121,13 @@ impl Cluster {
             }
             None => Err(task),
         }
+    }
+
+    /// The same cluster with so many instances that wait for room.
+    #[must_use]
+    pub fn waiting(mut self, application: &str, instances: u32, resources: Resources) -> Self {
+        self.waiting.insert(application.to_owned(), (instances, resources));
+        self
     }
 
     /// The same cluster with one agent in that state.
@@ -211,13 +220,21 @@ impl Cluster {
         for task in self.agents.iter().flat_map(|agent| &agent.tasks).chain(&self.displaced) {
             *applications.entry(&task.application).or_default().entry(task.resources).or_default() += 1;
         }
+        for name in self.waiting.keys() {
+            applications.entry(name).or_default();
+        }
+        let waiting = |name: &str| self.waiting.get(name).filter(|(instances, _)| *instances > 0);
         let application = |(name, groups): (&str, BTreeMap<Resources, u32>)| Application {
             framework: "marathon".to_owned(),
             name: name.to_owned(),
             task_count: groups.values().sum(),
             resources: groups.iter().map(|(resources, count)| resources.times((*count).into())).sum(),
             tasks: task_groups(groups),
-            waiting: 0,
+            waiting: waiting(name).map_or(0, |(instances, _)| *instances),
+            waiting_tasks: waiting(name)
+                .map(|(_, resources)| TaskGroup { count: 1, resources: *resources })
+                .into_iter()
+                .collect(),
             gpu_aware: false,
         };
         applications.into_iter().map(application).collect()

@@ -29,6 +29,10 @@ fn holds(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, boo
         let total = i128::from(agents) * i128::from(shape.get(kind).thousandths());
         let mut growth = 0;
         for application in &snapshot.applications {
+            for group in application.waiting_tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
+                let waiting = i128::from(application.waiting) * i128::from(group.count);
+                growth += 100 * waiting * i128::from(group.resources.get(kind).thousandths());
+            }
             let percent = i128::from(policy.headroom_percent(&application.name));
             for group in application.tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
                 growth += percent * i128::from(group.count) * i128::from(group.resources.get(kind).thousandths());
@@ -94,6 +98,17 @@ proptest! {
         let less = decided(&cluster.snapshot(), &policy);
         let more = decided(&with_tasks(cluster, &more).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less load: {:#?}, more load: {:#?}", less, more);
+    }
+
+    /// H2: more that waits never gives a smaller target.
+    #[test]
+    fn more_that_waits_never_gives_a_smaller_target(
+        cluster in homogeneous(), more in 1_u32..9, cpus in 50_u64..2500, policy in limited_policy()
+    ) {
+        let policy = with_new_agent(&policy, &cluster);
+        let less = decided(&cluster.snapshot(), &policy);
+        let more = decided(&cluster.waiting("/more", more, milli(cpus, 32)).snapshot(), &policy);
+        prop_assert!(less.target <= more.target, "less: {:#?}, more: {:#?}", less, more);
     }
 
     /// H4, U1: what is added is just enough; one agent fewer would break the headroom or the threshold.

@@ -38,6 +38,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             resources,
             tasks: vec![TaskGroup { count: 1, resources: total }],
             waiting: 0,
+            waiting_tasks: Vec::new(),
             gpu_aware: false,
         }
     });

@@ -21,7 +21,7 @@ pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
 
 /// The most units of one resource that one agent or task can have. More is a fault of the sender, and far below it
 /// no sum can overflow.
-const MAX_UNITS: f64 = 1e9;
+pub(crate) const MAX_UNITS: f64 = 1e9;
 
 /// A cluster as its leading master sees it.
 #[derive(Clone, Debug, Default, PartialEq)]

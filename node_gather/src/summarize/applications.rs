@@ -1,11 +1,13 @@
 //! The applications of a pool: tasks by framework and application, the smallest of them folded together.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use shared::contract::{Application, TaskGroup};
-use shared::resources::Resources;
+use shared::resources::{Amount, Resources};
 
 use super::{Share, groups};
+use crate::mesos::marathon::queue::Waiting;
 use crate::mesos::state::Tasks;
 
 /// How many applications a snapshot names. Frameworks with a name per task would not fit a message.
@@ -16,59 +18,126 @@ const OTHER: &str = "(other)";
 
 /// Two frameworks of one name are told apart only by whether they are offered gpus: all else adds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
-    framework: &'a str,
-    name: &'a str,
-    gpu_aware: bool,
+pub(super) struct Key<'a> {
+    /// First, so that the frameworks of one application stand together.
+    pub(super) name: &'a str,
+    pub(super) framework: &'a str,
+    pub(super) gpu_aware: bool,
 }
 
 /// The applications of a pool while they are put together.
 #[derive(Debug, Default)]
-pub(super) struct Applications<'a>(BTreeMap<Key<'a>, BTreeMap<Resources, u32>>);
+pub(super) struct Applications<'a>(BTreeMap<Key<'a>, Counts>);
+
+/// What there is of one application.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Its tasks, by what one of them takes.
+    tasks: BTreeMap<Resources, u32>,
+    waiting: Queued,
+}
+
+/// Instances that wait for room, and what one of them takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Queued {
+    instances: u32,
+    tasks: Vec<TaskGroup>,
+}
 
 impl<'a> Applications<'a> {
     /// Takes in tasks of one application.
     pub(super) fn add(&mut self, tasks: &Tasks<'a>) {
         let framework = tasks.framework;
         let key = Key { framework: &framework.name, name: tasks.application, gpu_aware: framework.gpu_aware };
-        let count = self.0.entry(key).or_default().entry(tasks.resources).or_insert(0);
+        let count = self.0.entry(key).or_default().tasks.entry(tasks.resources).or_insert(0);
         *count = count.saturating_add(tasks.count);
+    }
+
+    /// Takes in instances that wait for room, of an application that may have no task yet.
+    pub(super) fn add_waiting(&mut self, key: Key<'a>, waiting: &Waiting) {
+        let queued = &mut self.0.entry(key).or_default().waiting;
+        queued.add(&Queued { instances: waiting.instances, tasks: waiting.tasks.clone() });
+    }
+
+    /// The applications of that name, of whatever framework, with how many tasks each has.
+    pub(super) fn named(&self, name: &'a str) -> impl Iterator<Item = (Key<'a>, u32)> {
+        let first = Key { name, framework: "", gpu_aware: false };
+        let from_there = self.0.range(first..).take_while(move |(key, _)| key.name == name);
+        from_there.map(|(key, counts)| (*key, sum(counts.tasks.values().copied())))
     }
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.
     pub(super) fn into_list(self) -> Vec<Application> {
-        let list =
-            self.0.into_iter().map(|(key, counts)| application(key.framework, key.name, key.gpu_aware, 0, &counts));
+        let list = self.0.into_iter().map(|(key, counts)| application(key, counts));
         fold_smallest(list.collect(), MAX_APPLICATIONS)
     }
 }
 
-fn application(
-    framework: &str,
-    name: &str,
-    gpu_aware: bool,
-    waiting: u32,
-    counts: &BTreeMap<Resources, u32>,
-) -> Application {
+impl Queued {
+    fn of(application: &Application) -> Self {
+        Self { instances: application.waiting, tasks: application.waiting_tasks.clone() }
+    }
+
+    /// Takes in more. Where they are of another size than those that are there already, what one takes becomes the mean,
+    /// as one task, rounded up: all together still take what they take.
+    fn add(&mut self, more: &Self) {
+        if more.instances == 0 {
+            return;
+        }
+        if self.instances == 0 {
+            *self = more.clone();
+            return;
+        }
+        let instances = self.instances.saturating_add(more.instances);
+        if self.tasks.is_empty() || more.tasks.is_empty() {
+            self.tasks = Vec::new();
+        } else if self.tasks != more.tasks {
+            let resources = mean(self.total() + more.total(), instances);
+            self.tasks = vec![TaskGroup { count: 1, resources }];
+        }
+        self.instances = instances;
+    }
+
+    /// What all take together.
+    fn total(&self) -> Resources {
+        let one: Resources = self.tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
+        one.times(self.instances.into())
+    }
+}
+
+fn mean(total: Resources, count: u32) -> Resources {
+    Resources::from_fn(|kind| Amount::from_thousandths(total.get(kind).thousandths().div_ceil(u64::from(count.max(1)))))
+}
+
+fn sum(counts: impl Iterator<Item = u32>) -> u32 {
+    counts.fold(0, u32::saturating_add)
+}
+
+fn application(key: Key<'_>, counts: Counts) -> Application {
+    let Counts { tasks, waiting } = counts;
     Application {
-        framework: framework.to_owned(),
-        name: name.to_owned(),
-        task_count: counts.values().fold(0, |sum, count| sum.saturating_add(*count)),
-        resources: counts.iter().map(|(resources, count)| resources.times(u64::from(*count))).sum(),
-        tasks: groups(counts),
-        waiting,
-        gpu_aware,
+        framework: key.framework.to_owned(),
+        name: key.name.to_owned(),
+        task_count: sum(tasks.values().copied()),
+        resources: tasks.iter().map(|(resources, count)| resources.times(u64::from(*count))).sum(),
+        tasks: groups(&tasks),
+        waiting: waiting.instances,
+        waiting_tasks: waiting.tasks,
+        gpu_aware: key.gpu_aware,
     }
 }
 
 /// Keeps the `keep` largest applications, by the largest share that they take of what all take, and folds what is left
-/// of each framework into one named [`OTHER`]. All sums stay as they are.
+/// of each framework into one named [`OTHER`]. All sums stay as they are. What waits is kept first: of it a fold keeps the
+/// sum alone.
 pub(crate) fn fold_smallest(mut applications: Vec<Application>, keep: usize) -> Vec<Application> {
     if applications.len() > keep {
         let whole: Resources = applications.iter().map(|application| application.resources).sum();
         let by_size = |a: &Application, b: &Application| {
             let share = |application: &Application| Share::largest(&application.resources, &whole);
-            share(b).cmp(&share(a)).then(b.task_count.cmp(&a.task_count)).then_with(|| key(a).cmp(&key(b)))
+            let waits = |application: &Application| Reverse(application.waiting > 0);
+            let sizes = share(b).cmp(&share(a)).then(b.task_count.cmp(&a.task_count));
+            waits(a).cmp(&waits(b)).then(sizes).then_with(|| key(a).cmp(&key(b)))
         };
         applications.sort_by(by_size);
         let rest = applications.split_off(keep);
@@ -78,25 +147,27 @@ pub(crate) fn fold_smallest(mut applications: Vec<Application>, keep: usize) -> 
     applications
 }
 
-fn key(application: &Application) -> Key<'_> {
-    Key { framework: &application.framework, name: &application.name, gpu_aware: application.gpu_aware }
+/// The order of the list.
+fn key(application: &Application) -> (&str, &str, bool) {
+    (&application.framework, &application.name, application.gpu_aware)
 }
 
 fn fold_into_other(kept: &mut Vec<Application>, rest: Vec<Application>) {
     // What was folded before is folded again, and a framework may have an application of that very name.
     let (already_other, others): (Vec<_>, Vec<_>) = kept.drain(..).partition(|application| application.name == OTHER);
     *kept = others;
-    let mut sums: BTreeMap<(String, bool), (u32, BTreeMap<Resources, u32>)> = BTreeMap::new();
+    let mut sums: BTreeMap<(String, bool), Counts> = BTreeMap::new();
     for application in already_other.into_iter().chain(rest) {
-        let (waiting, counts) = sums.entry((application.framework, application.gpu_aware)).or_default();
-        *waiting = waiting.saturating_add(application.waiting);
+        let queued = Queued::of(&application);
+        let counts = sums.entry((application.framework, application.gpu_aware)).or_default();
+        counts.waiting.add(&queued);
         for TaskGroup { count, resources } in application.tasks {
-            let sum = counts.entry(resources).or_insert(0);
+            let sum = counts.tasks.entry(resources).or_insert(0);
             *sum = sum.saturating_add(count);
         }
     }
-    let folded = sums
-        .iter()
-        .map(|((framework, gpu_aware), (waiting, counts))| application(framework, OTHER, *gpu_aware, *waiting, counts));
+    let folded = sums.into_iter().map(|((framework, gpu_aware), counts)| {
+        application(Key { framework: &framework, name: OTHER, gpu_aware }, counts)
+    });
     kept.extend(folded);
 }

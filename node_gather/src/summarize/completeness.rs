@@ -8,6 +8,7 @@ use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Kind, Resources};
 
 use super::Pool;
+use crate::mesos::marathon::Queue;
 use crate::mesos::state::{State, count_u32};
 
 /// By how much agents may use more than is visible, in percent, before something must be hidden.
@@ -17,12 +18,16 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 const MAX_NAMES: usize = 3;
 
 /// Judges the view of one pool. `stray_tasks` run on agents that the master does not list.
-pub(super) fn of(pool: &Pool<'_>, state: &State, stray_tasks: u32, taken_at: Timestamp) -> Completeness {
+pub(super) fn of(pool: &Pool<'_>, state: &State, stray_tasks: u32, queue: &Queue, taken_at: Timestamp) -> Completeness {
     let mut findings = Findings::default();
     election(pool, state, taken_at, &mut findings);
     missing_agents(pool, state, &mut findings);
     frameworks(state, &mut findings);
     tasks(pool, stray_tasks, &mut findings);
+    // What is known of runs; what waits may be hidden.
+    if let Queue::Unknown { reason } = queue {
+        findings.partial(format!("instances may wait for room unseen: {reason}"));
+    }
     findings.into_completeness()
 }
 

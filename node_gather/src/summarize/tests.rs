@@ -5,6 +5,7 @@ use shared::contract::{Application, CompletenessLevel};
 
 use super::*;
 use crate::mesos::json;
+use crate::mesos::marathon::queue::Waiting;
 use crate::testing::{Shuffle, capture, config, now};
 
 const ELECTED_LONG_AGO: f64 = 1_700_000_000.0;
@@ -385,4 +386,133 @@ proptest! {
         Shuffle(seed).write(&state, &mut shuffled);
         prop_assert_eq!(only(&serde_json::from_str(&shuffled).unwrap()), snapshot);
     }
+}
+
+/// Instances of an application that wait, each of one task of so many cpus.
+fn waiting(application: &str, instances: u32, cpus: f64) -> Waiting {
+    let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
+    Waiting { application: application.to_owned(), instances, tasks }
+}
+
+fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
+    let state = json::read(state.to_string().as_bytes()).unwrap();
+    summarize_with_queue(&state, queue, "http://10.0.0.5:5050", &config.pools, now()).unwrap().snapshots
+}
+
+/// Name, framework, tasks, waiting instances and the cpus of one of them.
+fn seen(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
+    let cpus = |application: &Application| -> String {
+        let one: Resources =
+            application.waiting_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
+        one.cpus.to_string()
+    };
+    let rows = snapshot.applications.iter().map(|application| {
+        let Application { framework, name, task_count, waiting, .. } = application;
+        (&**name, &**framework, *task_count, *waiting, cpus(application))
+    });
+    rows.collect()
+}
+
+/// Tasks of Marathon's, each (id without its uuid, agent).
+fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
+    let tasks: Vec<Json> = tasks
+        .iter()
+        .map(|(id, agent)| {
+            json!({"id": format!("{id}.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1"), "name": "x",
+                   "slave_id": agent, "state": "TASK_RUNNING", "resources": {"cpus": 1.0}})
+        })
+        .collect();
+    json!({"name": name, "tasks": tasks})
+}
+
+#[test]
+fn what_waits_is_counted_with_its_application_or_as_one_without_tasks() {
+    let state = state(
+        &[agent("a", 3.0, &json!({}))],
+        &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
+    );
+    let queue = Queue::Known(vec![
+        waiting("/new", 3, 0.5),
+        waiting("/web", 2, 1.0),
+        waiting("/new", 1, 0.5),
+        waiting("/z", 1, 9.0),
+    ]);
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    let expected = [
+        // Of equal name, but no application of Marathon's.
+        ("/new", "marathon", 0, 4, "0.5".to_owned()),
+        ("/z", "marathon", 0, 1, "9".to_owned()),
+        ("/web", "marathon-user", 2, 2, "1".to_owned()),
+        ("/new", "spark", 1, 0, "0".to_owned()),
+    ];
+    assert_eq!(seen(&snapshot), expected);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete);
+    assert_eq!(snapshot.clone().identified(), snapshot);
+}
+
+#[test]
+fn versions_of_several_sizes_wait_with_their_mean_whatever_their_order() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let mut items = vec![waiting("/a", 1, 1.0), waiting("/a", 2, 0.5), waiting("/a", 4, 0.1)];
+    let first = with_queue(&state, &config(""), &Queue::Known(items.clone())).remove(0);
+    // (1 + 1 + 0.4) / 7, rounded up on the way: never less than what they take together.
+    let rows = seen(&first);
+    let [(_, _, 0, 7, cpus)] = rows.as_slice() else { panic!("{rows:?}") };
+    let cpus: f64 = cpus.parse().unwrap();
+    assert!((0.342..=0.345).contains(&cpus), "{cpus}");
+    items.reverse();
+    assert_eq!(with_queue(&state, &config(""), &Queue::Known(items)).remove(0), first);
+}
+
+#[test]
+fn what_waits_goes_to_the_pool_of_its_tasks_or_to_the_first() {
+    let in_pool = |pool: &str| json!({ "attributes": { "pool": pool } });
+    let state = state(
+        &[agent("a", 1.0, &in_pool("workers")), agent("b", 2.0, &in_pool("other"))],
+        &[marathon("marathon", &[("web", "a"), ("web", "b"), ("web", "b")])],
+    );
+    let more = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
+    let queue = Queue::Known(vec![waiting("/web", 5, 1.0), waiting("/new", 2, 1.0)]);
+    let snapshots = with_queue(&state, &config(more), &queue);
+    let counts: Vec<Vec<(&str, u32)>> =
+        snapshots.iter().map(|snapshot| seen(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
+    assert_eq!(counts, [vec![("/new", 2), ("/web", 0)], vec![("/web", 5)]]);
+}
+
+#[test]
+fn a_marathon_that_is_offered_gpus_is_so_for_what_waits() {
+    let mut gpus = marathon("marathon", &[]);
+    gpus["capabilities"] = json!(["GPU_RESOURCES"]);
+    let state = state(&[agent("a", 0.0, &json!({}))], &[gpus]);
+    let snapshot = with_queue(&state, &config(""), &Queue::Known(vec![waiting("/ml", 1, 1.0)])).remove(0);
+    assert!(snapshot.applications[0].gpu_aware);
+}
+
+#[test]
+fn a_queue_that_is_not_known_forbids_to_scale_down_and_nothing_else() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let queue = Queue::Unknown { reason: "cannot ask Marathon".to_owned() };
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Partial);
+    assert_eq!(snapshot.completeness.reasons, ["instances may wait for room unseen: cannot ask Marathon"]);
+    assert_eq!(
+        with_queue(&state, &config(""), &Queue::NotAsked).remove(0).completeness.level,
+        CompletenessLevel::Complete
+    );
+}
+
+#[test]
+fn what_waits_is_folded_last_and_then_with_its_sum() {
+    let names: Vec<String> = (0..2500).map(|place| format!("job-{place}")).collect();
+    let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.001)).collect();
+    let state = state(&[agent("a", 2.5, &json!({}))], &[framework("spark", &tasks)]);
+    let queue = Queue::Known(vec![waiting("/a", 3, 1.0), waiting("/b", 1, 5.0)]);
+    let applications = with_queue(&state, &config(""), &queue).remove(0).applications;
+    assert_eq!(applications.len(), 2001);
+    let names: Vec<&str> = applications.iter().take(2).map(|application| &*application.name).collect();
+    assert_eq!(names, ["/a", "/b"], "they are kept though they have no task");
+    let all = fold_smallest(applications, 0);
+    let other = all.iter().find(|application| application.framework == "marathon").unwrap();
+    assert_eq!((&*other.name, other.waiting), ("(other)", 4));
+    assert_eq!(other.waiting_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
 }

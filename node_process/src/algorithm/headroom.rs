@@ -16,7 +16,7 @@ pub(super) struct Headroom {
     pub(super) unplaceable: Vec<Unplaceable>,
 }
 
-/// H1: makes room for the displaced tasks and for every application to grow at once.
+/// H1: makes room for the displaced tasks, for instances that wait, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Headroom {
     let needs: Vec<Need<'_>> = pool.snapshot.applications.iter().map(|application| need(pool, application)).collect();
     // H3, `pack`, is to stand beside it in packing.rs: the same needs, placed task by task.
@@ -25,23 +25,31 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Headroom {
     }
 }
 
-/// What one application needs to grow.
+/// What one application needs to grow, and for its instances that wait.
 struct Need<'a> {
     application: &'a Application,
     /// X.
     percent: u32,
     /// What its tasks take, without those that are left out.
     resources: Resources,
-    /// H6: what its waiting instances take, where they count.
+    /// H2: what its waiting instances take.
     waiting: Resources,
-    /// H5: per kind the most that a task takes which fits no new agent; nothing where there is no such task.
+    /// H5: per kind the most that a task or waiting instance takes which fits no new agent; nothing where there is none.
     left_out: Resources,
 }
 
 impl Need<'_> {
     /// In hundredths of an amount's thousandths, so that it is exact.
     fn of(&self, kind: Kind) -> u128 {
-        u128::from(self.percent) * thousandths(self.resources.get(kind)) + 100 * thousandths(self.waiting.get(kind))
+        self.growth(kind) + self.waiting(kind)
+    }
+
+    fn growth(&self, kind: Kind) -> u128 {
+        u128::from(self.percent) * thousandths(self.resources.get(kind))
+    }
+
+    fn waiting(&self, kind: Kind) -> u128 {
+        100 * thousandths(self.waiting.get(kind))
     }
 }
 
@@ -49,7 +57,7 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let percent = pool.policy.headroom_percent(&application.name);
     let too_large = || application.tasks.iter().filter(|group| group.count > 0 && !has_place(pool, &group.resources));
     let left_out: Resources = too_large().map(|group| group.resources.times(group.count.into())).sum();
-    let waiting = waiting(pool, application);
+    let waiting = waiting(application);
     let is_waiting_left_out = !has_place(pool, &waiting);
     let mut largest_left_out = Resources::ZERO;
     if percent > 0 {
@@ -67,12 +75,14 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     }
 }
 
-/// H6: one waiting instance, where instances that wait count, by the largest of its tasks: in an empty pool.
-fn waiting(pool: &Pool<'_>, application: &Application) -> Resources {
-    if pool.agents() > 0 || application.waiting == 0 {
-        return Resources::ZERO;
+/// H2: what one waiting instance takes, all of it on one agent; where the snapshot does not say, as much as the largest
+/// task of its application.
+fn waiting(application: &Application) -> Resources {
+    match (application.waiting, application.waiting_tasks.as_slice()) {
+        (0, _) => Resources::ZERO,
+        (_, []) => largest(application.tasks.iter().map(|group| group.resources)),
+        (_, parts) => parts.iter().map(|group| group.resources.times(group.count.into())).sum(),
     }
-    largest(application.tasks.iter().map(|group| group.resources))
 }
 
 /// H5: whether an empty agent would hold such a task: a new one, or one like those there are.
@@ -96,13 +106,14 @@ fn largest(resources: impl Iterator<Item = Resources>) -> Resources {
 struct Balance {
     kind: Kind,
     displaced: u128,
+    waiting: u128,
     growth: u128,
     free: u128,
 }
 
 impl Balance {
     const fn needed(&self) -> u128 {
-        self.displaced.saturating_add(self.growth)
+        self.displaced.saturating_add(self.waiting).saturating_add(self.growth)
     }
 
     const fn missing(&self) -> u128 {
@@ -128,41 +139,52 @@ fn thousandths(amount: Amount) -> u128 {
     amount.thousandths().into()
 }
 
-/// H1: what all applications together need to grow.
-type Growth = [(Kind, u128); 4];
+/// H1: what all applications together need, of one kind.
+#[derive(Clone, Copy)]
+struct Sum {
+    kind: Kind,
+    waiting: u128,
+    growth: u128,
+}
 
-fn growth(needs: &[Need<'_>]) -> Growth {
-    Kind::ALL.map(|kind| (kind, needs.iter().map(|need| need.of(kind)).fold(0, u128::saturating_add)))
+fn sums(needs: &[Need<'_>]) -> [Sum; 4] {
+    let total = |of: &dyn Fn(&Need<'_>) -> u128| needs.iter().map(of).fold(0, u128::saturating_add);
+    Kind::ALL.map(|kind| Sum {
+        kind,
+        waiting: total(&|need| need.waiting(kind)),
+        growth: total(&|need| need.growth(kind)),
+    })
 }
 
 /// H2: the sum of what is needed, against the sum of what is free.
-fn balances(growth: &Growth, capacity: &Capacity) -> [Balance; 4] {
-    growth.map(|(kind, growth)| Balance {
+fn balances(sums: &[Sum; 4], capacity: &Capacity) -> [Balance; 4] {
+    sums.map(|Sum { kind, waiting, growth }| Balance {
         kind,
         displaced: 100 * thousandths(capacity.displaced.get(kind)),
+        waiting,
         growth,
         free: 100 * thousandths(capacity.free.get(kind)),
     })
 }
 
-fn is_short(growth: &Growth, capacity: &Capacity) -> bool {
-    balances(growth, capacity).iter().any(|balance| balance.missing() > 0)
+fn is_short(sums: &[Sum; 4], capacity: &Capacity) -> bool {
+    balances(sums, capacity).iter().any(|balance| balance.missing() > 0)
 }
 
 /// H2, H4, H5 with `sum`.
 fn sum(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> Headroom {
-    let growth = growth(needs);
+    let sums = sums(needs);
     let mut capacity = before;
-    while capacity.removed > 0 && is_short(&growth, &capacity) {
+    while capacity.removed > 0 && is_short(&sums, &capacity) {
         capacity = pool.capacity(capacity.removed - 1, 0);
     }
-    let short = balances(&growth, &capacity);
+    let short = balances(&sums, &capacity);
     let wanted = short.iter().filter_map(|balance| balance.agents(pool.new_agent)).max().unwrap_or_default();
     let lacking: Vec<Balance> =
         short.iter().filter(|balance| balance.agents(pool.new_agent).is_none()).copied().collect();
     capacity = pool.capacity(capacity.removed, agent_count(wanted));
 
-    let binding = binding(pool, &balances(&growth, &before), &short);
+    let binding = binding(pool, &balances(&sums, &before), &short);
     let mut step = step(
         clause(pool, &before, &capacity, &lacking),
         before.agents,
@@ -240,20 +262,23 @@ fn reason(
 /// What the need is for.
 fn promise(pool: &Pool<'_>, binding: &Balance) -> String {
     let percent = pool.policy.application_headroom_percent;
-    match (binding.growth, pool.policy.applications.is_empty()) {
+    let own = if pool.policy.applications.is_empty() { "" } else { " or by its own percentage" };
+    let growth = format!("every application may grow by {percent} %{own}");
+    match (binding.waiting, binding.growth) {
         _ if pool.agents() == 0 => "what waits must have room".to_owned(),
-        (0, _) => "displaced tasks must have room".to_owned(),
-        (_, true) => format!("every application may grow by {percent} %"),
-        (_, false) => format!("every application may grow by {percent} % or by its own percentage"),
+        (0, 0) => "displaced tasks must have room".to_owned(),
+        (_, 0) => "what waits must have room".to_owned(),
+        (0, _) => growth,
+        _ => format!("what waits must have room and {growth}"),
     }
 }
 
 fn needed(balance: &Balance) -> String {
     let total = format!("{} {}", amount(balance.needed()), balance.kind);
-    match (balance.displaced, balance.growth) {
-        (0, _) | (_, 0) => total,
-        (displaced, growth) => format!("{total} ({} displaced, {} to grow)", amount(displaced), amount(growth)),
-    }
+    let parts = [(balance.displaced, "displaced"), (balance.waiting, "waiting"), (balance.growth, "to grow")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(part, _)| *part > 0).map(|(part, word)| format!("{} {word}", amount(*part))).collect();
+    if parts.len() > 1 { format!("{total} ({})", parts.join(", ")) } else { total }
 }
 
 fn change(before: &Capacity, after: &Capacity) -> String {
@@ -313,7 +338,12 @@ fn obstacles(need: &Need<'_>, new_agent: &NewAgent, lacking: &[Balance]) -> Vec<
         });
     let short = lacking.iter().filter(|balance| need.of(balance.kind) > 0).map(|balance| {
         let kind = balance.kind;
-        format!("needs {} {kind} to grow, {} free, a new agent has 0", amount(need.of(kind)), amount(balance.free))
+        let purpose = match (need.waiting(kind), need.growth(kind)) {
+            (0, _) => "to grow",
+            (_, 0) => "for what waits",
+            _ => "to grow and for what waits",
+        };
+        format!("needs {} {kind} {purpose}, {} free, a new agent has 0", amount(need.of(kind)), amount(balance.free))
     });
     too_large.chain(short).collect()
 }
@@ -400,20 +430,61 @@ mod tests {
     }
 
     #[test]
-    fn waiting_instances_count_in_an_empty_pool_only() {
+    fn waiting_instances_must_have_room_beside_growth() {
+        // H2: 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
+        let enough = headroom(&cluster.clone().waiting("/b", 3, resources(1, 100)).snapshot(), "");
+        assert_eq!(
+            enough.step.reason,
+            "what waits must have room and every application may grow by 10 %: needs 3.4 cpus (3 waiting, 0.4 to grow), 4 free"
+        );
+        assert_eq!((enough.capacity.added, enough.step.application.as_deref()), (0, Some("/b")));
+        let short = headroom(&cluster.clone().waiting("/b", 4, resources(1, 100)).snapshot(), "");
+        assert_eq!((short.capacity.added, short.step.clause.as_str()), (1, "H4"));
+        let alone =
+            headroom(&cluster.waiting("/a", 5, resources(1, 100)).snapshot(), "application_headroom_percent = 0");
+        assert_eq!(alone.step.reason, "what waits must have room: needs 5 cpus, 4 free: adds 1 agent");
+    }
+
+    #[test]
+    fn a_waiting_instance_too_large_for_any_agent_buys_none() {
+        // H5: 6 cpus in two tasks of 3 that start together; each alone would fit.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).waiting("/pod", 7, resources(3, 100)).snapshot();
+        snapshot.applications[0].waiting_tasks[0].count = 2;
+        let headroom = headroom(&snapshot, "");
+        assert_eq!(headroom.capacity.added, 0);
+        assert_eq!(headroom.unplaceable[0].application, "/pod");
+        assert_eq!(headroom.unplaceable[0].reason, "needs 6 cpus, a new agent has 4");
+    }
+
+    #[test]
+    fn a_kind_that_new_agents_lack_is_reported_for_what_waits() {
+        // H5: a large agent has what new ones lack, but not enough of it.
+        let gpus = |gpus| Resources { gpus: Amount::from_thousandths(gpus), ..resources(4, 14_000) };
+        let one = Resources { gpus: Amount::from_thousandths(1000), ..Resources::ZERO };
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(1, gpus(1000)).waiting("/ml", 2, one);
+        let headroom = headroom(&cluster.snapshot(), "");
+        assert_eq!((headroom.capacity.added, headroom.step.clause.as_str()), (0, "H5"));
+        assert_eq!(headroom.unplaceable[0].reason, "needs 2 gpus for what waits, 1 free, a new agent has 0");
+    }
+
+    #[test]
+    fn waiting_instances_make_an_empty_pool_grow() {
         // H6
-        let template = Cluster::of(1, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
-        let application = Application { waiting: 5, ..template.applications.first().unwrap().clone() };
-        let waiting = ClusterSnapshot { applications: vec![application], ..template };
-        assert_eq!(headroom(&waiting, "").capacity.added, 0);
-        let empty = Cluster::default().snapshot();
-        let tasks = vec![TaskGroup { count: 0, resources: resources(1, 100) }];
-        let application =
-            Application { task_count: 0, resources: Resources::ZERO, tasks, ..waiting.applications[0].clone() };
-        let waiting = ClusterSnapshot { applications: vec![application], ..empty };
-        assert_eq!(headroom(&waiting, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
+        let empty = Cluster::default().waiting("/a", 5, resources(1, 100)).snapshot();
+        assert_eq!(headroom(&empty, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
         // Nothing says what an agent would have.
-        assert_eq!(headroom(&waiting, "").capacity.added, 0);
-        assert!(headroom(&waiting, "").step.reason.ends_with("so none is added; set new_agent"));
+        assert_eq!(headroom(&empty, "").capacity.added, 0);
+        assert!(headroom(&empty, "").step.reason.ends_with("so none is added; set new_agent"));
+    }
+
+    #[test]
+    fn a_snapshot_that_does_not_say_what_an_instance_takes_means_the_largest_task() {
+        // H2: as somebody else's gatherer may write it.
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
+        let mut snapshot = cluster.running("/a", 1, resources(2, 100)).waiting("/a", 3, resources(1, 100)).snapshot();
+        snapshot.applications[0].waiting_tasks.clear();
+        let headroom = headroom(&snapshot, "application_headroom_percent = 0");
+        assert_eq!(headroom.step.reason, "what waits must have room: needs 6 cpus, 2 free: adds 1 agent");
     }
 }

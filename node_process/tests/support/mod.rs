@@ -30,10 +30,15 @@ pub(crate) fn tasks(most: usize) -> impl Strategy<Value = Vec<Task>> {
 /// A cluster of equal agents without reservations.
 pub(crate) fn homogeneous() -> impl Strategy<Value = Cluster> {
     let agents = prop::collection::vec((prop::bool::weighted(0.1), prop::bool::weighted(0.1)), 0..12);
-    (agents, 2_u64..9, 1000_u64..16_000, tasks(12), tasks(2)).prop_map(|(agents, cpus, mem, tasks, displaced)| {
+    let waiting = prop::collection::btree_map("/(batch|new)", (0_u32..5, (50_u64..2500, 32_u64..4000)), 0..2);
+    let sizes = (2_u64..9, 1000_u64..16_000);
+    (agents, sizes, tasks(12), tasks(2), waiting).prop_map(|(agents, (cpus, mem), tasks, displaced, waiting)| {
         let mut cluster = Cluster::of(agents.len(), resources(cpus, mem));
         cluster = with_tasks(cluster, &tasks);
         cluster.displaced.extend(displaced);
+        for (application, (instances, (cpus, mem))) in waiting {
+            cluster = cluster.waiting(&application, instances, milli(cpus, mem));
+        }
         for (agent, (protected, leaving)) in cluster.agents.iter_mut().zip(agents) {
             agent.protected = protected;
             agent.state = if leaving { AgentState::Draining } else { AgentState::Active };
@@ -196,14 +201,15 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
 }
 
 fn any_application() -> impl Strategy<Value = Application> {
-    (0_u32..3, any_count(), any_resources(), any_groups(), any_count()).prop_map(
-        |(number, task_count, resources, tasks, waiting)| Application {
+    (0_u32..3, any_count(), any_resources(), any_groups(), any_count(), any_groups()).prop_map(
+        |(number, task_count, resources, tasks, waiting, waiting_tasks)| Application {
             framework: "marathon".to_owned(),
             name: format!("/{number}"),
             task_count,
             resources,
             tasks,
             waiting,
+            waiting_tasks,
             gpu_aware: false,
         },
     )

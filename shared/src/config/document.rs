@@ -8,9 +8,10 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::reader::{Report, Section, shorten};
-use super::settings::{Bytes, MasterUrl, Percent};
+use super::settings::{BaseUrl, Bytes, Percent};
 use super::{
-    CheckKind, Config, HeadroomPlacement, Mesos, Policy, Problem, Problems, Protected, Reference, ScaleDownStrategy,
+    CheckKind, Config, HeadroomPlacement, Marathon, Mesos, Policy, Problem, Problems, Protected, Reference,
+    ScaleDownStrategy,
 };
 use crate::resources::{Amount, Kind, Resources};
 
@@ -30,13 +31,13 @@ pub(super) fn parse(document: &str) -> Result<Config, Problems> {
     }
     let dry_run = top.or("dry_run", false);
     let mesos = mesos(&mut top);
-    marathon(&mut top);
+    let marathon = marathon(&mut top);
     let pools = pools(&mut top, schedule_period);
     top.finish();
 
     let problems = report.into_problems();
     match (mesos, problems.is_empty()) {
-        (Some(mesos), true) => Ok(Config { schedule_period, dry_run, mesos, pools }),
+        (Some(mesos), true) => Ok(Config { schedule_period, dry_run, mesos, marathon, pools }),
         _ => Err(Problems(problems)),
     }
 }
@@ -44,7 +45,7 @@ pub(super) fn parse(document: &str) -> Result<Config, Problems> {
 fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
     let Some(mut section) = top.section("mesos") else {
         if !top.table().contains_key("mesos") {
-            top.problem("mesos.masters", format!("missing; expected a list with {}", MasterUrl::EXPECTED));
+            top.problem("mesos.masters", format!("missing; expected a list with {}", BaseUrl::MASTER.expected));
         }
         return None;
     };
@@ -73,12 +74,12 @@ fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
 fn masters(section: &mut Section<'_>) -> Vec<Url> {
     let texts: Vec<String> = section.required("masters").unwrap_or_default();
     if texts.is_empty() && section.table().get("masters").is_some_and(Value::is_array) {
-        section.problem("masters", format!("is empty; expected a list with {}", MasterUrl::EXPECTED));
+        section.problem("masters", format!("is empty; expected a list with {}", BaseUrl::MASTER.expected));
     }
     let mut masters = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        match MasterUrl::parse(text) {
-            Ok(MasterUrl(url)) => masters.push(url),
+        match BaseUrl::MASTER.parse(text) {
+            Ok(url) => masters.push(url),
             Err(problem) => section.problem(&format!("masters[{index}]"), problem),
         }
     }
@@ -90,11 +91,18 @@ fn not_available(section: &Section<'_>, key: &str, remedy: &str) {
     section.problem(key, format!("not available in this version; {remedy}"));
 }
 
-fn marathon(top: &mut Section<'_>) {
-    let Some(mut section) = top.section("marathon") else { return };
-    let _: Option<String> = section.required("url");
-    not_available(&section, "url", "leave [marathon] out");
+fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
+    let mut section = top.section("marathon")?;
+    let text: Option<String> = section.required("url");
+    let url = text.and_then(|text| match BaseUrl::MARATHON.parse(&text) {
+        Ok(url) => Some(url),
+        Err(problem) => {
+            section.problem("url", problem);
+            None
+        }
+    });
     section.finish();
+    url.map(|url| Marathon { url })
 }
 
 fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Policy> {

@@ -29,6 +29,8 @@ pub struct Config {
     pub dry_run: bool,
     /// Where the cluster's state is read.
     pub mesos: Mesos,
+    /// Where instances that wait for room are asked for; `None`: nowhere, they are not known.
+    pub marathon: Option<Marathon>,
     /// The pools, at least one, with distinct names and groups.
     pub pools: Vec<Policy>,
 }
@@ -74,6 +76,13 @@ impl Mesos {
             .iter()
             .any(|master| master.host() == url.host() && master.port_or_known_default() == url.port_or_known_default())
     }
+}
+
+/// Marathon, the second source: it knows of instances that wait for room, which no master does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marathon {
+    /// Where it answers: http or https, with a host, without credentials.
+    pub url: Url,
 }
 
 /// Whether an address of that host leads to this very machine or to its metadata service.

@@ -132,30 +132,42 @@ impl Setting for Reference {
     }
 }
 
-/// The URL of a master: http or https, a host, no credentials, nothing after the host but an admin router's path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MasterUrl(pub(super) Url);
+/// What a URL of a server must be: http or https, a host, no credentials, nothing after the host but an admin router's
+/// path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BaseUrl {
+    /// What it is, and what to write.
+    pub(super) expected: &'static str,
+    /// What to do with credentials.
+    credentials: &'static str,
+}
 
-impl MasterUrl {
-    pub(super) const EXPECTED: &'static str = r#"the URL of a master; write "http://10.0.0.5:5050""#;
+impl BaseUrl {
+    pub(super) const MASTER: Self = Self {
+        expected: r#"the URL of a master; write "http://10.0.0.5:5050""#,
+        credentials: "keep them out of the document and name their place in mesos.credentials, such as \"ssm:/lambda-scale/mesos\"",
+    };
+
+    pub(super) const MARATHON: Self = Self {
+        expected: r#"the URL of Marathon; write "http://10.0.0.5:8080""#,
+        credentials: "Marathon is asked without any in this version; leave them out",
+    };
 
     /// The URL, or what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text.trim()).map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?;
+    pub(super) fn parse(self, text: &str) -> Result<Url, String> {
+        let Self { expected, credentials } = self;
+        let url = Url::parse(text.trim()).map_err(|_| format!("{text:?} is not {expected}"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(format!("{text:?} is not {}", Self::EXPECTED));
+            return Err(format!("{text:?} is not {expected}"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             // The text itself is not repeated: it holds a password.
             let host = url.host_str().unwrap_or_default();
-            return Err(format!(
-                "the URL of {host} has credentials in it; keep them out of the document and name their place in mesos.credentials, \
-                 such as \"ssm:/lambda-scale/mesos\""
-            ));
+            return Err(format!("the URL of {host} has credentials in it; {credentials}"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!("{text:?} has more than host, port and path; write only these"));
         }
-        Ok(Self(url))
+        Ok(url)
     }
 }

@@ -171,8 +171,30 @@ fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
         assert_eq!(problems.len(), 1, "{settings}: {problems:?}");
         assert!(problems[0].contains("not available in this version; "), "{settings}: {problems:?}");
     }
-    let marathon = problems(&format!("{SMALLEST}\n[marathon]\nurl = \"http://10.0.0.5:8080\""));
-    assert_eq!(marathon, ["marathon.url: not available in this version; leave [marathon] out"]);
+}
+
+#[test]
+fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
+    assert_eq!(Config::parse(SMALLEST).unwrap().marathon, None);
+    let with = |setting: &str| format!("{SMALLEST}\n[marathon]\n{setting}");
+    for url in ["http://10.0.0.5:8080", "https://marathon.example.com", "http://10.0.0.5/service/marathon"] {
+        let config = Config::parse(&with(&format!("url = {url:?}"))).unwrap();
+        assert_eq!(config.marathon.unwrap().url, Url::parse(url).unwrap());
+    }
+    only_problem(&with(""), "marathon.url: missing; expected a text in quotes");
+    only_problem(
+        &with("url = \"10.0.0.5:8080\""),
+        r#"marathon.url: "10.0.0.5:8080" is not the URL of Marathon; write "http://10.0.0.5:8080""#,
+    );
+    only_problem(
+        &with("url = \"http://me:hunter2@10.0.0.5:8080\""),
+        "marathon.url: the URL of 10.0.0.5 has credentials in it; Marathon is asked without any in this version; leave them out",
+    );
+    only_problem(
+        &with("url = \"http://10.0.0.5:8080/?x\""),
+        r#"marathon.url: "http://10.0.0.5:8080/?x" has more than host, port and path; write only these"#,
+    );
+    only_problem(&with("url = \"http://10.0.0.5:8080\"\nulr = 1"), "marathon.ulr: unknown setting; known here: url");
 }
 
 #[test]

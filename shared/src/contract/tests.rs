@@ -41,6 +41,7 @@ fn snapshot() -> ClusterSnapshot {
             resources: resources(1_100, 512_500),
             tasks: vec![TaskGroup { count: 11, resources: resources(100, 46_591) }],
             waiting: 0,
+            waiting_tasks: Vec::new(),
             gpu_aware: false,
         }],
         cpu_utilization_percent: None,
@@ -94,6 +95,18 @@ fn a_message_starts_with_its_schema_and_version() {
     assert!(body.starts_with(r#"{"schema":"lambda-scale/cluster-snapshot","version":1,"id":""#), "{body}");
     assert!(body.contains(r#""taken_at":"2026-11-21T16:00:00.500Z""#), "{body}");
     assert!(body.contains(r#""total":{"cpus":8,"mem":2048,"disk":0,"gpus":0}"#), "{body}");
+}
+
+#[test]
+fn what_one_waiting_instance_takes_is_written_only_where_it_is_known() {
+    let mut snapshot = snapshot();
+    assert!(!encode(&snapshot).unwrap().body.contains("waiting_tasks"));
+    snapshot.applications[0].waiting = 2;
+    snapshot.applications[0].waiting_tasks =
+        vec![TaskGroup { count: 1, resources: snapshot.applications[0].tasks[0].resources }];
+    let body = encode(&snapshot).unwrap().body;
+    assert!(body.contains(r#""waiting":2,"waiting_tasks":[{"count":1,"resources":{"cpus":0.1,"#), "{body}");
+    assert_eq!(decode::<ClusterSnapshot>(&body, None).unwrap(), snapshot);
 }
 
 #[test]

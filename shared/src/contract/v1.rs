@@ -231,6 +231,10 @@ pub struct Application {
     /// Instances that wait for room.
     #[serde(default)]
     pub waiting: u32,
+    /// What one of them takes: its tasks, which start together on one agent, grouped by equal resources. Where instances
+    /// of several sizes wait under this name: their mean, as one task. Empty where it is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_tasks: Vec<TaskGroup>,
     /// Whether its framework is offered agents with gpus.
     #[serde(default)]
     pub gpu_aware: bool,

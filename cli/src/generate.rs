@@ -1,0 +1,134 @@
+//! `lambda-scale generate`: a /state of any size, to see what a large cluster takes before there is one.
+//!
+//! The document is written one agent and one task at a time, so the size of the cluster does not matter to memory. All
+//! that looks like chance follows from the seed: the same call writes the same bytes.
+
+mod document;
+mod model;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use shared::error::Chain;
+use shared::resources::Kind;
+use thiserror::Error;
+
+pub use document::{ELECTED_AT, Totals, write};
+pub use model::Spec;
+
+/// Write a /state of any size, as a master of Mesos 1.11.0 would: about 2.2 KB for each task.
+///
+/// The same seed writes the same bytes. Exit codes: 0 written, 1 it cannot be written, 2 the call is not valid.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How many agents
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000_000))]
+    agents: u32,
+    /// How many running tasks, on all agents alike
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = RangedU64ValueParser::<u32>::new().range(0..=100_000_000))]
+    tasks: u32,
+    /// How many applications the tasks belong to; default: one for every hundred
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000_000))]
+    applications: Option<u32>,
+    /// What the names, sizes and places follow from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Where to write; default: standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Far more than an agent ever runs; with many more its resources would be no amounts that a reader takes.
+const MAX_TASKS_PER_AGENT: u32 = 10_000;
+
+/// Why nothing was generated, or not all of it.
+#[derive(Debug, Error)]
+enum GenerateError {
+    #[error("{tasks} tasks on {agents} agents are more than {MAX_TASKS_PER_AGENT} each; raise --agents")]
+    Crowded { agents: u32, tasks: u32 },
+    #[error("cannot write {}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    match generate(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "lambda-scale generate: {}", Chain::new(&error));
+            ExitCode::from(if matches!(error, GenerateError::Crowded { .. }) { 2 } else { 1 })
+        }
+    }
+}
+
+fn generate(options: &Options) -> Result<(), GenerateError> {
+    let Options { agents, tasks, seed, .. } = *options;
+    if tasks.div_ceil(agents.max(1)) > MAX_TASKS_PER_AGENT {
+        return Err(GenerateError::Crowded { agents, tasks });
+    }
+    let applications = options.applications.unwrap_or_else(|| (tasks / 100).max(1));
+    let spec = Spec { agents, tasks, applications, seed };
+    let mut progress = Progress::of(u64::from(agents) + u64::from(tasks));
+    let totals = match &options.output {
+        Some(path) => {
+            let failed = |source| GenerateError::File { path: path.clone(), source };
+            let file = File::create(path).map_err(failed)?;
+            write(&spec, buffered(file), || progress.step()).map_err(failed)?
+        }
+        None => write(&spec, buffered(io::stdout().lock()), || progress.step()).map_err(GenerateError::Stdout)?,
+    };
+    progress.finish(&spec, &totals);
+    Ok(())
+}
+
+fn buffered<W: Write>(output: W) -> BufWriter<W> {
+    BufWriter::with_capacity(256 * 1024, output)
+}
+
+/// A bar on standard error, where that is a terminal.
+struct Progress {
+    is_shown: bool,
+    done: u64,
+    all: u64,
+    percent: u64,
+}
+
+impl Progress {
+    fn of(all: u64) -> Self {
+        Self { is_shown: io::stderr().is_terminal(), done: 0, all: all.max(1), percent: 0 }
+    }
+
+    fn step(&mut self) {
+        self.done += 1;
+        let percent = 100 * self.done / self.all;
+        if self.is_shown && percent > self.percent {
+            self.percent = percent;
+            let full = usize::try_from(percent / 4).unwrap_or_default();
+            let _ = write!(io::stderr(), "\r[{:<25}] {percent:>3} %", "#".repeat(full));
+        }
+    }
+
+    fn finish(&self, spec: &Spec, totals: &Totals) {
+        if !self.is_shown {
+            return;
+        }
+        let percent =
+            |kind: Kind| 100 * totals.used.get(kind).thousandths() / totals.total.get(kind).thousandths().max(1);
+        let _ = writeln!(
+            io::stderr(),
+            "\r{} agents, {} tasks, {} bytes; {} % of the cpus and {} % of the mem are used",
+            spec.agents,
+            totals.tasks,
+            totals.bytes,
+            percent(Kind::Cpus),
+            percent(Kind::Mem)
+        );
+    }
+}

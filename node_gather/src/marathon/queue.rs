@@ -1,0 +1,167 @@
+//! What Marathon's `/v2/queue` says: which applications wait for how many instances, and what one of them takes.
+//!
+//! The queue also holds applications whose instances crash: they wait for time, not for room, and buying agents would
+//! not help them. `delay.timeLeftSeconds` tells them apart; `delay.overdue` does not (it was wrong in some releases).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shared::contract::TaskGroup;
+use shared::resources::{Amount, Kind, Resources};
+use thiserror::Error;
+
+use crate::mesos::state::MAX_UNITS;
+
+/// Instances of one application that wait for room.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// The application's id, such as `/shop/web`.
+    pub application: String,
+    /// How many instances wait.
+    pub instances: u32,
+    /// What one instance takes, all of it on one agent: the one task of an application; of a pod its containers and its
+    /// executor. Grouped by equal resources, in their order.
+    pub tasks: Vec<TaskGroup>,
+}
+
+/// Why an answer is no queue.
+#[derive(Debug, Error)]
+pub enum QueueError {
+    /// It is not JSON, or not of the form that Marathon sends.
+    #[error("the answer is not a queue of Marathon's; check that the URL leads to Marathon")]
+    Json(#[source] serde_json::Error),
+    /// An entry is neither an application nor a pod.
+    #[error("entry {0} of the queue has neither \"app\" nor \"pod\"")]
+    Nameless(usize),
+    /// A resource is no amount.
+    #[error("{application} waits with {value} {kind}, which is not an amount from 0 to {MAX_UNITS}")]
+    Amount {
+        /// Whose it is.
+        application: String,
+        /// Which resource.
+        kind: Kind,
+        /// What stands there.
+        value: f64,
+    },
+}
+
+/// Reads the answer of `/v2/queue`. What waits for its back-off to end is left out.
+///
+/// ```
+/// let body = br#"{"queue": [
+///     {"count": 2, "delay": {"timeLeftSeconds": 0, "overdue": true}, "app": {"id": "/shop/web", "cpus": 0.5, "mem": 128}},
+///     {"count": 1, "delay": {"timeLeftSeconds": 9, "overdue": false}, "app": {"id": "/crashing", "cpus": 8, "mem": 128}}
+/// ]}"#;
+/// let waiting = node_gather::mesos::marathon::queue::parse(body).unwrap();
+/// assert_eq!((waiting[0].application.as_str(), waiting[0].instances), ("/shop/web", 2));
+/// assert_eq!(waiting[0].tasks[0].resources.to_string(), "0.5 cpus, 128 mem");
+/// assert_eq!(waiting.len(), 1);
+/// ```
+///
+/// # Errors
+/// Where it is no queue: what is missing is never taken for nothing.
+pub fn parse(body: &[u8]) -> Result<Vec<Waiting>, QueueError> {
+    let Document { queue } = serde_json::from_slice(body).map_err(QueueError::Json)?;
+    let mut waiting = Vec::new();
+    for (place, item) in queue.into_iter().enumerate() {
+        let backs_off = item.delay.time_left_seconds > 0.0;
+        let found = match (item.app, item.pod) {
+            (Some(app), _) => waiting_application(&app, item.count)?,
+            (None, Some(pod)) => waiting_pod(&pod, item.count)?,
+            (None, None) => return Err(QueueError::Nameless(place)),
+        };
+        if item.count > 0 && !backs_off {
+            waiting.push(found);
+        }
+    }
+    Ok(waiting)
+}
+
+#[derive(Deserialize)]
+struct Document {
+    queue: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    count: u32,
+    delay: Delay,
+    app: Option<App>,
+    pod: Option<Pod>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delay {
+    time_left_seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct App {
+    id: String,
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pod {
+    id: String,
+    containers: Vec<Container>,
+    executor_resources: Option<Amounts>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    resources: Amounts,
+}
+
+/// Marathon always writes cpus and mem. Gpus came with its version 1.3.
+#[derive(Deserialize)]
+struct Amounts {
+    cpus: f64,
+    mem: f64,
+    #[serde(default)]
+    disk: f64,
+    #[serde(default)]
+    gpus: f64,
+}
+
+fn waiting_application(app: &App, instances: u32) -> Result<Waiting, QueueError> {
+    Ok(Waiting { application: app.id.clone(), instances, tasks: grouped([resources(&app.id, &app.amounts)?]) })
+}
+
+fn waiting_pod(pod: &Pod, instances: u32) -> Result<Waiting, QueueError> {
+    let parts = pod.containers.iter().map(|container| &container.resources).chain(&pod.executor_resources);
+    let parts: Vec<Resources> = parts.map(|amounts| resources(&pod.id, amounts)).collect::<Result<_, _>>()?;
+    Ok(Waiting { application: pod.id.clone(), instances, tasks: grouped(parts) })
+}
+
+/// The range is that of /state.
+fn resources(application: &str, amounts: &Amounts) -> Result<Resources, QueueError> {
+    let mut resources = Resources::ZERO;
+    for kind in Kind::ALL {
+        let value = match kind {
+            Kind::Cpus => amounts.cpus,
+            Kind::Mem => amounts.mem,
+            Kind::Disk => amounts.disk,
+            Kind::Gpus => amounts.gpus,
+        };
+        *resources.get_mut(kind) = Amount::from_units(value)
+            .filter(|_| (0.0..=MAX_UNITS).contains(&value))
+            .ok_or_else(|| QueueError::Amount { application: application.to_owned(), kind, value })?;
+    }
+    Ok(resources)
+}
+
+fn grouped(parts: impl IntoIterator<Item = Resources>) -> Vec<TaskGroup> {
+    let mut counts: BTreeMap<Resources, u32> = BTreeMap::new();
+    for part in parts {
+        let count = counts.entry(part).or_insert(0);
+        *count = count.saturating_add(1);
+    }
+    counts.into_iter().map(|(resources, count)| TaskGroup { count, resources }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+/// An entry as Marathon 1.4 to 1.11 writes it, `more` being the app or pod.
+fn item(count: u32, time_left_seconds: u32, more: &Json) -> Json {
+    let mut item = json!({
+        "count": count,
+        "delay": {"timeLeftSeconds": time_left_seconds, "overdue": time_left_seconds == 0},
+        "since": "2026-11-21T17:59:42.147Z",
+        "processedOffersSummary": {
+            "processedOffersCount": 12, "unusedOffersCount": 12,
+            "lastUnusedOfferAt": "2026-11-21T17:59:58.501Z", "lastUsedOfferAt": null,
+            "rejectSummaryLastOffers": [
+                {"reason": "UnfulfilledRole", "declined": 0, "processed": 12},
+                {"reason": "InsufficientCpus", "declined": 9, "processed": 12},
+                {"reason": "InsufficientMemory", "declined": 3, "processed": 3},
+            ],
+            "rejectSummaryLaunchAttempt": [],
+        },
+        "role": "*",
+    });
+    item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    item
+}
+
+fn app(id: &str, cpus: f64, mem: f64) -> Json {
+    json!({"app": {
+        "id": id, "acceptedResourceRoles": ["*"], "backoffFactor": 1.15, "backoffSeconds": 1, "cmd": "sleep 1000",
+        "container": {"type": "DOCKER", "docker": {"image": "registry.example.com/web:1.2", "forcePullImage": false}, "volumes": []},
+        "cpus": cpus, "disk": 10, "executor": "", "instances": 10, "labels": {"team": "shop"},
+        "maxLaunchDelaySeconds": 300, "mem": mem, "gpus": 0, "networks": [{"mode": "host"}],
+        "upgradeStrategy": {"maximumOverCapacity": 1, "minimumHealthCapacity": 1},
+        "version": "2026-11-21T17:59:41.923Z", "killSelection": "YOUNGEST_FIRST",
+    }})
+}
+
+fn pod(id: &str) -> Json {
+    json!({"pod": {
+        "id": id, "version": "2026-11-21T17:00:00.000Z",
+        "containers": [
+            {"name": "nginx", "resources": {"cpus": 0.5, "mem": 128, "disk": 0, "gpus": 0}, "endpoints": [{"name": "web"}]},
+            {"name": "sidecar", "resources": {"cpus": 0.1, "mem": 64}, "resourceLimits": {"cpus": "unlimited"}},
+            {"name": "another", "resources": {"cpus": 0.1, "mem": 64, "disk": 0}},
+        ],
+        "executorResources": {"cpus": 0.1, "mem": 32, "disk": 10},
+        "scaling": {"kind": "fixed", "instances": 3}, "secrets": {}, "volumes": [],
+    }})
+}
+
+fn parsed(items: &[Json]) -> Result<Vec<Waiting>, QueueError> {
+    parse(json!({ "queue": items }).to_string().as_bytes())
+}
+
+fn group(count: u32, cpus: f64, mem: f64, disk: f64) -> TaskGroup {
+    let amount = |units| Amount::from_units(units).unwrap();
+    TaskGroup {
+        count,
+        resources: Resources { cpus: amount(cpus), mem: amount(mem), disk: amount(disk), gpus: Amount::ZERO },
+    }
+}
+
+#[test]
+fn an_empty_queue_has_nothing_waiting() {
+    assert_eq!(parse(br#"{"queue":[]}"#).unwrap(), []);
+}
+
+#[test]
+fn applications_wait_with_the_resources_of_one_instance() {
+    let waiting = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
+    let tasks = vec![group(1, 0.5, 128.5, 10.0)];
+    assert_eq!(waiting, [Waiting { application: "/shop/web".to_owned(), instances: 7, tasks }]);
+}
+
+#[test]
+fn a_pod_waits_with_all_its_containers_and_its_executor() {
+    let waiting = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
+    let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
+    assert_eq!(waiting, [Waiting { application: "/pods/web".to_owned(), instances: 2, tasks }]);
+}
+
+#[test]
+fn what_backs_off_or_has_nothing_left_to_start_does_not_wait_for_room() {
+    let mut lies = item(3, 17, &app("/crashing", 1.0, 64.0));
+    lies["delay"]["overdue"] = json!(true);
+    let items = [
+        item(3, 1, &app("/crashing/too", 1.0, 64.0)),
+        lies,
+        item(0, 0, &app("/started", 1.0, 64.0)),
+        item(1, 0, &app("/waiting", 1.0, 64.0)),
+    ];
+    let waiting = parsed(&items).unwrap();
+    let names: Vec<&str> = waiting.iter().map(|waiting| &*waiting.application).collect();
+    assert_eq!(names, ["/waiting"]);
+}
+
+#[test]
+fn an_application_may_wait_in_several_versions() {
+    let items = [item(1, 0, &app("/a", 1.0, 64.0)), item(2, 0, &app("/a", 2.0, 64.0))];
+    assert_eq!(parsed(&items).unwrap().len(), 2);
+}
+
+#[test]
+fn amounts_out_of_range_are_refused_with_their_application() {
+    for (cpus, mem, text) in [
+        (-1.0, 64.0, "/a waits with -1 cpus, which is not an amount from 0 to 1000000000"),
+        (1.0, 1e300, "mem, which is not an amount"),
+        (-0.0001, 1.0, "/a waits with -0.0001 cpus"),
+    ] {
+        let error = parsed(&[item(1, 0, &app("/a", cpus, mem))]).unwrap_err();
+        assert!(matches!(error, QueueError::Amount { .. }) && error.to_string().contains(text), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_queue_is_refused() {
+    for body in ["", "null", "[]", "{}", "<html>", r#"{"queue":null}"#, r#"{"queue":{}}"#, r#"{"queue":[]}x"#] {
+        assert!(matches!(parse(body.as_bytes()), Err(QueueError::Json(_))), "{body}");
+    }
+    let without = |pointer: &str, key: &str| {
+        let mut item = item(1, 0, &app("/a", 1.0, 64.0));
+        item.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key).unwrap();
+        parsed(&[item]).unwrap_err()
+    };
+    for (pointer, key) in
+        [("", "count"), ("", "delay"), ("/delay", "timeLeftSeconds"), ("/app", "id"), ("/app", "cpus"), ("/app", "mem")]
+    {
+        let error = without(pointer, key);
+        assert!(matches!(error, QueueError::Json(_)), "{pointer}/{key}: {error}");
+    }
+    assert_eq!(without("", "app").to_string(), "entry 0 of the queue has neither \"app\" nor \"pod\"");
+    for count in [json!(-1), json!(1.5), json!("1"), json!(5_000_000_000_u64), json!(null)] {
+        let mut item = item(1, 0, &app("/a", 1.0, 64.0));
+        item["count"] = count;
+        assert!(matches!(parsed(&[item]), Err(QueueError::Json(_))));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_queue_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(parse(&bytes));
+    }
+
+    #[test]
+    fn a_queue_cut_short_is_refused(cut in 1_usize..300) {
+        let body = json!({"queue": [item(7, 0, &app("/shop/web", 0.5, 128.5)), item(2, 0, &pod("/pods/web"))]}).to_string();
+        prop_assert!(parse(&body.as_bytes()[..body.len() - cut]).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! How Marathon is asked: real answers and made-up faults, from a server of our own on this machine.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use node_gather::mesos::marathon::Queue;
+use node_gather::mesos::marathon::client::{Cause, Client, ClientError};
+use node_gather::mesos::marathon::queue::{QueueError, Waiting};
+use secrecy::SecretString;
+use shared::config::Marathon;
+use shared::error::Chain;
+use support::{Master, answer};
+
+const QUEUE: &str = r#"{"queue":[
+    {"count":2,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/shop/web","cpus":0.5,"mem":128,"disk":0,"gpus":0}},
+    {"count":9,"delay":{"timeLeftSeconds":28,"overdue":false},"app":{"id":"/crashing","cpus":0.5,"mem":128,"disk":0,"gpus":0}}
+]}"#;
+
+fn client(url: &str) -> Client {
+    Client::new(&Marathon { url: url.parse().unwrap() }, None).unwrap()
+}
+
+fn fetch_with(client: &Client) -> Result<Vec<Waiting>, Cause> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(client.fetch())
+}
+
+fn cause_of(marathon: &Master) -> Cause {
+    fetch_with(&client(&marathon.url())).unwrap_err()
+}
+
+#[test]
+fn what_waits_is_read_and_nothing_but_the_queue_is_asked_for() {
+    let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
+    for base in [marathon.url(), format!("{}/service/marathon/", marathon.url())] {
+        let waiting = fetch_with(&client(&base)).unwrap();
+        assert_eq!(waiting.len(), 1);
+        assert_eq!((&*waiting[0].application, waiting[0].instances), ("/shop/web", 2));
+    }
+    let requests = marathon.requests();
+    assert!(requests[0].starts_with("GET /v2/queue HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[1].starts_with("GET /service/marathon/v2/queue HTTP/1.1\r\n"), "{}", requests[1]);
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|request| !request.to_lowercase().contains("authorization")), "{requests:?}");
+}
+
+#[test]
+fn statuses_say_what_to_do() {
+    let chain =
+        |status: &str, headers: &str| Chain::new(&cause_of(&Master::with(answer(status, headers, "")))).to_string();
+    for (status, words) in [
+        ("401 Unauthorized", "asks for credentials (status 401)"),
+        ("403 Forbidden", "asks for credentials (status 403)"),
+        ("404 Not Found", "check that marathon.url leads to Marathon"),
+        ("500 Internal Server Error", "answers with status 500"),
+        ("503 Service Unavailable", "answers with status 503"),
+    ] {
+        let text = chain(status, "");
+        assert!(text.contains(words), "{status}: {text}");
+    }
+}
+
+#[test]
+fn no_redirect_is_followed() {
+    let elsewhere = Master::with(answer("200 OK", "", QUEUE));
+    for location in
+        [format!("{}/v2/queue", elsewhere.url()), "/elsewhere".to_owned(), "http://169.254.169.254/".to_owned()]
+    {
+        let marathon = Master::with(answer("307 Temporary Redirect", &format!("Location: {location}\r\n"), ""));
+        assert!(matches!(cause_of(&marathon), Cause::Redirect(307)), "{location}");
+        assert_eq!(marathon.requests().len(), 1);
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[test]
+fn an_answer_that_is_no_queue_is_not_taken() {
+    for body in ["", "<html>", "{}", r#"{"queue":[{}]}"#] {
+        let cause = cause_of(&Master::with(answer("200 OK", "", body)));
+        assert!(matches!(cause, Cause::Queue(QueueError::Json(_))), "{body}: {cause:?}");
+    }
+    // Without a length an answer ends where the connection does.
+    let cut = format!("HTTP/1.1 200 OK\r\n\r\n{}", &QUEUE[..QUEUE.len() - 3]);
+    assert!(matches!(cause_of(&Master::with(cut)), Cause::Queue(QueueError::Json(_))));
+    let announced_longer = String::from_utf8(answer("200 OK", "", QUEUE)).unwrap().replacen("Length: ", "Length: 1", 1);
+    assert!(matches!(cause_of(&Master::with(announced_longer)), Cause::BrokenOff(_)));
+    assert!(matches!(cause_of(&Master::with("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
+}
+
+#[test]
+fn an_answer_without_end_is_refused_by_its_length_or_as_it_comes() {
+    let announced = Master::with("HTTP/1.1 200 OK\r\nContent-Length: 40000000\r\n\r\n");
+    assert!(matches!(cause_of(&announced), Cause::TooLarge));
+    let endless = Master::start(|_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
+        let blanks = vec![b' '; 1 << 20];
+        while stream.write_all(&blanks).is_ok() {}
+    });
+    assert!(matches!(cause_of(&endless), Cause::TooLarge));
+}
+
+#[test]
+fn a_slow_drip_and_silence_end_at_the_deadline() {
+    let dripping = Master::start(|_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
+        while stream.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let mute = Master::start(|_, _| thread::sleep(Duration::from_secs(30)));
+    for marathon in [dripping, mute] {
+        let client = client(&marathon.url()).with_timeout(Duration::from_millis(300));
+        assert!(matches!(fetch_with(&client), Err(Cause::Deadline(_))));
+    }
+}
+
+#[test]
+fn that_it_cannot_be_reached_is_an_answer_with_its_url() {
+    let url =
+        TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    assert!(matches!(fetch_with(&client(&url)), Err(Cause::Connect(_))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let Queue::Unknown { reason } = runtime.block_on(client(&url).queue()) else { panic!("it is not there") };
+    assert!(reason.starts_with(&format!("{url}/v2/queue: cannot connect; check marathon.url")), "{reason}");
+}
+
+#[test]
+fn authorities_are_read_for_https_alone() {
+    let settings = |url: &str| Marathon { url: url.parse().unwrap() };
+    let no_pem = SecretString::from("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----");
+    assert!(Client::new(&settings("http://10.0.0.5:8080"), Some(&no_pem)).is_ok());
+    let refused = Client::new(&settings("https://10.0.0.5:8443"), Some(&no_pem));
+    assert!(matches!(refused, Err(ClientError::CaBundle(_) | ClientError::Build(_))), "{refused:?}");
+}
