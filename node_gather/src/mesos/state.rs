@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
+use super::hashing::Seeds;
 use super::names;
 
 /// How long a newly elected master waits for its agents, where it does not say: Mesos' default, and its minimum.
@@ -312,7 +313,7 @@ pub struct Fold {
     resources: Interned<Resources>,
     agent_ids: Interned<String>,
     /// What executors use, by the index of their agent's id.
-    executors: HashMap<u32, Resources>,
+    executors: HashMap<u32, Resources, Seeds>,
     cells: Vec<Cell>,
     open: OpenFramework,
 }
@@ -327,7 +328,7 @@ struct OpenFramework {
     /// Applications met before the framework's name: by their names as Marathon's and as anybody's.
     unnamed: Interned<(Option<String>, String)>,
     /// By agent, application (the unnamed ones apart) and resources.
-    counts: HashMap<(u32, AnyName, u32), u32>,
+    counts: HashMap<(u32, AnyName, u32), u32, Seeds>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -472,11 +473,11 @@ impl Fold {
 
 /// Values that are each kept once and known by the order in which they first came.
 #[derive(Debug)]
-struct Interned<T>(HashMap<T, u32>);
+struct Interned<T>(HashMap<T, u32, Seeds>);
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 
