@@ -1,12 +1,12 @@
 //! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
 //!
 //! ```text
-//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::json ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
+//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
 //!                     (feature lambda)         (as it streams in)            one per pool                  one message each
 //! ```
 //!
 //! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
-//!   [`mesos::json`] folds the document while it streams in, so that it is never held as a whole.
+//!   [`mesos::scan`] folds the document while it streams in, so that it is never held as a whole.
 //! - [`mod@summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
 //! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
 //! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
@@ -59,7 +59,7 @@ pub fn snapshots(
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-    let state = mesos::json::read(state).map_err(ReadError::State)?;
+    let state = mesos::scan::read(state, config.mesos.max_state_bytes).map_err(ReadError::State)?;
     let summary = summarize(&state, master, &config.pools, taken_at).map_err(ReadError::Summarize)?;
     Ok(summary.snapshots)
 }

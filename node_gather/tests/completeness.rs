@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use node_gather::mesos::json;
+use node_gather::mesos::scan;
 use node_gather::{ReadError, snapshots};
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
@@ -23,7 +23,7 @@ fn config(more: &str) -> Config {
 }
 
 fn elected_at(state: &[u8]) -> Timestamp {
-    json::read(state).unwrap().master.elected_at.unwrap()
+    scan::read(state, u64::MAX).unwrap().master.elected_at.unwrap()
 }
 
 fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError> {
@@ -81,7 +81,7 @@ fn during_a_failover_the_view_is_refused_blind_or_partial_and_never_complete() {
 fn when_the_agents_stay_away_time_alone_does_not_complete_the_view() {
     for version in VERSIONS {
         for (_, body) in timeline(version) {
-            let Ok(state) = json::read(body.as_slice()) else { continue };
+            let Ok(state) = scan::read(body.as_slice(), u64::MAX) else { continue };
             let much_later = state.master.elected_at.unwrap() + SignedDuration::from_hours(5);
             let snapshot = take(&body, much_later).unwrap();
             let all_back = snapshot.agents.registered == 4;

@@ -1,9 +1,13 @@
-//! The Mesos master: what it says ([`state`]), how it writes it ([`json`]) and how it is asked (`client`).
+//! The Mesos master: what it says ([`state`]), how it writes it ([`scan`]) and how it is asked (`client`).
 
+mod forms;
 mod hashing;
-pub mod json;
 pub mod names;
+pub mod scan;
 pub mod state;
+
+#[cfg(test)]
+pub mod json;
 
 #[cfg(feature = "lambda")]
 pub mod client;

@@ -23,6 +23,7 @@ pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
 /// The most units of one resource that one agent or task can have. More is a fault of the sender, and far below it
 /// no sum can overflow.
 const MAX_UNITS: f64 = 1e9;
+const MAX_THOUSANDTHS: u64 = 1_000_000_000_000;
 
 /// A cluster as its leading master sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -190,6 +191,19 @@ impl State {
     }
 }
 
+/// What is wrong with a document, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Fault(String);
+
+impl Fault {
+    /// What is wrong, the place included.
+    #[must_use]
+    pub const fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 /// Why a document is not the state of a cluster.
 #[derive(Debug, Error)]
 pub enum StateError {
@@ -206,10 +220,19 @@ pub enum StateError {
     NotAnObject,
     /// It ends in the middle.
     #[error("the state ends in the middle")]
-    Truncated(#[source] serde_json::Error),
+    Truncated(#[source] Fault),
     /// It is not JSON, or not of the form that masters send.
     #[error("the state cannot be read as one")]
-    Json(#[source] serde_json::Error),
+    Json(#[source] Fault),
+    /// It has more bytes than are read.
+    #[error("the state has more than {limit} bytes; raise mesos.max_state_bytes if that is no fault")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// Its reader has refused it already and takes no more of it.
+    #[error("the state has been refused already")]
+    Refused,
     /// It could not be read to its end.
     #[error("the state cannot be read to its end")]
     Io(#[source] io::Error),
@@ -248,6 +271,15 @@ impl RawResources {
         match amount {
             Some(amount) => *self.amounts.get_mut(kind) = amount,
             None => self.refuse(kind, units.to_string()),
+        }
+    }
+
+    /// Takes in what is known to the thousandth.
+    pub fn amount(&mut self, kind: Kind, amount: Amount) {
+        if amount.thousandths() <= MAX_THOUSANDTHS {
+            *self.amounts.get_mut(kind) = amount;
+        } else {
+            self.refuse(kind, amount.to_string());
         }
     }
 
