@@ -6,7 +6,7 @@ pub mod names;
 pub mod scan;
 pub mod state;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "reference"))]
 pub mod json;
 
 #[cfg(feature = "lambda")]
