@@ -2,17 +2,15 @@
 //! no account, and with `--now` the same answer every time.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use node_gather::ReadError;
-use node_gather::mesos::json;
-use node_gather::mesos::marathon::Queue;
-use node_gather::mesos::marathon::queue::{self, QueueError};
-use node_gather::summarize::summarize_with_queue;
+use node_gather::marathon::Queue;
+use node_gather::marathon::queue::{self, QueueError};
 use node_process::Expired;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState};
@@ -189,10 +187,8 @@ fn explain<'a>(
     let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     let master = config.mesos.masters.first().map_or("", |url| url.as_str().trim_end_matches('/'));
     let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    let state = json::read(BufReader::new(file)).map_err(|error| refused(ReadError::State(error)))?;
-    let summary = summarize_with_queue(&state, queue, master, &config.pools, now)
-        .map_err(|error| refused(ReadError::Summarize(error)))?;
-    let explained = summary.snapshots.into_iter().filter_map(|snapshot| {
+    let snapshots = node_gather::snapshots(file, queue, config, master, now).map_err(refused)?;
+    let explained = snapshots.into_iter().filter_map(|snapshot| {
         let policy = config.pool(&snapshot.pool)?;
         let decision = node_process::decide(&snapshot, policy, now);
         let plan = match (&decision, groups) {

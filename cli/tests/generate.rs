@@ -7,6 +7,7 @@ use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 use lambda_scale::generate::{ELECTED_AT, Spec, Totals, write};
+use node_gather::marathon::Queue;
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
 use shared::resources::{Kind, Resources};
@@ -34,7 +35,9 @@ fn generated(spec: &Spec) -> (String, Totals) {
 fn read(document: &str) -> ClusterSnapshot {
     let config = Config::parse(CONFIG).unwrap();
     let taken_at = Timestamp::from_second(ELECTED_AT).unwrap() + SignedDuration::from_hours(24);
-    node_gather::snapshots(document.as_bytes(), &config, "http://10.0.0.5:5050", taken_at).unwrap().remove(0)
+    node_gather::snapshots(document.as_bytes(), &Queue::NotAsked, &config, "http://10.0.0.5:5050", taken_at)
+        .unwrap()
+        .remove(0)
 }
 
 const SPECS: [Spec; 7] = [

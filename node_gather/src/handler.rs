@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
+use crate::marathon::{self, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::mesos::marathon::{self, Queue};
-use crate::summarize::{SummarizeError, summarize_with_queue};
+use crate::summarize::{SummarizeError, summarize};
 
 /// What stays from one event to the next.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Handler {
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
         let fetched = self.client.fetch().await.map_err(GatherError::Fetch)?;
         let queue = self.queue().await;
-        let summary = summarize_with_queue(&fetched.state, &queue, &fetched.master, &self.config.pools, now)
+        let summary = summarize(&fetched.state, &queue, &fetched.master, &self.config.pools, now)
             .map_err(GatherError::Summarize)?;
         if summary.agents_of_no_pool > 0 {
             tracing::info!(

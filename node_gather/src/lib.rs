@@ -1,12 +1,12 @@
 //! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
 //!
 //! ```text
-//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::json ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
+//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
 //!                     (feature lambda)         (as it streams in)            one per pool                  one message each
 //! ```
 //!
 //! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
-//!   [`mesos::json`] folds the document while it streams in, so that it is never held as a whole.
+//!   [`mesos::scan`] folds the document while it streams in, so that it is never held as a whole.
 //! - [`mod@summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
 //! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
 //! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
@@ -15,6 +15,7 @@
 //! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
 
 pub mod fit;
+pub mod marathon;
 pub mod mesos;
 pub mod summarize;
 
@@ -33,6 +34,7 @@ use shared::config::Config;
 use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
+use crate::marathon::Queue;
 use crate::mesos::state::StateError;
 use crate::summarize::{SummarizeError, summarize};
 
@@ -49,17 +51,19 @@ pub enum ReadError {
 
 /// Reads a /state to its end and makes of it the snapshots of all pools, in the order of the configuration.
 ///
-/// `master` is the URL to name as the source, `taken_at` the time when the master was asked.
+/// `queue` is what Marathon says of instances that wait, `master` the URL to name as the source, `taken_at` the time when
+/// the master was asked.
 ///
 /// # Errors
 /// Where it is not a whole /state, or an agent belongs to two pools.
 pub fn snapshots(
     state: impl Read,
+    queue: &Queue,
     config: &Config,
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-    let state = mesos::json::read(state).map_err(ReadError::State)?;
-    let summary = summarize(&state, master, &config.pools, taken_at).map_err(ReadError::Summarize)?;
+    let state = mesos::scan::read(state, config.mesos.max_state_bytes).map_err(ReadError::State)?;
+    let summary = summarize(&state, queue, master, &config.pools, taken_at).map_err(ReadError::Summarize)?;
     Ok(summary.snapshots)
 }

@@ -19,7 +19,7 @@ use shared::time::truncate;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::mesos::marathon::Queue;
+use crate::marathon::Queue;
 use crate::mesos::state::{Agent, Attributes, Drain, State, Tasks, count_u32};
 use applications::Applications;
 pub(crate) use applications::fold_smallest;
@@ -56,24 +56,12 @@ pub enum SummarizeError {
     },
 }
 
-/// Makes one snapshot of each pool. `master` is the URL to name as the source, `taken_at` when the master was asked.
+/// Makes one snapshot of each pool. `queue` is what Marathon says of instances that wait, `master` the URL to name as the
+/// source, `taken_at` when the master was asked.
 ///
 /// # Errors
 /// Where an agent belongs to two pools: both would count it.
 pub fn summarize(
-    state: &State,
-    master: &str,
-    policies: &[Policy],
-    taken_at: Timestamp,
-) -> Result<Summary, SummarizeError> {
-    summarize_with_queue(state, &Queue::NotAsked, master, policies, taken_at)
-}
-
-/// The same with what waits for room, in Marathon's queue.
-///
-/// # Errors
-/// Where an agent belongs to two pools: both would count it.
-pub fn summarize_with_queue(
     state: &State,
     queue: &Queue,
     master: &str,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use node_gather::mesos::json;
+use node_gather::marathon::Queue;
+use node_gather::mesos::scan;
 use node_gather::{ReadError, snapshots};
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
@@ -23,11 +24,12 @@ fn config(more: &str) -> Config {
 }
 
 fn elected_at(state: &[u8]) -> Timestamp {
-    json::read(state).unwrap().master.elected_at.unwrap()
+    scan::read(state, u64::MAX).unwrap().master.elected_at.unwrap()
 }
 
 fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError> {
-    snapshots(state, &config(""), "http://10.0.0.5:5050", taken_at).map(|mut snapshots| snapshots.remove(0))
+    snapshots(state, &Queue::NotAsked, &config(""), "http://10.0.0.5:5050", taken_at)
+        .map(|mut snapshots| snapshots.remove(0))
 }
 
 /// The polls of a failover: how long after the master's death, and what came.
@@ -81,7 +83,7 @@ fn during_a_failover_the_view_is_refused_blind_or_partial_and_never_complete() {
 fn when_the_agents_stay_away_time_alone_does_not_complete_the_view() {
     for version in VERSIONS {
         for (_, body) in timeline(version) {
-            let Ok(state) = json::read(body.as_slice()) else { continue };
+            let Ok(state) = scan::read(body.as_slice(), u64::MAX) else { continue };
             let much_later = state.master.elected_at.unwrap() + SignedDuration::from_hours(5);
             let snapshot = take(&body, much_later).unwrap();
             let all_back = snapshot.agents.registered == 4;
@@ -134,7 +136,7 @@ fn a_looser_limit_for_missing_agents_lets_a_partial_view_scale_up() {
     let taken_at = elected_at(&body) + SignedDuration::from_secs(30);
     let level = |percent: u32| {
         let config = config(&format!("max_missing_agents_percent = {percent}\n"));
-        snapshots(body.as_slice(), &config, "m", taken_at).unwrap().remove(0).completeness.level
+        snapshots(body.as_slice(), &Queue::NotAsked, &config, "m", taken_at).unwrap().remove(0).completeness.level
     };
     assert_eq!((level(49), level(50)), (CompletenessLevel::Blind, CompletenessLevel::Partial));
 }
@@ -149,7 +151,7 @@ fn recovered_agents_count_in_their_own_pool_only() {
         {"id":"2","active":true,"attributes":{"pool":"rest"},"resources":{"cpus":1.0,"mem":1.0},"used_resources":{}}],
         "recovered_slaves":[{"id":"3","attributes":{"pool":"rest"}}],"frameworks":[]}"#;
     let taken_at = "2026-11-21T16:00:00Z".parse().unwrap();
-    let levels: Vec<_> = snapshots(&state[..], &config, "m", taken_at)
+    let levels: Vec<_> = snapshots(&state[..], &Queue::NotAsked, &config, "m", taken_at)
         .unwrap()
         .into_iter()
         .map(|snapshot| (snapshot.pool, snapshot.completeness.level, snapshot.agents.recovered))

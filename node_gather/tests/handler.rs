@@ -11,8 +11,8 @@ use std::thread;
 
 use aws_sdk_sns::config::{BehaviorVersion, Region};
 use node_gather::handler::{GatherError, Handler};
+use node_gather::marathon;
 use node_gather::mesos::client::Client;
-use node_gather::mesos::marathon;
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, decode};
 use shared::error::Chain;

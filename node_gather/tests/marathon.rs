@@ -9,9 +9,9 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use node_gather::mesos::marathon::Queue;
-use node_gather::mesos::marathon::client::{Cause, Client, ClientError};
-use node_gather::mesos::marathon::queue::{QueueError, Waiting};
+use node_gather::marathon::Queue;
+use node_gather::marathon::client::{Cause, Client, ClientError};
+use node_gather::marathon::queue::{QueueError, Waiting};
 use secrecy::SecretString;
 use shared::config::Marathon;
 use shared::error::Chain;

@@ -52,7 +52,7 @@ pub enum QueueError {
 ///     {"count": 2, "delay": {"timeLeftSeconds": 0, "overdue": true}, "app": {"id": "/shop/web", "cpus": 0.5, "mem": 128}},
 ///     {"count": 1, "delay": {"timeLeftSeconds": 9, "overdue": false}, "app": {"id": "/crashing", "cpus": 8, "mem": 128}}
 /// ]}"#;
-/// let waiting = node_gather::mesos::marathon::queue::parse(body).unwrap();
+/// let waiting = node_gather::marathon::queue::parse(body).unwrap();
 /// assert_eq!((waiting[0].application.as_str(), waiting[0].instances), ("/shop/web", 2));
 /// assert_eq!(waiting[0].tasks[0].resources.to_string(), "0.5 cpus, 128 mem");
 /// assert_eq!(waiting.len(), 1);

@@ -1,10 +1,9 @@
 //! Asks the masters for their state: the leading one answers, the others redirect to it.
 //!
-//! The answer is parsed while it arrives, by a thread of its own, and never held as a whole. Everything together, all
+//! The answer is scanned while it arrives, each chunk where it lies, and never held as a whole. Everything together, all
 //! masters, redirects and pauses included, ends at one deadline.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::config::Mesos;
 use shared::error::Chain;
 use thiserror::Error;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use super::json;
 use super::redirect::{GuardedResolver, RedirectError, needs_tls, target};
+use super::scan::Scanner;
 use super::state::{State, StateError};
 
 /// A redirect leads to the leader; a second one is for a leader that has just changed.
@@ -33,9 +31,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
 /// Within a network a connection takes milliseconds. A master behind a dead address must not use up the deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How many chunks of the answer may wait for the parser. Each has some 8 to 64 KiB.
-const CHUNKS_IN_FLIGHT: usize = 8;
 
 /// How much of an error's body is looked at.
 const MAX_ERROR_BODY_BYTES: usize = 1024;
@@ -171,9 +166,6 @@ pub enum Cause {
     /// What it sent is no state.
     #[error("its answer is not taken")]
     State(#[source] StateError),
-    /// The parser died.
-    #[error("its answer was not parsed")]
-    Parser(#[source] tokio::task::JoinError),
 }
 
 impl Cause {
@@ -183,6 +175,14 @@ impl Cause {
             self,
             Self::Connect(_) | Self::NoLeader | Self::TooManyRequests | Self::Status(500..=599) | Self::NoAnswer(_)
         )
+    }
+
+    /// What it means that the scanner refuses the answer.
+    fn refused(error: StateError) -> Self {
+        match error {
+            StateError::TooLarge { limit } => Self::TooLarge { limit },
+            error => Self::State(error),
+        }
     }
 }
 
@@ -334,37 +334,24 @@ impl Client {
         }
     }
 
-    /// Hands the answer to the parser, chunk by chunk.
+    /// Hands the answer to the scanner, chunk by chunk, on the thread that waits for it: scanning a chunk takes less
+    /// time than handing it to another thread.
     async fn read(&self, mut response: Response, progress: &Mutex<Progress>) -> Result<(State, u64), Cause> {
         let limit = self.settings.max_state_bytes;
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(Cause::TooLarge { limit });
         }
-        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-        let parser = tokio::task::spawn_blocking(move || json::read(Chunks::new(receiver)));
+        let mut scanner = Scanner::new(limit);
         let mut bytes = 0_u64;
-        let fed = loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-                    lock(progress).bytes = bytes;
-                    if bytes > limit {
-                        break Err(Cause::TooLarge { limit });
-                    }
-                    // A parser that no longer listens has met an error, which it tells below.
-                    if sender.send(chunk).await.is_err() {
-                        break Ok(());
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(Cause::BrokenOff { bytes, source: error.without_url() }),
-            }
-        };
-        drop(sender);
-        let parsed = parser.await.map_err(Cause::Parser)?;
-        // What the parser made of an answer that broke off does not count, whatever it is.
-        fed?;
-        Ok((parsed.map_err(Cause::State)?, bytes))
+        // An end before the announced length, or before the end of what was packed, is an error and not the end.
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Cause::BrokenOff { bytes, source: error.without_url() })?
+        {
+            bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            lock(progress).bytes = bytes;
+            scanner.feed(&chunk).map_err(Cause::refused)?;
+        }
+        Ok((scanner.finish().map_err(Cause::refused)?, bytes))
     }
 }
 
@@ -431,35 +418,4 @@ fn jittered(pause: Duration) -> Duration {
     // The standard library's one source of chance: the keys of its hash maps.
     let chance = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or(0);
     pause / 2 + pause * chance / 1000
-}
-
-/// The chunks of an answer as something to read from.
-struct Chunks<B> {
-    receiver: mpsc::Receiver<B>,
-    chunk: Option<B>,
-    read: usize,
-}
-
-impl<B: AsRef<[u8]>> Chunks<B> {
-    const fn new(receiver: mpsc::Receiver<B>) -> Self {
-        Self { receiver, chunk: None, read: 0 }
-    }
-}
-
-impl<B: AsRef<[u8]>> Read for Chunks<B> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let rest = self.chunk.as_ref().and_then(|chunk| chunk.as_ref().get(self.read..)).unwrap_or_default();
-            if !rest.is_empty() {
-                let count = (&mut &*rest).read(buffer)?;
-                self.read += count;
-                return Ok(count);
-            }
-            self.chunk = self.receiver.blocking_recv();
-            self.read = 0;
-            if self.chunk.is_none() {
-                return Ok(0);
-            }
-        }
-    }
 }

@@ -1,4 +1,7 @@
-//! Reads /state as JSON, as it streams in, and calls the [`Fold`] with what it meets.
+//! The reference for [`scan`](super::scan): reads /state by serde_json, and calls the [`Fold`] with what it meets.
+//!
+//! It looks at every byte and refuses what is no JSON anywhere, and is some ten times slower. It is there for tests and
+//! measurements only.
 //!
 //! The order of keys does not matter. What is not needed is skipped without being kept. A key that is needed and there
 //! twice is an error, except for attributes, which Mesos itself repeats.
@@ -11,12 +14,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::forms::{ip_of_pid, to_count, to_duration, to_time};
 use super::state::{
-    Agent, Attributes, Drain, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State,
+    Agent, Attributes, Drain, Fault, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State,
     StateError,
 };
 
@@ -30,16 +33,30 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub fn read(source: impl Read) -> Result<State, StateError> {
     let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
     check_start(&mut source)?;
+    fold(serde_json::Deserializer::from_reader(source))
+}
+
+/// Reads a /state that is there as a whole.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_slice(mut bytes: &[u8]) -> Result<State, StateError> {
+    check_start(&mut bytes)?;
+    fold(serde_json::Deserializer::from_slice(bytes))
+}
+
+fn fold<'de>(mut json: serde_json::Deserializer<impl serde_json::de::Read<'de>>) -> Result<State, StateError> {
     let mut folding = Folding::default();
-    let mut json = serde_json::Deserializer::from_reader(source);
     let read = Document(&mut folding).deserialize(&mut json).and_then(|()| json.end());
     match (read, folding.failure) {
         (_, Some(failure)) => Err(failure),
         (Ok(()), None) => folding.fold.finish(),
         (Err(error), None) => Err(match error.classify() {
             serde_json::error::Category::Io => StateError::Io(error.into()),
-            serde_json::error::Category::Eof => StateError::Truncated(error),
-            serde_json::error::Category::Syntax | serde_json::error::Category::Data => StateError::Json(error),
+            serde_json::error::Category::Eof => StateError::Truncated(Fault::new(error.to_string())),
+            serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+                StateError::Json(Fault::new(error.to_string()))
+            }
         }),
     }
 }
@@ -187,25 +204,6 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 }
 
-/// Mesos writes counters as numbers with a decimal point.
-fn to_count(number: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float stops at the ends")]
-    {
-        number.round() as u32
-    }
-}
-
-/// Mesos writes times as seconds since 1970 with a fraction. What is no time is as good as none.
-fn to_time(seconds: Option<f64>) -> Option<Timestamp> {
-    let milliseconds = (seconds? * 1000.0).round();
-    // Year 9999, far below 2^53: the conversion is exact.
-    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (0.0..=253_402_207_200_000.0)
-        .contains(&milliseconds)
-        .then(|| Timestamp::from_millisecond(milliseconds as i64).ok())
-        .flatten()
-}
-
 #[derive(Deserialize)]
 struct Flags {
     agent_reregister_timeout: Option<String>,
@@ -217,24 +215,6 @@ impl Flags {
     fn agent_reregister_timeout(&self) -> Option<Duration> {
         self.agent_reregister_timeout.as_deref().or(self.slave_reregister_timeout.as_deref()).and_then(to_duration)
     }
-}
-
-/// A duration as Mesos' flags write it: `10mins`, `1.5hrs`.
-fn to_duration(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at_checked(unit_at)?;
-    let seconds = match unit {
-        "ns" => 1e-9,
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "secs" => 1.0,
-        "mins" => 60.0,
-        "hrs" => 3600.0,
-        "days" => 86_400.0,
-        "weeks" => 604_800.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * seconds).ok()
 }
 
 /// An item of a list, complete before it is handed on.
@@ -409,14 +389,6 @@ impl Item for AgentJson {
             reserved: self.reserved_resources.into_values().collect(),
         })
     }
-}
-
-/// The address in `slave(1)@10.0.0.7:5051`.
-fn ip_of_pid(pid: &str) -> Option<String> {
-    let (_, address) = pid.rsplit_once('@')?;
-    let (ip, _port) = address.rsplit_once(':')?;
-    let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
-    ip.parse::<std::net::IpAddr>().ok().map(|ip| ip.to_string())
 }
 
 #[derive(Deserialize)]

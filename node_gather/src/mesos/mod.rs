@@ -1,13 +1,12 @@
-//! The Mesos master: what it says ([`state`]), how it writes it ([`json`]) and how it is asked (`client`); and
-//! beside it the commonest framework of such clusters ([`marathon`]).
+//! The Mesos master: what it says ([`state`]), how it writes it ([`scan`]) and how it is asked (`client`).
 
-pub mod json;
+mod forms;
 pub mod names;
+pub mod scan;
 pub mod state;
 
-// Its folder stands beside this one: it is another system.
-#[path = "../marathon/mod.rs"]
-pub mod marathon;
+#[cfg(any(test, feature = "reference"))]
+pub mod json;
 
 #[cfg(feature = "lambda")]
 pub mod client;

@@ -34,26 +34,48 @@ pub fn application<'a>(framework: &str, task_id: &'a str, task_name: &'a str) ->
 /// ```
 #[must_use]
 pub fn marathon_application(task_id: &str) -> Option<String> {
-    let path = MARKERS.into_iter().find_map(|marker| before_uuid(task_id, marker))?;
-    Some(format!("/{}", path.replace('_', "/")))
+    let path = before_uuid(task_id)?;
+    let mut application = String::with_capacity(1 + path.len());
+    for part in path.split('_') {
+        application.push('/');
+        application.push_str(part);
+    }
+    Some(application)
 }
 
-/// What stands before the last `marker` that a uuid follows. The last one, since a path may contain a uuid itself.
-fn before_uuid<'a>(task_id: &'a str, marker: &str) -> Option<&'a str> {
-    task_id.rmatch_indices(marker).find_map(|(at, _)| {
-        let (before, rest) = (task_id.get(..at)?, task_id.get(at + marker.len()..)?);
-        (!before.is_empty() && starts_with_uuid(rest)).then_some(before)
-    })
+/// What stands before the first of the markers that a uuid follows somewhere, and before the last such place, since a
+/// path may contain a uuid itself.
+///
+/// Every task comes by here, so uuids are looked for first, from the end: nearly always the first one found decides.
+fn before_uuid(task_id: &str) -> Option<&str> {
+    let mut best: Option<(usize, &str)> = None;
+    for start in (1..=task_id.len().checked_sub(UUID_LENGTH)?).rev() {
+        let best_rank = best.map_or(MARKERS.len(), |(rank, _)| rank);
+        if best_rank == 0 {
+            break;
+        }
+        if is_uuid_at(task_id.as_bytes(), start)
+            && let Some(before) = task_id.get(..start)
+        {
+            let better = MARKERS.iter().take(best_rank).enumerate();
+            let mut paths = better.filter_map(|(rank, marker)| Some((rank, before.strip_suffix(marker)?)));
+            best = paths.find(|(_, path)| !path.is_empty()).or(best);
+        }
+    }
+    best.map(|(_, path)| path)
 }
 
-fn starts_with_uuid(text: &str) -> bool {
-    let is_uuid = text.get(..UUID_LENGTH).is_some_and(|uuid| {
-        uuid.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-    });
-    is_uuid && matches!(text.as_bytes().get(UUID_LENGTH), None | Some(b'.' | b'_'))
+/// Whether a uuid is there, and ends there.
+fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
+    let Some((uuid, rest)) = bytes.get(start..).and_then(|bytes| bytes.split_first_chunk::<UUID_LENGTH>()) else {
+        return false;
+    };
+    // The dashes first, which hardly any other place has.
+    let dashes = [8, 13, 18, 23];
+    dashes.iter().all(|at| uuid.get(*at) == Some(&b'-'))
+        // Counting them all takes less than stopping at the first that is none.
+        && uuid.iter().map(|byte| u8::from(byte.is_ascii_hexdigit())).sum::<u8>() == 32
+        && matches!(rest.first(), None | Some(b'.' | b'_'))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
@@ -22,6 +23,7 @@ pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
 /// The most units of one resource that one agent or task can have. More is a fault of the sender, and far below it
 /// no sum can overflow.
 pub(crate) const MAX_UNITS: f64 = 1e9;
+const MAX_THOUSANDTHS: u64 = 1_000_000_000_000;
 
 /// A cluster as its leading master sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -189,6 +191,19 @@ impl State {
     }
 }
 
+/// What is wrong with a document, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Fault(String);
+
+impl Fault {
+    /// What is wrong, the place included.
+    #[must_use]
+    pub const fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 /// Why a document is not the state of a cluster.
 #[derive(Debug, Error)]
 pub enum StateError {
@@ -205,10 +220,19 @@ pub enum StateError {
     NotAnObject,
     /// It ends in the middle.
     #[error("the state ends in the middle")]
-    Truncated(#[source] serde_json::Error),
+    Truncated(#[source] Fault),
     /// It is not JSON, or not of the form that masters send.
     #[error("the state cannot be read as one")]
-    Json(#[source] serde_json::Error),
+    Json(#[source] Fault),
+    /// It has more bytes than are read.
+    #[error("the state has more than {limit} bytes; raise mesos.max_state_bytes if that is no fault")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// Its reader has refused it already and takes no more of it.
+    #[error("the state has been refused already")]
+    Refused,
     /// It could not be read to its end.
     #[error("the state cannot be read to its end")]
     Io(#[source] io::Error),
@@ -247,6 +271,15 @@ impl RawResources {
         match amount {
             Some(amount) => *self.amounts.get_mut(kind) = amount,
             None => self.refuse(kind, units.to_string()),
+        }
+    }
+
+    /// Takes in what is known to the thousandth.
+    pub fn amount(&mut self, kind: Kind, amount: Amount) {
+        if amount.thousandths() <= MAX_THOUSANDTHS {
+            *self.amounts.get_mut(kind) = amount;
+        } else {
+            self.refuse(kind, amount.to_string());
         }
     }
 
@@ -312,7 +345,7 @@ pub struct Fold {
     resources: Interned<Resources>,
     agent_ids: Interned<String>,
     /// What executors use, by the index of their agent's id.
-    executors: HashMap<u32, Resources>,
+    executors: HashMap<u32, Resources, RandomState>,
     cells: Vec<Cell>,
     open: OpenFramework,
 }
@@ -327,7 +360,7 @@ struct OpenFramework {
     /// Applications met before the framework's name: by their names as Marathon's and as anybody's.
     unnamed: Interned<(Option<String>, String)>,
     /// By agent, application (the unnamed ones apart) and resources.
-    counts: HashMap<(u32, AnyName, u32), u32>,
+    counts: HashMap<(u32, AnyName, u32), u32, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -472,11 +505,11 @@ impl Fold {
 
 /// Values that are each kept once and known by the order in which they first came.
 #[derive(Debug)]
-struct Interned<T>(HashMap<T, u32>);
+struct Interned<T>(HashMap<T, u32, RandomState>);
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 

@@ -7,7 +7,7 @@ use shared::contract::{Application, TaskGroup};
 use shared::resources::{Amount, Resources};
 
 use super::{Share, groups};
-use crate::mesos::marathon::queue::Waiting;
+use crate::marathon::queue::Waiting;
 use crate::mesos::state::Tasks;
 
 /// How many applications a snapshot names. Frameworks with a name per task would not fit a message.

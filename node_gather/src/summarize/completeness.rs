@@ -8,7 +8,7 @@ use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Kind, Resources};
 
 use super::Pool;
-use crate::mesos::marathon::Queue;
+use crate::marathon::Queue;
 use crate::mesos::state::{State, count_u32};
 
 /// By how much agents may use more than is visible, in percent, before something must be hidden.

@@ -4,8 +4,8 @@ use shared::config::Config;
 use shared::contract::{Application, CompletenessLevel};
 
 use super::*;
+use crate::marathon::queue::Waiting;
 use crate::mesos::json;
-use crate::mesos::marathon::queue::Waiting;
 use crate::testing::{Shuffle, capture, config, now};
 
 const ELECTED_LONG_AGO: f64 = 1_700_000_000.0;
@@ -48,7 +48,7 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
 
 fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
     let state = json::read(state.to_string().as_bytes()).unwrap();
-    summarize(&state, "http://10.0.0.5:5050", &config.pools, now())
+    summarize(&state, &Queue::NotAsked, "http://10.0.0.5:5050", &config.pools, now())
 }
 
 fn only(state: &Json) -> ClusterSnapshot {
@@ -333,7 +333,7 @@ fn many_frameworks_are_named_in_part() {
 fn a_captured_cluster_is_summarized_as_it_is() {
     let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice()).unwrap();
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
-    let snapshot = summarize(&state, "m", &config("").pools, later).unwrap().snapshots.remove(0);
+    let snapshot = summarize(&state, &Queue::NotAsked, "m", &config("").pools, later).unwrap().snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
     // The executor of the pod is used, but is no application's.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
@@ -396,7 +396,7 @@ fn waiting(application: &str, instances: u32, cpus: f64) -> Waiting {
 
 fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
     let state = json::read(state.to_string().as_bytes()).unwrap();
-    summarize_with_queue(&state, queue, "http://10.0.0.5:5050", &config.pools, now()).unwrap().snapshots
+    summarize(&state, queue, "http://10.0.0.5:5050", &config.pools, now()).unwrap().snapshots
 }
 
 /// Name, framework, tasks, waiting instances and the cpus of one of them.

@@ -6,7 +6,7 @@
 
 use super::Pool;
 use super::applications::Key;
-use crate::mesos::marathon::queue::Waiting;
+use crate::marathon::queue::Waiting;
 use crate::mesos::names::is_marathon;
 use crate::mesos::state::State;
 

@@ -3,6 +3,7 @@ use serde_json::{Value as Json, json};
 use shared::resources::{Amount, Resources};
 
 use super::*;
+use crate::marathon::Queue;
 use crate::testing::{Shuffle, capture, captures, config, now};
 
 /// A small state with everything that is read.
@@ -48,7 +49,8 @@ fn amounts(cpus: f64, mem: f64) -> Resources {
 /// Everything of a state that does not depend on the order of the document, with its tasks.
 fn essence(state: &[u8]) -> Result<String, String> {
     let config = config("resources = [\"cpus\", \"mem\", \"disk\", \"gpus\"]\n");
-    let snapshots = crate::snapshots(state, &config, "http://m:5050", now()).map_err(|error| format!("{error:?}"))?;
+    let snapshots = crate::snapshots(state, &Queue::NotAsked, &config, "http://m:5050", now())
+        .map_err(|error| format!("{error:?}"))?;
     Ok(format!("{snapshots:?}"))
 }
 

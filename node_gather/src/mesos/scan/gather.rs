@@ -1,0 +1,227 @@
+//! From values to the [`Fold`]: holds the one agent, task or executor that is being read, and hands it on when it is
+//! whole. What comes here has the type that its [`Slot`] asks for.
+
+use std::collections::BTreeMap;
+
+use shared::resources::{Amount, Kind};
+
+use crate::mesos::forms::{ip_of_pid, to_count, to_duration, to_time};
+use crate::mesos::state::{
+    Attributes, Drain, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State, StateError,
+};
+
+use super::places::Slot;
+
+/// A value of a slot that takes any.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Number(f64),
+    Text(&'a str),
+    /// What it is, where nothing more of it is kept.
+    Other(&'static str),
+}
+
+/// The fold, and what is not yet whole.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    fold: Fold,
+    flags: Flags,
+    agent: RawAgent,
+    attributes: Attributes,
+    roles: BTreeMap<String, RawResources>,
+    /// The key of the attribute or role whose value comes next.
+    key: String,
+    /// The resources being read, whoever's they are.
+    amounts: RawResources,
+    recovered: RecoveredAgent,
+    gpu_aware: bool,
+    task: Task,
+    executor: Executor,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    agent_reregister_timeout: Option<String>,
+    slave_reregister_timeout: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Task {
+    id: String,
+    name: String,
+    agent_id: String,
+    state: String,
+    resources: RawResources,
+}
+
+#[derive(Debug, Default)]
+struct Executor {
+    agent_id: Option<String>,
+    resources: RawResources,
+}
+
+impl Gather {
+    /// An object or list begins.
+    pub(super) fn open(&mut self, slot: Slot) {
+        match slot {
+            Slot::Task => self.task.clear(),
+            Slot::Total
+            | Slot::Used
+            | Slot::Unreserved
+            | Slot::ReservedForRole
+            | Slot::TaskResources
+            | Slot::ExecutorResources => self.amounts = RawResources::default(),
+            Slot::Agent => self.agent = RawAgent::default(),
+            Slot::RecoveredAgent => self.recovered = RecoveredAgent::default(),
+            Slot::AgentAttributes | Slot::RecoveredAttributes => self.attributes = Attributes::default(),
+            Slot::Reserved => self.roles.clear(),
+            // Whatever its state is; without one it has just begun.
+            Slot::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
+            Slot::Capabilities => self.gpu_aware = false,
+            Slot::Executor => self.executor = Executor::default(),
+            Slot::OrphanTasks => self.fold.framework_name(ORPHAN_FRAMEWORK.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// An object or list ends.
+    pub(super) fn close(&mut self, slot: Slot) -> Result<(), StateError> {
+        let amounts = &mut self.amounts;
+        match slot {
+            Slot::Task => return self.task(),
+            Slot::TaskResources => std::mem::swap(&mut self.task.resources, amounts),
+            Slot::ExecutorResources => self.executor.resources = std::mem::take(amounts),
+            Slot::Total => self.agent.total = Some(std::mem::take(amounts)),
+            Slot::Used => self.agent.used = Some(std::mem::take(amounts)),
+            Slot::Unreserved => self.agent.unreserved = Some(std::mem::take(amounts)),
+            Slot::ReservedForRole => {
+                self.roles.insert(std::mem::take(&mut self.key), std::mem::take(amounts));
+            }
+            Slot::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
+            Slot::AgentAttributes => self.agent.agent.attributes = std::mem::take(&mut self.attributes),
+            Slot::RecoveredAttributes => self.recovered.attributes = std::mem::take(&mut self.attributes),
+            Slot::Agent => return self.fold.agent(std::mem::take(&mut self.agent)),
+            Slot::RecoveredAgent => self.fold.recovered_agent(std::mem::take(&mut self.recovered)),
+            Slot::Capabilities => self.fold.framework_gpu_aware(self.gpu_aware),
+            Slot::Executor => return self.executor(),
+            Slot::Framework | Slot::OrphanTasks => return self.fold.end_framework(),
+            Slot::Flags => self.flags(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// All that is wanted of a task is there.
+    pub(super) fn task(&mut self) -> Result<(), StateError> {
+        let Task { id, name, agent_id, state, resources } = &self.task;
+        self.fold.task(&RawTask { id, name, agent_id, state, resources })
+    }
+
+    fn executor(&mut self) -> Result<(), StateError> {
+        let Executor { agent_id, resources } = &self.executor;
+        // Without it nobody knows where the executor is; it is then missing in what is visible of its agent.
+        agent_id.as_ref().map_or(Ok(()), |agent_id| self.fold.executor(agent_id, resources))
+    }
+
+    fn flags(&mut self) {
+        let Flags { agent_reregister_timeout: new, slave_reregister_timeout: old } = &self.flags;
+        if let Some(timeout) = new.as_deref().or(old.as_deref()).and_then(to_duration) {
+            self.fold.master.agent_reregister_timeout = timeout;
+        }
+    }
+
+    /// The key whose value comes next, where it is part of what is wanted.
+    pub(super) fn key(&mut self, key: &str) {
+        self.key.clear();
+        self.key.push_str(key);
+    }
+
+    pub(super) fn text(&mut self, slot: Slot, text: &str) {
+        let set = |to: &mut String| {
+            // Tasks come by the million: what there is of room is used again.
+            to.clear();
+            to.push_str(text);
+        };
+        match slot {
+            Slot::TaskId => set(&mut self.task.id),
+            Slot::TaskName => set(&mut self.task.name),
+            Slot::TaskAgent => set(&mut self.task.agent_id),
+            Slot::TaskState => set(&mut self.task.state),
+            Slot::Version => set(&mut self.fold.master.version),
+            Slot::Cluster => self.fold.master.cluster = Some(text.to_owned()),
+            Slot::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
+            Slot::SlaveReregisterTimeout => self.flags.slave_reregister_timeout = Some(text.to_owned()),
+            Slot::AgentId => set(&mut self.agent.agent.id),
+            Slot::AgentHostname => set(&mut self.agent.agent.hostname),
+            Slot::AgentPid => self.agent.agent.ip = ip_of_pid(text),
+            Slot::DrainState if text == "DRAINED" => self.agent.agent.drain = Some(Drain::Drained),
+            Slot::RecoveredId => set(&mut self.recovered.id),
+            Slot::FrameworkName => self.fold.framework_name(text.to_owned()),
+            Slot::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
+            Slot::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Whether the last task had that state, as nearly all have the same one.
+    #[inline]
+    pub(super) fn has_task_state(&self, state: &[u8]) -> bool {
+        self.task.state.as_bytes() == state
+    }
+
+    pub(super) fn number(&mut self, slot: Slot, number: f64) {
+        let master = &mut self.fold.master;
+        match slot {
+            Slot::ElectedTime => master.elected_at = to_time(Some(number)),
+            Slot::ActivatedAgents | Slot::DeactivatedAgents => {
+                let others = master.counted_agents.unwrap_or(0);
+                master.counted_agents = Some(others.saturating_add(to_count(number)));
+            }
+            Slot::UnreachableAgents => master.unreachable_agents = to_count(number),
+            _ => {}
+        }
+    }
+
+    pub(super) fn boolean(&mut self, slot: Slot, value: bool) {
+        match slot {
+            Slot::AgentActive => self.agent.agent.active = value,
+            Slot::AgentDeactivated => self.agent.agent.deactivated = value,
+            Slot::FrameworkRecovered => self.fold.framework_recovered(value),
+            _ => {}
+        }
+    }
+
+    /// An amount in its usual form.
+    pub(super) fn amount(&mut self, kind: Kind, amount: Amount) {
+        self.amounts.amount(kind, amount);
+    }
+
+    /// The value of an attribute or of a resource.
+    pub(super) fn any(&mut self, slot: Slot, value: Value<'_>) {
+        match (slot.kind(), value) {
+            (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
+            (Some(kind), Value::Text(text)) => self.amounts.refuse(kind, format!("{text:?}")),
+            (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),
+            (None, Value::Number(number)) => self.attribute(number.to_string()),
+            (None, Value::Text(text)) => self.attribute(text.to_owned()),
+            (None, Value::Other(what)) => self.attribute(what.to_owned()),
+        }
+    }
+
+    fn attribute(&mut self, value: String) {
+        self.attributes.0.push((std::mem::take(&mut self.key), value));
+    }
+
+    /// The end of the document.
+    pub(super) fn finish(self) -> Result<State, StateError> {
+        self.fold.finish()
+    }
+}
+
+impl Task {
+    /// What is not there is empty; the other parts are always there.
+    fn clear(&mut self) {
+        self.id.clear();
+        self.name.clear();
+    }
+}

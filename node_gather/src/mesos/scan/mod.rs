@@ -1,0 +1,135 @@
+//! Reads /state while it arrives, chunk by chunk, without looking at most of it.
+//!
+//! ```text
+//!  chunk ──▶ Scanner ──▶ Machine: which value is this? ──▶ Gather: values to agents, tasks … ──▶ Fold ──▶ State
+//!                        ├─ places: what is wanted          └─ values: texts and numbers
+//!                        └─ skip: over the rest ── kernel: 64 bytes at once, by the processor's vectors
+//! ```
+//!
+//! Nine tenths of a /state are labels, health checks and past statuses of tasks, which nobody asks for. So this is less
+//! a parser than a way not to look: a value that is not wanted is skipped by counting its brackets, and a task is left
+//! as soon as all that is wanted of it is known. Memory holds what the [`Fold`](super::state::Fold) holds and one token.
+//!
+//! # What it promises
+//!
+//! - What serde_json would take is taken, and gives the same [`State`]. (But for brackets nested more than 128 deep,
+//!   wanted tokens of more than 64 KiB, and lists in place of objects, which serde takes as its own form of a struct.)
+//! - The outcome depends on the bytes alone, right or wrong: not on how they were cut into chunks, nor on the processor.
+//! - Everything that is used is checked: its type, its range, its text, and that it is there once. What is skipped is
+//!   not, the rest of a task included: an error in there goes unnoticed unless brackets and quotes do not match. That
+//!   the bytes are those the master sent is for others to say: HTTP's length or gzip's checksum.
+//! - The document is whole: it ends with its last bracket, and has its agents and frameworks.
+//! - A scanner that has failed goes on failing.
+
+mod gather;
+mod input;
+mod kernel;
+mod machine;
+mod places;
+mod skip;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
+
+use fearless_simd::{Level, dispatch};
+
+use self::input::Input;
+use self::kernel::Vectors;
+use self::machine::Machine;
+use super::state::{State, StateError};
+
+/// As much as is asked of a source at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Reads a /state that is given to it piece by piece.
+///
+/// ```
+/// # use node_gather::mesos::scan::Scanner;
+/// let mut scanner = Scanner::new(1 << 20);
+/// scanner.feed(br#"{"version":"1.11.0","slaves":[],"framew"#)?;
+/// scanner.feed(br#"orks":[],"completed_frameworks":[{}]}"#)?;
+/// assert_eq!(scanner.finish()?.master.version, "1.11.0");
+/// # Ok::<(), node_gather::mesos::state::StateError>(())
+/// ```
+#[derive(Debug)]
+pub struct Scanner {
+    processor: Processor,
+    limit: u64,
+    bytes: u64,
+    /// `None` once it has failed.
+    machine: Option<Box<Machine>>,
+}
+
+/// By what the bytes are looked at.
+#[derive(Clone, Copy, Debug)]
+enum Processor {
+    Vectors(Level),
+    #[cfg(test)]
+    Bytewise,
+}
+
+impl Scanner {
+    /// A scanner for a document of at most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self::with(Processor::Vectors(Level::new()), limit)
+    }
+
+    fn with(processor: Processor, limit: u64) -> Self {
+        Self { processor, limit, bytes: 0, machine: Some(Box::default()) }
+    }
+
+    /// Takes in the next bytes of the document.
+    ///
+    /// # Errors
+    /// Where they show that it is no state, or has more bytes than the limit. Every further call then fails too.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), StateError> {
+        let Some(mut machine) = self.machine.take() else { return Err(StateError::Refused) };
+        // What is within the limit is looked at first, so that the error does not depend on where chunks end.
+        let left = usize::try_from(self.limit - self.bytes).unwrap_or(usize::MAX);
+        let (within, beyond) = chunk.split_at_checked(left).unwrap_or((chunk, &[]));
+        let mut input = Input::new(within, self.bytes);
+        match self.processor {
+            // Once for a chunk, and everything below is compiled for the processor at hand.
+            Processor::Vectors(level) => dispatch!(level, simd => machine.feed(Vectors(simd), &mut input)),
+            #[cfg(test)]
+            Processor::Bytewise => machine.feed(kernel::Bytewise, &mut input),
+        }
+        .map_err(|error| *error)?;
+        self.bytes = input.position();
+        if !beyond.is_empty() {
+            return Err(StateError::TooLarge { limit: self.limit });
+        }
+        self.machine = Some(machine);
+        Ok(())
+    }
+
+    /// The state, if that was all of it.
+    ///
+    /// # Errors
+    /// Where the document does not end there, has an agent twice, or has been refused already.
+    pub fn finish(self) -> Result<State, StateError> {
+        self.machine.ok_or(StateError::Refused)?.finish(self.bytes)
+    }
+}
+
+/// Reads a whole /state of at most `limit` bytes, to the end of the source.
+///
+/// # Errors
+/// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
+pub fn read(mut source: impl Read, limit: u64) -> Result<State, StateError> {
+    let mut scanner = Scanner::new(limit);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = match source.read(&mut buffer) {
+            Ok(0) => return scanner.finish(),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(StateError::Io(error)),
+        };
+        scanner.feed(buffer.get(..count).unwrap_or_default())?;
+    }
+}

@@ -1,0 +1,98 @@
+//! The scanner beside its reference, on every processor that this machine can be, for documents cut anywhere.
+
+mod documents;
+mod outcomes;
+mod parts;
+
+use fearless_simd::Level;
+
+use super::*;
+use crate::mesos::json;
+use crate::testing::Shuffle;
+
+/// By everything that this machine can look at bytes with.
+fn processors() -> Vec<Processor> {
+    let level = Level::new();
+    let mut found = vec![Processor::Bytewise, Processor::Vectors(level)];
+    #[cfg(target_arch = "x86_64")]
+    found.extend(
+        [
+            level.as_sse2().map(Level::Sse2),
+            level.as_sse4_2().map(Level::Sse4_2),
+            level.as_avx2().map(Level::Avx2),
+            level.as_avx512().map(Level::Avx512),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Processor::Vectors),
+    );
+    found
+}
+
+/// Scans the bytes in chunks of 1 to `most` bytes.
+fn scan(
+    processor: Processor,
+    bytes: &[u8],
+    limit: u64,
+    chance: &mut Shuffle,
+    most: usize,
+) -> Result<State, StateError> {
+    let mut scanner = Scanner::with(processor, limit);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (chunk, more) = rest.split_at(rest.len().min(1 + chance.below(most)));
+        scanner.feed(chunk)?;
+        rest = more;
+    }
+    scanner.finish()
+}
+
+/// Everything of a state, or of why there is none, without the order that its maps happen to have.
+fn outcome(read: &Result<State, StateError>) -> String {
+    match read {
+        Err(error) => format!("{error:?}"),
+        Ok(state) => {
+            let mut tasks: Vec<String> = state.tasks().map(|tasks| format!("{tasks:?}")).collect();
+            tasks.sort_unstable();
+            let State { master, agents, recovered_agents, frameworks, .. } = state;
+            format!("{master:?}\n{agents:?}\n{recovered_agents:?}\n{frameworks:?}\n{}", tasks.join("\n"))
+        }
+    }
+}
+
+/// The one outcome of scanning the bytes by every processor, whole and cut in some ways.
+fn scan_every_way(bytes: &[u8], seed: u64) -> Result<State, StateError> {
+    scan_every_way_within(bytes, u64::MAX, seed)
+}
+
+fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<State, StateError> {
+    let mut chance = Shuffle(seed);
+    let whole = scan(Processor::Vectors(Level::new()), bytes, limit, &mut chance, usize::MAX);
+    let expected = outcome(&whole);
+    for processor in processors() {
+        for most in [chance.below(10), 10 + chance.below(200), chance.below(65_536)] {
+            let cut = outcome(&scan(processor, bytes, limit, &mut chance, 1 + most));
+            assert_eq!(cut, expected, "{processor:?}, chunks of at most 1 + {most}, seed {seed}:\n{}", shown(bytes));
+        }
+    }
+    whole
+}
+
+/// Asserts that the scanner makes of the bytes what the reference makes of them.
+fn agrees_with_the_reference(bytes: &[u8], seed: u64) {
+    let (reference, scanned) = (json::read(bytes), scan_every_way(bytes, seed));
+    match (&reference, &scanned) {
+        (Ok(_), _) | (_, Ok(_)) => assert_eq!(outcome(&scanned), outcome(&reference), "{}", shown(bytes)),
+        // What is wrong is told in other words.
+        (Err(expected), Err(error)) => assert_eq!(
+            std::mem::discriminant(error),
+            std::mem::discriminant(expected),
+            "{error:?} instead of {expected:?}:\n{}",
+            shown(bytes)
+        ),
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(20_000).collect()
+}

@@ -1,0 +1,352 @@
+//! Documents made up by chance: any order of keys, blanks, escapes, texts of all scripts, nested things that nobody
+//! asks for, numbers in all their forms, and now and then a fault.
+
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use super::*;
+use crate::testing::{capture, captures};
+
+/// Writes documents by chance.
+struct Writer {
+    chance: Shuffle,
+    /// One in so many values is not as it should be; none if 0.
+    fault_in: usize,
+}
+
+const UUID: &str = "182f33d2-3650-4602-9e17-f36177a98192";
+
+impl Writer {
+    fn one_in(&mut self, count: usize) -> bool {
+        self.chance.below(count) == 0
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.chance.below(from.len())]
+    }
+
+    fn is_fault(&mut self) -> bool {
+        self.fault_in > 0 && self.one_in(self.fault_in)
+    }
+
+    fn blanks(&mut self) -> &'static str {
+        if self.one_in(4) { self.pick(&[" ", "\n", "\t", "\r\n", "  \n    "]) } else { "" }
+    }
+
+    /// A text between quotes, some of its characters escaped.
+    fn text(&mut self, text: &str) -> String {
+        let escape_in = [0, 0, 2, 10][self.chance.below(4)];
+        let mut written = String::from("\"");
+        for character in text.chars() {
+            if escape_in > 0 && self.one_in(escape_in) {
+                let mut units = [0; 2];
+                character.encode_utf16(&mut units).iter().for_each(|unit| written += &format!("\\u{unit:04x}"));
+            } else {
+                let plain = Json::from(character.to_string()).to_string();
+                written += plain.strip_prefix('"').and_then(|plain| plain.strip_suffix('"')).unwrap();
+            }
+        }
+        written + "\""
+    }
+
+    /// A text that is wanted, or a fault instead.
+    fn wanted(&mut self, text: &str) -> String {
+        if self.is_fault() {
+            return self.pick(&["null", "5", "[]", "{}", "true", "\"\\x\"", "\"\\ud800\"", "\"\u{1}\""]).to_owned();
+        }
+        self.text(text)
+    }
+
+    fn object(&mut self, mut members: Vec<(&str, String)>) -> String {
+        for _ in 0..self.chance.below(4) {
+            let junk = self.pick(&["labels", "x", "statuses", "", "ключ", "limits", "resourcesx", "Id", "\\\"[{"]);
+            members.push((junk, self.junk(3)));
+        }
+        if self.is_fault() && !members.is_empty() {
+            members.remove(self.chance.below(members.len()));
+        }
+        self.chance.shuffle(&mut members);
+        let mut written = String::from("{");
+        for (place, (key, value)) in members.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            written += &[comma, self.blanks(), &self.text(key), self.blanks(), ":", self.blanks(), value].concat();
+            written += self.blanks();
+        }
+        written + "}"
+    }
+
+    fn list(&mut self, items: &[String]) -> String {
+        let mut written = String::from("[") + self.blanks();
+        for (place, item) in items.iter().enumerate() {
+            written += &[if place > 0 { "," } else { "" }, self.blanks(), item, self.blanks()].concat();
+        }
+        written + "]"
+    }
+
+    /// A value of any type that nobody asks for.
+    fn junk(&mut self, depth: usize) -> String {
+        match self.chance.below(if depth > 0 { 8 } else { 5 }) {
+            0 => self
+                .pick(&["0", "-1.5e-7", "1E400", "true", "false", "null", "123456789012345678901234567890"])
+                .to_owned(),
+            1 => self.text("]}\"\\\\\"{[\\"),
+            2 => {
+                let run = "\\".repeat(self.chance.below(70));
+                self.text(&run)
+            }
+            3 => self.text("kubernetes/χρόνος 🦀 \u{7f}\u{0}\n"),
+            4 => {
+                let long = "a long text of labels \"[{".repeat(self.chance.below(9));
+                self.text(&long)
+            }
+            5 => {
+                let items: Vec<String> = (0..self.chance.below(4)).map(|_| self.junk(depth - 1)).collect();
+                self.list(&items)
+            }
+            _ => {
+                let keys = ["id", "slaves", "tasks", "name", "cpus", "a\"}", "a\"}"];
+                let members = (0..self.chance.below(4)).map(|place| (keys[place], self.junk(depth - 1))).collect();
+                self.object(members)
+            }
+        }
+    }
+
+    fn number(&mut self) -> String {
+        if self.is_fault() {
+            return self.pick(&["-1", "1e10", "01", "1.", ".5", "1e999", "\"4\"", "null", "[4]", "{}", "-"]).to_owned();
+        }
+        let usual = ["0", "4", "4.0", "0.5", "1024.0", "0.001", "999.999", "1000000000", "0.10"];
+        let unusual = ["1.25e1", "1E+2", "12.3456", "0.1000", "-0.0", "5e-1", "0.0005", "0.99949", "-0", "1e-400"];
+        if self.one_in(4) { self.pick(&unusual).to_owned() } else { self.pick(&usual).to_owned() }
+    }
+
+    fn resources(&mut self) -> String {
+        let mut members = vec![("cpus", self.number()), ("mem", self.number()), ("ports", "\"[1-5, 7-9]\"".to_owned())];
+        if self.one_in(3) {
+            members.push((self.pick(&["disk", "gpus"]), self.number()));
+        }
+        if self.is_fault() {
+            members.push(("cpus", self.number()));
+        }
+        self.object(members)
+    }
+
+    fn attributes(&mut self) -> String {
+        let values = ["\"workers\"", "1.50", "7", "true", "null", "[1,2]", "{\"a\":{}}", "1e3"];
+        let members =
+            (0..self.chance.below(4)).map(|_| (self.pick(&["pool", "zone", "é"]), self.pick(&values).to_owned()));
+        let members = members.collect::<Vec<_>>();
+        // Any key is an attribute's: no junk.
+        let members = members.iter().map(|(key, value)| format!("{}:{value}", self.text(key))).collect::<Vec<_>>();
+        format!("{{{}}}", members.join(","))
+    }
+
+    fn agent(&mut self, id: &str) -> String {
+        let mut members = vec![
+            ("id", self.wanted(id)),
+            ("hostname", self.wanted("höst-1")),
+            ("active", if self.is_fault() { "1".to_owned() } else { self.pick(&["true", "false"]).to_owned() }),
+        ];
+        let optional = [
+            ("pid", self.wanted("slave(1)@10.0.0.7:5051")),
+            ("attributes", self.attributes()),
+            ("deactivated", "false".to_owned()),
+            ("resources", self.resources()),
+            ("used_resources", self.resources()),
+            ("unreserved_resources", self.pick(&["null", "{}", "{\"cpus\":1}"]).to_owned()),
+            ("reserved_resources", format!("{{\"role\":{},\"r\\u00f6le\":{{}},\"role\":{{}}}}", self.resources())),
+            ("drain_info", self.pick(&["null", "{\"state\":\"DRAINED\"}", "{\"x\":[{}]}"]).to_owned()),
+        ];
+        members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
+        self.object(members)
+    }
+
+    fn task(&mut self, place: usize) -> String {
+        let id = self.pick(&["shop_web.instance-", "etl.", "plain"]).to_owned() + UUID;
+        let state = self.pick(&["TASK_RUNNING", "TASK_STAGING", "TASK_FINISHED", "TASK_ÜNKNOWN"]);
+        let mut members = vec![
+            ("slave_id", self.wanted(&format!("A{}", place % 4))),
+            ("state", self.wanted(state)),
+            ("resources", self.resources()),
+        ];
+        if !self.one_in(5) {
+            members.push(("id", self.wanted(&id)));
+        }
+        if !self.one_in(5) {
+            members.push(("name", self.wanted("web.sh\"op🦀")));
+        }
+        self.object(members)
+    }
+
+    fn executor(&mut self) -> String {
+        let mut members = vec![("executor_id", "\"e\"".to_owned())];
+        let optional =
+            [("slave_id", self.pick(&["\"A1\"", "\"A9\"", "null"]).to_owned()), ("resources", self.resources())];
+        members.extend(optional.into_iter().filter(|_| !self.one_in(5)).collect::<Vec<_>>());
+        self.object(members)
+    }
+
+    fn tasks(&mut self) -> String {
+        let tasks: Vec<String> = (0..self.chance.below(6)).map(|place| self.task(place)).collect();
+        self.list(&tasks)
+    }
+
+    fn framework(&mut self) -> String {
+        let name = self.pick(&["marathon", "chronos", "marathon-é", "a/b"]);
+        let executors: Vec<String> = (0..self.chance.below(3)).map(|_| self.executor()).collect();
+        // Within what is skipped, faults go unnoticed.
+        let fault_in = std::mem::replace(&mut self.fault_in, 0);
+        let completed = self.tasks();
+        self.fault_in = fault_in;
+        let mut members = vec![("name", self.wanted(name)), ("tasks", self.tasks())];
+        let optional = [
+            ("executors", self.list(&executors)),
+            (
+                "capabilities",
+                self.pick(&["[]", "[\"MULTI_ROLE\" , \"GPU_RESOURCES\"]", "[\"GPU\\u005fRESOURCES\"]"]).to_owned(),
+            ),
+            ("recovered", self.pick(&["true", "false"]).to_owned()),
+            ("completed_tasks", completed),
+        ];
+        members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
+        self.object(members)
+    }
+
+    fn document(&mut self) -> String {
+        let agents: Vec<String> = (0..self.chance.below(4)).map(|place| self.agent(&format!("A{place}"))).collect();
+        let frameworks: Vec<String> = (0..self.chance.below(4)).map(|_| self.framework()).collect();
+        let recovered = format!("[{{\"id\":\"R\",\"attributes\":{}}}, {{}}]", self.attributes());
+        let mut members = vec![("slaves", self.list(&agents)), ("frameworks", self.list(&frameworks))];
+        let optional = [
+            ("version", self.wanted("1.11.0")),
+            ("cluster", self.pick(&["null", "\"prod\""]).to_owned()),
+            ("elected_time", self.pick(&["null", "1795270000.25", "1.79527e9", "-5"]).to_owned()),
+            (
+                "flags",
+                self.pick(&[
+                    "{}",
+                    "{\"agent_reregister_timeout\":\"15mins\"}",
+                    "{\"x\":{},\"slave_reregister_timeout\":\"1hrs\"}",
+                ])
+                .to_owned(),
+            ),
+            ("activated_slaves", self.number()),
+            ("deactivated_slaves", "1.0".to_owned()),
+            ("unreachable_slaves", "2".to_owned()),
+            ("recovered_slaves", recovered),
+            ("orphan_tasks", self.tasks()),
+        ];
+        members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
+        let (before, object, after) = (self.blanks(), self.object(members), self.blanks());
+        [before, &object, after].concat()
+    }
+}
+
+fn document(seed: u64, fault_in: usize) -> String {
+    Writer { chance: Shuffle(seed), fault_in }.document()
+}
+
+/// Damages the bytes in a few places, by what is likely to matter.
+fn damage(bytes: &mut Vec<u8>, chance: &mut Shuffle) {
+    for _ in 0..=chance.below(3) {
+        let at = chance.below(bytes.len());
+        let byte = b"\"\\{}[]:,0 ne\xff\n\0"[chance.below(15)];
+        match chance.below(4) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, byte),
+            2 => bytes[at] = byte,
+            _ => {
+                let to = at + chance.below(bytes.len() - at);
+                drop(bytes.drain(at..to));
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_capture_is_read_as_the_reference_reads_it() {
+    for (place, (name, bytes)) in captures().iter().enumerate() {
+        let scanned = scan_every_way(bytes, 7 * place as u64);
+        assert!(scanned.is_ok(), "{name}: {scanned:?}");
+        assert_eq!(outcome(&scanned), outcome(&json::read(bytes.as_slice())), "{name}");
+    }
+}
+
+#[test]
+fn no_prefix_of_a_capture_is_a_state() {
+    let refuses = |name: &str, bytes: &[u8], step: usize| {
+        let end = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
+        for cut in (1..=end).step_by(step) {
+            let scanned = read(&bytes[..cut], u64::MAX);
+            assert!(matches!(scanned, Err(StateError::Truncated(_))), "{name} cut at {cut}: {scanned:?}");
+        }
+    };
+    for name in ["1.11.0/24-v0-driver-framework", "1.4.3/01-empty-3-agents"] {
+        refuses(name, &capture(name), 1);
+    }
+    for (name, bytes) in captures() {
+        refuses(&name, &bytes, 1 + bytes.len() / 50);
+    }
+}
+
+#[test]
+fn made_up_documents_are_mostly_states() {
+    let good = (0..200).filter(|seed| json::read(document(*seed, 0).as_bytes()).is_ok()).count();
+    let faulty = (0..200).filter(|seed| json::read(document(*seed, 60).as_bytes()).is_err()).count();
+    assert!(good > 190 && faulty > 50, "{good} good, {faulty} faulty");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn made_up_documents_are_read_as_the_reference_reads_them(seed in any::<u64>()) {
+        agrees_with_the_reference(document(seed, 0).as_bytes(), seed);
+    }
+
+    #[test]
+    fn faults_are_refused_as_the_reference_refuses_them(seed in any::<u64>()) {
+        agrees_with_the_reference(document(seed, 60).as_bytes(), seed);
+    }
+
+    #[test]
+    fn damage_has_one_outcome_however_it_is_read(seed in any::<u64>()) {
+        let mut bytes = document(seed, 0).into_bytes();
+        damage(&mut bytes, &mut Shuffle(seed ^ 1));
+        let scanned = scan_every_way(&bytes, seed);
+        let reference = json::read(bytes.as_slice());
+        // The scanner overlooks some faults, but never sees any where there are none, and never something else.
+        if reference.is_ok() {
+            prop_assert_eq!(outcome(&scanned), outcome(&reference));
+        }
+    }
+
+    #[test]
+    fn damaged_captures_have_one_outcome_however_they_are_read(seed in any::<u64>()) {
+        let mut bytes = capture("1.11.0/24-v0-driver-framework");
+        damage(&mut bytes, &mut Shuffle(seed));
+        let scanned = scan_every_way(&bytes, seed);
+        let reference = json::read(bytes.as_slice());
+        if reference.is_ok() {
+            prop_assert_eq!(outcome(&scanned), outcome(&reference));
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_a_made_up_document_is_cut_off_and_nothing_else(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
+        let text = document(seed, 0);
+        let cut = &text.as_bytes()[..at.index(text.trim_end().len())];
+        let scanned = scan_every_way(cut, seed);
+        prop_assert!(matches!(scanned, Err(StateError::Truncated(_) | StateError::Empty)), "{:?}", scanned);
+    }
+
+    #[test]
+    fn no_bytes_make_the_scanner_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), seed in any::<u64>()) {
+        prop_assert!(scan_every_way(&bytes, seed).is_err());
+        let inside = [b"{\"slaves\":[],\"frameworks\":[],\"x\":[", &*bytes].concat();
+        let _ = scan_every_way(&inside, seed);
+    }
+}

@@ -1,0 +1,203 @@
+//! What is taken, what is refused, and with which words.
+
+use serde_json::{Value as Json, json};
+
+use super::super::machine::MAX_TOKEN_BYTES;
+use super::super::skip::MAX_DEPTH;
+use super::*;
+
+const TASK: &str =
+    r#""id":"t","name":"n","slave_id":"A","state":"TASK_RUNNING","resources":{"cpus":1.5,"mem":64.0,"ports":"[1-2]"}"#;
+
+fn with_task(task: &str) -> String {
+    format!(r#"{{"slaves":[{{"id":"A","active":true}}],"frameworks":[{{"name":"f","tasks":[{task}]}}]}}"#)
+}
+
+/// The error, the same however the text is read.
+fn refused(text: &str) -> StateError {
+    match scan_every_way(text.as_bytes(), 3) {
+        Err(error) => error,
+        Ok(state) => panic!("taken: {text}: {state:?}"),
+    }
+}
+
+/// What is wrong with it as JSON, or as the JSON of a state.
+fn fault(text: &str) -> String {
+    match refused(text) {
+        StateError::Json(fault) => fault.to_string(),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_state_is_told_apart() {
+    assert!(matches!(refused(""), StateError::Empty));
+    assert!(matches!(refused(" \r\n "), StateError::Empty));
+    assert!(matches!(refused("\n<!DOCTYPE html><html>"), StateError::Html));
+    for text in ["[]", "null", "404 Not Found.", "\u{feff}{}", "\u{1f}\u{8b}", "\"x\""] {
+        assert!(matches!(refused(text), StateError::NotAnObject), "{text}");
+    }
+    assert!(matches!(refused("{}"), StateError::Missing("slaves")));
+    assert!(matches!(refused(r#"{"slaves":[]}"#), StateError::Missing("frameworks")));
+    assert!(matches!(refused(r#"{"slaves":[],"frameworks":[],"slaves":[]}"#), StateError::Twice("slaves")));
+    assert!(matches!(
+        refused(r#"{"slaves":[],"frameworks":[{"name":"f"}]}"#),
+        StateError::Missing("frameworks[].tasks")
+    ));
+}
+
+#[test]
+fn a_fault_says_where_it_is_and_what_is_expected() {
+    for (text, expected) in [
+        (r#"{"slaves":[],"frameworks":[]}x"#, "at byte 29: nothing more is expected"),
+        (r#"{"slaves":[],"frameworks":[]} {}"#, "at byte 30: nothing more is expected"),
+        (r#"{"slaves":{}}"#, "at byte 10: slaves is not a list"),
+        (r#"{"slaves":null}"#, "at byte 10: slaves is not a list"),
+        (r#"{"slaves":[5]}"#, "at byte 11: slaves[] is not an object"),
+        (r#"{"slaves":[{"id":null}]}"#, "at byte 17: slaves[].id is not a text"),
+        (r#"{"slaves":[{"id":"A"}]}"#, "at byte 20: slaves[].active is missing"),
+        (r#"{"slaves":[{"id":"A","id":"B"}]}"#, "at byte 21: slaves[].id is there twice"),
+        (r#"{"slaves":[{"active":0}]}"#, "at byte 21: slaves[].active is not true or false"),
+        (r#"{"slaves":[{"active":truely}]}"#, "at byte 21: slaves[].active is not true or false"),
+        (r#"{"slaves":[{"resources":{"cpus":1,"cpus":1}}]}"#, "at byte 34: resources.cpus is there twice"),
+        (r#"{"slaves":[{"resources":{"cpus":1e999}}]}"#, "at byte 32: resources.cpus is not a value"),
+        (r#"{"elected_time":"now"}"#, "at byte 16: elected_time is not a number"),
+        (r#"{"slaves":[{},]}"#, "at byte 12: slaves[].id is missing"),
+        (r#"{"slaves":[,]}"#, "at byte 11: a value or the end of the list is expected"),
+        (r#"{"slaves":[}"#, "at byte 11: a value or the end of the list is expected"),
+        (r#"{"slaves":[] "x"}"#, "at byte 13: a comma or the end of the object is expected"),
+        (r#"{"slaves":[]]"#, "at byte 12: a comma or the end of the object is expected"),
+        (r#"{"slaves" []}"#, "at byte 10: a colon is expected"),
+        (r#"{slaves:[]}"#, "at byte 1: a key or the end of the object is expected"),
+        (r#"{"x":1,}"#, "at byte 7: a key is expected"),
+        (r#"{"x":}"#, "at byte 5: a value is expected"),
+        ("{\"version\":\"a\u{1}\"}", "at byte 11: version is no valid text"),
+        (r#"{"version":"\ud800"}"#, "at byte 11: version is no valid text"),
+        (r#"{"\x":1}"#, "at byte 1: a key is no valid text"),
+    ] {
+        assert_eq!(fault(text), expected, "{text}");
+    }
+    let no_text = scan_every_way(b"{\"version\":\"\xff\"}", 3);
+    assert!(
+        matches!(no_text, Err(StateError::Json(fault)) if fault.to_string() == "at byte 11: version is no valid text")
+    );
+}
+
+#[test]
+fn brackets_that_are_skipped_are_of_one_kind() {
+    assert!(matches!(refused(r#"{"slaves":[],"frameworks":[],"x":[1}"#), StateError::Truncated(_)));
+    assert!(scan_every_way(br#"{"slaves":[],"frameworks":[],"x":[1}}"#, 3).is_ok());
+}
+
+#[test]
+fn amounts_out_of_range_are_refused_with_their_owner() {
+    for amount in ["-1", "-0.001", "1000000000.001", "1e10", "1e300", "\"4\"", "null", "true", "[4]", "{\"a\":1}"] {
+        let text = with_task(&format!("{{{TASK}}}")).replace("1.5", amount);
+        let error = refused(&text);
+        assert!(matches!(&error, StateError::Amount { .. }), "{amount}: {error:?}");
+        assert!(error.to_string().starts_with("the task \"t\" has "), "{error}");
+    }
+    assert!(scan_every_way(with_task(&format!("{{{TASK}}}")).replace("1.5", "1000000000").as_bytes(), 5).is_ok());
+}
+
+#[test]
+fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
+    let parts: Vec<&str> = vec![
+        r#""id":"t""#,
+        r#""name":"n""#,
+        r#""slave_id":"A""#,
+        r#""state":"TASK_RUNNING""#,
+        r#""resources":{"cpus":1.5}"#,
+        r#""labels":[{"key":"}\"]","value":"\\"}]"#,
+    ];
+    let expected = outcome(&scan_every_way(with_task(&format!("{{{}}}", parts.join(","))).as_bytes(), 1));
+    let mut chance = Shuffle(11);
+    for _ in 0..50 {
+        let mut parts = parts.clone();
+        chance.shuffle(&mut parts);
+        let text = with_task(&format!("{{{}}}", parts.join(",")));
+        assert_eq!(outcome(&scan_every_way(text.as_bytes(), 1)), expected, "{text}");
+    }
+    // The price: a second value after all five are known is not seen.
+    let twice = with_task(&format!(r#"{{{TASK},"state":"TASK_FAILED"}}"#));
+    assert!(json::read(twice.as_bytes()).is_err() && scan_every_way(twice.as_bytes(), 1).is_ok());
+    let early = with_task(&format!(r#"{{"state":"TASK_FAILED",{TASK}}}"#));
+    assert!(fault(&early).ends_with("tasks[].state is there twice"));
+}
+
+#[test]
+fn nesting_has_an_end() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"slaves":[],"frameworks":[],"x":{open}{close},"y":[{{}}]}}"#)
+    };
+    let most = MAX_DEPTH as usize;
+    assert!(scan_every_way(nested(most).as_bytes(), 1).is_ok());
+    for depth in [most + 1, 100_000] {
+        assert_eq!(fault(&nested(depth)), "at byte 161: brackets are nested more than 128 deep");
+    }
+    assert!(fault(&format!(r#"{{"slaves":{}}}"#, "[".repeat(100_000))).ends_with("slaves[] is not an object"));
+}
+
+#[test]
+fn tokens_have_an_end() {
+    let version = |length: usize| format!(r#"{{"version":"{}","slaves":[],"frameworks":[]}}"#, "v".repeat(length));
+    assert!(scan_every_way(version(MAX_TOKEN_BYTES).as_bytes(), 1).is_ok());
+    let too_long = "a key, text or number has more than 65536 bytes";
+    assert_eq!(fault(&version(MAX_TOKEN_BYTES + 1)), format!("at byte 11: {too_long}"));
+    let long = "9".repeat(MAX_TOKEN_BYTES + 1);
+    for text in
+        [format!(r#"{{"{long}":1}}"#), format!(r#"{{"elected_time":{long}}}"#), format!(r#"{{"version":"{long}"#)]
+    {
+        assert!(fault(&text).ends_with(too_long));
+    }
+    // What is not wanted may be as long as it likes.
+    let skipped = format!(r#"{{"slaves":[],"frameworks":[],"x":"{long}","y":{long},"z":["{long}"]}}"#);
+    assert!(scan_every_way(skipped.as_bytes(), 1).is_ok());
+}
+
+#[test]
+fn no_more_bytes_are_taken_than_the_limit_says_and_what_is_within_is_judged_first() {
+    let text = with_task(&format!("{{{TASK}}}")) + " \n";
+    let length = text.len() as u64;
+    assert!(scan_every_way_within(text.as_bytes(), length, 1).is_ok());
+    for limit in [0, 1, 70, length - 1] {
+        let error = scan_every_way_within(text.as_bytes(), limit, 1).unwrap_err();
+        assert!(matches!(error, StateError::TooLarge { limit: told } if told == limit), "{error:?}");
+    }
+    let wrong = scan_every_way_within(br#"{"slaves":0,"frameworks":[]}"#, 12, 1);
+    assert!(matches!(wrong, Err(StateError::Json(_))));
+}
+
+#[test]
+fn a_scanner_that_has_failed_goes_on_failing() {
+    let mut scanner = Scanner::new(u64::MAX);
+    assert!(scanner.feed(b"{\"slaves\":0,").is_err());
+    assert!(matches!(scanner.feed(b"}"), Err(StateError::Refused)));
+    assert!(matches!(scanner.feed(b""), Err(StateError::Refused)));
+    assert!(matches!(scanner.finish(), Err(StateError::Refused)));
+}
+
+#[test]
+fn empty_chunks_change_nothing() {
+    let mut scanner = Scanner::new(u64::MAX);
+    for byte in br#" {"slaves" : [ ] , "frameworks" : [ ] } "# {
+        scanner.feed(b"").unwrap();
+        scanner.feed(&[*byte]).unwrap();
+    }
+    assert!(scanner.finish().is_ok());
+}
+
+#[test]
+fn a_source_that_fails_is_no_end() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("unplugged"))
+        }
+    }
+    let whole = json!({"slaves": [], "frameworks": []}).to_string();
+    assert!(read(whole.as_bytes(), 1000).is_ok());
+    assert!(matches!(read(whole.as_bytes().chain(Broken), 1000), Err(StateError::Io(_))));
+    assert!(matches!(read(Json::Null.to_string().as_bytes(), 1000), Err(StateError::NotAnObject)));
+}

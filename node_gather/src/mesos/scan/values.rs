@@ -1,0 +1,93 @@
+//! Texts and numbers from their bytes. The usual ones are read here; all others, and all faults, are left to serde_json,
+//! so that there is one opinion of what is valid.
+
+use std::borrow::Cow;
+
+use shared::resources::Amount;
+
+/// More digits before the point are left to the slow path, which says what is wrong with them.
+const MAX_FAST_DIGITS: usize = 10;
+
+/// The text between two quotes. `None` where it is none.
+#[inline]
+pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
+    if has_escapes {
+        return unescaped(bytes).map(Cow::Owned);
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!has_control_characters(bytes)).then_some(Cow::Borrowed(text))
+}
+
+/// Whether there is a byte below the blank, eight at a time. Such have to be escaped in JSON.
+#[inline]
+fn has_control_characters(bytes: &[u8]) -> bool {
+    const BLANKS: u64 = 0x2020_2020_2020_2020;
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    // The lowest byte that is below the blank borrows, and shows it in its highest bit; those of other scripts, which
+    // have that bit themselves, are left out.
+    let any = |word: u64| word.wrapping_sub(BLANKS) & !word & HIGHEST != 0;
+    let mut rest = bytes;
+    while let Some((word, more)) = rest.split_first_chunk() {
+        if any(u64::from_le_bytes(*word)) {
+            return true;
+        }
+        rest = more;
+    }
+    rest.iter().any(|byte| *byte < b' ')
+}
+
+#[cold]
+fn unescaped(bytes: &[u8]) -> Option<String> {
+    serde_json::from_slice(&[b"\"", bytes, b"\""].concat()).ok()
+}
+
+/// Any number.
+pub(super) fn number(bytes: &[u8]) -> Result<f64, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// Whether a byte can be part of a number, `true`, `false` or `null`.
+pub(super) const fn is_of_scalar(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'+' | b'-' | b'_')
+}
+
+/// The amount at the beginning of some bytes, and its length: as masters write nearly all of them, without a sign or an
+/// exponent and with at most three decimals. `None` for every other one, and where the bytes end before the number
+/// certainly does.
+#[inline]
+pub(super) fn usual_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
+    let (units, whole) = digits(bytes, MAX_FAST_DIGITS)?;
+    // JSON has no leading zeros.
+    if whole > 1 && bytes.first() == Some(&b'0') {
+        return None;
+    }
+    if bytes.get(whole) != Some(&b'.') {
+        return ends(bytes, whole).then_some((Amount::from_thousandths(units * 1000), whole));
+    }
+    let (fraction, decimals) = digits(bytes.get(whole + 1..)?, 3)?;
+    let scale = match decimals {
+        1 => 100,
+        2 => 10,
+        _ => 1,
+    };
+    let length = whole + 1 + decimals;
+    ends(bytes, length).then_some((Amount::from_thousandths(units * 1000 + fraction * scale), length))
+}
+
+/// The number of at least one and at most `most` digits, and how many they are.
+#[inline]
+fn digits(bytes: &[u8], most: usize) -> Option<(u64, usize)> {
+    let mut number = 0;
+    let mut count = 0;
+    for digit in bytes.iter().take(most).map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+        number = number * 10 + u64::from(digit);
+        count += 1;
+    }
+    (count > 0).then_some((number, count))
+}
+
+/// Whether what ends there is not continued by what follows.
+#[inline]
+fn ends(bytes: &[u8], length: usize) -> bool {
+    bytes.get(length).is_some_and(|byte| !is_of_scalar(*byte))
+}
