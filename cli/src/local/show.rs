@@ -13,13 +13,16 @@ use crate::page::{Page, Tone};
 use super::script::{Played, Scene};
 use super::stack::{Logs, Setup, Stack};
 
-/// What to do after the run.
-const NEXT: [&str; 4] = [
-    "make test                    all tests, with this chain under duplicates, delays and faults",
-    "lambda-scale explain --help  what would be done with the /state of your own cluster, and why",
-    "docs/                        the algorithm clause by clause, every setting, operations",
-    "README.md, \"Deploy\"          to your own account, with a dry run first",
-];
+/// What to do after the run: where to look, and what is there.
+fn next() -> [(String, &'static str); 4] {
+    let program = std::env::args().next().unwrap_or_else(|| "lambda-scale".to_owned());
+    [
+        ("make test".to_owned(), "all tests, with this chain under duplicates, delays and faults"),
+        (format!("{program} explain --help"), "what would be done with the /state of your own cluster, and why"),
+        ("docs/".to_owned(), "the algorithm clause by clause, every setting, operations"),
+        ("README.md, \"Deploy\"".to_owned(), "to your own account, with a dry run first"),
+    ]
+}
 
 /// Where a run is shown.
 pub(super) struct Show {
@@ -148,7 +151,9 @@ impl Show {
         }
         self.page.blank()?;
         self.page.title("Where to go next")?;
-        NEXT.iter().try_for_each(|line| self.page.field("", line))
+        let next = next();
+        let width = next.iter().map(|(place, _)| place.len()).max().unwrap_or_default();
+        next.iter().try_for_each(|(place, what)| self.page.line(&format!("  {place:<width$}  {what}")))
     }
 }
 
