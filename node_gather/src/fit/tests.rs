@@ -120,3 +120,13 @@ proptest! {
         prop_assert!(free - floored <= total / u64::from(floor) + 1);
     }
 }
+
+#[test]
+fn fifty_thousand_agents_and_ten_thousand_applications_fit() {
+    // Numbers that do not compress are worse than any cluster's.
+    let fitted = fit(&snapshot(50_000, 10_000)).unwrap();
+    assert!(fitted.encoded.body.len() <= WIRE_BUDGET_BYTES);
+    let agents: u32 = fitted.snapshot.agent_shapes.iter().map(|shape| shape.count).sum();
+    let tasks: u32 = fitted.snapshot.applications.iter().map(|application| application.task_count).sum();
+    assert_eq!((agents, tasks), (50_000, 10_000), "nothing is left out");
+}
