@@ -3,10 +3,9 @@
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::Timestamp;
 use shared::aws::StartError;
-use shared::config::{CheckKind, Policy};
+use shared::config::CheckKind;
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::error::Chain;
-use shared::resources::Kind;
 use shared::sns::{self, PublishError, RecordError};
 use shared::telemetry::{self, Metric, Record};
 use thiserror::Error;
@@ -110,7 +109,7 @@ impl<C: Check> Handler<C> {
         }
         let refused = |refusal| (policy.pool.clone(), refusal);
         let decision = self.check.decide(&snapshot, policy, now).map_err(|error| refused(error.into()))?;
-        report_decision(&snapshot, policy, &decision, now);
+        report_decision(&snapshot, &decision, now);
         let message = contract::encode(&decision).map_err(|error| refused(error.into()))?;
         Ok(self.settings.decision_topic.publish(message, Some(&report::headline(&decision))).await)
     }
@@ -145,7 +144,7 @@ fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
     telemetry::emit(&Record { at: now, pool, properties, metrics: vec![Metric::count(metric, 1)] });
 }
 
-fn report_decision(snapshot: &ClusterSnapshot, policy: &Policy, decision: &ScalingDecision, now: Timestamp) {
+fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) {
     let unplaceable: Vec<String> =
         decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
     tracing::info!(
@@ -170,34 +169,18 @@ fn report_decision(snapshot: &ClusterSnapshot, policy: &Policy, decision: &Scali
             ("DecisionId", decision.id.to_string()),
             ("SnapshotId", snapshot.id.to_string()),
         ],
-        metrics: metrics(snapshot, policy, decision, now),
+        metrics: metrics(snapshot, decision, now),
     });
 }
 
-fn metrics(snapshot: &ClusterSnapshot, policy: &Policy, decision: &ScalingDecision, now: Timestamp) -> Vec<Metric> {
+/// What the decision adds to what is known of the pool: agents and utilization are told by `node_gather`, and would count
+/// twice.
+fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Metric> {
     let unplaceable = u32::try_from(decision.unplaceable.len()).unwrap_or(u32::MAX);
-    let mut metrics = vec![
+    vec![
         Metric::count("Delta", decision.delta),
         Metric::count("Target", decision.target),
-        Metric::count("UsableAgents", decision.agents.usable),
         Metric::count("UnplaceableApplications", unplaceable),
         Metric::seconds("SnapshotAge", now.duration_since(snapshot.taken_at).as_secs_f64()),
-    ];
-    metrics.extend(policy.resources.iter().map(|kind| utilization(snapshot, *kind)));
-    metrics
-}
-
-/// Where the pool has nothing of a kind its share is not finite, and left out.
-fn utilization(snapshot: &ClusterSnapshot, kind: Kind) -> Metric {
-    let name = match kind {
-        Kind::Cpus => "CpusUtilization",
-        Kind::Mem => "MemUtilization",
-        Kind::Disk => "DiskUtilization",
-        Kind::Gpus => "GpusUtilization",
-    };
-    let resources = &snapshot.resources;
-    #[expect(clippy::cast_precision_loss, reason = "Amount::MAX is below 2^53")]
-    let share = |part: u64, whole: u64| 100.0 * part as f64 / whole as f64;
-    let load = resources.used + resources.displaced;
-    Metric::percent(name, share(load.get(kind).thousandths(), resources.total.get(kind).thousandths()))
+    ]
 }

@@ -39,6 +39,9 @@ pub enum ScaleError {
     Encode(#[from] EncodeError),
 }
 
+/// Stands for the pool where none is known.
+const UNKNOWN_POOL: &str = "unknown";
+
 /// What carries a plan out: the one place where a dry run differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hands {
@@ -167,7 +170,7 @@ impl Handler {
         let outcome = ScalingOutcome {
             decision_id: None,
             at: time::truncate(now),
-            pool: "unknown".to_owned(),
+            pool: UNKNOWN_POOL.to_owned(),
             group: String::new(),
             state: None,
             action: OutcomeAction::Refused,
@@ -213,7 +216,8 @@ impl Handler {
         );
         telemetry::emit(&Record {
             at: now,
-            pool: &outcome.pool,
+            // What somebody else calls a pool is no name for a metric of ours.
+            pool: self.config.pool(&outcome.pool).map_or(UNKNOWN_POOL, |policy| policy.pool.as_str()),
             properties: vec![
                 ("Stage", "node_scale".to_owned()),
                 ("Action", outcome.action.name().to_owned()),
