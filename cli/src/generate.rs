@@ -34,6 +34,11 @@ pub struct Options {
     /// How many applications the tasks belong to; default: one for every hundred
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000_000))]
     applications: Option<u32>,
+    /// How many completed tasks the master still lists, of all frameworks together; default: one for every twenty
+    /// running ones, at most 1000. A master keeps the last 1000 of each framework, so one that has run for long lists
+    /// thousands
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(0..=100_000_000))]
+    completed: Option<u32>,
     /// What the names, sizes and places follow from
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -74,7 +79,8 @@ fn generate(options: &Options) -> Result<(), GenerateError> {
         return Err(GenerateError::Crowded { agents, tasks });
     }
     let applications = options.applications.unwrap_or_else(|| (tasks / 100).max(1));
-    let spec = Spec { agents, tasks, applications, seed };
+    let completed = options.completed.unwrap_or_else(|| (tasks / 20).min(1000));
+    let spec = Spec { agents, tasks, applications, completed, seed };
     let mut progress = Progress::of(u64::from(agents) + u64::from(tasks));
     let totals = match &options.output {
         Some(path) => {

@@ -41,13 +41,13 @@ fn read(document: &str) -> ClusterSnapshot {
 }
 
 const SPECS: [Spec; 7] = [
-    Spec { agents: 1, tasks: 0, applications: 1, seed: 0 },
-    Spec { agents: 1, tasks: 1, applications: 1, seed: 1 },
-    Spec { agents: 3, tasks: 100, applications: 7, seed: 2 },
-    Spec { agents: 20, tasks: 400, applications: 40, seed: 3 },
-    Spec { agents: 100, tasks: 30, applications: 1000, seed: 4 },
-    Spec { agents: 1, tasks: 10_000, applications: 500, seed: u64::MAX },
-    Spec { agents: 300, tasks: 3000, applications: 3000, seed: 6 },
+    Spec { agents: 1, tasks: 0, applications: 1, completed: 0, seed: 0 },
+    Spec { agents: 1, tasks: 1, applications: 1, completed: 0, seed: 1 },
+    Spec { agents: 3, tasks: 100, applications: 7, completed: 5, seed: 2 },
+    Spec { agents: 20, tasks: 400, applications: 40, completed: 20, seed: 3 },
+    Spec { agents: 100, tasks: 30, applications: 1000, completed: 1, seed: 4 },
+    Spec { agents: 1, tasks: 10_000, applications: 500, completed: 500, seed: u64::MAX },
+    Spec { agents: 300, tasks: 3000, applications: 3000, completed: 150, seed: 6 },
 ];
 
 #[test]
@@ -101,7 +101,7 @@ fn every_agent_uses_what_its_tasks_and_executors_take() {
 
 #[test]
 fn fields_stand_in_the_order_of_a_master() {
-    let (document, _) = generated(&Spec { agents: 30, tasks: 600, applications: 60, seed: 9 });
+    let (document, _) = generated(&Spec { agents: 30, tasks: 600, applications: 60, completed: 30, seed: 9 });
     let in_order = |text: &str, keys: &[&str]| {
         let mut from = 0;
         for key in keys {
@@ -198,14 +198,14 @@ fn fields_stand_in_the_order_of_a_master() {
 
 #[test]
 fn a_task_has_about_as_many_bytes_as_a_real_one() {
-    let spec = Spec { agents: 100, tasks: 2000, applications: 100, seed: 1 };
+    let spec = Spec { agents: 100, tasks: 2000, applications: 100, completed: 100, seed: 1 };
     let per_task = generated(&spec).1.bytes / 2000;
     assert!((2_000..2_600).contains(&per_task), "{per_task}");
 }
 
 #[test]
 fn the_seed_decides_everything() {
-    let spec = Spec { agents: 5, tasks: 50, applications: 9, seed: 7 };
+    let spec = Spec { agents: 5, tasks: 50, applications: 9, completed: 2, seed: 7 };
     assert_eq!(generated(&spec), generated(&spec));
     assert_ne!(generated(&spec).0, generated(&Spec { seed: 8, ..spec }).0);
 }
@@ -221,13 +221,14 @@ fn the_command_writes_the_same_to_a_file_and_to_standard_output() {
     assert!(output.status.success() && output.stderr.is_empty(), "no progress where nobody looks");
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        generated(&Spec { agents: 4, tasks: 40, applications: 6, seed: 3 }).0
+        generated(&Spec { agents: 4, tasks: 40, applications: 6, completed: 2, seed: 3 }).0
     );
     let to_file = call(&["--output", path.to_str().unwrap()]);
     assert!(to_file.status.success() && to_file.stdout.is_empty());
     assert_eq!(
         std::fs::read(&path).unwrap().len(),
-        usize::try_from(generated(&Spec { agents: 4, tasks: 40, applications: 6, seed: 3 }).1.bytes).unwrap()
+        usize::try_from(generated(&Spec { agents: 4, tasks: 40, applications: 6, completed: 2, seed: 3 }).1.bytes)
+            .unwrap()
     );
 
     let nowhere = call(&["--output", "/nowhere/state.json"]);

@@ -107,7 +107,7 @@ fn try_fit(snapshot: &ClusterSnapshot, step: Option<Step>) -> Result<Option<Fitt
 /// It never claims room that is not there.
 fn with_free_floor(mut snapshot: ClusterSnapshot, floor: u32) -> ClusterSnapshot {
     let floored = |shape: &AgentShape| AgentShape { free: floor_to(&shape.free, &shape.total, floor), ..*shape };
-    snapshot.agent_shapes = merge_shapes(snapshot.agent_shapes.iter().map(floored));
+    snapshot.agent_shapes = merge_shapes(snapshot.agent_shapes.iter().map(floored).collect());
     snapshot.free_floor = Some(floor);
     snapshot.identified()
 }

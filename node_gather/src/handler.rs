@@ -1,5 +1,7 @@
 //! The order of the work: fetch the state, then what waits for room, summarize, fit, publish one message per pool, report.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
 use shared::contract::{ClusterSnapshot, CompletenessLevel, EncodeError};
@@ -13,7 +15,7 @@ use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
 use crate::marathon::{self, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::summarize::{SummarizeError, summarize};
+use crate::summarize::{SummarizeError, View, summarize};
 
 /// What stays from one event to the next.
 #[derive(Debug)]
@@ -100,10 +102,12 @@ impl Handler {
     /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
     /// others from theirs.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        let fetched = self.client.fetch().await.map_err(GatherError::Fetch)?;
+        let pools = &self.config.pools;
+        let Fetched { state, master, bytes, elapsed } =
+            self.client.fetch(|| View::new(pools)).await.map_err(GatherError::Fetch)?;
         let queue = self.queue().await;
-        let summary = summarize(&fetched.state, &queue, &fetched.master, &self.config.pools, now)
-            .map_err(GatherError::Summarize)?;
+        let summary = summarize(state, &queue, &master, now).map_err(GatherError::Summarize)?;
+        let read = Read { master, bytes, elapsed };
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,
@@ -112,15 +116,15 @@ impl Handler {
             );
         }
         let mut failures = Vec::new();
-        for (policy, snapshot) in self.config.pools.iter().zip(summary.snapshots) {
-            if let Err(error) = self.publish(policy, &snapshot, &fetched, &queue).await {
+        for (policy, snapshot) in pools.iter().zip(summary.snapshots) {
+            if let Err(error) = self.publish(policy, snapshot, &read, &queue).await {
                 failures.push((policy.pool.clone(), error));
             }
         }
         if failures.is_empty() {
             return Ok(());
         }
-        Err(GatherError::Publish { pools: self.config.pools.len(), failures })
+        Err(GatherError::Publish { pools: pools.len(), failures })
     }
 
     /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
@@ -137,12 +141,12 @@ impl Handler {
     async fn publish(
         &self,
         policy: &Policy,
-        snapshot: &ClusterSnapshot,
-        fetched: &Fetched,
+        snapshot: ClusterSnapshot,
+        read: &Read,
         queue: &Queue,
     ) -> Result<(), PoolError> {
-        let fitted = fit(snapshot).map_err(PoolError::Encode)?;
-        let report = Report { policy, fetched, queue, fitted: &fitted };
+        let fitted = fit(&snapshot).map_err(PoolError::Encode)?;
+        let report = Report { policy, read, queue, fitted: &fitted };
         let record = report.record();
         let subject = report.subject();
         self.topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
@@ -152,10 +156,17 @@ impl Handler {
     }
 }
 
+/// How the state was come by.
+struct Read {
+    master: String,
+    bytes: u64,
+    elapsed: Duration,
+}
+
 /// What is told of one snapshot.
 struct Report<'a> {
     policy: &'a Policy,
-    fetched: &'a Fetched,
+    read: &'a Read,
     queue: &'a Queue,
     fitted: &'a Fitted,
 }
@@ -173,7 +184,7 @@ impl Report<'_> {
         tracing::info!(
             %pool,
             snapshot_id = %id,
-            master = self.fetched.master,
+            master = self.read.master,
             completeness = completeness.level.name(),
             reasons,
             registered = agents.registered,
@@ -201,8 +212,8 @@ impl Report<'_> {
             Metric::count("UsableAgents", snapshot.agents.usable),
             Metric::count("CompletenessLevel", level_number(snapshot.completeness.level)),
             bytes("MessageBytes", u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
-            bytes("StateBytes", self.fetched.bytes),
-            Metric::seconds("FetchTime", self.fetched.elapsed.as_secs_f64()),
+            bytes("StateBytes", self.read.bytes),
+            Metric::seconds("FetchTime", self.read.elapsed.as_secs_f64()),
             Metric::count("BudgetStep", self.fitted.step.rung()),
         ];
         // Where nobody was asked or nobody said, 0 would be a claim.

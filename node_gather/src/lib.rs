@@ -1,7 +1,7 @@
 //! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
 //!
 //! ```text
-//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──Fold──▶ State ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
+//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──▶ View ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
 //!                     (feature lambda)         (as it streams in)            one per pool                  one message each
 //! ```
 //!
@@ -36,7 +36,7 @@ use thiserror::Error;
 
 use crate::marathon::Queue;
 use crate::mesos::state::StateError;
-use crate::summarize::{SummarizeError, summarize};
+use crate::summarize::{SummarizeError, View, summarize};
 
 /// Why a state gave no snapshots.
 #[derive(Debug, Error)]
@@ -63,7 +63,8 @@ pub fn snapshots(
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-    let state = mesos::scan::read(state, config.mesos.max_state_bytes).map_err(ReadError::State)?;
-    let summary = summarize(&state, queue, master, &config.pools, taken_at).map_err(ReadError::Summarize)?;
+    let view = View::new(&config.pools);
+    let view = mesos::scan::read(state, view, config.mesos.max_state_bytes).map_err(ReadError::State)?;
+    let summary = summarize(view, queue, master, taken_at).map_err(ReadError::Summarize)?;
     Ok(summary.snapshots)
 }

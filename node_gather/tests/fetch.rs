@@ -15,6 +15,7 @@ use std::time::Duration;
 use node_gather::mesos::client::{Cause, Client, ClientError, FetchError, Fetched};
 use node_gather::mesos::redirect::RedirectError;
 use node_gather::mesos::state::StateError;
+use node_gather::summarize::View;
 use secrecy::SecretString;
 use shared::config::Mesos;
 use support::{Master, answer, capture, settings, state_answer};
@@ -48,9 +49,9 @@ fn client(settings: Mesos, credentials: &str) -> Client {
     Client::new(settings, Some(&SecretString::from(credentials)), None).unwrap()
 }
 
-fn fetch_with(client: &Client) -> Result<Fetched, FetchError> {
+fn fetch_with(client: &Client) -> Result<Fetched<View<'static>>, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fetched = runtime.block_on(client.fetch());
+    let fetched = runtime.block_on(client.fetch(|| View::new(&[])));
     if let Err(error) = &fetched {
         for text in [error.to_string(), format!("{error:?}"), format!("{client:?}")] {
             assert!(!text.contains(SECRET) && !text.contains("Y2FuYXJ5"), "{text}");
@@ -60,7 +61,7 @@ fn fetch_with(client: &Client) -> Result<Fetched, FetchError> {
 }
 
 /// Asks the masters with credentials, so that a leak would show.
-fn fetch(settings: Mesos) -> Result<Fetched, FetchError> {
+fn fetch(settings: Mesos) -> Result<Fetched<View<'static>>, FetchError> {
     fetch_with(&client(settings, &format!("reader:{SECRET}")))
 }
 
@@ -80,7 +81,7 @@ fn the_state_of_a_leading_master_is_read_in_one_request() {
     let master = Master::with(state_answer());
     let fetched = fetch(settings(&[master.url()])).unwrap();
     assert_eq!(fetched.master, master.url());
-    assert_eq!((fetched.state.agents.len(), fetched.bytes), (1, 5424));
+    assert_eq!((fetched.state.registered_agents(), fetched.bytes), (1, 5424));
     let requests = master.requests();
     assert_eq!(requests.len(), 1);
     assert!(requests[0].starts_with("GET /state HTTP/1.1\r\n"), "{}", requests[0]);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use node_gather::mesos::client::{Cause, Client, ClientError};
+use node_gather::summarize::View;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -51,17 +52,17 @@ fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired:
 }
 
 /// What comes of asking the master, trusting these authorities alone.
-fn ask(url: String, ca_bundle: &str) -> Result<usize, Cause> {
+fn ask(url: String, ca_bundle: &str) -> Result<u32, Cause> {
     let client = Client::new(settings(&[url]), None, Some(&SecretString::from(ca_bundle))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    match runtime.block_on(client.fetch()) {
-        Ok(fetched) => Ok(fetched.state.agents.len()),
+    match runtime.block_on(client.fetch(|| View::new(&[]))) {
+        Ok(fetched) => Ok(fetched.state.registered_agents()),
         Err(mut error) => Err(error.0.remove(0).cause),
     }
 }
 
 #[track_caller]
-fn is_refused(asked: &Result<usize, Cause>, why: &str) {
+fn is_refused(asked: &Result<u32, Cause>, why: &str) {
     let Err(cause @ Cause::Connect(_)) = asked else { panic!("not refused: {asked:?}") };
     let text = shared::error::Chain::new(cause).to_string();
     assert!(text.contains(why), "{why} is not in {text}");

@@ -14,8 +14,6 @@ pub const ELECTED_AT: i64 = 1_767_225_600;
 const MASTER_ID: &str = "3c1f0a52-7d1b-4f6e-9a27-5f0c7a9be4d1";
 /// How many ports of an agent tasks take, from the first on.
 const PORTS: (u32, u32) = (31_000, 32_000);
-/// How many completed tasks a master remembers of a framework.
-const MAX_COMPLETED_TASKS: u32 = 1000;
 
 /// What was generated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -243,12 +241,11 @@ impl<W: Write, F: FnMut()> Document<'_, W, F> {
         Ok(())
     }
 
-    /// History, which no one may count: one in twenty, at most as many as a master remembers.
+    /// History, which no one may count: each of them belongs to one framework.
     fn completed_tasks(&mut self, framework: &Framework) -> io::Result<()> {
         let start = self.output.bytes;
-        for number in 0..(self.spec.tasks / 20).min(MAX_COMPLETED_TASKS) {
-            let mut chance =
-                Chance::of(self.spec.seed, kind::COMPLETED, u64::from(framework.number) << 32 | u64::from(number));
+        for number in 0..self.spec.completed {
+            let mut chance = Chance::of(self.spec.seed, kind::COMPLETED, u64::from(number));
             let application = self.spec.application(chance.below(self.spec.applications));
             if application.framework != framework.number {
                 continue;

@@ -12,6 +12,8 @@ pub struct Spec {
     pub tasks: u32,
     /// How many applications they belong to, at least 1.
     pub applications: u32,
+    /// How many tasks have completed that the master still lists.
+    pub completed: u32,
     /// What all chance follows from.
     pub seed: u64,
 }
@@ -242,7 +244,7 @@ mod tests {
     fn every_agent_holds_its_tasks_and_none_is_lost() {
         for (agents, tasks, applications) in [(1, 0, 1), (1, 1, 1), (3, 100, 5), (50, 49, 200), (10, 5000, 40)] {
             for seed in 0..20 {
-                let spec = Spec { agents, tasks, applications, seed };
+                let spec = Spec { agents, tasks, applications, completed: tasks / 20, seed };
                 let (mut list, mut next) = (Vec::new(), 0);
                 for agent in 0..agents {
                     let shape = spec.shape(agent);

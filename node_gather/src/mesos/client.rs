@@ -18,7 +18,7 @@ use url::Url;
 
 use super::redirect::{GuardedResolver, RedirectError, needs_tls, target};
 use super::scan::Scanner;
-use super::state::{State, StateError};
+use super::state::{Sink, StateError};
 
 /// A redirect leads to the leader; a second one is for a leader that has just changed.
 const MAX_REDIRECTS: usize = 2;
@@ -45,9 +45,9 @@ pub struct Client {
 
 /// A state, and how it was come by.
 #[derive(Debug)]
-pub struct Fetched {
-    /// The state.
-    pub state: State,
+pub struct Fetched<S> {
+    /// What took the state.
+    pub state: S,
     /// The URL of the leading master.
     pub master: String,
     /// How many bytes the state had, decoded.
@@ -230,14 +230,14 @@ impl Client {
         Ok(Self { http, settings, credentials })
     }
 
-    /// Asks the masters until one gives the state of the cluster.
+    /// Asks the masters until one gives the state of the cluster, each time to a new `sink`.
     ///
     /// # Errors
     /// Where none did before the deadline: with the cause for each.
-    pub async fn fetch(&self) -> Result<Fetched, FetchError> {
+    pub async fn fetch<S: Sink>(&self, sink: impl Fn() -> S) -> Result<Fetched<S>, FetchError> {
         let start = Instant::now();
         let progress = Mutex::new(Progress::default());
-        let work = self.ask_all(start + self.settings.timeout, &progress);
+        let work = self.ask_all(&sink, start + self.settings.timeout, &progress);
         let found = timeout(self.settings.timeout, work).await;
         if let Ok(Some(fetched)) = found {
             return Ok(Fetched { elapsed: start.elapsed(), ..fetched });
@@ -251,7 +251,12 @@ impl Client {
     }
 
     /// Round by round, until a master gives its state or nothing is left to hope for.
-    async fn ask_all(&self, deadline: Instant, progress: &Mutex<Progress>) -> Option<Fetched> {
+    async fn ask_all<S: Sink>(
+        &self,
+        sink: &impl Fn() -> S,
+        deadline: Instant,
+        progress: &Mutex<Progress>,
+    ) -> Option<Fetched<S>> {
         let mut masters: Vec<&Url> = self.settings.masters.iter().collect();
         for round in 0..MAX_ROUNDS {
             if round > 0 {
@@ -264,7 +269,7 @@ impl Client {
                 // A master that accepts and says nothing must leave time for the others.
                 let patience = if place + 1 < count { left / 2 } else { left };
                 lock(progress).asking = Some(master.to_string());
-                let cause = match self.ask(master, patience, progress).await {
+                let cause = match self.ask(master, sink, patience, progress).await {
                     Ok(fetched) => return Some(fetched),
                     Err(cause) => cause,
                 };
@@ -284,7 +289,13 @@ impl Client {
     }
 
     /// Asks one master, and whom it redirects to.
-    async fn ask(&self, master: &Url, patience: Duration, progress: &Mutex<Progress>) -> Result<Fetched, Cause> {
+    async fn ask<S: Sink>(
+        &self,
+        master: &Url,
+        sink: &impl Fn() -> S,
+        patience: Duration,
+        progress: &Mutex<Progress>,
+    ) -> Result<Fetched<S>, Cause> {
         let mut url = state_url(master);
         for _ in 0..=MAX_REDIRECTS {
             let response = match timeout(patience, self.get(&url)).await {
@@ -292,7 +303,7 @@ impl Client {
                 Err(_) => return Err(Cause::NoAnswer(patience)),
             };
             if response.status() == StatusCode::OK {
-                let (state, bytes) = self.read(response, progress).await?;
+                let (state, bytes) = self.read(response, sink(), progress).await?;
                 return Ok(Fetched { state, master: base_of(&url), bytes, elapsed: Duration::ZERO });
             }
             if !is_redirect(response.status()) {
@@ -336,12 +347,17 @@ impl Client {
 
     /// Hands the answer to the scanner, chunk by chunk, on the thread that waits for it: scanning a chunk takes less
     /// time than handing it to another thread.
-    async fn read(&self, mut response: Response, progress: &Mutex<Progress>) -> Result<(State, u64), Cause> {
+    async fn read<S: Sink>(
+        &self,
+        mut response: Response,
+        sink: S,
+        progress: &Mutex<Progress>,
+    ) -> Result<(S, u64), Cause> {
         let limit = self.settings.max_state_bytes;
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(Cause::TooLarge { limit });
         }
-        let mut scanner = Scanner::new(limit);
+        let mut scanner = Scanner::new(sink, limit);
         let mut bytes = 0_u64;
         // An end before the announced length, or before the end of what was packed, is an error and not the end.
         while let Some(chunk) =

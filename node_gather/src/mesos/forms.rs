@@ -43,9 +43,9 @@ pub(super) fn to_duration(text: &str) -> Option<Duration> {
 }
 
 /// The address in `slave(1)@10.0.0.7:5051`.
-pub(super) fn ip_of_pid(pid: &str) -> Option<String> {
+pub(super) fn ip_of_pid(pid: &str) -> Option<IpAddr> {
     let (_, address) = pid.rsplit_once('@')?;
     let (ip, _port) = address.rsplit_once(':')?;
     let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
-    ip.parse::<IpAddr>().ok().map(|ip| ip.to_string())
+    ip.parse().ok()
 }

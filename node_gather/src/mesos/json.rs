@@ -1,4 +1,4 @@
-//! The reference for [`scan`](super::scan): reads /state by serde_json, and calls the [`Fold`] with what it meets.
+//! The reference for [`scan`](super::scan): reads /state by serde_json, and calls the [`Sink`] with what it meets.
 //!
 //! It looks at every byte and refuses what is no JSON anywhere, and is some ten times slower. It is there for tests and
 //! measurements only.
@@ -19,8 +19,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 use super::forms::{ip_of_pid, to_count, to_duration, to_time};
 use super::state::{
-    Agent, Attributes, Drain, Fault, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State,
-    StateError,
+    Agent, Attributes, Drain, Fault, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent,
+    Sink, StateError,
 };
 
 /// As much as is asked of the source at once.
@@ -30,27 +30,30 @@ const BUFFER_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
-pub fn read(source: impl Read) -> Result<State, StateError> {
+pub fn read<S: Sink>(source: impl Read, sink: S) -> Result<S, StateError> {
     let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
     check_start(&mut source)?;
-    fold(serde_json::Deserializer::from_reader(source))
+    feed(serde_json::Deserializer::from_reader(source), sink)
 }
 
 /// Reads a /state that is there as a whole.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_slice(mut bytes: &[u8]) -> Result<State, StateError> {
+pub fn read_slice<S: Sink>(mut bytes: &[u8], sink: S) -> Result<S, StateError> {
     check_start(&mut bytes)?;
-    fold(serde_json::Deserializer::from_slice(bytes))
+    feed(serde_json::Deserializer::from_slice(bytes), sink)
 }
 
-fn fold<'de>(mut json: serde_json::Deserializer<impl serde_json::de::Read<'de>>) -> Result<State, StateError> {
-    let mut folding = Folding::default();
-    let read = Document(&mut folding).deserialize(&mut json).and_then(|()| json.end());
-    match (read, folding.failure) {
+fn feed<'de, S: Sink>(
+    mut json: serde_json::Deserializer<impl serde_json::de::Read<'de>>,
+    sink: S,
+) -> Result<S, StateError> {
+    let mut feeding = Feeding { sink, failure: None };
+    let read = Document(&mut feeding).deserialize(&mut json).and_then(|()| json.end());
+    match (read, feeding.failure) {
         (_, Some(failure)) => Err(failure),
-        (Ok(()), None) => folding.fold.finish(),
+        (Ok(()), None) => Ok(feeding.sink),
         (Err(error), None) => Err(match error.classify() {
             serde_json::error::Category::Io => StateError::Io(error.into()),
             serde_json::error::Category::Eof => StateError::Truncated(Fault::new(error.to_string())),
@@ -76,17 +79,16 @@ fn check_start(source: &mut impl BufRead) -> Result<(), StateError> {
     }
 }
 
-/// The fold, and what it could not take: serde's errors are text alone.
-#[derive(Default)]
-struct Folding {
-    fold: Fold,
+/// The sink, and what it could not take: serde's errors are text alone.
+struct Feeding<S> {
+    sink: S,
     failure: Option<StateError>,
 }
 
-impl Folding {
-    /// Calls the fold; keeps its error and stops the reader with one that nobody reads.
-    fn call<T, E: de::Error>(&mut self, call: impl FnOnce(&mut Fold) -> Result<T, StateError>) -> Result<T, E> {
-        call(&mut self.fold).map_err(|failure| {
+impl<S: Sink> Feeding<S> {
+    /// Calls the sink; keeps its error and stops the reader with one that nobody reads.
+    fn call<T, E: de::Error>(&mut self, call: impl FnOnce(&mut S) -> Result<T, StateError>) -> Result<T, E> {
+        call(&mut self.sink).map_err(|failure| {
             self.failure.get_or_insert(failure);
             E::custom("refused")
         })
@@ -148,16 +150,16 @@ impl TopField {
 }
 
 /// The whole document.
-struct Document<'a>(&'a mut Folding);
+struct Document<'a, S>(&'a mut Feeding<S>);
 
-impl<'de> DeserializeSeed<'de> for Document<'_> {
+impl<'de, S: Sink> DeserializeSeed<'de> for Document<'_, S> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Document<'_> {
+impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,13 +167,13 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let folding = self.0;
+        let feeding = self.0;
         let mut met = Met(Vec::new());
         while let Some(field) = map.next_key::<TopField>()? {
             if field != TopField::Other {
-                folding.call(|_| met.once(field, field.name()))?;
+                feeding.call(|_| met.once(field, field.name()))?;
             }
-            let master = &mut folding.fold.master;
+            let master = feeding.sink.master();
             match field {
                 TopField::Version => master.version = map.next_value()?,
                 TopField::Cluster => master.cluster = map.next_value()?,
@@ -186,21 +188,21 @@ impl<'de> Visitor<'de> for Document<'_> {
                     master.counted_agents = Some(master.counted_agents.unwrap_or(0).saturating_add(count));
                 }
                 TopField::UnreachableSlaves => master.unreachable_agents = to_count(map.next_value()?),
-                TopField::Slaves => map.next_value_seed(List::<AgentJson>::new(folding))?,
-                TopField::RecoveredSlaves => map.next_value_seed(List::<RecoveredJson>::new(folding))?,
-                TopField::Frameworks => map.next_value_seed(Frameworks(folding))?,
+                TopField::Slaves => map.next_value_seed(List::<_, AgentJson>::new(feeding))?,
+                TopField::RecoveredSlaves => map.next_value_seed(List::<_, RecoveredJson>::new(feeding))?,
+                TopField::Frameworks => map.next_value_seed(Frameworks(feeding))?,
                 TopField::OrphanTasks => {
-                    folding.fold.framework_name(ORPHAN_FRAMEWORK.to_owned());
-                    map.next_value_seed(List::<TaskJson>::new(folding))?;
-                    folding.call(Fold::end_framework)?;
+                    feeding.sink.framework_name(ORPHAN_FRAMEWORK.to_owned());
+                    map.next_value_seed(List::<_, TaskJson>::new(feeding))?;
+                    feeding.call(S::end_framework)?;
                 }
                 TopField::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        folding.call(|_| met.require(TopField::Slaves, "slaves"))?;
-        folding.call(|_| met.require(TopField::Frameworks, "frameworks"))
+        feeding.call(|_| met.require(TopField::Slaves, "slaves"))?;
+        feeding.call(|_| met.require(TopField::Frameworks, "frameworks"))
     }
 }
 
@@ -219,26 +221,26 @@ impl Flags {
 
 /// An item of a list, complete before it is handed on.
 trait Item: de::DeserializeOwned {
-    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError>;
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError>;
 }
 
 /// A list of which no more than the item at hand is held.
-struct List<'a, T>(&'a mut Folding, PhantomData<T>);
+struct List<'a, S, T>(&'a mut Feeding<S>, PhantomData<T>);
 
-impl<'a, T> List<'a, T> {
-    fn new(folding: &'a mut Folding) -> Self {
-        Self(folding, PhantomData)
+impl<'a, S, T> List<'a, S, T> {
+    fn new(feeding: &'a mut Feeding<S>) -> Self {
+        Self(feeding, PhantomData)
     }
 }
 
-impl<'de, T: Item> DeserializeSeed<'de> for List<'_, T> {
+impl<'de, S: Sink, T: Item> DeserializeSeed<'de> for List<'_, S, T> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, T: Item> Visitor<'de> for List<'_, T> {
+impl<'de, S: Sink, T: Item> Visitor<'de> for List<'_, S, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,23 +249,23 @@ impl<'de, T: Item> Visitor<'de> for List<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(item) = list.next_element::<T>()? {
-            self.0.call(|fold| item.fold_into(fold))?;
+            self.0.call(|sink| item.give(sink))?;
         }
         Ok(())
     }
 }
 
 /// The list of frameworks, each of which is read part by part.
-struct Frameworks<'a>(&'a mut Folding);
+struct Frameworks<'a, S>(&'a mut Feeding<S>);
 
-impl<'de> DeserializeSeed<'de> for Frameworks<'_> {
+impl<'de, S: Sink> DeserializeSeed<'de> for Frameworks<'_, S> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Frameworks<'_> {
+impl<'de, S: Sink> Visitor<'de> for Frameworks<'_, S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -302,16 +304,16 @@ impl FrameworkField {
 }
 
 /// One framework.
-struct Framework<'a>(&'a mut Folding);
+struct Framework<'a, S>(&'a mut Feeding<S>);
 
-impl<'de> DeserializeSeed<'de> for Framework<'_> {
+impl<'de, S: Sink> DeserializeSeed<'de> for Framework<'_, S> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Framework<'_> {
+impl<'de, S: Sink> Visitor<'de> for Framework<'_, S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -319,28 +321,28 @@ impl<'de> Visitor<'de> for Framework<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let folding = self.0;
+        let feeding = self.0;
         let mut met = Met(Vec::new());
         while let Some(field) = map.next_key::<FrameworkField>()? {
             if field != FrameworkField::Other {
-                folding.call(|_| met.once(field, field.name()))?;
+                feeding.call(|_| met.once(field, field.name()))?;
             }
             match field {
-                FrameworkField::Name => folding.fold.framework_name(map.next_value()?),
+                FrameworkField::Name => feeding.sink.framework_name(map.next_value()?),
                 FrameworkField::Capabilities => {
                     let capabilities: Vec<String> = map.next_value()?;
-                    folding.fold.framework_gpu_aware(capabilities.iter().any(|name| name == "GPU_RESOURCES"));
+                    feeding.sink.framework_gpu_aware(capabilities.iter().any(|name| name == "GPU_RESOURCES"));
                 }
-                FrameworkField::Recovered => folding.fold.framework_recovered(map.next_value()?),
-                FrameworkField::Tasks => map.next_value_seed(List::<TaskJson>::new(folding))?,
-                FrameworkField::Executors => map.next_value_seed(List::<ExecutorJson>::new(folding))?,
+                FrameworkField::Recovered => feeding.sink.framework_recovered(map.next_value()?),
+                FrameworkField::Tasks => map.next_value_seed(List::<_, TaskJson>::new(feeding))?,
+                FrameworkField::Executors => map.next_value_seed(List::<_, ExecutorJson>::new(feeding))?,
                 FrameworkField::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        folding.call(|_| met.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
-        folding.call(Fold::end_framework)
+        feeding.call(|_| met.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
+        feeding.call(S::end_framework)
     }
 }
 
@@ -370,7 +372,7 @@ struct DrainJson {
 }
 
 impl Item for AgentJson {
-    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
         let agent = Agent {
             id: self.id,
             hostname: self.hostname,
@@ -379,9 +381,8 @@ impl Item for AgentJson {
             active: self.active,
             deactivated: self.deactivated,
             drain: self.drain_info.map(|info| if info.state == "DRAINED" { Drain::Drained } else { Drain::Draining }),
-            ..Agent::default()
         };
-        fold.agent(RawAgent {
+        sink.agent(&RawAgent {
             agent,
             total: self.resources,
             used: self.used_resources,
@@ -400,8 +401,8 @@ struct RecoveredJson {
 }
 
 impl Item for RecoveredJson {
-    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
-        fold.recovered_agent(RecoveredAgent { id: self.id, attributes: self.attributes });
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+        sink.recovered_agent(&RecoveredAgent { id: self.id, attributes: self.attributes });
         Ok(())
     }
 }
@@ -418,9 +419,14 @@ struct TaskJson {
 }
 
 impl Item for TaskJson {
-    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
-        let Self { id, name, slave_id: agent_id, state, resources } = &self;
-        fold.task(&RawTask { id, name, agent_id, state, resources })
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+        sink.task(&RawTask {
+            id: self.id.as_bytes(),
+            name: self.name.as_bytes(),
+            agent_id: self.slave_id.as_bytes(),
+            state: self.state.as_bytes(),
+            resources: &self.resources,
+        })
     }
 }
 
@@ -433,8 +439,9 @@ struct ExecutorJson {
 }
 
 impl Item for ExecutorJson {
-    fn fold_into(self, fold: &mut Fold) -> Result<(), StateError> {
-        self.slave_id.map_or(Ok(()), |agent_id| fold.executor(&agent_id, &self.resources))
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+        let executor = |agent_id: &str| sink.executor(&RawExecutor { agent_id, resources: &self.resources });
+        self.slave_id.as_deref().map_or(Ok(()), executor)
     }
 }
 

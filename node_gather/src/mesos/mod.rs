@@ -8,6 +8,9 @@ pub mod state;
 #[cfg(any(test, feature = "reference"))]
 pub mod json;
 
+#[cfg(test)]
+mod record;
+
 #[cfg(feature = "lambda")]
 pub mod client;
 #[cfg(feature = "lambda")]

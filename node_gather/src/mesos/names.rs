@@ -1,12 +1,13 @@
 //! Which application a task belongs to.
 
-use std::borrow::Cow;
-
 /// What stands before an application's uuid in a Marathon task id, newest form first.
-const MARKERS: [&str; 4] = [".instance-", ".marathon-", ".", "_"];
+const MARKERS: [&[u8]; 4] = [b".instance-", b".marathon-", b".", b"_"];
 
 /// The length of a uuid in its usual form: 8-4-4-4-12 hexadecimal digits.
 const UUID_LENGTH: usize = 36;
+
+/// Where the last dash of a uuid is.
+const LAST_DASH: usize = 23;
 
 /// Whether the tasks of a framework of that name carry Marathon's ids.
 #[must_use]
@@ -14,75 +15,105 @@ pub fn is_marathon(framework: &str) -> bool {
     framework.starts_with("marathon")
 }
 
-/// The name of the application of a task: for Marathon what its task id says, else the task's own name.
-#[must_use]
-pub fn application<'a>(framework: &str, task_id: &'a str, task_name: &'a str) -> Cow<'a, str> {
-    let from_id = if is_marathon(framework) { marathon_application(task_id) } else { None };
-    from_id.map_or(Cow::Borrowed(task_name), Cow::Owned)
+/// By what a task of a framework is known to belong to its application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark<'a> {
+    /// What stands before the uuid in a task id of Marathon's.
+    Path(&'a [u8]),
+    /// The task's own name.
+    Name(&'a [u8]),
 }
 
-/// The application id in a Marathon task id, or `None` where the task id has no form of Marathon's.
-///
-/// The task's name will not do: it is the id reversed, and since the parts of an id may contain dots themselves, the
-/// reversal cannot be undone.
-///
-/// ```
-/// use node_gather::mesos::names::marathon_application;
-/// let id = "shop_web.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1";
-/// assert_eq!(marathon_application(id).as_deref(), Some("/shop/web"));
-/// assert_eq!(marathon_application("shop.web-1"), None);
-/// ```
-#[must_use]
-pub fn marathon_application(task_id: &str) -> Option<String> {
-    let path = before_uuid(task_id)?;
-    let mut application = String::with_capacity(1 + path.len());
-    for part in path.split('_') {
-        application.push('/');
-        application.push_str(part);
+impl<'a> Mark<'a> {
+    /// For Marathon what its task id says, else, and where that has no form of Marathon's, the task's own name.
+    ///
+    /// The name will not do for Marathon: it is the application's id reversed, and since the parts of an id may contain
+    /// dots themselves, the reversal cannot be undone.
+    #[must_use]
+    pub fn of(is_marathon: bool, task_id: &'a [u8], task_name: &'a [u8]) -> Self {
+        let path = if is_marathon { marathon_path(task_id) } else { None };
+        path.map_or(Self::Name(task_name), Self::Path)
     }
-    Some(application)
+
+    /// The name of the application.
+    ///
+    /// ```
+    /// use node_gather::mesos::names::Mark;
+    /// let id = b"shop_web.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1";
+    /// assert_eq!(Mark::of(true, id, b"web.shop").application(), "/shop/web");
+    /// assert_eq!(Mark::of(true, b"odd", b"web.shop").application(), "web.shop");
+    /// assert_eq!(Mark::of(false, id, b"web.shop").application(), "web.shop");
+    /// ```
+    #[must_use]
+    pub fn application(&self) -> String {
+        match self {
+            Self::Path(path) => format!("/{}", String::from_utf8_lossy(path).replace('_', "/")),
+            Self::Name(name) => String::from_utf8_lossy(name).into_owned(),
+        }
+    }
 }
 
-/// What stands before the first of the markers that a uuid follows somewhere, and before the last such place, since a
-/// path may contain a uuid itself.
+/// What stands in a Marathon task id before the first of the markers that a uuid follows somewhere, and before the last
+/// such place, since a path may contain a uuid itself. `None` where the task id has no form of Marathon's.
 ///
-/// Every task comes by here, so uuids are looked for first, from the end: nearly always the first one found decides.
-fn before_uuid(task_id: &str) -> Option<&str> {
-    let mut best: Option<(usize, &str)> = None;
-    for start in (1..=task_id.len().checked_sub(UUID_LENGTH)?).rev() {
-        let best_rank = best.map_or(MARKERS.len(), |(rank, _)| rank);
-        if best_rank == 0 {
-            break;
+/// Every task comes by here, so uuids are looked for first, from the end and by their last dash: nearly always the first
+/// one found decides.
+#[must_use]
+pub fn marathon_path(task_id: &[u8]) -> Option<&[u8]> {
+    let mut best: Option<(usize, &[u8])> = None;
+    let mut rest = task_id;
+    while let Some(dash) = rest.iter().rposition(|byte| *byte == b'-')
+        && let Some(start) = dash.checked_sub(LAST_DASH)
+        && let Some(before) = task_id.get(..start)
+    {
+        rest = rest.get(..dash)?;
+        if !is_uuid_at(task_id, start) {
+            continue;
         }
-        if is_uuid_at(task_id.as_bytes(), start)
-            && let Some(before) = task_id.get(..start)
-        {
-            let better = MARKERS.iter().take(best_rank).enumerate();
-            let mut paths = better.filter_map(|(rank, marker)| Some((rank, before.strip_suffix(marker)?)));
-            best = paths.find(|(_, path)| !path.is_empty()).or(best);
+        let best_rank = best.map_or(MARKERS.len(), |(rank, _)| rank);
+        let better = MARKERS.iter().take(best_rank).enumerate();
+        let mut paths = better.filter_map(|(rank, marker)| Some((rank, before.strip_suffix(*marker)?)));
+        best = paths.find(|(_, path)| !path.is_empty()).or(best);
+        if best.is_some_and(|(rank, _)| rank == 0) {
+            break;
         }
     }
     best.map(|(_, path)| path)
 }
 
 /// Whether a uuid is there, and ends there.
+#[inline]
 fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
     let Some((uuid, rest)) = bytes.get(start..).and_then(|bytes| bytes.split_first_chunk::<UUID_LENGTH>()) else {
         return false;
     };
-    // The dashes first, which hardly any other place has.
-    let dashes = [8, 13, 18, 23];
-    dashes.iter().all(|at| uuid.get(*at) == Some(&b'-'))
-        // Counting them all takes less than stopping at the first that is none.
-        && uuid.iter().map(|byte| u8::from(byte.is_ascii_hexdigit())).sum::<u8>() == 32
-        && matches!(rest.first(), None | Some(b'.' | b'_'))
+    matches!(rest.first(), None | Some(b'.' | b'_'))
+        && [8, 13, 18, LAST_DASH].iter().all(|at| uuid.get(*at) == Some(&b'-'))
+        // With the dashes, of which there are then no more.
+        && uuid.iter().fold(0, |sum, byte| sum + HEX_DIGITS.get(usize::from(*byte)).unwrap_or(&0)) == 32
 }
+
+/// 1 for each byte that is a hexadecimal digit: every task is asked for 36 of them.
+#[expect(clippy::indexing_slicing, reason = "what is out of bounds here would not compile")]
+const HEX_DIGITS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut digits: &[u8] = b"0123456789abcdefABCDEF";
+    while let [digit, rest @ ..] = digits {
+        table[*digit as usize] = 1;
+        digits = rest;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const UUID: &str = "182f33d2-3650-4602-9e17-f36177a98192";
+
+    fn application(is_marathon: bool, task_id: &str, task_name: &str) -> String {
+        Mark::of(is_marathon, task_id.as_bytes(), task_name.as_bytes()).application()
+    }
 
     #[test]
     fn every_form_of_marathon_task_id_gives_the_application_id() {
@@ -94,8 +125,9 @@ mod tests {
             (format!("a.b_c.instance-{UUID}.side.car"), "/a.b/c"),
             (format!("jobs_{UUID}.instance-{UUID}._app.3"), &*format!("/jobs/{UUID}")),
             (format!("web.{}", UUID.to_uppercase()), "/web"),
+            (format!("säge_web.{UUID}"), "/säge/web"),
         ] {
-            assert_eq!(marathon_application(&id).as_deref(), Some(expected), "{id}");
+            assert_eq!(application(true, &id, "x"), expected, "{id}");
         }
     }
 
@@ -104,15 +136,15 @@ mod tests {
         for id in
             ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID]
         {
-            assert_eq!(marathon_application(id), None, "{id}");
+            assert_eq!(marathon_path(id.as_bytes()), None, "{id}");
         }
     }
 
     #[test]
     fn other_frameworks_go_by_the_task_name() {
         let id = format!("etl_hourly.{UUID}");
-        assert_eq!(application("chronos-3.0", &id, "hourly.etl"), "hourly.etl");
-        assert_eq!(application("marathon-user", &id, "hourly.etl"), "/etl/hourly");
-        assert_eq!(application("marathon", "odd", "hourly.etl"), "hourly.etl");
+        assert_eq!(application(is_marathon("chronos-3.0"), &id, "hourly.etl"), "hourly.etl");
+        assert_eq!(application(is_marathon("marathon-user"), &id, "hourly.etl"), "/etl/hourly");
+        assert_eq!(application(is_marathon("marathon"), "odd", "hourly.etl"), "hourly.etl");
     }
 }

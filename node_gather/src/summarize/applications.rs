@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use shared::contract::{Application, TaskGroup};
 use shared::resources::{Amount, Resources};
 
-use super::{Share, groups};
+use super::view::{ApplicationName, Tasks, View};
+use super::{Share, merge_groups};
 use crate::marathon::queue::Waiting;
-use crate::mesos::state::Tasks;
 
 /// How many applications a snapshot names. Frameworks with a name per task would not fit a message.
 const MAX_APPLICATIONS: usize = 2000;
@@ -32,8 +32,8 @@ pub(super) struct Applications<'a>(BTreeMap<Key<'a>, Counts>);
 /// What there is of one application.
 #[derive(Debug, Default)]
 struct Counts {
-    /// Its tasks, by what one of them takes.
-    tasks: BTreeMap<Resources, u32>,
+    /// Its tasks, by what one of them takes; equal ones may be there more than once.
+    tasks: Vec<TaskGroup>,
     waiting: Queued,
 }
 
@@ -44,15 +44,23 @@ struct Queued {
     tasks: Vec<TaskGroup>,
 }
 
-impl<'a> Applications<'a> {
-    /// Takes in tasks of one application.
-    pub(super) fn add(&mut self, tasks: &Tasks<'a>) {
-        let framework = tasks.framework;
-        let key = Key { framework: &framework.name, name: tasks.application, gpu_aware: framework.gpu_aware };
-        let count = self.0.entry(key).or_default().tasks.entry(tasks.resources).or_insert(0);
-        *count = count.saturating_add(tasks.count);
+/// The applications of each pool.
+pub(super) fn by_pool<'a>(view: &'a View<'_>, tasks: Vec<Tasks>) -> Vec<Applications<'a>> {
+    let mut pools: Vec<Applications<'a>> = view.policies.iter().map(|_| Applications::default()).collect();
+    let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
+    for Tasks { pool, application, resources, count } in tasks {
+        if let Some(applications) = pools.get_mut(at(pool))
+            && let Some(ApplicationName { framework, name }) = view.applications.get(at(application))
+            && let Some(framework) = view.frameworks.get(at(*framework))
+        {
+            let key = Key { framework: &framework.name, name, gpu_aware: framework.gpu_aware };
+            applications.0.entry(key).or_default().tasks.push(TaskGroup { count, resources });
+        }
     }
+    pools
+}
 
+impl<'a> Applications<'a> {
     /// Takes in instances that wait for room, of an application that may have no task yet.
     pub(super) fn add_waiting(&mut self, key: Key<'a>, waiting: &Waiting) {
         let queued = &mut self.0.entry(key).or_default().waiting;
@@ -63,7 +71,7 @@ impl<'a> Applications<'a> {
     pub(super) fn named(&self, name: &'a str) -> impl Iterator<Item = (Key<'a>, u32)> {
         let first = Key { name, framework: "", gpu_aware: false };
         let from_there = self.0.range(first..).take_while(move |(key, _)| key.name == name);
-        from_there.map(|(key, counts)| (*key, sum(counts.tasks.values().copied())))
+        from_there.map(|(key, counts)| (*key, sum(&counts.tasks)))
     }
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.
@@ -109,8 +117,8 @@ fn mean(total: Resources, count: u32) -> Resources {
     Resources::from_fn(|kind| Amount::from_thousandths(total.get(kind).thousandths().div_ceil(u64::from(count.max(1)))))
 }
 
-fn sum(counts: impl Iterator<Item = u32>) -> u32 {
-    counts.fold(0, u32::saturating_add)
+fn sum(groups: &[TaskGroup]) -> u32 {
+    groups.iter().fold(0, |sum, group| sum.saturating_add(group.count))
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
@@ -118,9 +126,9 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),
-        task_count: sum(tasks.values().copied()),
-        resources: tasks.iter().map(|(resources, count)| resources.times(u64::from(*count))).sum(),
-        tasks: groups(&tasks),
+        task_count: sum(&tasks),
+        resources: tasks.iter().map(|group| group.resources.times(group.count.into())).sum(),
+        tasks: merge_groups(tasks),
         waiting: waiting.instances,
         waiting_tasks: waiting.tasks,
         gpu_aware: key.gpu_aware,
@@ -161,10 +169,7 @@ fn fold_into_other(kept: &mut Vec<Application>, rest: Vec<Application>) {
         let queued = Queued::of(&application);
         let counts = sums.entry((application.framework, application.gpu_aware)).or_default();
         counts.waiting.add(&queued);
-        for TaskGroup { count, resources } in application.tasks {
-            let sum = counts.tasks.entry(resources).or_insert(0);
-            *sum = sum.saturating_add(count);
-        }
+        counts.tasks.extend(application.tasks);
     }
     let folded = sums.into_iter().map(|((framework, gpu_aware), counts)| {
         application(Key { framework: &framework, name: OTHER, gpu_aware }, counts)

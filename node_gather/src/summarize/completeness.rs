@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Kind, Resources};
 
-use super::Pool;
+use super::pool::Pool;
+use super::view::View;
 use crate::marathon::Queue;
-use crate::mesos::state::{State, count_u32};
+use crate::mesos::state::{Framework, Master};
 
 /// By how much agents may use more than is visible, in percent, before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
@@ -17,13 +18,13 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 /// How many frameworks a reason names.
 const MAX_NAMES: usize = 3;
 
-/// Judges the view of one pool. `stray_tasks` run on agents that the master does not list.
-pub(super) fn of(pool: &Pool<'_>, state: &State, stray_tasks: u32, queue: &Queue, taken_at: Timestamp) -> Completeness {
+/// Judges the view of one pool.
+pub(super) fn of(pool: &Pool<'_>, view: &View<'_>, queue: &Queue, taken_at: Timestamp) -> Completeness {
     let mut findings = Findings::default();
-    election(pool, state, taken_at, &mut findings);
-    missing_agents(pool, state, &mut findings);
-    frameworks(state, &mut findings);
-    tasks(pool, stray_tasks, &mut findings);
+    election(pool, &view.master, taken_at, &mut findings);
+    missing_agents(pool, &view.master, view.registered_agents(), &mut findings);
+    frameworks(&view.frameworks, &mut findings);
+    tasks(pool, view.stray_tasks, &mut findings);
     // What is known of runs; what waits may be hidden.
     if let Queue::Unknown { reason } = queue {
         findings.partial(format!("instances may wait for room unseen: {reason}"));
@@ -52,9 +53,9 @@ impl Findings {
 }
 
 /// What is missing just after an election: first everything, then agents, then frameworks with their tasks.
-fn election(pool: &Pool<'_>, state: &State, taken_at: Timestamp, findings: &mut Findings) {
-    let timeout = state.master.agent_reregister_timeout;
-    let doubt = match state.master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
+fn election(pool: &Pool<'_>, master: &Master, taken_at: Timestamp, findings: &mut Findings) {
+    let timeout = master.agent_reregister_timeout;
+    let doubt = match master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
         Some(age) if !is_younger(age, timeout) => None,
         Some(age) => Some(format!(
             "the master was elected {} s ago, less than its agent_reregister_timeout of {} s",
@@ -63,10 +64,10 @@ fn election(pool: &Pool<'_>, state: &State, taken_at: Timestamp, findings: &mut 
         )),
         None => Some("the master does not say when it was elected".to_owned()),
     };
-    match (doubt, pool.members.is_empty()) {
+    match (doubt, pool.counts.registered == 0) {
         (Some(doubt), true) => findings.blind(format!("no agent of the pool is registered, and {doubt}")),
         (Some(doubt), false) => findings.partial(format!("{doubt}: frameworks and tasks may be missing")),
-        (None, true) if pool.recovered == 0 => findings.partial(
+        (None, true) if pool.counts.recovered == 0 => findings.partial(
             "no agent of the pool is registered or recovered: an empty list is no proof of an empty cluster".to_owned(),
         ),
         (None, _) => {}
@@ -78,9 +79,9 @@ fn is_younger(age: SignedDuration, timeout: Duration) -> bool {
     age < SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX)
 }
 
-fn missing_agents(pool: &Pool<'_>, state: &State, findings: &mut Findings) {
-    let recovered = u64::from(pool.recovered);
-    let known = recovered + u64::from(count_u32(pool.members.len()));
+fn missing_agents(pool: &Pool<'_>, master: &Master, listed: u32, findings: &mut Findings) {
+    let recovered = u64::from(pool.counts.recovered);
+    let known = recovered + u64::from(pool.counts.registered);
     let limit = pool.policy.max_missing_agents_percent;
     if recovered > 0 {
         let reason = format!("{recovered} of {known} agents have not come back since the election of the master");
@@ -90,15 +91,14 @@ fn missing_agents(pool: &Pool<'_>, state: &State, findings: &mut Findings) {
             findings.partial(reason);
         }
     }
-    let listed = count_u32(state.agents.len());
-    if let Some(counted) = state.master.counted_agents.filter(|counted| *counted > listed) {
+    if let Some(counted) = master.counted_agents.filter(|counted| *counted > listed) {
         findings.partial(format!("the master counts {counted} registered agents but lists {listed}"));
     }
 }
 
-fn frameworks(state: &State, findings: &mut Findings) {
+fn frameworks(frameworks: &[Framework], findings: &mut Findings) {
     let mut names: Vec<&str> =
-        state.frameworks.iter().filter(|framework| framework.recovered).map(|framework| &*framework.name).collect();
+        frameworks.iter().filter(|framework| framework.recovered).map(|framework| &*framework.name).collect();
     names.sort_unstable();
     let Some(more) = names.len().checked_sub(MAX_NAMES) else {
         if !names.is_empty() {
@@ -115,15 +115,14 @@ fn not_back(names: &str) -> String {
 }
 
 fn tasks(pool: &Pool<'_>, stray_tasks: u32, findings: &mut Findings) {
-    let silent = pool.members.iter().filter(|member| member.agent.used.is_none()).count();
+    let silent = pool.silent;
     if silent > 0 {
         findings.partial(format!("the master does not say what {silent} agents use; what is visible was added up"));
     }
     if stray_tasks > 0 {
         findings.partial(format!("{stray_tasks} tasks run on agents that the master does not list"));
     }
-    let used: Resources = pool.members.iter().map(super::Member::used).sum();
-    let visible: Resources = pool.members.iter().map(|member| member.visible).sum();
+    let (used, visible) = (pool.resources.used + pool.resources.displaced, pool.visible);
     for kind in pool.policy.resources.iter().copied().filter(|kind| hides(&used, &visible, *kind)) {
         findings.partial(format!(
             "agents use {} {kind}, visible tasks and executors {}: the principal may not see everything",

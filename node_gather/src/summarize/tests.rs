@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use shared::config::Config;
-use shared::contract::{Application, CompletenessLevel};
+use shared::contract::{AgentState, Application, CompletenessLevel};
 
+use super::pool::free;
 use super::*;
 use crate::marathon::queue::Waiting;
 use crate::mesos::json;
@@ -46,9 +47,13 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
     json!({"name": name, "tasks": tasks})
 }
 
+fn run_with(state: &Json, config: &Config, queue: &Queue) -> Result<Summary, SummarizeError> {
+    let view = json::read(state.to_string().as_bytes(), View::new(&config.pools)).unwrap();
+    summarize(view, queue, "http://10.0.0.5:5050", now())
+}
+
 fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
-    let state = json::read(state.to_string().as_bytes()).unwrap();
-    summarize(&state, &Queue::NotAsked, "http://10.0.0.5:5050", &config.pools, now())
+    run_with(state, config, &Queue::NotAsked)
 }
 
 fn only(state: &Json) -> ClusterSnapshot {
@@ -331,9 +336,10 @@ fn many_frameworks_are_named_in_part() {
 
 #[test]
 fn a_captured_cluster_is_summarized_as_it_is() {
-    let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice()).unwrap();
+    let config = config("");
+    let view = json::read(capture("1.11.0/05-pods-and-limits").as_slice(), View::new(&config.pools)).unwrap();
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
-    let snapshot = summarize(&state, &Queue::NotAsked, "m", &config("").pools, later).unwrap().snapshots.remove(0);
+    let snapshot = summarize(view, &Queue::NotAsked, "m", later).unwrap().snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
     // The executor of the pod is used, but is no application's.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
@@ -395,8 +401,7 @@ fn waiting(application: &str, instances: u32, cpus: f64) -> Waiting {
 }
 
 fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
-    let state = json::read(state.to_string().as_bytes()).unwrap();
-    summarize(&state, queue, "http://10.0.0.5:5050", &config.pools, now()).unwrap().snapshots
+    run_with(state, config, queue).unwrap().snapshots
 }
 
 /// Name, framework, tasks, waiting instances and the cpus of one of them.

@@ -4,20 +4,23 @@
 //! tasks is taken to go where most of them are. One that has none goes to the first pool without `attributes`, which
 //! any agent belongs to; where all have some, to the first pool of the configuration.
 
-use super::Pool;
-use super::applications::Key;
+use shared::config::Policy;
+
+use super::applications::{Applications, Key};
 use crate::marathon::queue::Waiting;
 use crate::mesos::names::is_marathon;
-use crate::mesos::state::State;
 
 /// The framework of an application of which nothing but its id is known.
 const MARATHON: &str = "marathon";
 
-/// Counts what waits in the pools.
-pub(super) fn count_in<'a>(pools: &mut [Pool<'a>], waiting: &'a [Waiting], state: &State) {
-    // A Marathon that is offered gpus is for all its applications.
-    let gpu_aware = state.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
-    let default = pools.iter().position(|pool| pool.policy.attributes.is_empty()).unwrap_or(0);
+/// Counts what waits in the pools. An application without tasks is taken to be `gpu_aware` where Marathon is.
+pub(super) fn count_in<'a>(
+    pools: &mut [Applications<'a>],
+    policies: &[Policy],
+    waiting: &'a [Waiting],
+    gpu_aware: bool,
+) {
+    let default = policies.iter().position(|policy| policy.attributes.is_empty()).unwrap_or(0);
     // In an order of their own: that of the queue means nothing.
     let mut waiting: Vec<&Waiting> = waiting.iter().collect();
     waiting.sort_unstable();
@@ -30,17 +33,17 @@ pub(super) fn count_in<'a>(pools: &mut [Pool<'a>], waiting: &'a [Waiting], state
         })
         .collect();
     for (waiting, (place, key)) in waiting.into_iter().zip(places) {
-        if let Some(pool) = pools.get_mut(place) {
-            pool.applications.add_waiting(key, waiting);
+        if let Some(applications) = pools.get_mut(place) {
+            applications.add_waiting(key, waiting);
         }
     }
 }
 
 /// The pool and the framework in which an application of Marathon's has most tasks, of equal ones the first.
-fn home<'a>(pools: &[Pool<'a>], application: &'a str) -> Option<(usize, Key<'a>)> {
+fn home<'a>(pools: &[Applications<'a>], application: &'a str) -> Option<(usize, Key<'a>)> {
     let mut best: Option<(u32, usize, Key<'a>)> = None;
-    for (place, pool) in pools.iter().enumerate() {
-        for (key, tasks) in pool.applications.named(application).filter(|(key, _)| is_marathon(key.framework)) {
+    for (place, applications) in pools.iter().enumerate() {
+        for (key, tasks) in applications.named(application).filter(|(key, _)| is_marathon(key.framework)) {
             if best.is_none_or(|(most, _, _)| tasks > most) {
                 best = Some((tasks, place, key));
             }

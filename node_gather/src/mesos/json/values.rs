@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for Attributes {
                         Value::Text(text) => text,
                         Value::Other(text) => text.to_owned(),
                     };
-                    attributes.0.push((name, text));
+                    attributes.push(&name, &text);
                 }
                 Ok(attributes)
             }

@@ -1,4 +1,4 @@
-//! From values to the [`Fold`]: holds the one agent, task or executor that is being read, and hands it on when it is
+//! From values to the [`Sink`]: holds the one agent, task or executor that is being read, and hands it on when it is
 //! whole. What comes here has the type that its [`Slot`] asks for.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use shared::resources::{Amount, Kind};
 
 use crate::mesos::forms::{ip_of_pid, to_count, to_duration, to_time};
 use crate::mesos::state::{
-    Attributes, Drain, Fold, ORPHAN_FRAMEWORK, RawAgent, RawResources, RawTask, RecoveredAgent, State, StateError,
+    Attributes, Drain, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError,
 };
 
 use super::places::Slot;
@@ -21,10 +21,10 @@ pub(super) enum Value<'a> {
     Other(&'static str),
 }
 
-/// The fold, and what is not yet whole.
-#[derive(Debug, Default)]
-pub(super) struct Gather {
-    fold: Fold,
+/// The sink, and what is not yet whole.
+#[derive(Debug)]
+pub(super) struct Gather<S> {
+    sink: S,
     flags: Flags,
     agent: RawAgent,
     attributes: Attributes,
@@ -60,7 +60,23 @@ struct Executor {
     resources: RawResources,
 }
 
-impl Gather {
+impl<S: Sink> Gather<S> {
+    pub(super) fn new(sink: S) -> Self {
+        Self {
+            sink,
+            flags: Flags::default(),
+            agent: RawAgent::default(),
+            attributes: Attributes::default(),
+            roles: BTreeMap::new(),
+            key: String::new(),
+            amounts: RawResources::default(),
+            recovered: RecoveredAgent::default(),
+            gpu_aware: false,
+            task: Task::default(),
+            executor: Executor::default(),
+        }
+    }
+
     /// An object or list begins.
     pub(super) fn open(&mut self, slot: Slot) {
         match slot {
@@ -71,15 +87,18 @@ impl Gather {
             | Slot::ReservedForRole
             | Slot::TaskResources
             | Slot::ExecutorResources => self.amounts = RawResources::default(),
-            Slot::Agent => self.agent = RawAgent::default(),
-            Slot::RecoveredAgent => self.recovered = RecoveredAgent::default(),
-            Slot::AgentAttributes | Slot::RecoveredAttributes => self.attributes = Attributes::default(),
+            Slot::Agent => self.clear_agent(),
+            Slot::RecoveredAgent => {
+                self.recovered.id.clear();
+                self.recovered.attributes.clear();
+            }
+            Slot::AgentAttributes | Slot::RecoveredAttributes => self.attributes.clear(),
             Slot::Reserved => self.roles.clear(),
             // Whatever its state is; without one it has just begun.
             Slot::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
             Slot::Capabilities => self.gpu_aware = false,
             Slot::Executor => self.executor = Executor::default(),
-            Slot::OrphanTasks => self.fold.framework_name(ORPHAN_FRAMEWORK.to_owned()),
+            Slot::OrphanTasks => self.sink.framework_name(ORPHAN_FRAMEWORK.to_owned()),
             _ => {}
         }
     }
@@ -98,13 +117,13 @@ impl Gather {
                 self.roles.insert(std::mem::take(&mut self.key), std::mem::take(amounts));
             }
             Slot::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
-            Slot::AgentAttributes => self.agent.agent.attributes = std::mem::take(&mut self.attributes),
-            Slot::RecoveredAttributes => self.recovered.attributes = std::mem::take(&mut self.attributes),
-            Slot::Agent => return self.fold.agent(std::mem::take(&mut self.agent)),
-            Slot::RecoveredAgent => self.fold.recovered_agent(std::mem::take(&mut self.recovered)),
-            Slot::Capabilities => self.fold.framework_gpu_aware(self.gpu_aware),
+            Slot::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
+            Slot::RecoveredAttributes => std::mem::swap(&mut self.recovered.attributes, &mut self.attributes),
+            Slot::Agent => return self.sink.agent(&self.agent),
+            Slot::RecoveredAgent => self.sink.recovered_agent(&self.recovered),
+            Slot::Capabilities => self.sink.framework_gpu_aware(self.gpu_aware),
             Slot::Executor => return self.executor(),
-            Slot::Framework | Slot::OrphanTasks => return self.fold.end_framework(),
+            Slot::Framework | Slot::OrphanTasks => return self.sink.end_framework(),
             Slot::Flags => self.flags(),
             _ => {}
         }
@@ -114,19 +133,25 @@ impl Gather {
     /// All that is wanted of a task is there.
     pub(super) fn task(&mut self) -> Result<(), StateError> {
         let Task { id, name, agent_id, state, resources } = &self.task;
-        self.fold.task(&RawTask { id, name, agent_id, state, resources })
+        self.sink.task(&RawTask {
+            id: id.as_bytes(),
+            name: name.as_bytes(),
+            agent_id: agent_id.as_bytes(),
+            state: state.as_bytes(),
+            resources,
+        })
     }
 
     fn executor(&mut self) -> Result<(), StateError> {
         let Executor { agent_id, resources } = &self.executor;
         // Without it nobody knows where the executor is; it is then missing in what is visible of its agent.
-        agent_id.as_ref().map_or(Ok(()), |agent_id| self.fold.executor(agent_id, resources))
+        agent_id.as_ref().map_or(Ok(()), |agent_id| self.sink.executor(&RawExecutor { agent_id, resources }))
     }
 
     fn flags(&mut self) {
         let Flags { agent_reregister_timeout: new, slave_reregister_timeout: old } = &self.flags;
         if let Some(timeout) = new.as_deref().or(old.as_deref()).and_then(to_duration) {
-            self.fold.master.agent_reregister_timeout = timeout;
+            self.sink.master().agent_reregister_timeout = timeout;
         }
     }
 
@@ -147,8 +172,8 @@ impl Gather {
             Slot::TaskName => set(&mut self.task.name),
             Slot::TaskAgent => set(&mut self.task.agent_id),
             Slot::TaskState => set(&mut self.task.state),
-            Slot::Version => set(&mut self.fold.master.version),
-            Slot::Cluster => self.fold.master.cluster = Some(text.to_owned()),
+            Slot::Version => set(&mut self.sink.master().version),
+            Slot::Cluster => self.sink.master().cluster = Some(text.to_owned()),
             Slot::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
             Slot::SlaveReregisterTimeout => self.flags.slave_reregister_timeout = Some(text.to_owned()),
             Slot::AgentId => set(&mut self.agent.agent.id),
@@ -156,7 +181,7 @@ impl Gather {
             Slot::AgentPid => self.agent.agent.ip = ip_of_pid(text),
             Slot::DrainState if text == "DRAINED" => self.agent.agent.drain = Some(Drain::Drained),
             Slot::RecoveredId => set(&mut self.recovered.id),
-            Slot::FrameworkName => self.fold.framework_name(text.to_owned()),
+            Slot::FrameworkName => self.sink.framework_name(text.to_owned()),
             Slot::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
             Slot::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
             _ => {}
@@ -170,7 +195,7 @@ impl Gather {
     }
 
     pub(super) fn number(&mut self, slot: Slot, number: f64) {
-        let master = &mut self.fold.master;
+        let master = self.sink.master();
         match slot {
             Slot::ElectedTime => master.elected_at = to_time(Some(number)),
             Slot::ActivatedAgents | Slot::DeactivatedAgents => {
@@ -186,7 +211,7 @@ impl Gather {
         match slot {
             Slot::AgentActive => self.agent.agent.active = value,
             Slot::AgentDeactivated => self.agent.agent.deactivated = value,
-            Slot::FrameworkRecovered => self.fold.framework_recovered(value),
+            Slot::FrameworkRecovered => self.sink.framework_recovered(value),
             _ => {}
         }
     }
@@ -202,19 +227,32 @@ impl Gather {
             (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
             (Some(kind), Value::Text(text)) => self.amounts.refuse(kind, format!("{text:?}")),
             (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),
-            (None, Value::Number(number)) => self.attribute(number.to_string()),
-            (None, Value::Text(text)) => self.attribute(text.to_owned()),
-            (None, Value::Other(what)) => self.attribute(what.to_owned()),
+            (None, Value::Number(number)) => self.attributes.push(&self.key, &number.to_string()),
+            (None, Value::Text(text)) => self.attributes.push(&self.key, text),
+            (None, Value::Other(what)) => self.attributes.push(&self.key, what),
         }
     }
 
-    fn attribute(&mut self, value: String) {
-        self.attributes.0.push((std::mem::take(&mut self.key), value));
+    /// Nothing is known of the next agent; what there is of room is used again.
+    fn clear_agent(&mut self) {
+        let RawAgent { agent, total, used, unreserved, reserved } = &mut self.agent;
+        agent.id.clear();
+        agent.hostname.clear();
+        agent.attributes.clear();
+        (agent.ip, agent.active, agent.deactivated, agent.drain) = (None, false, false, None);
+        (*total, *used, *unreserved) = (None, None, None);
+        reserved.clear();
+    }
+
+    /// A task that was read elsewhere, in its usual form.
+    #[inline]
+    pub(super) fn usual_task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
+        self.sink.task(task)
     }
 
     /// The end of the document.
-    pub(super) fn finish(self) -> Result<State, StateError> {
-        self.fold.finish()
+    pub(super) fn finish(self) -> S {
+        self.sink
     }
 }
 

@@ -10,13 +10,14 @@
 //!                                    , ────┴─ unwanted: Skip to its end
 //! ```
 
-use crate::mesos::state::{Fault, State, StateError};
+use crate::mesos::state::{Fault, Sink, StateError};
 
 use super::gather::{Gather, Value};
 use super::input::Input;
-use super::kernel::{Bytewise, Kernel};
+use super::kernel::Kernel;
 use super::places::{Met, Place, Shape, Slot};
 use super::skip::{Skip, Skipped};
+use super::usual;
 use super::values;
 
 /// The most bytes of one key, wanted text or number. Mesos' longest, ids and attributes, have some hundred.
@@ -89,7 +90,7 @@ struct Token {
 
 /// Everything that is known of the document so far.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct Machine<S> {
     mode: Mode,
     /// Where in a text, if in one.
     text: Text,
@@ -102,11 +103,11 @@ pub(super) struct Machine {
     /// What is around it.
     around: Vec<Frame>,
     token: Token,
-    gather: Gather,
+    gather: Gather<S>,
 }
 
-impl Default for Machine {
-    fn default() -> Self {
+impl<S: Sink> Machine<S> {
+    pub(super) fn new(sink: S) -> Self {
         Self {
             mode: Mode::Start,
             text: Text::START,
@@ -115,12 +116,10 @@ impl Default for Machine {
             here: Frame { place: Place::Document, slot: Slot::Document, met: Met::NONE },
             around: Vec::new(),
             token: Token::default(),
-            gather: Gather::default(),
+            gather: Gather::new(sink),
         }
     }
-}
 
-impl Machine {
     /// Takes in a chunk of the document, whatever its size.
     #[inline(always)]
     pub(super) fn feed<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>) -> Outcome {
@@ -147,9 +146,9 @@ impl Machine {
     }
 
     /// The end of the document, after so many bytes.
-    pub(super) fn finish(self, bytes: u64) -> Result<State, StateError> {
+    pub(super) fn finish(self, bytes: u64) -> Result<S, StateError> {
         match self.mode {
-            Mode::Done => self.gather.finish(),
+            Mode::Done => Ok(self.gather.finish()),
             Mode::Start => Err(StateError::Empty),
             _ => Err(StateError::Truncated(Fault::new(format!("there is nothing after byte {bytes}")))),
         }
@@ -186,7 +185,7 @@ impl Machine {
                 Shape::Unwanted => self.begin_text(kernel, input, Role::Unwanted),
                 _ => Err(self.wrong_type(input.position())),
             },
-            b'{' | b'[' => self.open(input, byte),
+            b'{' | b'[' => self.open(kernel, input, byte),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 if let Some(kind) = self.slot.kind()
                     && let Some((amount, length)) = values::usual_amount(input.rest())
@@ -204,7 +203,22 @@ impl Machine {
     }
 
     /// At the bracket that begins an object or a list.
-    fn open(&mut self, input: &mut Input<'_>, bracket: u8) -> Outcome {
+    #[inline(always)]
+    fn open<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, bracket: u8) -> Outcome {
+        if self.slot == Slot::Task
+            && let Some(task) = usual::task(kernel, input.rest())
+        {
+            self.gather.usual_task(&task.raw())?;
+            input.advance(task.length);
+            self.skip = Skip::INSIDE;
+            self.mode = Mode::Skip;
+            return Ok(());
+        }
+        self.look_into(input, bracket)
+    }
+
+    /// At a bracket: looks into what it begins, or skips it.
+    fn look_into(&mut self, input: &mut Input<'_>, bracket: u8) -> Outcome {
         let (place, mode) = match (self.slot.shape(), bracket) {
             (Shape::Object(place), b'{') => (place, Mode::FirstKey),
             (Shape::List(place), b'[') => (place, Mode::FirstItem),
@@ -318,14 +332,14 @@ impl Machine {
         Ok(())
     }
 
-    /// At the quote that begins a text. Nearly all end in the same chunk and have no escapes; the others go on by
+    /// At the quote that begins a text. Nearly all end in the same chunk and are plain; the others go on by
     /// [`Self::text`].
     #[inline(always)]
     fn begin_text<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, role: Role) -> Outcome {
         self.token.start = input.position();
         input.advance(1);
         let rest = input.rest();
-        let end = kernel.find_quote(rest);
+        let end = kernel.find_special(rest);
         if let Some((bytes, [b'"', ..])) = rest.split_at_checked(end)
             && end <= MAX_TOKEN_BYTES
         {
@@ -520,7 +534,7 @@ impl Text {
                 self.escaped = false;
                 at += 1;
             }
-            at += Bytewise.find_quote(bytes.get(at..)?);
+            at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
             if *bytes.get(at)? == b'"' {
                 return Some(at);
             }

@@ -1,18 +1,20 @@
 //! Reads /state while it arrives, chunk by chunk, without looking at most of it.
 //!
 //! ```text
-//!  chunk ──▶ Scanner ──▶ Machine: which value is this? ──▶ Gather: values to agents, tasks … ──▶ Fold ──▶ State
-//!                        ├─ places: what is wanted          └─ values: texts and numbers
+//!  chunk ──▶ Scanner ──▶ Machine: which value is this? ──▶ Gather: values to agents, tasks … ──▶ Sink
+//!                        ├─ usual: a task as it nearly      └─ values: texts and numbers
+//!                        │         always is, in one go
+//!                        ├─ places: what is wanted
 //!                        └─ skip: over the rest ── kernel: 64 bytes at once, by the processor's vectors
 //! ```
 //!
 //! Nine tenths of a /state are labels, health checks and past statuses of tasks, which nobody asks for. So this is less
 //! a parser than a way not to look: a value that is not wanted is skipped by counting its brackets, and a task is left
-//! as soon as all that is wanted of it is known. Memory holds what the [`Fold`](super::state::Fold) holds and one token.
+//! as soon as all that is wanted of it is known. Memory holds one token and what the [`Sink`] keeps.
 //!
 //! # What it promises
 //!
-//! - What serde_json would take is taken, and gives the same [`State`]. (But for brackets nested more than 128 deep,
+//! - What serde_json would take is taken, and the [`Sink`] is given the same. (But for brackets nested more than 128 deep,
 //!   wanted tokens of more than 64 KiB, and lists in place of objects, which serde takes as its own form of a struct.)
 //! - The outcome depends on the bytes alone, right or wrong: not on how they were cut into chunks, nor on the processor.
 //! - Everything that is used is checked: its type, its range, its text, and that it is there once. What is skipped is
@@ -27,6 +29,7 @@ mod kernel;
 mod machine;
 mod places;
 mod skip;
+mod usual;
 mod values;
 
 #[cfg(test)]
@@ -39,28 +42,29 @@ use fearless_simd::{Level, dispatch};
 use self::input::Input;
 use self::kernel::Vectors;
 use self::machine::Machine;
-use super::state::{State, StateError};
+use super::state::{Sink, StateError};
 
 /// As much as is asked of a source at once.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Reads a /state that is given to it piece by piece.
 ///
 /// ```
 /// # use node_gather::mesos::scan::Scanner;
-/// let mut scanner = Scanner::new(1 << 20);
+/// # use node_gather::summarize::View;
+/// let mut scanner = Scanner::new(View::new(&[]), 1 << 20);
 /// scanner.feed(br#"{"version":"1.11.0","slaves":[],"framew"#)?;
 /// scanner.feed(br#"orks":[],"completed_frameworks":[{}]}"#)?;
-/// assert_eq!(scanner.finish()?.master.version, "1.11.0");
+/// assert_eq!(scanner.finish()?.registered_agents(), 0);
 /// # Ok::<(), node_gather::mesos::state::StateError>(())
 /// ```
 #[derive(Debug)]
-pub struct Scanner {
+pub struct Scanner<S> {
     processor: Processor,
     limit: u64,
     bytes: u64,
     /// `None` once it has failed.
-    machine: Option<Box<Machine>>,
+    machine: Option<Box<Machine<S>>>,
 }
 
 /// By what the bytes are looked at.
@@ -71,15 +75,15 @@ enum Processor {
     Bytewise,
 }
 
-impl Scanner {
-    /// A scanner for a document of at most `limit` bytes.
+impl<S: Sink> Scanner<S> {
+    /// A scanner for a document of at most `limit` bytes, which `sink` is to take.
     #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self::with(Processor::Vectors(Level::new()), limit)
+    pub fn new(sink: S, limit: u64) -> Self {
+        Self::with(Processor::Vectors(Level::new()), sink, limit)
     }
 
-    fn with(processor: Processor, limit: u64) -> Self {
-        Self { processor, limit, bytes: 0, machine: Some(Box::default()) }
+    fn with(processor: Processor, sink: S, limit: u64) -> Self {
+        Self { processor, limit, bytes: 0, machine: Some(Box::new(Machine::new(sink))) }
     }
 
     /// Takes in the next bytes of the document.
@@ -107,21 +111,21 @@ impl Scanner {
         Ok(())
     }
 
-    /// The state, if that was all of it.
+    /// The sink, if that was all of the document.
     ///
     /// # Errors
-    /// Where the document does not end there, has an agent twice, or has been refused already.
-    pub fn finish(self) -> Result<State, StateError> {
+    /// Where the document does not end there, or has been refused already.
+    pub fn finish(self) -> Result<S, StateError> {
         self.machine.ok_or(StateError::Refused)?.finish(self.bytes)
     }
 }
 
-/// Reads a whole /state of at most `limit` bytes, to the end of the source.
+/// Gives the sink a whole /state of at most `limit` bytes, to the end of the source.
 ///
 /// # Errors
 /// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
-pub fn read(mut source: impl Read, limit: u64) -> Result<State, StateError> {
-    let mut scanner = Scanner::new(limit);
+pub fn read<S: Sink>(mut source: impl Read, sink: S, limit: u64) -> Result<S, StateError> {
+    let mut scanner = Scanner::new(sink, limit);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let count = match source.read(&mut buffer) {

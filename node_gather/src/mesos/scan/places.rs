@@ -170,13 +170,7 @@ impl Place {
                 b"resources" => Slot::TaskResources,
                 _ => Slot::Unwanted,
             },
-            Self::Amounts => match key {
-                b"cpus" => Slot::Cpus,
-                b"mem" => Slot::Mem,
-                b"disk" => Slot::Disk,
-                b"gpus" => Slot::Gpus,
-                _ => Slot::Unwanted,
-            },
+            Self::Amounts => slot_of_amounts(key),
             Self::Document => slot_of_document(key),
             Self::Agent => slot_of_agent(key),
             Self::Framework => slot_of_framework(key),
@@ -212,6 +206,18 @@ impl Place {
             Self::Task => &[Slot::TaskAgent, Slot::TaskState, Slot::TaskResources],
             _ => &[],
         }
+    }
+}
+
+/// Four of them in every task: compared byte by byte, which is quicker than by length and then as a whole.
+#[inline(always)]
+pub(super) const fn slot_of_amounts(key: &[u8]) -> Slot {
+    match key {
+        [b'c', b'p', b'u', b's'] => Slot::Cpus,
+        [b'm', b'e', b'm'] => Slot::Mem,
+        [b'd', b'i', b's', b'k'] => Slot::Disk,
+        [b'g', b'p', b'u', b's'] => Slot::Gpus,
+        _ => Slot::Unwanted,
     }
 }
 

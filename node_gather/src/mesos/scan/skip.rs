@@ -44,11 +44,11 @@ impl Skip {
     pub(super) fn skip<K: Kernel>(&mut self, kernel: K, bytes: &[u8]) -> Skipped {
         // In a local of its own the state stays in registers.
         let mut state = *self;
-        let mut rest = bytes;
+        let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
         let mut at = 0;
-        while let Some((block, more)) = rest.split_first_chunk::<BLOCK_BYTES>() {
+        for block in blocks {
             match state.block(kernel, block, BLOCK_BYTES) {
-                Skipped::All => (at, rest) = (at + BLOCK_BYTES, more),
+                Skipped::All => at += BLOCK_BYTES,
                 end => return end.after(at),
             }
         }

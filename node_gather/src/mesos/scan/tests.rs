@@ -3,11 +3,13 @@
 mod documents;
 mod outcomes;
 mod parts;
+mod usual;
 
 use fearless_simd::Level;
 
 use super::*;
 use crate::mesos::json;
+use crate::mesos::record::Record;
 use crate::testing::Shuffle;
 
 /// By everything that this machine can look at bytes with.
@@ -36,8 +38,8 @@ fn scan(
     limit: u64,
     chance: &mut Shuffle,
     most: usize,
-) -> Result<State, StateError> {
-    let mut scanner = Scanner::with(processor, limit);
+) -> Result<Record, StateError> {
+    let mut scanner = Scanner::with(processor, Record::default(), limit);
     let mut rest = bytes;
     while !rest.is_empty() {
         let (chunk, more) = rest.split_at(rest.len().min(1 + chance.below(most)));
@@ -47,25 +49,17 @@ fn scan(
     scanner.finish()
 }
 
-/// Everything of a state, or of why there is none, without the order that its maps happen to have.
-fn outcome(read: &Result<State, StateError>) -> String {
-    match read {
-        Err(error) => format!("{error:?}"),
-        Ok(state) => {
-            let mut tasks: Vec<String> = state.tasks().map(|tasks| format!("{tasks:?}")).collect();
-            tasks.sort_unstable();
-            let State { master, agents, recovered_agents, frameworks, .. } = state;
-            format!("{master:?}\n{agents:?}\n{recovered_agents:?}\n{frameworks:?}\n{}", tasks.join("\n"))
-        }
-    }
+/// Everything of a state, or of why there is none.
+fn outcome(read: &Result<Record, StateError>) -> String {
+    format!("{read:?}")
 }
 
 /// The one outcome of scanning the bytes by every processor, whole and cut in some ways.
-fn scan_every_way(bytes: &[u8], seed: u64) -> Result<State, StateError> {
+fn scan_every_way(bytes: &[u8], seed: u64) -> Result<Record, StateError> {
     scan_every_way_within(bytes, u64::MAX, seed)
 }
 
-fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<State, StateError> {
+fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<Record, StateError> {
     let mut chance = Shuffle(seed);
     let whole = scan(Processor::Vectors(Level::new()), bytes, limit, &mut chance, usize::MAX);
     let expected = outcome(&whole);
@@ -80,7 +74,7 @@ fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<State, S
 
 /// Asserts that the scanner makes of the bytes what the reference makes of them.
 fn agrees_with_the_reference(bytes: &[u8], seed: u64) {
-    let (reference, scanned) = (json::read(bytes), scan_every_way(bytes, seed));
+    let (reference, scanned) = (json::read(bytes, Record::default()), scan_every_way(bytes, seed));
     match (&reference, &scanned) {
         (Ok(_), _) | (_, Ok(_)) => assert_eq!(outcome(&scanned), outcome(&reference), "{}", shown(bytes)),
         // What is wrong is told in other words.

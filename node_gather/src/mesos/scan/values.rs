@@ -54,7 +54,7 @@ pub(super) const fn is_of_scalar(byte: u8) -> bool {
 /// The amount at the beginning of some bytes, and its length: as masters write nearly all of them, without a sign or an
 /// exponent and with at most three decimals. `None` for every other one, and where the bytes end before the number
 /// certainly does.
-#[inline]
+#[inline(always)]
 pub(super) fn usual_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
     let (units, whole) = digits(bytes, MAX_FAST_DIGITS)?;
     // JSON has no leading zeros.
@@ -74,20 +74,23 @@ pub(super) fn usual_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
     ends(bytes, length).then_some((Amount::from_thousandths(units * 1000 + fraction * scale), length))
 }
 
-/// The number of at least one and at most `most` digits, and how many they are.
-#[inline]
+/// The number of at least one and at most `most` digits, and how many they are; `None` where they are more, or the bytes
+/// end with them.
+#[inline(always)]
 fn digits(bytes: &[u8], most: usize) -> Option<(u64, usize)> {
-    let mut number = 0;
-    let mut count = 0;
-    for digit in bytes.iter().take(most).map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+    let mut number = 0_u64;
+    for (count, byte) in bytes.iter().take(most + 1).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (count > 0).then_some((number, count));
+        }
         number = number * 10 + u64::from(digit);
-        count += 1;
     }
-    (count > 0).then_some((number, count))
+    None
 }
 
-/// Whether what ends there is not continued by what follows.
-#[inline]
+/// Whether what ends there is certainly not continued by what follows.
+#[inline(always)]
 fn ends(bytes: &[u8], length: usize) -> bool {
-    bytes.get(length).is_some_and(|byte| !is_of_scalar(*byte))
+    matches!(bytes.get(length), Some(b',' | b'}'))
 }

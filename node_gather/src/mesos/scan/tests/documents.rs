@@ -271,7 +271,7 @@ fn every_capture_is_read_as_the_reference_reads_it() {
     for (place, (name, bytes)) in captures().iter().enumerate() {
         let scanned = scan_every_way(bytes, 7 * place as u64);
         assert!(scanned.is_ok(), "{name}: {scanned:?}");
-        assert_eq!(outcome(&scanned), outcome(&json::read(bytes.as_slice())), "{name}");
+        assert_eq!(outcome(&scanned), outcome(&json::read(bytes.as_slice(), Record::default())), "{name}");
     }
 }
 
@@ -280,7 +280,7 @@ fn no_prefix_of_a_capture_is_a_state() {
     let refuses = |name: &str, bytes: &[u8], step: usize| {
         let end = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
         for cut in (1..=end).step_by(step) {
-            let scanned = read(&bytes[..cut], u64::MAX);
+            let scanned = read(&bytes[..cut], Record::default(), u64::MAX);
             assert!(matches!(scanned, Err(StateError::Truncated(_))), "{name} cut at {cut}: {scanned:?}");
         }
     };
@@ -294,8 +294,8 @@ fn no_prefix_of_a_capture_is_a_state() {
 
 #[test]
 fn made_up_documents_are_mostly_states() {
-    let good = (0..200).filter(|seed| json::read(document(*seed, 0).as_bytes()).is_ok()).count();
-    let faulty = (0..200).filter(|seed| json::read(document(*seed, 60).as_bytes()).is_err()).count();
+    let good = (0..200).filter(|seed| json::read(document(*seed, 0).as_bytes(), Record::default()).is_ok()).count();
+    let faulty = (0..200).filter(|seed| json::read(document(*seed, 60).as_bytes(), Record::default()).is_err()).count();
     assert!(good > 190 && faulty > 50, "{good} good, {faulty} faulty");
 }
 
@@ -317,7 +317,7 @@ proptest! {
         let mut bytes = document(seed, 0).into_bytes();
         damage(&mut bytes, &mut Shuffle(seed ^ 1));
         let scanned = scan_every_way(&bytes, seed);
-        let reference = json::read(bytes.as_slice());
+        let reference = json::read(bytes.as_slice(), Record::default());
         // The scanner overlooks some faults, but never sees any where there are none, and never something else.
         if reference.is_ok() {
             prop_assert_eq!(outcome(&scanned), outcome(&reference));
@@ -329,7 +329,7 @@ proptest! {
         let mut bytes = capture("1.11.0/24-v0-driver-framework");
         damage(&mut bytes, &mut Shuffle(seed));
         let scanned = scan_every_way(&bytes, seed);
-        let reference = json::read(bytes.as_slice());
+        let reference = json::read(bytes.as_slice(), Record::default());
         if reference.is_ok() {
             prop_assert_eq!(outcome(&scanned), outcome(&reference));
         }

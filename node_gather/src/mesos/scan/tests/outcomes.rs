@@ -120,7 +120,7 @@ fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
     }
     // The price: a second value after all five are known is not seen.
     let twice = with_task(&format!(r#"{{{TASK},"state":"TASK_FAILED"}}"#));
-    assert!(json::read(twice.as_bytes()).is_err() && scan_every_way(twice.as_bytes(), 1).is_ok());
+    assert!(json::read(twice.as_bytes(), Record::default()).is_err() && scan_every_way(twice.as_bytes(), 1).is_ok());
     let early = with_task(&format!(r#"{{"state":"TASK_FAILED",{TASK}}}"#));
     assert!(fault(&early).ends_with("tasks[].state is there twice"));
 }
@@ -171,7 +171,7 @@ fn no_more_bytes_are_taken_than_the_limit_says_and_what_is_within_is_judged_firs
 
 #[test]
 fn a_scanner_that_has_failed_goes_on_failing() {
-    let mut scanner = Scanner::new(u64::MAX);
+    let mut scanner = Scanner::new(Record::default(), u64::MAX);
     assert!(scanner.feed(b"{\"slaves\":0,").is_err());
     assert!(matches!(scanner.feed(b"}"), Err(StateError::Refused)));
     assert!(matches!(scanner.feed(b""), Err(StateError::Refused)));
@@ -180,7 +180,7 @@ fn a_scanner_that_has_failed_goes_on_failing() {
 
 #[test]
 fn empty_chunks_change_nothing() {
-    let mut scanner = Scanner::new(u64::MAX);
+    let mut scanner = Scanner::new(Record::default(), u64::MAX);
     for byte in br#" {"slaves" : [ ] , "frameworks" : [ ] } "# {
         scanner.feed(b"").unwrap();
         scanner.feed(&[*byte]).unwrap();
@@ -197,7 +197,7 @@ fn a_source_that_fails_is_no_end() {
         }
     }
     let whole = json!({"slaves": [], "frameworks": []}).to_string();
-    assert!(read(whole.as_bytes(), 1000).is_ok());
-    assert!(matches!(read(whole.as_bytes().chain(Broken), 1000), Err(StateError::Io(_))));
-    assert!(matches!(read(Json::Null.to_string().as_bytes(), 1000), Err(StateError::NotAnObject)));
+    assert!(read(whole.as_bytes(), Record::default(), 1000).is_ok());
+    assert!(matches!(read(whole.as_bytes().chain(Broken), Record::default(), 1000), Err(StateError::Io(_))));
+    assert!(matches!(read(Json::Null.to_string().as_bytes(), Record::default(), 1000), Err(StateError::NotAnObject)));
 }

@@ -1,0 +1,102 @@
+//! A [`Sink`] that keeps everything it is given, so that two readers can be compared.
+
+use shared::resources::Resources;
+
+use super::names::{Mark, is_marathon};
+use super::state::{
+    Agent, AgentResources, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError,
+};
+
+/// Everything of a /state, in the order of the document.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) master: Master,
+    pub(crate) agents: Vec<(Agent, AgentResources)>,
+    pub(crate) recovered_agents: Vec<RecoveredAgent>,
+    pub(crate) frameworks: Vec<Framework>,
+    /// By the number of their framework.
+    pub(crate) tasks: Vec<(usize, Task)>,
+    /// What executors take, by the number of their framework and the id of their agent.
+    pub(crate) executors: Vec<(usize, String, Resources)>,
+    name: Option<String>,
+    gpu_aware: bool,
+    recovered: bool,
+}
+
+/// A task that holds resources.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Task {
+    id: String,
+    name: String,
+    pub(crate) agent_id: String,
+    pub(crate) resources: Resources,
+}
+
+impl Record {
+    /// The applications of the tasks, by the names of their frameworks.
+    pub(crate) fn applications(&self) -> Vec<(&str, String)> {
+        let tasks = self.tasks.iter().map(|(framework, task)| {
+            let framework = self.frameworks[*framework].name.as_str();
+            let mark = Mark::of(is_marathon(framework), task.id.as_bytes(), task.name.as_bytes());
+            (framework, mark.application())
+        });
+        tasks.collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+impl Sink for Record {
+    fn master(&mut self) -> &mut Master {
+        &mut self.master
+    }
+
+    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError> {
+        let resources = agent.check()?;
+        if self.agents.iter().any(|(own, _)| own.id == agent.agent.id) {
+            return Err(StateError::AgentTwice(agent.agent.id.clone()));
+        }
+        self.agents.push((agent.agent.clone(), resources));
+        Ok(())
+    }
+
+    fn recovered_agent(&mut self, agent: &RecoveredAgent) {
+        self.recovered_agents.push(agent.clone());
+    }
+
+    fn framework_name(&mut self, name: String) {
+        self.name = Some(name);
+    }
+
+    fn framework_gpu_aware(&mut self, gpu_aware: bool) {
+        self.gpu_aware = gpu_aware;
+    }
+
+    fn framework_recovered(&mut self, recovered: bool) {
+        self.recovered = recovered;
+    }
+
+    fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
+        if let Some(resources) = task.check()? {
+            let RawTask { id, name, agent_id, .. } = task;
+            let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), resources };
+            self.tasks.push((self.frameworks.len(), task));
+        }
+        Ok(())
+    }
+
+    fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError> {
+        let resources = executor.check()?;
+        self.executors.push((self.frameworks.len(), executor.agent_id.to_owned(), resources));
+        Ok(())
+    }
+
+    fn end_framework(&mut self) -> Result<(), StateError> {
+        let name = self.name.take().ok_or(StateError::Missing("frameworks[].name"))?;
+        let (gpu_aware, recovered) = (std::mem::take(&mut self.gpu_aware), std::mem::take(&mut self.recovered));
+        self.frameworks.push(Framework { name, gpu_aware, recovered });
+        Ok(())
+    }
+}

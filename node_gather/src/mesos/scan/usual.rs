@@ -1,0 +1,98 @@
+//! A task in the form in which masters have always written it since Mesos 1.0, read in one go.
+//!
+//! Nearly every token that is looked at belongs to a task, and nearly every task begins the same way: what is wanted of
+//! it, in one order, without blanks, escapes or anything beyond ASCII (`src/common/http.cpp`, the writer of `Task`). So
+//! much is compared here as it stands. Of whatever is otherwise, and of a task whose beginning is not yet there as a
+//! whole, nothing is taken: the machine reads it from its bracket on, by the rules that hold for all. Whatever is taken
+//! here it would take too, and pass on the same.
+
+use shared::resources::Amount;
+
+use crate::mesos::state::{RawResources, RawTask};
+
+use super::kernel::Kernel;
+use super::machine::MAX_TOKEN_BYTES;
+use super::places::{Met, slot_of_amounts};
+use super::values::usual_amount;
+
+/// All that is wanted of a task.
+#[derive(Debug)]
+pub(super) struct UsualTask<'a> {
+    id: &'a [u8],
+    name: &'a [u8],
+    agent_id: &'a [u8],
+    state: &'a [u8],
+    resources: RawResources,
+    /// How many bytes of it have been read: it is still to be closed.
+    pub(super) length: usize,
+}
+
+impl UsualTask<'_> {
+    #[inline(always)]
+    pub(super) const fn raw(&self) -> RawTask<'_> {
+        let Self { id, name, agent_id, state, resources, .. } = self;
+        RawTask { id, name, agent_id, state, resources }
+    }
+}
+
+/// The task at the beginning of the bytes, if it has the usual form as far as it is wanted.
+#[inline(always)]
+pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<UsualTask<'_>> {
+    let (id, rest) = text(kernel, bytes, br#"{"id":""#)?;
+    let (name, rest) = text(kernel, rest, br#","name":""#)?;
+    let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
+    let (_, rest) = text(kernel, rest, br#","executor_id":""#)?;
+    let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
+    let (state, rest) = text(kernel, rest, br#","state":""#)?;
+    let (resources, rest) = amounts(kernel, rest.strip_prefix(br#","resources":{"#)?)?;
+    Some(UsualTask { id, name, agent_id, state, resources, length: bytes.len() - rest.len() })
+}
+
+/// The text that follows these bytes, and what follows the text.
+#[inline(always)]
+fn text<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let bytes = bytes.strip_prefix(before)?;
+    let (text, rest) = bytes.split_at_checked(kernel.find_special(bytes))?;
+    let rest = rest.strip_prefix(b"\"")?;
+    (text.len() <= MAX_TOKEN_BYTES).then_some((text, rest))
+}
+
+/// The amount after a colon, and what follows it.
+#[inline(always)]
+fn amount(bytes: &[u8]) -> Option<(Amount, &[u8])> {
+    let value = bytes.strip_prefix(b":")?;
+    let (amount, length) = usual_amount(value)?;
+    Some((amount, value.get(length..)?))
+}
+
+/// The resources within brackets, and what follows the closing one. What is not looked at has to be a text, as `ports`,
+/// or an amount.
+#[inline(always)]
+fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
+    let mut resources = RawResources::default();
+    let mut met = Met::NONE;
+    let mut rest = bytes;
+    loop {
+        let (key, value) = text(kernel, rest, b"\"")?;
+        let slot = slot_of_amounts(key);
+        rest = match slot.kind() {
+            // What is there twice is refused by the machine, and with the right words.
+            Some(_) if met.has(slot) => return None,
+            Some(kind) => {
+                let (amount, rest) = amount(value)?;
+                resources.amount(kind, amount);
+                met = met.with(slot);
+                rest
+            }
+            None => match text(kernel, value, b":\"") {
+                Some((_, rest)) => rest,
+                None => amount(value)?.1,
+            },
+        };
+        match rest.split_first()? {
+            (b',', more) => rest = more,
+            (b'}', more) => return Some((resources, more)),
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What is kept of a /state while it passes by: of each pool what its snapshot needs, and no more.
+//!
+//! Tasks become counts at once: how many of an application with equal resources run in a pool. Agents become sums and
+//! shapes; only those that may be named as candidates are kept one by one, with the tasks on them. So memory grows with
+//! agents and applications, never with tasks or bytes. Masters list agents before tasks; where tasks come first, counts
+//! are kept per agent until the agents are known.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+use shared::config::Policy;
+use shared::resources::Resources;
+
+use super::pool::Pool;
+use super::{SummarizeError, pool_of};
+use crate::mesos::names::{Mark, is_marathon, marathon_path};
+use crate::mesos::state::{
+    Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError, count_u32,
+};
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// A cluster as its leading master sees it, by pools.
+#[derive(Debug)]
+pub struct View<'p> {
+    pub(super) master: Master,
+    pub(super) policies: &'p [Policy],
+    pub(super) pools: Vec<Pool<'p>>,
+    agents: Agents,
+    pub(super) agents_of_no_pool: u32,
+    /// The agent with the smallest id of those that have the attributes of two pools.
+    two_pools: Option<SummarizeError>,
+    pub(super) frameworks: Vec<Framework>,
+    pub(super) applications: Vec<ApplicationName>,
+    resources: Interned<Resources>,
+    open: OpenFramework,
+    /// How many tasks run in a pool, by application and resources.
+    counts: Map<(u32, u32, u32), u32>,
+    /// How many tasks run on agents that the master does not list.
+    pub(super) stray_tasks: u32,
+    unplaced: Unplaced,
+}
+
+/// An application of a framework. Two may have the same name and framework: tasks tell it in more than one way.
+#[derive(Debug)]
+pub(super) struct ApplicationName {
+    /// Where in [`View::frameworks`] its framework is.
+    pub(super) framework: u32,
+    pub(super) name: String,
+}
+
+/// Tasks of one application with equal resources in one pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tasks {
+    pub(super) pool: u32,
+    /// Where in [`View::applications`] their application is.
+    pub(super) application: u32,
+    pub(super) resources: Resources,
+    pub(super) count: u32,
+}
+
+/// What is known of where tasks run: agents by the order in which their ids were met.
+#[derive(Debug, Default)]
+struct Agents {
+    ids: Map<Box<[u8]>, u32>,
+    spots: Vec<Spot>,
+    registered: u32,
+    /// Whether the agents that are kept one by one have their spots.
+    is_sealed: bool,
+}
+
+/// Where an agent belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spot {
+    /// The master does not list it.
+    Stray,
+    /// To no pool.
+    NoPool,
+    /// To that pool, where nothing is kept of it alone.
+    Pool(u32),
+    /// To that pool, as that member.
+    Member(u32, u32),
+}
+
+impl Agents {
+    fn number(&mut self, id: &[u8]) -> u32 {
+        if let Some(number) = self.ids.get(id) {
+            return *number;
+        }
+        let number = count_u32(self.spots.len());
+        self.spots.push(Spot::Stray);
+        self.ids.insert(id.into(), number);
+        number
+    }
+
+    fn spot(&self, number: u32) -> Spot {
+        self.spots.get(index(number)).copied().unwrap_or(Spot::Stray)
+    }
+
+    fn set_spot(&mut self, number: u32, spot: Spot) {
+        if let Some(own) = self.spots.get_mut(index(number)) {
+            *own = spot;
+        }
+    }
+}
+
+/// What was met before the agents: by agent.
+#[derive(Debug, Default)]
+struct Unplaced {
+    tasks: Map<(u32, u32, u32), u32>,
+    executors: Map<u32, Resources>,
+}
+
+/// A framework of which more may follow.
+#[derive(Debug, Default)]
+struct OpenFramework {
+    name: Option<String>,
+    is_marathon: bool,
+    gpu_aware: bool,
+    recovered: bool,
+    /// Its applications, by what marks their tasks.
+    paths: Map<Box<[u8]>, u32>,
+    names: Map<Box<[u8]>, u32>,
+    /// Tasks met before its name, which decides what marks their application: the path in their id, if any, or their
+    /// name; by agent and resources.
+    unnamed: Map<Unnamed, u32>,
+}
+
+/// Equal tasks on one agent, of a framework without a name.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Unnamed {
+    path: Option<Box<[u8]>>,
+    name: Box<[u8]>,
+    agent: u32,
+    resources: u32,
+}
+
+impl<'p> View<'p> {
+    /// A view of a cluster with these pools, of which nothing has been seen.
+    #[must_use]
+    pub fn new(policies: &'p [Policy]) -> Self {
+        Self {
+            master: Master::default(),
+            policies,
+            pools: policies.iter().map(Pool::new).collect(),
+            agents: Agents::default(),
+            agents_of_no_pool: 0,
+            two_pools: None,
+            frameworks: Vec::new(),
+            applications: Vec::new(),
+            resources: Interned::default(),
+            open: OpenFramework::default(),
+            counts: Map::default(),
+            stray_tasks: 0,
+            unplaced: Unplaced::default(),
+        }
+    }
+
+    /// How many agents are registered, in all pools and in none.
+    #[must_use]
+    pub const fn registered_agents(&self) -> u32 {
+        self.agents.registered
+    }
+
+    /// Ends the document: everything has its place. Returns the tasks, by pool.
+    pub(super) fn end(&mut self) -> Result<Vec<Tasks>, SummarizeError> {
+        if let Some(error) = self.two_pools.take() {
+            return Err(error);
+        }
+        self.seal();
+        let resources = self.resources.take_values();
+        let resources = |place: u32| resources.get(index(place)).copied().unwrap_or_default();
+        let tasks = std::mem::take(&mut self.counts)
+            .into_iter()
+            .map(|((pool, application, of), count)| Tasks { pool, application, resources: resources(of), count })
+            .collect::<Vec<_>>();
+        for tasks in &tasks {
+            if let Some(pool) = self.pools.get_mut(index(tasks.pool)) {
+                pool.add_visible(tasks.resources.times(tasks.count.into()));
+            }
+        }
+        for pool in &mut self.pools {
+            pool.end(resources, |application| {
+                let ApplicationName { framework, name } = self.applications.get(index(application))?;
+                Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
+            });
+        }
+        self.agents = Agents { registered: self.agents.registered, ..Agents::default() };
+        Ok(tasks)
+    }
+
+    /// The agents are known: those that are kept one by one get their spots, and what came before them its own.
+    fn seal(&mut self) {
+        self.agents.is_sealed = true;
+        for (place, pool) in self.pools.iter_mut().enumerate() {
+            for (member, number) in pool.seal().enumerate() {
+                self.agents.set_spot(number, Spot::Member(count_u32(place), count_u32(member)));
+            }
+        }
+        let Unplaced { tasks, executors } = std::mem::take(&mut self.unplaced);
+        for ((agent, application, resources), count) in tasks {
+            self.place(agent, application, resources, count);
+        }
+        for (agent, resources) in executors {
+            self.place_executor(agent, resources);
+        }
+    }
+
+    /// Whether the agents are known, as they are once one of them is: the list comes as a whole.
+    #[inline]
+    fn knows_agents(&mut self) -> bool {
+        if !self.agents.is_sealed && self.agents.registered > 0 {
+            self.seal();
+        }
+        self.agents.is_sealed
+    }
+
+    #[inline]
+    fn place(&mut self, agent: u32, application: u32, resources: u32, count: u32) {
+        if !self.knows_agents() {
+            add(&mut self.unplaced.tasks, (agent, application, resources), count);
+            return;
+        }
+        let pool = match self.agents.spot(agent) {
+            Spot::Stray => {
+                self.stray_tasks = self.stray_tasks.saturating_add(count);
+                return;
+            }
+            Spot::NoPool => return,
+            Spot::Pool(pool) => pool,
+            Spot::Member(pool, member) => {
+                if let Some(pool) = self.pools.get_mut(index(pool)) {
+                    pool.add_to_member(index(member), application, resources, count);
+                }
+                pool
+            }
+        };
+        add(&mut self.counts, (pool, application, resources), count);
+    }
+
+    fn place_executor(&mut self, agent: u32, resources: Resources) {
+        if !self.knows_agents() {
+            *self.unplaced.executors.entry(agent).or_default() += resources;
+            return;
+        }
+        let (pool, member) = match self.agents.spot(agent) {
+            Spot::Stray | Spot::NoPool => return,
+            Spot::Pool(pool) => (pool, None),
+            Spot::Member(pool, member) => (pool, Some(index(member))),
+        };
+        if let Some(pool) = self.pools.get_mut(index(pool)) {
+            pool.add_executor(member, resources);
+        }
+    }
+
+    /// The application of a task of the open framework.
+    #[inline]
+    fn application(&mut self, mark: Mark<'_>) -> u32 {
+        let (known, bytes) = match mark {
+            Mark::Path(path) => (&mut self.open.paths, path),
+            Mark::Name(name) => (&mut self.open.names, name),
+        };
+        if let Some(application) = known.get(bytes) {
+            return *application;
+        }
+        let application = count_u32(self.applications.len());
+        known.insert(bytes.into(), application);
+        // Where its framework will be when it ends.
+        let framework = count_u32(self.frameworks.len());
+        self.applications.push(ApplicationName { framework, name: mark.application() });
+        application
+    }
+}
+
+impl Sink for View<'_> {
+    fn master(&mut self) -> &mut Master {
+        &mut self.master
+    }
+
+    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError> {
+        let resources = agent.check()?;
+        let agent = &agent.agent;
+        let number = self.agents.number(agent.id.as_bytes());
+        if self.agents.spot(number) != Spot::Stray {
+            return Err(StateError::AgentTwice(agent.id.clone()));
+        }
+        self.agents.registered = self.agents.registered.saturating_add(1);
+        let pool = self.pool_of(&agent.id, &agent.attributes);
+        let spot = pool.map_or(Spot::NoPool, |place| Spot::Pool(count_u32(place)));
+        self.agents.set_spot(number, spot);
+        match pool.and_then(|place| self.pools.get_mut(place)) {
+            Some(pool) => pool.register(agent, resources, number),
+            None => self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1),
+        }
+        Ok(())
+    }
+
+    fn recovered_agent(&mut self, agent: &RecoveredAgent) {
+        let pool = self.pool_of(&agent.id, &agent.attributes);
+        if let Some(pool) = pool.and_then(|place| self.pools.get_mut(place)) {
+            pool.add_recovered();
+        }
+    }
+
+    fn framework_name(&mut self, name: String) {
+        self.open.is_marathon = is_marathon(&name);
+        self.open.name = Some(name);
+    }
+
+    fn framework_gpu_aware(&mut self, gpu_aware: bool) {
+        self.open.gpu_aware = gpu_aware;
+    }
+
+    fn framework_recovered(&mut self, recovered: bool) {
+        self.open.recovered = recovered;
+    }
+
+    #[inline]
+    fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
+        let Some(resources) = task.check()? else { return Ok(()) };
+        let resources = self.resources.place(resources);
+        let agent = self.agents.number(task.agent_id);
+        if self.open.name.is_some() {
+            let application = self.application(Mark::of(self.open.is_marathon, task.id, task.name));
+            self.place(agent, application, resources, 1);
+        } else {
+            let path = marathon_path(task.id).map(Box::from);
+            add(&mut self.open.unnamed, Unnamed { path, name: task.name.into(), agent, resources }, 1);
+        }
+        Ok(())
+    }
+
+    fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError> {
+        let resources = executor.check()?;
+        let agent = self.agents.number(executor.agent_id.as_bytes());
+        self.place_executor(agent, resources);
+        Ok(())
+    }
+
+    fn end_framework(&mut self) -> Result<(), StateError> {
+        for (Unnamed { path, name, agent, resources }, count) in std::mem::take(&mut self.open.unnamed) {
+            let path = path.as_deref().filter(|_| self.open.is_marathon);
+            let application = self.application(path.map_or(Mark::Name(&name), Mark::Path));
+            self.place(agent, application, resources, count);
+        }
+        let OpenFramework { name, gpu_aware, recovered, .. } = std::mem::take(&mut self.open);
+        let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
+        self.frameworks.push(Framework { name, gpu_aware, recovered });
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// The one pool of an agent. One that has two is remembered, and what is made of it does not matter.
+    fn pool_of(&mut self, agent_id: &str, attributes: &crate::mesos::state::Attributes) -> Option<usize> {
+        pool_of(agent_id, attributes, self.policies).unwrap_or_else(|error| {
+            let is_smaller = |other: &SummarizeError| error.agent_id() < other.agent_id();
+            if self.two_pools.as_ref().is_none_or(is_smaller) {
+                self.two_pools = Some(error);
+            }
+            None
+        })
+    }
+}
+
+#[inline]
+fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
+    let sum = counts.entry(key).or_insert(0);
+    *sum = sum.saturating_add(count);
+}
+
+/// Values that are each kept once and known by the order in which they first came.
+#[derive(Debug)]
+struct Interned<T>(Map<T, u32>);
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self(Map::default())
+    }
+}
+
+impl<T: Hash + Eq> Interned<T> {
+    #[inline]
+    fn place(&mut self, value: T) -> u32 {
+        let next = count_u32(self.0.len());
+        match self.0.entry(value) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(next),
+        }
+    }
+
+    fn take_values(&mut self) -> Vec<T> {
+        let mut values: Vec<(T, u32)> = std::mem::take(&mut self.0).into_iter().collect();
+        values.sort_unstable_by_key(|(_, place)| *place);
+        values.into_iter().map(|(value, _)| value).collect()
+    }
+}
+
+fn index(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
