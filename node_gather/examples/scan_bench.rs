@@ -1,68 +1,199 @@
-//! Measures how fast a /state is read, against the bare reading of its bytes and against serde_json.
+//! Measures how fast a /state is read, against the bare reading of its bytes and against serde_json, from a file, over
+//! HTTP and packed; and what it takes of memory.
 //!
 //! ```text
 //! cargo run --release -p node_gather --no-default-features --features reference --example scan_bench -- FILE [ROUNDS]
-//! valgrind --tool=callgrind target/release/examples/scan_bench FILE scan
+//! cargo run --release ... --example scan_bench -- FILE WAY     one way, once: for its memory, and for callgrind
 //! ```
 //!
-//! The ways take turns, and of each the best round counts: what else the machine does only ever adds. The CPU time, of
-//! user and system, is counted in ticks of some milliseconds: the document should have a hundred MB. With the name of a way instead of a number of rounds, that
-//! one runs once, for callgrind and for its memory.
+//! The ways take turns, and of each the best round counts: what else the machine does only ever adds. CPU time is that
+//! of the one thread that reads; what serves the document over HTTP is another.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that fails may as well stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement that fails may as well stop"
+)]
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
+use std::thread;
 
-use node_gather::mesos::{json, scan};
-use node_gather::summarize::View;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use node_gather::fit::fit;
+use node_gather::marathon::Queue;
+use node_gather::mesos::json;
+use node_gather::mesos::scan::{self, Scanner};
+use node_gather::summarize::{View, summarize};
 use shared::config::Config;
 
-/// What is read at once from a socket or a file.
+/// What is read at once from a file.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-type Way = (&'static str, fn(&Path));
+type Way = (&'static str, &'static str, fn(&Path));
 
-const WAYS: [Way; 4] = [
-    ("read", |path| {
-        let (mut file, mut buffer) = (File::open(path).unwrap(), vec![0; BUFFER_BYTES]);
-        while file.read(&mut buffer).unwrap() > 0 {
-            black_box(&buffer);
+/// Name, what it is compared with, and how.
+const WAYS: [Way; 10] = [
+    ("read", "read", |path| drain(open(path))),
+    ("scan", "read", |path| drop(black_box(scan::read(open(path), view(), u64::MAX).unwrap()))),
+    ("scan-sse2", "read", |path| {
+        let (mut file, mut buffer) = (open(path), vec![0; BUFFER_BYTES]);
+        let mut scanner = Scanner::without_avx(view(), u64::MAX);
+        while let count @ 1.. = file.read(&mut buffer).unwrap() {
+            scanner.feed(&buffer[..count]).unwrap();
         }
+        drop(black_box(scanner.finish().unwrap()));
     }),
-    ("scan", |path| drop(black_box(scan::read(File::open(path).unwrap(), view(), u64::MAX).unwrap()))),
-    ("serde_slice", |path| {
+    ("gather", "scan", |path| drop(black_box(gather(path)))),
+    ("serde-slice", "scan", |path| {
         let bytes = std::fs::read(path).unwrap();
         drop(black_box(json::read_slice(&bytes, view()).unwrap()));
     }),
-    ("serde_reader", |path| drop(black_box(json::read(File::open(path).unwrap(), view()).unwrap()))),
+    ("serde-reader", "scan", |path| drop(black_box(json::read(open(path), view()).unwrap()))),
+    ("gunzip", "gunzip", |path| drain(GzDecoder::new(open(&packed(path))))),
+    ("gunzip+scan", "gunzip", |path| {
+        let source = GzDecoder::new(open(&packed(path)));
+        drop(black_box(scan::read(source, view(), u64::MAX).unwrap()));
+    }),
+    ("http", "http", |path| http(path, |_| {})),
+    ("http+scan", "http", |path| {
+        let mut scanner = Scanner::new(view(), u64::MAX);
+        http(path, |chunk| scanner.feed(chunk).unwrap());
+        drop(black_box(scanner.finish().unwrap()));
+    }),
 ];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().expect("the file to read");
-    let path = Path::new(&path);
+    let path = PathBuf::from(arguments.next().expect("the file to read"));
     let rounds = arguments.next().unwrap_or_else(|| "5".to_owned());
     let Ok(rounds) = rounds.parse::<u32>() else {
-        let (_, way) = WAYS.into_iter().find(|(name, _)| *name == rounds).expect("the name of a way");
-        way(path);
-        println!("peak memory {} kB", peak_memory_kb());
+        let (_, _, way) = WAYS.into_iter().find(|(name, _, _)| *name == rounds).expect("the name of a way");
+        way(&path);
+        println!("{rounds:13} peak memory {:6.1} MB", peak_memory_kb() as f64 / 1e3);
         return;
     };
+    pack(&path);
     let mut best = [f64::MAX; WAYS.len()];
     for _ in 0..rounds {
-        for ((_, way), best) in WAYS.iter().zip(&mut best) {
+        for ((_, _, way), best) in WAYS.iter().zip(&mut best) {
             let before = cpu_seconds();
-            way(path);
+            way(&path);
             *best = best.min(cpu_seconds() - before);
         }
     }
     let bytes = path.metadata().unwrap().len() as f64;
-    for ((name, _), seconds) in WAYS.iter().zip(best) {
-        println!("{name:13} {seconds:8.4} CPU s  {:7.0} MB/s  {:6.2} x scan", bytes / seconds / 1e6, seconds / best[1]);
+    println!("{} of {:.0} MB, {:.0} MB packed", path.display(), bytes / 1e6, size(&packed(&path)) / 1e6);
+    for ((name, other, _), seconds) in WAYS.iter().zip(best) {
+        let against = WAYS.iter().zip(best).find(|((own, _, _), _)| own == other).map_or(seconds, |(_, best)| best);
+        println!(
+            "{name:13} {seconds:8.4} CPU s {:7.0} MB/s {:7.2} x the CPU of {other}",
+            bytes / seconds / 1e6,
+            seconds / against
+        );
+    }
+    if let Some(seconds) = python(&path) {
+        println!(
+            "{:13} {seconds:8.4} CPU s {:7.0} MB/s {:7.2} x the CPU of scan",
+            "python",
+            bytes / seconds / 1e6,
+            seconds / best[1]
+        );
+    }
+    println!("message: {}", gather(&path));
+}
+
+/// What `json.load` and a loop take, once: it needs seven times the memory of the document, so only where that is likely
+/// to be there.
+fn python(path: &Path) -> Option<f64> {
+    const MOST_BYTES: f64 = 1e9;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/json_load.py");
+    if size(path) > MOST_BYTES {
+        return None;
+    }
+    let output = Command::new("python3").arg(script).arg(path).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+fn open(path: &Path) -> File {
+    File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn size(path: &Path) -> f64 {
+    path.metadata().unwrap().len() as f64
+}
+
+fn drain(mut source: impl Read) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while source.read(&mut buffer).unwrap() > 0 {
+        black_box(&buffer);
+    }
+}
+
+/// All that the function does between the first byte and the last: the size of the message, and what was done for it.
+fn gather(path: &Path) -> String {
+    let view = scan::read(open(path), view(), u64::MAX).unwrap();
+    let now = "2026-11-21T18:00:00Z".parse().unwrap();
+    let snapshot = summarize(view, &Queue::NotAsked, "http://10.0.0.5:5050", now).unwrap().snapshots.remove(0);
+    let fitted = fit(&snapshot).unwrap();
+    let (agents, applications) = (snapshot.agents.registered, fitted.snapshot.applications.len());
+    format!("{agents} agents, {applications} applications in {} bytes ({})", fitted.encoded.body.len(), fitted.step)
+}
+
+/// The document over HTTP, from this machine to itself, as the client of the function asks for it.
+fn http(path: &Path, mut take: impl FnMut(&[u8])) {
+    let address = serve(path);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+        let mut response = client.get(format!("http://{address}/state")).send().await.unwrap();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            take(&chunk);
+        }
+    });
+}
+
+/// Answers one request with the document, with its length and in one piece, as a master does.
+fn serve(path: &Path) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut file = open(path);
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        let length = file.metadata().unwrap().len();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")
+            .unwrap();
+        io::copy(&mut file, &mut stream).unwrap();
+    });
+    address
+}
+
+fn packed(path: &Path) -> PathBuf {
+    path.with_extension("json.gz")
+}
+
+/// Packs the document as a master would (zlib's usual level), unless that has been done.
+fn pack(path: &Path) {
+    let packed = packed(path);
+    if !packed.exists() {
+        let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::default());
+        io::copy(&mut open(path), &mut encoder).unwrap();
+        encoder.finish().unwrap();
     }
 }
 
@@ -77,7 +208,7 @@ fn view() -> View<'static> {
 
 /// The CPU time of this one thread so far.
 fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 

@@ -82,6 +82,17 @@ impl<S: Sink> Scanner<S> {
         Self::with(Processor::Vectors(Level::new()), sink, limit)
     }
 
+    /// The same with no more than any x86-64 processor has, to measure what the wider vectors bring. On other processors
+    /// it is no different from [`Self::new`].
+    #[cfg(feature = "reference")]
+    #[must_use]
+    pub fn without_avx(sink: S, limit: u64) -> Self {
+        let level = Level::new();
+        #[cfg(target_arch = "x86_64")]
+        let level = level.as_sse2().map_or(level, Level::Sse2);
+        Self::with(Processor::Vectors(level), sink, limit)
+    }
+
     fn with(processor: Processor, sink: S, limit: u64) -> Self {
         Self { processor, limit, bytes: 0, machine: Some(Box::new(Machine::new(sink))) }
     }
