@@ -60,12 +60,16 @@ fn seen(snapshot: &ClusterSnapshot) -> String {
         (agents.unreachable, "unreachable"),
     ];
     words.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
-    words.push(format!("{} tasks of {} applications", task_count(snapshot), snapshot.applications.len()));
+    // Of a group alone nobody knows what runs on it.
+    if !snapshot.source.master.is_empty() {
+        words.push(format!("{} tasks of {} applications", task_count(snapshot), snapshot.applications.len()));
+    }
     let waiting: u64 = snapshot.applications.iter().map(|application| u64::from(application.waiting)).sum();
     if waiting > 0 {
         words.push(format!("{waiting} instances waiting"));
     }
     words.extend([Kind::Cpus, Kind::Mem].into_iter().filter_map(|kind| utilization(snapshot, kind)));
+    words.extend(snapshot.cpu_utilization_percent.map(|percent| format!("CPU utilization {percent} %")));
     words.push(format!("view {}", snapshot.completeness.level.name()));
     words.join(", ")
 }

@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use node_gather::ReadError;
+use node_gather::groups::{self, Cpu, Groups, Size};
 use node_gather::marathon::Queue;
 use node_gather::marathon::queue::{self, QueueError};
 use node_process::Expired;
 use node_scale::plan::{self, Action, Plan};
-use node_scale::state::{Activity, Group, GroupState};
+use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
 use shared::config::{Config, Policy, Problems};
 use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
@@ -29,9 +30,10 @@ use crate::page::{Page, Tone};
 /// Exit codes: 0 said, 1 a file cannot be read or is not what it should be, 2 the configuration or the call is not valid.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The answer of the leading master, as `curl http://MASTER:5050/state > state.json` saves it
+    /// The answer of the leading master, as `curl http://MASTER:5050/state > state.json` saves it; needed where the
+    /// configuration has a pool of a Mesos cluster
     #[arg(long, value_name = "FILE")]
-    state: PathBuf,
+    state: Option<PathBuf>,
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -42,6 +44,10 @@ pub struct Options {
     /// describe-scaling-activities may be added to the object
     #[arg(long, value_name = "FILE")]
     group: Option<PathBuf>,
+    /// The average CPU utilization of a pool's group in percent, such as workers=71.5, once for each pool that asks for it;
+    /// default: it is not known
+    #[arg(long, value_name = "POOL=PERCENT", value_parser = read_cpu)]
+    cpu: Vec<(String, f64)>,
     /// The time to assume, such as 2026-11-21T16:00:00Z; default: now
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -78,6 +84,12 @@ pub enum ExplainError {
         /// What is wrong with it.
         source: Problems,
     },
+    /// There is a pool of a Mesos cluster, and no state of it.
+    #[error("the pool {0:?} is one of a Mesos cluster; give its /state with --state")]
+    NoState(String),
+    /// A CPU utilization is told of a pool that has no use for it.
+    #[error("--cpu {0}: {1}")]
+    Cpu(String, &'static str),
     /// The state is none.
     #[error("{} cannot be used", path.display())]
     State {
@@ -138,7 +150,7 @@ pub fn run(options: &Options) -> ExitCode {
     match print(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let usage = matches!(error, ExplainError::Config { .. });
+            let usage = matches!(error, ExplainError::Config { .. } | ExplainError::NoState(_) | ExplainError::Cpu(..));
             let _ = writeln!(io::stderr(), "lambda-scale explain: {}", Chain::new(&error));
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -151,7 +163,14 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let config = read_config(&options.config)?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
-    let explanations = explain(&options.state, &queue, &config, groups.as_ref(), now)?;
+    let known = known_groups(&config, &options.cpu, groups.as_ref())?;
+    let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.is_mesos())) {
+        (Some(path), _) => read_state(path, &queue, &config, now)?,
+        (None, None) => Vec::new(),
+        (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
+    };
+    let snapshots = groups::complete(&config, cluster, &known, now);
+    let explanations = explain(snapshots, &config, groups.as_ref(), now);
     match options.output {
         Output::Text => show(&explanations).map_err(ExplainError::Print),
         Output::Json => {
@@ -177,17 +196,68 @@ fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
     queue::parse(&body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
 }
 
-fn explain<'a>(
+/// `workers=71.5`
+fn read_cpu(text: &str) -> Result<(String, f64), String> {
+    let (pool, percent) = text.split_once('=').ok_or("write POOL=PERCENT, such as workers=71.5")?;
+    let percent =
+        percent.trim_end_matches('%').trim_end().parse().map_err(|_| "write a number, such as workers=71.5")?;
+    if !(0.0..=100.0).contains(&percent) {
+        return Err(format!("{percent} must lie between 0 and 100"));
+    }
+    Ok((pool.to_owned(), percent))
+}
+
+/// What CloudWatch and Auto Scaling would say of the groups.
+fn known_groups(config: &Config, cpu: &[(String, f64)], saved: Option<&SavedGroups>) -> Result<Groups, ExplainError> {
+    let mut known = Groups::default();
+    for (pool, percent) in cpu {
+        let policy = config
+            .pool(pool)
+            .ok_or_else(|| ExplainError::Cpu(pool.clone(), "no pool of the configuration has that name"))?;
+        if policy.source.cpu().is_none() {
+            let reason = "the pool does not ask for it; write cpu_utilization = true in the configuration";
+            return Err(ExplainError::Cpu(pool.clone(), reason));
+        }
+        known.cpu.insert(policy.group.clone(), Cpu::of(&[*percent]));
+    }
+    for policy in &config.pools {
+        let unknown = Cpu::Unknown { reason: format!("give it with --cpu {}=PERCENT", policy.pool) };
+        known.cpu.entry(policy.group.clone()).or_insert(unknown);
+        let group = saved.and_then(|saved| saved.auto_scaling_groups.iter().find(|group| group.name == policy.group));
+        let reason = if saved.is_some() { "it is not in the file of --group" } else { "give it with --group" };
+        let unknown = || Size::Unknown { reason: reason.to_owned() };
+        known.size.insert(policy.group.clone(), group.map_or_else(unknown, size));
+    }
+    Ok(known)
+}
+
+fn size(group: &Group) -> Size {
+    let count = |lifecycle| {
+        let instances = group.instances.iter().filter(|instance| instance.lifecycle_state == lifecycle);
+        u32::try_from(instances.count()).unwrap_or(u32::MAX)
+    };
+    Size::Known { in_service: count(Lifecycle::InService), leaving: count(Lifecycle::Leaving) }
+}
+
+fn read_state(
     path: &Path,
     queue: &Queue,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Vec<ClusterSnapshot>, ExplainError> {
+    let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
+    let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
+    let refused = |source| ExplainError::State { path: path.to_owned(), source };
+    node_gather::snapshots(file, queue, config, master, now).map_err(refused)
+}
+
+fn explain<'a>(
+    snapshots: Vec<ClusterSnapshot>,
     config: &'a Config,
     groups: Option<&SavedGroups>,
     now: Timestamp,
-) -> Result<Vec<Explanation<'a>>, ExplainError> {
-    let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    let master = config.mesos.masters.first().map_or("", |url| url.as_str().trim_end_matches('/'));
-    let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    let snapshots = node_gather::snapshots(file, queue, config, master, now).map_err(refused)?;
+) -> Vec<Explanation<'a>> {
     let explained = snapshots.into_iter().filter_map(|snapshot| {
         let policy = config.pool(&snapshot.pool)?;
         let decision = node_process::decide(&snapshot, policy, now);
@@ -197,7 +267,7 @@ fn explain<'a>(
         };
         Some(Explanation { policy, snapshot, decision, plan })
     });
-    Ok(explained.collect())
+    explained.collect()
 }
 
 fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, now: Timestamp) -> (Plan, Option<i32>) {
@@ -241,6 +311,9 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
 
 fn source(snapshot: &ClusterSnapshot) -> String {
     let source = &snapshot.source;
+    if source.master.is_empty() {
+        return format!("CloudWatch and Auto Scaling, at {}", time::format(snapshot.taken_at));
+    }
     let cluster = source.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
     format!("{}, Mesos {}{cluster}, at {}", source.master, source.mesos_version, time::format(snapshot.taken_at))
 }

@@ -120,6 +120,49 @@ fn what_waits_is_part_of_the_explanation() {
 }
 
 #[test]
+fn a_group_is_explained_without_a_state() {
+    let document = CONFIG.replace("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n", "");
+    let document = document.replace("application_headroom_percent = 200", "source = \"cloudwatch\"");
+    let (config, group) = (file("cpu.toml", &document), file("cpu-group.json", &group()));
+    let call = |more: &[&str]| {
+        let mut call = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        call.args(["explain", "--now", NOW, "--config"]).arg(&config).args(more).output().unwrap()
+    };
+    let group = group.to_str().unwrap();
+    let output = call(&["--group", group, "--cpu", "workers=71.5"]);
+    let words = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "from CloudWatch and Auto Scaling, at 2026-11-21T18:00:00.000Z",
+        "seen 60 agents, 60 usable, CPU utilization 71.5 %, view complete",
+        "C1 60 -> 61 agents: CPU utilization 71.5 % is above 60 %: adds 1 agent",
+        "set the desired capacity from 60 to 61",
+    ] {
+        assert!(words.contains(expected), "{expected:?} in {words}{}", text(&output.stderr));
+    }
+    // What is not told is not known.
+    let words = text(&call(&["--group", group]).stdout).to_owned();
+    assert!(words.contains("give it with --cpu workers=PERCENT") && words.contains("normal"), "{words}");
+    let words = text(&call(&["--cpu", "workers=71.5"]).stdout).to_owned();
+    assert!(words.contains("blind") && words.contains("held"), "{words}");
+    // What makes no sense is refused.
+    for (call, words) in [
+        (call(&["--cpu", "workers"]), "write POOL=PERCENT"),
+        (call(&["--cpu", "workers=101"]), "101 must lie between 0 and 100"),
+        (call(&["--cpu", "others=5"]), "no pool of the configuration has that name"),
+        (explain(&state(), &file("no-cpu.toml", CONFIG), &["--cpu", "workers=5"]), "the pool does not ask for it"),
+    ] {
+        assert_eq!(call.status.code(), Some(2), "{}", text(&call.stderr));
+        assert!(text(&call.stderr).contains(words), "{}", text(&call.stderr));
+    }
+    let no_state = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .args(["explain", "--config"])
+        .arg(file("needs-state.toml", CONFIG))
+        .output()
+        .unwrap();
+    assert!(text(&no_state.stderr).contains("give its /state with --state"), "{}", text(&no_state.stderr));
+}
+
+#[test]
 fn without_a_group_no_action_is_told() {
     let output = explain(&state(), &file("no-group.toml", CONFIG), &["--output", "json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();

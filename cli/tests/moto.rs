@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_scale::local::cluster::Cluster;
 use lambda_scale::local::master::Master;
 use lambda_scale::local::runtime_api::{Function, Invocation};
@@ -90,6 +90,45 @@ async fn the_chain_works_against_an_independent_aws() {
     let outcome: ScalingOutcome = contract::decode(&moto.receive(&outcomes).await.body, None).unwrap();
     assert_eq!((outcome.action, outcome.from), (OutcomeAction::None, Some(13)));
     assert_eq!(moto.desired_capacity().await, 13);
+}
+
+#[tokio::test]
+async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
+    let Some(moto) = Moto::start().await else {
+        eprintln!("not run: MOTO_SERVER is not set; `make test` sets it");
+        return;
+    };
+    let snapshots = moto.topic("snapshots").await;
+    let decisions = moto.topic("decisions").await;
+    let outcomes = moto.topic("outcomes").await;
+    moto.create_group(3).await;
+    // Two instances' values in each of two minutes: their mean is 71.5 %. A group of another name is none of ours.
+    for (minutes_ago, group, percent) in
+        [(3, GROUP, "70"), (3, GROUP, "75"), (2, GROUP, "60"), (2, GROUP, "81"), (2, "other", "5"), (30, GROUP, "1")]
+    {
+        moto.put_cpu_utilization(group, percent, now() - SignedDuration::from_mins(minutes_ago)).await;
+    }
+    let document =
+        format!("[[pools]]\nname = \"web\"\ngroup = \"{GROUP}\"\nsource = \"cloudwatch\"\nmax = 100\ncooltime = 5\n");
+    let start = async |name| {
+        let variables = [
+            ("SNAPSHOT_TOPIC_ARN", sns::arn("snapshots")),
+            ("DECISION_TOPIC_ARN", sns::arn("decisions")),
+            ("OUTCOME_TOPIC_ARN", sns::arn("outcomes")),
+            ("LAMBDA_SCALE_CONFIG", document.clone()),
+        ];
+        Stage::start(name, &moto.url, &variables).await
+    };
+    start("node_gather").await.invoke(&json!({})).await;
+    let message = moto.receive(&snapshots).await;
+    let snapshot: ClusterSnapshot = contract::decode(&message.body, None).unwrap();
+    assert_eq!((snapshot.agents.usable, snapshot.cpu_utilization_percent), (3, Some(71.5)), "{snapshot:?}");
+    start("node_process").await.invoke(&sns::event(&message)).await;
+    let message = moto.receive(&decisions).await;
+    assert_eq!(message.subject.as_deref(), Some("web: scale_up +1 (3 -> 4 agents)"));
+    start("node_scale").await.invoke(&sns::event(&message)).await;
+    assert_eq!(moto.desired_capacity().await, 4);
+    assert_eq!(moto.receive(&outcomes).await.attributes["action"], "scaled_up");
 }
 
 fn document(master: &str) -> String {
@@ -226,6 +265,23 @@ impl Moto {
             .await
             .unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// What EC2 would report of a group.
+    async fn put_cpu_utilization(&self, group: &str, percent: &str, at: Timestamp) {
+        let at = shared::time::format(at);
+        let datum = |field: &str| format!("MetricData.member.1.{field}");
+        let parameters = [
+            ("Namespace".to_owned(), "AWS/EC2"),
+            (datum("MetricName"), "CPUUtilization"),
+            (datum("Dimensions.member.1.Name"), "AutoScalingGroupName"),
+            (datum("Dimensions.member.1.Value"), group),
+            (datum("Timestamp"), at.as_str()),
+            (datum("Value"), percent),
+            (datum("Unit"), "Percent"),
+        ];
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.call("monitoring", "PutMetricData", &parameters).await;
     }
 
     async fn create_group(&self, instances: u32) {

@@ -49,8 +49,11 @@ pub enum SettingsError {
 pub async fn from_environment(sdk: &SdkConfig) -> Result<Settings, SettingsError> {
     let topic_arn = aws::required_variable(TOPIC_VARIABLE)?;
     let config = aws::config(sdk).await?;
-    let credentials = resolve(sdk, "mesos.credentials", config.mesos.credentials.as_ref()).await?;
-    let ca_bundle = resolve(sdk, "mesos.ca_bundle", config.mesos.ca_bundle.as_ref()).await?;
+    let mesos = config.mesos.as_ref();
+    let credentials = mesos.and_then(|mesos| mesos.credentials.as_ref());
+    let credentials = resolve(sdk, "mesos.credentials", credentials).await?;
+    let ca_bundle = mesos.and_then(|mesos| mesos.ca_bundle.as_ref());
+    let ca_bundle = resolve(sdk, "mesos.ca_bundle", ca_bundle).await?;
     Ok(Settings { config, topic_arn, credentials, ca_bundle })
 }
 

@@ -1,4 +1,5 @@
-//! The order of the work: fetch the state, then what waits for room, summarize, fit, publish one message per pool, report.
+//! The order of the work: ask what is known of groups, fetch the state, then what waits for room, summarize, fit, publish
+//! one message per pool, report.
 
 use std::time::Duration;
 
@@ -13,17 +14,31 @@ use thiserror::Error;
 
 use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
+use crate::groups::{self, Groups};
 use crate::marathon::{self, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
 use crate::summarize::{SummarizeError, View, summarize};
+use crate::{autoscaling, cloudwatch};
 
 /// What stays from one event to the next.
 #[derive(Debug)]
 pub struct Handler {
     config: Config,
-    client: Client,
-    marathon: Option<marathon::client::Client>,
+    sources: Sources,
     topic: Topic,
+}
+
+/// Who is asked: each of them where the configuration has a use for it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The masters.
+    pub mesos: Option<Client>,
+    /// Marathon.
+    pub marathon: Option<marathon::client::Client>,
+    /// CloudWatch.
+    pub cloudwatch: Option<cloudwatch::Client>,
+    /// Auto Scaling.
+    pub auto_scaling: Option<autoscaling::Client>,
 }
 
 /// Why the function cannot start.
@@ -35,6 +50,9 @@ pub enum StartError {
     /// The masters cannot be asked.
     #[error("cannot set up what asks the masters")]
     Client(#[from] ClientError),
+    /// CloudWatch cannot be asked.
+    #[error("cannot set up what asks CloudWatch")]
+    CloudWatch(#[from] cloudwatch::ClientError),
     /// Marathon cannot be asked.
     #[error("cannot set up what asks Marathon")]
     Marathon(#[from] marathon::client::ClientError),
@@ -83,31 +101,87 @@ impl Handler {
     pub async fn from_environment() -> Result<Self, StartError> {
         let sdk = shared::aws::sdk_config().await;
         let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
-        let client = Client::new(config.mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())?;
+        let mesos = config.mesos.as_ref();
+        let mesos =
+            mesos.map(|mesos| Client::new(mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())).transpose()?;
         let settings = config.marathon.as_ref();
         let marathon =
             settings.map(|settings| marathon::client::Client::new(settings, ca_bundle.as_ref())).transpose()?;
-        Ok(Self::new(config, client, marathon, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
+        let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
+        let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(&sdk)).transpose()?;
+        let asks_sizes = config.pools.iter().any(|policy| !policy.source.is_mesos());
+        let auto_scaling = asks_sizes.then(|| autoscaling::Client::new(aws_sdk_autoscaling::Client::new(&sdk)));
+        let sources = Sources { mesos, marathon, cloudwatch, auto_scaling };
+        Ok(Self::new(config, sources, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
     }
 
     /// A handler of parts that are there already.
     #[must_use]
-    pub const fn new(config: Config, client: Client, marathon: Option<marathon::client::Client>, topic: Topic) -> Self {
-        Self { config, client, marathon, topic }
+    pub const fn new(config: Config, sources: Sources, topic: Topic) -> Self {
+        Self { config, sources, topic }
     }
 
-    /// Reads the cluster once and publishes a snapshot of each pool. `now` is when the schedule fired it.
+    /// Looks once and publishes a snapshot of each pool. `now` is when the schedule fired it.
     ///
     /// # Errors
     /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
-    /// others from theirs.
+    /// others from theirs, nor one of the masters those that are no pools of theirs.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        let pools = &self.config.pools;
+        // First, so that the state does not grow old meanwhile: an average over ten minutes does not.
+        let groups = self.groups(now).await;
+        let (cluster, read, failure) = match self.cluster(now).await {
+            Ok(None) => (Vec::new(), None, None),
+            Ok(Some((snapshots, read))) => (snapshots, Some(read), None),
+            Err(error) => (Vec::new(), None, Some(error)),
+        };
+        let mut failures = Vec::new();
+        for snapshot in groups::complete(&self.config, cluster, &groups, now) {
+            let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
+            let read = read.as_ref().filter(|_| policy.source.is_mesos());
+            if let Err(error) = self.publish(policy, snapshot, read).await {
+                failures.push((policy.pool.clone(), error));
+            }
+        }
+        let pools = self.config.pools.len();
+        let unpublished = (!failures.is_empty()).then_some(GatherError::Publish { pools, failures });
+        match (failure, unpublished) {
+            (None, None) => Ok(()),
+            (None, Some(error)) | (Some(error), None) => Err(error),
+            (Some(error), Some(unpublished)) => {
+                tracing::error!(reason = %Chain::new(&unpublished), "snapshots of groups were not published either");
+                Err(error)
+            }
+        }
+    }
+
+    /// What CloudWatch and Auto Scaling know of the groups of pools that ask for it. That it is not known is told in their
+    /// snapshots.
+    async fn groups(&self, now: Timestamp) -> Groups {
+        let names = |asks: fn(&Policy) -> bool| -> Vec<&str> {
+            self.config.pools.iter().filter(|policy| asks(policy)).map(|policy| policy.group.as_str()).collect()
+        };
+        let mut groups = Groups::default();
+        if let Some(cloudwatch) = &self.sources.cloudwatch {
+            let names = names(|policy| policy.source.cpu().is_some());
+            let known = cloudwatch.cpu_utilization(&names, now).await;
+            groups.cpu = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        }
+        if let Some(auto_scaling) = &self.sources.auto_scaling {
+            let names = names(|policy| !policy.source.is_mesos());
+            let known = auto_scaling.sizes(&names).await;
+            groups.size = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        }
+        groups
+    }
+
+    /// The snapshots of the pools of the Mesos cluster, and what was read for them; `None` where there is no such pool.
+    async fn cluster(&self, now: Timestamp) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, GatherError> {
+        let Some(mesos) = &self.sources.mesos else { return Ok(None) };
+        let pools = self.config.mesos_pools();
         let Fetched { state, master, bytes, elapsed } =
-            self.client.fetch(|| View::new(pools)).await.map_err(GatherError::Fetch)?;
+            mesos.fetch(|| View::new(&pools)).await.map_err(GatherError::Fetch)?;
         let queue = self.queue().await;
         let summary = summarize(state, &queue, &master, now).map_err(GatherError::Summarize)?;
-        let read = Read { master, bytes, elapsed };
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,
@@ -115,22 +189,13 @@ impl Handler {
                 summary.agents_of_no_pool
             );
         }
-        let mut failures = Vec::new();
-        for (policy, snapshot) in pools.iter().zip(summary.snapshots) {
-            if let Err(error) = self.publish(policy, snapshot, &read, &queue).await {
-                failures.push((policy.pool.clone(), error));
-            }
-        }
-        if failures.is_empty() {
-            return Ok(());
-        }
-        Err(GatherError::Publish { pools: pools.len(), failures })
+        Ok(Some((summary.snapshots, Read { master, bytes, elapsed, queue })))
     }
 
     /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
     /// counted twice.
     async fn queue(&self) -> Queue {
-        let Some(marathon) = &self.marathon else { return Queue::NotAsked };
+        let Some(marathon) = &self.sources.marathon else { return Queue::NotAsked };
         let queue = marathon.queue().await;
         if let Queue::Unknown { reason } = &queue {
             tracing::warn!(reason, "what waits for room is not known, so no agent goes: {reason}");
@@ -138,15 +203,9 @@ impl Handler {
         queue
     }
 
-    async fn publish(
-        &self,
-        policy: &Policy,
-        snapshot: ClusterSnapshot,
-        read: &Read,
-        queue: &Queue,
-    ) -> Result<(), PoolError> {
+    async fn publish(&self, policy: &Policy, snapshot: ClusterSnapshot, read: Option<&Read>) -> Result<(), PoolError> {
         let fitted = fit(&snapshot).map_err(PoolError::Encode)?;
-        let report = Report { policy, read, queue, fitted: &fitted };
+        let report = Report { policy, read, fitted: &fitted };
         let record = report.record();
         let subject = report.subject();
         self.topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
@@ -156,18 +215,18 @@ impl Handler {
     }
 }
 
-/// How the state was come by.
+/// How the state was come by, and what waits.
 struct Read {
     master: String,
     bytes: u64,
     elapsed: Duration,
+    queue: Queue,
 }
 
 /// What is told of one snapshot.
 struct Report<'a> {
     policy: &'a Policy,
-    read: &'a Read,
-    queue: &'a Queue,
+    read: Option<&'a Read>,
     fitted: &'a Fitted,
 }
 
@@ -184,7 +243,8 @@ impl Report<'_> {
         tracing::info!(
             %pool,
             snapshot_id = %id,
-            master = self.read.master,
+            master = self.read.map(|read| read.master.as_str()),
+            cpu_utilization_percent = self.fitted.snapshot.cpu_utilization_percent,
             completeness = completeness.level.name(),
             reasons,
             registered = agents.registered,
@@ -212,14 +272,17 @@ impl Report<'_> {
             Metric::count("UsableAgents", snapshot.agents.usable),
             Metric::count("CompletenessLevel", level_number(snapshot.completeness.level)),
             bytes("MessageBytes", u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
-            bytes("StateBytes", self.read.bytes),
-            Metric::seconds("FetchTime", self.read.elapsed.as_secs_f64()),
             Metric::count("BudgetStep", self.fitted.step.rung()),
         ];
-        // Where nobody was asked or nobody said, 0 would be a claim.
-        if matches!(self.queue, Queue::Known(_)) {
-            metrics.push(Metric::count("WaitingInstances", waiting(snapshot)));
+        if let Some(read) = self.read {
+            metrics.push(bytes("StateBytes", read.bytes));
+            metrics.push(Metric::seconds("FetchTime", read.elapsed.as_secs_f64()));
+            // Where nobody was asked or nobody said, 0 would be a claim.
+            if matches!(read.queue, Queue::Known(_)) {
+                metrics.push(Metric::count("WaitingInstances", waiting(snapshot)));
+            }
         }
+        metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::percent("GroupCpuUtilization", percent)));
         metrics.extend(self.policy.resources.iter().map(|kind| self.utilization(*kind)));
         Record {
             at: snapshot.taken_at,

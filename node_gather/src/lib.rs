@@ -8,6 +8,8 @@
 //! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
 //!   [`mesos::scan`] folds the document while it streams in, so that it is never held as a whole.
 //! - [`mod@summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
+//! - [`groups`]: what CloudWatch and Auto Scaling say of the groups of pools that ask for it (`cloudwatch`,
+//!   `autoscaling`), put into their snapshots.
 //! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
 //! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
 //!   its work. A failure anywhere fails the invocation: no snapshot is better than a wrong one.
@@ -15,10 +17,15 @@
 //! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
 
 pub mod fit;
+pub mod groups;
 pub mod marathon;
 pub mod mesos;
 pub mod summarize;
 
+#[cfg(feature = "lambda")]
+pub mod autoscaling;
+#[cfg(feature = "lambda")]
+pub mod cloudwatch;
 #[cfg(feature = "lambda")]
 pub mod config;
 #[cfg(feature = "lambda")]
@@ -49,7 +56,8 @@ pub enum ReadError {
     Summarize(#[source] SummarizeError),
 }
 
-/// Reads a /state to its end and makes of it the snapshots of all pools, in the order of the configuration.
+/// Reads a /state to its end and makes of it the snapshots of the pools of the Mesos cluster, in the order of the
+/// configuration. [`groups::complete`] adds what is known of groups, and the pools of groups alone.
 ///
 /// `queue` is what Marathon says of instances that wait, `master` the URL to name as the source, `taken_at` the time when
 /// the master was asked.
@@ -63,8 +71,10 @@ pub fn snapshots(
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-    let view = View::new(&config.pools);
-    let view = mesos::scan::read(state, view, config.mesos.max_state_bytes).map_err(ReadError::State)?;
+    // Without a master there is no pool that a state could be read for.
+    let Some(mesos) = &config.mesos else { return Ok(Vec::new()) };
+    let pools = config.mesos_pools();
+    let view = mesos::scan::read(state, View::new(&pools), mesos.max_state_bytes).map_err(ReadError::State)?;
     let summary = summarize(view, queue, master, taken_at).map_err(ReadError::Summarize)?;
     Ok(summary.snapshots)
 }

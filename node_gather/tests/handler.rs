@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use aws_sdk_sns::config::{BehaviorVersion, Region};
-use node_gather::handler::{GatherError, Handler};
+use node_gather::handler::{GatherError, Handler, Sources};
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
 use shared::config::Config;
@@ -95,9 +95,9 @@ fn run_with(master: &Master, sns: &Sns, settings: &str) -> Result<(), GatherErro
         .allow_no_auth()
         .build();
     let topic = Topic::new(aws_sdk_sns::Client::from_conf(sdk), TOPIC.to_owned());
-    let client = Client::new(config.mesos.clone(), None, None).unwrap();
+    let mesos = config.mesos.as_ref().map(|mesos| Client::new(mesos.clone(), None, None).unwrap());
     let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());
-    let handler = Handler::new(config, client, marathon, topic);
+    let handler = Handler::new(config, Sources { mesos, marathon, ..Sources::default() }, topic);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(handler.handle("2026-11-21T18:00:00Z".parse().unwrap()))
 }

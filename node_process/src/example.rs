@@ -26,9 +26,10 @@ pub const fn resources(cpus: u64, mem: u64) -> Resources {
 /// # Errors
 /// What is wrong with them.
 pub fn policy(settings: &str) -> Result<Policy, Problems> {
-    let document = format!(
-        "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n{settings}"
-    );
+    // A pool of CloudWatch has no use for a master.
+    let is_mesos = !settings.contains("\"cloudwatch\"");
+    let mesos = if is_mesos { "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n" } else { "" };
+    let document = format!("{mesos}[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n{settings}");
     let config = Config::parse(&document)?;
     config.pools.into_iter().next().ok_or_else(|| Problems(Vec::new()))
 }

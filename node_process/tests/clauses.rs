@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-const CLAUSES: [&str; 17] =
-    ["L0", "D1", "D2", "D3", "D4", "D5", "H1", "H2", "H4", "H5", "H6", "U1", "U2", "L1", "L2", "L3", "L4"];
+const CLAUSES: [&str; 22] = [
+    "L0", "D1", "D2", "D3", "D4", "D5", "H1", "H2", "H4", "H5", "H6", "U1", "U2", "C1", "C2", "C3", "C4", "C5", "L1",
+    "L2", "L3", "L4",
+];
 
 #[test]
 fn every_clause_is_stated_implemented_and_tested() {

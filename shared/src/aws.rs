@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::config::{Config, Problems, Reference};
+use crate::error::Chain;
 
 /// The variable that holds the configuration document, or says where it is.
 pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
@@ -112,6 +113,25 @@ pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretStr
         Reference::File(path) => file(path)?,
     };
     Ok(SecretString::from(text))
+}
+
+/// What a call that failed is told as: its name, the code that AWS gave, what to do, and the causes.
+#[must_use]
+pub fn call_failure<E>(call: &str, permission: &str, error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let code = error.code().unwrap_or("no code");
+    let remedy = match code {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            format!("; allow the function's role {permission}")
+        }
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
+            "; the account's API rate is used up, the next tick tries again".to_owned()
+        }
+        _ => String::new(),
+    };
+    format!("{call} failed ({code}){remedy}: {}", Chain::new(error))
 }
 
 async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {

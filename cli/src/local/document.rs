@@ -18,15 +18,20 @@ pub enum DocumentError {
 }
 
 /// The document with that master in place of its own, and without what only its own masters need, and its configuration.
+/// One without masters, of groups alone, is left as it is.
 ///
 /// # Errors
 /// Where the document is not valid, or its masters stand where they cannot be found.
 pub(super) fn localize(document: &str, master: &str) -> Result<(String, Config), DocumentError> {
-    Config::parse(document)?;
+    let config = Config::parse(document)?;
+    if config.mesos.is_none() {
+        return Ok((document.to_owned(), config));
+    }
     let document = replace_masters(&without(document, &["credentials", "ca_bundle"]), master);
     let document = document.ok_or(DocumentError::Masters)?;
     let config = Config::parse(&document)?;
-    let is_local = Url::parse(master).is_ok_and(|master| config.mesos.masters == [master]);
+    let masters = config.mesos.as_ref().map(|mesos| mesos.masters.as_slice());
+    let is_local = Url::parse(master).is_ok_and(|master| masters == Some(&[master]));
     if is_local { Ok((document, config)) } else { Err(DocumentError::Masters) }
 }
 
@@ -81,8 +86,9 @@ mod tests {
         let document = format!("{mesos}\n[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n");
         let (_, config) = localize(&document, MASTER)?;
         assert_eq!(config.pools[0].max, Some(7));
-        assert_eq!(config.mesos.credentials, None);
-        Ok(config.mesos.masters.iter().map(Url::to_string).collect())
+        let mesos = config.mesos.unwrap();
+        assert_eq!(mesos.credentials, None);
+        Ok(mesos.masters.iter().map(Url::to_string).collect())
     }
 
     #[test]
@@ -94,6 +100,13 @@ mod tests {
         ] {
             assert_eq!(masters_of(mesos).unwrap(), ["http://127.0.0.1:12345/"], "{mesos}");
         }
+    }
+
+    #[test]
+    fn a_document_of_groups_alone_stays_as_it_is() {
+        let document = "[[pools]]\nname = \"a\"\ngroup = \"b\"\nsource = \"cloudwatch\"\n";
+        let (same, config) = localize(document, MASTER).unwrap();
+        assert_eq!((same.as_str(), config.mesos), (document, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - `script`, `show`: the scenes of a run, and how they are shown
 
 pub mod autoscaling;
+pub mod cloudwatch;
 pub mod cluster;
 pub mod document;
 pub mod master;

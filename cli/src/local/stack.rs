@@ -13,6 +13,7 @@ use shared::contract::{self, CONTENT_ENCODING, ClusterSnapshot, ScalingDecision,
 use thiserror::Error;
 
 use super::autoscaling::{AutoScaling, Group};
+use super::cloudwatch::{CloudWatch, Utilization};
 use super::cluster::{Cluster, ClusterError, Machine};
 use super::document::{self, DocumentError};
 use super::http::now;
@@ -27,6 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The age of the instances that the group has from the start: older than any time-out.
 const INSTANCE_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many instances a group has that no agents were captured of.
+const GROUP_SIZE: u32 = 3;
+
+/// How busy the groups are from the start: not enough for another instance, too much for one fewer.
+const CPU_PERCENT: f64 = 50.0;
 
 /// How often a failed event runs again, as template.yaml says for each function.
 const RETRIES: [(&str, u32); 3] = [("node_gather", 0), ("node_process", 1), ("node_scale", 1)];
@@ -124,6 +131,8 @@ pub struct Stack {
     pub topics: Topics,
     /// The Auto Scaling groups.
     pub auto_scaling: AutoScaling,
+    /// How busy they are.
+    pub cloudwatch: CloudWatch,
     /// The first function.
     pub gather: Function,
     /// The second.
@@ -145,6 +154,10 @@ impl Stack {
         let machines = master.cluster(|cluster| cluster.machines());
         let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &machines, now())).collect();
         let auto_scaling = AutoScaling::start(groups).await.map_err(StackError::Port)?;
+        let cloudwatch = CloudWatch::start().await.map_err(StackError::Port)?;
+        for policy in config.pools.iter().filter(|policy| policy.source.cpu().is_some()) {
+            cloudwatch.set(&policy.group, Utilization::Percent(CPU_PERCENT));
+        }
         let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries));
         let gather = gather.await.map_err(StackError::Port)?;
         let process = process.await.map_err(StackError::Port)?;
@@ -161,6 +174,7 @@ impl Stack {
             sns,
             topics,
             auto_scaling,
+            cloudwatch,
             gather,
             process,
             scale,
@@ -168,12 +182,14 @@ impl Stack {
             stages: BTreeMap::new(),
         };
         let (sns_url, auto_scaling_url) = (stack.sns.url(), stack.auto_scaling.url());
+        let cloudwatch_url = stack.cloudwatch.url();
         let variables = [
             ("LAMBDA_SCALE_CONFIG", document.as_str()),
             ("SNAPSHOT_TOPIC_ARN", &stack.topics.snapshots),
             ("DECISION_TOPIC_ARN", &stack.topics.decisions),
             ("OUTCOME_TOPIC_ARN", &stack.topics.outcomes),
             ("AWS_ENDPOINT_URL_SNS", &sns_url),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", &cloudwatch_url),
             // Whatever else a function may call is refused there as an unknown action: nothing leaves the machine.
             ("AWS_ENDPOINT_URL", &auto_scaling_url),
         ];
@@ -263,7 +279,7 @@ impl Stack {
             let joined = self.auto_scaling.group(&policy.group, |group| {
                 group.joined(now).map(|instance| (instance.id.clone(), instance.zone.clone())).collect::<Vec<_>>()
             });
-            if let Some(joined) = joined {
+            if let Some(joined) = joined.filter(|_| policy.source.is_mesos()) {
                 self.master.cluster(|cluster| cluster.follow(&joined, |machine| belongs(machine, policy), now));
             }
         }
@@ -319,22 +335,32 @@ pub fn decode<M: contract::Message>(message: &Message) -> Option<M> {
     contract::decode(&message.body, encoding).ok()
 }
 
-/// Whether a machine's agent has all the attributes of a pool.
+/// Whether a machine's agent has all the attributes of a pool. A pool of a group alone has no agents.
 fn belongs(machine: &Machine, policy: &Policy) -> bool {
-    policy.attributes.iter().all(|(name, value)| machine.attributes.get(name) == Some(value))
+    policy.source.is_mesos()
+        && policy.attributes.iter().all(|(name, value)| machine.attributes.get(name) == Some(value))
 }
 
-/// The group of a pool, with the instances that the captured agents run on.
+/// The group of a pool, with the instances that the captured agents run on; that of a pool without agents has a few of its
+/// own.
 fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
-    let machines: Vec<&Machine> = machines.iter().filter(|machine| belongs(machine, policy)).collect();
-    let count = i32::try_from(machines.len()).unwrap_or(i32::MAX);
+    let mut instances: Vec<(String, String)> = machines
+        .iter()
+        .filter(|machine| belongs(machine, policy))
+        .map(|machine| (machine.instance.clone(), machine.zone.clone()))
+        .collect();
+    if !policy.source.is_mesos() {
+        let number = GROUP_SIZE.clamp(policy.min, policy.max.unwrap_or(u32::MAX));
+        instances = (0..number).map(|n| (format!("i-{}{n}", policy.pool), format!("{REGION}a"))).collect();
+    }
+    let count = i32::try_from(instances.len()).unwrap_or(i32::MAX);
     let limit = |limit: u32| i32::try_from(limit).unwrap_or(i32::MAX);
     let min = limit(policy.min).min(count);
     let max = policy.max.map_or(count.saturating_mul(2).max(10), limit).max(count);
     let mut group = Group::new(&policy.group, min, max, &[]);
     let launched = now.saturating_sub(INSTANCE_AGE).unwrap_or(now);
-    for machine in machines {
-        group.adopt(&machine.instance, &machine.zone, launched);
+    for (instance, zone) in instances {
+        group.adopt(&instance, &zone, launched);
     }
     group
 }

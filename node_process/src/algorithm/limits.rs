@@ -87,6 +87,11 @@ fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change
 
 /// L2: how far one decision may go.
 fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
+    if !pool.policy.source.is_mesos() && change.delta.abs() > 1 {
+        let (more, delta) = (if change.delta > 0 { "more" } else { "fewer" }, change.delta.signum());
+        let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
+        change.becomes(delta, "L2", reason);
+    }
     let step = i64::from(pool.policy.max_scale_up_step);
     if change.delta > step {
         let reason = format!("{} more wanted, max_scale_up_step is {step}", change.delta);
@@ -106,8 +111,12 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
     keep_to_candidates(pool, change);
 }
 
-/// L2: a decision names every agent that is to leave, so it cannot take more than are named to it.
+/// L2: a decision names every agent that is to leave, so it cannot take more than are named to it. Of a pool that is no
+/// part of a Mesos cluster nobody can name any.
 fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
+    if !pool.policy.source.is_mesos() {
+        return;
+    }
     let Ok(fewer) = usize::try_from(-change.delta) else { return };
     if fewer > pool.removable_count() {
         let named = count(pool.removable_count());

@@ -1,20 +1,21 @@
 #![doc = include_str!("../../../docs/algorithm.md")]
 
 mod capacity;
+mod cpu;
 mod headroom;
 mod limits;
 mod scale_down;
 mod scale_up;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::config::Policy;
-use shared::contract::{self, AgentRef, AgentState, ClusterSnapshot, ScalingDecision};
+use shared::config::{Policy, PoolSource};
+use shared::contract::{self, AgentRef, AgentState, ClusterSnapshot, ScalingDecision, Step, Unplaceable};
 use shared::time;
 use thiserror::Error;
 use uuid::Uuid;
 
 use capacity::Pool;
-use limits::Wanted;
+use limits::{Limited, Wanted};
 
 /// Turns what is seen of a pool into a decision: the same snapshot and policy always into the same one.
 ///
@@ -24,13 +25,35 @@ pub fn decide(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Re
     check_time(snapshot, policy, now)?; // L0
 
     let pool = Pool::new(snapshot, policy);
+    if let PoolSource::CloudWatch { cpu: rule } = policy.source {
+        let (wanted, step) = cpu::scale(&pool, rule); // C
+        let limited = limits::limit(&pool, &wanted, now); // L
+        return Ok(decision(&pool, now, limited, vec![step], Vec::new()));
+    }
     let down = scale_down::scale_down(&pool); // D
     let headroom = headroom::make_room(&pool, down.capacity); // H
-    let (capacity, up) = scale_up::scale_up(&pool, headroom.capacity); // U
+    let (mut capacity, up) = scale_up::scale_up(&pool, headroom.capacity); // U
+    let mut steps = vec![down.step, headroom.step, up];
+    if let Some(rule) = policy.source.cpu() {
+        let (agreed, step) = cpu::agree(&pool, rule, capacity); // C
+        capacity = agreed;
+        steps.push(step);
+    }
     let wanted = Wanted { after_scale_down: down.capacity, is_kept_by_min: down.is_kept_by_min, capacity };
     let limited = limits::limit(&pool, &wanted, now); // L
+    Ok(decision(&pool, now, limited, steps, headroom.unplaceable))
+}
 
-    Ok(ScalingDecision {
+fn decision(
+    pool: &Pool<'_>,
+    now: Timestamp,
+    limited: Limited,
+    mut steps: Vec<Step>,
+    unplaceable: Vec<Unplaceable>,
+) -> ScalingDecision {
+    let Pool { snapshot, policy, .. } = *pool;
+    steps.push(limited.step);
+    ScalingDecision {
         id: id(snapshot, policy),
         snapshot_id: Some(snapshot.id),
         snapshot_taken_at: time::truncate(snapshot.taken_at),
@@ -41,11 +64,11 @@ pub fn decide(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Re
         delta: limited.delta,
         target: snapshot.agents.usable.saturating_add_signed(limited.delta),
         state: limited.state,
-        steps: vec![down.step, headroom.step, up, limited.step],
-        unplaceable: headroom.unplaceable,
+        steps,
+        unplaceable,
         scale_down_agents: pool.removable(limited.removed).map(AgentRef::from).collect(),
         leaving_agents: leaving_agents(snapshot),
-    })
+    }
 }
 
 /// How far ahead of our clock the clock may be by which a snapshot was dated.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use toml::{Table, Value};
 use url::Url;
 
+use super::cpu::{cooldowns, needs_mesos, source};
 use super::reader::{Report, Section, shorten};
 use super::settings::{BaseUrl, Bytes, Percent};
 use super::{
@@ -30,16 +31,32 @@ pub(super) fn parse(document: &str) -> Result<Config, Problems> {
         top.problem("schedule_period", r#"must lie between "1m" (what a schedule can do) and "1h""#);
     }
     let dry_run = top.or("dry_run", false);
-    let mesos = mesos(&mut top);
-    let marathon = marathon(&mut top);
+    let mesos = needed_by_a_pool(&mut top, "mesos", mesos);
+    let marathon = needed_by_a_pool(&mut top, "marathon", marathon);
     let pools = pools(&mut top, schedule_period);
     top.finish();
 
     let problems = report.into_problems();
-    match (mesos, problems.is_empty()) {
-        (Some(mesos), true) => Ok(Config { schedule_period, dry_run, mesos, marathon, pools }),
-        _ => Err(Problems(problems)),
+    if problems.is_empty() {
+        Ok(Config { schedule_period, dry_run, mesos, marathon, pools })
+    } else {
+        Err(Problems(problems))
     }
+}
+
+/// Reads a section that is there for pools of a Mesos cluster; without any it would be read by nobody, and is refused.
+fn needed_by_a_pool<T>(
+    top: &mut Section<'_>,
+    key: &'static str,
+    read: impl Fn(&mut Section<'_>) -> Option<T>,
+) -> Option<T> {
+    if needs_mesos(top.table()) {
+        return read(top);
+    }
+    if top.value(key).is_some() {
+        top.problem(key, r#"no pool asks it: all have source = "cloudwatch"; leave it out"#);
+    }
+    None
 }
 
 fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
@@ -128,9 +145,10 @@ fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Policy> {
     distinct(top, &pools, "name", |policy| &policy.pool);
     distinct(top, &pools, "group", |policy| &policy.group);
     // An agent with all of one pool's attributes has a part of them too.
-    for policy in &pools {
+    for policy in pools.iter().filter(|policy| policy.source.is_mesos()) {
         let covers = |other: &&Policy| {
-            other.pool != policy.pool
+            other.source.is_mesos()
+                && other.pool != policy.pool
                 && policy.attributes.iter().all(|(name, value)| other.attributes.get(name) == Some(value))
         };
         if let Some(other) = pools.iter().find(covers) {
@@ -159,7 +177,7 @@ fn distinct(top: &Section<'_>, pools: &[Policy], key: &str, value: impl Fn(&Poli
 fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     let pool: Option<String> = section.required("name");
     let group: Option<String> = section.required("group");
-    source(&mut section);
+    let source = source(&mut section);
     let attributes = attributes(&mut section);
     let check = check(&mut section);
     let (min, max) = bounds(&mut section);
@@ -178,12 +196,11 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     let max_scale_down_tasks = section.optional("max_scale_down_tasks");
     let scale_down_strategy = scale_down_strategy(&mut section);
     let protected = protected(&mut section);
-    let scale_down_cooldown = section.or("scale_down_cooldown", 10 * MINUTE);
+    let cooldowns = cooldowns(&mut section, source);
     let stable_for: Duration = section.or("scale_down_stable_for", Duration::ZERO);
     if !stable_for.is_zero() {
         not_available(&section, "scale_down_stable_for", r#"leave it out or write "0s""#);
     }
-    let scale_up_cooldown = section.or("scale_up_cooldown", Duration::ZERO);
     if section.optional::<Duration>("max_back_off").is_some() {
         not_available(
             &section,
@@ -205,6 +222,7 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         pool: pool?,
         group: group?,
         schedule_period,
+        source,
         attributes,
         check,
         min,
@@ -221,16 +239,17 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         max_missing_agents_percent,
         max_scale_down_tasks,
         protected,
-        scale_down_cooldown,
-        scale_up_cooldown,
+        scale_down_cooldown: cooldowns.down,
+        scale_up_cooldown: cooldowns.up,
         join_timeout,
-        scale_down_strategy,
+        // Of a group nothing but its size is known, so no instance can be named to it.
+        scale_down_strategy: if source.is_mesos() { scale_down_strategy } else { ScaleDownStrategy::DesiredCapacity },
         pause_until,
     })
 }
 
 /// One of a few words; what is none of them is reported with all of them.
-fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+pub(super) fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
     let text: String = section.optional(key)?;
     let found = words.iter().find(|(word, _)| *word == text);
     if found.is_none() {
@@ -238,23 +257,6 @@ fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T
         section.problem(key, format!("{text:?} is not one of {}", known.join(", ")));
     }
     found.map(|(_, value)| *value)
-}
-
-fn source(section: &mut Section<'_>) {
-    let is_mesos = word(section, "source", &[("mesos", true), ("cloudwatch", false)]).unwrap_or(true);
-    let cpu_utilization = section.or("cpu_utilization", false);
-    if !is_mesos {
-        not_available(section, "source", r#"write "mesos" or leave it out"#);
-    }
-    if cpu_utilization {
-        not_available(section, "cpu_utilization", "leave it out");
-    }
-    for key in ["scale_out_threshold", "scale_down_ratio", "cooltime"] {
-        // They belong to the CPU utilization rule alone.
-        if section.value(key).is_some() {
-            not_available(section, key, "leave it out");
-        }
-    }
 }
 
 fn check(section: &mut Section<'_>) -> CheckKind {

@@ -4,6 +4,7 @@
 //! fits the others, or every [`Problem`] there is, each with its path, what was found and what to write instead.
 //! docs/configuration.md describes every setting.
 
+mod cpu;
 mod document;
 mod reader;
 mod settings;
@@ -20,6 +21,8 @@ use url::{Host, Url};
 
 use crate::resources::{Kind, Resources};
 
+pub use cpu::{CpuRule, PoolSource};
+
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -27,8 +30,8 @@ pub struct Config {
     pub schedule_period: Duration,
     /// Whether nothing may be changed anywhere.
     pub dry_run: bool,
-    /// Where the cluster's state is read.
-    pub mesos: Mesos,
+    /// Where the cluster's state is read; `None` exactly where no pool is one of a Mesos cluster.
+    pub mesos: Option<Mesos>,
     /// Where instances that wait for room are asked for; `None`: nowhere, they are not known.
     pub marathon: Option<Marathon>,
     /// The pools, at least one, with distinct names and groups.
@@ -42,6 +45,12 @@ impl Config {
     /// Every problem of the document.
     pub fn parse(document: &str) -> Result<Self, Problems> {
         document::parse(document)
+    }
+
+    /// The pools of the Mesos cluster, for what looks at nothing else.
+    #[must_use]
+    pub fn mesos_pools(&self) -> Vec<Policy> {
+        self.pools.iter().filter(|policy| policy.source.is_mesos()).cloned().collect()
     }
 
     /// The policy of the pool of that name.
@@ -135,6 +144,9 @@ pub struct Policy {
     pub group: String,
     /// See [`Config::schedule_period`].
     pub schedule_period: Duration,
+    /// What it is judged by. (Where that is Mesos alone it is not written, so that ids of decisions stay what they were.)
+    #[serde(skip_serializing_if = "PoolSource::is_mesos_alone")]
+    pub source: PoolSource,
     /// The attributes that an agent of this pool has; empty: every agent.
     pub attributes: BTreeMap<String, String>,
     /// Who decides.

@@ -29,10 +29,12 @@ fn only_problem(document: &str, expected: &str) {
 fn the_smallest_document_takes_every_default() {
     let config = Config::parse(SMALLEST).unwrap();
     assert_eq!(config.schedule_period, Duration::from_secs(60));
-    assert!(!config.dry_run && !config.mesos.gzip);
-    assert_eq!(config.mesos.timeout, Duration::from_secs(20));
-    assert_eq!(config.mesos.max_state_bytes, 4 << 30);
+    let mesos = config.mesos.as_ref().unwrap();
+    assert!(!config.dry_run && !mesos.gzip);
+    assert_eq!(mesos.timeout, Duration::from_secs(20));
+    assert_eq!(mesos.max_state_bytes, 4 << 30);
     let pool = config.pool("workers").unwrap();
+    assert_eq!(pool.source, PoolSource::Mesos { cpu: None });
     assert_eq!((pool.min, pool.max), (1, None));
     assert_eq!(pool.resources, [Kind::Cpus, Kind::Mem]);
     assert_eq!((pool.scale_down_threshold_percent, pool.scale_up_threshold_percent), (50, 80));
@@ -60,6 +62,9 @@ fn every_setting_of_this_version_is_read() {
         name = "workers"
         group = "asg"
         source = "mesos"
+        cpu_utilization = true
+        scale_out_threshold = 70
+        scale_down_ratio = 0.5
         check = "custom"
         attributes = { pool = "workers", generation = 3 }
         min = 2
@@ -84,10 +89,13 @@ fn every_setting_of_this_version_is_read() {
         "#,
     )
     .unwrap();
-    assert_eq!(config.mesos.credentials, Some(Reference::Ssm("/lambda-scale/mesos".to_owned())));
-    assert_eq!(config.mesos.max_state_bytes, 512 << 20);
+    let mesos = config.mesos.as_ref().unwrap();
+    assert_eq!(mesos.credentials, Some(Reference::Ssm("/lambda-scale/mesos".to_owned())));
+    assert_eq!(mesos.max_state_bytes, 512 << 20);
     let pool = config.pool("workers").unwrap();
     assert_eq!(pool.check, CheckKind::Custom);
+    let cpu = CpuRule { scale_out_threshold: 70, scale_down_ratio_thousandths: 500 };
+    assert_eq!(pool.source, PoolSource::Mesos { cpu: Some(cpu) });
     assert_eq!(pool.attributes.get("generation").map(String::as_str), Some("3"));
     assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 mem");
     assert_eq!((pool.headroom_percent("/shop/web"), pool.headroom_percent("/other")), (50, 25));
@@ -161,8 +169,6 @@ fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
         "scale_down_strategy = \"least_loaded\"",
         "scale_down_strategy = \"drain\"",
         "drain_after = \"5m\"",
-        "source = \"cloudwatch\"",
-        "cpu_utilization = true",
         "scale_down_stable_for = \"5m\"",
         "max_back_off = \"3m\"",
         "protected = { frameworks = [\"kafka\"] }",
@@ -171,6 +177,98 @@ fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
         assert_eq!(problems.len(), 1, "{settings}: {problems:?}");
         assert!(problems[0].contains("not available in this version; "), "{settings}: {problems:?}");
     }
+}
+
+const CLOUDWATCH: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\n";
+
+#[test]
+fn a_pool_of_cloudwatch_needs_nothing_of_mesos() {
+    let config = Config::parse(CLOUDWATCH).unwrap();
+    assert_eq!((&config.mesos, &config.marathon), (&None, &None));
+    let pool = config.pool("web").unwrap();
+    let cpu = CpuRule { scale_out_threshold: 60, scale_down_ratio_thousandths: 700 };
+    assert_eq!(pool.source, PoolSource::CloudWatch { cpu });
+    assert_eq!(pool.source.cpu(), Some(cpu));
+    // An average over ten minutes does not show the last instance any sooner.
+    let ten_minutes = Duration::from_secs(600);
+    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (ten_minutes, ten_minutes));
+    // Beside a pool of Mesos, and beside another of its own kind: no attributes keep them apart.
+    let other = CLOUDWATCH.replace("web", "api");
+    assert!(Config::parse(&format!("{SMALLEST}{CLOUDWATCH}{other}")).unwrap().mesos.is_some());
+    only_problem(
+        &format!("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n{CLOUDWATCH}"),
+        r#"mesos: no pool asks it: all have source = "cloudwatch"; leave it out"#,
+    );
+    only_problem(
+        &format!("marathon.url = \"http://10.0.0.5:8080\"\n{CLOUDWATCH}"),
+        r#"marathon: no pool asks it: all have source = "cloudwatch"; leave it out"#,
+    );
+    // A pool without a source is one of Mesos, so this one lacks its masters.
+    let mixed = format!("{CLOUDWATCH}[[pools]]\nname = \"workers\"\ngroup = \"workers\"\n");
+    assert!(problems(&mixed)[0].starts_with("mesos.masters: missing"), "{:?}", problems(&mixed));
+}
+
+#[test]
+fn what_a_pool_of_cloudwatch_has_no_use_for_is_refused_all_at_once() {
+    let settings = "attributes = { a = \"b\" }\nnew_agent = { cpus = 4, mem = 100 }\nresources = [\"cpus\"]\n\
+                    application_headroom_percent = 10\ncpu_utilization = false\nscale_down_strategy = \"drain\"\n";
+    let problems = problems(&format!("{CLOUDWATCH}{settings}"));
+    let needs = r#"needs a Mesos cluster; leave it out, or write source = "mesos""#;
+    for key in ["attributes", "new_agent", "resources", "application_headroom_percent"] {
+        assert!(problems.contains(&format!("pools[0].{key}: {needs}")), "{key}: {problems:#?}");
+    }
+    let has = |text: &str| problems.iter().any(|problem| problem.starts_with(text));
+    assert!(has("pools[0].cpu_utilization: source = \"cloudwatch\" is judged by nothing else"), "{problems:#?}");
+    assert!(has("pools[0].scale_down_strategy: no Mesos agent can be chosen"), "{problems:#?}");
+    // What every pool has it has too.
+    let common = "min = 2\nmax = 9\nmax_scale_up_step = 1\njoin_timeout = \"5m\"\ncpu_utilization = true\n\
+                  check = \"custom\"\nscale_down_strategy = \"desired_capacity\"\ncooltime = 0\n";
+    assert!(Config::parse(&format!("{CLOUDWATCH}{common}")).is_ok());
+}
+
+#[test]
+fn settings_of_the_cpu_rule_are_refused_without_it_and_checked_with_it() {
+    let needs = "belongs to the CPU utilization rule; leave it out, or write cpu_utilization = true";
+    let without = problems(&with_pool_settings("scale_out_threshold = 70\nscale_down_ratio = 0.5\ncooltime = 5"));
+    let expected =
+        ["scale_out_threshold", "scale_down_ratio", "cooltime"].map(|key| format!("pools[0].{key}: {needs}"));
+    assert_eq!(without, expected);
+    for (settings, expected) in [
+        ("scale_out_threshold = 0", "pools[0].scale_out_threshold: 0 must lie between 1 and 100"),
+        ("scale_out_threshold = 101", "pools[0].scale_out_threshold: 101 must lie between 1 and 100"),
+        ("scale_out_threshold = 60.0", "pools[0].scale_out_threshold: 60.0 is not a whole number of percent; write 60"),
+        (
+            "scale_down_ratio = 1",
+            "pools[0].scale_down_ratio: 1 is not a number from 0 to below 1 with at most three decimals; write 0.7",
+        ),
+        (
+            "scale_down_ratio = 0.70001",
+            "pools[0].scale_down_ratio: 0.70001 is not a number from 0 to below 1 with at most three decimals; write 0.7",
+        ),
+        (
+            "scale_down_ratio = nan",
+            "pools[0].scale_down_ratio: nan is not a number from 0 to below 1 with at most three decimals; write 0.7",
+        ),
+        ("cooltime = \"5m\"", "pools[0].cooltime: \"5m\" is not a whole number of minutes, at most 10080; write 10"),
+        (
+            "cooltime = 5\nscale_up_cooldown = \"1m\"",
+            "pools[0].scale_up_cooldown: cooltime stands for both cooldowns; leave one of the two out",
+        ),
+    ] {
+        only_problem(&with_pool_settings(&format!("cpu_utilization = true\n{settings}")), expected);
+    }
+}
+
+#[test]
+fn cooltime_stands_for_both_cooldowns() {
+    let config = Config::parse(&with_pool_settings("cpu_utilization = true\ncooltime = 7")).unwrap();
+    let pool = config.pool("workers").unwrap();
+    let seven_minutes = Duration::from_secs(420);
+    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (seven_minutes, seven_minutes));
+    // Without it a pool of Mesos has the defaults that it has without the rule.
+    let config = Config::parse(&with_pool_settings("cpu_utilization = true")).unwrap();
+    let pool = config.pool("workers").unwrap();
+    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (Duration::ZERO, Duration::from_secs(600)));
 }
 
 #[test]
@@ -270,5 +368,6 @@ fn the_example_document_is_valid_with_and_without_what_is_commented_out() {
     let (some, all) = (Config::parse(example).unwrap(), Config::parse(&everything).unwrap());
     let (some, mut all) = (&some.pools[0], all.pools[0].clone());
     (all.new_agent, all.max_scale_down_tasks, all.pause_until) = (None, None, None);
+    all.source = some.source;
     assert_eq!(*some, all);
 }

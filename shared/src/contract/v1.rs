@@ -37,7 +37,8 @@ pub struct ClusterSnapshot {
     pub scale_down_candidates: Vec<Candidate>,
     /// The applications with tasks on the pool's agents.
     pub applications: Vec<Application>,
-    /// Average CPU utilization of the group, where the pool asks for it.
+    /// Average CPU utilization of the group over the last ten minutes, 0 to 100; `None` where the pool does not ask for it
+    /// or nobody knows it.
     pub cpu_utilization_percent: Option<f64>,
 }
 
@@ -63,12 +64,14 @@ impl Message for ClusterSnapshot {
     }
 }
 
-/// Who answered for the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who answered for the cluster. Of a pool that is no part of one nobody did: all is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The URL of the leading master, without credentials.
+    /// The URL of the leading master, without credentials; empty and left out where none was asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub master: String,
-    /// The master's version.
+    /// The master's version; empty and left out where none was asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mesos_version: String,
     /// The cluster's name, where it has one.
     #[serde(default)]

@@ -1,0 +1,226 @@
+//! A CloudWatch endpoint that knows the CPU utilization of Auto Scaling groups (the service's JSON protocol).
+//!
+//! Modelled, as documented: `GetMetricData` with up to 500 queries, each for a metric of EC2 by Auto Scaling group; one
+//! value for each period; no value for what nobody measured; pages; the status codes and messages of single results; any fault,
+//! as often as wanted.
+//!
+//! Not modelled: other metrics, expressions, statistics other than `Average`, and every other action.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use serde_json::{Value, json};
+
+use super::http::{self, Server, lock};
+pub use super::query::Fault;
+
+/// The most queries that one call may have.
+const MAX_QUERIES: usize = 500;
+
+/// What is known of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Utilization {
+    /// It is that busy, in percent, in each minute.
+    Percent(f64),
+    /// The minutes have these values, the last one first; there is none for older ones.
+    Minutes(Vec<f64>),
+    /// Only a part of it can be said, or nothing: the status of the result and its message.
+    Status(&'static str, &'static str),
+    /// The result says nothing of the group at all.
+    Missing,
+}
+
+/// The endpoint.
+#[derive(Clone, Debug)]
+pub struct CloudWatch {
+    service: Arc<Service>,
+    server: Arc<Server>,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    groups: Mutex<BTreeMap<String, Utilization>>,
+    faults: Mutex<Vec<Fault>>,
+    /// How many queries each call had.
+    calls: Mutex<Vec<usize>>,
+    /// The most values of a page; 0: all.
+    page: Mutex<usize>,
+}
+
+impl CloudWatch {
+    /// Opens the endpoint. Nothing is known of any group yet.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let service = Arc::new(Service::default());
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&service));
+        Ok(Self { service, server: Arc::new(Server::start(routes).await?) })
+    }
+
+    /// Where it is spoken to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Says from now on how busy a group is.
+    pub fn set(&self, group: &str, utilization: Utilization) {
+        lock(&self.service.groups).insert(group.to_owned(), utilization);
+    }
+
+    /// Answers the next calls with a fault.
+    pub fn fail_next(&self, fault: &Fault, times: usize) {
+        lock(&self.service.faults).extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// Answers with pages of at most so many values of a group.
+    pub fn page_by(&self, values: usize) {
+        *lock(&self.service.page) = values;
+    }
+
+    /// How many queries each call so far had.
+    #[must_use]
+    pub fn calls(&self) -> Vec<usize> {
+        lock(&self.service.calls).clone()
+    }
+
+    /// Refuses connections from now on.
+    pub fn stop(&self) {
+        self.server.stop();
+    }
+}
+
+/// A query of a call, read.
+struct Query<'a> {
+    id: &'a str,
+    group: &'a str,
+    period: u64,
+}
+
+async fn handle(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_signed = header("authorization").contains("/monitoring/aws4_request, SignedHeaders=");
+    let answer = match serde_json::from_slice(&body) {
+        _ if header("x-amz-target") != "GraniteServiceVersion20100801.GetMetricData" => {
+            Err(Fault::new(404, "UnknownOperationException", header("x-amz-target")))
+        }
+        _ if !is_signed => Err(Fault::new(403, "MissingAuthenticationToken", "Missing Authentication Token")),
+        Err(error) => Err(Fault::new(400, "SerializationException", error.to_string())),
+        Ok(request) => service.get_metric_data(&request),
+    };
+    let (status, body) = answer.map_or_else(
+        |fault| {
+            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let kind = format!("com.amazonaws.cloudwatch#{}", fault.code);
+            (status, json!({ "__type": kind, "message": fault.message }))
+        },
+        |answer| (StatusCode::OK, answer),
+    );
+    http::answer(status, "application/x-amz-json-1.0", body.to_string())
+}
+
+impl Service {
+    fn get_metric_data(&self, request: &Value) -> Result<Value, Fault> {
+        let queries = request["MetricDataQueries"].as_array().map_or(&[][..], Vec::as_slice);
+        lock(&self.calls).push(queries.len());
+        let mut faults = lock(&self.faults);
+        if !faults.is_empty() {
+            return Err(faults.remove(0));
+        }
+        if queries.is_empty() || queries.len() > MAX_QUERIES {
+            return Err(invalid(format!("1 to {MAX_QUERIES} queries are allowed, not {}", queries.len())));
+        }
+        let (start, end) = (seconds(&request["StartTime"])?, seconds(&request["EndTime"])?);
+        if start >= end {
+            return Err(invalid("The parameter StartTime must be less than the parameter EndTime.".to_owned()));
+        }
+        let queries: Vec<Query<'_>> = queries.iter().map(read).collect::<Result<_, _>>()?;
+        let from = match request["NextToken"].as_str() {
+            None => 0,
+            Some(token) => token.parse().map_err(|_| Fault::new(400, "InvalidNextToken", token))?,
+        };
+        let page = Some(*lock(&self.page)).filter(|page| *page > 0).unwrap_or(usize::MAX);
+        let groups = lock(&self.groups);
+        let said = |query: &Query<'_>| Said::of(query, groups.get(query.group), (start, end), from, page);
+        let (results, more): (Vec<Value>, Vec<bool>) =
+            queries.iter().filter_map(said).map(|said| (said.result, said.has_more)).unzip();
+        let next = more.contains(&true).then(|| (from + page).to_string());
+        Ok(json!({ "MetricDataResults": results, "NextToken": next }))
+    }
+}
+
+/// What is said of one query.
+struct Said {
+    result: Value,
+    has_more: bool,
+}
+
+impl Said {
+    fn of(
+        query: &Query<'_>,
+        known: Option<&Utilization>,
+        (start, end): (u64, u64),
+        from: usize,
+        page: usize,
+    ) -> Option<Self> {
+        // The last period first, as CloudWatch does unless told otherwise.
+        let times = || (1..).map_while(|back| end.checked_sub(back * query.period)).take_while(|time| *time >= start);
+        let (values, status, message): (Vec<(u64, f64)>, _, _) = match known {
+            Some(Utilization::Missing) => return None,
+            None => (Vec::new(), "Complete", None),
+            Some(Utilization::Percent(percent)) => (times().map(|time| (time, *percent)).collect(), "Complete", None),
+            Some(Utilization::Minutes(values)) => (times().zip(values.iter().copied()).collect(), "Complete", None),
+            Some(Utilization::Status(status, message)) => {
+                (times().take(1).map(|time| (time, 99.0)).collect(), *status, Some(*message))
+            }
+        };
+        let has_more = values.len() > from.saturating_add(page);
+        let (times, values): (Vec<u64>, Vec<f64>) = values.into_iter().skip(from).take(page).unzip();
+        let messages: Vec<Value> =
+            message.map(|message| json!({ "Code": status, "Value": message })).into_iter().collect();
+        let status = if has_more { "PartialData" } else { status };
+        let result = json!({
+            "Id": query.id, "Label": query.group, "Timestamps": times, "Values": values, "StatusCode": status,
+            "Messages": messages,
+        });
+        Some(Self { result, has_more })
+    }
+}
+
+fn read(query: &Value) -> Result<Query<'_>, Fault> {
+    let stat = &query["MetricStat"];
+    let metric = &stat["Metric"];
+    let dimensions = metric["Dimensions"].as_array().map_or(&[][..], Vec::as_slice);
+    let group = match dimensions {
+        [dimension] if dimension["Name"] == "AutoScalingGroupName" => dimension["Value"].as_str(),
+        _ => None,
+    };
+    let is_known =
+        metric["Namespace"] == "AWS/EC2" && metric["MetricName"] == "CPUUtilization" && stat["Stat"] == "Average";
+    let id = query["Id"].as_str().filter(|id| id.starts_with(|c: char| c.is_ascii_lowercase()));
+    match (id, group, stat["Period"].as_u64()) {
+        (Some(id), Some(group), Some(period)) if is_known && period > 0 && period % 60 == 0 => {
+            Ok(Query { id, group, period })
+        }
+        _ => Err(invalid(format!("not modelled, or not valid: {query}"))),
+    }
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::new(400, "ValidationError", message)
+}
+
+fn seconds(time: &Value) -> Result<u64, Fault> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+    let whole = |seconds: f64| (0.0..1e12).contains(&seconds).then_some(seconds as u64);
+    time.as_f64().and_then(whole).ok_or_else(|| invalid(format!("{time} is no time")))
+}

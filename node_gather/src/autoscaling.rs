@@ -1,0 +1,82 @@
+//! Asks Auto Scaling how many instances groups have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use shared::aws;
+
+use crate::groups::Size;
+
+/// The most groups that one call of
+/// [`DescribeAutoScalingGroups`](https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html)
+/// describes by name.
+const MAX_NAMES: usize = 50;
+
+/// For everything that is asked.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks Auto Scaling.
+#[derive(Clone, Debug)]
+pub struct Client {
+    sdk: aws_sdk_autoscaling::Client,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client that waits for an answer as long as is sensible.
+    #[must_use]
+    pub const fn new(sdk: aws_sdk_autoscaling::Client) -> Self {
+        Self { sdk, timeout: TIMEOUT }
+    }
+
+    /// The size of each group, in their order. That it is not known is an answer, too.
+    pub async fn sizes(&self, groups: &[&str]) -> Vec<Size> {
+        let mut known = Vec::with_capacity(groups.len());
+        let all = async {
+            for groups in groups.chunks(MAX_NAMES) {
+                known.extend(self.ask(groups).await);
+            }
+        };
+        // What was answered in time is kept.
+        let _ = tokio::time::timeout(self.timeout, all).await;
+        let late = format!("Auto Scaling did not answer within {} ms", self.timeout.as_millis());
+        known.resize(groups.len(), Size::Unknown { reason: late });
+        known
+    }
+
+    async fn ask(&self, names: &[&str]) -> Vec<Size> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let call = self.sdk.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.clone()));
+        let answer = call.into_paginator().items().send().collect::<Result<Vec<AutoScalingGroup>, _>>().await;
+        let groups = match answer {
+            Ok(groups) => groups,
+            Err(error) => {
+                let permission = "autoscaling:DescribeAutoScalingGroups";
+                let reason = aws::call_failure("DescribeAutoScalingGroups", permission, &error);
+                return vec![Size::Unknown { reason }; names.len()];
+            }
+        };
+        let sizes: BTreeMap<&str, Size> =
+            groups.iter().filter_map(|group| Some((group.auto_scaling_group_name.as_deref()?, size(group)))).collect();
+        let size_of = |name: &String| {
+            let missing = || "there is no such group in this region; correct pools.group".to_owned();
+            sizes.get(name.as_str()).cloned().unwrap_or_else(|| Size::Unknown { reason: missing() })
+        };
+        names.iter().map(size_of).collect()
+    }
+}
+
+/// Instances on their way in are coming, not there; those in standby or a warm pool are no part of the capacity.
+fn size(group: &AutoScalingGroup) -> Size {
+    let mut counts = (0_u32, 0_u32);
+    for instance in group.instances() {
+        let state = instance.lifecycle_state().map_or("", |state| state.as_str());
+        match state.split(':').next() {
+            Some("InService") => counts.0 += 1,
+            Some("Terminating" | "Detaching") => counts.1 += 1,
+            _ => {}
+        }
+    }
+    Size::Known { in_service: counts.0, leaving: counts.1 }
+}

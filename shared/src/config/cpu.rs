@@ -1,0 +1,181 @@
+//! Where a pool's utilization comes from, and the settings of the CPU utilization rule.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::document::word;
+use super::reader::{Section, Setting};
+use super::settings::Percent;
+
+/// What a pool is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolSource {
+    /// What Mesos has allocated. With `cpu` the group's CPU utilization has a say too.
+    Mesos {
+        /// The rule for that, where `cpu_utilization = true`.
+        cpu: Option<CpuRule>,
+    },
+    /// The group's CPU utilization alone; no master is asked.
+    CloudWatch {
+        /// The rule.
+        cpu: CpuRule,
+    },
+}
+
+impl PoolSource {
+    /// The CPU utilization rule, where the pool has it.
+    #[must_use]
+    pub const fn cpu(self) -> Option<CpuRule> {
+        match self {
+            Self::Mesos { cpu } => cpu,
+            Self::CloudWatch { cpu } => Some(cpu),
+        }
+    }
+
+    /// Whether nothing but what Mesos has allocated counts.
+    pub(super) const fn is_mesos_alone(&self) -> bool {
+        matches!(self, Self::Mesos { cpu: None })
+    }
+
+    /// Whether the pool's agents are those of a Mesos cluster.
+    #[must_use]
+    pub const fn is_mesos(self) -> bool {
+        matches!(self, Self::Mesos { .. })
+    }
+}
+
+/// The CPU utilization rule (clauses C of docs/algorithm.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CpuRule {
+    /// Above this utilization an agent comes, in percent. 1 to 100.
+    pub scale_out_threshold: u32,
+    /// Below this share of it an agent goes, in thousandths: 700 stands for 0.7. 0 to 999.
+    pub scale_down_ratio_thousandths: u32,
+}
+
+/// A share below one, with at most three decimals.
+struct Ratio {
+    thousandths: u32,
+}
+
+impl Setting for Ratio {
+    const EXPECTED: &'static str = "a number from 0 to below 1 with at most three decimals; write 0.7";
+    fn read(value: &Value) -> Option<Self> {
+        #[expect(clippy::cast_precision_loss, reason = "what is that large is refused")]
+        let ratio = value.as_float().or_else(|| value.as_integer().map(|ratio| ratio as f64))?;
+        let thousandths = (ratio * 1000.0).round();
+        let is_exact = (ratio * 1000.0 - thousandths).abs() < 1e-6;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        (is_exact && (0.0..1000.0).contains(&thousandths)).then_some(Self { thousandths: thousandths as u32 })
+    }
+}
+
+/// A number of whole minutes, at most a week of them.
+struct Minutes(u32);
+
+impl Minutes {
+    const MAX: u32 = 7 * 24 * 60;
+}
+
+impl Setting for Minutes {
+    const EXPECTED: &'static str = "a whole number of minutes, at most 10080; write 10";
+    fn read(value: &Value) -> Option<Self> {
+        u32::read(value).filter(|minutes| *minutes <= Self::MAX).map(Self)
+    }
+}
+
+/// What a pool of which nothing is known but its group has no use for.
+const MESOS_ONLY: [&str; 13] = [
+    "attributes",
+    "resources",
+    "scale_down_threshold_percent",
+    "scale_up_threshold_percent",
+    "application_headroom_percent",
+    "headroom_placement",
+    "applications",
+    "new_agent",
+    "max_missing_agents_percent",
+    "max_scale_down_tasks",
+    "protected",
+    "drain_after",
+    "drain_grace",
+];
+
+/// What belongs to the CPU utilization rule.
+const CPU_ONLY: [&str; 3] = ["scale_out_threshold", "scale_down_ratio", "cooltime"];
+
+/// Reads `source` and the rule's settings, and refuses what the pool's source has no use for.
+pub(super) fn source(section: &mut Section<'_>) -> PoolSource {
+    let is_mesos = word(section, "source", &[("mesos", true), (CLOUDWATCH, false)]).unwrap_or(true);
+    let asked: Option<bool> = section.optional("cpu_utilization");
+    let cpu = rule(section);
+    if !is_mesos {
+        if asked == Some(false) {
+            section.problem(
+                "cpu_utilization",
+                r#"source = "cloudwatch" is judged by nothing else; leave it out, or write source = "mesos""#,
+            );
+        }
+        refuse(section, &MESOS_ONLY, r#"needs a Mesos cluster; leave it out, or write source = "mesos""#);
+        let strategy = section.table().get("scale_down_strategy").and_then(Value::as_str);
+        if strategy.is_some_and(|strategy| strategy != "desired_capacity") {
+            section.problem("scale_down_strategy", r#"no Mesos agent can be chosen; write "desired_capacity""#);
+        }
+        return PoolSource::CloudWatch { cpu };
+    }
+    if asked == Some(true) {
+        return PoolSource::Mesos { cpu: Some(cpu) };
+    }
+    let remedy = "belongs to the CPU utilization rule; leave it out, or write cpu_utilization = true";
+    refuse(section, &CPU_ONLY, remedy);
+    PoolSource::Mesos { cpu: None }
+}
+
+const CLOUDWATCH: &str = "cloudwatch";
+
+fn refuse(section: &Section<'_>, keys: &[&str], problem: &str) {
+    for key in keys.iter().filter(|key| section.table().contains_key(**key)) {
+        section.problem(key, problem);
+    }
+}
+
+fn rule(section: &mut Section<'_>) -> CpuRule {
+    let Percent(scale_out_threshold) = section.or("scale_out_threshold", Percent(60));
+    if !(1..=100).contains(&scale_out_threshold) {
+        section.problem("scale_out_threshold", format!("{scale_out_threshold} must lie between 1 and 100"));
+    }
+    let Ratio { thousandths } = section.or("scale_down_ratio", Ratio { thousandths: 700 });
+    CpuRule { scale_out_threshold, scale_down_ratio_thousandths: thousandths }
+}
+
+/// How long nothing comes, and nothing goes, after the group's last activity.
+pub(super) struct Cooldowns {
+    pub(super) up: Duration,
+    pub(super) down: Duration,
+}
+
+/// Reads both cooldowns. `cooltime` stands for both, as in scalepot.
+pub(super) fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
+    const DEFAULT: Duration = Duration::from_secs(10 * 60);
+    // The utilization is an average over ten minutes: for as long it still shows the group without its last agent.
+    let default_up = if source.is_mesos() { Duration::ZERO } else { DEFAULT };
+    let up = section.or("scale_up_cooldown", default_up);
+    let down = section.or("scale_down_cooldown", DEFAULT);
+    let Some(Minutes(cooltime)) = section.optional("cooltime") else { return Cooldowns { up, down } };
+    for key in ["scale_up_cooldown", "scale_down_cooldown"] {
+        if section.table().contains_key(key) {
+            section.problem(key, "cooltime stands for both cooldowns; leave one of the two out");
+        }
+    }
+    let both = Duration::from_secs(60 * u64::from(cooltime));
+    Cooldowns { up: both, down: both }
+}
+
+/// Whether any pool of the document is one of a Mesos cluster. A document without pools has other problems.
+pub(super) fn needs_mesos(document: &Table) -> bool {
+    let pools = document.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    pools.is_empty() || pools.iter().any(|pool| pool.get("source").and_then(Value::as_str) != Some(CLOUDWATCH))
+}
