@@ -144,3 +144,92 @@ fn with_cpu(mut snapshot: ClusterSnapshot, cpu: Option<&Cpu>) -> ClusterSnapshot
     }
     snapshot.identified()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = "mesos.masters = [\"http://10.0.0.5:5050\"]\n\
+        [[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\ncpu_utilization = true\n\
+        [[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\n\
+        [[pools]]\nname = \"plain\"\ngroup = \"plain-asg\"\nattributes = { pool = \"plain\" }\n";
+
+    fn now() -> Timestamp {
+        "2026-11-21T18:00:00.1234Z".parse().unwrap()
+    }
+
+    /// The pools of the document; those of the cluster were seen with that level.
+    fn completed(level: CompletenessLevel, groups: &Groups) -> Vec<ClusterSnapshot> {
+        let config =
+            Config::parse(&DOCUMENT.replace("cpu_utilization", "attributes = { pool = \"workers\" }\ncpu_utilization"));
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let seen = |policy: &Policy| {
+            let mut snapshot = of_group(policy, Some(&Size::Known { in_service: 9, leaving: 0 }), now());
+            snapshot.completeness.level = level;
+            snapshot.source.master = "http://10.0.0.5:5050".to_owned();
+            snapshot.identified()
+        };
+        let cluster: Vec<ClusterSnapshot> = config.mesos_pools().iter().rev().map(seen).collect();
+        complete(&config, cluster, groups, now())
+    }
+
+    fn known() -> Groups {
+        let cpu = [("workers-asg", 71.5), ("web-asg", 12.25), ("plain-asg", 99.0)];
+        let size = Size::Known { in_service: 3, leaving: 1 };
+        Groups {
+            cpu: cpu.map(|(name, percent)| (name.to_owned(), Cpu::Known(percent))).into(),
+            size: [("web-asg".to_owned(), size)].into(),
+        }
+    }
+
+    #[test]
+    fn every_pool_is_told_what_it_asked_for_and_no_more() {
+        let snapshots = completed(CompletenessLevel::Complete, &known());
+        let told: Vec<_> =
+            snapshots.iter().map(|snapshot| (&*snapshot.pool, snapshot.cpu_utilization_percent)).collect();
+        assert_eq!(told, [("workers", Some(71.5)), ("web", Some(12.25)), ("plain", None)]);
+        let web = &snapshots[1];
+        assert_eq!((web.agents.registered, web.agents.usable, web.agents.draining), (4, 3, 1));
+        assert_eq!(web.completeness.level, CompletenessLevel::Complete);
+        assert_eq!(web.taken_at.to_string(), "2026-11-21T18:00:00.123Z");
+        assert!(snapshots.iter().all(|snapshot| *snapshot == snapshot.clone().identified()));
+        let json = shared::contract::to_json(web).unwrap();
+        assert!(json.contains(r#""source":{"cluster":null,"elected_at":null}"#), "{json}");
+        assert_eq!(shared::contract::decode::<ClusterSnapshot>(&json, None).unwrap(), *web);
+    }
+
+    #[test]
+    fn what_is_not_known_makes_no_view_better_and_hides_no_pool() {
+        for (level, expected) in [
+            (CompletenessLevel::Complete, CompletenessLevel::Partial),
+            (CompletenessLevel::Partial, CompletenessLevel::Partial),
+            (CompletenessLevel::Blind, CompletenessLevel::Blind),
+        ] {
+            let snapshots = completed(level, &Groups::default());
+            let levels: Vec<_> = snapshots.iter().map(|snapshot| snapshot.completeness.level).collect();
+            assert_eq!(levels, [expected, CompletenessLevel::Blind, level]);
+            let reason = "the group's CPU utilization is not known: nobody was asked";
+            assert_eq!(snapshots[0].completeness.reasons, [reason]);
+            let size = "the size of the group web-asg is not known: nobody was asked";
+            assert_eq!(snapshots[1].completeness.reasons, [size, reason]);
+        }
+    }
+
+    #[test]
+    fn a_pool_of_which_the_master_said_nothing_has_no_snapshot() {
+        let config =
+            Config::parse(&DOCUMENT.replace("attributes = { pool = \"plain\" }", "source = \"cloudwatch\"")).unwrap();
+        let pools: Vec<String> =
+            complete(&config, Vec::new(), &known(), now()).into_iter().map(|snapshot| snapshot.pool).collect();
+        assert_eq!(pools, ["web", "plain"]);
+    }
+
+    #[test]
+    fn a_mean_is_a_percentage_to_the_thousandth_or_is_not_known() {
+        assert_eq!(Cpu::of(&[1.0, 2.0, 2.0]), Cpu::Known(1.667));
+        assert_eq!(Cpu::of(&[100.000_000_1]), Cpu::Known(100.0));
+        for measured in [&[][..], &[-1.0], &[250.0], &[f64::NAN], &[f64::INFINITY, 1.0]] {
+            assert!(matches!(Cpu::of(measured), Cpu::Unknown { .. }), "{measured:?}");
+        }
+    }
+}
