@@ -1,6 +1,6 @@
 //! Clusters in a few words, for examples and tests: agents, the tasks on them, and what `node_gather` would make of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use shared::config::{Config, Policy, Problems};
@@ -43,6 +43,8 @@ pub struct Cluster {
     pub displaced: Vec<Task>,
     /// Instances that wait for room: by application how many, and what one takes.
     pub waiting: BTreeMap<String, (u32, Resources)>,
+    /// Applications whose framework knows of gpus.
+    pub gpu_aware: BTreeSet<String>,
     /// Agents that a newly elected master still waits for.
     pub recovered: u32,
     /// What is wrong with the view.
@@ -114,7 +116,10 @@ impl Cluster {
     /// # Errors
     /// The task, where no usable agent has room for it.
     pub fn start(&mut self, task: Task) -> Result<(), Task> {
-        let roomy = self.agents.iter_mut().filter(|agent| agent.is_usable() && task.resources.fits_in(&agent.free()));
+        let gpu_aware = self.gpu_aware.contains(&task.application);
+        let roomy = self.agents.iter_mut().filter(|agent| {
+            agent.is_usable() && task.resources.fits_in(&agent.free()) && (gpu_aware || agent.total.gpus.is_zero())
+        });
         match roomy.min_by_key(|agent| agent.rank()) {
             Some(agent) => {
                 agent.tasks.push(task);
@@ -236,7 +241,7 @@ impl Cluster {
                 .map(|(_, resources)| TaskGroup { count: 1, resources: *resources })
                 .into_iter()
                 .collect(),
-            gpu_aware: false,
+            gpu_aware: self.gpu_aware.contains(name),
         };
         applications.into_iter().map(application).collect()
     }

@@ -39,7 +39,7 @@ mod tests {
         assert_eq!(
             steps(&decision),
             "D2 4 -> 3: cpus 0 % is below 50 %: takes out 1 agent (agent-0); then max_scale_down_step is 1 | \
-             H2 3 -> 3: no room is needed: no task is displaced and no application is to grow | \
+             H3 3 -> 3: no room is needed: no task is displaced and no application is to grow | \
              U1 3 -> 3: cpus 0 % is not above 80 % | L1 3 -> 3: 3 agents, not below min 1"
         );
         let decision = decide(&cluster.snapshot(), &policy("min = 4").unwrap(), NOON).unwrap();

@@ -64,7 +64,7 @@ proptest! {
     /// D3, H4, U1 (I9): no step puts back what another took out; the next decision finds nothing to do.
     #[test]
     fn deciding_again_gives_zero(cluster in homogeneous(), policy in bounded_policy()) {
-        let policy = with_new_agent(&policy, &cluster);
+        let policy = with_new_agent(&by_total(&policy), &cluster);
         let first = decided(&cluster.snapshot(), &policy);
         let second = decided(&after(&cluster, &policy, &first).snapshot(), &policy);
         prop_assert_eq!(second.delta, 0, "first: {:#?}, second: {:#?}", first, second);
@@ -73,7 +73,7 @@ proptest! {
     /// D3, H4, U1, L2: limited steps end where one unlimited step would, and none of them turns back.
     #[test]
     fn limited_steps_come_to_the_same_end(mut cluster in homogeneous(), policy in limited_policy()) {
-        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&policy, &cluster) };
+        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
         cluster.agents.retain(|agent| agent.is_usable());
         let unlimited = Policy { max_scale_up_step: u32::MAX, max_scale_down_step: u32::MAX, ..policy.clone() };
         let goal = decided(&cluster.snapshot(), &unlimited);
@@ -94,7 +94,7 @@ proptest! {
     fn more_load_never_gives_a_smaller_target(
         cluster in homogeneous(), more in tasks(8), policy in limited_policy()
     ) {
-        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&policy, &cluster) };
+        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
         let less = decided(&cluster.snapshot(), &policy);
         let more = decided(&with_tasks(cluster, &more).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less load: {:#?}, more load: {:#?}", less, more);
@@ -105,7 +105,7 @@ proptest! {
     fn more_that_waits_never_gives_a_smaller_target(
         cluster in homogeneous(), more in 1_u32..9, cpus in 50_u64..2500, policy in limited_policy()
     ) {
-        let policy = with_new_agent(&policy, &cluster);
+        let policy = with_new_agent(&by_total(&policy), &cluster);
         let less = decided(&cluster.snapshot(), &policy);
         let more = decided(&cluster.waiting("/more", more, milli(cpus, 32)).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less: {:#?}, more: {:#?}", less, more);
@@ -114,7 +114,7 @@ proptest! {
     /// H4, U1: what is added is just enough; one agent fewer would break the headroom or the threshold.
     #[test]
     fn one_agent_fewer_than_a_scale_up_violates_h_or_u(cluster in homogeneous(), policy in unlimited_policy()) {
-        let policy = with_new_agent(&policy, &cluster);
+        let policy = with_new_agent(&by_total(&policy), &cluster);
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         let target = i64::from(decision.target);
@@ -127,7 +127,7 @@ proptest! {
     /// D2, D3 (I9): what stays after a scale-down holds all tasks, the headroom and the threshold.
     #[test]
     fn a_scale_down_leaves_enough(cluster in homogeneous(), policy in unlimited_policy(), limit in 1_u32..6) {
-        let policy = Policy { max_scale_down_step: limit, ..with_new_agent(&policy, &cluster) };
+        let policy = Policy { max_scale_down_step: limit, ..with_new_agent(&by_total(&policy), &cluster) };
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         if decision.delta < 0 {

@@ -1,7 +1,7 @@
 //! The pool as it is, and as it would be after some agents left or came: what the steps hand on.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use shared::config::Policy;
@@ -16,6 +16,8 @@ pub(super) struct Pool<'a> {
     pub(super) load: Resources,
     /// A: what one agent more would bring; `None` where nothing says so.
     pub(super) new_agent: Option<NewAgent>,
+    /// H5: the empty agents that a task may be placed on, each kind of them once: a new one, and those there are.
+    places: BTreeSet<Place>,
     /// What is free on all usable agents together.
     free: Resources,
     /// The agents that may leave, in the order in which they would.
@@ -29,6 +31,27 @@ pub(super) struct Pool<'a> {
 pub(super) struct NewAgent {
     pub(super) total: Resources,
     pub(super) unreserved: Resources,
+}
+
+/// An empty agent: what a task of the default role can take of it, and whether it has gpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    unreserved: Resources,
+    has_gpus: bool,
+}
+
+impl Place {
+    const fn of(total: &Resources, unreserved: Resources) -> Self {
+        Self { unreserved, has_gpus: !total.gpus.is_zero() }
+    }
+}
+
+impl NewAgent {
+    /// Whether it would hold such a task when it is empty. Mesos offers agents with gpus only to frameworks that know of
+    /// gpus (`filter_gpu_resources`).
+    pub(super) fn holds(&self, task: &Resources, is_gpu_aware: bool) -> bool {
+        task.fits_in(&self.unreserved) && (is_gpu_aware || self.total.gpus.is_zero())
+    }
 }
 
 /// What agents take along when they leave.
@@ -67,11 +90,16 @@ impl<'a> Pool<'a> {
             *gone = gone.and(candidate);
             Some(*gone)
         }));
+        let new_agent = new_agent(snapshot, policy);
+        let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
+        let places = shapes.map(|shape| Place::of(&shape.total, shape.unreserved));
+        let new_place = new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved));
         Self {
             snapshot,
             policy,
             load: snapshot.resources.used + snapshot.resources.displaced,
-            new_agent: new_agent(snapshot, policy),
+            new_agent,
+            places: places.chain(new_place).collect(),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             gone,
@@ -86,6 +114,12 @@ impl<'a> Pool<'a> {
     /// What the percent rules judge, in printing order: the order in the configuration means nothing.
     pub(super) fn judged(&self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind))
+    }
+
+    /// H5: whether some empty agent would hold such a task, a new one or one like those there are.
+    pub(super) fn has_place(&self, task: &Resources, is_gpu_aware: bool) -> bool {
+        let may_hold = |place: &&Place| is_gpu_aware || !place.has_gpus;
+        self.places.iter().filter(may_hold).any(|place| task.fits_in(&place.unreserved))
     }
 
     /// The pool as the snapshot shows it.
@@ -160,8 +194,8 @@ impl Capacity {
     }
 }
 
-/// Reservations are taken to be used first, as in the snapshot's shapes.
-fn free_of(candidate: &Candidate) -> Resources {
+/// What a task more could take of the agent. Reservations are taken to be used first, as in the snapshot's shapes.
+pub(super) fn free_of(candidate: &Candidate) -> Resources {
     let reserved = candidate.total.saturating_sub(&candidate.unreserved);
     candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved))
 }
@@ -276,6 +310,11 @@ pub(super) const fn agents_to_cover(missing: u128, per_agent: u128) -> Option<u1
         (_, 0) => None,
         _ => Some(missing.div_ceil(per_agent)),
     }
+}
+
+/// As a number to compute with.
+pub(super) fn thousandths(amount: Amount) -> u128 {
+    amount.thousandths().into()
 }
 
 /// A number of new agents, as far as a decision's `delta` can say it.

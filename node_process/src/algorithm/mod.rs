@@ -4,8 +4,10 @@ mod capacity;
 mod cpu;
 mod headroom;
 mod limits;
+mod packing;
 mod scale_down;
 mod scale_up;
+mod sum;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::{Policy, PoolSource};

@@ -1,9 +1,11 @@
 //! D: scale down by percent.
 
+use shared::config::HeadroomPlacement;
 use shared::contract::{CompletenessLevel, Step};
 use shared::resources::Kind;
 
 use super::capacity::{Capacity, Pool, Utilization, count, counted, step};
+use super::packing;
 
 /// What D made of the pool.
 pub(super) struct ScaledDown {
@@ -23,6 +25,7 @@ enum Stop {
     Step,
     Tasks { moving: u64, limit: u32 },
     WouldRise(Utilization),
+    NoRoom,
 }
 
 /// D2: takes out one agent after another, the least loaded first, until something stops it.
@@ -70,7 +73,12 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
     {
         return Some(Stop::Tasks { moving: pool.moving_tasks(removed + 1), limit });
     }
-    risen(pool, &then).map(Stop::WouldRise)
+    if let Some(utilization) = risen(pool, &then) {
+        return Some(Stop::WouldRise(utilization));
+    }
+    let has_room =
+        pool.policy.headroom_placement == HeadroomPlacement::Sum || packing::moved_tasks_have_room(pool, &then);
+    (!has_room).then_some(Stop::NoRoom)
 }
 
 /// D1: the highest judged resource, of those there are, that is not below the threshold.
@@ -155,6 +163,10 @@ fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
             let threshold = policy.scale_up_threshold_percent;
             format!("one agent less would bring {}, above {threshold} %", utilization.beside(threshold))
         }
+        Stop::NoRoom => format!(
+            "with {} its tasks, and those that must move anyway, would not all have room on single agents that stay",
+            if removed == 0 { "the next agent" } else { "one agent more" },
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use node_process::example::{Cluster, Task, policy, resources};
 use proptest::prelude::*;
-use shared::config::Policy;
+use shared::config::{HeadroomPlacement, Policy};
 use shared::contract::{
     AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
     PoolResources, ScalingDecision, TaskGroup,
@@ -60,6 +60,35 @@ pub(crate) fn mixed() -> impl Strategy<Value = Cluster> {
     })
 }
 
+/// A cluster of agents of several shapes, some with reservations, some with gpus, and applications that use them.
+pub(crate) fn gpus_too() -> impl Strategy<Value = Cluster> {
+    let group = (0_usize..4, 1_u64..9, 500_u64..16_000, 1_u64..5);
+    let tasks = (0_usize..4, 50_u64..2500, 0_u64..3, 0_u32..3);
+    (mixed(), group, tasks, prop::bool::ANY).prop_map(|(cluster, group, tasks, aware)| {
+        let (agents, cpus, mem, gpus) = group;
+        let (running, cpu, gpu, waiting) = tasks;
+        let of =
+            |resources: Resources, gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources };
+        let mut cluster = cluster.and(agents, of(resources(cpus, mem), gpus));
+        if aware {
+            cluster.gpu_aware.extend(["/ml".to_owned(), "/ml/train".to_owned()]);
+        }
+        let task = Task { application: "/ml/train".to_owned(), resources: of(milli(cpu, 100), gpu) };
+        cluster = with_tasks(cluster, &vec![task; running]);
+        cluster.waiting("/ml/infer", waiting, of(milli(cpu, 200), gpu))
+    })
+}
+
+/// The policy with one of three ways to say what a new agent has: like the first agent, like the last, of its own.
+pub(crate) fn with_one_of(policy: &Policy, cluster: &Cluster, which: usize) -> Policy {
+    let shape = match which {
+        0 => cluster.agents.first().map(|agent| agent.total),
+        1 => cluster.agents.last().map(|agent| agent.total),
+        _ => None,
+    };
+    Policy { new_agent: Some(shape.unwrap_or(resources(3, 8000))), ..policy.clone() }
+}
+
 /// The cluster with these tasks running, or displaced where no agent has room.
 pub(crate) fn with_tasks(mut cluster: Cluster, tasks: &[Task]) -> Cluster {
     for task in tasks {
@@ -73,8 +102,10 @@ pub(crate) fn with_tasks(mut cluster: Cluster, tasks: &[Task]) -> Cluster {
 /// Any policy; without limits on a single step or on the size of the pool.
 pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
     let judged = prop::sample::select(vec![vec![Kind::Cpus], vec![Kind::Mem], vec![Kind::Mem, Kind::Cpus]]);
-    (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), judged).prop_map(
-        |(down, gap, headroom, own, judged)| Policy {
+    let placement = prop::sample::select(vec![HeadroomPlacement::Pack, HeadroomPlacement::Sum]);
+    (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), judged, placement).prop_map(
+        |(down, gap, headroom, own, judged, headroom_placement)| Policy {
+            headroom_placement,
             min: 0,
             max: None,
             resources: judged,
@@ -106,6 +137,16 @@ pub(crate) fn limited_policy() -> impl Strategy<Value = Policy> {
         max_scale_down_tasks: tasks,
         ..policy
     })
+}
+
+/// The policy, with totals compared.
+pub(crate) fn by_total(policy: &Policy) -> Policy {
+    Policy { headroom_placement: HeadroomPlacement::Sum, ..policy.clone() }
+}
+
+/// The policy, with single tasks placed.
+pub(crate) fn by_tasks(policy: &Policy) -> Policy {
+    Policy { headroom_placement: HeadroomPlacement::Pack, ..policy.clone() }
 }
 
 /// The policy, which also knows what a new agent has: an empty pool could not grow otherwise.

@@ -328,11 +328,8 @@ fn thresholds(section: &mut Section<'_>) -> (u32, u32) {
 }
 
 fn headroom_placement(section: &mut Section<'_>) -> HeadroomPlacement {
-    let placement = word(section, "headroom_placement", &[("sum", Some(HeadroomPlacement::Sum)), ("pack", None)]);
-    if placement == Some(None) {
-        not_available(section, "headroom_placement", r#"write "sum" or leave it out"#);
-    }
-    placement.flatten().unwrap_or(HeadroomPlacement::Sum)
+    word(section, "headroom_placement", &[("pack", HeadroomPlacement::Pack), ("sum", HeadroomPlacement::Sum)])
+        .unwrap_or(HeadroomPlacement::Pack)
 }
 
 fn scale_down_strategy(section: &mut Section<'_>) -> ScaleDownStrategy {

@@ -226,6 +226,8 @@ pub enum CheckKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadroomPlacement {
+    /// Whole tasks on single agents.
+    Pack,
     /// The plain total of what is free.
     Sum,
 }

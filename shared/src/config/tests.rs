@@ -165,7 +165,6 @@ fn thresholds_must_leave_room_between_them() {
 #[test]
 fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
     for settings in [
-        "headroom_placement = \"pack\"",
         "scale_down_strategy = \"least_loaded\"",
         "scale_down_strategy = \"drain\"",
         "drain_after = \"5m\"",

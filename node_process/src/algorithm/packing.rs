@@ -1,0 +1,353 @@
+//! H3: whole tasks on single agents.
+//!
+//! Tasks are counted by size and agents by what they have free; many equal tasks go to many equal agents at a time. So
+//! the cost follows from how many different ones there are.
+
+mod bins;
+mod demand;
+mod plan;
+mod rooms;
+mod stock;
+mod vector;
+
+use shared::resources::Kind;
+
+use super::capacity::{Capacity, Pool, agent_count, counted, step};
+use super::headroom::{self, Headroom, Need, unplaceable};
+use super::sum::{self, Balance};
+use demand::{Demand, Tasks};
+use plan::Plan;
+use stock::Stock;
+
+/// D3: whether all tasks that must move when so many agents leave have room on the agents that stay, as they are.
+pub(super) fn moved_tasks_have_room(pool: &Pool<'_>, capacity: &Capacity) -> bool {
+    let demand = Demand::new(pool, &[]);
+    let (displaced, _) = demand.displaced(pool, capacity);
+    let mut stock = Stock::new(pool, capacity.removed);
+    displaced.iter().all(|tasks| stock.place_anywhere(tasks) == 0)
+}
+
+/// H3, H4, H5.
+pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> Headroom {
+    let demand = Demand::new(pool, needs);
+    let whole = Plan::new(pool, &demand, &pool.observed());
+    // An agent stays out only where all is placed without it, and was without those before it: first fit may by chance
+    // place on fewer agents what it could not on more.
+    let mut plan = None;
+    let mut failed = None;
+    let mut removed = 0;
+    while removed < before.removed && whole.missing() == 0 {
+        let next = Plan::new(pool, &demand, &pool.capacity(removed + 1, 0));
+        if next.missing() > 0 || !next.places_as_much_as(&whole) {
+            failed = Some(next);
+            break;
+        }
+        plan = Some(next);
+        removed += 1;
+    }
+    let plan = plan.unwrap_or(whole);
+    let after = pool.capacity(removed, agent_count(plan.missing().into()));
+    Words { pool, needs, demand: &demand, plan: &plan, failed: failed.as_ref(), before, after }.headroom()
+}
+
+/// What is said of it.
+struct Words<'a, 'b> {
+    pool: &'b Pool<'a>,
+    needs: &'b [Need<'a>],
+    demand: &'b Demand<'a>,
+    plan: &'b Plan<'a>,
+    /// What is not placed where one agent fewer is taken back.
+    failed: Option<&'b Plan<'a>>,
+    before: Capacity,
+    after: Capacity,
+}
+
+impl<'a> Words<'a, '_> {
+    fn headroom(&self) -> Headroom {
+        let pool = self.pool;
+        let short = self.balances(&pool.capacity(self.after.removed, 0));
+        let binding = sum::binding(pool, &self.balances(&self.before), &short);
+        // How many agents the total alone asks for, and whether it takes one back.
+        let for_total = short.iter().filter_map(|balance| balance.agents(pool.new_agent)).max().unwrap_or_default();
+        let one_fewer = self.balances(&pool.capacity(self.after.removed + 1, 0));
+        let is_by_tasks = u128::from(self.after.added) > for_total;
+        let is_kept_by_tasks = self.failed.is_some() && one_fewer.iter().all(|balance| balance.missing() == 0);
+
+        let mut reason = sum::summary(pool, binding);
+        let decisive = if is_by_tasks { Some(self.plan) } else { self.failed.filter(|_| is_kept_by_tasks) };
+        if let Some(plan) = decisive {
+            reason.push_str(&homeless(plan));
+        } else if self.plan.tasks > 0 && self.before.agents == self.after.agents && self.plan.stuck.is_empty() {
+            let verb = if self.plan.tasks == 1 { "has" } else { "have" };
+            reason.push_str(&format!("; {} {verb} room on single agents", counted(self.plan.tasks, "whole task")));
+        }
+        reason.push_str(&sum::change(&self.before, &self.after));
+        if is_by_tasks {
+            let asks = if for_total == 0 { "none".to_owned() } else { for_total.to_string() };
+            reason.push_str(&format!("; the total alone asks for {asks}"));
+        }
+        let stuck = self.plan.stuck.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        if stuck > 0 {
+            let verb = if stuck == 1 { "has" } else { "have" };
+            reason.push_str(&format!("; {} that no new agent could hold {verb} no room", counted(stuck, "task")));
+        }
+        reason.push_str(&sum::lack(pool, &self.lacking(&short)));
+        reason.push_str(&self.kept_off_gpus());
+        reason.push_str(&sum::left_out(self.needs));
+        let mut step = step(self.clause(), self.before.agents, self.after.agents, reason);
+        step.application = match decisive.and_then(first_homeless) {
+            Some(tasks) => tasks.application.map(|application| application.name.clone()),
+            None => binding.and_then(|binding| sum::neediest(self.needs, binding.kind)),
+        };
+        let unplaceable = unplaceable(self.needs, |need| self.obstacles(need, &short));
+        Headroom { capacity: self.after, step, unplaceable }
+    }
+
+    fn clause(&self) -> &'static str {
+        if self.plan.is_stuck() {
+            "H5"
+        } else if self.before.agents != self.after.agents {
+            "H4"
+        } else if self.pool.agents() == 0 {
+            "H6"
+        } else {
+            "H3"
+        }
+    }
+
+    /// What is needed in total, with whole tasks where they are more than X % of the resources.
+    fn balances(&self, capacity: &Capacity) -> [Balance; 4] {
+        let mut sums = sum::sums(self.needs);
+        sums.iter_mut().zip(self.demand.growth).for_each(|(sum, growth)| sum.growth = growth);
+        sum::balances(&sums, capacity)
+    }
+
+    /// H5: the kinds that are short and that new agents do not bring.
+    fn lacking(&self, short: &[Balance; 4]) -> Vec<Balance> {
+        let lacking = short.iter().zip(self.plan.lacking).filter(|(_, missing)| *missing > 0);
+        lacking.filter(|(balance, _)| !self.is_in_new_agents(balance.kind)).map(|(balance, _)| *balance).collect()
+    }
+
+    /// H5: what new agents have, and only those may use that know of gpus.
+    fn kept_off_gpus(&self) -> String {
+        let lacking = Kind::ALL.into_iter().zip(self.plan.lacking);
+        let kept: Vec<String> = lacking
+            .filter(|(kind, missing)| *missing > 0 && self.is_in_new_agents(*kind))
+            .map(|(kind, missing)| format!("{} more {kind}", sum::amount(missing)))
+            .collect();
+        if kept.is_empty() {
+            return String::new();
+        }
+        format!(
+            "; {} would be needed on agents without gpus, new ones have gpus, so none is added for it",
+            kept.join(" and ")
+        )
+    }
+
+    fn is_in_new_agents(&self, kind: Kind) -> bool {
+        self.pool.new_agent.is_some_and(|new_agent| !new_agent.unreserved.get(kind).is_zero())
+    }
+
+    fn obstacles(&self, need: &Need<'a>, short: &[Balance; 4]) -> Vec<String> {
+        let lacking = self.lacking(short);
+        let mut obstacles = sum::obstacles(self.pool, need, &lacking);
+        for (stuck, _) in &self.plan.stuck {
+            let is_of_it = need.application.gpu_aware == stuck.is_gpu_aware
+                && (need.instance == stuck.resources
+                    || need.percent > 0 && need.tasks.iter().any(|group| group.resources == stuck.resources));
+            // What new agents have nothing of has been named.
+            let is_named = lacking.iter().any(|balance| !stuck.resources.get(balance.kind).is_zero());
+            if is_of_it && !is_named {
+                obstacles.extend(headroom::too_large(self.pool, &stuck.resources, stuck.is_gpu_aware));
+            }
+        }
+        obstacles.sort();
+        obstacles.dedup();
+        obstacles
+    }
+}
+
+/// The largest of the tasks that ask for an agent.
+fn first_homeless<'a>(plan: &Plan<'a>) -> Option<Tasks<'a>> {
+    let first = |tasks: &[(Tasks<'a>, u64)]| tasks.first().map(|(tasks, _)| *tasks);
+    plan.largest.or_else(|| first(&plan.left)).or_else(|| first(&plan.stuck))
+}
+
+/// Why it takes more agents than the total would.
+fn homeless(plan: &Plan<'_>) -> String {
+    // What is enough in total, and places all tasks, is short where part of it is on agents with gpus.
+    let Some(first) = first_homeless(plan) else { return ", part of it on agents with gpus".to_owned() };
+    if plan.largest.is_some() {
+        return format!(", but no agent has room for the largest task ({})", first.resources);
+    }
+    let sum = |tasks: &[(Tasks<'_>, u64)]| tasks.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+    let (left, groups) =
+        if plan.left.is_empty() { (&plan.stuck, plan.stuck.len()) } else { (&plan.left, plan.left.len()) };
+    let left = sum(left);
+    let (find, take) = if left == 1 { ("finds", "takes") } else { ("find", "take") };
+    let size = if groups > 1 { format!("up to {}", first.resources) } else { first.resources.to_string() };
+    let of = format!(", but {left} of {} ({size}) {find} no room", counted(plan.tasks, "whole task"));
+    if plan.left.is_empty() {
+        return of;
+    }
+    format!("{of} on agents in use and {take} {} ({} there)", counted(plan.for_tasks, "empty agent"), plan.empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, policy, resources};
+    use shared::contract::{AgentState, ClusterSnapshot};
+    use shared::resources::{Amount, Resources};
+
+    fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Headroom {
+        let policy = policy(settings).unwrap();
+        let pool = Pool::new(snapshot, &policy);
+        headroom::make_room(&pool, pool.observed())
+    }
+
+    fn gpus(gpus: u64, resources: Resources) -> Resources {
+        Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources }
+    }
+
+    #[test]
+    fn free_parts_that_are_each_too_small_are_no_room() {
+        // H3, H4: ten agents of 4 cpus with 3 used each: 10 free, and the application is to grow by 1 task of 3.
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
+        let packed = headroom(&cluster.snapshot(), "");
+        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (1, "H4"));
+        assert_eq!(
+            packed.step.reason,
+            "every application may grow by 10 %: needs 3 cpus, 10 free, but 1 of 1 whole task (3 cpus, 1000 mem) finds no \
+             room on agents in use and takes 1 empty agent (0 there): adds 1 agent; the total alone asks for none"
+        );
+        assert_eq!(packed.step.application.as_deref(), Some("/a"));
+        assert_eq!(headroom(&cluster.snapshot(), "headroom_placement = \"sum\"").capacity.added, 0);
+    }
+
+    #[test]
+    fn an_empty_agent_that_is_there_counts_as_one_that_would_be_added() {
+        // H3
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
+        let packed = headroom(&cluster.clone().and(1, resources(4, 14_000)).snapshot(), "");
+        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (0, "H3"));
+        // Two tasks of 3 take two.
+        let twice = "application_headroom_percent = 20";
+        assert_eq!(headroom(&cluster.and(1, resources(4, 14_000)).snapshot(), twice).capacity.added, 1);
+    }
+
+    #[test]
+    fn the_largest_task_of_an_application_must_have_room_once_more() {
+        // H3: 10 % of 5 tasks are none, and 10 free cpus are enough in total. But no agent has 3 free.
+        let cluster = Cluster::of(5, resources(5, 14_000)).running("/a", 5, resources(3, 1_000));
+        let packed = headroom(&cluster.snapshot(), "");
+        assert_eq!(packed.capacity.added, 1);
+        assert!(
+            packed
+                .step
+                .reason
+                .contains("10 free, but no agent has room for the largest task (3 cpus, 1000 mem): adds 1"),
+            "{}",
+            packed.step.reason
+        );
+        assert_eq!(headroom(&cluster.and(1, resources(5, 14_000)).snapshot(), "").capacity.added, 0);
+    }
+
+    #[test]
+    fn remainders_must_be_free_in_total_after_whole_tasks_are_placed() {
+        // H3: of 15 tasks of 1 cpu one is whole and half a cpu remains: 1.5 cpus, with 1 free it takes an agent.
+        let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 15, resources(1, 100));
+        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
+        assert_eq!(headroom(&cluster.snapshot(), "application_headroom_percent = 6").capacity.added, 0);
+        // 6 % of 17 are 1.02.
+        let cluster = Cluster::of(5, resources(4, 14_000)).running("/a", 15, resources(1, 100)).running(
+            "/b",
+            4,
+            resources(1, 100),
+        );
+        assert_eq!(headroom(&cluster.snapshot(), "application_headroom_percent = 7").capacity.added, 1);
+    }
+
+    #[test]
+    fn agents_with_gpus_are_no_room_for_those_that_do_not_know_of_gpus() {
+        // H3: the agent with gpus is empty.
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
+        let mut cluster = cluster.and(1, gpus(2, resources(8, 14_000)));
+        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
+        cluster.gpu_aware.insert("/a".to_owned());
+        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 0);
+    }
+
+    #[test]
+    fn new_agents_with_gpus_are_none_either() {
+        // H5
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
+        let packed = headroom(&cluster.snapshot(), "new_agent = { cpus = 4, mem = 14000, gpus = 1 }");
+        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (0, "H5"));
+        assert!(packed.unplaceable[0].reason.starts_with("new agents have gpus"), "{:?}", packed.unplaceable);
+        let reason = packed.step.reason;
+        assert!(reason.contains("0.8 more cpus would be needed on agents without gpus"), "{reason}");
+    }
+
+    #[test]
+    fn a_task_that_fits_only_agents_there_are_buys_none_and_is_reported() {
+        // H5: 6 cpus fit an agent of 8; a second such task finds none, and new agents have 4.
+        let large = resources(6, 1_000);
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000)).running("/l", 1, large);
+        let one = headroom(&cluster.snapshot(), "application_headroom_percent = 100");
+        assert_eq!((one.capacity.added, one.unplaceable.len()), (0, 0));
+        let two = headroom(&cluster.waiting("/m", 1, large).snapshot(), "application_headroom_percent = 100");
+        assert_eq!((two.capacity.added, two.step.clause.as_str()), (0, "H5"));
+        assert!(two.step.reason.contains("1 task that no new agent could hold has no room"), "{}", two.step.reason);
+        assert!(
+            two.unplaceable.iter().any(|entry| entry.reason == "needs 6 cpus, a new agent has 4"),
+            "{:?}",
+            two.unplaceable
+        );
+    }
+
+    #[test]
+    fn displaced_tasks_are_placed_first_and_whole() {
+        // H1, H3: the leaving agent's task of 3 cpus fits none of three agents with 2 free.
+        let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 3, resources(2, 100)).running(
+            "/b",
+            1,
+            resources(3, 100),
+        );
+        let cluster = cluster.with_state(3, AgentState::Draining);
+        let packed = headroom(&cluster.snapshot(), "application_headroom_percent = 0");
+        assert_eq!((packed.capacity.added, packed.step.application.as_deref()), (1, Some("/b")));
+        assert!(
+            packed
+                .step
+                .reason
+                .starts_with("displaced tasks must have room: needs 3 cpus, 6 free, but 1 of 1 whole task")
+        );
+    }
+
+    #[test]
+    fn what_waits_is_placed_with_all_its_tasks_on_one_agent() {
+        // H3: a pod of two tasks of 2 cpus; two agents have 2 free each.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000))
+            .running("/a", 2, resources(2, 100))
+            .waiting("/pod", 1, resources(2, 100))
+            .snapshot();
+        let pod = snapshot.applications.iter_mut().find(|application| application.name == "/pod").unwrap();
+        pod.waiting_tasks[0].count = 2;
+        assert_eq!(headroom(&snapshot, "application_headroom_percent = 0").capacity.added, 1);
+    }
+
+    #[test]
+    fn an_agent_stays_out_only_where_its_tasks_have_room_on_single_agents() {
+        // D3: three agents of 4 cpus run 1, 3 and 3: in total 2 are free for the 1.
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 2, resources(3, 100)).running(
+            "/b",
+            1,
+            resources(1, 100),
+        );
+        let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
+        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+    }
+}

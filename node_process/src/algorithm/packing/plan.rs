@@ -1,0 +1,141 @@
+//! How many empty agents are needed beside those that run something.
+
+use shared::resources::{Kind, Resources};
+
+use super::super::capacity::{Capacity, Pool, agents_to_cover, thousandths};
+use super::bins;
+use super::demand::{Demand, Tasks};
+use super::stock::Stock;
+use super::vector::Vector;
+
+/// What H3 needs of a pool, and what of that it has.
+///
+/// The answer depends on the agents that run something and on what needs room, and not on how many empty ones there are:
+/// agents that a decision adds come empty, so the next one finds just what this one wanted.
+pub(super) struct Plan<'a> {
+    /// How many empty agents like a new one it takes.
+    pub(super) needed: u64,
+    /// How many there are.
+    pub(super) empty: u64,
+    /// How many whole tasks alone would take.
+    pub(super) for_tasks: u64,
+    /// How many whole tasks there are to place.
+    pub(super) tasks: u64,
+    /// Those that find no room on agents that run something, the largest first.
+    pub(super) left: Vec<(Tasks<'a>, u64)>,
+    /// The largest task of an application that finds no room even beside all others.
+    pub(super) largest: Option<Tasks<'a>>,
+    /// H5: those for which nothing can be added, since no new agent could hold them.
+    pub(super) stuck: Vec<(Tasks<'a>, u64)>,
+    /// H5: what is missing of each kind that a new agent has nothing of, a hundredfold.
+    pub(super) lacking: [u128; 4],
+}
+
+impl<'a> Plan<'a> {
+    /// H3, for the pool of that capacity.
+    pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
+        let (displaced, rest) = demand.displaced(pool, capacity);
+        let mut stock = Stock::new(pool, capacity.removed);
+        let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
+            displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
+        let left = |(tasks, count): (&Tasks<'a>, u64)| (count > 0).then_some((*tasks, count));
+        let mut stuck: Vec<(Tasks<'a>, u64)> =
+            large.into_iter().filter_map(|tasks| left((tasks, stock.place_anywhere(tasks)))).collect();
+        stock.settle();
+        let mut unplaced: Vec<(Tasks<'a>, u64)> =
+            small.into_iter().filter_map(|tasks| left((tasks, stock.place(tasks)))).collect();
+        // Displaced ones and others, together in order of size; equal ones need not be together.
+        let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
+        unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
+        let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
+        let bins = bins::pack(&new, &sizes);
+
+        let totals = Totals::of(pool, demand, &stock, &unplaced, &rest);
+        let mut needed = bins.count.max(totals.needed);
+        let mut largest = None;
+        for tasks in &demand.largest {
+            if stock.has_room(tasks) || stock.has_empty_room(tasks) && !tasks.fit(pool.new_agent) {
+                continue;
+            }
+            if !tasks.fit(pool.new_agent) {
+                stuck.push((*tasks, 1));
+            } else if needed == bins.count && !bins.rooms.has_room(&tasks.size) {
+                // One more, which is empty, has room for any of them.
+                needed = needed.saturating_add(1);
+                largest = Some(*tasks);
+            }
+        }
+        Self {
+            needed,
+            empty: stock.empty(),
+            for_tasks: bins.count,
+            tasks: displaced.iter().chain(&demand.tasks).map(Tasks::count).fold(0, u64::saturating_add),
+            left: unplaced,
+            largest,
+            stuck,
+            lacking: totals.lacking,
+        }
+    }
+
+    /// How many agents are to be added.
+    pub(super) const fn missing(&self) -> u64 {
+        self.needed.saturating_sub(self.empty)
+    }
+
+    /// H4, H5: whether all have their place that would have it in that other pool.
+    pub(super) fn places_as_much_as(&self, other: &Self) -> bool {
+        let stuck = |plan: &Self| plan.stuck.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        stuck(self) <= stuck(other) && self.lacking.iter().zip(other.lacking).all(|(this, other)| *this <= other)
+    }
+
+    /// H5: whether anything is short that new agents do not bring.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.stuck.is_empty() || self.lacking.iter().any(|amount| *amount > 0)
+    }
+}
+
+/// H3: what must be free in total besides whole tasks.
+struct Totals {
+    needed: u64,
+    lacking: [u128; 4],
+}
+
+impl Totals {
+    fn of(
+        pool: &Pool<'_>,
+        demand: &Demand<'_>,
+        stock: &Stock,
+        unplaced: &[(Tasks<'_>, u64)],
+        rest: &Resources,
+    ) -> Self {
+        let new_agent = pool.new_agent.unwrap_or_default();
+        let has_gpus = !new_agent.total.gpus.is_zero();
+        let (free, open) = stock.free();
+        let mut totals = Self { needed: 0, lacking: [0; 4] };
+        let frees = free.into_iter().zip(open);
+        let remainders = demand.remainder.all.into_iter().zip(demand.remainder.plain);
+        for (((kind, lacking), (free, open)), (all, plain)) in
+            Kind::ALL.into_iter().zip(&mut totals.lacking).zip(frees).zip(remainders)
+        {
+            let taken = |tasks: &Tasks<'_>, count: u64| thousandths(tasks.resources.get(kind)) * u128::from(count);
+            let sum = |only_plain: bool| {
+                let counted = unplaced.iter().filter(|(tasks, _)| !(only_plain && tasks.is_gpu_aware));
+                100 * counted.map(|(tasks, count)| taken(tasks, *count)).fold(0, u128::saturating_add)
+            };
+            let brings = 100 * thousandths(new_agent.unreserved.get(kind));
+            let (free, open) = (free.saturating_mul(100), open.saturating_mul(100));
+            let all = sum(false).saturating_add(all).saturating_add(100 * thousandths(rest.get(kind)));
+            let plain = sum(true).saturating_add(plain);
+            let missing_plain = plain.saturating_sub(open);
+            // H5: new agents with gpus are none to those that do not know of gpus.
+            let lost = if has_gpus { missing_plain } else { 0 };
+            let missing = all.saturating_sub(free).max(missing_plain).saturating_sub(lost);
+            match agents_to_cover(missing, brings) {
+                Some(agents) => totals.needed = totals.needed.max(u64::try_from(agents).unwrap_or(u64::MAX)),
+                None => *lacking = missing,
+            }
+            *lacking = lost.max(*lacking);
+        }
+        totals
+    }
+}

@@ -1,0 +1,155 @@
+//! The agents there are, as room for tasks.
+
+use std::collections::BTreeMap;
+
+use shared::resources::{Amount, Resources};
+
+use super::super::capacity::{NewAgent, Pool, free_of};
+use super::demand::Tasks;
+use super::rooms::{Room, Rooms};
+use super::vector::Vector;
+
+/// The usable agents that stay.
+pub(super) struct Stock {
+    new_agent: Option<NewAgent>,
+    /// Agents without gpus.
+    plain: Rooms,
+    /// Agents with gpus. Only tasks of applications that know of gpus are placed there, and those try them first: the
+    /// others are open to all.
+    gpu: Rooms,
+    /// Empty agents that could be new ones.
+    empty: Rooms,
+}
+
+type Shape = (Resources, Resources, Resources);
+
+impl Stock {
+    /// The pool without the first `removed` agents that may leave.
+    pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
+        let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        for ((total, unreserved, free), agents) in shapes(pool, removed) {
+            let could_be_new = pool.new_agent.is_some_and(|new_agent| {
+                free == unreserved
+                    && new_agent.unreserved.fits_in(&free)
+                    && new_agent.total.gpus.is_zero() == total.gpus.is_zero()
+            });
+            let rooms = match (could_be_new, total.gpus.is_zero()) {
+                (true, _) => &mut empty,
+                (false, true) => &mut plain,
+                (false, false) => &mut gpu,
+            };
+            rooms.push(Room::new(Vector::of(&free), agents));
+        }
+        let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
+        let rooms = |mut rooms: Vec<Room>| {
+            // The fullest first.
+            rooms.sort_by_cached_key(|room| (room.free.largest_share(&whole), room.free));
+            Rooms::new(&rooms)
+        };
+        Self { new_agent: pool.new_agent, plain: rooms(plain), gpu: rooms(gpu), empty: rooms(empty) }
+    }
+
+    /// Places tasks on agents that run something, and returns how many found no room.
+    pub(super) fn place(&mut self, tasks: &Tasks<'_>) -> u64 {
+        self.place_count(tasks, tasks.count())
+    }
+
+    fn place_count(&mut self, tasks: &Tasks<'_>, count: u64) -> u64 {
+        let left = if tasks.is_gpu_aware { self.gpu.place(&tasks.size, count) } else { count };
+        self.plain.place(&tasks.size, left)
+    }
+
+    /// Places tasks on all agents, those that run nothing last, and returns how many found no room.
+    pub(super) fn place_anywhere(&mut self, tasks: &Tasks<'_>) -> u64 {
+        let left = self.place(tasks);
+        if left > 0 && self.opens_empty_to(tasks) { self.empty.place(&tasks.size, left) } else { left }
+    }
+
+    /// Counts the agents that were empty before something was placed there among those that run something.
+    pub(super) fn settle(&mut self) {
+        if self.empty.iter().all(|room| room.is_untouched) {
+            return;
+        }
+        let (untouched, used): (Vec<Room>, Vec<Room>) = self.empty.iter().partition(|room| room.is_untouched);
+        let rooms = if self.empty_have_gpus() { &mut self.gpu } else { &mut self.plain };
+        let all: Vec<Room> = rooms.iter().chain(&used).copied().collect();
+        *rooms = Rooms::new(&all);
+        self.empty = Rooms::new(&untouched);
+    }
+
+    /// Whether one such task more would find room on an agent that runs something.
+    pub(super) fn has_room(&self, tasks: &Tasks<'_>) -> bool {
+        self.plain.has_room(&tasks.size) || (tasks.is_gpu_aware && self.gpu.has_room(&tasks.size))
+    }
+
+    /// Whether one such task more would find room on an empty agent.
+    pub(super) fn has_empty_room(&self, tasks: &Tasks<'_>) -> bool {
+        self.opens_empty_to(tasks) && self.empty.has_room(&tasks.size)
+    }
+
+    /// Empty agents that could be new ones.
+    pub(super) fn empty(&self) -> u64 {
+        self.empty.iter().map(|room| room.agents).fold(0, u64::saturating_add)
+    }
+
+    /// What is free beyond what the empty agents would have if they were new ones: in all, and without gpus.
+    pub(super) fn free(&self) -> ([u128; 4], [u128; 4]) {
+        let whole = Vector::of(&self.new_agent.unwrap_or_default().unreserved);
+        let none = Vector::default();
+        let (plain, gpu, empty) = (sum(&self.plain, &none), sum(&self.gpu, &none), sum(&self.empty, &whole));
+        let add = |a: [u128; 4], b: [u128; 4]| {
+            let mut sums = a;
+            sums.iter_mut().zip(b).for_each(|(sum, amount)| *sum = sum.saturating_add(amount));
+            sums
+        };
+        let open = if self.empty_have_gpus() { plain } else { add(plain, empty) };
+        (add(add(plain, gpu), empty), open)
+    }
+
+    fn empty_have_gpus(&self) -> bool {
+        self.new_agent.is_some_and(|new_agent| !new_agent.total.gpus.is_zero())
+    }
+
+    fn opens_empty_to(&self, tasks: &Tasks<'_>) -> bool {
+        tasks.is_gpu_aware || !self.empty_have_gpus()
+    }
+}
+
+fn sum(rooms: &Rooms, without: &Vector) -> [u128; 4] {
+    let mut sums = [0_u128; 4];
+    for room in rooms.iter() {
+        let free = room.free.without(without, 1);
+        for (sum, amount) in sums.iter_mut().zip(free.0) {
+            *sum = sum.saturating_add(u128::from(amount) * u128::from(room.agents));
+        }
+    }
+    sums
+}
+
+/// How many agents there are of each (total, unreserved, free) without the first `removed` that may leave.
+fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
+    let mut shapes: BTreeMap<Shape, u64> = BTreeMap::new();
+    for shape in &pool.snapshot.agent_shapes {
+        *shapes.entry((shape.total, shape.unreserved, shape.free)).or_default() += u64::from(shape.count);
+    }
+    for candidate in pool.removable(removed) {
+        let (total, unreserved, free) = (candidate.total, candidate.unreserved, free_of(candidate));
+        let equal = (total, unreserved, Resources::ZERO)..=(total, unreserved, Resources::from_fn(|_| Amount::MAX));
+        // What is free may have been rounded down (`free_floor`), so the nearest below will be it.
+        let mut alike = shapes.range_mut(equal).filter(|(_, agents)| **agents > 0).rev();
+        let mut first = None;
+        let found = alike.find_map(|((_, _, shape_free), agents)| {
+            if shape_free.fits_in(&free) {
+                Some(agents)
+            } else {
+                first = first.take().or(Some(agents));
+                None
+            }
+        });
+        if let Some(agents) = found.or(first) {
+            *agents -= 1;
+        }
+    }
+    shapes.retain(|_, agents| *agents > 0);
+    shapes
+}
