@@ -92,13 +92,23 @@ $(STAGES): rust .tools/build/installed target-installed
 BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000
 
 .PHONY: bench
-bench: bench-scan bench-start ## Speed and memory of reading /state, sizes of the zips, what the functions need to start
+bench: bench-scan bench-decide bench-start ## Speed and memory of reading /state and of deciding, sizes of the zips, what the functions need to start
 
 .PHONY: bench-scan
 bench-scan: rust
 	@cargo build --locked --workspace --bins
 	@cargo build --locked --release -p node_gather --no-default-features --features reference --example scan_bench
 	@tools/bench-scan.sh $(BENCH_CLUSTERS)
+
+.PHONY: bench-decide
+bench-decide: rust
+	@cargo build --locked --release -p node_process --no-default-features --example decide_bench
+	@target/release/examples/decide_bench
+	@echo
+
+.PHONY: quality
+quality: rust ## How many agents packing asks for, beside a bound that no packing can beat
+	@cargo test --locked --release --quiet -p node_process --no-default-features --lib quality -- --nocapture --test-threads 1
 
 .PHONY: bench-start
 bench-start: all

@@ -6,6 +6,8 @@
 mod bins;
 mod demand;
 mod plan;
+#[cfg(test)]
+mod quality;
 mod rooms;
 mod stock;
 mod vector;
@@ -190,7 +192,11 @@ fn homeless(plan: &Plan<'_>) -> String {
     if plan.left.is_empty() {
         return of;
     }
-    format!("{of} on agents in use and {take} {} ({} there)", counted(plan.for_tasks, "empty agent"), plan.empty)
+    format!(
+        "{of} on agents in use and {take} {} like a new one ({} there)",
+        counted(plan.for_tasks, "empty agent"),
+        plan.empty
+    )
 }
 
 #[cfg(test)]
@@ -219,7 +225,7 @@ mod tests {
         assert_eq!(
             packed.step.reason,
             "every application may grow by 10 %: needs 3 cpus, 10 free, but 1 of 1 whole task (3 cpus, 1000 mem) finds no \
-             room on agents in use and takes 1 empty agent (0 there): adds 1 agent; the total alone asks for none"
+             room on agents in use and takes 1 empty agent like a new one (0 there): adds 1 agent; the total alone asks for none"
         );
         assert_eq!(packed.step.application.as_deref(), Some("/a"));
         assert_eq!(headroom(&cluster.snapshot(), "headroom_placement = \"sum\"").capacity.added, 0);

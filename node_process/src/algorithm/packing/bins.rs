@@ -66,7 +66,7 @@ pub(super) fn closest(empty: &Vector, tasks: &[Tasks]) -> Bins {
     let mut classes = Classes::new(empty, tasks);
     let mut filled = Vec::new();
     while let Some((free, agents)) = classes.fill(empty) {
-        filled.push(Room { free, agents, is_untouched: false });
+        filled.push(Room::used(free, agents));
     }
     Bins { count: filled.iter().map(|room| room.agents).fold(0, u64::saturating_add), rooms: Rooms::new(&filled) }
 }
@@ -136,9 +136,20 @@ impl Classes {
                 kind.left -= count * again;
             }
         }
-        self.kinds.iter_mut().for_each(|class| class.retain(|kind| kind.left > 0));
-        self.kinds.retain(|class| !class.is_empty());
+        self.drop_empty(&pattern);
         Some((free, again.saturating_add(1)))
+    }
+
+    /// Forgets the tasks of which none is left.
+    fn drop_empty(&mut self, pattern: &[(usize, usize, u64)]) {
+        for (class, ..) in pattern {
+            if let Some(class) = self.kinds.get_mut(*class) {
+                class.retain(|kind| kind.left > 0);
+            }
+        }
+        if pattern.iter().any(|(class, ..)| self.kinds.get(*class).is_some_and(Vec::is_empty)) {
+            self.kinds.retain(|class| !class.is_empty());
+        }
     }
 
     /// The tasks that come closest to what is free, of those that fit: class, place in it, and how many fit.

@@ -9,6 +9,8 @@ pub(super) struct Room {
     pub(super) agents: u64,
     /// Whether nothing was placed there.
     pub(super) is_untouched: bool,
+    /// [`Scale::measure`] of what is free.
+    measure: u64,
 }
 
 /// Agents in the order in which they are tried.
@@ -17,6 +19,7 @@ pub(super) struct Room {
 /// cannot fit into. Placing splits a room into at most three, so the list grows with the sizes of tasks, not with tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rooms {
+    scale: Scale,
     blocks: Vec<Block>,
 }
 
@@ -24,12 +27,44 @@ pub(super) struct Rooms {
 struct Block {
     /// Per kind the most that is free in one of the rooms.
     most: Vector,
+    /// The most that one of them has of all kinds together: rooms that lack each another kind pass the test by kind.
+    measure: u64,
     rooms: Vec<Room>,
 }
 
+/// A task, as it is compared with rooms.
+#[derive(Clone, Copy)]
+struct Task {
+    size: Vector,
+    measure: u64,
+}
+
+/// How much of each kind counts as much as the most that a room has of another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scale(Vector);
+
+impl Scale {
+    fn of(rooms: &[Room]) -> Self {
+        let most = rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
+        Self(Vector(most.0.map(|most| (1 << 60_u32) / most.max(1))))
+    }
+
+    /// All kinds in one number. It is a sum of multiples, so what fits has no more of it, and what is left has just what was
+    /// there less what was placed. It is exact for all that is free, and too large to fit for what is larger than any room.
+    fn measure(&self, amounts: &Vector) -> u64 {
+        amounts.0.iter().zip(self.0.0).fold(0, |sum, (amount, each)| sum.saturating_add(amount.saturating_mul(each)))
+    }
+}
+
 impl Room {
+    /// Agents on which nothing was placed.
     pub(super) const fn new(free: Vector, agents: u64) -> Self {
-        Self { free, agents, is_untouched: true }
+        Self { free, agents, is_untouched: true, measure: 0 }
+    }
+
+    /// Agents on which something was placed.
+    pub(super) const fn used(free: Vector, agents: u64) -> Self {
+        Self { free, agents, is_untouched: false, measure: 0 }
     }
 }
 
@@ -38,19 +73,23 @@ impl Rooms {
     const BLOCK: usize = 16;
 
     pub(super) fn new(rooms: &[Room]) -> Self {
-        Self { blocks: rooms.chunks(Self::BLOCK).map(|rooms| Block::new(rooms.to_vec())).collect() }
+        let scale = Scale::of(rooms);
+        let measured = |room: &Room| Room { measure: scale.measure(&room.free), ..*room };
+        let block = |rooms: &[Room]| Block::new(rooms.iter().map(measured).collect());
+        Self { scale, blocks: rooms.chunks(Self::BLOCK).map(block).collect() }
     }
 
     /// Places so many tasks, each on the first agent with room for it, and returns how many found none.
     pub(super) fn place(&mut self, size: &Vector, count: u64) -> u64 {
+        let task = Task { size: *size, measure: self.scale.measure(size) };
         let mut left = count;
         let mut is_split = false;
         for block in &mut self.blocks {
             if left == 0 {
                 break;
             }
-            if size.fits_in(&block.most) {
-                left = block.place(size, left);
+            if block.may_hold(&task) {
+                left = block.place(&task, left);
                 is_split |= block.rooms.len() > 2 * Self::BLOCK;
             }
         }
@@ -62,7 +101,8 @@ impl Rooms {
 
     /// Whether one task would find room.
     pub(super) fn has_room(&self, size: &Vector) -> bool {
-        let mut blocks = self.blocks.iter().filter(|block| size.fits_in(&block.most));
+        let task = Task { size: *size, measure: self.scale.measure(size) };
+        let mut blocks = self.blocks.iter().filter(|block| block.may_hold(&task));
         blocks.any(|block| block.rooms.iter().any(|room| size.fits_in(&room.free)))
     }
 
@@ -84,11 +124,22 @@ impl Rooms {
 
 impl Block {
     fn new(rooms: Vec<Room>) -> Self {
-        let most = rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
-        Self { most, rooms }
+        let mut block = Self { most: Vector::default(), measure: 0, rooms };
+        block.sum_up();
+        block
     }
 
-    fn place(&mut self, size: &Vector, count: u64) -> u64 {
+    fn sum_up(&mut self) {
+        self.most = self.rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
+        self.measure = self.rooms.iter().map(|room| room.measure).max().unwrap_or_default();
+    }
+
+    fn may_hold(&self, task: &Task) -> bool {
+        task.measure <= self.measure && task.size.fits_in(&self.most)
+    }
+
+    fn place(&mut self, task: &Task, count: u64) -> u64 {
+        let size = &task.size;
         let mut left = count;
         let mut place = 0;
         while let Some(room) = self.rooms.get_mut(place).filter(|_| left > 0) {
@@ -101,21 +152,21 @@ impl Block {
             if full >= room.agents {
                 // As many as fit on every agent of the group.
                 left -= each.saturating_mul(room.agents);
-                *room = room.holding(size, each, room.agents);
+                *room = room.holding(task, each, room.agents);
                 continue;
             }
             // The first agents take as many as fit, one takes the rest, the others are untouched.
             let partly = u64::from(rest > 0);
             let parts = [
-                room.holding(size, each, full),
-                room.holding(size, rest, partly),
+                room.holding(task, each, full),
+                room.holding(task, rest, partly),
                 Room { agents: room.agents - full - partly, ..*room },
             ];
             self.rooms.splice(place - 1..place, parts.into_iter().filter(|part| part.agents > 0));
             left = 0;
         }
         if left < count {
-            self.most = self.rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
+            self.sum_up();
         }
         left
     }
@@ -123,8 +174,13 @@ impl Block {
 
 impl Room {
     /// So many agents of the group, each with so many tasks more.
-    fn holding(&self, size: &Vector, tasks: u64, agents: u64) -> Self {
-        Self { free: self.free.without(size, tasks), agents, is_untouched: false }
+    fn holding(&self, task: &Task, tasks: u64, agents: u64) -> Self {
+        Self {
+            free: self.free.without(&task.size, tasks),
+            agents,
+            is_untouched: false,
+            measure: self.measure.saturating_sub(task.measure.saturating_mul(tasks)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::resources::{Amount, Resources};
+use shared::resources::{Amount, Kind, Resources};
 
 use super::super::capacity::{NewAgent, Pool, free_of};
 use super::demand::Tasks;
@@ -17,7 +17,7 @@ pub(super) struct Stock {
     /// Agents with gpus. Only tasks of applications that know of gpus are placed there, and those try them first: the
     /// others are open to all.
     gpu: Rooms,
-    /// Empty agents that could be new ones.
+    /// Empty agents like new ones.
     empty: Rooms,
 }
 
@@ -28,12 +28,9 @@ impl Stock {
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
         let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for ((total, unreserved, free), agents) in shapes(pool, removed) {
-            let could_be_new = pool.new_agent.is_some_and(|new_agent| {
-                free == unreserved
-                    && new_agent.unreserved.fits_in(&free)
-                    && new_agent.total.gpus.is_zero() == total.gpus.is_zero()
-            });
-            let rooms = match (could_be_new, total.gpus.is_zero()) {
+            let is_empty = free == unreserved;
+            let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(&total, &unreserved, &new_agent));
+            let rooms = match (is_empty && is_like_new, total.gpus.is_zero()) {
                 (true, _) => &mut empty,
                 (false, true) => &mut plain,
                 (false, false) => &mut gpu,
@@ -87,12 +84,12 @@ impl Stock {
         self.opens_empty_to(tasks) && self.empty.has_room(&tasks.size)
     }
 
-    /// Empty agents that could be new ones.
+    /// Empty agents like new ones.
     pub(super) fn empty(&self) -> u64 {
         self.empty.iter().map(|room| room.agents).fold(0, u64::saturating_add)
     }
 
-    /// What is free beyond what the empty agents would have if they were new ones: in all, and without gpus.
+    /// What is free beyond what the empty agents would have if they were just that: in all, and without gpus.
     pub(super) fn free(&self) -> ([u128; 4], [u128; 4]) {
         let whole = Vector::of(&self.new_agent.unwrap_or_default().unreserved);
         let none = Vector::default();
@@ -113,6 +110,18 @@ impl Stock {
     fn opens_empty_to(&self, tasks: &Tasks<'_>) -> bool {
         tasks.is_gpu_aware || !self.empty_have_gpus()
     }
+}
+
+/// Whether an agent is as good as a new one, and hardly better: what the setting `new_agent` says may be rounded, and leave
+/// out kinds that nobody judges.
+fn is_like(total: &Resources, unreserved: &Resources, new_agent: &NewAgent) -> bool {
+    let is_hardly_more = |kind: Kind| {
+        let (has, new) = (unreserved.get(kind).thousandths(), new_agent.unreserved.get(kind).thousandths());
+        new == 0 || has - has / 16 <= new
+    };
+    new_agent.unreserved.fits_in(unreserved)
+        && new_agent.total.gpus.is_zero() == total.gpus.is_zero()
+        && Kind::ALL.into_iter().all(is_hardly_more)
 }
 
 fn sum(rooms: &Rooms, without: &Vector) -> [u128; 4] {

@@ -16,43 +16,44 @@ impl Vector {
     }
 
     #[inline]
-    pub(super) fn fits_in(&self, room: &Self) -> bool {
-        // Without a branch in between: four comparisons at once.
-        self.pairs(room).fold(true, |fits, (a, b)| fits & (a <= b))
+    pub(super) const fn fits_in(&self, room: &Self) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, room.0);
+        // Without a branch in between.
+        (a <= e) & (b <= f) & (c <= g) & (d <= h)
     }
 
     /// How many of them fit into a room.
     #[inline]
     pub(super) fn times_in(&self, room: &Self) -> u64 {
-        self.pairs(room).filter_map(|(a, b)| b.checked_div(a)).min().unwrap_or(u64::MAX)
+        let times = self.with(room, |size, free| free.checked_div(size).unwrap_or(u64::MAX));
+        times.0.into_iter().min().unwrap_or(u64::MAX)
     }
 
     /// What is left of it without `count` times `other`, never below 0.
+    #[inline]
     pub(super) fn without(&self, other: &Self, count: u64) -> Self {
         self.with(other, |a, b| a.saturating_sub(b.saturating_mul(count)))
     }
 
     /// Of each kind the larger amount.
+    #[inline]
     pub(super) fn larger(&self, other: &Self) -> Self {
         self.with(other, u64::max)
     }
 
     /// The largest share of what there is, in units of 2^-32; the largest number there is where there is nothing.
     pub(super) fn largest_share(&self, whole: &Self) -> u128 {
-        let share = |(part, whole): (u64, u64)| match (part, whole) {
+        let share = |part: u64, whole: u64| match (part, whole) {
             (0, _) => 0,
             (_, 0) => u128::MAX,
             _ => (u128::from(part) << 32) / u128::from(whole),
         };
-        self.pairs(whole).map(share).max().unwrap_or_default()
+        self.0.into_iter().zip(whole.0).map(|(part, whole)| share(part, whole)).max().unwrap_or_default()
     }
 
+    #[inline]
     fn with(&self, other: &Self, amount: impl Fn(u64, u64) -> u64) -> Self {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         Self([amount(a, e), amount(b, f), amount(c, g), amount(d, h)])
-    }
-
-    fn pairs(&self, other: &Self) -> impl Iterator<Item = (u64, u64)> {
-        self.0.into_iter().zip(other.0)
     }
 }
