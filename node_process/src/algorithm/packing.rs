@@ -39,9 +39,13 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     let mut failed = None;
     let mut removed = 0;
     while removed < before.removed && whole.missing() == 0 {
-        let next = Plan::new(pool, &demand, &pool.capacity(removed + 1, 0));
-        if next.missing() > 0 || !next.places_as_much_as(&whole) {
-            failed = Some(next);
+        let fewer = pool.capacity(removed + 1, 0);
+        let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&whole);
+        let next = Plan::new(pool, &demand, &fewer);
+        // Wherever its tasks go, it must not take a new agent afterwards.
+        let moved = Plan::when_moved(pool, &demand, &fewer);
+        if !is_placed(&next) || !is_placed(&moved) {
+            failed = Some(if is_placed(&next) { moved } else { next });
             break;
         }
         plan = Some(next);

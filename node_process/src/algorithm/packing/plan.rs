@@ -35,9 +35,32 @@ impl<'a> Plan<'a> {
     /// H3, for the pool of that capacity.
     pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
         let (displaced, rest) = demand.displaced(pool, capacity);
+        let stock = Stock::new(pool, capacity.removed);
+        Self::on(pool, demand, stock, &displaced, &displaced, &rest)
+    }
+
+    /// H4: the same where the displaced tasks have moved already, and each to the emptiest agent: which agents take them is
+    /// for Mesos and the frameworks to say.
+    pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
+        let (displaced, rest) = demand.displaced(pool, capacity);
         let mut stock = Stock::new(pool, capacity.removed);
+        let left: Vec<Tasks<'a>> =
+            displaced.iter().map(|tasks| Tasks { displaced: stock.spread(tasks), ..*tasks }).collect();
+        stock.settle();
+        Self::on(pool, demand, stock, &displaced, &left, &rest)
+    }
+
+    /// Makes room on that stock for what is `left` of the `displaced` tasks, and for all others.
+    fn on(
+        pool: &Pool<'a>,
+        demand: &Demand<'a>,
+        mut stock: Stock,
+        displaced: &[Tasks<'a>],
+        left_displaced: &[Tasks<'a>],
+        rest: &Resources,
+    ) -> Self {
         let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
-            displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
+            left_displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
         let left = |(tasks, count): (&Tasks<'a>, u64)| (count > 0).then_some((*tasks, count));
         let mut stuck: Vec<(Tasks<'a>, u64)> =
             large.into_iter().filter_map(|tasks| left((tasks, stock.place_anywhere(tasks)))).collect();
@@ -50,7 +73,7 @@ impl<'a> Plan<'a> {
         let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
         let bins = bins::pack(&new, &sizes);
 
-        let totals = Totals::of(pool, demand, &stock, &unplaced, &rest);
+        let totals = Totals::of(pool, demand, &stock, &unplaced, rest);
         let mut needed = bins.count.max(totals.needed);
         let mut largest = None;
         for tasks in &demand.largest {

@@ -3,14 +3,14 @@
 use super::vector::Vector;
 
 /// Agents with equal room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Room {
     pub(super) free: Vector,
     pub(super) agents: u64,
     /// Whether nothing was placed there.
     pub(super) is_untouched: bool,
-    /// [`Scale::measure`] of what is free.
-    measure: u64,
+    /// [`Scale::measure`] of what is free; set by [`Rooms::new`].
+    pub(super) measure: u64,
 }
 
 /// Agents in the order in which they are tried.

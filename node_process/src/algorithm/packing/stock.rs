@@ -1,6 +1,6 @@
 //! The agents there are, as room for tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use shared::resources::{Amount, Kind, Resources};
 
@@ -21,6 +21,34 @@ pub(super) struct Stock {
     empty: Rooms,
 }
 
+/// The three sorts of agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Plain,
+    Gpu,
+    Empty,
+}
+
+/// Agents whose turn comes the earlier the emptier they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    emptiness: u128,
+    sort: Sort,
+    room: Room,
+}
+
+impl Turn {
+    fn new(sort: Sort, room: Room, whole: &Vector) -> Self {
+        Self { emptiness: room.free.least_share(whole), sort, room }
+    }
+}
+
+/// The fullest first.
+fn in_order(whole: &Vector, mut rooms: Vec<Room>) -> Rooms {
+    rooms.sort_by_cached_key(|room| (room.free.largest_share(whole), *room));
+    Rooms::new(&rooms)
+}
+
 type Shape = (Resources, Resources, Resources);
 
 impl Stock {
@@ -38,12 +66,12 @@ impl Stock {
             rooms.push(Room::new(Vector::of(&free), agents));
         }
         let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
-        let rooms = |mut rooms: Vec<Room>| {
-            // The fullest first.
-            rooms.sort_by_cached_key(|room| (room.free.largest_share(&whole), room.free));
-            Rooms::new(&rooms)
-        };
-        Self { new_agent: pool.new_agent, plain: rooms(plain), gpu: rooms(gpu), empty: rooms(empty) }
+        Self {
+            new_agent: pool.new_agent,
+            plain: in_order(&whole, plain),
+            gpu: in_order(&whole, gpu),
+            empty: in_order(&whole, empty),
+        }
     }
 
     /// Places tasks on agents that run something, and returns how many found no room.
@@ -60,6 +88,55 @@ impl Stock {
     pub(super) fn place_anywhere(&mut self, tasks: &Tasks<'_>) -> u64 {
         let left = self.place(tasks);
         if left > 0 && self.opens_empty_to(tasks) { self.empty.place(&tasks.size, left) } else { left }
+    }
+
+    /// Places tasks on the emptiest agent of all, one after the other, and returns how many found no room. So do schedulers
+    /// that spread their tasks.
+    pub(super) fn spread(&mut self, tasks: &Tasks<'_>) -> u64 {
+        /// A turn gives an agent this part of what it would get in all, at least one task: else tiny ones would take for ever.
+        const TURNS: u64 = 32;
+        let whole = self.whole();
+        let (open, closed): (Vec<Turn>, Vec<Turn>) =
+            self.turns().partition(|turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.room.free));
+        let (mut turns, mut done) = (BinaryHeap::from(open), closed);
+        let agents = turns.iter().map(|turn| turn.room.agents).fold(0, u64::saturating_add);
+        let mut left = tasks.count();
+        while let Some(turn) = turns.pop() {
+            let free = turn.room.free;
+            let each = (left / agents.saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
+            let takers = turn.room.agents.min(left / each);
+            if takers == 0 || !tasks.size.fits_in(&free) {
+                done.push(turn);
+                continue;
+            }
+            left -= takers * each;
+            turns.push(Turn::new(turn.sort, Room::used(free.without(&tasks.size, each), takers), &whole));
+            if turn.room.agents > takers {
+                turns.push(Turn { room: Room { agents: turn.room.agents - takers, ..turn.room }, ..turn });
+            }
+        }
+        let of =
+            |sort: Sort| in_order(&whole, done.iter().filter(|turn| turn.sort == sort).map(|turn| turn.room).collect());
+        (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
+        left
+    }
+
+    fn turns(&self) -> impl Iterator<Item = Turn> {
+        let whole = self.whole();
+        let sorts = [(Sort::Plain, &self.plain), (Sort::Gpu, &self.gpu), (Sort::Empty, &self.empty)];
+        sorts.into_iter().flat_map(move |(sort, rooms)| rooms.iter().map(move |room| Turn::new(sort, *room, &whole)))
+    }
+
+    fn opens(&self, sort: Sort, tasks: &Tasks<'_>) -> bool {
+        match sort {
+            Sort::Plain => true,
+            Sort::Gpu => tasks.is_gpu_aware,
+            Sort::Empty => self.opens_empty_to(tasks),
+        }
+    }
+
+    fn whole(&self) -> Vector {
+        Vector::of(&self.new_agent.unwrap_or_default().unreserved)
     }
 
     /// Counts the agents that were empty before something was placed there among those that run something.
@@ -91,7 +168,7 @@ impl Stock {
 
     /// What is free beyond what the empty agents would have if they were just that: in all, and without gpus.
     pub(super) fn free(&self) -> ([u128; 4], [u128; 4]) {
-        let whole = Vector::of(&self.new_agent.unwrap_or_default().unreserved);
+        let whole = self.whole();
         let none = Vector::default();
         let (plain, gpu, empty) = (sum(&self.plain, &none), sum(&self.gpu, &none), sum(&self.empty, &whole));
         let add = |a: [u128; 4], b: [u128; 4]| {

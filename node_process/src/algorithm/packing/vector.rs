@@ -41,14 +41,19 @@ impl Vector {
         self.with(other, u64::max)
     }
 
-    /// The largest share of what there is, in units of 2^-32; the largest number there is where there is nothing.
+    /// The largest share of what there is of each kind, in units of 2^-32.
     pub(super) fn largest_share(&self, whole: &Self) -> u128 {
-        let share = |part: u64, whole: u64| match (part, whole) {
-            (0, _) => 0,
-            (_, 0) => u128::MAX,
-            _ => (u128::from(part) << 32) / u128::from(whole),
-        };
-        self.0.into_iter().zip(whole.0).map(|(part, whole)| share(part, whole)).max().unwrap_or_default()
+        self.shares(whole).max().unwrap_or_default()
+    }
+
+    /// The least share.
+    pub(super) fn least_share(&self, whole: &Self) -> u128 {
+        self.shares(whole).min().unwrap_or_default()
+    }
+
+    fn shares(&self, whole: &Self) -> impl Iterator<Item = u128> {
+        let share = |(part, whole): (u64, u64)| (u128::from(part) << 32).checked_div(u128::from(whole));
+        self.0.into_iter().zip(whole.0).filter_map(share)
     }
 
     #[inline]

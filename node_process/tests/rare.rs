@@ -1,0 +1,92 @@
+//! What no heuristic can promise is measured instead, on thousands of generated clusters: how often a scale-down is undone
+//! because the tasks went elsewhere than they were placed (H4), and how often more load gives a smaller target (H3). The
+//! figures stand in docs/design/packing.md; `--nocapture` prints them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
+
+mod support;
+
+use node_process::decide;
+use node_process::example::{Cluster, NOON};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use shared::config::Policy;
+use shared::contract::ScalingDecision;
+use support::*;
+
+/// So many clusters are looked at; the figures on the page are those of the optimized build.
+const CASES: usize = if cfg!(debug_assertions) { 2_000 } else { 50_000 };
+
+/// The same values on every run.
+fn cases<S: Strategy>(strategy: &S) -> Vec<S::Value> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    (0..CASES).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+}
+
+fn target(cluster: &Cluster, policy: &Policy) -> u32 {
+    decide(&cluster.snapshot(), policy, NOON).unwrap().target
+}
+
+/// The cluster after a scale-down whose tasks went to agents as chance has it.
+fn scattered(cluster: &Cluster, decision: &ScalingDecision, chance: usize) -> Cluster {
+    let goes =
+        |number: usize| decision.scale_down_agents.iter().any(|agent| agent.hostname == format!("agent-{number}"));
+    let (gone, stay): (Vec<_>, Vec<_>) = cluster.agents.clone().into_iter().partition(|agent| goes(agent.number));
+    let mut after = Cluster { agents: stay, ..cluster.clone() };
+    for (number, task) in gone.into_iter().flat_map(|agent| agent.tasks).enumerate() {
+        let agents = after.agents.len().max(1);
+        let first = chance.wrapping_mul(number + 1).wrapping_mul(0x9e37_79b9) % agents;
+        after.agents.rotate_left(first);
+        let roomy =
+            |agent: &&mut node_process::example::Agent| agent.is_usable() && task.resources.fits_in(&agent.free());
+        match after.agents.iter_mut().find(roomy) {
+            Some(agent) => agent.tasks.push(task),
+            None => after.displaced.push(task),
+        }
+    }
+    after
+}
+
+#[test]
+fn a_scale_down_is_hardly_ever_undone_wherever_the_tasks_go() {
+    let mut figures = Vec::new();
+    for step in [1, 100] {
+        let (mut downs, mut undone, mut most) = (0, [0; 2], 0);
+        for (mut cluster, policy, more, chance) in
+            cases(&(homogeneous(), unlimited_policy(), 0_usize..30, any::<usize>()))
+        {
+            // Of what is displaced without a name nobody knows how many tasks it is.
+            cluster.displaced.clear();
+            let policy = with_new_agent(&by_tasks(&policy), &cluster);
+            let policy = Policy { max_scale_down_step: step, ..policy };
+            let cluster = cluster.and(more, policy.new_agent.unwrap());
+            let decision = decide(&cluster.snapshot(), &policy, NOON).unwrap();
+            if decision.delta < 0 {
+                downs += 1;
+                let then = [after(&cluster, &policy, &decision), scattered(&cluster, &decision, chance)];
+                for (undone, then) in undone.iter_mut().zip(then) {
+                    let again = decide(&then.snapshot(), &policy, NOON).unwrap().delta;
+                    *undone += u32::from(again > 0);
+                    most = most.max(again);
+                }
+            }
+        }
+        figures.push(format!("up to {step} at once: of {downs} scale-downs {undone:?} undone, by {most} at most"));
+        assert!(downs > CASES / 10, "{figures:#?}");
+        assert!(undone.iter().all(|undone| 500 * undone <= downs.try_into().unwrap()) && most <= 2, "{figures:#?}");
+    }
+    println!("{figures:#?}");
+}
+
+#[test]
+fn more_load_hardly_ever_gives_a_smaller_target() {
+    let (mut fewer, mut most) = (0, 0);
+    for (cluster, policy, more) in cases(&(homogeneous(), unlimited_policy(), tasks(8))) {
+        let policy = with_new_agent(&by_tasks(&policy), &cluster);
+        let (less, more) = (target(&cluster, &policy), target(&with_tasks(cluster, &more), &policy));
+        fewer += u32::from(more < less);
+        most = most.max(less.saturating_sub(more));
+    }
+    println!("of {CASES} clusters {fewer} want fewer agents with more load, by {most} at most");
+    assert!(usize::try_from(100 * fewer).unwrap() <= CASES && most <= 2, "{fewer} of {CASES}, by {most}");
+}
