@@ -2,6 +2,8 @@
 
 use std::io;
 
+use node_process::otherwise::Otherwise;
+use node_process::report;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use shared::resources::Kind;
 
@@ -40,12 +42,27 @@ pub fn steps(page: Page, decision: &ScalingDecision) -> io::Result<()> {
 /// # Errors
 /// Where the page cannot be written.
 pub fn verdict(page: Page, decision: &ScalingDecision) -> io::Result<()> {
-    let (state, target) = (decision.state.name(), decision.target);
-    let change = match decision.delta {
+    let change = words(decision.delta, decision.target);
+    page.toned("decision", Tone::Title, &format!("{}, {change}", decision.state.name()))
+}
+
+fn words(delta: i32, target: u32) -> String {
+    match delta {
         0 => format!("stays at {target} agents"),
         delta => format!("{delta:+}, to {target} agents"),
-    };
-    page.toned("decision", Tone::Title, &format!("{state}, {change}"))
+    }
+}
+
+/// What would have to change for another decision, a line each.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn otherwise(page: Page, otherwise: &[Otherwise]) -> io::Result<()> {
+    otherwise.iter().enumerate().try_for_each(|(index, other)| {
+        let label = if index == 0 { "otherwise" } else { "" };
+        let change = report::change(&other.change);
+        page.field(label, &format!("{change}: {}", words(other.delta, other.target)))
+    })
 }
 
 /// A snapshot in a line.

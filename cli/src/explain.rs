@@ -13,6 +13,7 @@ use node_gather::groups::{self, Cpu, Groups, Size};
 use node_gather::marathon::Queue;
 use node_gather::marathon::queue::{self, QueueError};
 use node_process::Expired;
+use node_process::otherwise::Otherwise;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,8 @@ pub struct Explanation<'a> {
     pub snapshot: ClusterSnapshot,
     /// What was decided; an error where nothing may be.
     pub decision: Result<ScalingDecision, Expired>,
+    /// What would have to change for another decision.
+    pub otherwise: Vec<Otherwise>,
     /// What would be done to the group, where one was given.
     pub plan: Option<(Plan, Option<i32>)>,
 }
@@ -265,7 +268,9 @@ fn explain<'a>(
             (Ok(decision), Some(groups)) => Some(planned(decision, groups, policy, now)),
             _ => None,
         };
-        Some(Explanation { policy, snapshot, decision, plan })
+        // Where there is no decision there is no other.
+        let otherwise = node_process::otherwise(&snapshot, policy, now).unwrap_or_default();
+        Some(Explanation { policy, snapshot, decision, otherwise, plan })
     });
     explained.collect()
 }
@@ -287,7 +292,7 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
         if index > 0 {
             page.blank()?;
         }
-        let Explanation { policy, snapshot, decision, plan } = explanation;
+        let Explanation { policy, snapshot, decision, otherwise, plan } = explanation;
         page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
         page.field("from", &source(snapshot))?;
         account::sight(page, snapshot)?;
@@ -298,6 +303,7 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
                 for agent in &decision.scale_down_agents {
                     page.field("", &format!("to leave: {}, {} tasks", agent.hostname, agent.task_count))?;
                 }
+                account::otherwise(page, otherwise)?;
             }
             Err(expired) => page.field("decision", &format!("none: {expired}"))?,
         }
@@ -339,6 +345,7 @@ struct Form<'a> {
     snapshot: WithHeader<'a, ClusterSnapshot>,
     /// `null` where the snapshot is not of the present.
     decision: Option<WithHeader<'a, ScalingDecision>>,
+    otherwise: &'a [Otherwise],
     action: Option<ActionForm<'a>>,
 }
 
@@ -363,6 +370,11 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
             ActionForm { action, from: *from, to, coming: plan.coming, reason: &plan.reason }
         });
         let decision = explanation.decision.as_ref().ok().map(contract::with_header);
-        Self { snapshot: contract::with_header(&explanation.snapshot), decision, action }
+        Self {
+            snapshot: contract::with_header(&explanation.snapshot),
+            decision,
+            otherwise: &explanation.otherwise,
+            action,
+        }
     }
 }

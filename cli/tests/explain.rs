@@ -82,6 +82,10 @@ fn a_program_reads_the_messages_and_the_action() {
     assert_eq!(pool["snapshot"]["taken_at"], "2026-11-21T18:00:00.000Z");
     assert_eq!(pool["decision"]["snapshot_id"], pool["snapshot"]["id"]);
     assert_eq!(pool["decision"]["delta"], 10);
+    // What the text says after "otherwise", in the same order.
+    let otherwise = pool["otherwise"].as_array().unwrap();
+    let unlimited = otherwise.iter().find(|other| other["setting"] == "max_scale_up_step").unwrap();
+    assert_eq!((unlimited["change"].as_str(), unlimited["delta"].as_i64()), (Some("setting"), Some(19)));
     // Ten more are wanted, the group allows five.
     assert_eq!(pool["action"]["action"], "set_desired_capacity");
     assert_eq!((pool["action"]["from"].as_i64(), pool["action"]["to"].as_i64()), (Some(60), Some(65)));

@@ -2,6 +2,7 @@
 //!
 //! - [`algorithm`]: the decision, a pure function of what is seen of a pool; its page is docs/algorithm.md
 //! - [`check`]: the seam for those who decide otherwise
+//! - [`otherwise`]: what would have to change for another decision
 //! - [`report`]: a decision in words
 //! - [`example`]: clusters in a few words, for examples and tests
 //!
@@ -10,6 +11,7 @@
 pub mod algorithm;
 pub mod check;
 pub mod example;
+pub mod otherwise;
 pub mod report;
 
 #[cfg(feature = "lambda")]
@@ -21,6 +23,7 @@ mod runtime;
 
 pub use algorithm::{Expired, decide};
 pub use check::{Check, Standard};
+pub use otherwise::otherwise;
 pub use report::headline;
 
 #[cfg(feature = "lambda")]

@@ -2,6 +2,8 @@
 
 use shared::contract::{ScalingDecision, Step};
 
+use crate::otherwise::Change;
+
 /// The decision in a line: `workers: scale_up +2 (10 -> 12 agents)`.
 #[must_use]
 pub fn headline(decision: &ScalingDecision) -> String {
@@ -23,6 +25,23 @@ pub fn steps(decision: &ScalingDecision) -> String {
 fn step(step: &Step) -> String {
     let application = step.application.as_ref().map(|name| format!(" [{name}]")).unwrap_or_default();
     format!("{} {} -> {}: {}{application}", step.clause, step.agents_before, step.agents_after, step.reason)
+}
+
+/// What would have to change: `with 12 % more load (cpus 81 %)`, `with max = none`.
+#[must_use]
+pub fn change(change: &Change) -> String {
+    match change {
+        Change::Load { load_percent, resource, utilization_percent } => {
+            let (word, by) =
+                if *load_percent < 100.0 { ("less", 100.0 - load_percent) } else { ("more", load_percent - 100.0) };
+            // To a tenth, without a zero behind the point.
+            let by = (10.0 * by).round() / 10.0;
+            format!("with {by} % {word} load ({resource} {utilization_percent} %)")
+        }
+        Change::Setting { setting, value } => format!("with {setting} = {value}"),
+        Change::NoLimits => "without min, max and steps".to_owned(),
+        Change::CompleteView => "with a complete view".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use shared::contract::ScalingDecision;
 use support::*;
 
 /// So many clusters are looked at; the figures on the page are those of the optimized build.
-const CASES: usize = if cfg!(debug_assertions) { 2_000 } else { 50_000 };
+const CASES: usize = if cfg!(debug_assertions) { 1_000 } else { 50_000 };
 
 /// The same values on every run.
 fn cases<S: Strategy>(strategy: &S) -> Vec<S::Value> {
