@@ -31,7 +31,7 @@ fn every_scenario_is_decided_as_expected() {
     #[expect(clippy::disallowed_methods, reason = "asked by whoever runs the tests")]
     let is_update = std::env::var_os("UPDATE_SCENARIOS").is_some();
     let files = files();
-    assert!(files.len() >= 20, "only {} scenarios found", files.len());
+    assert!(files.len() >= 60, "only {} scenarios found", files.len());
     let mut failures = Vec::new();
     for path in files {
         let text = fs::read_to_string(&path).unwrap();

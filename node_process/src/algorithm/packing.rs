@@ -12,8 +12,6 @@ mod rooms;
 mod stock;
 mod vector;
 
-use shared::resources::Kind;
-
 use super::capacity::{Capacity, Pool, agent_count, counted, step};
 use super::headroom::{self, Headroom, Need, unplaceable};
 use super::sum::{self, Balance};
@@ -45,7 +43,7 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
         // Wherever its tasks go, it must not take a new agent afterwards.
         let moved = Plan::when_moved(pool, &demand, &fewer);
         if !is_placed(&next) || !is_placed(&moved) {
-            failed = Some(if is_placed(&next) { moved } else { next });
+            failed = Some(if is_placed(&next) { (moved, true) } else { (next, false) });
             break;
         }
         plan = Some(next);
@@ -53,7 +51,16 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     }
     let plan = plan.unwrap_or(whole);
     let after = pool.capacity(removed, agent_count(plan.missing().into()));
-    Words { pool, needs, demand: &demand, plan: &plan, failed: failed.as_ref(), before, after }.headroom()
+    Words {
+        pool,
+        needs,
+        demand: &demand,
+        plan: &plan,
+        failed: failed.as_ref().map(|(plan, has_moved)| (plan, *has_moved)),
+        before,
+        after,
+    }
+    .headroom()
 }
 
 /// What is said of it.
@@ -62,8 +69,8 @@ struct Words<'a, 'b> {
     needs: &'b [Need<'a>],
     demand: &'b Demand<'a>,
     plan: &'b Plan<'a>,
-    /// What is not placed where one agent fewer is taken back.
-    failed: Option<&'b Plan<'a>>,
+    /// What is not placed where one agent fewer is taken back, and whether that is after displaced tasks have moved.
+    failed: Option<(&'b Plan<'a>, bool)>,
     before: Capacity,
     after: Capacity,
 }
@@ -80,9 +87,10 @@ impl<'a> Words<'a, '_> {
         let is_kept_by_tasks = self.failed.is_some() && one_fewer.iter().all(|balance| balance.missing() == 0);
 
         let mut reason = sum::summary(pool, binding);
-        let decisive = if is_by_tasks { Some(self.plan) } else { self.failed.filter(|_| is_kept_by_tasks) };
-        if let Some(plan) = decisive {
-            reason.push_str(&homeless(plan));
+        let decisive = if is_by_tasks { Some((self.plan, false)) } else { self.failed.filter(|_| is_kept_by_tasks) };
+        if let Some((plan, has_moved)) = decisive {
+            let when = if has_moved { " where moved tasks spread" } else { "" };
+            reason.push_str(&format!(", but{when} {}", homeless(plan)));
         } else if self.plan.tasks > 0 && self.before.agents == self.after.agents && self.plan.stuck.is_empty() {
             let verb = if self.plan.tasks == 1 { "has" } else { "have" };
             reason.push_str(&format!("; {} {verb} room on single agents", counted(self.plan.tasks, "whole task")));
@@ -98,10 +106,9 @@ impl<'a> Words<'a, '_> {
             reason.push_str(&format!("; {} that no new agent could hold {verb} no room", counted(stuck, "task")));
         }
         reason.push_str(&sum::lack(pool, &self.lacking(&short)));
-        reason.push_str(&self.kept_off_gpus());
         reason.push_str(&sum::left_out(self.needs));
         let mut step = step(self.clause(), self.before.agents, self.after.agents, reason);
-        step.application = match decisive.and_then(first_homeless) {
+        step.application = match decisive.and_then(|(plan, _)| first_homeless(plan)) {
             Some(tasks) => tasks.application.map(|application| application.name.clone()),
             None => binding.and_then(|binding| sum::neediest(self.needs, binding.kind)),
         };
@@ -131,27 +138,7 @@ impl<'a> Words<'a, '_> {
     /// H5: the kinds that are short and that new agents do not bring.
     fn lacking(&self, short: &[Balance; 4]) -> Vec<Balance> {
         let lacking = short.iter().zip(self.plan.lacking).filter(|(_, missing)| *missing > 0);
-        lacking.filter(|(balance, _)| !self.is_in_new_agents(balance.kind)).map(|(balance, _)| *balance).collect()
-    }
-
-    /// H5: what new agents have, and only those may use that know of gpus.
-    fn kept_off_gpus(&self) -> String {
-        let lacking = Kind::ALL.into_iter().zip(self.plan.lacking);
-        let kept: Vec<String> = lacking
-            .filter(|(kind, missing)| *missing > 0 && self.is_in_new_agents(*kind))
-            .map(|(kind, missing)| format!("{} more {kind}", sum::amount(missing)))
-            .collect();
-        if kept.is_empty() {
-            return String::new();
-        }
-        format!(
-            "; {} would be needed on agents without gpus, new ones have gpus, so none is added for it",
-            kept.join(" and ")
-        )
-    }
-
-    fn is_in_new_agents(&self, kind: Kind) -> bool {
-        self.pool.new_agent.is_some_and(|new_agent| !new_agent.unreserved.get(kind).is_zero())
+        lacking.map(|(balance, _)| *balance).collect()
     }
 
     fn obstacles(&self, need: &Need<'a>, short: &[Balance; 4]) -> Vec<String> {
@@ -182,9 +169,9 @@ fn first_homeless<'a>(plan: &Plan<'a>) -> Option<Tasks<'a>> {
 /// Why it takes more agents than the total would.
 fn homeless(plan: &Plan<'_>) -> String {
     // What is enough in total, and places all tasks, is short where part of it is on agents with gpus.
-    let Some(first) = first_homeless(plan) else { return ", part of it on agents with gpus".to_owned() };
+    let Some(first) = first_homeless(plan) else { return "part of it is on agents with gpus".to_owned() };
     if plan.largest.is_some() {
-        return format!(", but no agent has room for the largest task ({})", first.resources);
+        return format!("no agent has room for the largest task ({})", first.resources);
     }
     let sum = |tasks: &[(Tasks<'_>, u64)]| tasks.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
     let (left, groups) =
@@ -192,7 +179,7 @@ fn homeless(plan: &Plan<'_>) -> String {
     let left = sum(left);
     let (find, take) = if left == 1 { ("finds", "takes") } else { ("find", "take") };
     let size = if groups > 1 { format!("up to {}", first.resources) } else { first.resources.to_string() };
-    let of = format!(", but {left} of {} ({size}) {find} no room", counted(plan.tasks, "whole task"));
+    let of = format!("{left} of {} ({size}) {find} no room", counted(plan.tasks, "whole task"));
     if plan.left.is_empty() {
         return of;
     }
@@ -296,7 +283,7 @@ mod tests {
         assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (0, "H5"));
         assert!(packed.unplaceable[0].reason.starts_with("new agents have gpus"), "{:?}", packed.unplaceable);
         let reason = packed.step.reason;
-        assert!(reason.contains("0.8 more cpus would be needed on agents without gpus"), "{reason}");
+        assert!(reason.ends_with("1 task that no new agent could hold has no room"), "{reason}");
     }
 
     #[test]

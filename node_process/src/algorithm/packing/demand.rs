@@ -54,6 +54,8 @@ pub(super) struct Remainder {
     pub(super) all: [u128; 4],
     /// What of it must be free on agents without gpus.
     pub(super) plain: [u128; 4],
+    /// H5: what is needed besides, by applications with tasks that no new agent could hold. None is added for it.
+    pub(super) stuck: [u128; 4],
 }
 
 impl<'a> Demand<'a> {
@@ -76,9 +78,14 @@ impl<'a> Demand<'a> {
             let rest = remainder_of(need, &grown);
             add(&mut growth, &grown);
             add(&mut growth, &rest);
-            remainder.add(&rest, application.gpu_aware);
+            let largest_task = groups.first().map(|group| of(group.resources));
+            if largest_task.unwrap_or(of(Resources::ZERO)).fit(pool.new_agent) {
+                remainder.add(&rest, application.gpu_aware);
+            } else {
+                add(&mut remainder.stuck, &rest);
+            }
             if rest.iter().any(|amount| *amount > 0) {
-                largest.extend(groups.first().map(|group| of(group.resources)));
+                largest.extend(largest_task);
             }
         }
         let largest = merged(pool, largest);

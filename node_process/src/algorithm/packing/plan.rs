@@ -4,7 +4,7 @@ use shared::resources::{Kind, Resources};
 
 use super::super::capacity::{Capacity, Pool, agents_to_cover, thousandths};
 use super::bins;
-use super::demand::{Demand, Tasks};
+use super::demand::{Demand, Remainder, Tasks};
 use super::stock::Stock;
 use super::vector::Vector;
 
@@ -132,12 +132,12 @@ impl Totals {
         rest: &Resources,
     ) -> Self {
         let new_agent = pool.new_agent.unwrap_or_default();
-        let has_gpus = !new_agent.total.gpus.is_zero();
         let (free, open) = stock.free();
         let mut totals = Self { needed: 0, lacking: [0; 4] };
         let frees = free.into_iter().zip(open);
-        let remainders = demand.remainder.all.into_iter().zip(demand.remainder.plain);
-        for (((kind, lacking), (free, open)), (all, plain)) in
+        let Remainder { all, plain, stuck } = demand.remainder;
+        let remainders = all.into_iter().zip(plain).zip(stuck);
+        for (((kind, lacking), (free, open)), ((all, plain), stuck)) in
             Kind::ALL.into_iter().zip(&mut totals.lacking).zip(frees).zip(remainders)
         {
             let taken = |tasks: &Tasks<'_>, count: u64| thousandths(tasks.resources.get(kind)) * u128::from(count);
@@ -149,15 +149,15 @@ impl Totals {
             let (free, open) = (free.saturating_mul(100), open.saturating_mul(100));
             let all = sum(false).saturating_add(all).saturating_add(100 * thousandths(rest.get(kind)));
             let plain = sum(true).saturating_add(plain);
-            let missing_plain = plain.saturating_sub(open);
-            // H5: new agents with gpus are none to those that do not know of gpus.
-            let lost = if has_gpus { missing_plain } else { 0 };
-            let missing = all.saturating_sub(free).max(missing_plain).saturating_sub(lost);
+            // New agents without gpus are there for all; where they have gpus, nothing of what is needed on plain ones is
+            // counted here, since no new agent could hold the tasks (H5).
+            let missing = all.saturating_sub(free).max(plain.saturating_sub(open));
             match agents_to_cover(missing, brings) {
-                Some(agents) => totals.needed = totals.needed.max(u64::try_from(agents).unwrap_or(u64::MAX)),
-                None => *lacking = missing,
+                Some(agents) if brings > 0 => {
+                    totals.needed = totals.needed.max(u64::try_from(agents).unwrap_or(u64::MAX));
+                }
+                _ => *lacking = missing.max(all.saturating_add(stuck).saturating_sub(free)),
             }
-            *lacking = lost.max(*lacking);
         }
         totals
     }
