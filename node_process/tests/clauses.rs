@@ -16,7 +16,13 @@ fn every_clause_is_stated_implemented_and_tested() {
     // Implementation and unit tests share files: what follows `mod tests` tests.
     let (code, unit_tests): (Vec<&str>, Vec<&str>) =
         sources.iter().map(|text| text.split_once("#[cfg(test)]").unwrap_or((text, ""))).unzip();
-    let tests = [text_of("tests/properties.rs"), text_of("tests/packing.rs"), text_of("tests/cpu.rs"), text_of("tests/scenarios")].concat();
+    let tests = [
+        text_of("tests/properties.rs"),
+        text_of("tests/packing.rs"),
+        text_of("tests/cpu.rs"),
+        text_of("tests/scenarios"),
+    ]
+    .concat();
     let mut missing = Vec::new();
     for clause in CLAUSES {
         if !page.iter().any(|text| text.contains(&format!("**{clause}**"))) {
