@@ -163,12 +163,14 @@ proptest! {
         }
     }
 
-    /// C, D3, H4, U1 (I9): with the CPU's say too the next decision on the same load finds nothing to do.
+    /// C, D3, H4, U1 (I9): with the CPU's say too the next decision on the same load finds nothing to do. With totals
+    /// compared: what single tasks can do to it is measured in rare.rs.
     #[test]
     fn deciding_again_on_a_cluster_never_turns_back(
         cluster in homogeneous(), policy in bounded_policy(), cpu in rule(), thousandths in load()
     ) {
-        let policy = Policy { source: PoolSource::Mesos { cpu: Some(cpu) }, ..with_new_agent(&policy, &cluster) };
+        let policy = with_new_agent(&by_total(&policy), &cluster);
+        let policy = Policy { source: PoolSource::Mesos { cpu: Some(cpu) }, ..policy };
         prop_assume!(cluster.snapshot().agents.usable > 0);
         let first = decided(&with_cpu(cluster.snapshot(), Some(thousandths)), &policy);
         let then = spread(thousandths, cluster.snapshot().agents.usable, first.target);
