@@ -3,6 +3,8 @@
 //! The lists of `/state` come in the order in which the master sends them, which matters to who reads it as it streams in;
 //! the fields of agents and tasks come in alphabetical order, which does not.
 
+mod operator;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -57,6 +59,8 @@ pub struct Machine {
     pub instance: String,
     /// Its availability zone.
     pub zone: String,
+    /// The address that its agent registered with.
+    pub ip: String,
     /// Its agent's attributes.
     pub attributes: BTreeMap<String, String>,
 }
@@ -321,7 +325,10 @@ fn machine(agent: &Value) -> Machine {
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect();
     let named = |name: &str| attributes.get(name).cloned().unwrap_or_default();
-    Machine { instance: named(INSTANCE_ID), zone: named(ZONE), attributes }
+    // "slave(1)@10.0.0.1:5051"
+    let address = text(agent, "pid").rsplit_once('@').map_or("", |(_, address)| address);
+    let ip = address.rsplit_once(':').map_or("", |(ip, _)| ip).to_owned();
+    Machine { instance: named(INSTANCE_ID), zone: named(ZONE), ip, attributes }
 }
 
 /// The agent of the commonest sort; of several, the smallest: what a group most likely launches.

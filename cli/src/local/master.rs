@@ -1,16 +1,19 @@
-//! A Mesos master's `/state`, as far as it matters how it answers: leading, not leading, without a leader, starting, gone.
+//! A Mesos master's `/state`, as far as it matters how it answers: leading, not leading, without a leader, starting, gone. And its
+//! operator API, `POST /api/v1`, for what is done to agents; see `cluster::operator` for the calls.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::http::{self, Server, lock};
+use super::http::{self, Server, lock, now};
 
 /// How a master answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,19 @@ struct Inner {
     mode: Mode,
     cluster: Cluster,
     requests: usize,
+    operations: Vec<Operation>,
+    refusals: Vec<(u16, String)>,
+}
+
+/// A call of the operator API that came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// What was posted.
+    pub call: Value,
+    /// `Authorization`, where there was one.
+    pub authorization: Option<String>,
+    /// The status it was answered with.
+    pub status: u16,
 }
 
 impl Master {
@@ -46,9 +62,19 @@ impl Master {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(cluster: Cluster) -> io::Result<Self> {
-        let inner = Arc::new(Mutex::new(Inner { mode: Mode::default(), cluster, requests: 0 }));
-        let routes =
-            Router::new().route("/state", get(state)).route("/master/state", get(state)).with_state(Arc::clone(&inner));
+        let inner = Arc::new(Mutex::new(Inner {
+            mode: Mode::default(),
+            cluster,
+            requests: 0,
+            operations: Vec::new(),
+            refusals: Vec::new(),
+        }));
+        let routes = Router::new()
+            .route("/state", get(state))
+            .route("/master/state", get(state))
+            .route("/api/v1", post(operate))
+            .route("/master/api/v1", post(operate))
+            .with_state(Arc::clone(&inner));
         Ok(Self { inner, server: Arc::new(Server::start(routes).await?) })
     }
 
@@ -80,6 +106,17 @@ impl Master {
         lock(&self.inner).requests
     }
 
+    /// The calls of the operator API so far.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        lock(&self.inner).operations.clone()
+    }
+
+    /// Refuses the next call of the operator API with that status and text.
+    pub fn refuse_next_operation(&self, status: u16, text: &str) {
+        lock(&self.inner).refusals.push((status, text.to_owned()));
+    }
+
     /// Refuses connections from now on.
     pub fn stop(&self) {
         self.server.stop();
@@ -89,20 +126,60 @@ impl Master {
 async fn state(State(inner): State<Arc<Mutex<Inner>>>) -> Response {
     let mut inner = lock(&inner);
     inner.requests += 1;
-    let mut response = match &inner.mode {
-        Mode::Leading => http::answer(StatusCode::OK, "application/json", inner.cluster.to_json()),
-        Mode::Following(leader) => {
-            let mut response = http::answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", "");
-            // Without a scheme, as the real master sends it.
-            if let Ok(location) = HeaderValue::try_from(format!("//{leader}/master/state")) {
-                response.headers_mut().insert(header::LOCATION, location);
+    inner.cluster.tick(now());
+    let inner = &*inner;
+    closing(
+        inner
+            .mode
+            .refusal("/master/state")
+            .unwrap_or_else(|| http::answer(StatusCode::OK, "application/json", inner.cluster.to_json())),
+    )
+}
+
+async fn operate(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
+    let mut inner = lock(&inner);
+    let response = inner.mode.refusal("/master/api/v1");
+    let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let response = response.unwrap_or_else(|| {
+        inner.cluster.tick(now());
+        let result = match inner.refusals.pop() {
+            Some(refusal) => Err(refusal),
+            None => inner.cluster.operate(&call, now()),
+        };
+        match result {
+            Ok(()) => http::answer(StatusCode::OK, "application/json", ""),
+            Err((status, text)) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                http::answer(status, "text/plain; charset=utf-8", text)
             }
-            response
         }
-        Mode::NoLeader => http::answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "No leader elected"),
-        Mode::Starting => http::answer(StatusCode::NOT_FOUND, "text/plain", "404 Not Found."),
-    };
-    // A connection kept open would outlive a master that is stopped.
+    });
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| Some(value.to_str().ok()?.to_owned()));
+    inner.operations.push(Operation { call, authorization, status: response.status().as_u16() });
+    closing(response)
+}
+
+impl Mode {
+    /// What a master answers to anything that only a leading one knows.
+    fn refusal(&self, path: &str) -> Option<Response> {
+        match self {
+            Self::Leading => None,
+            Self::Following(leader) => {
+                let mut response = http::answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", "");
+                // Without a scheme, as the real master sends it.
+                if let Ok(location) = HeaderValue::try_from(format!("//{leader}{path}")) {
+                    response.headers_mut().insert(header::LOCATION, location);
+                }
+                Some(response)
+            }
+            Self::NoLeader => Some(http::answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "No leader elected")),
+            Self::Starting => Some(http::answer(StatusCode::NOT_FOUND, "text/plain", "404 Not Found.")),
+        }
+    }
+}
+
+/// A connection kept open would outlive a master that is stopped.
+fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -1,7 +1,7 @@
 //! `lambda-scale local`: the three real functions on a captured cluster, everything on 127.0.0.1.
 //!
 //! - [`stack`]: starts it all, and waits for what passes from function to function
-//! - [`runtime_api`], [`sns`], [`autoscaling`], [`master`]: what the functions speak to. Each says at its top what it models
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`ec2`], [`master`]: what the functions speak to. Each says at its top what it models
 //! - [`cluster`]: the captured `/state`, and the changes that scenes need
 //! - `script`, `show`: the scenes of a run, and how they are shown
 
@@ -9,6 +9,7 @@ pub mod autoscaling;
 pub mod cloudwatch;
 pub mod cluster;
 pub mod document;
+pub mod ec2;
 pub mod master;
 pub mod runtime_api;
 pub mod sns;

@@ -16,6 +16,7 @@ use super::autoscaling::{AutoScaling, Group};
 use super::cloudwatch::{CloudWatch, Utilization};
 use super::cluster::{Cluster, ClusterError, Machine};
 use super::document::{self, DocumentError};
+use super::ec2::{Ec2, Ec2Instance};
 use super::http::now;
 use super::master::Master;
 use super::runtime_api::{Function, FunctionError};
@@ -133,6 +134,8 @@ pub struct Stack {
     pub auto_scaling: AutoScaling,
     /// How busy they are.
     pub cloudwatch: CloudWatch,
+    /// The instances by their addresses.
+    pub ec2: Ec2,
     /// The first function.
     pub gather: Function,
     /// The second.
@@ -158,6 +161,8 @@ impl Stack {
         for policy in config.pools.iter().filter(|policy| policy.source.cpu().is_some()) {
             cloudwatch.set(&policy.group, Utilization::Percent(CPU_PERCENT));
         }
+        let instances = machines.iter().map(|machine| Ec2Instance::running(&machine.instance, &machine.ip)).collect();
+        let ec2 = Ec2::start(instances).await.map_err(StackError::Port)?;
         let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries));
         let gather = gather.await.map_err(StackError::Port)?;
         let process = process.await.map_err(StackError::Port)?;
@@ -175,14 +180,15 @@ impl Stack {
             topics,
             auto_scaling,
             cloudwatch,
+            ec2,
             gather,
             process,
             scale,
             logs: setup.logs,
             stages: BTreeMap::new(),
         };
-        let (sns_url, auto_scaling_url) = (stack.sns.url(), stack.auto_scaling.url());
         let cloudwatch_url = stack.cloudwatch.url();
+        let (sns_url, auto_scaling_url, ec2_url) = (stack.sns.url(), stack.auto_scaling.url(), stack.ec2.url());
         let variables = [
             ("LAMBDA_SCALE_CONFIG", document.as_str()),
             ("SNAPSHOT_TOPIC_ARN", &stack.topics.snapshots),
@@ -190,6 +196,7 @@ impl Stack {
             ("OUTCOME_TOPIC_ARN", &stack.topics.outcomes),
             ("AWS_ENDPOINT_URL_SNS", &sns_url),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", &cloudwatch_url),
+            ("AWS_ENDPOINT_URL_EC2", &ec2_url),
             // Whatever else a function may call is refused there as an unknown action: nothing leaves the machine.
             ("AWS_ENDPOINT_URL", &auto_scaling_url),
         ];

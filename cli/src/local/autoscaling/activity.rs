@@ -125,7 +125,7 @@ impl Change {
 }
 
 /// `Cause` of a launch that brings `capacity` to `desired`.
-pub(super) fn launch_cause(change: Option<Change>, capacity: usize, desired: i32, now: Timestamp) -> String {
+pub(super) fn launch_cause(change: Option<Change>, capacity: i32, desired: i32, now: Timestamp) -> String {
     let sentence = format!(
         "At {} an instance was started in response to a difference between desired and actual capacity, increasing the \
          capacity from {capacity} to {desired}.",
@@ -137,7 +137,7 @@ pub(super) fn launch_cause(change: Option<Change>, capacity: usize, desired: i32
 /// `Cause` of a termination that brings `capacity` to `desired`.
 pub(super) fn terminate_cause(
     change: Option<Change>,
-    capacity: usize,
+    capacity: i32,
     desired: i32,
     instance: &str,
     now: Timestamp,
@@ -148,6 +148,14 @@ pub(super) fn terminate_cause(
          shrinking the capacity from {capacity} to {desired}.  At {at} instance {instance} was selected for termination."
     );
     join(change, sentence)
+}
+
+/// `Cause` of a termination that somebody asked for by the instance's id.
+pub(super) fn requested_cause(instance: &str, before: i32, after: i32, now: Timestamp) -> String {
+    let at = seconds(now);
+    let shrinking =
+        if after < before { format!(", shrinking the capacity from {before} to {after}") } else { String::new() };
+    format!("At {at} instance {instance} was taken out of service in response to a user request{shrinking}.")
 }
 
 fn join(change: Option<Change>, sentence: String) -> String {

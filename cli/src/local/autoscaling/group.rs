@@ -1,6 +1,6 @@
 //! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] brings it to a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,12 @@ pub struct Group {
     pub refreshes: Vec<Refresh>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Its tags, beside `Name`.
+    pub tags: BTreeMap<String, String>,
+    /// Whether new instances are protected from scale-in.
+    pub protects_new: bool,
+    /// How many capacity units a new instance counts for.
+    pub weight: u32,
     desired: i32,
     zones: Vec<String>,
     instances: Vec<Instance>,
@@ -85,9 +91,12 @@ pub struct Instance {
     pub in_service: Option<Timestamp>,
     /// Whether scale-in must leave it alone.
     pub protected: bool,
+    /// How many capacity units it counts for.
+    pub weight: u32,
 }
 
-/// Where an instance is in its life. AWS knows more of these; a group without hooks and warm pool shows only these.
+/// Where an instance is in its life. The group itself only leads through the first three; the others are for tests to
+/// set, as hooks, operators and warm pools do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
     /// Being launched.
@@ -96,6 +105,12 @@ pub enum Lifecycle {
     InService,
     /// Being ended.
     Terminating,
+    /// Being launched, and held by a lifecycle hook.
+    PendingWait,
+    /// Put aside by an operator, running.
+    Standby,
+    /// In the warm pool, stopped.
+    WarmedStopped,
 }
 
 impl Lifecycle {
@@ -106,7 +121,16 @@ impl Lifecycle {
             Self::Pending => "Pending",
             Self::InService => "InService",
             Self::Terminating => "Terminating",
+            Self::PendingWait => "Pending:Wait",
+            Self::Standby => "Standby",
+            Self::WarmedStopped => "Warmed:Stopped",
         }
+    }
+
+    /// Whether such an instance counts towards the desired capacity.
+    #[must_use]
+    pub const fn is_capacity(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingWait | Self::InService)
     }
 }
 
@@ -122,7 +146,7 @@ pub struct Refresh {
 }
 
 /// Why a group does not take a new desired capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// More than its maximum.
     #[error("New SetDesiredCapacity value {desired} is above max value {max} for the AutoScalingGroup.")]
@@ -143,6 +167,15 @@ pub enum Refusal {
     /// The caller honours the cooldown, and it is not over.
     #[error("Scaling activity {0} is in progress and blocks this action")]
     InProgress(Uuid),
+    /// It has no such instance (any more).
+    #[error("Instance Id not found - No managed instance found for instance ID: {0}")]
+    NoInstance(String),
+    /// One less would be less than its minimum.
+    #[error(
+        "Currently, desiredSize equals minSize ({0}). Terminating instance without replacement will violate group's min size \
+         constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size."
+    )]
+    AtMin(i32),
 }
 
 impl Group {
@@ -157,6 +190,9 @@ impl Group {
             suspended: BTreeSet::new(),
             refreshes: Vec::new(),
             deleting: false,
+            tags: BTreeMap::new(),
+            protects_new: false,
+            weight: 1,
             desired: 0,
             zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
             instances: Vec::new(),
@@ -180,8 +216,9 @@ impl Group {
             launched,
             in_service: Some(launched),
             protected: false,
+            weight: self.weight,
         });
-        self.desired += 1;
+        self.desired += units(self.weight);
     }
 
     /// The desired capacity.
@@ -241,6 +278,27 @@ impl Group {
         Ok(())
     }
 
+    /// `TerminateInstanceInAutoScalingGroup`. As the real one it minds neither protection from scale-in nor a suspended
+    /// `Terminate`. What it does to an instance that is on its way out already is documented nowhere; here the worst
+    /// happens, the desired capacity falls once more.
+    ///
+    /// # Errors
+    /// Where the group has no such instance, or would fall below its minimum.
+    pub fn terminate_instance(&mut self, id: &str, decrement: bool, now: Timestamp) -> Result<Activity, Refusal> {
+        let Some(index) = self.instances.iter().position(|i| i.id == id && i.state != Lifecycle::WarmedStopped) else {
+            return Err(Refusal::NoInstance(id.to_owned()));
+        };
+        let weight = self.instances.get(index).map_or(1, |instance| units(instance.weight));
+        let desired = if decrement { self.desired - weight } else { self.desired };
+        if desired < self.min {
+            return Err(Refusal::AtMin(self.min));
+        }
+        let (before, after) = (self.desired, desired);
+        self.desired = desired;
+        let activity = self.end_instance(index, now, |id| activity::requested_cause(id, before, after, now));
+        activity.ok_or_else(|| Refusal::NoInstance(id.to_owned()))
+    }
+
     /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
     pub fn tick(&mut self, now: Timestamp) {
         let Behaviour { launch, terminate, .. } = self.behaviour;
@@ -277,14 +335,18 @@ impl Group {
         }
     }
 
-    /// Instances that count towards the desired capacity.
-    fn capacity(&self) -> usize {
-        self.instances.iter().filter(|instance| instance.state != Lifecycle::Terminating).count()
+    /// The capacity units of the instances that count towards the desired capacity.
+    fn capacity(&self) -> i32 {
+        self.instances
+            .iter()
+            .filter(|instance| instance.state.is_capacity())
+            .map(|instance| units(instance.weight))
+            .sum()
     }
 
     fn launch(&mut self, now: Timestamp) {
         let capacity = self.capacity();
-        let missing = usize::try_from(self.desired).unwrap_or(0).saturating_sub(capacity);
+        let missing = (self.desired - capacity).max(0).cast_unsigned().div_ceil(self.weight.max(1));
         if missing == 0 || self.suspended.contains("Launch") || self.next_launch.is_some_and(|next| now < next) {
             return;
         }
@@ -319,7 +381,8 @@ impl Group {
                     state: Lifecycle::Pending,
                     launched: now,
                     in_service: None,
-                    protected: false,
+                    protected: self.protects_new,
+                    weight: self.weight,
                 });
             }
             self.activities.push(activity);
@@ -328,28 +391,36 @@ impl Group {
 
     fn terminate(&mut self, now: Timestamp) {
         let capacity = self.capacity();
-        let surplus = capacity.saturating_sub(usize::try_from(self.desired).unwrap_or(0));
+        let surplus = (capacity - self.desired).max(0).cast_unsigned() / self.weight.max(1);
         if surplus == 0 || self.suspended.contains("Terminate") {
             return;
         }
+        let (change, desired) = (self.change, self.desired);
         for _ in 0..surplus {
             let Some(victim) = self.victim() else { return };
-            self.issued += 1;
-            let id = self.activity_id();
-            let Some(instance) = self.instances.get_mut(victim) else { return };
-            instance.state = Lifecycle::Terminating;
-            instance.in_service = None;
-            self.activities.push(Activity {
-                id,
-                kind: ActivityKind::Terminate,
-                zone: instance.zone.clone(),
-                cause: activity::terminate_cause(self.change, capacity, self.desired, &instance.id, now),
-                instance: Some(instance.id.clone()),
-                start: now,
-                end: None,
-                status: ActivityStatus::InProgress,
-            });
+            self.end_instance(victim, now, |id| activity::terminate_cause(change, capacity, desired, id, now));
         }
+    }
+
+    /// Starts to end an instance, for a cause that is told of it.
+    fn end_instance(&mut self, index: usize, now: Timestamp, cause: impl FnOnce(&str) -> String) -> Option<Activity> {
+        self.issued += 1;
+        let id = self.activity_id();
+        let instance = self.instances.get_mut(index)?;
+        instance.state = Lifecycle::Terminating;
+        instance.in_service = None;
+        let activity = Activity {
+            id,
+            kind: ActivityKind::Terminate,
+            zone: instance.zone.clone(),
+            cause: cause(&instance.id),
+            instance: Some(instance.id.clone()),
+            start: now,
+            end: None,
+            status: ActivityStatus::InProgress,
+        };
+        self.activities.push(activity.clone());
+        Some(activity)
     }
 
     /// The default termination policy, simplified: of the zone with the most instances the one launched first. Protected
@@ -369,12 +440,17 @@ impl Group {
     }
 
     fn in_zone(&self, zone: &str) -> usize {
-        self.instances.iter().filter(|i| i.zone == zone && i.state != Lifecycle::Terminating).count()
+        self.instances.iter().filter(|i| i.zone == zone && i.state.is_capacity()).count()
     }
 
     fn activity_id(&self) -> Uuid {
         Uuid::from_u64_pair(0x6163_7400_0000_4000, (1 << 63) | self.issued)
     }
+}
+
+/// A weight as the capacity counts.
+fn units(weight: u32) -> i32 {
+    i32::try_from(weight).unwrap_or(i32::MAX)
 }
 
 /// The time that much later.

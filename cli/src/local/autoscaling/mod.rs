@@ -1,26 +1,36 @@
 //! An Auto Scaling endpoint that behaves like the real one where Lambda Scale relies on it (Query protocol, 2011-01-01).
 //!
 //! Modelled, as documented or as seen in public reports of the real service:
-//! - `DescribeAutoScalingGroups`: an unknown name gives an empty list, not an error; pages
+//! - `DescribeAutoScalingGroups`: an unknown name gives an empty list, not an error; pages; answers that lag behind
+//!   ([`AutoScaling::lag`])
 //! - `DescribeScalingActivities`: the newest first, pages, the real texts, no `EndTime` while underway
 //! - `DescribeInstanceRefreshes`
 //! - `SetDesiredCapacity`: refused outside of the group's limits; `HonorCooldown`; the answer comes before anything has
 //!   happened, activities follow
+//! - `TerminateInstanceInAutoScalingGroup`: one instance, with or without decrement; refused below the minimum and for what
+//!   is no member; protection from scale-in does not hold it back
+//! - `CreateOrUpdateTags`, `DeleteTags`: tags of groups, the limits of keys, values and number; told with the group
 //! - launches and terminations that take time and may fail; suspended processes; protection from scale-in; balance of
-//!   availability zones, then the oldest instance, when the group chooses
-//! - any fault, as often as wanted: throttling, contention, missing permissions ([`AutoScaling::fail_next`])
+//!   availability zones, then the oldest instance, when the group chooses; one weight for all new instances
+//! - any trouble, as often as wanted: throttling, contention, missing permissions, calls that are done while their answer is
+//!   lost, calls that hang ([`AutoScaling::fail_next`], [`AutoScaling::trouble_next`])
+//! - states that hooks, operators and warm pools give to instances, for tests to set ([`Lifecycle`])
 //!
-//! Not modelled: weighted capacity, lifecycle hooks, warm pools, health checks and replacement, rebalancing of zones,
-//! scaling policies, spot interruptions, filters, and every other action, which is refused as `InvalidAction`.
-//! No emulator proves how the real service backs off.
+//! Not modelled: lifecycle hooks, standby and warm pools beyond their names, health checks and replacement, rebalancing of
+//! zones, scaling policies, spot interruptions, filters, `InstanceIds` of the terminating call, and every other action,
+//! which is refused as `InvalidAction`. No emulator proves how the real service backs off.
 
 mod activity;
 mod group;
 mod render;
+mod tags;
+mod trouble;
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -28,9 +38,12 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 pub use activity::{Activity, ActivityKind, ActivityStatus};
 pub use group::{Behaviour, Group, Instance, Lifecycle, Refresh, Refusal};
+pub use trouble::Trouble;
+use trouble::{Lag, Planned, Target};
 
 use super::http::{Server, lock, now};
 use super::query::{Fault, Namespace, Request};
@@ -74,15 +87,21 @@ pub struct AutoScaling {
 struct Service {
     groups: Mutex<BTreeMap<String, Group>>,
     calls: Mutex<Vec<Call>>,
-    faults: Mutex<Vec<Planned>>,
+    came: Notify,
+    planned: Mutex<Vec<Planned>>,
+    lag: Mutex<Option<Lag<Groups>>>,
 }
 
-/// Faults still to come.
-#[derive(Debug)]
-struct Planned {
-    action: String,
-    fault: Fault,
-    times: u32,
+impl Service {
+    fn new(groups: impl IntoIterator<Item = Group>) -> Self {
+        Self {
+            groups: Mutex::new(groups.into_iter().map(|group| (group.name.clone(), group)).collect()),
+            calls: Mutex::default(),
+            came: Notify::new(),
+            planned: Mutex::default(),
+            lag: Mutex::default(),
+        }
+    }
 }
 
 impl AutoScaling {
@@ -91,11 +110,7 @@ impl AutoScaling {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(groups: impl IntoIterator<Item = Group>) -> io::Result<Self> {
-        let service = Arc::new(Service {
-            groups: Mutex::new(groups.into_iter().map(|group| (group.name.clone(), group)).collect()),
-            calls: Mutex::new(Vec::new()),
-            faults: Mutex::new(Vec::new()),
-        });
+        let service = Arc::new(Service::new(groups));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&service));
         Ok(Self { service, server: Arc::new(Server::start(routes).await?) })
     }
@@ -123,7 +138,35 @@ impl AutoScaling {
 
     /// Answers the next calls of an action with a fault.
     pub fn fail_next(&self, action: &str, fault: Fault, times: u32) {
-        lock(&self.service.faults).push(Planned { action: action.to_owned(), fault, times });
+        self.trouble_next(action, Trouble::Refused(fault), times);
+    }
+
+    /// Lets the next calls of an action meet with trouble.
+    pub fn trouble_next(&self, action: &str, trouble: Trouble, times: u32) {
+        lock(&self.service.planned).push(Planned { target: Target::Action(action.to_owned()), trouble, times });
+    }
+
+    /// Lets the call with that number, counted from 0 over all actions, meet with trouble.
+    pub fn trouble_at(&self, number: usize, trouble: Trouble) {
+        lock(&self.service.planned).push(Planned { target: Target::Call(number), trouble, times: 1 });
+    }
+
+    /// Tells groups as they are now in the next answers to `DescribeAutoScalingGroups`, for that long at most.
+    pub fn lag(&self, answers: u32, at_most: Duration) {
+        let groups = lock(&self.service.groups).clone();
+        let until = now().checked_add(at_most).unwrap_or(Timestamp::MAX);
+        *lock(&self.service.lag) = Some(Lag { groups, answers, until });
+    }
+
+    /// Waits until that many calls have come, those that hang included.
+    pub async fn wait_for_calls(&self, count: usize) {
+        loop {
+            let came = self.service.came.notified();
+            if self.mark() >= count {
+                return;
+            }
+            came.await;
+        }
     }
 
     /// All calls so far.
@@ -174,35 +217,49 @@ pub fn throttling() -> Fault {
 
 async fn handle(State(service): State<Arc<Service>>, body: Bytes) -> Response {
     let request = Request::read(&body);
-    let result = match service.planned_fault(&request.action) {
-        Some(fault) => Err(fault),
+    let (number, trouble) = service.begin(&request);
+    let result = match trouble {
+        Some(Trouble::Refused(fault)) => Err(fault),
+        Some(Trouble::HangsBefore) => pending().await,
+        Some(Trouble::AnswerLost(fault)) => service.act(&request, now()).and(Err(fault)),
+        Some(Trouble::HangsAfter) => {
+            drop(service.act(&request, now()));
+            pending().await
+        }
         None => service.act(&request, now()),
     };
-    lock(&service.calls).push(Call {
-        at: now(),
-        action: request.action.clone(),
-        params: request.params,
-        fault: result.as_ref().err().map(|fault| fault.code.clone()),
-    });
+    if let Some(call) = lock(&service.calls).get_mut(number) {
+        call.fault = result.as_ref().err().map(|fault| fault.code.clone());
+    }
     NAMESPACE.answer(&request.action, result)
 }
 
 impl Service {
-    fn planned_fault(&self, action: &str) -> Option<Fault> {
-        let mut faults = lock(&self.faults);
-        let planned = faults.iter_mut().find(|planned| planned.action == action && planned.times > 0)?;
-        planned.times -= 1;
-        Some(planned.fault.clone())
+    /// Notes a call, and what it meets with.
+    fn begin(&self, request: &Request) -> (usize, Option<Trouble>) {
+        let mut calls = lock(&self.calls);
+        let number = calls.len();
+        let trouble = trouble::next(&mut lock(&self.planned), &request.action, number);
+        calls.push(Call { at: now(), action: request.action.clone(), params: request.params.clone(), fault: None });
+        self.came.notify_waiters();
+        (number, trouble)
     }
 
     fn act(&self, request: &Request, now: Timestamp) -> Result<Option<Xml>, Fault> {
         let mut groups = lock(&self.groups);
         groups.values_mut().for_each(|group| group.tick(now));
         match request.action.as_str() {
-            "DescribeAutoScalingGroups" => describe_groups(&groups, request).map(Some),
+            "DescribeAutoScalingGroups" => {
+                let mut lag = lock(&self.lag);
+                let old = lag.as_mut().and_then(|lag| lag.next(now));
+                describe_groups(old.unwrap_or(&groups), request).map(Some)
+            }
             "DescribeScalingActivities" => describe_activities(&groups, request).map(Some),
             "DescribeInstanceRefreshes" => describe_refreshes(&groups, request).map(Some),
             "SetDesiredCapacity" => set_desired_capacity(&mut groups, request, now).map(|()| None),
+            "TerminateInstanceInAutoScalingGroup" => terminate_instance(&mut groups, request, now).map(Some),
+            "CreateOrUpdateTags" => tags::create_or_update(&mut groups, request).map(|()| None),
+            "DeleteTags" => tags::delete(&mut groups, request).map(|()| None),
             action => Err(Fault::new(
                 400,
                 "InvalidAction",
@@ -254,10 +311,28 @@ fn set_desired_capacity(groups: &mut Groups, request: &Request, now: Timestamp) 
     let desired = desired.ok_or_else(|| Fault::validation("Missing required parameter DesiredCapacity"))?;
     let honor_cooldown = request.parsed("HonorCooldown")?.unwrap_or(false);
     let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
-    group.set_desired(desired, honor_cooldown, now).map_err(|refusal| match refusal {
-        Refusal::AboveMax { .. } | Refusal::BelowMin { .. } => Fault::validation(refusal.to_string()),
+    group.set_desired(desired, honor_cooldown, now).map_err(|refusal| refused(&refusal))
+}
+
+fn terminate_instance(groups: &mut Groups, request: &Request, now: Timestamp) -> Result<Xml, Fault> {
+    let id = request.required("InstanceId")?;
+    let decrement = request.parsed("ShouldDecrementDesiredCapacity")?;
+    let decrement =
+        decrement.ok_or_else(|| Fault::validation("Missing required parameter ShouldDecrementDesiredCapacity"))?;
+    let is_member = |group: &&mut Group| group.instances().iter().any(|instance| instance.id == id);
+    let group = groups.values_mut().find(is_member);
+    let group = group.ok_or_else(|| refused(&Refusal::NoInstance(id.to_owned())))?;
+    let activity = group.terminate_instance(id, decrement, now).map_err(|refusal| refused(&refusal))?;
+    let mut xml = Xml::default();
+    xml.element("Activity", |xml| render::activity(xml, &group.name, &activity));
+    Ok(xml)
+}
+
+fn refused(refusal: &Refusal) -> Fault {
+    match refusal {
         Refusal::InProgress(_) => Fault::new(400, "ScalingActivityInProgress", refusal.to_string()),
-    })
+        _ => Fault::validation(refusal.to_string()),
+    }
 }
 
 fn find<'a>(groups: &'a Groups, request: &Request) -> Result<&'a Group, Fault> {

@@ -25,17 +25,17 @@ pub(super) fn group(xml: &mut Xml, group: &Group) {
             xml.text("ProcessName", process).text("SuspensionReason", "User suspended at 2026-01-01T00:00:00Z");
         })
         .optional("Status", group.deleting.then_some("Delete in progress"))
-        .members("Tags", [("Name", name)], |xml, (key, value)| {
+        .members("Tags", tags(group), |xml, (key, value)| {
             xml.text("ResourceId", name)
                 .text("ResourceType", "auto-scaling-group")
                 .text("Key", key)
                 .text("Value", value)
-                .text("PropagateAtLaunch", true);
+                .text("PropagateAtLaunch", key == "Name");
         })
         .element("TerminationPolicies", |xml| {
             xml.text("member", "Default");
         })
-        .text("NewInstancesProtectedFromScaleIn", false);
+        .text("NewInstancesProtectedFromScaleIn", group.protects_new);
 }
 
 fn instance(xml: &mut Xml, instance: &Instance) {
@@ -44,7 +44,13 @@ fn instance(xml: &mut Xml, instance: &Instance) {
         .text("AvailabilityZone", &instance.zone)
         .text("LifecycleState", instance.state.name())
         .text("HealthStatus", "Healthy")
-        .text("ProtectedFromScaleIn", instance.protected);
+        .text("ProtectedFromScaleIn", instance.protected)
+        .optional("WeightedCapacity", (instance.weight > 1).then_some(instance.weight));
+}
+
+fn tags(group: &Group) -> impl Iterator<Item = (&str, &str)> {
+    let tags = group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    [("Name", group.name.as_str())].into_iter().chain(tags)
 }
 
 pub(super) fn activity(xml: &mut Xml, group: &str, activity: &Activity) {

@@ -11,11 +11,7 @@ fn service() -> Service {
         workers.adopt(id, zone, at(-1000));
     }
     let groups = [workers, Group::new("empty", 0, 5, &["a"])];
-    Service {
-        groups: Mutex::new(groups.into_iter().map(|group| (group.name.clone(), group)).collect()),
-        calls: Mutex::new(Vec::new()),
-        faults: Mutex::new(Vec::new()),
-    }
+    Service::new(groups)
 }
 
 fn ask(service: &Service, form: &str, second: i64) -> Result<String, Fault> {
@@ -121,8 +117,66 @@ fn an_action_that_is_not_modelled_is_refused() {
 #[test]
 fn planned_faults_come_as_often_as_planned() {
     let service = service();
-    lock(&service.faults).push(Planned { action: "A".to_owned(), fault: throttling(), times: 2 });
-    let codes: Vec<bool> = (0..3).map(|_| service.planned_fault("A").is_some()).collect();
+    let trouble = Trouble::Refused(throttling());
+    lock(&service.planned).push(Planned { target: Target::Action("A".to_owned()), trouble, times: 2 });
+    let request = |action: &str| Request { action: action.to_owned(), params: BTreeMap::new() };
+    let codes: Vec<bool> = (0..3).map(|_| service.begin(&request("A")).1.is_some()).collect();
     assert_eq!(codes, [true, true, false]);
-    assert_eq!(service.planned_fault("B"), None);
+    assert_eq!(service.begin(&request("B")), (3, None));
+}
+
+#[test]
+fn an_instance_is_terminated_by_its_id() {
+    let service = service();
+    let terminate = |id: &str, decrement: bool| {
+        let action = "Action=TerminateInstanceInAutoScalingGroup";
+        format!("{action}&InstanceId={id}&ShouldDecrementDesiredCapacity={decrement}")
+    };
+    let answer = ask(&service, &terminate("i-2", true), 0).unwrap();
+    assert!(answer.contains("<Description>Terminating EC2 instance: i-2</Description>"), "{answer}");
+    assert!(answer.contains("in response to a user request, shrinking the capacity from 3 to 2."), "{answer}");
+    let group = ask(&service, "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=workers", 0).unwrap();
+    assert!(group.contains("<DesiredCapacity>2</DesiredCapacity>"));
+    assert_eq!(group.matches("<LifecycleState>Terminating</LifecycleState>").count(), 1);
+
+    // Without decrement another instance takes its place.
+    ask(&service, &terminate("i-1", false), 0).unwrap();
+    let group = ask(&service, "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=workers", 1).unwrap();
+    assert!(group.contains("<DesiredCapacity>2</DesiredCapacity>") && group.contains(">Pending<"), "{group}");
+
+    assert_eq!(refused(&service, &terminate("i-9", true)), (400, "ValidationError".to_owned()));
+    ask(&service, &terminate("i-3", true), 0).unwrap();
+    let fault = ask(&service, &terminate("i-3", true), 0).unwrap_err();
+    assert!(fault.message.contains("desiredSize equals minSize (1)"), "{fault:?}");
+}
+
+#[test]
+fn tags_are_kept_and_told_with_the_group() {
+    let service = service();
+    let tag = |action: &str, key: &str, value: &str| {
+        format!(
+            "Action={action}&Tags.member.1.ResourceId=workers&Tags.member.1.ResourceType=auto-scaling-group\
+             &Tags.member.1.Key={key}&Tags.member.1.Value={value}&Tags.member.1.PropagateAtLaunch=false"
+        )
+    };
+    let group = || ask(&service, "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=workers", 0).unwrap();
+    ask(&service, &tag("CreateOrUpdateTags", "a/b", "1"), 0).unwrap();
+    ask(&service, &tag("CreateOrUpdateTags", "a/b", "2"), 0).unwrap();
+    assert!(group().contains("<Key>a/b</Key><Value>2</Value><PropagateAtLaunch>false</PropagateAtLaunch>"));
+    ask(&service, &tag("DeleteTags", "a/b", ""), 0).unwrap();
+    assert!(!group().contains("a/b"));
+    ask(&service, &tag("DeleteTags", "a/b", ""), 0).unwrap();
+    assert_eq!(refused(&service, &tag("CreateOrUpdateTags", &"k".repeat(129), "1")).1, "ValidationError");
+    assert_eq!(refused(&service, &tag("CreateOrUpdateTags", "aws:a", "1")).1, "ValidationError");
+    assert_eq!(refused(&service, &tag("CreateOrUpdateTags", "a", "%2Cx%3B")).1, "ValidationError");
+}
+
+#[tokio::test]
+async fn answers_may_lag_behind() {
+    let endpoint = AutoScaling::start([Group::new("g", 0, 9, &["a"])]).await.unwrap();
+    endpoint.lag(1, Duration::from_secs(600));
+    endpoint.group("g", |group| group.set_desired(3, false, now())).unwrap().unwrap();
+    let ask = || endpoint.service.act(&Request::read(b"Action=DescribeAutoScalingGroups"), now()).unwrap().unwrap();
+    assert!(ask().into_text().contains("<DesiredCapacity>0</DesiredCapacity>"));
+    assert!(ask().into_text().contains("<DesiredCapacity>3</DesiredCapacity>"));
 }

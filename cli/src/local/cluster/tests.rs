@@ -1,6 +1,10 @@
 use super::*;
 use crate::local::CAPTURE;
 
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_276_800 + second).unwrap()
+}
+
 fn now() -> Timestamp {
     "2027-01-01T00:00:00Z".parse().unwrap()
 }
@@ -130,4 +134,50 @@ fn another_task_of_an_application_has_another_uuid() {
     assert!(other.starts_with("core_app39.instance-6c6f6361-") && other.ends_with("._app.1"), "{other}");
     assert!(renamed("batch-1", 7).starts_with("batch-1."));
     assert!(renamed("", 7).starts_with('.'));
+}
+
+/// What the captures of a real master show of an agent in each state, besides what every agent has.
+fn shown(agent: &Value) -> Value {
+    let mut shown = json!({});
+    for key in ["active", "deactivated", "drain_info"] {
+        if let Some(value) = agent.get(key) {
+            set(&mut shown, key, value.clone());
+        }
+    }
+    shown
+}
+
+#[test]
+fn what_is_done_to_agents_shows_as_in_the_captures() {
+    let capture = |name: &str| -> Value {
+        let path = format!("{}/../tests/captures/1.11.0/{name}/state.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let agent = |state: &Value, id: &str| list(state, "slaves").iter().find(|a| text(a, "id").ends_with(id)).cloned();
+    let (draining, drained, reactivated) =
+        (capture("11-draining-and-deactivated"), capture("12-drained-and-deactivated"), capture("13-reactivated"));
+    let mut cluster = Cluster::from_capture(&serde_json::to_vec(&reactivated).unwrap(), at(0)).unwrap();
+    // S2 and S3 are untouched agents there; they go the way that S0 and S1 went on the real master.
+    let id = |suffix: &str| text(&agent(&reactivated, suffix).unwrap(), "id").to_owned();
+    let call = |action: &str, suffix: &str| {
+        json!({ "type": action, action.to_lowercase(): {
+            "agent_id": { "value": id(suffix) }, "max_grace_period": { "nanoseconds": 30_000_000_000_u64 } } })
+    };
+    cluster.operate(&call("DRAIN_AGENT", "-S2"), at(0)).unwrap();
+    cluster.operate(&call("DEACTIVATE_AGENT", "-S3"), at(0)).unwrap();
+    let now = |cluster: &Cluster, suffix: &str| shown(&agent(&cluster.state, suffix).unwrap());
+    let real = |state: &Value, suffix: &str| shown(&agent(state, suffix).unwrap());
+    assert_eq!(now(&cluster, "-S2"), real(&draining, "-S0"));
+    assert_eq!(now(&cluster, "-S3"), real(&draining, "-S1"));
+    assert!(cluster.operate(&call("REACTIVATE_AGENT", "-S2"), at(0)).is_err(), "draining cannot be undone");
+
+    let tasks = cluster.task_count();
+    cluster.tick(at(60));
+    assert_eq!(now(&cluster, "-S2"), real(&drained, "-S0"));
+    assert_eq!(resources(&agent(&cluster.state, "-S2").unwrap(), "used_resources"), Resources::ZERO);
+    assert_eq!(cluster.task_count(), tasks, "they run elsewhere");
+
+    cluster.operate(&call("REACTIVATE_AGENT", "-S3"), at(61)).unwrap();
+    assert_eq!(now(&cluster, "-S3"), real(&reactivated, "-S1"));
+    assert!(cluster.operate(&json!({ "type": "GET_AGENTS" }), at(61)).is_err());
 }

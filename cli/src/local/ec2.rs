@@ -1,0 +1,218 @@
+//! The one action of EC2 that is asked for, in its own XML (Query protocol, 2016-11-15).
+//!
+//! `DescribeInstances`: the filters `private-ip-address`, `instance-id` and `instance-state-name`, pages, and as many troubles
+//! as wanted. Every other filter is refused: a caller who filters and gets everything would draw wrong conclusions. Of an
+//! instance only its id, state and private address are told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+
+use super::http::{self, Server, lock};
+use super::query::{Fault, Request};
+use super::xml::Xml;
+
+const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+/// The least and the most instances that one answer holds.
+const PER_PAGE: (usize, usize) = (5, 1000);
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ec2Instance {
+    /// Its id.
+    pub id: String,
+    /// Its private address.
+    pub ip: String,
+    /// Its state, such as `running`.
+    pub state: String,
+}
+
+impl Ec2Instance {
+    /// A running instance.
+    #[must_use]
+    pub fn running(id: &str, ip: &str) -> Self {
+        Self { id: id.to_owned(), ip: ip.to_owned(), state: "running".to_owned() }
+    }
+}
+
+/// The endpoint.
+#[derive(Clone, Debug)]
+pub struct Ec2 {
+    inner: Arc<Mutex<Inner>>,
+    server: Arc<Server>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    instances: Vec<Ec2Instance>,
+    faults: Vec<Fault>,
+    requests: Vec<BTreeMap<String, String>>,
+}
+
+impl Ec2 {
+    /// Opens the endpoint.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start(instances: Vec<Ec2Instance>) -> io::Result<Self> {
+        let inner = Arc::new(Mutex::new(Inner { instances, ..Inner::default() }));
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&inner));
+        Ok(Self { inner, server: Arc::new(Server::start(routes).await?) })
+    }
+
+    /// Where it is spoken to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Adds an instance.
+    pub fn add(&self, instance: Ec2Instance) {
+        lock(&self.inner).instances.push(instance);
+    }
+
+    /// Answers the next call with a fault.
+    pub fn fail_next(&self, fault: Fault) {
+        lock(&self.inner).faults.push(fault);
+    }
+
+    /// The parameters of all calls so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<BTreeMap<String, String>> {
+        lock(&self.inner).requests.clone()
+    }
+}
+
+async fn handle(State(inner): State<Arc<Mutex<Inner>>>, body: Bytes) -> Response {
+    let request = Request::read(&body);
+    let mut inner = lock(&inner);
+    inner.requests.push(request.params.clone());
+    let result = match inner.faults.pop() {
+        Some(fault) => Err(fault),
+        None => describe(&inner.instances, &request),
+    };
+    match result {
+        Ok(xml) => {
+            let text = format!("<DescribeInstancesResponse xmlns=\"{NAMESPACE}\">{xml}</DescribeInstancesResponse>");
+            http::answer(StatusCode::OK, "text/xml;charset=UTF-8", text)
+        }
+        Err(fault) => {
+            let mut xml = Xml::default();
+            xml.element("Response", |xml| {
+                xml.element("Errors", |xml| {
+                    xml.element("Error", |xml| {
+                        xml.text("Code", &fault.code).text("Message", &fault.message);
+                    });
+                })
+                .text("RequestID", "00000000-0000-4000-8000-000000000000");
+            });
+            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            http::answer(status, "text/xml;charset=UTF-8", xml.into_text())
+        }
+    }
+}
+
+fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, Fault> {
+    if request.action != "DescribeInstances" {
+        return Err(Fault::new(400, "InvalidAction", format!("{} is not supported by this endpoint", request.action)));
+    }
+    let filters = filters(request)?;
+    let is_asked_for = |instance: &&Ec2Instance| {
+        filters.iter().all(|(kind, values)| {
+            let value = match kind {
+                Filter::Id => &instance.id,
+                Filter::Ip => &instance.ip,
+                Filter::State => &instance.state,
+            };
+            values.contains(&value.as_str())
+        })
+    };
+    let found: Vec<&Ec2Instance> = instances.iter().filter(is_asked_for).collect();
+    let (least, most) = PER_PAGE;
+    let length = request.parsed("MaxResults")?.unwrap_or(most);
+    if !(least..=most).contains(&length) {
+        return Err(Fault::new(
+            400,
+            "InvalidParameterValue",
+            format!("Value ( {length} ) for parameter maxResults is invalid."),
+        ));
+    }
+    let start: usize = request.parsed("NextToken")?.unwrap_or(0);
+    let end = start.saturating_add(length);
+    let mut xml = Xml::default();
+    xml.text("requestId", "00000000-0000-4000-8000-000000000000").element("reservationSet", |xml| {
+        for instance in found.iter().skip(start).take(length) {
+            xml.element("item", |xml| {
+                xml.text("reservationId", "r-1").element("instancesSet", |xml| {
+                    xml.element("item", |xml| {
+                        xml.text("instanceId", &instance.id)
+                            .element("instanceState", |xml| {
+                                xml.text("name", &instance.state);
+                            })
+                            .text("privateIpAddress", &instance.ip);
+                    });
+                });
+            });
+        }
+    });
+    xml.optional("nextToken", (end < found.len()).then_some(end));
+    Ok(xml.into_text())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Filter {
+    Id,
+    Ip,
+    State,
+}
+
+fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, Fault> {
+    let named = (1..).map_while(|index: u32| Some((index, request.get(&format!("Filter.{index}.Name"))?)));
+    named
+        .map(|(index, name)| {
+            let kind = match name {
+                "instance-id" => Filter::Id,
+                "private-ip-address" => Filter::Ip,
+                "instance-state-name" => Filter::State,
+                other => {
+                    let text = format!("The filter '{other}' is not supported by this endpoint");
+                    return Err(Fault::new(400, "InvalidParameterValue", text));
+                }
+            };
+            let values = (1..).map_while(|value: u32| request.get(&format!("Filter.{index}.Value.{value}")));
+            Ok((kind, values.collect()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(form: &str) -> Result<String, Fault> {
+        let instances = [Ec2Instance::running("i-1", "10.0.0.1"), Ec2Instance::running("i-2", "10.0.0.2")];
+        describe(&instances, &Request::read(form.as_bytes()))
+    }
+
+    #[test]
+    fn instances_are_found_by_their_address() {
+        let form = "Action=DescribeInstances&Filter.1.Name=private-ip-address&Filter.1.Value.1=10.0.0.2&Filter.1.Value.2=10.9.9.9";
+        let answer = ask(form).unwrap();
+        assert!(answer.contains("<instanceId>i-2</instanceId>") && !answer.contains("i-1<"), "{answer}");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused() {
+        assert!(ask("Action=DescribeInstances&Filter.1.Name=tag:a&Filter.1.Value.1=b").is_err());
+        assert!(ask("Action=TerminateInstances").is_err());
+        assert!(ask("Action=DescribeInstances&MaxResults=4").is_err());
+    }
+}
