@@ -282,6 +282,7 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
         activities: groups.activities.clone(),
         activities_are_complete: true,
         instance_refresh_underway: Some(false),
+        addresses: None,
     });
     (plan::plan(decision, state.as_ref(), policy, now), group.map(|group| group.desired_capacity))
 }
@@ -310,6 +311,7 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
         if let Some((plan, from)) = plan {
             page.toned("to do", Tone::Title, &to_do(plan, *from))?;
             page.field("", &plan.reason)?;
+            plan.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))?;
         }
     }
     Ok(())
@@ -325,9 +327,16 @@ fn source(snapshot: &ClusterSnapshot) -> String {
 }
 
 fn to_do(plan: &Plan, from: Option<i32>) -> String {
-    match (plan.action, from) {
+    match (&plan.action, from) {
         (Action::SetDesiredCapacity(to), Some(from)) => format!("set the desired capacity from {from} to {to}"),
         (Action::SetDesiredCapacity(to), None) => format!("set the desired capacity to {to}"),
+        (Action::Terminate(victims), _) => {
+            let ids: Vec<&str> = victims.iter().map(|victim| victim.instance_id.as_str()).collect();
+            format!("terminate {}, one less wanted with each", ids.join(", "))
+        }
+        (Action::LookUp(addresses), _) => {
+            format!("ask EC2 for the instances of {}, and terminate those that the group has", addresses.join(", "))
+        }
         (Action::Nothing, _) => "nothing".to_owned(),
         (Action::BackOff, _) => "nothing now, back off".to_owned(),
         (Action::Refuse, _) => "nothing, the decision is refused".to_owned(),
@@ -354,20 +363,40 @@ struct ActionForm<'a> {
     action: &'static str,
     from: Option<i32>,
     to: Option<i32>,
+    /// Those that would be terminated one by one.
+    instances: Vec<&'a str>,
     coming: u32,
     reason: &'a str,
+    notes: &'a [String],
 }
 
 impl<'a> From<&'a Explanation<'_>> for Form<'a> {
     fn from(explanation: &'a Explanation<'_>) -> Self {
         let action = explanation.plan.as_ref().map(|(plan, from)| {
-            let (action, to) = match plan.action {
-                Action::SetDesiredCapacity(to) => ("set_desired_capacity", Some(to)),
+            let (action, to) = match &plan.action {
+                Action::SetDesiredCapacity(to) => ("set_desired_capacity", Some(*to)),
+                Action::Terminate(victims) => {
+                    let less = victims.iter().map(|victim| victim.weight).sum();
+                    ("terminate", from.map(|from| from.saturating_sub_unsigned(less)))
+                }
+                Action::LookUp(_) => ("look_up", *from),
                 Action::Nothing => ("none", *from),
                 Action::BackOff => ("back_off", *from),
                 Action::Refuse => ("refuse", *from),
             };
-            ActionForm { action, from: *from, to, coming: plan.coming, reason: &plan.reason }
+            let instances = match &plan.action {
+                Action::Terminate(victims) => victims.iter().map(|victim| victim.instance_id.as_str()).collect(),
+                _ => Vec::new(),
+            };
+            ActionForm {
+                action,
+                from: *from,
+                to,
+                instances,
+                coming: plan.coming,
+                reason: &plan.reason,
+                notes: &plan.notes,
+            }
         });
         let decision = explanation.decision.as_ref().ok().map(contract::with_header);
         Self {

@@ -1,11 +1,10 @@
 //! What this stage reads before it serves its first event: `LAMBDA_SCALE_CONFIG`, `DECISION_TOPIC_ARN` (optional: the only
 //! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are told).
 
-use aws_sdk_autoscaling::Client;
 use shared::aws::{self, StartError};
 use shared::sns::Topic;
 
-use crate::handler::{Handler, Hands};
+use crate::handler::Handler;
 
 impl Handler {
     /// Reads the environment and builds the clients.
@@ -17,13 +16,6 @@ impl Handler {
         let config = aws::config(&sdk).await?;
         let outcome_topic =
             aws::variable("OUTCOME_TOPIC_ARN").map(|arn| Topic::new(aws_sdk_sns::Client::new(&sdk), arn));
-        let hands = if config.dry_run { Hands::Tied } else { Hands::Free };
-        Ok(Self {
-            config,
-            decision_topic_arn: aws::variable("DECISION_TOPIC_ARN"),
-            outcome_topic,
-            client: Client::new(&sdk),
-            hands,
-        })
+        Ok(Self::new(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic))
     }
 }

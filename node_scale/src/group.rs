@@ -1,13 +1,16 @@
-//! The Auto Scaling group: described by two calls (three for a scale-down), changed by one.
+//! The Auto Scaling group: described by two calls (three for a scale-down), changed by one, or one for each instance.
 
-use aws_sdk_autoscaling::Client;
+use aws_sdk_autoscaling::config::Builder;
+use aws_sdk_autoscaling::config::retry::RetryConfig;
 use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
+use aws_sdk_autoscaling::{Client, Config, types};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::state::{Activity, ActivityForm, Group, GroupState, Instance, Lifecycle, SuspendedProcess};
+use crate::marks::MarkChange;
+use crate::state::{Activity, ActivityForm, Group, GroupState, Instance, Lifecycle, SuspendedProcess, Tag};
 
 /// The most pages of activities that are read, a hundred each. A group with more in the time looked at is not settled.
 const MAX_PAGES: usize = 5;
@@ -29,15 +32,24 @@ impl CallError {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let code = error.code().unwrap_or("no answer").to_owned();
+        Self::with_code(action, group, code, Box::new(error))
+    }
+
+    pub(crate) fn with_code(
+        action: &'static str,
+        group: &str,
+        code: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
         let hint = match code.as_str() {
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                 "; allow the role of node_scale this action"
             }
             "Throttling" | "RequestLimitExceeded" => "; the account's API rate is used up, the next tick tries again",
-            "ValidationError" => "; somebody changed the group's limits meanwhile, the next tick sees them",
+            "ValidationError" => "; somebody changed the group meanwhile, the next tick sees it",
             _ => "",
         };
-        Self { action, group: group.to_owned(), code, hint, source: Box::new(error) }
+        Self { action, group: group.to_owned(), code, hint, source }
     }
 
     /// The code AWS gave.
@@ -51,10 +63,17 @@ impl CallError {
     pub fn is_busy(&self) -> bool {
         matches!(self.code.as_str(), "ScalingActivityInProgress" | "ResourceContention")
     }
+
+    /// Whether what was asked for makes no sense to AWS, such as a group or an instance that is gone.
+    #[must_use]
+    pub fn is_validation(&self) -> bool {
+        self.code == "ValidationError"
+    }
 }
 
 /// Describes a group, its activities since that time and, where asked for, whether an instance refresh is underway.
-/// `None`: there is no such group.
+/// `None`: there is no such group. The group itself comes last: what is written next starts from its desired capacity, and
+/// nothing should change that in between.
 ///
 /// # Errors
 /// Where a call fails after the SDK's own retries.
@@ -64,26 +83,35 @@ pub async fn describe(
     since: Timestamp,
     with_refreshes: bool,
 ) -> Result<Option<GroupState>, CallError> {
+    let activities = activities(client, name, since).await;
+    let (activities, activities_are_complete) = match activities {
+        // To this call an unknown group is a mistake, and to the next one it is none.
+        Err(error) if error.is_validation() && group(client, name).await?.is_none() => return Ok(None),
+        activities => activities?,
+    };
+    let instance_refresh_underway = if with_refreshes { Some(is_refresh_underway(client, name).await?) } else { None };
+    let Some(group) = group(client, name).await? else { return Ok(None) };
+    Ok(Some(GroupState { group, activities, activities_are_complete, instance_refresh_underway, addresses: None }))
+}
+
+/// Describes the group of that name alone; `None`: there is none.
+///
+/// # Errors
+/// Where the call fails after the SDK's own retries.
+pub async fn group(client: &Client, name: &str) -> Result<Option<Group>, CallError> {
     let answer = client
         .describe_auto_scaling_groups()
         .auto_scaling_group_names(name)
         .send()
         .await
         .map_err(|error| CallError::new("DescribeAutoScalingGroups", name, error))?;
-    let mut groups = answer.auto_scaling_groups.unwrap_or_default();
-    groups.retain(|group| group.auto_scaling_group_name.as_deref() == Some(name));
-    let Some(group) = groups.pop() else { return Ok(None) };
-    let (activities, activities_are_complete) = activities(client, name, since).await?;
-    let instance_refresh_underway = if with_refreshes { Some(is_refresh_underway(client, name).await?) } else { None };
-    Ok(Some(GroupState {
-        group: read_group(name, group),
-        activities,
-        activities_are_complete,
-        instance_refresh_underway,
-    }))
+    let groups = answer.auto_scaling_groups.unwrap_or_default();
+    let found = groups.into_iter().find(|group| group.auto_scaling_group_name.as_deref() == Some(name));
+    Ok(found.map(|group| read_group(name, group)))
 }
 
-/// Asks for another capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored.
+/// Asks for another capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored. As every
+/// write it is made once: made again seconds later it could undo what somebody else asked for in between.
 ///
 /// # Errors
 /// Where the call fails; see [`CallError::is_busy`].
@@ -93,10 +121,62 @@ pub async fn set_desired_capacity(client: &Client, name: &str, capacity: i32) ->
         .auto_scaling_group_name(name)
         .desired_capacity(capacity)
         .honor_cooldown(false)
+        .customize()
+        .config_override(once())
         .send()
         .await
         .map(drop)
         .map_err(|error| CallError::new("SetDesiredCapacity", name, error))
+}
+
+/// Terminates an instance and lowers the desired capacity with it. The call is made once: whether one without an answer was
+/// carried out cannot be known, and carried out twice it would lower the capacity twice.
+///
+/// # Errors
+/// Where the call fails; see [`CallError::is_busy`].
+pub async fn terminate(client: &Client, name: &str, instance_id: &str) -> Result<(), CallError> {
+    client
+        .terminate_instance_in_auto_scaling_group()
+        .instance_id(instance_id)
+        .should_decrement_desired_capacity(true)
+        .customize()
+        .config_override(once())
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| CallError::new("TerminateInstanceInAutoScalingGroup", name, error))
+}
+
+/// Brings the group's tags up to date: at most one call to write and one to delete.
+///
+/// # Errors
+/// Where a call fails.
+pub async fn mark(client: &Client, name: &str, changes: &[MarkChange]) -> Result<(), CallError> {
+    let tag = |key: &str| {
+        types::Tag::builder().resource_id(name).resource_type("auto-scaling-group").key(key).propagate_at_launch(false)
+    };
+    let (mut written, mut deleted) = (Vec::new(), Vec::new());
+    for change in changes {
+        let (list, tag) = match change {
+            MarkChange::Set { key, value } => (&mut written, tag(key).value(value)),
+            MarkChange::Delete { key } => (&mut deleted, tag(key)),
+        };
+        list.push(tag.build());
+    }
+    if !written.is_empty() {
+        let call = client.create_or_update_tags().set_tags(Some(written)).send();
+        call.await.map_err(|error| CallError::new("CreateOrUpdateTags", name, error))?;
+    }
+    if !deleted.is_empty() {
+        let call = client.delete_tags().set_tags(Some(deleted)).send();
+        call.await.map_err(|error| CallError::new("DeleteTags", name, error))?;
+    }
+    Ok(())
+}
+
+/// No retries by the SDK.
+fn once() -> Builder {
+    Config::builder().retry_config(RetryConfig::disabled())
 }
 
 async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Vec<Activity>, bool), CallError> {
@@ -146,7 +226,7 @@ async fn is_refresh_underway(client: &Client, name: &str) -> Result<bool, CallEr
     Ok(refreshes.iter().any(|refresh| !refresh.status.as_ref().is_some_and(ended)))
 }
 
-fn read_group(name: &str, group: aws_sdk_autoscaling::types::AutoScalingGroup) -> Group {
+fn read_group(name: &str, group: types::AutoScalingGroup) -> Group {
     let instances = group.instances.unwrap_or_default();
     Group {
         name: name.to_owned(),
@@ -160,6 +240,7 @@ fn read_group(name: &str, group: aws_sdk_autoscaling::types::AutoScalingGroup) -
                 instance_id: instance.instance_id.unwrap_or_default(),
                 lifecycle_state: Lifecycle::from(instance.lifecycle_state.as_ref().map_or("", |state| state.as_str())),
                 weighted_capacity: instance.weighted_capacity,
+                protected_from_scale_in: instance.protected_from_scale_in.unwrap_or(false),
             })
             .collect(),
         suspended_processes: group
@@ -169,10 +250,17 @@ fn read_group(name: &str, group: aws_sdk_autoscaling::types::AutoScalingGroup) -
             .filter_map(|process| process.process_name)
             .map(|process_name| SuspendedProcess { process_name })
             .collect(),
+        new_instances_protected_from_scale_in: group.new_instances_protected_from_scale_in.unwrap_or(false),
+        tags: group
+            .tags
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|tag| Some(Tag { key: tag.key?, value: tag.value.unwrap_or_default() }))
+            .collect(),
     }
 }
 
-fn read_activity(activity: aws_sdk_autoscaling::types::Activity) -> Option<Activity> {
+fn read_activity(activity: types::Activity) -> Option<Activity> {
     Some(Activity::from(ActivityForm {
         description: activity.description.unwrap_or_default(),
         status_code: activity.status_code.as_ref().map_or("", |code| code.as_str()).to_owned(),

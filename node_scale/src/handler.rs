@@ -1,24 +1,29 @@
 //! The order of the IO: read the decision, describe the group, plan, write, tell the outcome.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
 use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_autoscaling::Client;
+use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::{Config, Policy};
-use shared::contract::{EncodeError, OutcomeAction, ScalingDecision, ScalingOutcome, encode};
+use shared::contract::{EncodeError, OutcomeAction, ScalingDecision};
 use shared::error::Chain;
-use shared::sns::{self, PublishError, RecordError, Topic};
-use shared::telemetry::{self, Metric, Record};
-use shared::time;
+use shared::sns::{self, PublishError, Topic};
 use thiserror::Error;
+use uuid::Uuid;
 
+use crate::ec2;
 use crate::group::{self, CallError};
-use crate::plan::{self, Action, Plan};
+use crate::outcome::{Ending, time_metrics};
+use crate::plan::{self, Action, Plan, Victim};
 use crate::state::GroupState;
 
-/// Why an invocation failed. Running it again does no harm: what was done is seen as coming.
+/// Why an invocation failed. Running it again does no harm: what was done is seen on the group.
 #[derive(Debug, Error)]
 pub enum ScaleError {
-    /// Auto Scaling could not be reached, or refused.
+    /// A call to AWS failed.
     #[error("the pool {pool} was not scaled")]
     Call {
         /// The pool.
@@ -39,8 +44,14 @@ pub enum ScaleError {
     Encode(#[from] EncodeError),
 }
 
-/// Stands for the pool where none is known.
-const UNKNOWN_POOL: &str = "unknown";
+/// From the first look at a group to the write that follows from it: longer ago, it is looked at again.
+const FRESH: SignedDuration = SignedDuration::from_secs(3);
+
+/// How often a group is looked at for one decision.
+const MAX_LOOKS: u32 = 3;
+
+/// How many decisions that were carried out are remembered.
+const MAX_REMEMBERED: usize = 64;
 
 /// What carries a plan out: the one place where a dry run differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,201 +62,238 @@ pub enum Hands {
     Tied,
 }
 
-impl Hands {
-    /// Asks for the capacity and says what came of it.
-    async fn set_desired_capacity(self, client: &Client, group: &str, to: i32) -> Result<Done, CallError> {
-        match self {
-            Self::Free => group::set_desired_capacity(client, group, to).await.map(|()| Done::Changed),
-            Self::Tied => Ok(Done::Planned),
-        }
-    }
-}
-
-/// Whether a change was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
-    Changed,
-    Planned,
-}
-
 /// The stage with everything it needs, built once and used for every event.
 #[derive(Debug)]
 pub struct Handler {
     pub(crate) config: Config,
     pub(crate) decision_topic_arn: Option<String>,
     pub(crate) outcome_topic: Option<Topic>,
-    pub(crate) client: Client,
-    pub(crate) hands: Hands,
+    client: Client,
+    ec2: ec2::Client,
+    hands: Hands,
+    /// The decisions that this process carried out. Nothing relies on it: it only stops a duplicate also where the answers
+    /// of AWS do not show yet what the first one did.
+    carried_out: Mutex<VecDeque<(Uuid, Timestamp)>>,
 }
 
-/// What came of one record, before it is told.
-struct Ending {
-    outcome: ScalingOutcome,
-    metrics: Vec<Metric>,
-    error: Option<ScaleError>,
+/// A group as it was looked at, and what follows.
+struct Look {
+    plan: Plan,
+    state: Option<GroupState>,
 }
 
 impl Handler {
+    /// The stage with that configuration. `decision_topic_arn`: the only topic whose records are read; `outcome_topic`: where
+    /// outcomes are told.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        sdk: &SdkConfig,
+        decision_topic_arn: Option<String>,
+        outcome_topic: Option<Topic>,
+    ) -> Self {
+        let hands = if config.dry_run { Hands::Tied } else { Hands::Free };
+        Self {
+            config,
+            decision_topic_arn,
+            outcome_topic,
+            client: Client::new(sdk),
+            ec2: ec2::Client::new(sdk),
+            hands,
+            carried_out: Mutex::default(),
+        }
+    }
+
     /// Handles every record of an event by itself; each ends in one outcome.
     ///
     /// # Errors
     /// The first failure that trying again may mend, after all records were handled.
-    pub async fn handle(&self, event: &SnsEvent, now: Timestamp) -> Result<(), ScaleError> {
+    pub async fn handle(&self, event: &SnsEvent, clock: impl Fn() -> Timestamp) -> Result<(), ScaleError> {
         let mut first_error = None;
         for record in sns::messages(event, self.decision_topic_arn.as_deref()) {
+            let begun = clock();
             let ending = match record {
-                Ok(decision) => self.decide(&decision, now).await,
-                Err(error) => self.unreadable(&error, now),
+                Ok(decision) => {
+                    let mut ending = self.decide(&decision, &clock).await;
+                    ending.metrics.extend(time_metrics(&decision, begun, clock()));
+                    ending
+                }
+                Err(error) => Ending::new(None, "", self.hands, begun)
+                    .with(OutcomeAction::Refused, format!("6.1: {}", Chain::new(&error))),
             };
-            let told = self.tell(&ending, now).await;
+            let told = self.tell(&ending, begun).await;
             first_error = first_error.or(ending.error).or(told.err());
         }
         first_error.map_or(Ok(()), Err)
     }
 
-    async fn decide(&self, decision: &ScalingDecision, now: Timestamp) -> Ending {
+    async fn decide(&self, decision: &ScalingDecision, clock: &impl Fn() -> Timestamp) -> Ending {
+        let now = clock();
         let Some(policy) = self.config.pool(&decision.pool) else {
             let reason = format!("6.1: the pool {:?} is not in the configuration of node_scale", decision.pool);
-            return Ending::without_group(self.outcome(decision, "", now), OutcomeAction::Refused, reason);
+            return Ending::new(Some(decision), "", self.hands, now).with(OutcomeAction::Refused, reason);
         };
-        let outcome = self.outcome(decision, &policy.group, now);
+        let ending = Ending::new(Some(decision), &policy.group, self.hands, now);
         if let Err(reason) = plan::admit(decision, policy, now) {
-            return Ending::without_group(outcome, OutcomeAction::Refused, reason);
+            return ending.with(OutcomeAction::Refused, reason);
         }
-        let since = looked_at_since(policy, decision, now);
-        match group::describe(&self.client, &policy.group, since, decision.delta < 0).await {
-            Err(error) => Ending::failed(outcome, error),
-            Ok(state) => {
-                let plan = plan::plan(decision, state.as_ref(), policy, now);
-                self.carry_out(&plan, state.as_ref(), policy, outcome).await
+        if self.was_carried_out(decision) {
+            return ending.with(OutcomeAction::None, "this decision was carried out already (delivered twice)");
+        }
+        match self.look(decision, policy, clock).await {
+            Err(error) => ending.failed(error),
+            Ok(look) => {
+                let ending = ending.seen(&look.plan, look.state.as_ref());
+                let ending = self.carry_out(&look.plan, policy, decision, ending).await;
+                self.mark(&look.plan, policy, ending).await
             }
         }
     }
 
-    async fn carry_out(
+    /// Looks at the group until what was seen is fresh enough to act upon.
+    async fn look(
         &self,
-        plan: &Plan,
-        state: Option<&GroupState>,
+        decision: &ScalingDecision,
         policy: &Policy,
-        mut outcome: ScalingOutcome,
-    ) -> Ending {
-        let metrics = metrics(plan, state);
-        outcome.from = state.map(|state| state.group.desired_capacity);
-        outcome.to = outcome.from;
-        outcome.reason.clone_from(&plan.reason);
-        let mut error = None;
-        outcome.action = match plan.action {
-            Action::Nothing => OutcomeAction::None,
-            Action::BackOff => OutcomeAction::BackedOff,
-            Action::Refuse => OutcomeAction::Refused,
-            Action::SetDesiredCapacity(to) => {
-                match self.hands.set_desired_capacity(&self.client, &policy.group, to).await {
-                    Ok(done) => {
-                        outcome.to = Some(to);
-                        match done {
-                            Done::Changed if Some(to) > outcome.from => OutcomeAction::ScaledUp,
-                            Done::Changed => OutcomeAction::ScaledDown,
-                            Done::Planned => {
-                                outcome.reason = format!("6.1: dry run; else: {}", plan.reason);
-                                OutcomeAction::Refused
-                            }
-                        }
-                    }
-                    Err(busy) if busy.is_busy() => {
-                        outcome.reason = format!("B4: Auto Scaling says {}; wanted: {}", busy.code(), plan.reason);
-                        OutcomeAction::BackedOff
-                    }
-                    Err(source) => {
-                        outcome.reason = Chain::new(&source).to_string();
-                        error = Some(ScaleError::Call { pool: outcome.pool.clone(), source });
-                        OutcomeAction::Failed
-                    }
-                }
+        clock: &impl Fn() -> Timestamp,
+    ) -> Result<Look, CallError> {
+        let mut addresses = None;
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let begun = clock();
+            let since = looked_at_since(policy, decision, begun);
+            let mut state = group::describe(&self.client, &policy.group, since, decision.delta < 0).await?;
+            if let Some(state) = &mut state {
+                state.addresses.clone_from(&addresses);
             }
-        };
-        Ending { outcome, metrics, error }
-    }
-
-    fn unreadable(&self, error: &RecordError, now: Timestamp) -> Ending {
-        let outcome = ScalingOutcome {
-            decision_id: None,
-            at: time::truncate(now),
-            pool: UNKNOWN_POOL.to_owned(),
-            group: String::new(),
-            state: None,
-            action: OutcomeAction::Refused,
-            dry_run: self.hands == Hands::Tied,
-            from: None,
-            to: None,
-            instances: Vec::new(),
-            reason: String::new(),
-        };
-        Ending::without_group(outcome, OutcomeAction::Refused, format!("6.1: {}", Chain::new(error)))
-    }
-
-    fn outcome(&self, decision: &ScalingDecision, group: &str, now: Timestamp) -> ScalingOutcome {
-        ScalingOutcome {
-            decision_id: Some(decision.id),
-            at: time::truncate(now),
-            pool: decision.pool.clone(),
-            group: group.to_owned(),
-            state: Some(decision.state),
-            action: OutcomeAction::None,
-            dry_run: self.hands == Hands::Tied,
-            from: None,
-            to: None,
-            instances: Vec::new(),
-            reason: String::new(),
+            let now = clock();
+            let mut plan = plan::plan(decision, state.as_ref(), policy, now);
+            let is_old = now.duration_since(begun) > FRESH;
+            match &plan.action {
+                // The time that this takes is a reason to look at the group again.
+                Action::LookUp(ips) => addresses = Some(self.ec2.addresses(&policy.group, ips).await?),
+                Action::SetDesiredCapacity(_) | Action::Terminate(_) if is_old && looks < MAX_LOOKS => {}
+                Action::SetDesiredCapacity(_) | Action::Terminate(_) if is_old => {
+                    plan.reason = format!(
+                        "B4: Auto Scaling takes longer than {} s to answer, so its answers are old; wanted: {}",
+                        FRESH.as_secs(),
+                        plan.reason
+                    );
+                    plan.action = Action::BackOff;
+                    return Ok(Look { plan, state });
+                }
+                _ => return Ok(Look { plan, state }),
+            }
         }
     }
 
-    /// Log, metric and message: the same outcome three times.
-    async fn tell(&self, ending: &Ending, now: Timestamp) -> Result<(), ScaleError> {
-        let outcome = &ending.outcome;
-        tracing::info!(
-            pool = outcome.pool,
-            group = outcome.group,
-            decision_id = outcome.decision_id.map(tracing::field::display),
-            state = outcome.state.map_or("unknown", |state| state.name()),
-            action = outcome.action.name(),
-            dry_run = outcome.dry_run,
-            from = outcome.from,
-            to = outcome.to,
-            reason = outcome.reason,
-            "outcome"
-        );
-        telemetry::emit(&Record {
-            at: now,
-            // What somebody else calls a pool is no name for a metric of ours.
-            pool: self.config.pool(&outcome.pool).map_or(UNKNOWN_POOL, |policy| policy.pool.as_str()),
-            properties: vec![
-                ("Stage", "node_scale".to_owned()),
-                ("Action", outcome.action.name().to_owned()),
-                ("Reason", outcome.reason.clone()),
-            ],
-            metrics: [ending.metrics.as_slice(), &action_metrics(outcome)].concat(),
-        });
-        let Some(topic) = &self.outcome_topic else { return Ok(()) };
-        topic
-            .publish(encode(outcome)?, Some(&subject(outcome)))
-            .await
-            .map_err(|source| ScaleError::Publish { pool: outcome.pool.clone(), source })
+    async fn carry_out(&self, plan: &Plan, policy: &Policy, decision: &ScalingDecision, ending: Ending) -> Ending {
+        let reason = plan.reason.clone();
+        match &plan.action {
+            Action::Nothing => ending.with(OutcomeAction::None, reason),
+            Action::BackOff | Action::LookUp(_) => ending.with(OutcomeAction::BackedOff, reason),
+            Action::Refuse => ending.with(OutcomeAction::Refused, reason),
+            Action::SetDesiredCapacity(to) => self.set_desired_capacity(*to, policy, decision, ending, reason).await,
+            Action::Terminate(victims) => self.terminate(victims, policy, decision, ending, reason).await,
+        }
+    }
+
+    async fn set_desired_capacity(
+        &self,
+        to: i32,
+        policy: &Policy,
+        decision: &ScalingDecision,
+        mut ending: Ending,
+        reason: String,
+    ) -> Ending {
+        if self.hands == Hands::Tied {
+            ending.outcome.to = Some(to);
+            return ending.with(OutcomeAction::Refused, format!("6.1: dry run; else: {reason}"));
+        }
+        match group::set_desired_capacity(&self.client, &policy.group, to).await {
+            Ok(()) => {
+                self.remember(decision);
+                let action =
+                    if Some(to) > ending.outcome.from { OutcomeAction::ScaledUp } else { OutcomeAction::ScaledDown };
+                ending.outcome.to = Some(to);
+                ending.with(action, reason)
+            }
+            Err(error) => stopped(ending, error, &reason),
+        }
+    }
+
+    /// One after the other; the first that fails ends it, and the next tick sees what is left to do.
+    async fn terminate(
+        &self,
+        victims: &[Victim],
+        policy: &Policy,
+        decision: &ScalingDecision,
+        mut ending: Ending,
+        reason: String,
+    ) -> Ending {
+        if self.hands == Hands::Tied {
+            victims.iter().for_each(|victim| note(victim, &mut ending));
+            return ending.with(OutcomeAction::Refused, format!("6.1: dry run; else: {reason}"));
+        }
+        for victim in victims {
+            if let Err(error) = group::terminate(&self.client, &policy.group, &victim.instance_id).await {
+                let done = ending.outcome.instances.len();
+                let mut ending = stopped(ending, error, &reason);
+                if done > 0 {
+                    let (of, why) = (victims.len(), std::mem::take(&mut ending.outcome.reason));
+                    ending = ending.with(OutcomeAction::ScaledDown, format!("{done} of {of} terminated, then: {why}"));
+                }
+                return ending;
+            }
+            // From the first on: what is left of it is for a decision that has seen this.
+            self.remember(decision);
+            note(victim, &mut ending);
+        }
+        ending.with(OutcomeAction::ScaledDown, reason)
+    }
+
+    /// Brings the marks on the group up to date. What was done stays done where that fails.
+    async fn mark(&self, plan: &Plan, policy: &Policy, mut ending: Ending) -> Ending {
+        if self.hands == Hands::Tied || plan.marks.is_empty() {
+            return ending;
+        }
+        if let Err(source) = group::mark(&self.client, &policy.group, &plan.marks).await {
+            ending.outcome.notes.push(format!("the marks on the group were not written: {}", Chain::new(&source)));
+            let failed = ScaleError::Call { pool: ending.outcome.pool.clone(), source };
+            ending.error = ending.error.or(Some(failed));
+        }
+        ending
+    }
+
+    fn was_carried_out(&self, decision: &ScalingDecision) -> bool {
+        let carried_out = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
+        carried_out.contains(&(decision.id, decision.snapshot_taken_at))
+    }
+
+    fn remember(&self, decision: &ScalingDecision) {
+        let mut carried_out = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (decision.id, decision.snapshot_taken_at);
+        if !carried_out.contains(&key) {
+            carried_out.truncate(MAX_REMEMBERED - 1);
+            carried_out.push_front(key);
+        }
     }
 }
 
-impl Ending {
-    fn without_group(mut outcome: ScalingOutcome, action: OutcomeAction, reason: String) -> Self {
-        outcome.action = action;
-        outcome.reason = reason;
-        Self { outcome, metrics: Vec::new(), error: None }
+/// A write did not go through: B4 where AWS says that this is not the moment for it.
+fn stopped(ending: Ending, error: CallError, wanted: &str) -> Ending {
+    if error.is_busy() {
+        let reason = format!("B4: Auto Scaling says {}; wanted: {wanted}", error.code());
+        return ending.with(OutcomeAction::BackedOff, reason);
     }
+    ending.failed(error)
+}
 
-    fn failed(mut outcome: ScalingOutcome, source: CallError) -> Self {
-        outcome.action = OutcomeAction::Failed;
-        outcome.reason = Chain::new(&source).to_string();
-        let error = Some(ScaleError::Call { pool: outcome.pool.clone(), source });
-        Self { outcome, metrics: Vec::new(), error }
-    }
+/// One instance less.
+fn note(victim: &Victim, ending: &mut Ending) {
+    ending.outcome.instances.push(victim.instance_id.clone());
+    ending.outcome.to = ending.outcome.to.map(|to| to.saturating_sub_unsigned(victim.weight));
 }
 
 /// How far back activities matter: to tell young instances, for the cooldowns and for launches that fail.
@@ -253,39 +301,4 @@ fn looked_at_since(policy: &Policy, decision: &ScalingDecision, now: Timestamp) 
     let longest = policy.join_timeout.max(policy.scale_down_cooldown).max(policy.scale_up_cooldown);
     let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
     now.saturating_sub(longest).unwrap_or(Timestamp::MIN).min(decision.snapshot_taken_at)
-}
-
-fn metrics(plan: &Plan, state: Option<&GroupState>) -> Vec<Metric> {
-    let mut metrics = vec![Metric::count("Coming", plan.coming), Metric::count("LaunchFailures", plan.launch_failures)];
-    if let Some(state) = state {
-        let in_service = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
-        metrics.push(Metric::count("DesiredCapacity", state.group.desired_capacity));
-        metrics.push(Metric::count("Instances", u32::try_from(in_service).unwrap_or(u32::MAX)));
-    }
-    metrics
-}
-
-fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 5] {
-    let is = |action| f64::from(u8::from(outcome.action == action));
-    let change = match (outcome.from, outcome.to) {
-        (Some(from), Some(to)) if outcome.action != OutcomeAction::Refused => to.saturating_sub(from),
-        _ => 0,
-    };
-    [
-        Metric::count("CapacityChange", change),
-        Metric::count("Outcomes", 1),
-        Metric::count("BackedOff", is(OutcomeAction::BackedOff)),
-        Metric::count("Refused", is(OutcomeAction::Refused)),
-        Metric::count("Failed", is(OutcomeAction::Failed)),
-    ]
-}
-
-/// One line for people who read outcomes by mail.
-fn subject(outcome: &ScalingOutcome) -> String {
-    let what = match (outcome.action, outcome.from, outcome.to) {
-        (OutcomeAction::ScaledUp | OutcomeAction::ScaledDown, Some(from), Some(to)) => format!("{from} -> {to}"),
-        (_, Some(from), _) => format!("stays at {from}"),
-        _ => "untouched".to_owned(),
-    };
-    format!("{}: {} ({what})", outcome.pool, outcome.action.name())
 }

@@ -8,12 +8,17 @@
 //! does the IO around it in that order and ends every record in exactly one outcome. The last thing it does is the one
 //! write, so an invocation that dies anywhere can simply run again.
 
+pub mod marks;
 pub mod plan;
 pub mod state;
 
 #[cfg(feature = "lambda")]
 mod config;
 #[cfg(feature = "lambda")]
+pub mod ec2;
+#[cfg(feature = "lambda")]
 pub mod group;
 #[cfg(feature = "lambda")]
 pub mod handler;
+#[cfg(feature = "lambda")]
+mod outcome;

@@ -13,8 +13,8 @@ async fn main() -> Result<(), Error> {
     let handler = &Handler::from_environment().await.map_err(|error| Chain::new(&error))?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SnsEvent>| {
         #[expect(clippy::disallowed_methods, reason = "the one clock of this stage")]
-        let now = Timestamp::now();
-        handler.handle(&event.payload, now).await.map_err(|error| Error::from(Chain::new(&error)))
+        let clock = Timestamp::now;
+        handler.handle(&event.payload, clock).await.map_err(|error| Error::from(Chain::new(&error)))
     }))
     .await
 }

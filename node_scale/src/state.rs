@@ -3,7 +3,7 @@
 //! The types read the JSON that `aws autoscaling describe-auto-scaling-groups` and `describe-scaling-activities` print,
 //! so that a saved answer can be planned with again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -19,7 +19,12 @@ pub struct GroupState {
     pub activities_are_complete: bool,
     /// Whether an instance refresh is underway; `None` where nobody asked, since only a scale-down needs to know.
     pub instance_refresh_underway: Option<bool>,
+    /// Which instances have which private address; `None` where nobody asked, since hardly any pool needs to know.
+    pub addresses: Option<Addresses>,
 }
+
+/// The instances that have a private address. Several networks of an account may have the same addresses.
+pub type Addresses = BTreeMap<String, BTreeSet<String>>;
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -43,6 +48,12 @@ pub struct Group {
     /// The processes that somebody suspended.
     #[serde(default)]
     pub suspended_processes: BTreeSet<SuspendedProcess>,
+    /// Whether every new instance is protected from scale-in.
+    #[serde(default)]
+    pub new_instances_protected_from_scale_in: bool,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
 }
 
 impl Group {
@@ -51,6 +62,24 @@ impl Group {
     pub fn is_suspended(&self, process: &str) -> bool {
         self.suspended_processes.iter().any(|suspended| suspended.process_name == process)
     }
+
+    /// Whether somebody set that very instance apart by protecting it from scale-in. Where the group protects every new
+    /// instance, protection says nothing of the single one.
+    #[must_use]
+    pub const fn is_set_apart(&self, instance: &Instance) -> bool {
+        instance.protected_from_scale_in && !self.new_instances_protected_from_scale_in
+    }
+}
+
+/// A tag of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Tag {
+    /// Its name.
+    pub key: String,
+    /// What it says.
+    #[serde(default)]
+    pub value: String,
 }
 
 /// A suspended process, such as `Launch`.
@@ -72,6 +101,9 @@ pub struct Instance {
     /// How many capacity units it counts for; a decimal text, absent: one.
     #[serde(default)]
     pub weighted_capacity: Option<String>,
+    /// Whether the group's own scale-in passes it over.
+    #[serde(default)]
+    pub protected_from_scale_in: bool,
 }
 
 /// Where in its life an instance is, as far as it matters here.

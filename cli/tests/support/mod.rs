@@ -1,6 +1,8 @@
 //! The real binaries on local endpoints, one set for each test.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+
 use std::path::PathBuf;
 
 use lambda_scale::local::sns::Message;

@@ -195,19 +195,10 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     }
     let max_scale_down_tasks = section.optional("max_scale_down_tasks");
     let scale_down_strategy = scale_down_strategy(&mut section);
-    let protected = protected(&mut section);
+    let protected = protected(&mut section, scale_down_strategy);
     let cooldowns = cooldowns(&mut section, source);
-    let stable_for: Duration = section.or("scale_down_stable_for", Duration::ZERO);
-    if !stable_for.is_zero() {
-        not_available(&section, "scale_down_stable_for", r#"leave it out or write "0s""#);
-    }
-    if section.optional::<Duration>("max_back_off").is_some() {
-        not_available(
-            &section,
-            "max_back_off",
-            "leave it out: a launch underway holds a scale-up back until it is done",
-        );
-    }
+    let scale_down_stable_for = section.or("scale_down_stable_for", Duration::ZERO);
+    let max_back_off = section.or("max_back_off", 3 * MINUTE);
     let join_timeout = section.or("join_timeout", 15 * MINUTE);
     if join_timeout < 2 * schedule_period {
         section.problem(
@@ -240,7 +231,9 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         max_scale_down_tasks,
         protected,
         scale_down_cooldown: cooldowns.down,
+        scale_down_stable_for,
         scale_up_cooldown: cooldowns.up,
+        max_back_off,
         join_timeout,
         // Of a group nothing but its size is known, so no instance can be named to it.
         scale_down_strategy: if source.is_mesos() { scale_down_strategy } else { ScaleDownStrategy::DesiredCapacity },
@@ -333,31 +326,35 @@ fn headroom_placement(section: &mut Section<'_>) -> HeadroomPlacement {
 }
 
 fn scale_down_strategy(section: &mut Section<'_>) -> ScaleDownStrategy {
-    let strategies =
-        [("desired_capacity", Some(ScaleDownStrategy::DesiredCapacity)), ("least_loaded", None), ("drain", None)];
+    let strategies = [
+        ("least_loaded", Some(ScaleDownStrategy::LeastLoaded)),
+        ("desired_capacity", Some(ScaleDownStrategy::DesiredCapacity)),
+        ("drain", None),
+    ];
     let strategy = word(section, "scale_down_strategy", &strategies);
     if strategy == Some(None) {
-        not_available(section, "scale_down_strategy", r#"write "desired_capacity" or leave it out"#);
+        not_available(section, "scale_down_strategy", r#"write "least_loaded" or leave it out"#);
     }
     for key in ["drain_after", "drain_grace"] {
         if section.optional::<Duration>(key).is_some() {
             not_available(section, key, "leave it out");
         }
     }
-    strategy.flatten().unwrap_or(ScaleDownStrategy::DesiredCapacity)
+    strategy.flatten().unwrap_or(ScaleDownStrategy::LeastLoaded)
 }
 
-fn protected(section: &mut Section<'_>) -> Protected {
+fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protected {
     let Some(mut inner) = section.section("protected") else { return Protected::default() };
     let frameworks = inner.optional("frameworks").unwrap_or_default();
     let applications = inner.optional("applications").unwrap_or_default();
     inner.finish();
-    not_available(
-        section,
-        "protected",
-        "leave it out: with the strategy \"desired_capacity\" the group chooses the instance, whatever runs on it; set scale-in \
-         protection on the instances instead",
-    );
+    if strategy == ScaleDownStrategy::DesiredCapacity {
+        section.problem(
+            "protected",
+            "cannot be kept with scale_down_strategy = \"desired_capacity\": the group chooses the instance, whatever runs on it; \
+             write \"least_loaded\", or leave this out and set scale-in protection on the instances",
+        );
+    }
     Protected { frameworks, applications }
 }
 

@@ -181,8 +181,12 @@ pub struct Policy {
     pub protected: Protected,
     /// How long no agent is taken out after the group's last activity ended.
     pub scale_down_cooldown: Duration,
+    /// For how long decisions must have said `scale_down` without a break before one is acted upon.
+    pub scale_down_stable_for: Duration,
     /// How long no agent is added after the group's last launch ended.
     pub scale_up_cooldown: Duration,
+    /// How long launches underway may hold a scale-up back.
+    pub max_back_off: Duration,
     /// How old an instance may be and still be expected to become an agent.
     pub join_timeout: Duration,
     /// How agents leave.
@@ -236,6 +240,8 @@ pub enum HeadroomPlacement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleDownStrategy {
+    /// Just the instances of the agents that the decision names are terminated.
+    LeastLoaded,
     /// The desired capacity is lowered and the group's termination policy chooses.
     DesiredCapacity,
 }

@@ -84,7 +84,8 @@ fn every_setting_of_this_version_is_read() {
         scale_up_cooldown = "1m"
         join_timeout = "30m"
         scale_down_strategy = "desired_capacity"
-        scale_down_stable_for = "0s"
+        scale_down_stable_for = "15m"
+        max_back_off = "0s"
         pause_until = "2026-12-24T18:00:00Z"
         "#,
     )
@@ -165,12 +166,8 @@ fn thresholds_must_leave_room_between_them() {
 #[test]
 fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
     for settings in [
-        "scale_down_strategy = \"least_loaded\"",
         "scale_down_strategy = \"drain\"",
         "drain_after = \"5m\"",
-        "scale_down_stable_for = \"5m\"",
-        "max_back_off = \"3m\"",
-        "protected = { frameworks = [\"kafka\"] }",
     ] {
         let problems = problems(&with_pool_settings(settings));
         assert_eq!(problems.len(), 1, "{settings}: {problems:?}");
@@ -268,6 +265,20 @@ fn cooltime_stands_for_both_cooldowns() {
     let config = Config::parse(&with_pool_settings("cpu_utilization = true")).unwrap();
     let pool = config.pool("workers").unwrap();
     assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (Duration::ZERO, Duration::from_secs(600)));
+}
+
+#[test]
+fn the_default_strategy_terminates_what_the_decision_names() {
+    let pool = |settings| Config::parse(&with_pool_settings(settings)).unwrap().pools.remove(0);
+    assert_eq!(pool("").scale_down_strategy, ScaleDownStrategy::LeastLoaded);
+    assert_eq!((pool("").max_back_off, pool("").scale_down_stable_for), (Duration::from_secs(180), Duration::ZERO));
+    assert_eq!(pool("max_back_off = \"0s\"").max_back_off, Duration::ZERO);
+    let protected = "protected = { frameworks = [\"kafka\"], applications = [\"/db\"] }";
+    assert_eq!(pool(protected).protected.applications, ["/db"]);
+    // Where the group chooses, nothing can be protected.
+    let problems = problems(&with_pool_settings(&format!("scale_down_strategy = \"desired_capacity\"\n{protected}")));
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("pools[0].protected: cannot be kept with scale_down_strategy"), "{problems:?}");
 }
 
 #[test]

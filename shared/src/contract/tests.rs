@@ -62,6 +62,7 @@ fn outcome() -> ScalingOutcome {
         to: Some(12),
         instances: Vec::new(),
         reason: "2 more wanted".to_owned(),
+        notes: Vec::new(),
     }
 }
 

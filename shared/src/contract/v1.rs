@@ -409,6 +409,9 @@ pub struct ScalingOutcome {
     pub instances: Vec<String>,
     /// Why, in a sentence that starts with the clause where one decided.
     pub reason: String,
+    /// What an operator should know besides, such as a tag of the group that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Message for ScalingOutcome {

@@ -1,0 +1,202 @@
+//! How agents leave by the default strategy: the real binaries, from /state to the instance that is terminated.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use lambda_scale::local::autoscaling::{Call, Lifecycle, Trouble, access_denied, resource_contention};
+use lambda_scale::local::ec2::Ec2Instance;
+use lambda_scale::local::{Fault, Stack};
+use serde_json::json;
+use shared::contract::OutcomeAction;
+use support::{AGENTS, GROUP, desired, start};
+
+/// At 37.7 % of the cpus, agents are to go.
+const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
+const THREE: (&str, &str) = ("max_scale_up_step = 10", "max_scale_up_step = 10\nmax_scale_down_step = 3");
+const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
+
+fn terminations(stack: &Stack) -> Vec<Call> {
+    stack.auto_scaling.calls().into_iter().filter(|call| call.action == TERMINATE).collect()
+}
+
+fn going(stack: &Stack) -> Vec<String> {
+    let terminating = |group: &mut lambda_scale::local::autoscaling::Group| {
+        let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
+        going.map(|instance| instance.id.clone()).collect()
+    };
+    stack.auto_scaling.group(GROUP, terminating).unwrap()
+}
+
+#[tokio::test]
+async fn just_the_least_loaded_agents_are_terminated() {
+    let stack = start("least-loaded", &[SHRINK, THREE]).await;
+    let run = stack.run().await.unwrap().remove(0);
+    let named: Vec<String> =
+        run.decision.scale_down_agents.iter().map(|agent| agent.instance_id.clone().unwrap()).collect();
+    assert_eq!(named.len(), 3);
+    assert_eq!(run.outcome.action, OutcomeAction::ScaledDown);
+    assert_eq!(run.outcome.instances, named);
+    assert_eq!((run.outcome.from, run.outcome.to), (Some(AGENTS), Some(AGENTS - 3)));
+    let mut found = going(&stack);
+    found.sort();
+    let mut expected = named;
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(desired(&stack), AGENTS - 3);
+    assert!(terminations(&stack).iter().all(|call| call.params["ShouldDecrementDesiredCapacity"] == "true"));
+    assert!(stack.ec2.requests().is_empty(), "the agents name their instances");
+}
+
+/// Takes from all agents what tells their instance, and gives each an address of its own: all that were captured ran on one
+/// machine. Gives the instances by address.
+fn forget_instances(stack: &Stack) -> BTreeMap<String, String> {
+    let mut instances = BTreeMap::new();
+    stack.master.cluster(|cluster| {
+        for (index, agent) in cluster.state_mut()["slaves"].as_array_mut().unwrap().iter_mut().enumerate() {
+            let ip = format!("10.1.0.{index}");
+            agent["pid"] = json!(format!("slave(1)@{ip}:5051"));
+            let id = agent["attributes"].as_object_mut().unwrap().remove("instance_id").unwrap();
+            let id = id.as_str().unwrap().to_owned();
+            stack.ec2.add(Ec2Instance::running(&id, &ip));
+            instances.insert(ip, id);
+        }
+    });
+    instances
+}
+
+/// Looks and decides without letting the agents follow the group: they no longer tell which instance they are.
+async fn run(stack: &Stack) -> (shared::contract::ScalingDecision, shared::contract::ScalingOutcome) {
+    let mark = stack.sns.mark();
+    stack.gather().await.unwrap();
+    let snapshot = stack.snapshot("workers", mark).await.unwrap();
+    let decision = stack.decision(&snapshot, mark).await.unwrap();
+    let outcome = stack.outcome(&decision, mark).await.unwrap();
+    (decision, outcome)
+}
+
+#[tokio::test]
+async fn agents_that_do_not_name_their_instance_are_found_by_their_address() {
+    let stack = start("by-address", &[SHRINK]).await;
+    let instances = forget_instances(&stack);
+    let (decision, outcome) = run(&stack).await;
+    let agent = &decision.scale_down_agents[0];
+    assert_eq!(agent.instance_id, None);
+    let ip = agent.ip.clone().unwrap();
+    assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
+    assert_eq!(going(&stack), [instances[&ip].clone()]);
+    let requests = stack.ec2.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0]["Filter.2.Value.1"], ip);
+    // What the group was before that call is no ground for a write.
+    let actions: Vec<String> = stack.auto_scaling.calls().into_iter().map(|call| call.action).collect();
+    assert_eq!(actions.iter().filter(|action| *action == "DescribeAutoScalingGroups").count(), 2);
+}
+
+#[tokio::test]
+async fn an_address_of_another_network_does_not_mislead() {
+    let stack = start("two-networks", &[SHRINK]).await;
+    for (ip, id) in forget_instances(&stack) {
+        stack.ec2.add(Ec2Instance::running(&format!("{id}-elsewhere"), &ip));
+    }
+    let (_, outcome) = run(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
+    assert!(!going(&stack)[0].ends_with("-elsewhere"));
+}
+
+#[tokio::test]
+async fn without_the_permission_to_ask_for_addresses_nothing_goes() {
+    let stack = start("no-ec2", &[SHRINK]).await;
+    forget_instances(&stack);
+    stack.ec2.fail_next(Fault::new(403, "UnauthorizedOperation", "You are not authorized to perform this operation."));
+    let (_, outcome) = run(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::Failed);
+    assert!(
+        outcome.reason.contains("ec2:DescribeInstances") && outcome.reason.contains("allow the role"),
+        "{}",
+        outcome.reason
+    );
+    assert_eq!(terminations(&stack), []);
+}
+
+#[tokio::test]
+async fn partial_success_says_how_many_of_how_many_and_the_next_tick_goes_on() {
+    let stack = start("partial", &[SHRINK, THREE]).await;
+    // Three describing calls, one termination, and the second one fails.
+    stack.auto_scaling.trouble_at(4, Trouble::Refused(access_denied(TERMINATE)));
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::ScaledDown);
+    assert!(run.outcome.reason.starts_with("1 of 3 terminated, then: TerminateInstance"), "{}", run.outcome.reason);
+    assert_eq!((run.outcome.from, run.outcome.to), (Some(AGENTS), Some(AGENTS - 1)));
+    assert_eq!(run.outcome.instances, going(&stack));
+    assert_eq!(desired(&stack), AGENTS - 1);
+    stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+    // It failed visibly, so Lambda ran it again, and that changed nothing: the group is no longer what was decided upon.
+    let invocation = stack.scale.history().remove(0);
+    assert!(invocation.result.is_ok() && invocation.attempts == 2, "{invocation:?}");
+    assert_eq!(desired(&stack), AGENTS - 1);
+}
+
+#[tokio::test]
+async fn a_busy_group_loses_nobody_b4() {
+    let stack = start("busy-down", &[SHRINK]).await;
+    stack.auto_scaling.fail_next(TERMINATE, resource_contention(), 100);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
+    assert!(run.outcome.reason.starts_with("B4: Auto Scaling says ResourceContention"), "{}", run.outcome.reason);
+    assert_eq!(terminations(&stack).len(), 1, "a write is made once");
+    assert_eq!(desired(&stack), AGENTS);
+}
+
+#[tokio::test]
+async fn a_termination_whose_answer_is_lost_is_not_made_again() {
+    let stack = start("lost-answer", &[SHRINK]).await;
+    stack.auto_scaling.trouble_next(TERMINATE, Trouble::AnswerLost(Fault::new(500, "InternalFailure", "")), 100);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::Failed);
+    stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+    let invocation = stack.scale.history().remove(0);
+    assert_eq!(invocation.attempts, 2, "Lambda runs it again: {invocation:?}");
+    assert_eq!(terminations(&stack).len(), 1);
+    assert_eq!(desired(&stack), AGENTS - 1);
+}
+
+#[tokio::test]
+async fn an_instance_that_an_operator_protects_stays() {
+    let stack = start("protected", &[SHRINK]).await;
+    stack.auto_scaling.group(GROUP, |group| group.instances_mut().iter_mut().for_each(|i| i.protected = true)).unwrap();
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.outcome.action, OutcomeAction::Refused);
+    assert!(run.outcome.reason.contains("protected from scale-in"), "{}", run.outcome.reason);
+    assert_eq!(desired(&stack), AGENTS);
+}
+
+#[tokio::test]
+async fn an_agent_outside_the_group_is_not_terminated() {
+    let stack = start("foreign", &[SHRINK]).await;
+    stack.master.cluster(|cluster| {
+        for (index, agent) in cluster.state_mut()["slaves"].as_array_mut().unwrap().iter_mut().enumerate() {
+            agent["attributes"]["instance_id"] = json!(format!("i-{index:017x}"));
+        }
+    });
+    let (_, outcome) = run(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::Refused);
+    assert!(outcome.reason.contains("is no instance of the group"), "{}", outcome.reason);
+    assert_eq!(terminations(&stack), []);
+}
+
+#[tokio::test]
+async fn a_protected_application_keeps_its_agents() {
+    let protected = "protected = { frameworks = [\"marathon\", \"chronos\", \"spark\"] }";
+    let edit = format!("max_scale_up_step = 10\n{protected}\nmax_scale_down_step = 60");
+    let stack = start("protected-tasks", &[SHRINK, ("max_scale_up_step = 10", &edit)]).await;
+    let run = stack.run().await.unwrap().remove(0);
+    assert!(run.decision.scale_down_agents.iter().all(|agent| agent.task_count == 0), "{:?}", run.decision);
+}

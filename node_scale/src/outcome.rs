@@ -1,0 +1,171 @@
+//! How what was done is told: a log line, metrics and a message, the same record three times.
+
+use jiff::{SignedDuration, Timestamp};
+use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState, encode};
+use shared::error::Chain;
+use shared::telemetry::{self, Metric, Record};
+use shared::time;
+
+use crate::group::CallError;
+use crate::handler::{Handler, Hands, ScaleError};
+use crate::plan::Plan;
+use crate::state::GroupState;
+
+/// Stands for the pool where none is known.
+const UNKNOWN_POOL: &str = "unknown";
+
+/// What came of one record, before it is told.
+pub(crate) struct Ending {
+    pub(crate) outcome: ScalingOutcome,
+    pub(crate) metrics: Vec<Metric>,
+    /// What trying again may mend.
+    pub(crate) error: Option<ScaleError>,
+}
+
+impl Ending {
+    /// The ending of a decision about which nothing has been done yet.
+    pub(crate) fn new(decision: Option<&ScalingDecision>, group: &str, hands: Hands, now: Timestamp) -> Self {
+        let outcome = ScalingOutcome {
+            decision_id: decision.map(|decision| decision.id),
+            at: time::truncate(now),
+            pool: decision.map_or(UNKNOWN_POOL, |decision| decision.pool.as_str()).to_owned(),
+            group: group.to_owned(),
+            state: decision.map(|decision| decision.state),
+            action: OutcomeAction::None,
+            dry_run: hands == Hands::Tied,
+            from: None,
+            to: None,
+            instances: Vec::new(),
+            reason: String::new(),
+            notes: Vec::new(),
+        };
+        Self { outcome, metrics: Vec::new(), error: None }
+    }
+
+    /// Says what was done, and why.
+    pub(crate) fn with(mut self, action: OutcomeAction, reason: impl Into<String>) -> Self {
+        self.outcome.action = action;
+        self.outcome.reason = reason.into();
+        self
+    }
+
+    /// A call failed, and nothing was done.
+    pub(crate) fn failed(mut self, source: CallError) -> Self {
+        let reason = Chain::new(&source).to_string();
+        self.error = Some(ScaleError::Call { pool: self.outcome.pool.clone(), source });
+        self.with(OutcomeAction::Failed, reason)
+    }
+
+    /// What the group and the plan tell.
+    pub(crate) fn seen(mut self, plan: &Plan, state: Option<&GroupState>) -> Self {
+        self.metrics.push(Metric::count("Coming", plan.coming));
+        self.metrics.push(Metric::count("LaunchFailures", plan.launch_failures));
+        self.metrics.push(Metric::count("NeverJoined", plan.never_joined));
+        if let Some(state) = state {
+            let instances = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
+            self.metrics.push(Metric::count("DesiredCapacity", state.group.desired_capacity));
+            self.metrics.push(Metric::count("Instances", u32::try_from(instances).unwrap_or(u32::MAX)));
+        }
+        self.outcome.from = state.map(|state| state.group.desired_capacity);
+        self.outcome.to = self.outcome.from;
+        self.outcome.notes.clone_from(&plan.notes);
+        self
+    }
+}
+
+impl Handler {
+    /// Log, metric and message: the same outcome three times.
+    pub(crate) async fn tell(&self, ending: &Ending, now: Timestamp) -> Result<(), ScaleError> {
+        let outcome = &ending.outcome;
+        let clause = clause(&outcome.reason);
+        tracing::info!(
+            pool = outcome.pool,
+            group = outcome.group,
+            decision_id = outcome.decision_id.map(tracing::field::display),
+            state = outcome.state.map_or("unknown", |state| state.name()),
+            action = outcome.action.name(),
+            clause,
+            dry_run = outcome.dry_run,
+            from = outcome.from,
+            to = outcome.to,
+            instances = outcome.instances.join(" "),
+            reason = outcome.reason,
+            notes = outcome.notes.join("; "),
+            "outcome"
+        );
+        telemetry::emit(&Record {
+            at: now,
+            // What somebody else calls a pool is no name for a metric of ours.
+            pool: self.config.pool(&outcome.pool).map_or(UNKNOWN_POOL, |policy| policy.pool.as_str()),
+            properties: vec![
+                ("Stage", "node_scale".to_owned()),
+                ("Action", outcome.action.name().to_owned()),
+                ("Clause", clause.unwrap_or_default().to_owned()),
+                ("Reason", outcome.reason.clone()),
+            ],
+            metrics: [ending.metrics.as_slice(), &action_metrics(outcome)].concat(),
+        });
+        let Some(topic) = &self.outcome_topic else { return Ok(()) };
+        topic
+            .publish(encode(outcome)?, Some(&subject(outcome)))
+            .await
+            .map_err(|source| ScaleError::Publish { pool: outcome.pool.clone(), source })
+    }
+}
+
+/// How old what was decided upon is, and how long the group took.
+pub(crate) fn time_metrics(decision: &ScalingDecision, begun: Timestamp, ended: Timestamp) -> [Metric; 2] {
+    let seconds = |duration: SignedDuration| duration.as_secs_f64();
+    [
+        Metric::seconds("ActionAge", seconds(ended.duration_since(decision.snapshot_taken_at))),
+        Metric::seconds("ActionTime", seconds(ended.duration_since(begun))),
+    ]
+}
+
+/// The clause that decided, where a reason begins with one: `B2` of `B2: a launch is underway`.
+fn clause(reason: &str) -> Option<&str> {
+    let (clause, _) = reason.split_once(": ")?;
+    let is_clause = matches!(clause.len(), 2 | 3) && clause.bytes().any(|byte| byte.is_ascii_digit());
+    is_clause.then_some(clause)
+}
+
+fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 7] {
+    let is = |holds: bool| f64::from(u8::from(holds));
+    let acted = |action| is(outcome.action == action);
+    let change = match (outcome.from, outcome.to) {
+        (Some(from), Some(to)) if outcome.action != OutcomeAction::Refused => to.saturating_sub(from),
+        _ => 0,
+    };
+    [
+        Metric::count("CapacityChange", change),
+        Metric::count("Outcomes", 1),
+        Metric::count("BackedOff", acted(OutcomeAction::BackedOff)),
+        Metric::count("Refused", acted(OutcomeAction::Refused)),
+        Metric::count("Failed", acted(OutcomeAction::Failed)),
+        Metric::count("AtMax", is(outcome.state == Some(ScalingState::MaxLimit))),
+        Metric::count("Notes", u32::try_from(outcome.notes.len()).unwrap_or(u32::MAX)),
+    ]
+}
+
+/// One line for people who read outcomes by mail.
+fn subject(outcome: &ScalingOutcome) -> String {
+    let what = match (outcome.action, outcome.from, outcome.to) {
+        (OutcomeAction::ScaledUp | OutcomeAction::ScaledDown, Some(from), Some(to)) => format!("{from} -> {to}"),
+        (_, Some(from), _) => format!("stays at {from}"),
+        _ => "untouched".to_owned(),
+    };
+    format!("{}: {} ({what})", outcome.pool, outcome.action.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clause;
+
+    #[test]
+    fn a_clause_is_told_from_a_sentence() {
+        assert_eq!(clause("B2: a launch is underway"), Some("B2"));
+        assert_eq!(clause("6.1: expired: what was seen"), Some("6.1"));
+        assert_eq!(clause("2 more wanted"), None);
+        assert_eq!(clause("1 fewer wanted: i-0 (a)"), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! Fewer agents (B1, B2, and 6.3 for scale-down).
+
+use shared::config::ScaleDownStrategy;
+
+use super::victims::{Choice, choose};
+use super::{
+    Action, ActivityStatus, Held, Lifecycle, Rows, Sight, Verdict, back_off, capacity, describe, instances,
+    listed_capacity, nothing, refuse, seconds, signed, within,
+};
+use crate::marks::Direction;
+
+impl Sight<'_> {
+    pub(super) fn scale_down(&self, unit: u32, rows: &mut Rows) -> Verdict {
+        let stable = self.is_stable(rows);
+        self.group_is_settled()?;
+        self.down_cooldown()?;
+        stable?;
+        let group = self.group();
+        let wanted = self.decision.delta.unsigned_abs().min(self.policy.max_scale_down_step);
+        let floor = self.marks.floor.map_or(0, |floor| floor.instances);
+        let lowest = within(Some(self.policy.min.max(floor)), unit, group.min_size, i32::max);
+        let room = capacity(i64::from(group.desired_capacity) - i64::from(lowest)).unsigned_abs() / unit;
+        let count = wanted.min(room);
+        if count == 0 {
+            return nothing(format!(
+                "the desired capacity is {}, and the pool's and the group's min ask for {lowest}",
+                group.desired_capacity
+            ));
+        }
+        let verdict = match self.policy.scale_down_strategy {
+            ScaleDownStrategy::DesiredCapacity => self.lower(wanted, count, unit),
+            ScaleDownStrategy::LeastLoaded => self.terminate(count),
+        }?;
+        if !matches!(verdict.0, Action::LookUp(_)) {
+            rows.end();
+        }
+        Ok(verdict)
+    }
+
+    /// `desired_capacity`: the group chooses.
+    fn lower(&self, wanted: u32, count: u32, unit: u32) -> Verdict {
+        let group = self.group();
+        let may_go = |instance: &&crate::state::Instance| {
+            instance.lifecycle_state == Lifecycle::InService && !instance.protected_from_scale_in
+        };
+        let may_go = u32::try_from(group.instances.iter().filter(may_go).count()).unwrap_or(u32::MAX);
+        if may_go < count {
+            // Auto Scaling would lower the capacity all the same, and terminate one as soon as its protection ends.
+            return back_off(format!(
+                "B2: of the group's instances {may_go} may go, the others are protected from scale-in"
+            ));
+        }
+        let to = capacity(i64::from(group.desired_capacity) - i64::from(count) * i64::from(unit));
+        let reason = format!("{wanted} fewer wanted; the group's termination policy chooses the instance");
+        Ok((Action::SetDesiredCapacity(to), reason))
+    }
+
+    /// `least_loaded`: the decision chooses.
+    fn terminate(&self, count: u32) -> Verdict {
+        let agents = &self.decision.scale_down_agents;
+        if agents.is_empty() {
+            return refuse(
+                "6.3: the decision names no agent to take out; a check of your own must name them in scale_down_agents, or the \
+                 pool be set to scale_down_strategy = \"desired_capacity\"",
+            );
+        }
+        match choose(agents, self.state, count) {
+            Choice::LookUp(addresses) => {
+                let reason = format!("looks up whose the addresses {} are", addresses.join(", "));
+                Ok((Action::LookUp(addresses), reason))
+            }
+            Choice::Found { victims, passed_over } => {
+                let passed_over = match passed_over.as_slice() {
+                    [] => String::new(),
+                    some => format!("; not touched: {}", some.join(", ")),
+                };
+                if victims.is_empty() {
+                    return refuse(format!("6.3: {count} fewer wanted{passed_over}"));
+                }
+                let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
+                let reason = format!("{count} fewer wanted: {}{passed_over}", named.join(", "));
+                Ok((Action::Terminate(victims), reason))
+            }
+        }
+    }
+
+    /// B1 and B2: a decision saw the group as it is, and nothing is going on.
+    fn group_is_settled(&self) -> Result<(), Held> {
+        let group = self.group();
+        if group.is_suspended("Terminate") {
+            return back_off("B2: the process Terminate is suspended on the group");
+        }
+        if !self.state.activities_are_complete {
+            return back_off(
+                "B2: the group has more recent activities than are read; whether it is settled cannot be told",
+            );
+        }
+        let taken_at = self.decision.snapshot_taken_at;
+        if let Some(activity) = self.state.activities.iter().find(|activity| activity.start > taken_at) {
+            return back_off(format!("B1: {} started after the snapshot was taken", describe(activity)));
+        }
+        let is_underway = |status| status == ActivityStatus::Underway;
+        if let Some(activity) = self.state.activities.iter().find(|activity| is_underway(activity.status)) {
+            return back_off(format!("B2: {} is underway", describe(activity)));
+        }
+        let is_settled = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Aside);
+        if let Some(instance) = group.instances.iter().find(|instance| !is_settled(instance.lifecycle_state)) {
+            return back_off(format!("B2: instance {} is on its way in or out", instance.instance_id));
+        }
+        if self.coming > 0 {
+            return back_off(format!("B2: {} coming", instances(self.coming)));
+        }
+        if listed_capacity(group) > i64::from(group.desired_capacity) {
+            return back_off("B2: the group has more instances than it is asked for, it will end some by itself");
+        }
+        if self.state.instance_refresh_underway != Some(false) {
+            return back_off("B2: an instance refresh is underway");
+        }
+        Ok(())
+    }
+
+    /// B2: the group has just settled.
+    fn down_cooldown(&self) -> Result<(), Held> {
+        let ended = self.state.activities.iter().filter_map(|activity| activity.end).max();
+        self.cooldown("B2", ended, self.policy.scale_down_cooldown, "activity")
+    }
+
+    /// B2: decisions have said so for long enough. The row grows whatever else stands in the way.
+    fn is_stable(&self, rows: &mut Rows) -> Result<(), Held> {
+        let stable_for = signed(self.policy.scale_down_stable_for);
+        if stable_for.is_zero() {
+            return Ok(());
+        }
+        let since = rows.join(Direction::Down, self);
+        let lasted = self.now.duration_since(since);
+        if lasted >= stable_for {
+            return Ok(());
+        }
+        back_off(format!(
+            "B2: fewer agents have been wanted for {} without a break, scale_down_stable_for is {}",
+            seconds(lasted),
+            seconds(stable_for)
+        ))
+    }
+}
