@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lambda_scale::{explain, generate, local};
+use lambda_scale::{explain, generate, local, marks};
 
 /// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
 #[derive(Parser)]
@@ -18,6 +18,10 @@ enum Command {
     Explain(explain::Options),
     Generate(generate::Options),
     Local(local::Options),
+    Status(marks::Status),
+    Pause(marks::Pause),
+    Resume(marks::Resume),
+    Floor(marks::SetFloor),
 }
 
 fn main() -> ExitCode {
@@ -25,5 +29,9 @@ fn main() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Generate(options) => generate::run(&options),
         Command::Local(options) => local::run(&options),
+        Command::Status(options) => marks::status(&options),
+        Command::Pause(options) => marks::pause(&options),
+        Command::Resume(options) => marks::resume(&options),
+        Command::Floor(options) => marks::floor(&options),
     }
 }

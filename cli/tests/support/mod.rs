@@ -1,7 +1,6 @@
 //! The real binaries on local endpoints, one set for each test.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-#![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::path::PathBuf;
 

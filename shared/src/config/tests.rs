@@ -379,5 +379,6 @@ fn the_example_document_is_valid_with_and_without_what_is_commented_out() {
     let (some, mut all) = (&some.pools[0], all.pools[0].clone());
     (all.new_agent, all.max_scale_down_tasks, all.pause_until) = (None, None, None);
     all.source = some.source;
+    all.protected = Protected::default();
     assert_eq!(*some, all);
 }

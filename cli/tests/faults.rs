@@ -1,0 +1,645 @@
+//! What may go wrong between a decision and the group: node_scale's own handler with the real SDK, in this process, so that it
+//! can be stopped at every call. docs/faults.md lists the faults and names the test of each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_lambda_events::event::sns::SnsEvent;
+use aws_sdk_sns::config::Credentials;
+use jiff::{SignedDuration, Timestamp};
+use lambda_scale::local::autoscaling::{AutoScaling, Call, Group, Lifecycle, Trouble, access_denied, throttling};
+use lambda_scale::local::sns::{self, Message, Sns};
+use lambda_scale::local::{Fault, REGION};
+use node_scale::handler::Handler;
+use serde_json::{Value, json};
+use shared::config::Config;
+use shared::contract::{
+    AgentCounts, AgentRef, AgentState, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState, decode, to_json,
+};
+use shared::sns::Topic;
+use uuid::Uuid;
+
+const GROUP: &str = "mesos-workers";
+const SIZE: u32 = 10;
+const ACTIVITIES: &str = "DescribeScalingActivities";
+const REFRESHES: &str = "DescribeInstanceRefreshes";
+const DESCRIBE: &str = "DescribeAutoScalingGroups";
+const RESIZE: &str = "SetDesiredCapacity";
+const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
+
+/// A settled group of ten instances, and the topic on which outcomes are told.
+struct World {
+    auto_scaling: AutoScaling,
+    sns: Sns,
+    outcomes: String,
+    settings: String,
+    sdk: SdkConfig,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(settings: &str) -> Self {
+        let mut group = Group::new(GROUP, 1, 30, &["a"]);
+        let long_ago = now() - SignedDuration::from_hours(24);
+        (0..SIZE).for_each(|n| group.adopt(&format!("i-{n}"), "a", long_ago));
+        let sns = Sns::start().await.unwrap();
+        let outcomes = sns.create("outcomes", None);
+        let auto_scaling = AutoScaling::start([group]).await.unwrap();
+        Self { auto_scaling, sns, outcomes, settings: settings.to_owned(), sdk: sdk().await }
+    }
+
+    /// The stage as it is after a cold start: nothing is remembered.
+    fn handler(&self) -> Handler {
+        let config = format!(
+            "{}[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmin = 2\n\
+             max = 25\nmax_scale_down_step = 3\n{}",
+            if self.settings.contains("dry") { "dry_run = true\n" } else { "" },
+            self.settings.replace("dry", "")
+        );
+        let topic =
+            Topic::new(aws_sdk_sns::Client::new(&at_endpoint(&self.sdk, &self.sns.url())), self.outcomes.clone());
+        Handler::new(
+            Config::parse(&config).unwrap(),
+            &at_endpoint(&self.sdk, &self.auto_scaling.url()),
+            None,
+            Some(topic),
+        )
+    }
+
+    /// Hands a decision to a function that has just been started; what it tells of it.
+    async fn deliver(&self, decision: &ScalingDecision) -> ScalingOutcome {
+        self.deliver_to(&self.handler(), decision, SignedDuration::ZERO).await
+    }
+
+    async fn deliver_to(&self, handler: &Handler, decision: &ScalingDecision, later: SignedDuration) -> ScalingOutcome {
+        let mark = self.sns.published(&self.outcomes, 0).len();
+        // Whether it succeeds is told by the outcome too.
+        drop(handler.handle(&event(&[body(decision)]), || now() + later).await);
+        let told = self.outcomes().split_off(mark);
+        assert_eq!(told.len(), 1, "exactly one outcome");
+        told.into_iter().next().unwrap()
+    }
+
+    fn outcomes(&self) -> Vec<ScalingOutcome> {
+        self.sns.published(&self.outcomes, 0).iter().map(|message| decode(&message.body, None).unwrap()).collect()
+    }
+
+    fn desired(&self) -> i32 {
+        self.auto_scaling.group(GROUP, |group| group.desired()).unwrap()
+    }
+
+    fn going(&self) -> BTreeSet<String> {
+        let going = |group: &mut Group| {
+            let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
+            going.map(|instance| instance.id.clone()).collect()
+        };
+        self.auto_scaling.group(GROUP, going).unwrap()
+    }
+
+    fn writes(&self) -> Vec<Call> {
+        self.auto_scaling.calls().into_iter().filter(Call::is_mutating).collect()
+    }
+
+    fn actions(&self) -> Vec<String> {
+        self.auto_scaling.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    fn finish(&self) {
+        self.auto_scaling.group(GROUP, |group| group.finish(now()));
+    }
+}
+
+/// What the SDK needs besides an endpoint.
+async fn sdk() -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+fn at_endpoint(sdk: &SdkConfig, url: &str) -> SdkConfig {
+    sdk.clone().into_builder().endpoint_url(url).build()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the group lives in the present")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A decision from a snapshot of that many agents, taken a moment ago; a negative one names the first agents.
+fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
+    let taken_at = shared::time::truncate(now() - SignedDuration::from_millis(50));
+    let named = (0..delta.min(0).unsigned_abs()).map(|n| AgentRef {
+        agent_id: format!("S{n}"),
+        hostname: format!("host-{n}"),
+        ip: None,
+        instance_id: Some(format!("i-{n}")),
+        state: AgentState::Active,
+        task_count: 0,
+    });
+    ScalingDecision {
+        id: Uuid::from_u128(id),
+        snapshot_id: None,
+        snapshot_taken_at: taken_at,
+        decided_at: taken_at,
+        expires_at: taken_at + SignedDuration::from_secs(120),
+        pool: "workers".to_owned(),
+        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
+        delta,
+        target: agents.saturating_add_signed(delta),
+        state: match delta {
+            0 => ScalingState::Normal,
+            1.. => ScalingState::ScaleUp,
+            _ => ScalingState::ScaleDown,
+        },
+        steps: Vec::new(),
+        unplaceable: Vec::new(),
+        scale_down_agents: named.collect(),
+        leaving_agents: Vec::new(),
+    }
+}
+
+fn body(decision: &ScalingDecision) -> String {
+    to_json(decision).unwrap()
+}
+
+fn event(bodies: &[String]) -> SnsEvent {
+    let records: Vec<Value> = bodies
+        .iter()
+        .map(|body| {
+            let message = Message {
+                topic: sns::arn("decisions"),
+                id: Uuid::nil().to_string(),
+                at: now(),
+                subject: None,
+                body: body.clone(),
+                attributes: BTreeMap::new(),
+            };
+            sns::event(&message)["Records"][0].clone()
+        })
+        .collect();
+    serde_json::from_value(json!({ "Records": records })).unwrap()
+}
+
+/// Random numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+// --- How often AWS is called ------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_quiet_tick_makes_two_calls_a_scale_up_three_a_scale_down_four() {
+    for (delta, expected) in [
+        (0, vec![ACTIVITIES, DESCRIBE]),
+        (2, vec![ACTIVITIES, DESCRIBE, RESIZE]),
+        (-1, vec![ACTIVITIES, REFRESHES, DESCRIBE, TERMINATE]),
+        (-3, vec![ACTIVITIES, REFRESHES, DESCRIBE, TERMINATE, TERMINATE, TERMINATE]),
+    ] {
+        let world = World::new().await;
+        world.deliver(&decision(1, delta, SIZE)).await;
+        assert_eq!(world.actions(), expected, "{delta}");
+    }
+}
+
+// --- Stopped anywhere ---------------------------------------------------------------------------------------------------
+
+/// Stops the function at a call, before or after AWS has done it.
+async fn crash_at(world: &World, call: usize, trouble: Trouble, decision: &ScalingDecision) {
+    world.auto_scaling.trouble_at(call, trouble);
+    let handler = world.handler();
+    let event = event(&[body(decision)]);
+    tokio::select! {
+        result = handler.handle(&event, now) => panic!("it did not come to call {call}: {result:?}"),
+        () = world.auto_scaling.wait_for_calls(call + 1) => {}
+    }
+}
+
+#[tokio::test]
+async fn a_scale_up_that_dies_at_any_call_and_runs_again_adds_what_was_wanted_once() {
+    for call in 0..3 {
+        for trouble in [Trouble::HangsBefore, Trouble::HangsAfter] {
+            let world = World::new().await;
+            let up = decision(1, 2, SIZE);
+            crash_at(&world, call, trouble.clone(), &up).await;
+            world.deliver(&up).await;
+            assert_eq!(world.desired(), 12, "call {call}, {trouble:?}");
+            world.deliver(&up).await;
+            world.finish();
+            world.deliver(&up).await;
+            assert_eq!(world.desired(), 12, "call {call}, {trouble:?}, once more");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scale_down_that_dies_at_any_call_and_runs_again_ends_nobody_else() {
+    for call in 0..6 {
+        for trouble in [Trouble::HangsBefore, Trouble::HangsAfter] {
+            let world = World::new().await;
+            let down = decision(1, -3, SIZE);
+            crash_at(&world, call, trouble.clone(), &down).await;
+            world.deliver(&down).await;
+            let going = world.going();
+            let named: BTreeSet<String> = (0..3).map(|n| format!("i-{n}")).collect();
+            assert!(going.is_subset(&named), "call {call}, {trouble:?}: {going:?}");
+            assert_eq!(world.desired(), 10 - i32::try_from(going.len()).unwrap(), "call {call}, {trouble:?}");
+            // Before anything was done it is done by the second run; after that the decision saw another group.
+            let done = match (call, &trouble) {
+                (0..3, _) | (3, Trouble::HangsBefore) => 3,
+                (_, Trouble::HangsBefore) => call - 3,
+                _ => call - 2,
+            };
+            assert_eq!(going.len(), done, "call {call}, {trouble:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_seen_on_the_group_the_next_time() {
+    let lost = || Trouble::AnswerLost(Fault::new(500, "InternalFailure", "lost"));
+    let world = World::new().await;
+    world.auto_scaling.trouble_next(RESIZE, lost(), 1);
+    let up = decision(1, 2, SIZE);
+    assert_eq!(world.deliver(&up).await.action, OutcomeAction::Failed);
+    assert_eq!(world.deliver(&up).await.action, OutcomeAction::None);
+    assert_eq!((world.desired(), world.writes().len()), (12, 1));
+
+    let world = World::new().await;
+    world.auto_scaling.trouble_next(TERMINATE, lost(), 1);
+    let down = decision(1, -1, SIZE);
+    assert_eq!(world.deliver(&down).await.action, OutcomeAction::Failed);
+    assert_eq!(world.deliver(&down).await.action, OutcomeAction::BackedOff);
+    assert_eq!((world.desired(), world.writes().len()), (9, 1));
+}
+
+// --- Twice, late, in another order --------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_thousand_duplicates_in_any_order_with_delays_change_the_group_once() {
+    let world = World::new().await;
+    // Three looks at the same ten agents; what came later wanted more.
+    let decisions = [decision(1, 1, SIZE), decision(2, 2, SIZE), decision(3, 3, SIZE)];
+    let handlers: Vec<Handler> = (0..8).map(|_| world.handler()).collect();
+    let mut dice = Dice(7);
+    for _ in 0..1000 {
+        let decision = &decisions[usize::try_from(dice.below(3)).unwrap()];
+        let handler = &handlers[usize::try_from(dice.below(8)).unwrap()];
+        // Up to four minutes late: half of them have expired.
+        let later = SignedDuration::from_secs(i64::try_from(dice.below(240)).unwrap());
+        drop(handler.handle(&event(&[body(decision)]), || now() + later).await);
+        if dice.below(20) == 0 {
+            world.finish();
+        }
+        assert!(world.desired() <= 13, "never more than the decision that wants most");
+    }
+    assert_eq!(world.desired(), 13);
+    let writes = world.writes().len();
+    assert!((1..=3).contains(&writes), "{writes} writes");
+    let told = world.outcomes();
+    assert_eq!(told.len(), 1000, "every one ends in an outcome");
+    assert!(told.iter().any(|outcome| outcome.reason.contains("expired")));
+}
+
+#[tokio::test]
+async fn a_thousand_duplicates_of_a_scale_down_end_each_named_instance_once() {
+    let world = World::new().await;
+    let down = decision(1, -3, SIZE);
+    let handlers: Vec<Handler> = (0..8).map(|_| world.handler()).collect();
+    let mut dice = Dice(11);
+    for _ in 0..1000 {
+        let handler = &handlers[usize::try_from(dice.below(8)).unwrap()];
+        let later = SignedDuration::from_secs(i64::try_from(dice.below(240)).unwrap());
+        drop(handler.handle(&event(&[body(&down)]), || now() + later).await);
+        if dice.below(20) == 0 {
+            world.finish();
+        }
+    }
+    assert_eq!((world.desired(), world.writes().len()), (7, 3));
+}
+
+#[tokio::test]
+async fn records_of_one_event_are_each_handled_by_themselves() {
+    let world = World::new().await;
+    let mut unknown = decision(2, 5, SIZE);
+    unknown.pool = "others".to_owned();
+    let bodies = ["not JSON".to_owned(), body(&unknown), body(&decision(1, 2, SIZE)), body(&decision(1, 2, SIZE))];
+    world.handler().handle(&event(&bodies), now).await.unwrap();
+    let told: Vec<OutcomeAction> = world.outcomes().iter().map(|outcome| outcome.action).collect();
+    assert_eq!(told, [OutcomeAction::Refused, OutcomeAction::Refused, OutcomeAction::ScaledUp, OutcomeAction::None]);
+    assert_eq!(world.desired(), 12);
+}
+
+#[tokio::test]
+async fn a_failing_record_does_not_hide_the_next_one() {
+    let world = World::new().await;
+    world.auto_scaling.fail_next(DESCRIBE, access_denied(DESCRIBE), 1);
+    let bodies = [body(&decision(1, 2, SIZE)), body(&decision(2, 2, SIZE))];
+    assert!(world.handler().handle(&event(&bodies), now).await.is_err(), "the failure is told to Lambda");
+    assert_eq!(world.desired(), 12, "and the second record was carried out");
+}
+
+// --- Others change the group at the same time ---------------------------------------------------------------------------
+
+#[tokio::test]
+async fn two_functions_at_the_same_moment_add_what_one_would() {
+    for _ in 0..20 {
+        let world = World::new().await;
+        let (first, second) = (world.handler(), world.handler());
+        let (some, more) = (event(&[body(&decision(1, 2, SIZE))]), event(&[body(&decision(2, 3, SIZE))]));
+        let (one, other) = tokio::join!(first.handle(&some, now), second.handle(&more, now));
+        one.unwrap();
+        other.unwrap();
+        assert!((12..=13).contains(&world.desired()), "{}", world.desired());
+        // Whatever the order was, the next tick completes it.
+        world.deliver(&decision(3, 3, SIZE)).await;
+        assert_eq!(world.desired(), 13);
+    }
+}
+
+#[tokio::test]
+async fn what_another_controller_added_meanwhile_counts_as_coming() {
+    let world = World::new().await;
+    let up = decision(1, 2, SIZE);
+    world.auto_scaling.group(GROUP, |group| group.set_desired(20, false, now())).unwrap().unwrap();
+    let outcome = world.deliver(&up).await;
+    assert_eq!(outcome.action, OutcomeAction::None);
+    assert!(outcome.reason.contains("10 instances are coming"), "{}", outcome.reason);
+    assert_eq!(world.desired(), 20, "nobody's change is undone");
+}
+
+#[tokio::test]
+async fn what_another_controller_took_out_meanwhile_stops_a_scale_down() {
+    let world = World::new().await;
+    let down = decision(1, -2, SIZE);
+    world.auto_scaling.group(GROUP, |group| group.terminate_instance("i-7", true, now())).unwrap().unwrap();
+    let outcome = world.deliver(&down).await;
+    assert!(outcome.reason.starts_with("B1"), "{}", outcome.reason);
+    assert_eq!(world.going(), BTreeSet::from(["i-7".to_owned()]));
+}
+
+#[tokio::test]
+async fn limits_that_somebody_changed_hold_at_once() {
+    let world = World::new().await;
+    world.auto_scaling.group(GROUP, |group| group.max = 11).unwrap();
+    assert_eq!(world.deliver(&decision(1, 5, SIZE)).await.to, Some(11));
+    world.auto_scaling.group(GROUP, |group| group.min = 11).unwrap();
+    world.finish();
+    let down = world.deliver(&decision(2, -1, 11)).await;
+    assert_ne!(down.action, OutcomeAction::ScaledDown, "{}", down.reason);
+    assert_eq!(world.desired(), 11);
+}
+
+#[tokio::test]
+async fn answers_that_lag_behind_do_not_add_twice() {
+    let world = World::new().await;
+    world.auto_scaling.lag(100, Duration::from_secs(600));
+    let up = decision(1, 2, SIZE);
+    for _ in 0..5 {
+        world.deliver(&up).await;
+    }
+    assert_eq!(world.desired(), 12);
+}
+
+#[tokio::test]
+async fn answers_that_lag_behind_do_not_end_an_instance_twice() {
+    let world = World::new().await;
+    world.auto_scaling.lag(100, Duration::from_secs(600));
+    let down = decision(1, -1, SIZE);
+    assert_eq!(world.deliver(&down).await.action, OutcomeAction::ScaledDown);
+    // The activities tell of it, though the group does not.
+    assert!(world.deliver(&down).await.reason.starts_with("B1"));
+    // And where neither does, the function itself remembers.
+    let world = World::new().await;
+    let handler = world.handler();
+    world.deliver_to(&handler, &down, SignedDuration::ZERO).await;
+    let mark = world.auto_scaling.mark();
+    let again = world.deliver_to(&handler, &down, SignedDuration::ZERO).await;
+    assert!(again.reason.contains("carried out already"), "{}", again.reason);
+    assert_eq!(world.auto_scaling.mark(), mark, "without a call");
+}
+
+#[tokio::test]
+async fn slow_answers_are_no_ground_for_a_write() {
+    let world = World::new().await;
+    // Each look at the clock is four seconds later than the last one, and so old is what was seen of the group.
+    let ticks = std::cell::Cell::new(0);
+    let clock = || {
+        ticks.set(ticks.get() + 4);
+        now() + SignedDuration::from_secs(ticks.get())
+    };
+    world.handler().handle(&event(&[body(&decision(1, 2, SIZE))]), clock).await.unwrap();
+    let outcome = world.outcomes().remove(0);
+    assert_eq!(
+        world.actions().iter().filter(|action| *action == DESCRIBE).count(),
+        3,
+        "it looks again, but not for ever"
+    );
+    assert!(outcome.reason.starts_with("B4: Auto Scaling takes longer than 3 s"), "{}", outcome.reason);
+    assert_eq!(world.desired(), 10);
+}
+
+// --- Groups that do not do what they are asked to -----------------------------------------------------------------------
+
+/// A decision as it would come that much later.
+fn at(id: u128, delta: i32, agents: u32, later: SignedDuration) -> ScalingDecision {
+    let decision = decision(id, delta, agents);
+    ScalingDecision {
+        snapshot_taken_at: decision.snapshot_taken_at + later,
+        decided_at: decision.decided_at + later,
+        expires_at: decision.expires_at + later,
+        ..decision
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_never_launches_is_asked_once() {
+    let world = World::new().await;
+    world.auto_scaling.group(GROUP, |group| group.behaviour.reaction = Duration::from_secs(1_000_000)).unwrap();
+    for minute in 0..120 {
+        let later = SignedDuration::from_mins(minute);
+        world.deliver_to(&world.handler(), &at(u128::try_from(minute).unwrap(), 3, SIZE, later), later).await;
+        assert_eq!(world.desired(), 13);
+    }
+    assert_eq!(world.writes().len(), 1);
+}
+
+#[tokio::test]
+async fn launches_that_fail_for_hours_raise_nothing() {
+    let world = World::new().await;
+    world.auto_scaling.group(GROUP, |group| group.behaviour.failing_launches = 1000).unwrap();
+    let mut reasons = BTreeSet::new();
+    for minute in 0..120 {
+        let later = SignedDuration::from_mins(minute);
+        let outcome =
+            world.deliver_to(&world.handler(), &at(u128::try_from(minute).unwrap(), 3, SIZE, later), later).await;
+        reasons.insert(outcome.reason.chars().take(2).collect::<String>());
+        assert_eq!(world.desired(), 13);
+    }
+    assert!(reasons.contains("B5") && reasons.contains("B3"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn a_scale_up_goes_through_although_some_launch_is_always_underway() {
+    // A group of spot instances that replaces one machine after the other.
+    let world = World::with("max_back_off = \"3m\"\n").await;
+    world.auto_scaling.group(GROUP, |group| group.set_desired(11, false, now())).unwrap().unwrap();
+    let mut actions = Vec::new();
+    for minute in 0..4 {
+        let later = SignedDuration::from_mins(minute);
+        let up = at(u128::try_from(minute).unwrap(), 4, SIZE, later);
+        actions.push(world.deliver_to(&world.handler(), &up, later).await.action);
+    }
+    use OutcomeAction::{BackedOff, ScaledUp};
+    assert_eq!(actions, [BackedOff, BackedOff, BackedOff, ScaledUp]);
+    assert_eq!(world.desired(), 14, "what was coming counts");
+    assert!(
+        world.auto_scaling.group(GROUP, |group| group.tags.is_empty()).unwrap(),
+        "the mark is gone with its reason"
+    );
+}
+
+#[tokio::test]
+async fn a_group_that_is_gone_between_two_calls_is_refused() {
+    let world = World::new().await;
+    world.auto_scaling.delete(GROUP);
+    let outcome = world.deliver(&decision(1, 2, SIZE)).await;
+    assert_eq!(outcome.action, OutcomeAction::Refused);
+    assert!(outcome.reason.starts_with("6.1: there is no Auto Scaling group"), "{}", outcome.reason);
+}
+
+// --- Calls that fail --------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn every_call_that_fails_leaves_the_group_alone_and_is_told() {
+    for action in [ACTIVITIES, DESCRIBE, REFRESHES, TERMINATE, RESIZE] {
+        for fault in [access_denied(action), Fault::new(400, "ValidationError", "no"), throttling()] {
+            let world = World::new().await;
+            world.auto_scaling.fail_next(action, fault.clone(), 100);
+            let delta = if action == RESIZE { 2 } else { -1 };
+            let outcome = world.deliver(&decision(1, delta, SIZE)).await;
+            assert_eq!(outcome.action, OutcomeAction::Failed, "{action} {}", fault.code);
+            assert!(outcome.reason.contains(action) && outcome.reason.contains(&fault.code), "{}", outcome.reason);
+            assert_eq!((world.desired(), world.going().len()), (10, 0), "{action} {}", fault.code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn throttled_reads_are_made_again_and_writes_are_not() {
+    let world = World::new().await;
+    world.auto_scaling.fail_next(DESCRIBE, throttling(), 1);
+    world.auto_scaling.fail_next(ACTIVITIES, throttling(), 1);
+    world.deliver(&decision(1, 2, SIZE)).await;
+    assert_eq!(world.desired(), 12);
+
+    let world = World::new().await;
+    world.auto_scaling.fail_next(RESIZE, throttling(), 1);
+    assert_eq!(world.deliver(&decision(1, 2, SIZE)).await.action, OutcomeAction::Failed);
+    assert_eq!(world.writes().len(), 1);
+}
+
+#[tokio::test]
+async fn marks_that_cannot_be_written_do_not_stop_what_matters() {
+    let world = World::with("scale_down_stable_for = \"15m\"\n").await;
+    world.auto_scaling.fail_next("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
+    let outcome = world.deliver(&decision(1, -1, SIZE)).await;
+    assert_eq!(outcome.action, OutcomeAction::BackedOff);
+    assert!(outcome.notes[0].contains("autoscaling:CreateOrUpdateTags"), "{outcome:?}");
+    assert_eq!(world.desired(), 10);
+}
+
+#[tokio::test]
+async fn a_dry_run_makes_no_call_that_changes_anything_i15() {
+    for (delta, settings) in [(2, "dry"), (-3, "dry"), (-1, "dryscale_down_stable_for = \"15m\"\n")] {
+        let world = World::with(settings).await;
+        let outcome = world.deliver(&decision(1, delta, SIZE)).await;
+        assert!(outcome.dry_run);
+        assert_eq!(world.writes(), [], "{settings}");
+        assert_eq!(world.desired(), 10);
+        if settings == "dry" {
+            assert_eq!(outcome.to, Some(10 + delta), "it says what it would do");
+            assert_eq!(outcome.instances.len(), usize::try_from((-delta).max(0)).unwrap());
+        }
+    }
+}
+
+// --- Messages that lie --------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn no_forged_message_ends_more_than_a_step_or_anything_outside_the_group() {
+    let world = World::new().await;
+    let mut forged = decision(1, -3, SIZE);
+    forged.delta = i32::MIN;
+    forged.scale_down_agents.extend(decision(1, -9, SIZE).scale_down_agents);
+    forged.scale_down_agents.insert(
+        0,
+        AgentRef { instance_id: Some("i-somebody-elses".to_owned()), ..forged.scale_down_agents[0].clone() },
+    );
+    let outcome = world.deliver(&forged).await;
+    assert!(outcome.instances.len() <= 3 && world.desired() >= 7, "{outcome:?}");
+    assert!(world.writes().iter().all(|call| call.params["InstanceId"] != "i-somebody-elses"));
+}
+
+#[tokio::test]
+async fn a_message_of_another_topic_is_refused() {
+    let world = World::new().await;
+    let config = Config::parse(&format!(
+        "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n"
+    ));
+    let expected = Some(sns::arn("somebody-elses"));
+    let handler = Handler::new(config.unwrap(), &at_endpoint(&world.sdk, &world.auto_scaling.url()), expected, None);
+    handler.handle(&event(&[body(&decision(1, 2, SIZE))]), now).await.unwrap();
+    assert_eq!(world.auto_scaling.mark(), 0, "not even the group is looked at");
+}
+
+// --- The page -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_test_that_the_page_of_faults_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let mut code = String::new();
+    let mut folders: Vec<_> =
+        ["cli", "shared", "node_gather", "node_process", "node_scale"].map(|name| root.join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let names: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| {
+            name.len() > 15 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+        .collect();
+    assert!(names.len() > 50, "{names:?}");
+    for name in names {
+        assert!(code.contains(&format!("fn {name}(")), "{name}: no such test");
+    }
+}
