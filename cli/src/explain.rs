@@ -311,6 +311,9 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
         if let Some((plan, from)) = plan {
             page.toned("to do", Tone::Title, &to_do(plan, *from))?;
             page.field("", &plan.reason)?;
+            for step in &plan.agents {
+                page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
+            }
             plan.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))?;
         }
     }

@@ -1,21 +1,74 @@
 //! What this stage reads before it serves its first event: `LAMBDA_SCALE_CONFIG`, `DECISION_TOPIC_ARN` (optional: the only
-//! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are told).
+//! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are told); and, where some pool drains its
+//! agents, what the document refers to for the masters.
 
-use shared::aws::{self, StartError};
+use aws_types::SdkConfig;
+use secrecy::SecretString;
+use shared::aws::{self, FetchError, StartError};
+use shared::config::{Config, Reference, ScaleDownStrategy};
+use shared::mesos::ClientError;
 use shared::sns::Topic;
+use thiserror::Error;
 
 use crate::handler::Handler;
+use crate::masters::Masters;
+
+/// Why the function cannot start.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// The environment or the document is not right.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What the document refers to cannot be read.
+    #[error("cannot read what {setting} refers to")]
+    Reference {
+        /// The setting.
+        setting: &'static str,
+        /// Why not.
+        source: FetchError,
+    },
+    /// What it refers to is of no use.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
 
 impl Handler {
     /// Reads the environment and builds the clients.
     ///
     /// # Errors
     /// Where a setting is missing or not valid.
-    pub async fn from_environment() -> Result<Self, StartError> {
+    pub async fn from_environment() -> Result<Self, SettingsError> {
         let sdk = aws::sdk_config().await;
         let config = aws::config(&sdk).await?;
         let outcome_topic =
             aws::variable("OUTCOME_TOPIC_ARN").map(|arn| Topic::new(aws_sdk_sns::Client::new(&sdk), arn));
-        Ok(Self::new(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic))
+        let masters = masters(&sdk, &config).await?;
+        let handler = Self::new(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic);
+        Ok(match masters {
+            Some(masters) => handler.with_masters(masters),
+            None => handler,
+        })
     }
+}
+
+/// The masters, where some pool's agents are drained through them. Nobody else needs the way to them and their secrets.
+async fn masters(sdk: &SdkConfig, config: &Config) -> Result<Option<Masters>, SettingsError> {
+    let drains = |strategy| matches!(strategy, ScaleDownStrategy::Drain { .. });
+    let Some(mesos) = &config.mesos else { return Ok(None) };
+    if !config.pools.iter().any(|policy| drains(policy.scale_down_strategy)) {
+        return Ok(None);
+    }
+    let credentials = resolve(sdk, "mesos.credentials", mesos.credentials.as_ref()).await?;
+    let ca_bundle = resolve(sdk, "mesos.ca_bundle", mesos.ca_bundle.as_ref()).await?;
+    Ok(Some(Masters::new(mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())?))
+}
+
+async fn resolve(
+    sdk: &SdkConfig,
+    setting: &'static str,
+    reference: Option<&Reference>,
+) -> Result<Option<SecretString>, SettingsError> {
+    let Some(reference) = reference else { return Ok(None) };
+    let resolved = aws::resolve(sdk, reference).await;
+    resolved.map(Some).map_err(|source| SettingsError::Reference { setting, source })
 }

@@ -7,7 +7,7 @@ use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_autoscaling::Client;
 use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
-use shared::config::{Config, Policy};
+use shared::config::{Config, Policy, ScaleDownStrategy};
 use shared::contract::{EncodeError, OutcomeAction, ScalingDecision};
 use shared::error::Chain;
 use shared::sns::{self, PublishError, Topic};
@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::ec2;
 use crate::group::{self, CallError};
+use crate::marks::MarkChange;
+use crate::masters::{Masters, OperatorError};
 use crate::outcome::{Ending, time_metrics};
-use crate::plan::{self, Action, Plan, Victim};
+use crate::plan::{self, Action, AgentCall, AgentStep, Plan, Victim};
 use crate::state::GroupState;
 
 /// Why an invocation failed. Running it again does no harm: what was done is seen on the group.
@@ -30,6 +32,14 @@ pub enum ScaleError {
         pool: String,
         /// The call.
         source: CallError,
+    },
+    /// The masters did not do what was said about an agent.
+    #[error("an agent of the pool {pool} was not told")]
+    Operator {
+        /// The pool.
+        pool: String,
+        /// What the masters said.
+        source: OperatorError,
     },
     /// The outcome could not be told.
     #[error("the outcome for the pool {pool} was not told")]
@@ -70,6 +80,8 @@ pub struct Handler {
     pub(crate) outcome_topic: Option<Topic>,
     client: Client,
     ec2: ec2::Client,
+    /// Where some pool drains its agents.
+    masters: Option<Masters>,
     hands: Hands,
     /// The decisions that this process carried out. Nothing relies on it: it only stops a duplicate also where the answers
     /// of AWS do not show yet what the first one did.
@@ -99,9 +111,16 @@ impl Handler {
             outcome_topic,
             client: Client::new(sdk),
             ec2: ec2::Client::new(sdk),
+            masters: None,
             hands,
             carried_out: Mutex::default(),
         }
+    }
+
+    /// The same stage, which can speak to masters about agents.
+    #[must_use]
+    pub fn with_masters(self, masters: Masters) -> Self {
+        Self { masters: Some(masters), ..self }
     }
 
     /// Handles every record of an event by itself; each ends in one outcome.
@@ -145,7 +164,8 @@ impl Handler {
             Ok(look) => {
                 let ending = ending.seen(&look.plan, look.state.as_ref());
                 let ending = self.carry_out(&look.plan, policy, decision, ending).await;
-                self.mark(&look.plan, policy, ending).await
+                let ending = self.tell_agents(&look.plan, policy, ending, clock()).await;
+                self.mark(&look.plan.marks, policy, ending).await
             }
         }
     }
@@ -163,7 +183,7 @@ impl Handler {
             looks += 1;
             let begun = clock();
             let since = looked_at_since(policy, decision, begun);
-            let mut state = group::describe(&self.client, &policy.group, since, decision.delta < 0).await?;
+            let mut state = group::describe(&self.client, &policy.group, since, may_end(policy, decision)).await?;
             if let Some(state) = &mut state {
                 state.addresses.clone_from(&addresses);
             }
@@ -253,12 +273,59 @@ impl Handler {
         ending.with(OutcomeAction::ScaledDown, reason)
     }
 
-    /// Brings the marks on the group up to date. What was done stays done where that fails.
-    async fn mark(&self, plan: &Plan, policy: &Policy, mut ending: Ending) -> Ending {
-        if self.hands == Hands::Tied || plan.marks.is_empty() {
+    /// Tells the masters what shall be with agents; after the write, which must be quick. The mark of an agent that leaves is
+    /// written before it is deactivated: were it the other way round, an agent could be left deactivated with nobody to
+    /// know why.
+    async fn tell_agents(&self, plan: &Plan, policy: &Policy, mut ending: Ending, now: Timestamp) -> Ending {
+        if plan.agents.is_empty() {
             return ending;
         }
-        if let Err(source) = group::mark(&self.client, &policy.group, &plan.marks).await {
+        let Some(masters) = &self.masters else {
+            return ending.with(
+                OutcomeAction::Failed,
+                "agents are to be told to leave, and no master is known to this function",
+            );
+        };
+        if self.hands == Hands::Tied {
+            let reason = format!("6.1: dry run; else: {}", plan.reason);
+            return ending.with(OutcomeAction::Refused, reason);
+        }
+        let leaves = |step: &&AgentStep| step.call == AgentCall::Deactivate;
+        let marks: Vec<MarkChange> =
+            plan.agents.iter().filter(leaves).map(|step| MarkChange::leaves(&step.instance_id, now)).collect();
+        ending = self.mark(&marks, policy, ending).await;
+        if ending.error.is_some() && !marks.is_empty() {
+            return ending
+                .with(OutcomeAction::Failed, "the agents were not told to leave: their marks were not written");
+        }
+        let mut taken_back = Vec::new();
+        for (done, step) in plan.agents.iter().enumerate() {
+            if let Err(source) = masters.tell(step).await {
+                let note = format!("{done} of {} agents were told, then: {}", plan.agents.len(), Chain::new(&source));
+                ending.outcome.notes.push(note);
+                let failed = ScaleError::Operator { pool: policy.pool.clone(), source };
+                ending.error = ending.error.or(Some(failed));
+                break;
+            }
+            if step.call == AgentCall::Reactivate {
+                taken_back.push(MarkChange::stays(&step.instance_id));
+            }
+            if !ending.outcome.instances.contains(&step.instance_id) {
+                ending.outcome.instances.push(step.instance_id.clone());
+            }
+            if matches!(ending.outcome.action, OutcomeAction::None | OutcomeAction::BackedOff) {
+                ending.outcome.action = OutcomeAction::Draining;
+            }
+        }
+        self.mark(&taken_back, policy, ending).await
+    }
+
+    /// Brings the marks on the group up to date. What was done stays done where that fails.
+    async fn mark(&self, marks: &[MarkChange], policy: &Policy, mut ending: Ending) -> Ending {
+        if self.hands == Hands::Tied || marks.is_empty() {
+            return ending;
+        }
+        if let Err(source) = group::mark(&self.client, &policy.group, marks).await {
             ending.outcome.notes.push(format!("the marks on the group were not written: {}", Chain::new(&source)));
             let failed = ScaleError::Call { pool: ending.outcome.pool.clone(), source };
             ending.error = ending.error.or(Some(failed));
@@ -294,6 +361,11 @@ fn stopped(ending: Ending, error: CallError, wanted: &str) -> Ending {
 fn note(victim: &Victim, ending: &mut Ending) {
     ending.outcome.instances.push(victim.instance_id.clone());
     ending.outcome.to = ending.outcome.to.map(|to| to.saturating_sub_unsigned(victim.weight));
+}
+
+/// Whether instances may be terminated for this decision.
+const fn may_end(policy: &Policy, decision: &ScalingDecision) -> bool {
+    decision.delta < 0 || matches!(policy.scale_down_strategy, ScaleDownStrategy::Drain { .. })
 }
 
 /// How far back activities matter: to tell young instances, for the cooldowns and for launches that fail.

@@ -1,7 +1,7 @@
 //! Applies a scaling decision to the Auto Scaling group.
 //!
 //! ```text
-//! ScalingDecision ─▶ handler ─▶ plan::admit ─▶ group (describe) ─▶ plan::plan ─▶ group (write) ─▶ ScalingOutcome
+//! ScalingDecision ─▶ handler ─▶ plan::admit ─▶ group (describe) ─▶ plan::plan ─▶ group (write), masters ─▶ ScalingOutcome
 //! ```
 //!
 //! [`plan`] is pure: from a decision, the group as it is and the policy it says what is to be done and why. `handler`
@@ -20,5 +20,7 @@ pub mod ec2;
 pub mod group;
 #[cfg(feature = "lambda")]
 pub mod handler;
+#[cfg(feature = "lambda")]
+pub mod masters;
 #[cfg(feature = "lambda")]
 mod outcome;

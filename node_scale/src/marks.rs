@@ -5,11 +5,13 @@
 //! |---|---|---|
 //! | `lambda-scale/scale-down-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
+//! | `lambda-scale/leaving/<instance>` | `<since>` | node_scale |
 //! | `lambda-scale/pause-until` | `<time>` | operators |
 //! | `lambda-scale/floor` | `<instances> <until>` | operators |
 //!
 //! Times are RFC 3339. A mark whose time is over has no effect; one that cannot be read has none either, and is reported.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,6 +26,9 @@ pub const PAUSE_UNTIL: &str = "lambda-scale/pause-until";
 /// The tag of [`Marks::floor`].
 pub const FLOOR: &str = "lambda-scale/floor";
 
+/// What the tags of agents that leave begin with; the instance follows.
+const LEAVING: &str = "leaving/";
+
 /// What stands on a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
@@ -35,6 +40,9 @@ pub struct Marks {
     pub pause_until: Option<Timestamp>,
     /// A minimum for a time.
     pub floor: Option<Floor>,
+    /// The instances whose agents node_scale has told to leave, and since when. Agents that somebody else deactivated are not
+    /// among them.
+    pub leaving: BTreeMap<String, Timestamp>,
     /// What is wrong with marks that have no effect.
     pub problems: Vec<String>,
 }
@@ -95,6 +103,20 @@ pub enum MarkChange {
     },
 }
 
+impl MarkChange {
+    /// Marks the agent of an instance as leaving.
+    #[must_use]
+    pub fn leaves(instance: &str, since: Timestamp) -> Self {
+        Self::Set { key: format!("{PREFIX}{LEAVING}{instance}"), value: time::format(since) }
+    }
+
+    /// Takes that mark away.
+    #[must_use]
+    pub fn stays(instance: &str) -> Self {
+        Self::Delete { key: format!("{PREFIX}{LEAVING}{instance}") }
+    }
+}
+
 impl Marks {
     /// Reads the marks among a group's tags.
     #[must_use]
@@ -110,7 +132,9 @@ impl Marks {
                     value.parse().ok().map(|until: Timestamp| marks.pause_until = (now < until).then_some(until))
                 }
                 "floor" => Floor::read(value).map(|floor| marks.floor = (now < floor.until).then_some(floor)),
-                _ => None,
+                _ => name.strip_prefix(LEAVING).zip(value.parse().ok()).map(|(instance, since)| {
+                    marks.leaving.insert(instance.to_owned(), since);
+                }),
             };
             if read.is_none() {
                 let text: String = value.chars().take(60).collect();
@@ -200,6 +224,7 @@ mod tests {
             tag(Direction::Down.key(), row),
             tag(FLOOR, floor),
             tag(PAUSE_UNTIL, time::format(at(60))),
+            tag("lambda-scale/leaving/i-1", time::format(at(-60))),
             tag("Name", "workers"),
         ];
         let marks = Marks::read(&tags, at(0));
@@ -208,11 +233,12 @@ mod tests {
             scale_up: Some(row),
             pause_until: Some(at(60)),
             floor: Some(floor),
+            leaving: [("i-1".to_owned(), at(-60))].into(),
             problems: Vec::new(),
         };
-        assert_eq!(marks, expected);
+        assert_eq!(marks, expected, "{tags:?}");
         // Whatever has its time behind it has no effect.
-        assert_eq!(Marks::read(&tags, at(60)), Marks::default());
+        assert_eq!(Marks::read(&tags, at(60)), Marks { leaving: expected.leaving, ..Marks::default() });
     }
 
     #[test]
@@ -224,6 +250,7 @@ mod tests {
             ("lambda-scale/pause-until", "tomorrow"),
             ("lambda-scale/pause-until", ""),
             ("lambda-scale/scale-up-since", "2027-01-15T08:00:00Z"),
+            ("lambda-scale/leaving/i-1", "yesterday"),
             ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z"),
         ] {
             let marks = Marks::read(&[tag(key, value)], at(0));

@@ -5,7 +5,7 @@
 //! - [`config`]: the one configuration document
 //! - [`time`], [`error`]: how times and failures are written
 //!
-//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`.
+//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`; with `mesos` what talks to masters.
 
 pub mod config;
 pub mod contract;
@@ -15,6 +15,8 @@ pub mod time;
 
 #[cfg(feature = "lambda")]
 pub mod aws;
+#[cfg(feature = "mesos")]
+pub mod mesos;
 #[cfg(feature = "lambda")]
 pub mod sns;
 #[cfg(feature = "lambda")]

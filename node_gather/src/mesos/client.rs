@@ -7,21 +7,20 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Certificate, Response, StatusCode, redirect, retry};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::LOCATION;
+use reqwest::{Method, Response, StatusCode};
+use secrecy::SecretString;
 use shared::config::Mesos;
 use shared::error::Chain;
+pub use shared::mesos::ClientError;
+use shared::mesos::{Http, MAX_REDIRECTS, is_redirect, url_of};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use super::redirect::{GuardedResolver, RedirectError, needs_tls, target};
+use super::redirect::{RedirectError, target};
 use super::scan::Scanner;
 use super::state::{Sink, StateError};
-
-/// A redirect leads to the leader; a second one is for a leader that has just changed.
-const MAX_REDIRECTS: usize = 2;
 
 /// How often all masters are asked in turn. An election takes seconds; the next run is a minute away.
 const MAX_ROUNDS: u32 = 3;
@@ -29,18 +28,14 @@ const MAX_ROUNDS: u32 = 3;
 /// What is waited, on average, after the first round; after the second it is twice that.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
-/// Within a network a connection takes milliseconds. A master behind a dead address must not use up the deadline.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// How much of an error's body is looked at.
 const MAX_ERROR_BODY_BYTES: usize = 1024;
 
 /// Asks the masters of one configuration.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     settings: Mesos,
-    credentials: Option<Credentials>,
 }
 
 /// A state, and how it was come by.
@@ -54,31 +49,6 @@ pub struct Fetched<S> {
     pub bytes: u64,
     /// How long it took, from the first master asked.
     pub elapsed: Duration,
-}
-
-#[derive(Debug)]
-enum Credentials {
-    /// HTTP basic authentication, Mesos' own.
-    Basic { principal: String, secret: SecretString },
-    /// `Authorization: token=...`, that of DC/OS.
-    Token(HeaderValue),
-}
-
-/// Why no client can be set up.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The credentials have no known form. They are not repeated here.
-    #[error("mesos.credentials leads to what is neither \"principal:secret\" nor \"token:...\"")]
-    Credentials,
-    /// The certificate authorities cannot be read.
-    #[error("mesos.ca_bundle leads to what is no PEM file with certificates")]
-    CaBundle(#[source] reqwest::Error),
-    /// There are no certificate authorities.
-    #[error("mesos.ca_bundle leads to a file without certificates")]
-    NoCertificates,
-    /// The HTTP client cannot be built.
-    #[error("cannot set up the HTTP client")]
-    Build(#[source] reqwest::Error),
 }
 
 /// Why there is no state.
@@ -212,22 +182,8 @@ impl Client {
         credentials: Option<&SecretString>,
         ca_bundle: Option<&SecretString>,
     ) -> Result<Self, ClientError> {
-        let credentials = credentials.map(Credentials::parse).transpose()?;
-        let mut builder = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-            .dns_resolver(std::sync::Arc::new(GuardedResolver::new(&settings)));
-        builder = if settings.gzip { builder.gzip(true) } else { builder.no_gzip() };
-        builder = match ca_bundle {
-            Some(bundle) => builder.tls_certs_only(certificates(bundle)?),
-            None if needs_tls(&settings) => builder,
-            // Reading the system's authorities takes longer than reading a small state.
-            None => builder.tls_certs_only([]),
-        };
-        let http = builder.build().map_err(ClientError::Build)?;
-        Ok(Self { http, settings, credentials })
+        let http = Http::new(&settings, credentials, ca_bundle)?;
+        Ok(Self { http, settings })
     }
 
     /// Asks the masters until one gives the state of the cluster, each time to a new `sink`.
@@ -296,7 +252,8 @@ impl Client {
         patience: Duration,
         progress: &Mutex<Progress>,
     ) -> Result<Fetched<S>, Cause> {
-        let mut url = state_url(master);
+        // (Newer masters have no `/state.json`.)
+        let mut url = url_of(master, "/state");
         for _ in 0..=MAX_REDIRECTS {
             let response = match timeout(patience, self.get(&url)).await {
                 Ok(answer) => answer?,
@@ -310,20 +267,13 @@ impl Client {
                 return Err(self.cause_of(response).await);
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-            url = target(&self.settings, &url, location).map_err(Cause::Redirect)?;
+            url = target(&self.settings, &url, location, "/state").map_err(Cause::Redirect)?;
         }
         Err(Cause::TooManyRedirects)
     }
 
     async fn get(&self, url: &Url) -> Result<Response, Cause> {
-        let request = self.http.get(url.clone());
-        let request = match &self.credentials {
-            None => request,
-            Some(Credentials::Basic { principal, secret }) => {
-                request.basic_auth(principal, Some(secret.expose_secret()))
-            }
-            Some(Credentials::Token(value)) => request.header(AUTHORIZATION, value.clone()),
-        };
+        let request = self.http.request(Method::GET, url.clone());
         request.send().await.map_err(|error| {
             let is_connect = error.is_connect();
             let error = error.without_url();
@@ -334,7 +284,7 @@ impl Client {
     /// What an answer that is neither a state nor a redirect means.
     async fn cause_of(&self, response: Response) -> Cause {
         match response.status() {
-            StatusCode::UNAUTHORIZED if self.credentials.is_none() => Cause::CredentialsMissing,
+            StatusCode::UNAUTHORIZED if !self.http.has_credentials() => Cause::CredentialsMissing,
             StatusCode::UNAUTHORIZED => Cause::CredentialsRefused,
             StatusCode::FORBIDDEN => Cause::Forbidden,
             StatusCode::NOT_FOUND => Cause::NotFound,
@@ -371,38 +321,8 @@ impl Client {
     }
 }
 
-impl Credentials {
-    fn parse(text: &SecretString) -> Result<Self, ClientError> {
-        match text.expose_secret().trim().split_once(':') {
-            Some(("token", token)) => {
-                let mut value =
-                    HeaderValue::from_str(&format!("token={}", token.trim())).map_err(|_| ClientError::Credentials)?;
-                value.set_sensitive(true);
-                Ok(Self::Token(value))
-            }
-            Some((principal, secret)) if !principal.is_empty() => {
-                Ok(Self::Basic { principal: principal.to_owned(), secret: SecretString::from(secret) })
-            }
-            _ => Err(ClientError::Credentials),
-        }
-    }
-}
-
-fn certificates(bundle: &SecretString) -> Result<Vec<Certificate>, ClientError> {
-    let certificates =
-        Certificate::from_pem_bundle(bundle.expose_secret().as_bytes()).map_err(ClientError::CaBundle)?;
-    if certificates.is_empty() { Err(ClientError::NoCertificates) } else { Ok(certificates) }
-}
-
 fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `/state` below the master's URL, which may have the path of an admin router. (Newer masters have no `/state.json`.)
-fn state_url(master: &Url) -> Url {
-    let mut url = master.clone();
-    url.set_path(&format!("{}/state", master.path().trim_end_matches('/')));
-    url
 }
 
 /// The master's URL, from that of its state.
@@ -412,10 +332,6 @@ fn base_of(url: &Url) -> String {
     let text = base.as_str();
     let text = text.strip_suffix("/state").unwrap_or(text);
     text.strip_suffix("/master").unwrap_or(text).trim_end_matches('/').to_owned()
-}
-
-const fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// Whether the answer says what a master says that has lost its leader.

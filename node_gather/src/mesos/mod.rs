@@ -14,4 +14,4 @@ mod record;
 #[cfg(feature = "lambda")]
 pub mod client;
 #[cfg(feature = "lambda")]
-pub mod redirect;
+pub use shared::mesos::redirect;

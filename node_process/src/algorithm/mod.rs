@@ -66,6 +66,7 @@ fn decision(
         delta: limited.delta,
         target: snapshot.agents.usable.saturating_add_signed(limited.delta),
         state: limited.state,
+        completeness: Some(snapshot.completeness.level),
         steps,
         unplaceable,
         scale_down_agents: pool.removable(limited.removed).map(AgentRef::from).collect(),

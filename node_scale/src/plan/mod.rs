@@ -5,9 +5,11 @@
 //! - here: what holds in both directions
 //! - `coming`: what was asked for already, and what should have come and did not
 //! - `scale_up`, `scale_down`: the clauses of each direction
+//! - `leaving`: agents that are told to leave before their instances go (the strategy `drain`)
 //! - `victims`: which instances the agents of a decision are
 
 mod coming;
+mod leaving;
 mod scale_down;
 mod scale_up;
 mod victims;
@@ -21,6 +23,7 @@ use shared::contract::{ScalingDecision, ScalingState};
 use crate::marks::{Direction, MarkChange, Marks, Row};
 use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Lifecycle};
 
+pub use leaving::{AgentCall, AgentStep};
 pub use victims::Victim;
 
 /// How far ahead of this machine's clock the master reader's clock may be.
@@ -42,6 +45,8 @@ pub struct Plan {
     pub launch_failures: u32,
     /// Instances that are too old to become agents and are none.
     pub never_joined: u32,
+    /// What is said to masters about agents, after the action.
+    pub agents: Vec<AgentStep>,
     /// What the group's tags must say from now on, where they say something else.
     pub marks: Vec<MarkChange>,
     /// What an operator should know besides.
@@ -100,15 +105,16 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         Err(reason) => refuse(reason),
         Ok(()) => sight.may_act(),
     };
-    let mut rows = Rows::default();
+    let mut besides = Besides::default();
     let verdict = held.and_then(|()| {
         let unit = sight.unit()?;
-        rows.is_current = true;
+        besides.is_current = true;
+        sight.tidy(&mut besides);
         match decision.delta {
-            _ if sight.floor_missing(unit) > 0 => sight.scale_up(unit, &mut rows),
-            0 => Err((Action::Nothing, nothing_wanted(decision))),
-            1.. => sight.scale_up(unit, &mut rows),
-            _ => sight.scale_down(unit, &mut rows),
+            _ if sight.floor_missing(unit) > 0 => sight.scale_up(unit, &mut besides),
+            0 => sight.go_on_leaving(unit, &mut besides, nothing_wanted(decision)),
+            1.. => sight.scale_up(unit, &mut besides),
+            _ => sight.scale_down(unit, &mut besides),
         }
     });
     let (action, reason) = match verdict {
@@ -121,7 +127,8 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         coming: sight.coming,
         launch_failures: sight.launch_failures(),
         never_joined: sight.never_joined,
-        marks: rows.changes(&sight.marks),
+        agents: std::mem::take(&mut besides.agents),
+        marks: besides.changes(&sight),
         notes: sight.marks.problems,
     }
 }
@@ -134,6 +141,7 @@ impl Plan {
             coming: 0,
             launch_failures: 0,
             never_joined: 0,
+            agents: Vec::new(),
             marks: Vec::new(),
             notes: Vec::new(),
         }
@@ -158,9 +166,9 @@ type Held = (Action, String);
 /// What to do and why, or what stands against it.
 type Verdict = Result<(Action, String), Held>;
 
-/// What becomes of the rows of decisions that stand on the group.
+/// What is done besides the action: to agents, and to the marks on the group.
 #[derive(Debug, Default)]
-struct Rows {
+struct Besides {
     /// Whether the decision is one that may lengthen a row or break it: one that is refused, or comes while the pool is
     /// paused, does neither.
     is_current: bool,
@@ -168,9 +176,13 @@ struct Rows {
     kept: Option<Direction>,
     /// What must be written for that.
     change: Option<MarkChange>,
+    /// Marks of agents that no longer leave.
+    tidied: Vec<MarkChange>,
+    /// What is said to masters about agents.
+    agents: Vec<AgentStep>,
 }
 
-impl Rows {
+impl Besides {
     /// Since when decisions have said the same, this one included.
     fn join(&mut self, direction: Direction, sight: &Sight<'_>) -> Timestamp {
         let life = signed(sight.policy.schedule_period).saturating_mul(ROW_PERIODS);
@@ -186,12 +198,12 @@ impl Rows {
         self.change = None;
     }
 
-    fn changes(self, marks: &Marks) -> Vec<MarkChange> {
-        let broken = [Direction::Up, Direction::Down]
-            .into_iter()
-            .filter(|direction| self.is_current && self.kept != Some(*direction) && marks.row(*direction).is_some());
+    fn changes(self, sight: &Sight<'_>) -> Vec<MarkChange> {
+        let broken = [Direction::Up, Direction::Down].into_iter().filter(|direction| {
+            self.is_current && self.kept != Some(*direction) && sight.marks.row(*direction).is_some()
+        });
         let deleted = broken.map(|direction| MarkChange::Delete { key: direction.key().to_owned() });
-        deleted.chain(self.change).collect()
+        deleted.chain(self.change).chain(self.tidied).collect()
     }
 }
 

@@ -2,39 +2,58 @@
 
 use shared::config::ScaleDownStrategy;
 
-use super::victims::{Choice, choose};
+use super::victims::{Choice, Victim, choose};
 use super::{
-    Action, ActivityStatus, Held, Lifecycle, Rows, Sight, Verdict, back_off, capacity, describe, instances,
+    Action, ActivityStatus, Besides, Held, Lifecycle, Sight, Verdict, back_off, capacity, describe, instances,
     listed_capacity, nothing, refuse, seconds, signed, within,
 };
 use crate::marks::Direction;
 
 impl Sight<'_> {
-    pub(super) fn scale_down(&self, unit: u32, rows: &mut Rows) -> Verdict {
-        let stable = self.is_stable(rows);
+    pub(super) fn scale_down(&self, unit: u32, besides: &mut Besides) -> Verdict {
+        let stable = self.is_stable(besides);
+        if self.is_draining() {
+            // Those that leave already come first: that they go is what this decision counts on.
+            let (action, reason) = self.go_on_leaving(unit, besides, String::new()).unwrap_or_else(|held| held);
+            if action != Action::Nothing || !besides.agents.is_empty() || !reason.is_empty() {
+                return Err((action, reason));
+            }
+        }
         self.group_is_settled()?;
         self.down_cooldown()?;
         stable?;
         let group = self.group();
-        let wanted = self.decision.delta.unsigned_abs().min(self.policy.max_scale_down_step);
-        let floor = self.marks.floor.map_or(0, |floor| floor.instances);
-        let lowest = within(Some(self.policy.min.max(floor)), unit, group.min_size, i32::max);
-        let room = capacity(i64::from(group.desired_capacity) - i64::from(lowest)).unsigned_abs() / unit;
-        let count = wanted.min(room);
+        let step = self.policy.max_scale_down_step;
+        let leaving = u32::try_from(self.decision.leaving_agents.len()).unwrap_or(u32::MAX);
+        let step = if self.is_draining() { step.saturating_sub(leaving) } else { step };
+        let wanted = self.decision.delta.unsigned_abs().min(step);
+        let lowest = self.lowest(unit);
+        let count = wanted.min(self.room(unit).saturating_sub(self.own_leaving_count()));
         if count == 0 {
             return nothing(format!(
-                "the desired capacity is {}, and the pool's and the group's min ask for {lowest}",
+                "the desired capacity is {}, and the pool's and the group's min ask for {lowest}; {leaving} are leaving",
                 group.desired_capacity
             ));
         }
         let verdict = match self.policy.scale_down_strategy {
             ScaleDownStrategy::DesiredCapacity => self.lower(wanted, count, unit),
             ScaleDownStrategy::LeastLoaded => self.terminate(count),
+            ScaleDownStrategy::Drain { .. } => self.tell_to_leave(count, besides),
         }?;
-        if !matches!(verdict.0, Action::LookUp(_)) {
-            rows.end();
-        }
+        besides.end();
         Ok(verdict)
+    }
+
+    /// The least desired capacity that the pool, the group and the floor allow.
+    fn lowest(&self, unit: u32) -> i32 {
+        let floor = self.marks.floor.map_or(0, |floor| floor.instances);
+        within(Some(self.policy.min.max(floor)), unit, self.group().min_size, i32::max)
+    }
+
+    /// How many instances may go until then.
+    pub(super) fn room(&self, unit: u32) -> u32 {
+        let lowest = i64::from(self.lowest(unit));
+        capacity(i64::from(self.group().desired_capacity) - lowest).unsigned_abs() / unit
     }
 
     /// `desired_capacity`: the group chooses.
@@ -57,6 +76,15 @@ impl Sight<'_> {
 
     /// `least_loaded`: the decision chooses.
     fn terminate(&self, count: u32) -> Verdict {
+        let (victims, passed_over) = self.named(count)?;
+        let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
+        let reason = format!("{count} fewer wanted: {}{passed_over}", named.join(", "));
+        Ok((Action::Terminate(victims), reason))
+    }
+
+    /// The instances of the first agents that the decision names, at least one, and who is passed over; or what has to be
+    /// looked up for that.
+    pub(super) fn named(&self, count: u32) -> Result<(Vec<Victim>, String), Held> {
         let agents = &self.decision.scale_down_agents;
         if agents.is_empty() {
             return refuse(
@@ -67,7 +95,7 @@ impl Sight<'_> {
         match choose(agents, self.state, count) {
             Choice::LookUp(addresses) => {
                 let reason = format!("looks up whose the addresses {} are", addresses.join(", "));
-                Ok((Action::LookUp(addresses), reason))
+                Err((Action::LookUp(addresses), reason))
             }
             Choice::Found { victims, passed_over } => {
                 let passed_over = match passed_over.as_slice() {
@@ -77,15 +105,13 @@ impl Sight<'_> {
                 if victims.is_empty() {
                     return refuse(format!("6.3: {count} fewer wanted{passed_over}"));
                 }
-                let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
-                let reason = format!("{count} fewer wanted: {}{passed_over}", named.join(", "));
-                Ok((Action::Terminate(victims), reason))
+                Ok((victims, passed_over))
             }
         }
     }
 
     /// B1 and B2: a decision saw the group as it is, and nothing is going on.
-    fn group_is_settled(&self) -> Result<(), Held> {
+    pub(super) fn group_is_settled(&self) -> Result<(), Held> {
         let group = self.group();
         if group.is_suspended("Terminate") {
             return back_off("B2: the process Terminate is suspended on the group");
@@ -126,12 +152,12 @@ impl Sight<'_> {
     }
 
     /// B2: decisions have said so for long enough. The row grows whatever else stands in the way.
-    fn is_stable(&self, rows: &mut Rows) -> Result<(), Held> {
+    fn is_stable(&self, besides: &mut Besides) -> Result<(), Held> {
         let stable_for = signed(self.policy.scale_down_stable_for);
         if stable_for.is_zero() {
             return Ok(());
         }
-        let since = rows.join(Direction::Down, self);
+        let since = besides.join(Direction::Down, self);
         let lasted = self.now.duration_since(since);
         if lasted >= stable_for {
             return Ok(());

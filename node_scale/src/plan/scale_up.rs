@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::coming::overdue_launches;
 use super::{
-    Action, Activity, ActivityKind, ActivityStatus, Held, Lifecycle, Rows, Sight, Verdict, back_off, capacity,
+    Action, Activity, ActivityKind, ActivityStatus, Besides, Held, Lifecycle, Sight, Verdict, back_off, capacity,
     describe, instances, listed_capacity, nothing, seconds, signed, within,
 };
 use crate::marks::Direction;
@@ -28,8 +28,18 @@ const FEW_NEVER_JOINED: u32 = 3;
 const LISTING_DELAY: SignedDuration = SignedDuration::from_mins(2);
 
 impl Sight<'_> {
-    pub(super) fn scale_up(&self, unit: u32, rows: &mut Rows) -> Verdict {
+    pub(super) fn scale_up(&self, unit: u32, besides: &mut Besides) -> Verdict {
         let group = self.group();
+        // No message, whoever wrote it, adds more than one step (I7).
+        let step = self.policy.max_scale_up_step;
+        let wanted = u32::try_from(self.decision.delta).unwrap_or(0).min(step);
+        let for_floor = self.floor_missing(unit).min(step);
+        // An agent that can still be taken back needs no machine: whatever stands against a launch does not matter.
+        let taken_back = self.take_back(wanted.saturating_sub(self.coming), besides)?;
+        let missing = wanted.saturating_sub(self.coming).saturating_sub(taken_back).max(for_floor);
+        if missing == 0 && taken_back > 0 {
+            return nothing(format!("{wanted} more wanted: {taken_back} that were leaving are taken back"));
+        }
         if group.is_suspended("Launch") {
             return back_off("B3: the process Launch is suspended on the group");
         }
@@ -41,16 +51,11 @@ impl Sight<'_> {
         }
         self.launches_fail()?;
         self.instances_do_not_join()?;
-        // No message, whoever wrote it, adds more than one step (I7).
-        let step = self.policy.max_scale_up_step;
-        let wanted = u32::try_from(self.decision.delta).unwrap_or(0).min(step);
-        let for_floor = self.floor_missing(unit).min(step);
-        let missing = wanted.saturating_sub(self.coming).max(for_floor);
         if missing == 0 {
             let coming = instances(self.coming);
             return nothing(format!("B3: {coming} coming, which covers the {wanted} wanted"));
         }
-        self.launch_holds_back(missing, rows)?;
+        self.launch_holds_back(missing, besides)?;
         self.up_cooldown()?;
         let highest = within(self.policy.max, unit, group.max_size, i32::min);
         // More instances than asked for are about to be terminated, or would be were it not suspended: the snapshot
@@ -64,28 +69,31 @@ impl Sight<'_> {
                 group.desired_capacity
             ));
         }
-        rows.end();
+        besides.end();
         let capped = if to < asked_for { format!(", up to the max of {highest}") } else { String::new() };
-        if for_floor > wanted.saturating_sub(self.coming) {
+        if for_floor > wanted.saturating_sub(self.coming).saturating_sub(taken_back) {
             let floor = self.marks.floor.map_or(0, |floor| floor.instances);
             return Ok((
                 Action::SetDesiredCapacity(to),
                 format!("the floor is {floor} instances (tag lambda-scale/floor){capped}"),
             ));
         }
-        let less_coming =
+        let mut less =
             if self.coming == 0 { String::new() } else { format!(", {} coming already", instances(self.coming)) };
-        Ok((Action::SetDesiredCapacity(to), format!("{wanted} more wanted{less_coming}{capped}")))
+        if taken_back > 0 {
+            less.push_str(&format!(", {taken_back} that were leaving are taken back"));
+        }
+        Ok((Action::SetDesiredCapacity(to), format!("{wanted} more wanted{less}{capped}")))
     }
 
     /// B3: a launch underway holds a scale-up back, but not for ever: a group of spot instances always replaces some.
-    fn launch_holds_back(&self, missing: u32, rows: &mut Rows) -> Result<(), Held> {
+    fn launch_holds_back(&self, missing: u32, besides: &mut Besides) -> Result<(), Held> {
         let Some(what) = self.launch_underway() else { return Ok(()) };
         let patience = signed(self.policy.max_back_off);
         if patience.is_zero() {
             return Ok(());
         }
-        let since = rows.join(Direction::Up, self);
+        let since = besides.join(Direction::Up, self);
         let waited = self.now.duration_since(since);
         if waited >= patience {
             return Ok(());

@@ -12,6 +12,8 @@ use crate::state::{GroupState, Lifecycle};
 pub struct Victim {
     /// The instance.
     pub instance_id: String,
+    /// Its agent.
+    pub agent_id: String,
     /// The hostname of its agent.
     pub hostname: String,
     /// How many capacity units it counts for.
@@ -47,7 +49,7 @@ pub(super) fn choose(agents: &[AgentRef], state: &GroupState, count: u32) -> Cho
     for agent in agents {
         match instance_of(agent, state) {
             Instance::Unknown(address) => addresses.push(address),
-            Instance::Known(id) => found.push((agent, victim(&id, &agent.hostname, state))),
+            Instance::Known(id) => found.push((agent, victim(&id, agent, state))),
             Instance::Unclear(why) => found.push((agent, Err(why))),
         }
     }
@@ -119,7 +121,7 @@ fn resource_name(hostname: &str) -> Option<&str> {
 }
 
 /// The instance as a victim, where it is one that the group would miss, and that nobody set apart.
-fn victim(id: &str, hostname: &str, state: &GroupState) -> Result<Victim, String> {
+fn victim(id: &str, agent: &AgentRef, state: &GroupState) -> Result<Victim, String> {
     let group = &state.group;
     let Some(instance) = group.instances.iter().find(|instance| instance.instance_id == id) else {
         return Err(format!("{id} is no instance of the group"));
@@ -130,5 +132,10 @@ fn victim(id: &str, hostname: &str, state: &GroupState) -> Result<Victim, String
     if group.is_set_apart(instance) {
         return Err(format!("{id} is protected from scale-in"));
     }
-    Ok(Victim { instance_id: id.to_owned(), hostname: hostname.to_owned(), weight: instance.weight() })
+    Ok(Victim {
+        instance_id: id.to_owned(),
+        agent_id: agent.agent_id.clone(),
+        hostname: agent.hostname.clone(),
+        weight: instance.weight(),
+    })
 }

@@ -103,11 +103,6 @@ fn masters(section: &mut Section<'_>) -> Vec<Url> {
     masters
 }
 
-/// Settings whose feature is still to come are refused, so that nobody relies on what would not happen.
-fn not_available(section: &Section<'_>, key: &str, remedy: &str) {
-    section.problem(key, format!("not available in this version; {remedy}"));
-}
-
 fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
     let mut section = top.section("marathon")?;
     let text: Option<String> = section.required("url");
@@ -326,21 +321,22 @@ fn headroom_placement(section: &mut Section<'_>) -> HeadroomPlacement {
 }
 
 fn scale_down_strategy(section: &mut Section<'_>) -> ScaleDownStrategy {
+    let after = section.optional("drain_after");
+    let grace = section.optional("drain_grace");
+    let drain = ScaleDownStrategy::Drain { after: after.unwrap_or(5 * MINUTE), grace: grace.unwrap_or(2 * MINUTE) };
     let strategies = [
-        ("least_loaded", Some(ScaleDownStrategy::LeastLoaded)),
-        ("desired_capacity", Some(ScaleDownStrategy::DesiredCapacity)),
-        ("drain", None),
+        ("least_loaded", ScaleDownStrategy::LeastLoaded),
+        ("desired_capacity", ScaleDownStrategy::DesiredCapacity),
+        ("drain", drain),
     ];
-    let strategy = word(section, "scale_down_strategy", &strategies);
-    if strategy == Some(None) {
-        not_available(section, "scale_down_strategy", r#"write "least_loaded" or leave it out"#);
-    }
-    for key in ["drain_after", "drain_grace"] {
-        if section.optional::<Duration>(key).is_some() {
-            not_available(section, key, "leave it out");
+    let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(ScaleDownStrategy::LeastLoaded);
+    for (key, is_there) in [("drain_after", after.is_some()), ("drain_grace", grace.is_some())] {
+        if is_there && strategy != drain {
+            section
+                .problem(key, "has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out");
         }
     }
-    strategy.flatten().unwrap_or(ScaleDownStrategy::LeastLoaded)
+    strategy
 }
 
 fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protected {

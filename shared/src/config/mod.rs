@@ -244,6 +244,13 @@ pub enum ScaleDownStrategy {
     LeastLoaded,
     /// The desired capacity is lowered and the group's termination policy chooses.
     DesiredCapacity,
+    /// The agents that the decision names are deactivated, then drained, and their instances terminated once no task runs there.
+    Drain {
+        /// How long a deactivated agent can still be taken back.
+        after: Duration,
+        /// What tasks get between SIGTERM and SIGKILL.
+        grace: Duration,
+    },
 }
 
 /// Frameworks and applications whose agents are never chosen.

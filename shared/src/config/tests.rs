@@ -163,18 +163,6 @@ fn thresholds_must_leave_room_between_them() {
     assert!(Config::parse(&with_pool_settings("application_headroom_percent = 250")).is_ok());
 }
 
-#[test]
-fn what_is_not_available_yet_is_refused_with_what_to_write_instead() {
-    for settings in [
-        "scale_down_strategy = \"drain\"",
-        "drain_after = \"5m\"",
-    ] {
-        let problems = problems(&with_pool_settings(settings));
-        assert_eq!(problems.len(), 1, "{settings}: {problems:?}");
-        assert!(problems[0].contains("not available in this version; "), "{settings}: {problems:?}");
-    }
-}
-
 const CLOUDWATCH: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\n";
 
 #[test]
@@ -275,6 +263,17 @@ fn the_default_strategy_terminates_what_the_decision_names() {
     assert_eq!(pool("max_back_off = \"0s\"").max_back_off, Duration::ZERO);
     let protected = "protected = { frameworks = [\"kafka\"], applications = [\"/db\"] }";
     assert_eq!(pool(protected).protected.applications, ["/db"]);
+    let drain = |after, grace| ScaleDownStrategy::Drain {
+        after: Duration::from_secs(after),
+        grace: Duration::from_secs(grace),
+    };
+    assert_eq!(pool("scale_down_strategy = \"drain\"").scale_down_strategy, drain(300, 120));
+    let quick = "scale_down_strategy = \"drain\"\ndrain_after = \"0s\"\ndrain_grace = \"10s\"";
+    assert_eq!(pool(quick).scale_down_strategy, drain(0, 10));
+    only_problem(
+        &with_pool_settings("drain_after = \"5m\""),
+        "pools[0].drain_after: has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out",
+    );
     // Where the group chooses, nothing can be protected.
     let problems = problems(&with_pool_settings(&format!("scale_down_strategy = \"desired_capacity\"\n{protected}")));
     assert_eq!(problems.len(), 1);

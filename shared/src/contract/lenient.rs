@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{AgentCounts, AgentRef, ScalingDecision, ScalingState, Step, Unplaceable};
+use super::{AgentCounts, AgentRef, CompletenessLevel, ScalingDecision, ScalingState, Step, Unplaceable};
 
 /// A scaling decision as it may be written.
 #[derive(Deserialize)]
@@ -25,6 +25,8 @@ pub struct Decision {
     #[serde(default)]
     target: Option<u32>,
     state: ScalingState,
+    #[serde(default)]
+    completeness: Option<CompletenessLevel>,
     #[serde(default)]
     steps: Vec<Step>,
     #[serde(default)]
@@ -65,6 +67,7 @@ impl TryFrom<Decision> for ScalingDecision {
             delta,
             target: decision.target.unwrap_or_else(|| decision.agents.usable.saturating_add_signed(delta)),
             state,
+            completeness: decision.completeness,
             steps: decision.steps,
             unplaceable: decision.unplaceable,
             scale_down_agents: decision.scale_down_agents,

@@ -270,6 +270,9 @@ pub struct ScalingDecision {
     pub target: u32,
     /// The decision in a word.
     pub state: ScalingState,
+    /// How far the snapshot may be trusted; `None` where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completeness: Option<CompletenessLevel>,
     /// What each clause said, in the order of the algorithm.
     pub steps: Vec<Step>,
     /// Applications of which some task fits no agent that could be added.
@@ -433,6 +436,8 @@ pub enum OutcomeAction {
     ScaledUp,
     /// The desired capacity was lowered.
     ScaledDown,
+    /// Agents were told to leave, or taken back; the group itself was not changed.
+    Draining,
     /// Nothing was wanted, or nothing is left to do.
     None,
     /// Something was wanted; it was not the moment for it.
@@ -450,6 +455,7 @@ impl OutcomeAction {
         match self {
             Self::ScaledUp => "scaled_up",
             Self::ScaledDown => "scaled_down",
+            Self::Draining => "draining",
             Self::None => "none",
             Self::BackedOff => "backed_off",
             Self::Refused => "refused",

@@ -1,12 +1,13 @@
 //! Each test cites the clause it proves; the table at the end combines them all.
 
 mod arrivals;
+mod leaving;
 mod marks;
 mod victims;
 
 use proptest::prelude::*;
 use shared::config::Config;
-use shared::contract::AgentCounts;
+use shared::contract::{AgentCounts, CompletenessLevel};
 use uuid::Uuid;
 
 use super::*;
@@ -51,6 +52,7 @@ fn decision(delta: i32, agents: u32) -> ScalingDecision {
             1.. => ScalingState::ScaleUp,
             _ => ScalingState::ScaleDown,
         },
+        completeness: Some(CompletenessLevel::Complete),
         steps: Vec::new(),
         unplaceable: Vec::new(),
         scale_down_agents: Vec::new(),

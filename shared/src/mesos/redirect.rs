@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use shared::config::{Mesos, is_local_host};
 use thiserror::Error;
 use url::{Host, Url};
+
+use crate::config::{Mesos, is_local_host};
 
 /// Why a redirect is not followed.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -40,11 +41,11 @@ pub enum RedirectError {
     NotListed(String),
 }
 
-/// The URL to ask next.
+/// The URL to ask next; `path` where the redirect names none.
 ///
 /// # Errors
 /// Where the redirect may not be followed.
-pub fn target(settings: &Mesos, from: &Url, location: Option<&str>) -> Result<Url, RedirectError> {
+pub fn target(settings: &Mesos, from: &Url, location: Option<&str>, path: &str) -> Result<Url, RedirectError> {
     let location = location.ok_or(RedirectError::NoLocation)?;
     let mut to = from.join(location).map_err(|_| RedirectError::NotAUrl)?;
     if !matches!(to.scheme(), "http" | "https") {
@@ -71,7 +72,7 @@ pub fn target(settings: &Mesos, from: &Url, location: Option<&str>) -> Result<Ur
         }
     }
     if to.path() == "/" {
-        to.set_path("/state");
+        to.set_path(path);
     }
     to.set_fragment(None);
     Ok(to)
@@ -141,7 +142,7 @@ mod tests {
             max_state_bytes: 1,
             gzip: false,
         };
-        target(&settings, &Url::parse(from).unwrap(), Some(location)).map(String::from)
+        target(&settings, &Url::parse(from).unwrap(), Some(location), "/state").map(String::from)
     }
 
     const MASTER: &str = "http://10.0.0.5:5050/state";

@@ -1,0 +1,140 @@
+//! The strategy `drain`: the real binaries, a master whose agents show what was done to them, and a group.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+use lambda_scale::local::Stack;
+use lambda_scale::local::autoscaling::access_denied;
+use lambda_scale::local::master::Mode;
+use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
+use support::{AGENTS, GROUP, desired, grow_to, mutating_calls, start};
+
+const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");
+const LEAST_LOADED: &str = "scale_down_strategy = \"least_loaded\"";
+
+fn drain(after: &str) -> String {
+    format!(
+        "scale_down_strategy = \"drain\"\ndrain_after = \"{after}\"\ndrain_grace = \"10s\"\nscale_down_cooldown = \"0s\""
+    )
+}
+
+/// A cluster in which every agent runs something, though not much.
+async fn cluster(test: &str, after: &str) -> Stack {
+    let stack = start(test, &[SHRINK, (LEAST_LOADED, &drain(after))]).await;
+    grow_to(&stack, 45);
+    stack
+}
+
+async fn tick(stack: &Stack) -> (ScalingDecision, ScalingOutcome) {
+    let run = stack.run().await.unwrap().remove(0);
+    (run.decision, run.outcome)
+}
+
+fn said(stack: &Stack) -> Vec<String> {
+    stack.master.operations().iter().map(|operation| operation.call["type"].as_str().unwrap().to_owned()).collect()
+}
+
+fn marks(stack: &Stack) -> Vec<String> {
+    stack.auto_scaling.group(GROUP, |group| group.tags.keys().cloned().collect()).unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other() {
+    let stack = cluster("drain", "0s").await;
+    let tasks = stack.master.cluster(|cluster| cluster.task_count());
+    let (decision, outcome) = tick(&stack).await;
+    let victim = decision.scale_down_agents[0].clone();
+    assert!(victim.task_count > 0);
+    assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
+    assert_eq!(outcome.instances, [victim.instance_id.clone().unwrap()]);
+    assert_eq!(said(&stack), ["DEACTIVATE_AGENT"]);
+    assert_eq!(marks(&stack), [format!("lambda-scale/leaving/{}", outcome.instances[0])]);
+
+    let (decision, outcome) = tick(&stack).await;
+    assert_eq!((decision.delta, decision.agents.deactivated), (0, 1));
+    assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
+    assert_eq!(said(&stack), ["DEACTIVATE_AGENT", "DRAIN_AGENT"]);
+    let call = stack.master.operations()[1].call.clone();
+    assert_eq!(call["drain_agent"]["agent_id"]["value"], victim.agent_id);
+    assert_eq!(call["drain_agent"]["max_grace_period"]["nanoseconds"], 10_000_000_000_u64);
+    assert_eq!(desired(&stack), AGENTS, "nothing has gone yet");
+
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (decision, outcome) = tick(&stack).await;
+    assert_eq!(decision.agents.draining, 1);
+    assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
+    assert_eq!(outcome.instances, [victim.instance_id.unwrap()]);
+    assert_eq!(desired(&stack), AGENTS - 1);
+
+    stack.finish_activities();
+    tick(&stack).await;
+    assert!(!marks(&stack).iter().any(|mark| mark.contains(&outcome.instances[0])), "the mark goes with the instance");
+    assert_eq!(stack.master.cluster(|cluster| cluster.task_count()), tasks, "every task runs elsewhere");
+}
+
+#[tokio::test]
+async fn when_load_returns_the_agent_is_taken_back_and_nothing_is_bought() {
+    let stack = cluster("undo", "1h").await;
+    tick(&stack).await;
+    grow_to(&stack, 79);
+    let (decision, outcome) = tick(&stack).await;
+    assert!(decision.delta > 0);
+    assert_eq!(said(&stack)[..2], ["DEACTIVATE_AGENT", "REACTIVATE_AGENT"]);
+    assert_eq!(marks(&stack), [""; 0]);
+    assert_eq!(desired(&stack), AGENTS + decision.delta - 1, "{}", outcome.reason);
+    assert!(outcome.reason.contains("1 that were leaving are taken back"), "{}", outcome.reason);
+}
+
+#[tokio::test]
+async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
+    let stack = cluster("operators-own", "0s").await;
+    stack.master.cluster(|cluster| cluster.deactivate(1));
+    for _ in 0..3 {
+        let (decision, outcome) = tick(&stack).await;
+        assert_eq!((decision.agents.deactivated, decision.delta), (1, 0));
+        assert_eq!(outcome.action, OutcomeAction::None, "{}", outcome.reason);
+    }
+    assert_eq!(said(&stack), [""; 0]);
+    assert_eq!(desired(&stack), AGENTS);
+}
+
+#[tokio::test]
+async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
+    let stack = cluster("no-mark", "0s").await;
+    stack.auto_scaling.fail_next("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 100);
+    let (_, outcome) = tick(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::Failed);
+    assert_eq!(said(&stack), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_master_that_refuses_is_told_of_and_asked_again_by_the_next_tick() {
+    let stack = cluster("refused", "0s").await;
+    stack.master.refuse_next_operation(403, "not allowed");
+    let (_, outcome) = tick(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::None);
+    let note = outcome.notes.join(" ");
+    assert!(note.contains("0 of 1 agents were told") && note.contains("403, the principal must be allowed"), "{note}");
+    // Its mark stands, the agent does not leave: the next tick tells it again.
+    let (decision, outcome) = tick(&stack).await;
+    assert_eq!(decision.delta, -1);
+    assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
+    assert_eq!(mutating_calls(&stack, 0), 2, "the mark, and once more with the new time");
+}
+
+#[tokio::test]
+async fn without_a_leader_nobody_is_told() {
+    let stack = cluster("no-leader-drain", "0s").await;
+    stack.sns.set_delivery(&stack.topics.decisions, lambda_scale::local::sns::Delivery::Held);
+    let decision = support::decide(&stack).await;
+    stack.master.set_mode(Mode::NoLeader);
+    let outcome = support::deliver(&stack, &decision).await;
+    assert!(outcome.notes.join(" ").contains("no master took the call"), "{outcome:?}");
+    assert_eq!(desired(&stack), AGENTS);
+}

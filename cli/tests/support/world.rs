@@ -1,0 +1,190 @@
+//! A group and node_scale's own handler, in this process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_lambda_events::event::sns::SnsEvent;
+use aws_sdk_sns::config::Credentials;
+use jiff::{SignedDuration, Timestamp};
+use lambda_scale::local::REGION;
+use lambda_scale::local::autoscaling::{AutoScaling, Call, Group, Lifecycle};
+use lambda_scale::local::sns::{self, Message, Sns};
+use node_scale::handler::Handler;
+use serde_json::{Value, json};
+use shared::config::Config;
+use shared::contract::{
+    AgentCounts, AgentRef, AgentState, CompletenessLevel, ScalingDecision, ScalingOutcome, ScalingState, decode,
+    to_json,
+};
+use shared::sns::Topic;
+use uuid::Uuid;
+
+/// The group.
+pub(crate) const GROUP: &str = "mesos-workers";
+/// How many instances it has.
+pub(crate) const SIZE: u32 = 10;
+
+/// A settled group of ten instances, and the topic on which outcomes are told.
+pub(crate) struct World {
+    pub(crate) auto_scaling: AutoScaling,
+    pub(crate) sns: Sns,
+    pub(crate) outcomes: String,
+    pub(crate) settings: String,
+    pub(crate) sdk: SdkConfig,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    pub(crate) async fn with(settings: &str) -> Self {
+        let mut group = Group::new(GROUP, 1, 30, &["a"]);
+        let long_ago = now() - SignedDuration::from_hours(24);
+        (0..SIZE).for_each(|n| group.adopt(&format!("i-{n}"), "a", long_ago));
+        let sns = Sns::start().await.unwrap();
+        let outcomes = sns.create("outcomes", None);
+        let auto_scaling = AutoScaling::start([group]).await.unwrap();
+        Self { auto_scaling, sns, outcomes, settings: settings.to_owned(), sdk: sdk().await }
+    }
+
+    /// The stage as it is after a cold start: nothing is remembered.
+    pub(crate) fn handler(&self) -> Handler {
+        let config = format!(
+            "{}[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmin = 2\n\
+             max = 25\nmax_scale_down_step = 3\n{}",
+            if self.settings.contains("dry") { "dry_run = true\n" } else { "" },
+            self.settings.replace("dry", "")
+        );
+        let topic =
+            Topic::new(aws_sdk_sns::Client::new(&at_endpoint(&self.sdk, &self.sns.url())), self.outcomes.clone());
+        Handler::new(
+            Config::parse(&config).unwrap(),
+            &at_endpoint(&self.sdk, &self.auto_scaling.url()),
+            None,
+            Some(topic),
+        )
+    }
+
+    /// Hands a decision to a function that has just been started; what it tells of it.
+    pub(crate) async fn deliver(&self, decision: &ScalingDecision) -> ScalingOutcome {
+        self.deliver_to(&self.handler(), decision, SignedDuration::ZERO).await
+    }
+
+    pub(crate) async fn deliver_to(
+        &self,
+        handler: &Handler,
+        decision: &ScalingDecision,
+        later: SignedDuration,
+    ) -> ScalingOutcome {
+        let mark = self.sns.published(&self.outcomes, 0).len();
+        // Whether it succeeds is told by the outcome too.
+        drop(handler.handle(&event(&[body(decision)]), || now() + later).await);
+        let told = self.outcomes().split_off(mark);
+        assert_eq!(told.len(), 1, "exactly one outcome");
+        told.into_iter().next().unwrap()
+    }
+
+    pub(crate) fn outcomes(&self) -> Vec<ScalingOutcome> {
+        self.sns.published(&self.outcomes, 0).iter().map(|message| decode(&message.body, None).unwrap()).collect()
+    }
+
+    pub(crate) fn desired(&self) -> i32 {
+        self.auto_scaling.group(GROUP, |group| group.desired()).unwrap()
+    }
+
+    pub(crate) fn going(&self) -> BTreeSet<String> {
+        let going = |group: &mut Group| {
+            let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
+            going.map(|instance| instance.id.clone()).collect()
+        };
+        self.auto_scaling.group(GROUP, going).unwrap()
+    }
+
+    pub(crate) fn writes(&self) -> Vec<Call> {
+        self.auto_scaling.calls().into_iter().filter(Call::is_mutating).collect()
+    }
+
+    pub(crate) fn actions(&self) -> Vec<String> {
+        self.auto_scaling.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    pub(crate) fn finish(&self) {
+        self.auto_scaling.group(GROUP, |group| group.finish(now()));
+    }
+}
+
+/// What the SDK needs besides an endpoint.
+pub(crate) async fn sdk() -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "test");
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+pub(crate) fn at_endpoint(sdk: &SdkConfig, url: &str) -> SdkConfig {
+    sdk.clone().into_builder().endpoint_url(url).build()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the group lives in the present")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A decision from a snapshot of that many agents, taken a moment ago; a negative one names the first agents.
+pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
+    let taken_at = shared::time::truncate(now() - SignedDuration::from_millis(50));
+    let named = (0..delta.min(0).unsigned_abs()).map(|n| AgentRef {
+        agent_id: format!("S{n}"),
+        hostname: format!("host-{n}"),
+        ip: None,
+        instance_id: Some(format!("i-{n}")),
+        state: AgentState::Active,
+        task_count: 0,
+    });
+    ScalingDecision {
+        id: Uuid::from_u128(id),
+        snapshot_id: None,
+        snapshot_taken_at: taken_at,
+        decided_at: taken_at,
+        expires_at: taken_at + SignedDuration::from_secs(120),
+        pool: "workers".to_owned(),
+        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
+        delta,
+        target: agents.saturating_add_signed(delta),
+        state: match delta {
+            0 => ScalingState::Normal,
+            1.. => ScalingState::ScaleUp,
+            _ => ScalingState::ScaleDown,
+        },
+        completeness: Some(CompletenessLevel::Complete),
+        steps: Vec::new(),
+        unplaceable: Vec::new(),
+        scale_down_agents: named.collect(),
+        leaving_agents: Vec::new(),
+    }
+}
+
+pub(crate) fn body(decision: &ScalingDecision) -> String {
+    to_json(decision).unwrap()
+}
+
+pub(crate) fn event(bodies: &[String]) -> SnsEvent {
+    let records: Vec<Value> = bodies
+        .iter()
+        .map(|body| {
+            let message = Message {
+                topic: sns::arn("decisions"),
+                id: Uuid::nil().to_string(),
+                at: now(),
+                subject: None,
+                body: body.clone(),
+                attributes: BTreeMap::new(),
+            };
+            sns::event(&message)["Records"][0].clone()
+        })
+        .collect();
+    serde_json::from_value(json!({ "Records": records })).unwrap()
+}
