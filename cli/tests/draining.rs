@@ -114,18 +114,20 @@ async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
 }
 
 #[tokio::test]
-async fn a_master_that_refuses_is_told_of_and_asked_again_by_the_next_tick() {
+async fn a_master_that_refuses_is_told_of_and_asked_again() {
     let stack = cluster("refused", "0s").await;
     stack.master.refuse_next_operation(403, "not allowed");
     let (_, outcome) = tick(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);
     let note = outcome.notes.join(" ");
     assert!(note.contains("0 of 1 agents were told") && note.contains("403, the principal must be allowed"), "{note}");
-    // Its mark stands, the agent does not leave: the next tick tells it again.
-    let (decision, outcome) = tick(&stack).await;
-    assert_eq!(decision.delta, -1);
-    assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
+    // The function failed visibly, so Lambda runs it again. The agent's mark stands, and it is told again.
+    stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+    let invocation = stack.scale.history().remove(0);
+    assert!(invocation.result.is_ok() && invocation.attempts == 2, "{invocation:?}");
+    assert_eq!(said(&stack), ["DEACTIVATE_AGENT"; 2]);
     assert_eq!(mutating_calls(&stack, 0), 2, "the mark, and once more with the new time");
+    assert_eq!(tick(&stack).await.0.agents.deactivated, 1);
 }
 
 #[tokio::test]

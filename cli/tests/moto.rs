@@ -18,12 +18,16 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sns::config::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use lambda_scale::local::cluster::Cluster;
 use lambda_scale::local::master::Master;
 use lambda_scale::local::runtime_api::{Function, Invocation};
 use lambda_scale::local::sns::{self, Message};
 use lambda_scale::local::{ACCOUNT, CAPTURE, REGION};
+use node_scale::marks::MarkChange;
+use node_scale::{ec2, group};
 use serde_json::{Value, json};
 use shared::contract::{self, ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};
 use tokio::process::{Child, Command};
@@ -129,6 +133,46 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     start("node_scale").await.invoke(&sns::event(&message)).await;
     assert_eq!(moto.desired_capacity().await, 4);
     assert_eq!(moto.receive(&outcomes).await.attributes["action"], "scaled_up");
+}
+
+/// What node_scale itself says to AWS, to an AWS that somebody else wrote: marks, addresses, and the end of an instance.
+#[tokio::test]
+async fn marks_addresses_and_terminations_are_understood_by_an_independent_aws() {
+    let Some(moto) = Moto::start().await else {
+        eprintln!("not run: MOTO_SERVER is not set; `make test` sets it");
+        return;
+    };
+    moto.create_group(3).await;
+    let sdk = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .endpoint_url(&moto.url)
+        .load()
+        .await;
+    let client = aws_sdk_autoscaling::Client::new(&sdk);
+
+    let mark = MarkChange::leaves("i-0123456789abcdef0", now());
+    let MarkChange::Set { key, value } = &mark else { panic!() };
+    group::mark(&client, GROUP, std::slice::from_ref(&mark)).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert!(described.tags.iter().any(|tag| tag.key == *key && tag.value == *value), "{:?}", described.tags);
+    group::mark(&client, GROUP, &[MarkChange::stays("i-0123456789abcdef0")]).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert!(!described.tags.iter().any(|tag| tag.key == *key));
+
+    let victim = described.instances[1].instance_id.clone();
+    let ec2 = ec2::Client::new(&sdk);
+    let ip =
+        between(&moto.call("ec2", "DescribeInstances", &[("InstanceId.1", victim.as_str())]).await, "privateIpAddress");
+    let found = ec2.addresses(GROUP, &[ip.clone(), "192.0.2.1".to_owned()]).await.unwrap();
+    assert_eq!(found[&ip], [victim.clone()].into());
+    assert!(found["192.0.2.1"].is_empty());
+
+    group::terminate(&client, GROUP, &victim).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert_eq!(described.desired_capacity, 2);
+    assert!(described.instances.iter().all(|instance| instance.instance_id != victim));
+    assert!(group::group(&client, "somebody-elses").await.unwrap().is_none());
 }
 
 fn document(master: &str) -> String {

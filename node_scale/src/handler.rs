@@ -85,7 +85,14 @@ pub struct Handler {
     hands: Hands,
     /// The decisions that this process carried out. Nothing relies on it: it only stops a duplicate also where the answers
     /// of AWS do not show yet what the first one did.
-    carried_out: Mutex<VecDeque<(Uuid, Timestamp)>>,
+    carried_out: Mutex<VecDeque<Decided>>,
+}
+
+/// What tells a decision from every other one; its id alone, where somebody else gives it, may not.
+type Decided = (Uuid, Timestamp, i32);
+
+const fn decided(decision: &ScalingDecision) -> Decided {
+    (decision.id, decision.snapshot_taken_at, decision.delta)
 }
 
 /// A group as it was looked at, and what follows.
@@ -335,12 +342,12 @@ impl Handler {
 
     fn was_carried_out(&self, decision: &ScalingDecision) -> bool {
         let carried_out = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
-        carried_out.contains(&(decision.id, decision.snapshot_taken_at))
+        carried_out.contains(&decided(decision))
     }
 
     fn remember(&self, decision: &ScalingDecision) {
         let mut carried_out = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (decision.id, decision.snapshot_taken_at);
+        let key = decided(decision);
         if !carried_out.contains(&key) {
             carried_out.truncate(MAX_REMEMBERED - 1);
             carried_out.push_front(key);

@@ -418,7 +418,8 @@ VARIANTS = {
     "drain": (
         {"Masters": "http://10.0.0.5:5050", "CredentialsParameter": "/lambda-scale/mesos", "ScaleDownStrategy": "drain",
          "DrainAfter": "10m", "SubnetIds": "subnet-00000001", "SecurityGroupIds": "sg-00000001"},
-        {"mesos": {"credentials": "ssm:/lambda-scale/mesos"},
+        {"schedule_period": "1m", "dry_run": False,
+         "mesos": {"masters": ["http://10.0.0.5:5050"], "timeout": "20s", "credentials": "ssm:/lambda-scale/mesos"},
          "pools": [{"scale_down_strategy": "drain", "drain_after": "10m", "drain_grace": "2m"}]},
     ),
     "document": ({"Masters": "http://10.0.0.5:5050", "ConfigParameter": "/lambda-scale/config"}, "ssm:/lambda-scale/config"),

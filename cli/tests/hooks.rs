@@ -1,0 +1,12 @@
+//! The example of hooks, by its own tests.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+#[test]
+fn the_example_of_hooks_works() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/hooks");
+    let output = Command::new("python3").args(["-B", "-m", "unittest", "discover", folder]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
