@@ -28,6 +28,12 @@ fn binaries() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_lambda-scale")).parent().unwrap().to_owned()
 }
 
+/// The pool of the local run, with a check of its own and the strategy that it then has.
+fn custom() -> String {
+    let document = DOCUMENT.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
+    document.replace("scale_down_strategy = \"least_loaded\"", "")
+}
+
 async fn start(test: &str, binaries: PathBuf, document: String) -> Stack {
     let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("custom").join(test));
     let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs };
@@ -70,7 +76,7 @@ async fn run_in_python(stack: &Stack, queue_length: u32) -> (Message, ScalingOut
 
 #[tokio::test]
 async fn the_example_in_python_scales_by_the_state_alone() {
-    let document = DOCUMENT.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
+    let document = custom();
     let stack = start("python", binaries(), document).await;
 
     // 60 agents: below 600 messages one goes, above 3000 one comes.
@@ -98,7 +104,7 @@ async fn the_example_in_python_scales_by_the_state_alone() {
 
 #[tokio::test]
 async fn a_decision_that_names_no_agents_scales_by_one_and_only_once() {
-    let document = DOCUMENT.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
+    let document = custom();
     let stack = start("state-alone", binaries(), document).await;
     let mark = stack.sns.mark();
     stack.gather().await.unwrap();

@@ -189,7 +189,7 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         section.problem("max_missing_agents_percent", "must lie between 0 and 100");
     }
     let max_scale_down_tasks = section.optional("max_scale_down_tasks");
-    let scale_down_strategy = scale_down_strategy(&mut section);
+    let scale_down_strategy = scale_down_strategy(&mut section, check);
     let protected = protected(&mut section, scale_down_strategy);
     let cooldowns = cooldowns(&mut section, source);
     let scale_down_stable_for = section.or("scale_down_stable_for", Duration::ZERO);
@@ -320,7 +320,12 @@ fn headroom_placement(section: &mut Section<'_>) -> HeadroomPlacement {
         .unwrap_or(HeadroomPlacement::Pack)
 }
 
-fn scale_down_strategy(section: &mut Section<'_>) -> ScaleDownStrategy {
+/// Whoever decides by the state alone names no agent, so the group chooses unless the document says otherwise.
+fn scale_down_strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
+    let default = match check {
+        CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
+        CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
+    };
     let after = section.optional("drain_after");
     let grace = section.optional("drain_grace");
     let drain = ScaleDownStrategy::Drain { after: after.unwrap_or(5 * MINUTE), grace: grace.unwrap_or(2 * MINUTE) };
@@ -329,7 +334,7 @@ fn scale_down_strategy(section: &mut Section<'_>) -> ScaleDownStrategy {
         ("desired_capacity", ScaleDownStrategy::DesiredCapacity),
         ("drain", drain),
     ];
-    let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(ScaleDownStrategy::LeastLoaded);
+    let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(default);
     for (key, is_there) in [("drain_after", after.is_some()), ("drain_grace", grace.is_some())] {
         if is_there && strategy != drain {
             section

@@ -274,6 +274,7 @@ fn the_default_strategy_terminates_what_the_decision_names() {
         &with_pool_settings("drain_after = \"5m\""),
         "pools[0].drain_after: has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out",
     );
+    assert_eq!(pool("check = \"custom\"").scale_down_strategy, ScaleDownStrategy::DesiredCapacity);
     // Where the group chooses, nothing can be protected.
     let problems = problems(&with_pool_settings(&format!("scale_down_strategy = \"desired_capacity\"\n{protected}")));
     assert_eq!(problems.len(), 1);
