@@ -57,6 +57,8 @@ elif [ $tool = sam ]; then
 else
     packaged=target/lambda/packaged.yaml
     aws cloudformation package --template-file template.yaml --s3-bucket "$bucket" --output-template-file "$packaged" >/dev/null
-    exec aws cloudformation deploy --template-file "$packaged" --stack-name "$stack" --capabilities CAPABILITY_IAM \
+    # The template is larger than what may be sent without a bucket.
+    exec aws cloudformation deploy --template-file "$packaged" --s3-bucket "$bucket" --stack-name "$stack" \
+        --capabilities CAPABILITY_IAM \
         --no-fail-on-empty-changeset --parameter-overrides "$@"
 fi

@@ -18,8 +18,12 @@ use crate::aws;
 pub use metrique_writer_core::Unit;
 pub use metrique_writer_core::unit::{NegativeScale, PositiveScale};
 
-/// The CloudWatch namespace of all metrics.
+/// The CloudWatch namespace of all metrics, where [`NAMESPACE_VARIABLE`] names no other.
 pub const NAMESPACE: &str = "LambdaScale";
+
+/// The variable that names another namespace. Metrics are told apart by their pool alone, so two stacks in one account and
+/// region whose pools have the same name need two.
+pub const NAMESPACE_VARIABLE: &str = "METRICS_NAMESPACE";
 
 /// Sends log lines to standard output as JSON, from the level that the variable `RUST_LOG` names on: `error`, `warn`,
 /// `info` (the default), `debug`, `trace` or `off`. (Filters by module would cost a regular expression engine, a quarter of
@@ -102,8 +106,9 @@ impl Value for Metric {
 
 /// Writes the figures to standard output. A failure to do so is logged; it changes nothing else.
 pub fn emit(record: &Record<'_>) {
+    let namespace = aws::variable(NAMESPACE_VARIABLE).unwrap_or_else(|| NAMESPACE.to_owned());
     let mut line = Vec::new();
-    match write(record, &mut line) {
+    match write(namespace, record, &mut line) {
         Ok(()) => {
             if let Err(error) = io::stdout().lock().write_all(&line) {
                 tracing::warn!(%error, "metrics were not written");
@@ -113,8 +118,8 @@ pub fn emit(record: &Record<'_>) {
     }
 }
 
-fn write(record: &Record<'_>, output: &mut Vec<u8>) -> Result<(), String> {
-    Emf::builder(NAMESPACE.to_owned(), vec![vec!["Pool".to_owned()]])
+fn write(namespace: String, record: &Record<'_>, output: &mut Vec<u8>) -> Result<(), String> {
+    Emf::builder(namespace, vec![vec!["Pool".to_owned()]])
         .build()
         .format(record, output)
         .map_err(|error| format!("{error:?}"))
@@ -137,7 +142,7 @@ mod tests {
             ],
         };
         let mut line = Vec::new();
-        write(&record, &mut line).unwrap();
+        write("LambdaScale".to_owned(), &record, &mut line).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(json["Pool"], "workers");
