@@ -1,13 +1,19 @@
 //! The command line of Lambda Scale.
 //!
+//! - [`check`]: is a configuration valid, and what does it come to
 //! - [`explain`]: what would be done with a saved /state, and why
 //! - [`generate`]: a /state of any size
+//! - [`import`]: the configuration of another autoscaler as one of ours
 //! - [`marks`]: what stands on the groups, and what operators set there
 //! - [`local`]: the three functions on a captured cluster, on this machine
+//! - [`manual`]: completions for shells, and manual pages
 
 pub mod account;
+pub mod check;
 pub mod explain;
 pub mod generate;
+pub mod import;
 pub mod local;
+pub mod manual;
 pub mod marks;
 pub mod page;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use lambda_scale::{explain, generate, local, marks};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use lambda_scale::{check, explain, generate, import, local, manual, marks};
 
 /// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
 #[derive(Parser)]
@@ -15,23 +15,31 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Options),
     Explain(explain::Options),
     Generate(generate::Options),
+    Import(import::Options),
     Local(local::Options),
     Status(marks::Status),
     Pause(marks::Pause),
     Resume(marks::Resume),
     Floor(marks::SetFloor),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Import(options) => import::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Status(options) => marks::status(&options),
         Command::Pause(options) => marks::pause(&options),
         Command::Resume(options) => marks::resume(&options),
         Command::Floor(options) => marks::floor(&options),
+        Command::Completions(options) => manual::completions(&options, Cli::command()),
+        Command::Man(options) => manual::man(&options, Cli::command()),
     }
 }

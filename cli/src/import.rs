@@ -1,0 +1,191 @@
+//! `lambda-scale import`: the configuration of another autoscaler as one of ours.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use shared::config::{Config, Problems};
+use shared::error::Chain;
+use thiserror::Error;
+
+/// Turn the configuration of another autoscaler into one of Lambda Scale
+///
+/// Exit codes: 0 printed, 1 the file cannot be read or is not what it should be, 2 it says something that Lambda Scale cannot do,
+/// or the call is not valid.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum From {
+    /// scalepot.yml: a pool for each role, judged by the CPU utilization of its group
+    Scalepot(ScalepotOptions),
+}
+
+#[derive(Args, Clone, Debug)]
+struct ScalepotOptions {
+    /// The file
+    #[arg(value_name = "FILE", default_value = "scalepot.yml")]
+    file: PathBuf,
+    /// The Auto Scaling group of a role; default: one with the role's name. May be given several times
+    #[arg(long = "group", value_name = "ROLE=GROUP", value_parser = pair)]
+    groups: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((role, group)) if !role.is_empty() && !group.is_empty() => Ok((role.to_owned(), group.to_owned())),
+        _ => Err("write ROLE=GROUP, such as web=web-asg".to_owned()),
+    }
+}
+
+/// Why nothing was imported.
+#[derive(Debug, Error)]
+enum ImportError {
+    #[error("cannot read {}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} is no scalepot.yml", path.display())]
+    Scalepot { path: PathBuf, source: Box<serde_saphyr::Error> },
+    #[error("--group names the role {0:?}, which is not in the file")]
+    UnknownRole(String),
+    #[error("what it says is not valid in Lambda Scale")]
+    NotValid(#[source] Problems),
+    #[error("cannot print")]
+    Print(#[source] io::Error),
+}
+
+/// What scalepot reads of its file.
+#[derive(Debug, Deserialize)]
+struct Scalepot {
+    roles: Vec<Role>,
+    /// It is a region.
+    az: Option<String>,
+    #[serde(default = "scale_out_threshold")]
+    scale_out_threshold: f64,
+    #[serde(default = "scale_down_ratio")]
+    scale_down_ratio: f64,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Role {
+    name: String,
+    min: u32,
+    max: u32,
+    cooltime: Option<u32>,
+    #[serde(rename = "type")]
+    instance_type: Option<String>,
+    ami: Option<String>,
+    option: Option<String>,
+    /// The letter of the availability zone.
+    placement: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+/// scalepot's default.
+fn scale_out_threshold() -> f64 {
+    60.0
+}
+
+/// scalepot's default.
+fn scale_down_ratio() -> f64 {
+    0.7
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    let From::Scalepot(options) = &options.from;
+    let printed =
+        scalepot(options).and_then(|document| io::stdout().write_all(document.as_bytes()).map_err(ImportError::Print));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "lambda-scale import: {}", Chain::new(&error));
+            ExitCode::from(if matches!(error, ImportError::NotValid(_) | ImportError::UnknownRole(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
+    let path = &options.file;
+    let text = fs::read_to_string(path).map_err(|source| ImportError::File { path: path.clone(), source })?;
+    let read: Scalepot = serde_saphyr::from_str(&text)
+        .map_err(|source| ImportError::Scalepot { path: path.clone(), source: Box::new(source) })?;
+    if let Some((role, _)) = options.groups.iter().find(|(role, _)| !read.roles.iter().any(|known| known.name == *role))
+    {
+        return Err(ImportError::UnknownRole(role.clone()));
+    }
+    let groups = options.groups.iter().cloned().collect();
+    let document = document(&read, &groups);
+    // What is printed can be used as it is.
+    Config::parse(&document).map_err(ImportError::NotValid)?;
+    Ok(document)
+}
+
+fn document(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> String {
+    let mut document =
+        "# From scalepot.yml. What starts an instance now stands in the launch template of its group.\n".to_owned();
+    if let Some(region) = &scalepot.az {
+        line(&mut document, &format!("# Deploy Lambda Scale where the groups are: {}.", one_line(region)));
+    }
+    left_out(&mut document, &scalepot.others);
+    line(&mut document, "schedule_period = \"1m\"");
+    for role in &scalepot.roles {
+        let group = groups.get(&role.name).unwrap_or(&role.name);
+        line(&mut document, "\n[[pools]]");
+        line(&mut document, &format!("name = {}", quoted(&role.name)));
+        line(&mut document, &format!("group = {}{}", quoted(group), launch(role, scalepot.az.as_deref())));
+        line(&mut document, "source = \"cloudwatch\"");
+        line(&mut document, &format!("min = {}\nmax = {}", role.min, role.max));
+        line(&mut document, &format!("scale_out_threshold = {}", scalepot.scale_out_threshold));
+        line(&mut document, &format!("scale_down_ratio = {}", scalepot.scale_down_ratio));
+        if let Some(minutes) = role.cooltime {
+            line(&mut document, &format!("cooltime = {minutes}"));
+        }
+        left_out(&mut document, &role.others);
+    }
+    document
+}
+
+/// What the launch template and the group have to say.
+fn launch(role: &Role, region: Option<&str>) -> String {
+    let zone = role.placement.as_ref().map(|letter| format!("{}{letter}", region.unwrap_or_default()));
+    let words: Vec<String> = [&role.instance_type, &role.ami, &role.option, &zone]
+        .into_iter()
+        .flatten()
+        .map(|word| one_line(word))
+        .collect();
+    if words.is_empty() { String::new() } else { format!("  # {}", words.join(", ")) }
+}
+
+fn left_out(document: &mut String, others: &BTreeMap<String, IgnoredAny>) {
+    for name in others.keys() {
+        line(document, &format!("# {} has no counterpart and is left out.", one_line(name)));
+    }
+}
+
+fn line(document: &mut String, text: &str) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(document, "{text}");
+}
+
+/// A comment must not break out of its line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A JSON text is a TOML text too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}

@@ -1,0 +1,54 @@
+//! `lambda-scale completions` and `lambda-scale man`: what the command line says about itself, for shells and for `man`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+/// Print the completions of a shell
+#[derive(Args, Clone, Debug)]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+/// Print the manual page, or write those of all commands into a folder
+///
+/// Exit codes: 0 printed or written, 1 the folder cannot be written.
+#[derive(Args, Clone, Debug)]
+pub struct Man {
+    /// The folder, such as /usr/local/share/man/man1
+    #[arg(value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+/// `lambda-scale completions`.
+#[must_use]
+pub fn completions(options: &Completions, mut command: Command) -> ExitCode {
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut command, name, &mut script);
+    code("completions", io::stdout().write_all(&script))
+}
+
+/// `lambda-scale man`.
+#[must_use]
+pub fn man(options: &Man, command: Command) -> ExitCode {
+    let written = match &options.folder {
+        None => clap_mangen::Man::new(command).render(&mut io::stdout()),
+        Some(folder) => clap_mangen::generate_to(command, folder),
+    };
+    code("man", written)
+}
+
+fn code(command: &str, result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "lambda-scale {command}: cannot write: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `lambda-scale check` and `lambda-scale import` as people call them, and what the command line says about itself.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use shared::config::{Config, PoolSource};
+
+fn call(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(arguments).output().unwrap()
+}
+
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
+}
+
+const VALID: &str = r#"
+dry_run = true
+[mesos]
+masters = ["http://10.0.0.5:5050"]
+[[pools]]
+name = "workers"
+group = "mesos-workers"
+min = 2
+attributes = { pool = "workers" }
+[[pools]]
+name = "web"
+group = "web-asg"
+source = "cloudwatch"
+max = 20
+"#;
+
+#[test]
+fn a_valid_configuration_is_told_pool_by_pool() {
+    let path = file("valid.toml", VALID);
+    let output = call(&["check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(&output.stdout);
+    assert!(told.contains("is valid: 2 pools"), "{told}");
+    assert!(told.contains("dry run"), "{told}");
+    assert!(told.contains("group mesos-workers, 2 to as many as the group allows agents, below 50 % down"), "{told}");
+    assert!(told.contains("CPU utilization below 42 % down, above 60 % up"), "{told}");
+
+    let output = call(&["check", path.to_str().unwrap(), "--output", "json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["valid"], true);
+    assert_eq!(json["pools"][0]["max_scale_up_step"], 10, "defaults are filled in");
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_told_at_once() {
+    let path = file("wrong.toml", &VALID.replace("min = 2", "min = \"2\"\nmxa = 3"));
+    let output = call(&["check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("2 problems") && told.contains("pools[0].min") && told.contains("pools[0].mxa"), "{told}");
+
+    let output = call(&["check", path.to_str().unwrap(), "--output", "json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["valid"], false);
+    assert_eq!(json["problems"].as_array().unwrap().len(), 2);
+
+    assert_eq!(call(&["check", "/no/such/file"]).status.code(), Some(1));
+}
+
+/// As in scalepot's own README.
+const SCALEPOT: &str = "
+az: ap-northeast-1
+roles:
+- name: worker
+  type: c1.medium
+  min: 2
+  max: 5
+  ami: ami-86db6187
+  option: spot # on-demand or spot
+  cooltime: 20 # minutes between checking
+  placement: b
+- name: web
+  min: 3
+  max: 3
+  favourite: \"blue\"
+scale_out_threshold: 75
+";
+
+#[test]
+fn a_role_of_scalepot_becomes_a_pool_of_cloudwatch() {
+    let path = file("scalepot.yml", SCALEPOT);
+    let output = call(&["import", "scalepot", path.to_str().unwrap(), "--group", "web=web-asg"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document = text(&output.stdout);
+    let config = Config::parse(document).unwrap();
+    assert!(config.mesos.is_none());
+    let [worker, web] = &config.pools[..] else { panic!("{document}") };
+    assert_eq!((worker.pool.as_str(), worker.group.as_str(), worker.min, worker.max), ("worker", "worker", 2, Some(5)));
+    assert_eq!(worker.scale_up_cooldown.as_secs(), 20 * 60);
+    assert_eq!(worker.scale_down_cooldown.as_secs(), 20 * 60);
+    let PoolSource::CloudWatch { cpu } = worker.source else { panic!("{document}") };
+    assert_eq!((cpu.scale_out_threshold, cpu.scale_down_ratio_thousandths), (75, 700));
+    assert_eq!((web.group.as_str(), web.min, web.max), ("web-asg", 3, Some(3)));
+    assert!(document.contains("# c1.medium, ami-86db6187, spot, ap-northeast-1b"), "{document}");
+    assert!(document.contains("favourite has no counterpart"), "{document}");
+}
+
+/// The page shows what is printed.
+#[test]
+fn the_book_shows_what_an_import_gives() {
+    let worker: String = SCALEPOT.split("- name: web").next().unwrap().to_owned();
+    let path = file("readme.yml", &worker);
+    let output = call(&["import", "scalepot", path.to_str().unwrap()]);
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scalepot.md")).unwrap();
+    assert!(page.contains(text(&output.stdout)), "{}", text(&output.stdout));
+}
+
+#[test]
+fn what_is_no_scalepot_file_or_cannot_be_kept_is_told() {
+    let call = |content: &str, more: &[&str]| {
+        let path = file("other.yml", content);
+        let output = call(&[&["import", "scalepot", path.to_str().unwrap()], more].concat());
+        (output.status.code().unwrap(), text(&output.stderr).to_owned())
+    };
+    let (code, told) = call("roles: 3", &[]);
+    assert!(code == 1 && told.contains("is no scalepot.yml"), "{told}");
+    let (code, told) = call(&SCALEPOT.replace("75", "750"), &[]);
+    assert!(code == 2 && told.contains("750 must lie between 1 and 100"), "{told}");
+    let (code, told) = call(&SCALEPOT.replace("name: web", "name: \"a\\nb: \\\"c\\\"\""), &[]);
+    assert!(code != 101, "{told}");
+    let (code, told) = call(SCALEPOT, &["--group", "wbe=web-asg"]);
+    assert!(code == 2 && told.contains("\"wbe\""), "{told}");
+    let (code, told) = call(SCALEPOT, &["--group", "web"]);
+    assert!(code == 2 && told.contains("write ROLE=GROUP"), "{told}");
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let help = call(&["help"]);
+    let commands: Vec<&str> = text(&help.stdout)
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = call(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        for command in &commands {
+            assert!(text(&output.stdout).contains(command), "{shell} does not know {command}");
+        }
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("man1");
+    fs::create_dir_all(&folder).unwrap();
+    assert_eq!(call(&["man", folder.to_str().unwrap()]).status.code(), Some(0));
+    for command in &commands {
+        assert!(folder.join(format!("lambda-scale-{command}.1")).is_file(), "there is no page for {command}");
+    }
+    assert!(text(&call(&["man"]).stdout).contains("lambda\\-scale"));
+}
