@@ -40,7 +40,7 @@ run: rust ## The whole chain at work on this machine, on a captured cluster; nee
 	@exec target/debug/lambda-scale local
 
 .PHONY: test
-test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto) and deployment (the zips on a local AWS)
+test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto), template, package and deployment (the zips on a local AWS)
 
 .PHONY: test-rust
 test-rust: rust .tools/test/installed
@@ -52,6 +52,7 @@ test-rust: rust .tools/test/installed
 
 .PHONY: test-deploy
 test-deploy: .tools/test/installed all
+	.tools/test/bin/python -m unittest discover --start-directory tests/deploy
 	.tools/test/bin/python tests/deploy/deploy.py
 
 .PHONY: check
@@ -87,6 +88,10 @@ all: rust .tools/build/installed target-installed ## The three zips, target/lamb
 $(STAGES): ## One zip
 $(STAGES): rust .tools/build/installed target-installed
 	$(call build,$@)
+
+.PHONY: package
+package: all ## All that a deployment needs, with licences and SBOM, in target/package/
+	@$(PYTHON) tools/package.py $(ARCH)
 
 # The measured clusters, by agents:tasks; the largest document has 2.1 GB.
 BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000

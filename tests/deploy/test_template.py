@@ -1,0 +1,336 @@
+"""What template.yaml must be, in whichever way it is deployed."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from template import ROOT, Stack, actions, source, statements
+
+FUNCTIONS = ("NodeGather", "NodeProcess", "NodeScale")
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+MINIMAL = {"Masters": "http://10.0.0.5:5050", "GroupName": "mesos-workers"}
+EVERYTHING = MINIMAL | {
+    "CredentialsParameter": "/lambda-scale/mesos",
+    "CredentialsKmsKeyArn": KEY,
+    "CaBundleParameter": "/lambda-scale/ca",
+    "MarathonUrl": "http://10.0.0.5:8080",
+    "ConfigParameter": "/lambda-scale/config",
+    "GroupPattern": "mesos-*",
+    "OutcomeTopic": "true",
+    "SubnetIds": "subnet-1,subnet-2",
+    "SecurityGroupIds": "sg-1",
+    "KmsKeyArn": KEY,
+    "AlarmEmail": "ops@example.com",
+    "CpuUtilization": "true",
+    "CustomCheckRoleArn": "arn:aws:iam::123456789012:role/check",
+}
+VARIANTS = {
+    "minimal": MINIMAL,
+    "everything": EVERYTHING,
+    "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60"},
+    "scheduler with a key": EVERYTHING | {"ScheduleKind": "scheduler"},
+    "quiet": MINIMAL | {"Alarms": "false", "Dashboard": "false"},
+}
+
+JOIN_VPC = {
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+}
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+PASS_ON = {"sns:Publish", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
+# Everything that a role may ever do.
+ALLOWED = {
+    "NodeGatherRole": LOG | PASS_ON | JOIN_VPC | {
+        "ssm:GetParameter", "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups",
+    },
+    "NodeProcessRole": LOG | PASS_ON | {"ssm:GetParameter"},
+    "NodeScaleRole": LOG | PASS_ON | JOIN_VPC | {
+        "ssm:GetParameter", "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes",
+        "autoscaling:DescribeScalingActivities", "autoscaling:SetDesiredCapacity",
+        "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags",
+        "ec2:DescribeInstances",
+    },
+    "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+}
+# What AWS cannot limit to a resource.
+ANYWHERE = JOIN_VPC | {
+    "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "autoscaling:DescribeScalingActivities",
+    "cloudwatch:GetMetricData", "ec2:DescribeInstances",
+}
+# What changes something outside of the stack: of the named group alone.
+WRITES = {
+    "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:CreateOrUpdateTags",
+    "autoscaling:DeleteTags",
+}
+
+
+def emitted_metrics():
+    """The names of the metrics in the functions' code."""
+    sources = "".join(path.read_text() for stage in ("node_gather", "node_process", "node_scale") for path in (ROOT / stage / "src").rglob("*.rs"))
+    found = set(re.findall(r'(?:Metric::(?:count|percent|seconds)|bytes)\(\s*"([A-Z][A-Za-z]+)"', sources))
+    return found | set(re.findall(r'Kind::\w+ => "([A-Z][A-Za-z]+Utilization)"', sources))
+
+
+class TemplateTest(unittest.TestCase):
+    def stacks(self):
+        return map(Stack, VARIANTS.values())
+
+    def test_a_role_may_do_nothing_that_is_not_listed(self):
+        for stack in self.stacks():
+            for name, role in stack.of_type("AWS::IAM::Role").items():
+                self.assertNotIn("ManagedPolicyArns", role)
+                [policy] = role["Policies"]
+                for statement in statements(policy["PolicyDocument"]):
+                    what = f"{name}, {statement['Sid']}"
+                    self.assertNotIn("*", "".join(actions(statement)), what)
+                    if statement["Effect"] == "Allow":
+                        self.assertLessEqual(actions(statement), ALLOWED[name], what)
+                    if statement["Resource"] == "*":
+                        self.assertLessEqual(actions(statement), ANYWHERE, what)
+
+    def test_only_the_named_groups_are_changed(self):
+        for stack in self.stacks():
+            wanted = stack.parameters["GroupPattern"] or stack.parameters["GroupName"]
+            arn = f"arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/{wanted}"
+            found = set()
+            for statement in statements(stack.resources["NodeScaleRole"]["Properties"]["Policies"][0]["PolicyDocument"]):
+                if actions(statement) & WRITES:
+                    self.assertLessEqual(actions(statement), WRITES)
+                    self.assertEqual(statement["Resource"], arn)
+                    found |= actions(statement)
+            self.assertIn("autoscaling:SetDesiredCapacity", found)
+
+    def test_what_is_not_asked_for_is_not_allowed(self):
+        allowed = {
+            name: set().union(*(actions(statement) for statement in statements(role["Policies"][0]["PolicyDocument"])))
+            for name, role in Stack(MINIMAL).of_type("AWS::IAM::Role").items()
+        }
+        self.assertEqual(allowed["NodeGatherRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
+        self.assertEqual(allowed["NodeProcessRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
+        self.assertFalse(allowed["NodeScaleRole"] & (JOIN_VPC | {"ssm:GetParameter", "kms:Decrypt", "sns:Publish"}))
+
+    def test_every_function_has_a_log_a_role_and_dead_letters_of_its_own(self):
+        for stack in self.stacks():
+            configs = {config["FunctionName"]: config for config in stack.of_type("AWS::Lambda::EventInvokeConfig").values()}
+            functions = stack.of_type("AWS::Lambda::Function")
+            self.assertEqual(set(functions), set(FUNCTIONS))
+            for name, function in functions.items():
+                self.assertEqual(function["Role"], f"<{name}Role.Arn>")
+                self.assertEqual(function["Runtime"], "provided.al2023")
+                self.assertEqual(function["LoggingConfig"]["LogGroup"], f"<{name}Logs>")
+                log = stack.resources[f"{name}Logs"]["Properties"]
+                self.assertEqual(log["RetentionInDays"], "30")
+                config = configs[f"<{name}>"]
+                self.assertEqual(config["DestinationConfig"]["OnFailure"]["Destination"], f"<{name}DeadLetters.Arn>")
+                # Never longer than a message lives: two periods of the schedule.
+                self.assertLessEqual(config["MaximumEventAgeInSeconds"], 120)
+                self.assertLessEqual(config["MaximumRetryAttempts"], 1)
+                policy = stack.resources[f"{name}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
+                sends = [s["Resource"] for s in statements(policy) if "sqs:SendMessage" in actions(s)]
+                self.assertEqual(sends, [f"<{name}DeadLetters.Arn>"])
+                logs = [s["Resource"] for s in statements(policy) if actions(s) & LOG]
+                self.assertEqual(logs, [f"<{name}Logs.Arn>"])
+
+    def test_one_node_scale_runs_at_a_time(self):
+        functions = Stack(MINIMAL).of_type("AWS::Lambda::Function")
+        self.assertEqual(functions["NodeScale"]["ReservedConcurrentExecutions"], 1)
+        self.assertEqual(functions["NodeGather"]["ReservedConcurrentExecutions"], 1)
+        functions = Stack(MINIMAL | {"ReserveConcurrency": "false"}).of_type("AWS::Lambda::Function")
+        self.assertNotIn("ReservedConcurrentExecutions", functions["NodeScale"])
+
+    def test_a_topic_takes_messages_from_its_writer_alone_and_over_tls(self):
+        writers = {
+            "SnapshotTopic": "<NodeGatherRole.Arn>", "DecisionTopic": "<NodeProcessRole.Arn>",
+            "ScalingOutcomeTopic": "<NodeScaleRole.Arn>", "AlarmTopic": "cloudwatch.amazonaws.com",
+        }
+        for stack in self.stacks():
+            policies = {topic: policy for policy in stack.of_type("AWS::SNS::TopicPolicy").values() for topic in policy["Topics"]}
+            for topic in stack.of_type("AWS::SNS::Topic"):
+                document = policies[f"<{topic}>"]["PolicyDocument"]
+                allow = [s for s in statements(document) if s["Effect"] == "Allow"]
+                [principal] = [who for s in allow for who in s["Principal"].values()]
+                expected = {writers[topic]}
+                if topic == "DecisionTopic" and stack.parameters["CustomCheckRoleArn"]:
+                    expected.add(stack.parameters["CustomCheckRoleArn"])
+                self.assertEqual({principal} if isinstance(principal, str) else set(principal), expected)
+                self.assertEqual({a for s in allow for a in actions(s)}, {"sns:Publish"})
+                deny = [s for s in statements(document) if s["Effect"] == "Deny"]
+                self.assertEqual([s["Condition"] for s in deny], [{"Bool": {"aws:SecureTransport": "false"}}])
+
+    def test_a_function_is_started_by_its_own_source_alone(self):
+        for stack in self.stacks():
+            sources = {(p["FunctionName"], p["Principal"]): p["SourceArn"] for p in stack.of_type("AWS::Lambda::Permission").values()}
+            expected = {("<NodeProcess>", "sns.amazonaws.com"): "<SnapshotTopic>", ("<NodeScale>", "sns.amazonaws.com"): "<DecisionTopic>"}
+            if stack.parameters["ScheduleKind"] == "rule":
+                expected["<NodeGather>", "events.amazonaws.com"] = "<ScheduleRule.Arn>"
+            self.assertEqual(sources, expected)
+
+    def test_what_cannot_be_delivered_ends_in_the_dead_letters(self):
+        for stack in self.stacks():
+            policies = {queue: policy["PolicyDocument"] for policy in stack.of_type("AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]}
+
+            def admits(queue, principal, origin):
+                return any(
+                    s["Effect"] == "Allow" and s["Principal"] == {"Service": principal} and actions(s) == {"sqs:SendMessage"}
+                    and s["Condition"] == {"ArnEquals": {"aws:SourceArn": origin}}
+                    for s in statements(policies[f"<{queue}>"])
+                )
+
+            subscriptions = [s for s in stack.of_type("AWS::SNS::Subscription").values() if s["Protocol"] == "lambda"]
+            self.assertEqual(len(subscriptions), 2)
+            for subscription in subscriptions:
+                queue = subscription["Endpoint"].removesuffix(".Arn>").strip("<") + "DeadLetters"
+                self.assertEqual(subscription["RedrivePolicy"], {"deadLetterTargetArn": f"<{queue}.Arn>"})
+                self.assertTrue(admits(queue, "sns.amazonaws.com", subscription["TopicArn"]))
+            for rule in stack.of_type("AWS::Events::Rule").values():
+                [target] = rule["Targets"]
+                self.assertEqual(target["DeadLetterConfig"], {"Arn": "<NodeGatherDeadLetters.Arn>"})
+                self.assertTrue(admits("NodeGatherDeadLetters", "events.amazonaws.com", "<ScheduleRule.Arn>"))
+            for schedule in stack.of_type("AWS::Scheduler::Schedule").values():
+                self.assertEqual(schedule["Target"]["DeadLetterConfig"], {"Arn": "<NodeGatherDeadLetters.Arn>"})
+            self.assertEqual(len(stack.of_type("AWS::Events::Rule")) + len(stack.of_type("AWS::Scheduler::Schedule")), 1)
+            for queue in stack.of_type("AWS::SQS::Queue").values():
+                self.assertEqual(queue["MessageRetentionPeriod"], 14 * 24 * 3600)
+                self.assertTrue(queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId") == KEY)
+
+    def test_every_function_is_watched(self):
+        alarms = Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm")
+        watched = {
+            (alarm["MetricName"], dimension["Value"])
+            for alarm in alarms.values() if "MetricName" in alarm for dimension in alarm["Dimensions"]
+        }
+        for function in FUNCTIONS:
+            for metric in ("Errors", "Throttles", "Duration"):
+                self.assertIn((metric, f"<{function}>"), watched)
+            self.assertIn(("NumberOfMessagesSent", f"<{function}DeadLetters.QueueName>"), watched)
+        timeouts = {name: function["Timeout"] for name, function in Stack(MINIMAL).of_type("AWS::Lambda::Function").items()}
+        for name, timeout in timeouts.items():
+            self.assertEqual(alarms[f"{name}DurationAlarm"]["Threshold"], timeout * 800)
+
+    def test_every_alarm_says_what_missing_data_mean_and_whom_it_tells(self):
+        for stack in self.stacks():
+            for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+                self.assertEqual(alarm["TreatMissingData"], "breaching" if name == "NoDecisionAlarm" else "notBreaching")
+                self.assertTrue(alarm["ActionsEnabled"])
+                self.assertEqual(alarm["AlarmActions"], ["<AlarmTopic>"])
+                self.assertEqual(alarm["OKActions"], ["<AlarmTopic>"])
+                self.assertIn(alarm["AlarmName"].removeprefix("lambda-scale-"), self.documented)
+        own = "arn:aws:sns:eu-west-1:123456789012:ops"
+        for alarm in Stack(MINIMAL | {"AlarmTopicArn": own}).of_type("AWS::CloudWatch::Alarm").values():
+            self.assertEqual(alarm["AlarmActions"], [own])
+        asleep = Stack(MINIMAL | {"ScheduleState": "DISABLED"}).of_type("AWS::CloudWatch::Alarm")
+        self.assertFalse(any(alarm["ActionsEnabled"] for alarm in asleep.values()))
+        dry = Stack(MINIMAL | {"DryRun": "true"}).of_type("AWS::CloudWatch::Alarm")
+        self.assertEqual([name for name, alarm in dry.items() if not alarm["ActionsEnabled"]], ["RefusedAlarm"])
+        self.assertFalse(Stack(MINIMAL | {"Alarms": "false"}).of_type("AWS::CloudWatch::Alarm"))
+
+    @property
+    def documented(self):
+        page = (ROOT / "docs/operations.md").read_text()
+        names = re.findall(r"^\| `([a-z_.-]+)` \|", page, re.MULTILINE)
+        return {name.replace("node_...", stage) for name in names for stage in ("node_gather", "node_process", "node_scale")}
+
+    def test_alarms_and_dashboard_look_at_what_the_functions_emit(self):
+        emitted = emitted_metrics()
+        self.assertIn("CapacityChange", emitted)
+        for stack in self.stacks():
+            for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+                metrics = [alarm] if "MetricName" in alarm else [part["MetricStat"]["Metric"] for part in alarm["Metrics"] if "MetricStat" in part]
+                for metric in metrics:
+                    if not metric["Namespace"].startswith("AWS/"):
+                        self.assertEqual(metric["Namespace"], "LambdaScale")
+                        self.assertIn(metric["MetricName"], emitted, name)
+                        self.assertEqual(metric["Dimensions"], [{"Name": "Pool", "Value": "workers"}])
+            for dashboard in stack.of_type("AWS::CloudWatch::Dashboard").values():
+                body = json.loads(dashboard["DashboardBody"])
+                searched = set(re.findall(r'\{LambdaScale,Pool\} MetricName="(\w+)"', json.dumps(body).replace('\\"', '"')))
+                self.assertGreater(len(searched), 10)
+                self.assertLessEqual(searched, emitted)
+
+    def test_alarms_never_look_at_less_than_a_run(self):
+        for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
+            for name, alarm in Stack(MINIMAL | {"SchedulePeriodMinutes": minutes}).of_type("AWS::CloudWatch::Alarm").items():
+                periods = [alarm["Period"]] if "Period" in alarm else [part["MetricStat"]["Period"] for part in alarm["Metrics"] if "MetricStat" in part]
+                for period in periods:
+                    self.assertGreaterEqual(period, 60 * minutes, name)
+                    # CloudWatch's own limit, a day, or a week from periods of an hour on.
+                    self.assertLessEqual(period * alarm["EvaluationPeriods"], 86400 if period < 3600 else 7 * 86400, name)
+
+    def test_every_parameter_is_described_bounded_and_shown_once(self):
+        template = source()
+        groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        shown = [name for group in groups for name in group["Parameters"]]
+        self.assertEqual(sorted(shown), sorted(template["Parameters"]))
+        for name, parameter in template["Parameters"].items():
+            self.assertTrue(parameter["Description"].strip().endswith((".", ")")) or len(parameter["Description"]) > 10, name)
+            bounded = {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter)
+            self.assertTrue(bounded or "List" in parameter["Type"], f"{name} takes anything")
+            if "AllowedPattern" in parameter and "Default" in parameter and "List" not in parameter["Type"]:
+                self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
+
+    def test_the_key_is_used_everywhere(self):
+        stack = Stack(EVERYTHING)
+        for topic in stack.of_type("AWS::SNS::Topic").values():
+            self.assertEqual(topic["KmsMasterKeyId"], KEY)
+        for queue in stack.of_type("AWS::SQS::Queue").values():
+            self.assertEqual(queue["KmsMasterKeyId"], KEY)
+        for log in stack.of_type("AWS::Logs::LogGroup").values():
+            self.assertEqual(log["KmsKeyId"], KEY)
+        for function in stack.of_type("AWS::Lambda::Function").values():
+            self.assertEqual(function["KmsKeyArn"], KEY)
+
+
+class WorkersGroupTest(unittest.TestCase):
+    """examples/workers-group.yaml"""
+
+    PARAMETERS = {
+        "ImageId": "ami-1", "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "Master": "zk://10.0.0.5:2181/mesos",
+        "SecondInstanceType": "m6i.xlarge",
+    }
+
+    def test_the_agents_say_which_instance_they_are(self):
+        stack = Stack(self.PARAMETERS, source("examples/workers-group.yaml"))
+        [template] = stack.of_type("AWS::EC2::LaunchTemplate").values()
+        self.assertEqual(template["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"], "required")
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            script = template["LaunchTemplateData"]["UserData"].replace("/etc/systemd", f"{folder}/etc/systemd")
+            for name, body in {
+                # Like the instance metadata service, version 2: nothing without a token.
+                "curl": """case "$*" in
+                    *"PUT"*"/api/token"*ttl-seconds*) echo TOKEN ;;
+                    *"metadata-token: TOKEN"*/instance-id) echo i-0123 ;;
+                    *"metadata-token: TOKEN"*/instance-type) echo m7i.xlarge ;;
+                    *"metadata-token: TOKEN"*/availability-zone) echo eu-west-1a ;;
+                    *"metadata-token: TOKEN"*/local-ipv4) echo 10.0.1.13 ;;
+                    *) exit 22 ;;
+                esac""",
+                "systemctl": f'echo "$*" >> {folder}/called',
+            }.items():
+                (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+                (folder / name).chmod(0o755)
+            subprocess.run(["sh", "-c", script], check=True, env={"PATH": f"{folder}:{os.environ['PATH']}"})
+            unit = (folder / "etc/systemd/system/mesos-slave.service.d/instance.conf").read_text()
+            self.assertIn(
+                '"MESOS_ATTRIBUTES=asg:workers;instance_id:i-0123;instance_type:m7i.xlarge;availability_zone:eu-west-1a"', unit
+            )
+            self.assertIn('"MESOS_MASTER=zk://10.0.0.5:2181/mesos" "MESOS_IP=10.0.1.13"', unit)
+            self.assertEqual((folder / "called").read_text(), "daemon-reload\nenable --now mesos-slave\n")
+
+    def test_the_group_is_one_that_lambda_scale_can_count(self):
+        stack = Stack(self.PARAMETERS, source("examples/workers-group.yaml"))
+        [group] = stack.of_type("AWS::AutoScaling::AutoScalingGroup").values()
+        self.assertEqual(
+            group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"],
+            [{"InstanceType": "m7i.xlarge"}, {"InstanceType": "m6i.xlarge"}],
+        )
+        self.assertEqual(group["NewInstancesProtectedFromScaleIn"], "true")
+        self.assertIn({"Key": "lambda-scale/managed", "Value": "true", "PropagateAtLaunch": False}, group["Tags"])
+
+
+if __name__ == "__main__":
+    unittest.main()
