@@ -1,0 +1,92 @@
+"""What `make package` packs: the same bytes for the same input, and everything that a deployment needs."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import package  # noqa: E402
+import third_party  # noqa: E402
+
+STAGES = ("node_gather", "node_process", "node_scale")
+TARGET = "x86_64-unknown-linux-gnu"
+
+
+class ZipTest(unittest.TestCase):
+    def test_the_same_binary_gives_the_same_zip(self):
+        zips = []
+        for time, mode in ((1_000_000_000, 0o755), (1_700_000_000, 0o644)):
+            with tempfile.TemporaryDirectory() as folder:
+                binary = Path(folder) / "bootstrap"
+                binary.write_bytes(b"\x7fELF" + bytes(range(256)) * 100)
+                binary.chmod(mode)
+                os.utime(binary, (time, time))
+                subprocess.run([sys.executable, ROOT / "tools/zip.py", binary], check=True)
+                zips.append(binary.with_name("bootstrap.zip").read_bytes())
+        self.assertEqual(zips[0], zips[1])
+        [entry] = zipfile.ZipFile(io.BytesIO(zips[0])).infolist()
+        self.assertEqual((entry.filename, entry.external_attr >> 16), ("bootstrap", 0o100755))
+
+
+class PackageTest(unittest.TestCase):
+    """With the zips that `make all` made."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.files = package.contents("x86_64")
+
+    def test_the_same_input_gives_the_same_bytes(self):
+        again = dict(reversed(package.contents("x86_64").items()))
+        self.assertEqual(package.archive(self.files, "x"), package.archive(again, "x"))
+
+    def test_it_unpacks_to_what_its_sums_say(self):
+        with tarfile.open(fileobj=io.BytesIO(package.archive(self.files, "lambda-scale"))) as archive:
+            found = {entry.name: archive.extractfile(entry).read() for entry in archive}
+        sums = found.pop("lambda-scale/SHA256SUMS").decode().splitlines()
+        self.assertEqual(len(sums), len(found))
+        for line in sums:
+            digest, name = line.split("  ")
+            self.assertEqual(hashlib.sha256(found[f"lambda-scale/{name}"]).hexdigest(), digest)
+
+    def test_the_template_finds_the_zips_beside_it(self):
+        for stage in STAGES:
+            self.assertIn(f"CodeUri: {stage}.zip\n", self.files["template.yaml"].decode())
+            self.assertEqual(zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).namelist(), ["bootstrap"])
+        arm = (ROOT / "template.yaml").read_text()
+        self.assertIn("  Architecture:\n    Type: String\n    Default: x86_64\n", arm)
+
+    def test_the_bill_of_materials_is_valid_and_whole(self):
+        text = self.files["sbom.cdx.json"].decode()
+        self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_6).validate_str(text))
+        document = json.loads(text)
+        names = {component["name"] for component in document["components"]}
+        self.assertLessEqual({"aws-sdk-autoscaling", "lambda_runtime", "rustls", "serde_json"}, names)
+        # What only compiles, tests or serves the command line is not in the zips.
+        self.assertFalse({"serde_derive", "proptest", "clap", "axum", "shared"} & names)
+        for component in document["components"]:
+            self.assertTrue(component["hashes"], component["name"])
+
+    def test_every_crate_has_a_licence_that_we_pass_on(self):
+        crates = third_party.linked(STAGES, TARGET)
+        text = self.files["THIRD-PARTY.txt"].decode()
+        self.assertGreater(len(crates), 100)
+        for name, version in crates:
+            self.assertIn(f"\n{name} {version}: ", text)
+        self.assertNotIn(": see its text\n", text)
+        self.assertIn("Permission is hereby granted", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
