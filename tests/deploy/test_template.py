@@ -31,6 +31,8 @@ EVERYTHING = MINIMAL | {
 VARIANTS = {
     "minimal": MINIMAL,
     "everything": EVERYTHING,
+    "drain": EVERYTHING | {"ScaleDownStrategy": "drain", "ConfigParameter": ""},
+    "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
     "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60"},
     "scheduler with a key": EVERYTHING | {"ScheduleKind": "scheduler"},
     "quiet": MINIMAL | {"Alarms": "false", "Dashboard": "false"},
@@ -112,6 +114,12 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(allowed["NodeGatherRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
         self.assertEqual(allowed["NodeProcessRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
         self.assertFalse(allowed["NodeScaleRole"] & (JOIN_VPC | {"ssm:GetParameter", "kms:Decrypt", "sns:Publish"}))
+        # Who leaves the choice to the group needs to end nothing, and to know no instance.
+        modest = Stack(MINIMAL | {"ScaleDownStrategy": "desired_capacity"}).resources["NodeScaleRole"]["Properties"]
+        found = set().union(*(actions(statement) for statement in statements(modest["Policies"][0]["PolicyDocument"])))
+        self.assertEqual(
+            allowed["NodeScaleRole"] - found, {"autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DescribeInstances"}
+        )
 
     def test_every_function_has_a_log_a_role_and_dead_letters_of_its_own(self):
         for stack in self.stacks():
