@@ -1,0 +1,369 @@
+# Who may do what: the same statements as in template.yaml, by the same names.
+
+resource "aws_iam_role" "stage" {
+  for_each = toset(["node_gather", "node_process", "node_scale"])
+
+  name                 = "${var.name}-${each.key}"
+  description          = "What ${each.key} of ${var.name} may do"
+  assume_role_policy   = data.aws_iam_policy_document.lambda.json
+  permissions_boundary = var.permissions_boundary_arn
+}
+
+resource "aws_iam_role_policy" "stage" {
+  for_each = {
+    node_gather  = data.aws_iam_policy_document.node_gather.json
+    node_process = data.aws_iam_policy_document.node_process.json
+    node_scale   = data.aws_iam_policy_document.node_scale.json
+  }
+
+  name   = each.key
+  role   = aws_iam_role.stage[each.key].id
+  policy = each.value
+}
+
+data "aws_iam_policy_document" "lambda" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+locals {
+  groups = [
+    for name in var.group_names :
+    "arn:${local.partition}:autoscaling:${local.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${name}"
+  ]
+  parameters = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter"
+}
+
+# What each function may: its own log, its own dead letters, the key, the configuration.
+data "aws_iam_policy_document" "common" {
+  for_each = toset(["node_gather", "node_process", "node_scale"])
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.stage[each.key].arn}:*"]
+  }
+  statement {
+    sid       = "KeepWhatFails"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.dead_letters[each.key].arn]
+  }
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    content {
+      sid       = "Encrypt"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+  dynamic "statement" {
+    for_each = var.config_parameter == null ? [] : [var.config_parameter]
+    content {
+      sid       = "ReadConfig"
+      actions   = ["ssm:GetParameter"]
+      resources = ["${local.parameters}${statement.value}"]
+    }
+  }
+}
+
+# What it takes to speak to the masters, for node_gather and, with drain, for node_scale.
+data "aws_iam_policy_document" "masters" {
+  dynamic "statement" {
+    for_each = var.credentials_parameter == null ? [] : [var.credentials_parameter]
+    content {
+      sid       = "ReadCredentials"
+      actions   = ["ssm:GetParameter"]
+      resources = ["${local.parameters}${statement.value}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = var.credentials_kms_key_arn == null ? [] : [var.credentials_kms_key_arn]
+    content {
+      sid       = "DecryptCredentials"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+      # Through Systems Manager only, and for this one parameter.
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.${data.aws_partition.current.dns_suffix}"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:PARAMETER_ARN"
+        values   = ["${local.parameters}${coalesce(var.credentials_parameter, "/")}"]
+      }
+    }
+  }
+  dynamic "statement" {
+    for_each = var.ca_bundle_parameter == null ? [] : [var.ca_bundle_parameter]
+    content {
+      sid       = "ReadCaBundle"
+      actions   = ["ssm:GetParameter"]
+      resources = ["${local.parameters}${statement.value}"]
+    }
+  }
+  # Lambda itself plugs the function into the subnets with the function's role ...
+  dynamic "statement" {
+    for_each = local.in_vpc ? [true] : []
+    content {
+      sid = "JoinVpc"
+      actions = [
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+      ]
+      resources = ["*"]
+    }
+  }
+  # ... and the code has no business there.
+  dynamic "statement" {
+    for_each = local.in_vpc ? [true] : []
+    content {
+      sid    = "NotFromCode"
+      effect = "Deny"
+      actions = [
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+      ]
+      resources = ["*"]
+      condition {
+        test     = "ArnLike"
+        variable = "lambda:SourceFunctionArn"
+        values   = ["arn:${local.partition}:lambda:${local.region}:${local.account}:function:*"]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "node_gather" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.common["node_gather"].json,
+    data.aws_iam_policy_document.masters.json,
+  ]
+
+  statement {
+    sid       = "PublishSnapshots"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.snapshots.arn]
+  }
+  dynamic "statement" {
+    for_each = var.cpu_utilization ? [true] : []
+    content {
+      sid       = "ReadCpuUtilization"
+      actions   = ["cloudwatch:GetMetricData"]
+      resources = ["*"]
+    }
+  }
+  dynamic "statement" {
+    for_each = var.cpu_utilization ? [true] : []
+    content {
+      sid       = "ReadGroupSizes"
+      actions   = ["autoscaling:DescribeAutoScalingGroups"]
+      resources = ["*"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "node_process" {
+  source_policy_documents = [data.aws_iam_policy_document.common["node_process"].json]
+
+  statement {
+    sid       = "PublishDecisions"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.decisions.arn]
+  }
+}
+
+data "aws_iam_policy_document" "node_scale" {
+  source_policy_documents = concat(
+    [data.aws_iam_policy_document.common["node_scale"].json],
+    local.drains ? [data.aws_iam_policy_document.masters.json] : [],
+  )
+
+  # These three cannot be limited to a group.
+  statement {
+    sid = "LookAtGroups"
+    actions = [
+      "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes",
+      "autoscaling:DescribeScalingActivities",
+    ]
+    resources = ["*"]
+  }
+  statement {
+    sid       = "ResizeTheGroup"
+    actions   = ["autoscaling:SetDesiredCapacity"]
+    resources = local.groups
+  }
+  dynamic "statement" {
+    for_each = var.scale_down_strategy == "desired_capacity" ? [] : [true]
+    content {
+      sid       = "TerminateItsInstances"
+      actions   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+      resources = local.groups
+    }
+  }
+  # Whose is this private address? Asked where no agent names its instance; it cannot be limited either.
+  dynamic "statement" {
+    for_each = var.scale_down_strategy == "desired_capacity" ? [] : [true]
+    content {
+      sid       = "FindInstances"
+      actions   = ["ec2:DescribeInstances"]
+      resources = ["*"]
+    }
+  }
+  statement {
+    sid       = "MarkTheGroup"
+    actions   = ["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"]
+    resources = local.groups
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "aws:TagKeys"
+      values   = ["lambda-scale/*"]
+    }
+  }
+  dynamic "statement" {
+    for_each = var.outcome_topic ? [aws_sns_topic.outcomes[0].arn] : []
+    content {
+      sid       = "PublishOutcomes"
+      actions   = ["sns:Publish"]
+      resources = [statement.value]
+    }
+  }
+}
+
+# --- The schedule's own role, where EventBridge Scheduler is it ---------------------------------------------------------------
+
+resource "aws_iam_role" "schedule" {
+  count = var.schedule_kind == "scheduler" ? 1 : 0
+
+  name                 = "${var.name}-schedule"
+  description          = "What the schedule of ${var.name} may do"
+  assume_role_policy   = data.aws_iam_policy_document.scheduler.json
+  permissions_boundary = var.permissions_boundary_arn
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  count = var.schedule_kind == "scheduler" ? 1 : 0
+
+  name   = "schedule"
+  role   = aws_iam_role.schedule[0].id
+  policy = data.aws_iam_policy_document.schedule.json
+}
+
+data "aws_iam_policy_document" "scheduler" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["scheduler.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "schedule" {
+  statement {
+    sid       = "StartNodeGather"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [aws_lambda_function.stage["node_gather"].arn]
+  }
+  statement {
+    sid       = "KeepWhatFails"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.dead_letters["node_gather"].arn]
+  }
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    content {
+      sid       = "Encrypt"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+}
+
+# --- Topics and queues --------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "topic" {
+  for_each = local.topics
+
+  statement {
+    sid       = "OnlyTheWriterPublishes"
+    actions   = ["sns:Publish"]
+    resources = [each.value.arn]
+    principals {
+      type        = "AWS"
+      identifiers = each.value.writers
+    }
+  }
+  statement {
+    sid       = "OnlyEncrypted"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [each.value.arn]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+locals {
+  # Who may put something into the dead letters, besides the function itself.
+  undelivered = {
+    node_gather  = { service = "events.amazonaws.com", arns = aws_cloudwatch_event_rule.schedule[*].arn }
+    node_process = { service = "sns.amazonaws.com", arns = [aws_sns_topic.snapshots.arn] }
+    node_scale   = { service = "sns.amazonaws.com", arns = [aws_sns_topic.decisions.arn] }
+  }
+}
+
+data "aws_iam_policy_document" "dead_letters" {
+  for_each = aws_sqs_queue.dead_letters
+
+  dynamic "statement" {
+    for_each = local.undelivered[each.key].arns
+    content {
+      sid       = "FromItsSource"
+      actions   = ["sqs:SendMessage"]
+      resources = [each.value.arn]
+      principals {
+        type        = "Service"
+        identifiers = [local.undelivered[each.key].service]
+      }
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [statement.value]
+      }
+    }
+  }
+  statement {
+    sid       = "OnlyEncrypted"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [each.value.arn]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}

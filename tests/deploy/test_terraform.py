@@ -1,0 +1,164 @@
+"""The Terraform module is the template by other means: the same names, permissions, variables, alarms and functions."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+from functools import cache
+from pathlib import Path
+
+import hcl2
+from template import ROOT, Stack, actions, source, statements
+from test_template import EVERYTHING, MINIMAL
+
+STAGES = {"node_gather": "NodeGather", "node_process": "NodeProcess", "node_scale": "NodeScale"}
+# What makes the configuration document in the template stands in the document itself here.
+IN_THE_DOCUMENT = {
+    "Masters", "MasterTimeout", "AgentAttributeName", "AgentAttributeValue", "MarathonUrl", "MinAgents", "MaxAgents",
+    "MaxScaleUpStep", "MaxScaleDownStep", "NewAgentCpus", "NewAgentMem", "ScaleDownThresholdPercent",
+    "ScaleUpThresholdPercent", "JudgedResources", "ApplicationHeadroomPercent", "MaxMissingAgentsPercent",
+    "ScaleDownCooldown", "ScaleUpCooldown", "JoinTimeout", "ScaleOutThreshold", "ScaleDownRatio", "DrainAfter", "DrainGrace",
+    "ScaleDownStableFor", "MaxBackOff",
+}
+# Several of one in the template; and what only one of the two has a use for.
+RENAMED = {"GroupName": "group_names", "GroupPattern": "group_names", "PoolName": "pool_names"}
+ONLY_HERE = {"name", "zips", "config"}
+EVERYTHING = EVERYTHING | {"ScaleDownStrategy": "drain"}
+
+
+def plain(value):
+    """Without the quotes that the parser keeps, and without its marks."""
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(part) for key, part in value.items() if not key.startswith("__")}
+    return value.strip('"') if isinstance(value, str) else value
+
+
+@cache
+def module():
+    """Blocks of all files: {(kind, type, name): body}, and every local."""
+    blocks, local = {}, {}
+    for path in sorted((ROOT / "terraform").glob("*.tf")):
+        with open(path) as file:
+            document = plain(hcl2.load(file))
+        for kind, entries in document.items():
+            for entry in entries:
+                if kind == "locals":
+                    local |= entry
+                    continue
+                for first, inner in entry.items():
+                    if kind in ("resource", "data"):
+                        for name, body in inner.items():
+                            blocks[kind, first, name] = body
+                    else:
+                        blocks[kind, first] = inner
+    return blocks, local
+
+
+def policy(name):
+    """{sid: actions} of a policy document, those that are there under a condition included."""
+    body = module()[0]["data", "aws_iam_policy_document", name]
+    found = [inner for inner in body.get("statement", [])]
+    for dynamic in body.get("dynamic", []):
+        found += [content for content in dynamic["statement"]["content"]]
+    return {statement["sid"]: set(statement["actions"]) for statement in found}
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class TerraformTest(unittest.TestCase):
+    def test_its_variables_are_the_parameters(self):
+        variables = {name for kind, name, *_ in module()[0] if kind == "variable"}
+        parameters = set(source()["Parameters"])
+        expected = {RENAMED.get(name, snake(name)) for name in parameters - IN_THE_DOCUMENT}
+        self.assertEqual(variables, expected | ONLY_HERE)
+        for name in parameters - IN_THE_DOCUMENT - set(RENAMED):
+            default = source()["Parameters"][name].get("Default")
+            found = module()[0]["variable", snake(name)].get("default")
+            same = {"": (None, "null", []), "true": (True, "true"), "false": (False, "false")}.get(default, (default,))
+            self.assertIn(found, same, name)
+
+    def test_roles_may_do_the_same(self):
+        stack = Stack(EVERYTHING)
+        shared = policy("common")
+        masters = policy("masters")
+        for stage, logical in STAGES.items():
+            document = stack.resources[f"{logical}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
+            expected = {statement["Sid"]: actions(statement) for statement in statements(document)}
+            # With drain node_scale speaks to the masters too.
+            speaks = {} if stage == "node_process" else masters
+            self.assertEqual(shared | speaks | policy(stage), expected, stage)
+        schedule = Stack(EVERYTHING | {"ScheduleKind": "scheduler"}).resources["ScheduleRole"]
+        expected = {s["Sid"]: actions(s) for s in statements(schedule["Properties"]["Policies"][0]["PolicyDocument"])}
+        self.assertEqual(policy("schedule"), expected)
+
+    def test_functions_have_the_same_settings(self):
+        blocks, local = module()
+        body = blocks["resource", "aws_lambda_function", "stage"]
+        functions = Stack(MINIMAL | {"OutcomeTopic": "true"}).of_type("AWS::Lambda::Function")
+        configs = Stack(MINIMAL).of_type("AWS::Lambda::EventInvokeConfig")
+        for stage, logical in STAGES.items():
+            here, there = local["stages"][stage], functions[logical]
+            config = next(config for config in configs.values() if config["FunctionName"] == f"<{logical}>")
+            self.assertEqual(here["timeout"], there["Timeout"])
+            self.assertEqual(here["retries"], config["MaximumRetryAttempts"])
+            self.assertEqual(here["event_age"], config["MaximumEventAgeInSeconds"])
+            self.assertEqual(str(here["alone"]).lower() == "true", "ReservedConcurrentExecutions" in there)
+            variables = set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", f"{here['environment']} {body['environment']}"))
+            self.assertEqual(variables, set(there["Environment"]["Variables"]), stage)
+            self.assertEqual((body["runtime"], body["memory_size"]), (there["Runtime"], there["MemorySize"]))
+
+    def test_alarms_are_the_same(self):
+        blocks, local = module()
+        expected = {}
+        for alarm in Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm").values():
+            name = alarm["AlarmName"].removeprefix("lambda-scale-")
+            if "MetricName" in alarm:
+                expected[name] = (alarm["MetricName"], alarm["Statistic"], alarm["EvaluationPeriods"])
+            else:
+                expected[name] = tuple(sorted(part["MetricStat"]["Metric"]["MetricName"] for part in alarm["Metrics"] if "MetricStat" in part))
+        found = {}
+        for name, alarm in local["function_alarms"].items():
+            for stage in STAGES:
+                found[f"{stage}-{name}"] = (alarm["metric"], alarm["statistic"], alarm["windows"])
+        for name, alarm in local["pool_alarms"].items():
+            found[name] = (alarm["metric"], alarm["statistic"], alarm["windows"])
+        single = blocks["resource", "aws_cloudwatch_metric_alarm", "no_decision"]
+        self.assertEqual(single["treat_missing_data"], "breaching")
+        found["no-decision"] = (single["metric_name"], single["statistic"], single["evaluation_periods"])
+        queries = blocks["resource", "aws_cloudwatch_metric_alarm", "flapping"]["metric_query"]
+        found["flapping"] = tuple(part["metric_name"] for query in queries for part in query.get("metric", []))
+        self.assertEqual(found, expected)
+
+    def test_the_dashboard_shows_the_same(self):
+        body = (ROOT / "template.yaml").read_text()
+        expected = set(re.findall(r"SEARCH\('\{[^}]*\},Pool\} MetricName=\\\"(\w+)\\\"', '(\w+)'", body))
+        found = {(line[0], line[2]) for chart in module()[1]["charts"] for line in chart[1]}
+        self.assertEqual(found, expected)
+
+    @unittest.skipUnless(shutil.which("terraform"), "terraform is not installed")
+    def test_terraform_itself_takes_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in (ROOT / "terraform").glob("*.tf"):
+                shutil.copy(path, folder)
+            environment = os.environ | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+            def terraform(*arguments):
+                return subprocess.run(["terraform", f"-chdir={folder}", *arguments], env=environment, capture_output=True, text=True)
+
+            formatted = terraform("fmt", "-check", "-recursive", str(ROOT / "terraform"))
+            self.assertEqual(formatted.returncode, 0, formatted.stdout)
+            started = terraform("init", "-backend=false", "-input=false")
+            if started.returncode != 0:
+                self.skipTest(f"the AWS provider cannot be fetched: {started.stderr[-300:]}")
+            validated = terraform("validate")
+            self.assertEqual(validated.returncode, 0, validated.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
