@@ -2,10 +2,13 @@
 
 use std::io;
 
+use node_gather::summarize::SeenAttributes;
 use node_process::otherwise::Otherwise;
 use node_process::report;
+use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use shared::resources::Kind;
+use shared::time;
 
 use crate::page::{Page, Tone};
 
@@ -89,6 +92,36 @@ fn seen(snapshot: &ClusterSnapshot) -> String {
     words.extend(snapshot.cpu_utilization_percent.map(|percent| format!("CPU utilization {percent} %")));
     words.push(format!("view {}", snapshot.completeness.level.name()));
     words.join(", ")
+}
+
+/// Where a snapshot comes from, in a line.
+#[must_use]
+pub fn source(snapshot: &ClusterSnapshot) -> String {
+    let source = &snapshot.source;
+    if source.master.is_empty() {
+        return format!("CloudWatch and Auto Scaling, at {}", time::format(snapshot.taken_at));
+    }
+    let cluster = source.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
+    format!("{}, Mesos {}{cluster}, at {}", source.master, source.mesos_version, time::format(snapshot.taken_at))
+}
+
+/// That no agent is of a pool, and what attributes others have.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn nobody(page: Page, policy: &Policy, others: u32, attributes: &SeenAttributes) -> io::Result<()> {
+    let wanted: Vec<String> = policy.attributes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    if wanted.is_empty() {
+        return page.toned("no agent", Tone::Bad, "no agent is registered with this master");
+    }
+    let wanted = wanted.join(", ");
+    let text = match others {
+        0 => format!("no agent with {wanted} is registered, nor any that no pool has"),
+        _ => format!(
+            "no registered agent has {wanted}; {others} agents are of no pool, with the attributes {attributes}"
+        ),
+    };
+    page.toned("no agent", Tone::Bad, &text)
 }
 
 /// How many tasks the applications have.

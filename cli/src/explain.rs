@@ -12,6 +12,7 @@ use node_gather::ReadError;
 use node_gather::groups::{self, Cpu, Groups, Size};
 use node_gather::marathon::Queue;
 use node_gather::marathon::queue::{self, QueueError};
+use node_gather::summarize::Summary;
 use node_process::Expired;
 use node_process::otherwise::Otherwise;
 use node_scale::plan::{self, Action, Plan};
@@ -20,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use shared::config::{Config, Policy, Problems};
 use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
 use shared::error::Chain;
-use shared::time;
 use thiserror::Error;
 
 use crate::account;
@@ -168,14 +168,15 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.is_mesos())) {
-        (Some(path), _) => read_state(path, &queue, &config, now)?,
-        (None, None) => Vec::new(),
+        (Some(path), _) => Some(read_state(path, &queue, &config, now)?),
+        (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
-    let snapshots = groups::complete(&config, cluster, &known, now);
+    let snapshots = cluster.as_ref().map(|summary| summary.snapshots.clone()).unwrap_or_default();
+    let snapshots = groups::complete(&config, snapshots, &known, now);
     let explanations = explain(snapshots, &config, groups.as_ref(), now);
     match options.output {
-        Output::Text => show(&explanations).map_err(ExplainError::Print),
+        Output::Text => show(&explanations, cluster.as_ref()).map_err(ExplainError::Print),
         Output::Json => {
             let pools: Vec<Form<'_>> = explanations.iter().map(Form::from).collect();
             let json = serde_json::to_string_pretty(&Pools { pools }).map_err(ExplainError::Json)?;
@@ -242,17 +243,12 @@ fn size(group: &Group) -> Size {
     Size::Known { in_service: count(Lifecycle::InService), leaving: count(Lifecycle::Leaving) }
 }
 
-fn read_state(
-    path: &Path,
-    queue: &Queue,
-    config: &Config,
-    now: Timestamp,
-) -> Result<Vec<ClusterSnapshot>, ExplainError> {
+fn read_state(path: &Path, queue: &Queue, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {
     let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
     let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
     let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    node_gather::snapshots(file, queue, config, master, now).map_err(refused)
+    node_gather::summary(file, queue, config, master, now).map_err(refused)
 }
 
 fn explain<'a>(
@@ -287,7 +283,7 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
     (plan::plan(decision, state.as_ref(), policy, now), group.map(|group| group.desired_capacity))
 }
 
-fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
+fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Result<()> {
     let page = Page::stdout();
     for (index, explanation) in explanations.iter().enumerate() {
         if index > 0 {
@@ -295,8 +291,11 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
         }
         let Explanation { policy, snapshot, decision, otherwise, plan } = explanation;
         page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
-        page.field("from", &source(snapshot))?;
+        page.field("from", &account::source(snapshot))?;
         account::sight(page, snapshot)?;
+        if let Some(summary) = cluster.filter(|_| policy.source.is_mesos() && snapshot.agents.registered == 0) {
+            account::nobody(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
+        }
         match decision {
             Ok(decision) => {
                 account::steps(page, decision)?;
@@ -318,15 +317,6 @@ fn show(explanations: &[Explanation<'_>]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn source(snapshot: &ClusterSnapshot) -> String {
-    let source = &snapshot.source;
-    if source.master.is_empty() {
-        return format!("CloudWatch and Auto Scaling, at {}", time::format(snapshot.taken_at));
-    }
-    let cluster = source.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
-    format!("{}, Mesos {}{cluster}, at {}", source.master, source.mesos_version, time::format(snapshot.taken_at))
 }
 
 fn to_do(plan: &Plan, from: Option<i32>) -> String {

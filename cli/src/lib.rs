@@ -6,6 +6,7 @@
 //! - [`import`]: the configuration of another autoscaler as one of ours
 //! - [`marks`]: what stands on the groups, and what operators set there
 //! - [`local`]: the three functions on a captured cluster, on this machine
+//! - [`run`]: the chain in one process, against the real masters and groups
 //! - [`manual`]: completions for shells, and manual pages
 
 pub mod account;
@@ -16,4 +17,8 @@ pub mod import;
 pub mod local;
 pub mod manual;
 pub mod marks;
+pub mod nearest;
 pub mod page;
+pub mod run;
+
+mod interrupt;

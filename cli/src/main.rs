@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use lambda_scale::{check, explain, generate, import, local, manual, marks};
+use lambda_scale::{check, explain, generate, import, local, manual, marks, run};
 
 /// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Generate(generate::Options),
     Import(import::Options),
     Local(local::Options),
+    Run(run::Options),
     Status(marks::Status),
     Pause(marks::Pause),
     Resume(marks::Resume),
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Generate(options) => generate::run(&options),
         Command::Import(options) => import::run(&options),
         Command::Local(options) => local::run(&options),
+        Command::Run(options) => run::run(&options),
         Command::Status(options) => marks::status(&options),
         Command::Pause(options) => marks::pause(&options),
         Command::Resume(options) => marks::resume(&options),

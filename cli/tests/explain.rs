@@ -213,3 +213,12 @@ fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
+    let config = file("nobody.toml", &format!("{CONFIG}attributes = {{ asg = \"worker\" }}\n"));
+    let output = explain(&state(), &config, &[]);
+    let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("no registered agent has asg = worker; 60 agents are of no pool"), "{told}");
+    assert!(told.contains("asg = workers"), "{told}");
+}

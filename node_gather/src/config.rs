@@ -49,12 +49,24 @@ pub enum SettingsError {
 pub async fn from_environment(sdk: &SdkConfig) -> Result<Settings, SettingsError> {
     let topic_arn = aws::required_variable(TOPIC_VARIABLE)?;
     let config = aws::config(sdk).await?;
+    let (credentials, ca_bundle) = secrets(sdk, &config).await?;
+    Ok(Settings { config, topic_arn, credentials, ca_bundle })
+}
+
+/// What the document refers to: the masters' credentials and certificate authorities.
+///
+/// # Errors
+/// Where it may not be read.
+pub async fn secrets(
+    sdk: &SdkConfig,
+    config: &Config,
+) -> Result<(Option<SecretString>, Option<SecretString>), SettingsError> {
     let mesos = config.mesos.as_ref();
     let credentials = mesos.and_then(|mesos| mesos.credentials.as_ref());
     let credentials = resolve(sdk, "mesos.credentials", credentials).await?;
     let ca_bundle = mesos.and_then(|mesos| mesos.ca_bundle.as_ref());
     let ca_bundle = resolve(sdk, "mesos.ca_bundle", ca_bundle).await?;
-    Ok(Settings { config, topic_arn, credentials, ca_bundle })
+    Ok((credentials, ca_bundle))
 }
 
 async fn resolve(

@@ -1,7 +1,4 @@
-//! The order of the work: ask what is known of groups, fetch the state, then what waits for room, summarize, fit, publish
-//! one message per pool, report.
-
-use std::time::Duration;
+//! The order of the work: look, fit, publish one message per pool, report.
 
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
@@ -14,11 +11,8 @@ use thiserror::Error;
 
 use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
-use crate::groups::{self, Groups};
-use crate::marathon::{self, Queue};
-use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::summarize::{SummarizeError, View, summarize};
-use crate::{autoscaling, cloudwatch};
+use crate::look::{Look, LookError, Read, SourceError, Sources};
+use crate::marathon::Queue;
 
 /// What stays from one event to the next.
 #[derive(Debug)]
@@ -28,45 +22,23 @@ pub struct Handler {
     topic: Topic,
 }
 
-/// Who is asked: each of them where the configuration has a use for it.
-#[derive(Debug, Default)]
-pub struct Sources {
-    /// The masters.
-    pub mesos: Option<Client>,
-    /// Marathon.
-    pub marathon: Option<marathon::client::Client>,
-    /// CloudWatch.
-    pub cloudwatch: Option<cloudwatch::Client>,
-    /// Auto Scaling.
-    pub auto_scaling: Option<autoscaling::Client>,
-}
-
 /// Why the function cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// Its environment is not right.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The masters cannot be asked.
-    #[error("cannot set up what asks the masters")]
-    Client(#[from] ClientError),
-    /// CloudWatch cannot be asked.
-    #[error("cannot set up what asks CloudWatch")]
-    CloudWatch(#[from] cloudwatch::ClientError),
-    /// Marathon cannot be asked.
-    #[error("cannot set up what asks Marathon")]
-    Marathon(#[from] marathon::client::ClientError),
+    /// Somebody cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
 }
 
 /// Why a run published nothing, or not for every pool.
 #[derive(Debug, Error)]
 pub enum GatherError {
-    /// The state did not come. Nothing was published.
-    #[error("cannot read the state of the cluster")]
-    Fetch(#[source] FetchError),
-    /// The state does not fit the pools. Nothing was published.
-    #[error("cannot tell the pools apart")]
-    Summarize(#[source] SummarizeError),
+    /// The cluster could not be looked at. Of its pools nothing was published.
+    #[error(transparent)]
+    Look(#[from] LookError),
     /// Some pools' snapshots were not published; those of the others were.
     #[error("{} of {pools} snapshots were not published: {}", .failures.len(), list(.failures))]
     Publish {
@@ -101,17 +73,7 @@ impl Handler {
     pub async fn from_environment() -> Result<Self, StartError> {
         let sdk = shared::aws::sdk_config().await;
         let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
-        let mesos = config.mesos.as_ref();
-        let mesos =
-            mesos.map(|mesos| Client::new(mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())).transpose()?;
-        let settings = config.marathon.as_ref();
-        let marathon =
-            settings.map(|settings| marathon::client::Client::new(settings, ca_bundle.as_ref())).transpose()?;
-        let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
-        let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(&sdk)).transpose()?;
-        let asks_sizes = config.pools.iter().any(|policy| !policy.source.is_mesos());
-        let auto_scaling = asks_sizes.then(|| autoscaling::Client::new(aws_sdk_autoscaling::Client::new(&sdk)));
-        let sources = Sources { mesos, marathon, cloudwatch, auto_scaling };
+        let sources = Sources::new(&config, &sdk, credentials.as_ref(), ca_bundle.as_ref())?;
         Ok(Self::new(config, sources, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
     }
 
@@ -127,15 +89,10 @@ impl Handler {
     /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
     /// others from theirs, nor one of the masters those that are no pools of theirs.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        // First, so that the state does not grow old meanwhile: an average over ten minutes does not.
-        let groups = self.groups(now).await;
-        let (cluster, read, failure) = match self.cluster(now).await {
-            Ok(None) => (Vec::new(), None, None),
-            Ok(Some((snapshots, read))) => (snapshots, Some(read), None),
-            Err(error) => (Vec::new(), None, Some(error)),
-        };
+        let Look { snapshots, read, failure } = self.sources.look(&self.config, now).await;
+        let failure = failure.map(GatherError::Look);
         let mut failures = Vec::new();
-        for snapshot in groups::complete(&self.config, cluster, &groups, now) {
+        for snapshot in snapshots {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
             let read = read.as_ref().filter(|_| policy.source.is_mesos());
             if let Err(error) = self.publish(policy, snapshot, read).await {
@@ -154,55 +111,6 @@ impl Handler {
         }
     }
 
-    /// What CloudWatch and Auto Scaling know of the groups of pools that ask for it. That it is not known is told in their
-    /// snapshots.
-    async fn groups(&self, now: Timestamp) -> Groups {
-        let names = |asks: fn(&Policy) -> bool| -> Vec<&str> {
-            self.config.pools.iter().filter(|policy| asks(policy)).map(|policy| policy.group.as_str()).collect()
-        };
-        let mut groups = Groups::default();
-        if let Some(cloudwatch) = &self.sources.cloudwatch {
-            let names = names(|policy| policy.source.cpu().is_some());
-            let known = cloudwatch.cpu_utilization(&names, now).await;
-            groups.cpu = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
-        }
-        if let Some(auto_scaling) = &self.sources.auto_scaling {
-            let names = names(|policy| !policy.source.is_mesos());
-            let known = auto_scaling.sizes(&names).await;
-            groups.size = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
-        }
-        groups
-    }
-
-    /// The snapshots of the pools of the Mesos cluster, and what was read for them; `None` where there is no such pool.
-    async fn cluster(&self, now: Timestamp) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, GatherError> {
-        let Some(mesos) = &self.sources.mesos else { return Ok(None) };
-        let pools = self.config.mesos_pools();
-        let Fetched { state, master, bytes, elapsed } =
-            mesos.fetch(|| View::new(&pools)).await.map_err(GatherError::Fetch)?;
-        let queue = self.queue().await;
-        let summary = summarize(state, &queue, &master, now).map_err(GatherError::Summarize)?;
-        if summary.agents_of_no_pool > 0 {
-            tracing::info!(
-                agents = summary.agents_of_no_pool,
-                "{} registered agents have the attributes of no pool and are left alone",
-                summary.agents_of_no_pool
-            );
-        }
-        Ok(Some((summary.snapshots, Read { master, bytes, elapsed, queue })))
-    }
-
-    /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
-    /// counted twice.
-    async fn queue(&self) -> Queue {
-        let Some(marathon) = &self.sources.marathon else { return Queue::NotAsked };
-        let queue = marathon.queue().await;
-        if let Queue::Unknown { reason } = &queue {
-            tracing::warn!(reason, "what waits for room is not known, so no agent goes: {reason}");
-        }
-        queue
-    }
-
     async fn publish(&self, policy: &Policy, snapshot: ClusterSnapshot, read: Option<&Read>) -> Result<(), PoolError> {
         let fitted = fit(&snapshot).map_err(PoolError::Encode)?;
         let report = Report { policy, read, fitted: &fitted };
@@ -213,14 +121,6 @@ impl Handler {
         telemetry::emit(&record);
         Ok(())
     }
-}
-
-/// How the state was come by, and what waits.
-struct Read {
-    master: String,
-    bytes: u64,
-    elapsed: Duration,
-    queue: Queue,
 }
 
 /// What is told of one snapshot.

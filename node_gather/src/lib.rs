@@ -11,7 +11,7 @@
 //! - [`groups`]: what CloudWatch and Auto Scaling say of the groups of pools that ask for it (`cloudwatch`,
 //!   `autoscaling`), put into their snapshots.
 //! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
-//! - `config`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
+//! - `config`, `look`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
 //!   its work. A failure anywhere fails the invocation: no snapshot is better than a wrong one.
 //!
 //! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
@@ -30,6 +30,8 @@ pub mod cloudwatch;
 pub mod config;
 #[cfg(feature = "lambda")]
 pub mod handler;
+#[cfg(feature = "lambda")]
+pub mod look;
 
 #[cfg(test)]
 mod testing;
@@ -43,7 +45,7 @@ use thiserror::Error;
 
 use crate::marathon::Queue;
 use crate::mesos::state::StateError;
-use crate::summarize::{SummarizeError, View, summarize};
+use crate::summarize::{SummarizeError, Summary, View, summarize};
 
 /// Why a state gave no snapshots.
 #[derive(Debug, Error)]
@@ -72,9 +74,25 @@ pub fn snapshots(
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
     // Without a master there is no pool that a state could be read for.
-    let Some(mesos) = &config.mesos else { return Ok(Vec::new()) };
+    if config.mesos.is_none() {
+        return Ok(Vec::new());
+    }
+    summary(state, queue, config, master, taken_at).map(|summary| summary.snapshots)
+}
+
+/// As [`snapshots`], with what is in none of them. Without a master in the configuration every agent is of no pool.
+///
+/// # Errors
+/// See [`snapshots`].
+pub fn summary(
+    state: impl Read,
+    queue: &Queue,
+    config: &Config,
+    master: &str,
+    taken_at: Timestamp,
+) -> Result<Summary, ReadError> {
     let pools = config.mesos_pools();
-    let view = mesos::scan::read(state, View::new(&pools), mesos.max_state_bytes).map_err(ReadError::State)?;
-    let summary = summarize(view, queue, master, taken_at).map_err(ReadError::Summarize)?;
-    Ok(summary.snapshots)
+    let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
+    let view = mesos::scan::read(state, View::new(&pools), limit).map_err(ReadError::State)?;
+    summarize(view, queue, master, taken_at).map_err(ReadError::Summarize)
 }

@@ -7,6 +7,7 @@
 mod applications;
 mod completeness;
 mod pool;
+mod seen;
 mod view;
 mod waiting;
 
@@ -26,6 +27,7 @@ use crate::mesos::state::Attributes;
 
 pub(crate) use applications::fold_smallest;
 pub(crate) use pool::merge_shapes;
+pub use seen::SeenAttributes;
 pub use view::View;
 
 /// The snapshots, and what is in none of them.
@@ -35,6 +37,8 @@ pub struct Summary {
     pub snapshots: Vec<ClusterSnapshot>,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
+    /// What attributes these have.
+    pub attributes_of_no_pool: SeenAttributes,
 }
 
 /// Why the state does not fit the pools.
@@ -103,7 +107,11 @@ pub fn summarize(
         }
         .identified()
     });
-    Ok(Summary { snapshots: snapshots.collect(), agents_of_no_pool: view.agents_of_no_pool })
+    Ok(Summary {
+        snapshots: snapshots.collect(),
+        agents_of_no_pool: view.agents_of_no_pool,
+        attributes_of_no_pool: view.attributes_of_no_pool,
+    })
 }
 
 /// The one pool of an agent, by its attributes.

@@ -42,8 +42,21 @@ impl Handler {
         let config = aws::config(&sdk).await?;
         let outcome_topic =
             aws::variable("OUTCOME_TOPIC_ARN").map(|arn| Topic::new(aws_sdk_sns::Client::new(&sdk), arn));
-        let masters = masters(&sdk, &config).await?;
-        let handler = Self::new(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic);
+        Self::from_config(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic).await
+    }
+
+    /// As [`Handler::new`], with the masters where some pool drains its agents.
+    ///
+    /// # Errors
+    /// Where what the document refers to for them cannot be read, or is of no use.
+    pub async fn from_config(
+        config: Config,
+        sdk: &SdkConfig,
+        decision_topic_arn: Option<String>,
+        outcome_topic: Option<Topic>,
+    ) -> Result<Self, SettingsError> {
+        let masters = masters(sdk, &config).await?;
+        let handler = Self::new(config, sdk, decision_topic_arn, outcome_topic);
         Ok(match masters {
             Some(masters) => handler.with_masters(masters),
             None => handler,

@@ -110,6 +110,31 @@ pub async fn group(client: &Client, name: &str) -> Result<Option<Group>, CallErr
     Ok(found.map(|group| read_group(name, group)))
 }
 
+/// The names of all groups of the region, as far as ten pages go: for those who have to guess which one was meant.
+///
+/// # Errors
+/// Where the call fails after the SDK's own retries.
+pub async fn names(client: &Client) -> Result<Vec<String>, CallError> {
+    let mut names = Vec::new();
+    let mut next_token = None;
+    for _ in 0..10 {
+        let answer = client
+            .describe_auto_scaling_groups()
+            .max_records(100)
+            .set_next_token(next_token)
+            .send()
+            .await
+            .map_err(|error| CallError::new("DescribeAutoScalingGroups", "*", error))?;
+        let groups = answer.auto_scaling_groups.unwrap_or_default();
+        names.extend(groups.into_iter().filter_map(|group| group.auto_scaling_group_name));
+        next_token = answer.next_token;
+        if next_token.is_none() {
+            break;
+        }
+    }
+    Ok(names)
+}
+
 /// Asks for another capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored. As every
 /// write it is made once: made again seconds later it could undo what somebody else asked for in between.
 ///

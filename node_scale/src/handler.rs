@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::Client;
 use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::{Config, Policy, ScaleDownStrategy};
-use shared::contract::{EncodeError, OutcomeAction, ScalingDecision};
+use shared::contract::{EncodeError, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::error::Chain;
 use shared::sns::{self, PublishError, Topic};
 use thiserror::Error;
@@ -95,6 +95,15 @@ const fn decided(decision: &ScalingDecision) -> Decided {
     (decision.id, decision.snapshot_taken_at, decision.delta)
 }
 
+/// What came of a decision.
+#[derive(Debug)]
+pub struct Applied {
+    /// What was done, and why.
+    pub outcome: ScalingOutcome,
+    /// What trying again may mend.
+    pub error: Option<ScaleError>,
+}
+
 /// A group as it was looked at, and what follows.
 struct Look {
     plan: Plan,
@@ -151,6 +160,12 @@ impl Handler {
             first_error = first_error.or(ending.error).or(told.err());
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// Carries a decision out, as [`Handler::handle`] does with each record, but tells nobody.
+    pub async fn apply(&self, decision: &ScalingDecision, clock: impl Fn() -> Timestamp) -> Applied {
+        let Ending { outcome, error, .. } = self.decide(decision, &clock).await;
+        Applied { outcome, error }
     }
 
     async fn decide(&self, decision: &ScalingDecision, clock: &impl Fn() -> Timestamp) -> Ending {

@@ -13,7 +13,7 @@ pub mod plan;
 pub mod state;
 
 #[cfg(feature = "lambda")]
-mod config;
+pub mod config;
 #[cfg(feature = "lambda")]
 pub mod ec2;
 #[cfg(feature = "lambda")]

@@ -126,7 +126,7 @@ async fn play(options: &Options) -> Result<Option<bool>, RunError> {
     let stack = Stack::start(setup).await?;
     let result = tokio::select! {
         result = script::play(&stack, is_own, &mut show) => result.map(Some),
-        () = interrupted() => Ok(None),
+        () = crate::interrupt::interrupted() => Ok(None),
     };
     stack.stop().await;
     result
@@ -164,24 +164,5 @@ fn log_directory() -> io::Result<PathBuf> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
             made => return made.map(|()| path),
         }
-    }
-}
-
-/// Ends when somebody wants the run to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Where signals cannot be waited for, they end the process by themselves.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

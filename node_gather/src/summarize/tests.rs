@@ -175,6 +175,7 @@ fn pools_share_no_agent() {
     ];
     let summary = run(&state(&agents, &[framework("f", &[("x", "w", 1.0), ("x", "e", 0.5)])]), &config).unwrap();
     assert_eq!(summary.agents_of_no_pool, 1);
+    assert_eq!(summary.attributes_of_no_pool.to_string(), "none at all");
     let [workers, edge] = &summary.snapshots[..] else { panic!() };
     assert_eq!((workers.agents.registered, edge.agents.registered), (1, 1));
     assert_eq!(
@@ -520,4 +521,18 @@ fn what_waits_is_folded_last_and_then_with_its_sum() {
     let other = all.iter().find(|application| application.framework == "marathon").unwrap();
     assert_eq!((&*other.name, other.waiting), ("(other)", 4));
     assert_eq!(other.waiting_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
+}
+
+#[test]
+fn the_attributes_of_agents_of_no_pool_are_told_but_not_every_value() {
+    let agents: Vec<_> = (0..10)
+        .map(|n| {
+            let attributes = json!({"asg": if n % 2 == 0 { "web" } else { "batch" }, "instance_id": format!("i-{n}")});
+            agent(&format!("a{n}"), 0.0, &json!({ "attributes": attributes }))
+        })
+        .collect();
+    let config = config("attributes = { asg = \"workers\" }\n");
+    let summary = run(&state(&agents, &[]), &config).unwrap();
+    assert_eq!(summary.agents_of_no_pool, 10);
+    assert_eq!(summary.attributes_of_no_pool.to_string(), "asg = web, batch; instance_id = i-0, i-1, i-2, ...");
 }

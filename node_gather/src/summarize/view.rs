@@ -14,7 +14,7 @@ use shared::config::Policy;
 use shared::resources::Resources;
 
 use super::pool::Pool;
-use super::{SummarizeError, pool_of};
+use super::{SeenAttributes, SummarizeError, pool_of};
 use crate::mesos::names::{Mark, is_marathon, marathon_path};
 use crate::mesos::state::{
     Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError, count_u32,
@@ -30,6 +30,7 @@ pub struct View<'p> {
     pub(super) pools: Vec<Pool<'p>>,
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
+    pub(super) attributes_of_no_pool: SeenAttributes,
     /// The agent with the smallest id of those that have the attributes of two pools.
     two_pools: Option<SummarizeError>,
     pub(super) frameworks: Vec<Framework>,
@@ -147,6 +148,7 @@ impl<'p> View<'p> {
             pools: policies.iter().map(Pool::new).collect(),
             agents: Agents::default(),
             agents_of_no_pool: 0,
+            attributes_of_no_pool: SeenAttributes::default(),
             two_pools: None,
             frameworks: Vec::new(),
             applications: Vec::new(),
@@ -292,7 +294,10 @@ impl Sink for View<'_> {
         self.agents.set_spot(number, spot);
         match pool.and_then(|place| self.pools.get_mut(place)) {
             Some(pool) => pool.register(agent, resources, number),
-            None => self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1),
+            None => {
+                self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
+                self.attributes_of_no_pool.add(&agent.attributes);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,179 @@
+//! Asks everyone who knows something of the pools, and makes their snapshots.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use shared::config::{Config, Policy};
+use shared::contract::ClusterSnapshot;
+use thiserror::Error;
+
+use crate::groups::{self, Groups};
+use crate::marathon::{self, Queue};
+use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
+use crate::summarize::{SeenAttributes, SummarizeError, View, summarize};
+use crate::{autoscaling, cloudwatch};
+
+/// Who is asked: each of them where the configuration has a use for it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The masters.
+    pub mesos: Option<Client>,
+    /// Marathon.
+    pub marathon: Option<marathon::client::Client>,
+    /// CloudWatch.
+    pub cloudwatch: Option<cloudwatch::Client>,
+    /// Auto Scaling.
+    pub auto_scaling: Option<autoscaling::Client>,
+}
+
+/// Why somebody cannot be asked at all.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The masters.
+    #[error("cannot set up what asks the masters")]
+    Client(#[from] ClientError),
+    /// CloudWatch.
+    #[error("cannot set up what asks CloudWatch")]
+    CloudWatch(#[from] cloudwatch::ClientError),
+    /// Marathon.
+    #[error("cannot set up what asks Marathon")]
+    Marathon(#[from] marathon::client::ClientError),
+}
+
+/// Why there are no snapshots of the pools of the Mesos cluster.
+#[derive(Debug, Error)]
+pub enum LookError {
+    /// The state did not come.
+    #[error("cannot read the state of the cluster")]
+    Fetch(#[source] FetchError),
+    /// The state does not fit the pools.
+    #[error("cannot tell the pools apart")]
+    Summarize(#[source] SummarizeError),
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Look {
+    /// A snapshot of each pool, in the order of the configuration; without those of the cluster where that failed.
+    pub snapshots: Vec<ClusterSnapshot>,
+    /// How the state was come by; `None` where there is no pool of a cluster, or it failed.
+    pub read: Option<Read>,
+    /// Why the cluster's pools have no snapshot.
+    pub failure: Option<LookError>,
+}
+
+/// How the state was come by, and what is in no snapshot.
+#[derive(Debug)]
+pub struct Read {
+    /// The URL of the leading master.
+    pub master: String,
+    /// The size of the state, decoded.
+    pub bytes: u64,
+    /// How long reading it took.
+    pub elapsed: Duration,
+    /// What waits.
+    pub queue: Queue,
+    /// How many registered agents belong to no pool.
+    pub agents_of_no_pool: u32,
+    /// What attributes these have.
+    pub attributes_of_no_pool: SeenAttributes,
+}
+
+impl Sources {
+    /// Everyone whom that configuration has a use for. `credentials` and `ca_bundle` are what its settings lead to.
+    ///
+    /// # Errors
+    /// Where one of them cannot be asked.
+    pub fn new(
+        config: &Config,
+        sdk: &SdkConfig,
+        credentials: Option<&SecretString>,
+        ca_bundle: Option<&SecretString>,
+    ) -> Result<Self, SourceError> {
+        let mesos = config.mesos.as_ref();
+        let mesos = mesos.map(|mesos| Client::new(mesos.clone(), credentials, ca_bundle)).transpose()?;
+        let settings = config.marathon.as_ref();
+        let marathon = settings.map(|settings| marathon::client::Client::new(settings, ca_bundle)).transpose()?;
+        let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
+        let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(sdk)).transpose()?;
+        let asks_sizes = config.pools.iter().any(|policy| !policy.source.is_mesos());
+        let auto_scaling = asks_sizes.then(|| autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
+        Ok(Self { mesos, marathon, cloudwatch, auto_scaling })
+    }
+
+    /// Looks once. `now` is the time of the look.
+    pub async fn look(&self, config: &Config, now: Timestamp) -> Look {
+        // First, so that the state does not grow old meanwhile: an average over ten minutes does not.
+        let groups = self.groups(config, now).await;
+        let (cluster, read, failure) = match self.cluster(config, now).await {
+            Ok(None) => (Vec::new(), None, None),
+            Ok(Some((snapshots, read))) => (snapshots, Some(read), None),
+            Err(error) => (Vec::new(), None, Some(error)),
+        };
+        Look { snapshots: groups::complete(config, cluster, &groups, now), read, failure }
+    }
+
+    /// What CloudWatch and Auto Scaling know of the groups of pools that ask for it. That it is not known is told in their
+    /// snapshots.
+    async fn groups(&self, config: &Config, now: Timestamp) -> Groups {
+        let names = |asks: fn(&Policy) -> bool| -> Vec<&str> {
+            config.pools.iter().filter(|policy| asks(policy)).map(|policy| policy.group.as_str()).collect()
+        };
+        let mut groups = Groups::default();
+        if let Some(cloudwatch) = &self.cloudwatch {
+            let names = names(|policy| policy.source.cpu().is_some());
+            let known = cloudwatch.cpu_utilization(&names, now).await;
+            groups.cpu = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        }
+        if let Some(auto_scaling) = &self.auto_scaling {
+            let names = names(|policy| !policy.source.is_mesos());
+            let known = auto_scaling.sizes(&names).await;
+            groups.size = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
+        }
+        groups
+    }
+
+    /// The snapshots of the pools of the Mesos cluster, and what was read for them; `None` where there is no such pool.
+    async fn cluster(
+        &self,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, LookError> {
+        let Some(mesos) = &self.mesos else { return Ok(None) };
+        let pools = config.mesos_pools();
+        let Fetched { state, master, bytes, elapsed } =
+            mesos.fetch(|| View::new(&pools)).await.map_err(LookError::Fetch)?;
+        let queue = self.queue().await;
+        let summary = summarize(state, &queue, &master, now).map_err(LookError::Summarize)?;
+        if summary.agents_of_no_pool > 0 {
+            tracing::info!(
+                agents = summary.agents_of_no_pool,
+                "{} registered agents have the attributes of no pool and are left alone; theirs are: {}",
+                summary.agents_of_no_pool,
+                summary.attributes_of_no_pool
+            );
+        }
+        let read = Read {
+            master,
+            bytes,
+            elapsed,
+            queue,
+            agents_of_no_pool: summary.agents_of_no_pool,
+            attributes_of_no_pool: summary.attributes_of_no_pool,
+        };
+        Ok(Some((summary.snapshots, read)))
+    }
+
+    /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
+    /// counted twice.
+    async fn queue(&self) -> Queue {
+        let Some(marathon) = &self.marathon else { return Queue::NotAsked };
+        let queue = marathon.queue().await;
+        if let Queue::Unknown { reason } = &queue {
+            tracing::warn!(reason, "what waits for room is not known, so no agent goes: {reason}");
+        }
+        queue
+    }
+}
