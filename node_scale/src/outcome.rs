@@ -9,7 +9,7 @@ use shared::time;
 use crate::group::CallError;
 use crate::handler::{Handler, Hands, ScaleError};
 use crate::plan::Plan;
-use crate::state::GroupState;
+use crate::state::{Group, GroupState};
 
 /// Stands for the pool where none is known.
 const UNKNOWN_POOL: &str = "unknown";
@@ -63,6 +63,8 @@ impl Ending {
         self.metrics.push(Metric::count("NeverJoined", plan.never_joined));
         if let Some(state) = state {
             let instances = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
+            let is_at_max = is_at_max(self.outcome.state, &state.group);
+            self.metrics.push(Metric::count("AtMax", u8::from(is_at_max)));
             self.metrics.push(Metric::count("DesiredCapacity", state.group.desired_capacity));
             self.metrics.push(Metric::count("Instances", u32::try_from(instances).unwrap_or(u32::MAX)));
         }
@@ -122,6 +124,15 @@ pub(crate) fn time_metrics(decision: &ScalingDecision, begun: Timestamp, ended: 
     ]
 }
 
+/// Whether more is wanted than may be had: the pool's `max` shows in the decision, the group's own maximum only here.
+fn is_at_max(state: Option<ScalingState>, group: &Group) -> bool {
+    match state {
+        Some(ScalingState::MaxLimit) => true,
+        Some(ScalingState::ScaleUp) => group.desired_capacity >= group.max_size,
+        _ => false,
+    }
+}
+
 /// The clause that decided, where a reason begins with one: `B2` of `B2: a launch is underway`.
 fn clause(reason: &str) -> Option<&str> {
     let (clause, _) = reason.split_once(": ")?;
@@ -129,9 +140,8 @@ fn clause(reason: &str) -> Option<&str> {
     is_clause.then_some(clause)
 }
 
-fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 7] {
-    let is = |holds: bool| f64::from(u8::from(holds));
-    let acted = |action| is(outcome.action == action);
+fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 6] {
+    let acted = |action| f64::from(u8::from(outcome.action == action));
     let change = match (outcome.from, outcome.to) {
         (Some(from), Some(to)) if outcome.action != OutcomeAction::Refused => to.saturating_sub(from),
         _ => 0,
@@ -142,7 +152,6 @@ fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 7] {
         Metric::count("BackedOff", acted(OutcomeAction::BackedOff)),
         Metric::count("Refused", acted(OutcomeAction::Refused)),
         Metric::count("Failed", acted(OutcomeAction::Failed)),
-        Metric::count("AtMax", is(outcome.state == Some(ScalingState::MaxLimit))),
         Metric::count("Notes", u32::try_from(outcome.notes.len()).unwrap_or(u32::MAX)),
     ]
 }
@@ -159,7 +168,22 @@ fn subject(outcome: &ScalingOutcome) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clause;
+    use super::*;
+
+    #[test]
+    fn more_than_the_pool_or_the_group_allows_is_told() {
+        let group = |desired_capacity| -> Group {
+            let json = format!(
+                r#"{{"AutoScalingGroupName":"asg","MinSize":1,"MaxSize":10,"DesiredCapacity":{desired_capacity},"Instances":[]}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        assert!(is_at_max(Some(ScalingState::ScaleUp), &group(10)));
+        assert!(!is_at_max(Some(ScalingState::ScaleUp), &group(9)));
+        assert!(is_at_max(Some(ScalingState::MaxLimit), &group(5)));
+        assert!(!is_at_max(Some(ScalingState::Normal), &group(10)));
+        assert!(!is_at_max(None, &group(10)));
+    }
 
     #[test]
     fn a_clause_is_told_from_a_sentence() {
