@@ -173,6 +173,12 @@ fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: 
     });
 }
 
+/// H: how many agents more the headroom asked for, those that D would have taken out among them.
+fn headroom_shortfall(decision: &ScalingDecision) -> u32 {
+    let headroom = decision.steps.iter().find(|step| step.clause.starts_with('H'));
+    headroom.map_or(0, |step| step.agents_after.saturating_sub(step.agents_before))
+}
+
 /// What the decision adds to what is known of the pool: agents and utilization are told by `node_gather`, and would count
 /// twice.
 fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Metric> {
@@ -180,7 +186,26 @@ fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestam
     vec![
         Metric::count("Delta", decision.delta),
         Metric::count("Target", decision.target),
+        Metric::count("HeadroomShortfall", headroom_shortfall(decision)),
         Metric::count("UnplaceableApplications", unplaceable),
         Metric::seconds("SnapshotAge", now.duration_since(snapshot.taken_at).as_secs_f64()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide;
+    use crate::example::{Cluster, NOON, policy, resources};
+
+    #[test]
+    fn the_shortfall_is_what_the_headroom_asked_for_whoever_asked_for_more() {
+        let full = Cluster::of(5, resources(4, 14_000)).running("/shop/web", 18, resources(1, 1000)).snapshot();
+        for (settings, delta, shortfall) in
+            [("application_headroom_percent = 0", 1, 0), ("application_headroom_percent = 50", 2, 2)]
+        {
+            let decision = decide(&full, &policy(settings).unwrap(), NOON).unwrap();
+            assert_eq!((decision.delta, headroom_shortfall(&decision)), (delta, shortfall), "{decision:#?}");
+        }
+    }
 }
