@@ -198,6 +198,14 @@ data "aws_iam_policy_document" "node_scale" {
     sid       = "ResizeTheGroup"
     actions   = ["autoscaling:SetDesiredCapacity"]
     resources = local.groups
+    dynamic "condition" {
+      for_each = var.require_group_tag ? [true] : []
+      content {
+        test     = "StringEquals"
+        variable = "autoscaling:ResourceTag/lambda-scale/managed"
+        values   = ["true"]
+      }
+    }
   }
   dynamic "statement" {
     for_each = var.scale_down_strategy == "desired_capacity" ? [] : [true]
@@ -205,6 +213,14 @@ data "aws_iam_policy_document" "node_scale" {
       sid       = "TerminateItsInstances"
       actions   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
       resources = local.groups
+      dynamic "condition" {
+        for_each = var.require_group_tag ? [true] : []
+        content {
+          test     = "StringEquals"
+          variable = "autoscaling:ResourceTag/lambda-scale/managed"
+          values   = ["true"]
+        }
+      }
     }
   }
   # Whose is this private address? Asked where no agent names its instance; it cannot be limited either.
@@ -224,6 +240,14 @@ data "aws_iam_policy_document" "node_scale" {
       test     = "ForAllValues:StringLike"
       variable = "aws:TagKeys"
       values   = ["lambda-scale/*"]
+    }
+    dynamic "condition" {
+      for_each = var.require_group_tag ? [true] : []
+      content {
+        test     = "StringEquals"
+        variable = "autoscaling:ResourceTag/lambda-scale/managed"
+        values   = ["true"]
+      }
     }
   }
   dynamic "statement" {

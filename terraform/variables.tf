@@ -212,6 +212,12 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "require_group_tag" {
+  description = "node_scale may change a group only while it has the tag lambda-scale/managed = true."
+  type        = bool
+  default     = false
+}
+
 variable "permissions_boundary_arn" {
   description = "Permissions boundary of the roles. Null - none."
   type        = string

@@ -106,6 +106,15 @@ class TemplateTest(unittest.TestCase):
                     found |= actions(statement)
             self.assertIn("autoscaling:SetDesiredCapacity", found)
 
+    def test_writes_can_be_bound_to_a_tag_of_the_group(self):
+        wanted = {"autoscaling:ResourceTag/lambda-scale/managed": "true"}
+        for required in (True, False):
+            stack = Stack(MINIMAL | {"RequireGroupTag": str(required).lower()})
+            for statement in statements(stack.resources["NodeScaleRole"]["Properties"]["Policies"][0]["PolicyDocument"]):
+                if actions(statement) & WRITES:
+                    found = statement.get("Condition", {}).get("StringEquals")
+                    self.assertEqual(found, wanted if required else None, statement["Sid"])
+
     def test_what_is_not_asked_for_is_not_allowed(self):
         allowed = {
             name: set().union(*(actions(statement) for statement in statements(role["Policies"][0]["PolicyDocument"])))

@@ -67,6 +67,13 @@ def policy(name):
     return {statement["sid"]: set(statement["actions"]) for statement in found}
 
 
+def bound_to_the_tag(name):
+    """The sids that a condition binds to the tag of the group."""
+    body = module()[0]["data", "aws_iam_policy_document", name]
+    found = body.get("statement", []) + [content for dynamic in body["dynamic"] for content in dynamic["statement"]["content"]]
+    return {statement["sid"] for statement in found if "lambda-scale/managed" in str(statement.get("dynamic"))}
+
+
 def snake(name):
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
@@ -93,6 +100,10 @@ class TerraformTest(unittest.TestCase):
             # With drain node_scale speaks to the masters too.
             speaks = {} if stage == "node_process" else masters
             self.assertEqual(shared | speaks | policy(stage), expected, stage)
+        document = Stack(MINIMAL | {"RequireGroupTag": "true"}).resources["NodeScaleRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+        bound = {s["Sid"] for s in statements(document) if "lambda-scale/managed" in str(s.get("Condition"))}
+        self.assertEqual(bound_to_the_tag("node_scale"), bound)
+        self.assertEqual(len(bound), 3)
         schedule = Stack(EVERYTHING | {"ScheduleKind": "scheduler"}).resources["ScheduleRole"]
         expected = {s["Sid"]: actions(s) for s in statements(schedule["Properties"]["Policies"][0]["PolicyDocument"])}
         self.assertEqual(policy("schedule"), expected)
