@@ -46,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / "tests/captures/1.11.0/30-big-60-agents/state.json"
 STAGES = ("node_gather", "node_process", "node_scale")
 STACK, GROUP, BYSTANDER, REGION = "lambda-scale", "mesos-workers", "somebody-elses", "us-east-1"
+SECOND_GROUP = "mesos-edge"  # not one of Mesos, but the pattern mesos-* has it
 
 # The decision comes from the scale-up threshold: the capture uses 37.7 % of its CPUs and 8.9 % of its memory, so the
 # other rules have nothing to say.
@@ -225,11 +226,11 @@ class Deployment:
 
         self.groups, self.stacks, self.functions = client("autoscaling"), client("cloudformation"), client("lambda")
         self.buckets, self.queues, self.topics, self.logs = client("s3"), client("sqs"), client("sns"), client("logs")
-        self.roles = client("iam")
+        self.roles, self.parameters = client("iam"), client("ssm")
         self.url, self.packaged = url, None
 
     def create_groups(self, agents):
-        for name in (GROUP, BYSTANDER):
+        for name in (GROUP, BYSTANDER, SECOND_GROUP):
             self.groups.create_launch_configuration(
                 LaunchConfigurationName=name, ImageId="ami-00000001", InstanceType="m5.xlarge"
             )
@@ -290,8 +291,8 @@ class Deployment:
         )
         return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
-    def queue_for(self, topic):
-        url = self.queues.create_queue(QueueName="outcomes")["QueueUrl"]
+    def queue_for(self, topic, name="outcomes"):
+        url = self.queues.create_queue(QueueName=name)["QueueUrl"]
         arn = self.queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         policy = {
             "Version": "2012-10-17",
@@ -429,6 +430,11 @@ VARIANTS = {
             }],
         },
     ),
+    "desired capacity": (
+        {"Masters": "http://10.0.0.5:5050", "ScaleDownStrategy": "desired_capacity"},
+        {"schedule_period": "1m", "dry_run": False, "mesos": {"masters": ["http://10.0.0.5:5050"], "timeout": "20s"},
+         "pools": [{"scale_down_strategy": "desired_capacity"}]},
+    ),
     "drain": (
         {"Masters": "http://10.0.0.5:5050", "CredentialsParameter": "/lambda-scale/mesos", "ScaleDownStrategy": "drain",
          "DrainAfter": "10m", "SubnetIds": "subnet-00000001", "SecurityGroupIds": "sg-00000001"},
@@ -468,6 +474,44 @@ def check_variants(deployment):
     print(f"{len(VARIANTS)} other sets of parameters give the documents that they should")
 
 
+def check_pools(deployment, master_url, agents, added):
+    """A document of one's own in Systems Manager, with a pool of each kind: one stack, one look, two outcomes."""
+    document = f"""
+        [mesos]
+        masters = ["{master_url}"]
+        [[pools]]
+        name = "workers"
+        group = "{GROUP}"
+        attributes = {{ asg = "workers" }}
+        scale_up_threshold_percent = {UP_PERCENT}
+        scale_down_threshold_percent = {DOWN_PERCENT}
+        application_headroom_percent = {HEADROOM_PERCENT}
+        headroom_placement = "sum"
+        new_agent = {{ cpus = {NEW_AGENT["cpus"]}, mem = {NEW_AGENT["mem"]} }}
+        [[pools]]
+        name = "edge"
+        group = "{SECOND_GROUP}"
+        source = "cloudwatch"
+    """
+    deployment.parameters.put_parameter(Name="/lambda-scale/config", Value=document, Type="String")
+    deployment.groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=agents)
+    parameters = {
+        "Masters": master_url, "GroupName": GROUP, "GroupPattern": "mesos-*", "ConfigParameter": "/lambda-scale/config",
+        "CpuUtilization": "true", "OutcomeTopic": "true", "ScheduleState": "DISABLED",
+    }
+    outputs = deployment.create_stack(deployment.upload(), parameters, "pools")
+    queue = deployment.queue_for(outputs["OutcomeTopicArn"], "outcomes-of-pools")
+    answer = deployment.functions.invoke(FunctionName=outputs["NodeGatherFunction"], Payload=b"{}")
+    assert "FunctionError" not in answer, f"node_gather failed: {answer['Payload'].read().decode()}"
+    outcomes = {outcome["pool"]: outcome for outcome in (deployment.outcome(queue), deployment.outcome(queue))}
+    assert set(outcomes) == {"workers", "edge"}, outcomes
+    assert (outcomes["workers"]["from"], outcomes["workers"]["to"]) == (agents, agents + added), outcomes["workers"]
+    # Of this group CloudWatch knows nothing, so nothing is done; Auto Scaling does know it.
+    assert (outcomes["edge"]["action"], outcomes["edge"]["from"]) == ("none", agents), outcomes["edge"]
+    deployment.stacks.delete_stack(StackName="pools")
+    print("a document with two pools, in Systems Manager: both had their outcome")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Deploys the stack to a local stand-in for AWS and lets it scale a group")
     parser.add_argument("--no-schedule", action="store_true", help="do not wait for the schedule's own tick")
@@ -498,6 +542,8 @@ def main():
             }
             try:
                 check_variants(deployment)
+                check_pools(deployment, master_url, agents, added)
+                deployment.groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=agents)
                 check(deployment, parameters, agents, added, with_schedule=not options.no_schedule)
             except BaseException:
                 with contextlib.suppress(Exception):
@@ -505,7 +551,7 @@ def main():
                 raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("deployment: 2 passed, 0 failed")
+    print("deployment: 3 passed, 0 failed")
 
 
 if __name__ == "__main__":
