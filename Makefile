@@ -55,6 +55,10 @@ test-deploy: .tools/test/installed all
 	.tools/test/bin/python -m unittest discover --start-directory tests/deploy
 	.tools/test/bin/python tests/deploy/deploy.py
 
+.PHONY: test-terraform
+test-terraform: .tools/test/installed all ## The Terraform module applied to a local AWS; needs terraform
+	.tools/test/bin/python tests/deploy/terraform.py
+
 .PHONY: check
 check: rust .tools/check/installed ## Format, lints, dependencies, the feature fence and the template
 	cargo fmt --all --check
