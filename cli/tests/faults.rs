@@ -453,14 +453,15 @@ fn every_test_that_the_page_of_faults_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
     let mut code = String::new();
-    let mut folders: Vec<_> =
-        ["cli", "shared", "node_gather", "node_process", "node_scale"].map(|name| root.join(name)).into();
+    let mut folders: Vec<_> = ["cli", "shared", "node_gather", "node_process", "node_scale", "tests/deploy"]
+        .map(|name| root.join(name))
+        .into();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "py") {
                 code.push_str(&std::fs::read_to_string(path).unwrap());
             }
         }
@@ -475,6 +476,7 @@ fn every_test_that_the_page_of_faults_names_exists() {
         .collect();
     assert!(names.len() > 50, "{names:?}");
     for name in names {
-        assert!(code.contains(&format!("fn {name}(")), "{name}: no such test");
+        let is_there = ["fn", "def"].iter().any(|keyword| code.contains(&format!("{keyword} {name}(")));
+        assert!(is_there, "{name}: no such test");
     }
 }
