@@ -452,12 +452,17 @@ VARIANTS = {
 }
 
 
+def variant(name):
+    """The name of its stack."""
+    return f"variant-{name.replace(' ', '-')}"
+
+
 def check_variants(deployment):
     """Other parameters give the documents that they should; none of these stacks is left."""
     template = deployment.upload()
     for name, (parameters, expected) in VARIANTS.items():
         parameters = {"GroupName": GROUP, "ScheduleState": "DISABLED"} | parameters
-        outputs = deployment.create_stack(template, parameters, f"variant-{name}")
+        outputs = deployment.create_stack(template, parameters, variant(name))
         found = set()
         for stage in ("NodeGather", "NodeProcess", "NodeScale"):
             function = deployment.functions.get_function_configuration(FunctionName=outputs[f"{stage}Function"])
@@ -470,7 +475,7 @@ def check_variants(deployment):
                 # Of the pool only what differs from the defaults.
                 document["pools"] = [{key: pool[key] for key in wanted} for pool, wanted in zip(document["pools"], expected["pools"])]
         assert document == expected, f"{name}: {document}"
-        deployment.stacks.delete_stack(StackName=f"variant-{name}")
+        deployment.stacks.delete_stack(StackName=variant(name))
     print(f"{len(VARIANTS)} other sets of parameters give the documents that they should")
 
 
