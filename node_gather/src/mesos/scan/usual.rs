@@ -1,4 +1,4 @@
-//! A task in the form in which masters have always written it since Mesos 1.0, read in one go.
+//! A task in the form in which masters write it (the captured ones, 1.4.3 and 1.11.0, do), read in one go.
 //!
 //! Nearly every token that is looked at belongs to a task, and nearly every task begins the same way: what is wanted of
 //! it, in one order, without blanks, escapes or anything beyond ASCII (`src/common/http.cpp`, the writer of `Task`). So
