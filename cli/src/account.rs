@@ -6,7 +6,7 @@ use node_gather::summarize::SeenAttributes;
 use node_process::otherwise::Otherwise;
 use node_process::report;
 use shared::config::Policy;
-use shared::contract::{ClusterSnapshot, ScalingDecision};
+use shared::contract::{ClusterSnapshot, ScalingDecision, Step};
 use shared::resources::Kind;
 use shared::time;
 
@@ -22,7 +22,7 @@ pub fn sight(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
     snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))
 }
 
-/// What each clause said, and what could not be placed.
+/// What each clause said, what each rule alone would ask for, and what could not be placed.
 ///
 /// # Errors
 /// Where the page cannot be written.
@@ -35,9 +35,19 @@ pub fn steps(page: Page, decision: &ScalingDecision) -> io::Result<()> {
             &format!("{before} -> {after} agents: {}{application}", step.reason),
         )?;
     }
+    let asks: Vec<String> = decision.steps.iter().filter_map(alone).collect();
+    if asks.len() > 1 {
+        page.field("alone", &format!("agents that each rule would ask for: {}", asks.join(", ")))?;
+    }
     decision.unplaceable.iter().try_for_each(|unplaceable| {
         page.field("", &format!("unplaceable: {}: {}", unplaceable.application, unplaceable.reason))
     })
+}
+
+/// What a rule alone would ask for: `H 79`.
+fn alone(step: &Step) -> Option<String> {
+    let rule = step.clause.trim_end_matches(|c: char| c.is_ascii_digit());
+    step.agents_alone.map(|agents| format!("{rule} {agents}"))
 }
 
 /// The decision in a line.

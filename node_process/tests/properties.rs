@@ -208,6 +208,10 @@ proptest! {
         let mut agents = snapshot.agents.usable;
         for step in &decision.steps {
             prop_assert_eq!(step.agents_before, agents, "{:#?}", decision.steps);
+            if agents == snapshot.agents.usable && step.agents_alone.is_some() {
+                // Whatever came before changed nothing.
+                prop_assert_eq!(step.agents_alone, Some(step.agents_after), "{:#?}", decision.steps);
+            }
             agents = step.agents_after;
         }
         prop_assert_eq!(agents, decision.target);

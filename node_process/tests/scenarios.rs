@@ -74,7 +74,9 @@ fn summary(decision: &ScalingDecision) -> Value {
     let names =
         |agents: &[contract::AgentRef]| -> Vec<String> { agents.iter().map(|agent| agent.hostname.clone()).collect() };
     let unplaceable = |entry: &Unplaceable| format!("{}: {}", entry.application, entry.reason);
+    let alone = |step: &Step| step.agents_alone.map(|agents| (step.clause[..1].to_owned(), json!(agents)));
     json!({
+        "alone": decision.steps.iter().filter_map(alone).collect::<serde_json::Map<_, _>>(),
         "delta": decision.delta,
         "target": decision.target,
         "state": decision.state.name(),

@@ -335,7 +335,8 @@ pub(super) fn counted(number: impl Into<u64>, noun: &str) -> String {
 
 /// What a step says.
 pub(super) fn step(clause: &str, before: u32, after: u32, reason: String) -> Step {
-    Step { clause: clause.to_owned(), agents_before: before, agents_after: after, reason, application: None }
+    let clause = clause.to_owned();
+    Step { clause, agents_before: before, agents_after: after, agents_alone: None, reason, application: None }
 }
 
 #[cfg(test)]

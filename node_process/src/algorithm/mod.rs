@@ -16,7 +16,7 @@ use shared::time;
 use thiserror::Error;
 use uuid::Uuid;
 
-use capacity::Pool;
+use capacity::{Capacity, Pool};
 use limits::{Limited, Wanted};
 
 /// Turns what is seen of a pool into a decision: the same snapshot and policy always into the same one.
@@ -29,21 +29,36 @@ pub fn decide(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Re
     let pool = Pool::new(snapshot, policy);
     if let PoolSource::CloudWatch { cpu: rule } = policy.source {
         let (wanted, step) = cpu::scale(&pool, rule); // C
+        let step = alone(step, wanted.capacity);
         let limited = limits::limit(&pool, &wanted, now); // L
         return Ok(decision(&pool, now, limited, vec![step], Vec::new()));
     }
     let down = scale_down::scale_down(&pool); // D
     let headroom = headroom::make_room(&pool, down.capacity); // H
     let (mut capacity, up) = scale_up::scale_up(&pool, headroom.capacity); // U
-    let mut steps = vec![down.step, headroom.step, up];
+
+    let observed = pool.observed();
+    // What H says is not asked twice where D changed nothing: it is the work of a decision.
+    let room =
+        if down.capacity.removed == 0 { headroom.capacity } else { headroom::make_room(&pool, observed).capacity };
+    let mut steps = vec![
+        alone(down.step, down.capacity),
+        alone(headroom.step, room),
+        alone(up, scale_up::scale_up(&pool, observed).0),
+    ];
     if let Some(rule) = policy.source.cpu() {
         let (agreed, step) = cpu::agree(&pool, rule, capacity); // C
         capacity = agreed;
-        steps.push(step);
+        steps.push(alone(step, cpu::agree(&pool, rule, observed).0));
     }
     let wanted = Wanted { after_scale_down: down.capacity, is_kept_by_min: down.is_kept_by_min, capacity };
     let limited = limits::limit(&pool, &wanted, now); // L
     Ok(decision(&pool, now, limited, steps, headroom.unplaceable))
+}
+
+/// A rule's step with what that rule asks for where it is the first to be asked.
+fn alone(step: Step, capacity: Capacity) -> Step {
+    Step { agents_alone: Some(capacity.agents), ..step }
 }
 
 fn decision(

@@ -335,6 +335,9 @@ pub struct Step {
     pub agents_before: u32,
     /// And after it.
     pub agents_after: u32,
+    /// How many agents this rule alone would ask for, without those before it; the limits (`L`) have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents_alone: Option<u32>,
     /// Why, in a sentence.
     pub reason: String,
     /// The application that mattered most, where one did.
