@@ -92,7 +92,7 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
         (
             Utilization::Percent(99.0),
             Some(denied),
-            "AccessDenied (allow the role of node_gather cloudwatch:GetMetricData): User is not",
+            "(AccessDenied); allow the function's role cloudwatch:GetMetricData: service error: AccessDenied: User is not",
         ),
     ] {
         stack.cloudwatch.set("web-asg", utilization);
@@ -111,7 +111,7 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
     assert_eq!(run(&stack).await.snapshot.cpu_utilization_percent, Some(50.0));
     stack.cloudwatch.stop();
     let reasons = run(&stack).await.snapshot.completeness.reasons;
-    assert!(reasons[0].contains("the request failed"), "{reasons:?}");
+    assert!(reasons[0].contains("GetMetricData failed (no answer)"), "{reasons:?}");
 }
 
 #[tokio::test]

@@ -106,11 +106,13 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     let decisions = moto.topic("decisions").await;
     let outcomes = moto.topic("outcomes").await;
     moto.create_group(3).await;
-    // Two instances' values in each of two minutes: their mean is 71.5 %. A group of another name is none of ours.
+    // Two instances' values in each of two minutes: their mean is 71.5 %. A group of another name is none of ours. Values of
+    // one minute are of the very same time, or a minute may end between them.
+    let now = now();
     for (minutes_ago, group, percent) in
         [(3, GROUP, "70"), (3, GROUP, "75"), (2, GROUP, "60"), (2, GROUP, "81"), (2, "other", "5"), (30, GROUP, "1")]
     {
-        moto.put_cpu_utilization(group, percent, now() - SignedDuration::from_mins(minutes_ago)).await;
+        moto.put_cpu_utilization(group, percent, now - SignedDuration::from_mins(minutes_ago)).await;
     }
     let document =
         format!("[[pools]]\nname = \"web\"\ngroup = \"{GROUP}\"\nsource = \"cloudwatch\"\nmax = 100\ncooltime = 5\n");

@@ -4,23 +4,16 @@
 //! them: EC2 publishes `CPUUtilization` in the namespace `AWS/EC2` under the dimension `AutoScalingGroupName` by itself,
 //! every minute with detailed monitoring and every five without.
 //!
-//! The call is made in the JSON protocol of the service, signed by the SDK's own crate; docs/design/cloudwatch.md says
-//! why the SDK's client is not used.
+//! The call is made in the JSON protocol of the service; docs/design/cloudwatch.md says why the SDK's client is not used.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::{StatusCode, redirect, retry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::aws;
-use shared::error::Chain;
-use thiserror::Error;
+use shared::aws::call::{Call, Protocol, Service, SetUpError};
 
 use crate::groups::Cpu;
 
@@ -40,81 +33,21 @@ const MAX_PAGES: usize = 10;
 /// For everything that is asked: the masters wait meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before each further try of a call.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
-
-/// The most bytes of an answer: ten times what 500 queries are answered with.
-const MAX_BYTES: usize = 8 << 20;
-
-/// The call, and the header that names it.
-const TARGET: (&str, &str) = ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData");
-
-/// The body's type, by which the service knows the protocol.
-const CONTENT_TYPE: (&str, &str) = ("content-type", "application/x-amz-json-1.0");
+const GET_METRIC_DATA: Service = Service {
+    name: "cloudwatch",
+    host: "monitoring",
+    operation: "GetMetricData",
+    protocol: Protocol::Json {
+        content_type: "application/x-amz-json-1.0",
+        target: "GraniteServiceVersion20100801.GetMetricData",
+    },
+};
 
 /// Asks CloudWatch.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    endpoint: String,
-    region: String,
-    credentials: SharedCredentialsProvider,
+    call: Call,
     timeout: Duration,
-}
-
-/// Why no client can be set up.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// Nobody says which region's CloudWatch is meant.
-    #[error("no region is set; set AWS_REGION")]
-    Region,
-    /// There is nobody to ask for credentials.
-    #[error("the SDK has no provider of credentials")]
-    Credentials,
-    /// The HTTP client cannot be built.
-    #[error("cannot set up the HTTP client")]
-    Build(#[source] reqwest::Error),
-}
-
-/// Why a call had no answer.
-#[derive(Debug, Error)]
-enum CallError {
-    #[error("there are no credentials to sign with")]
-    Credentials(#[source] CredentialsError),
-    #[error("the request cannot be signed")]
-    Sign(#[source] SigningError),
-    #[error("the request cannot be made: {0}")]
-    Request(&'static str),
-    #[error("the request failed")]
-    Http(#[source] reqwest::Error),
-    #[error("{code}{}: {message}", remedy(code))]
-    Refused { status: StatusCode, code: String, message: String },
-    #[error("the answer has more than {MAX_BYTES} bytes")]
-    TooLarge,
-    #[error("the answer cannot be read")]
-    Json(#[source] serde_json::Error),
-}
-
-fn remedy(code: &str) -> &'static str {
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            " (allow the role of node_gather cloudwatch:GetMetricData)"
-        }
-        _ => "",
-    }
-}
-
-impl CallError {
-    /// Whether the same call may have an answer in a moment.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Http(_) => true,
-            Self::Refused { status, code, .. } => {
-                status.is_server_error() || code.starts_with("Throttling") || code == "RequestLimitExceeded"
-            }
-            _ => false,
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,15 +77,6 @@ struct Message {
     value: String,
 }
 
-/// What AWS says in the JSON protocol where it refuses.
-#[derive(Debug, Default, Deserialize)]
-struct Refusal {
-    #[serde(default, rename = "__type")]
-    kind: String,
-    #[serde(default, alias = "Message")]
-    message: String,
-}
-
 /// What was said of one query, on all pages together.
 #[derive(Clone, Debug, Default)]
 struct Said {
@@ -166,20 +90,8 @@ impl Client {
     ///
     /// # Errors
     /// Where one of them is missing.
-    pub fn new(sdk: &SdkConfig) -> Result<Self, ClientError> {
-        let region = sdk.region().ok_or(ClientError::Region)?.to_string();
-        let credentials = sdk.credentials_provider().ok_or(ClientError::Credentials)?;
-        let named = aws::variable("AWS_ENDPOINT_URL_CLOUDWATCH").or_else(|| sdk.endpoint_url().map(str::to_owned));
-        let endpoint = named.unwrap_or_else(|| format!("https://monitoring.{region}.{}", domain(&region)));
-        let builder = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_gzip()
-            .connect_timeout(TIMEOUT);
-        // Reading the system's authorities takes longer than a call.
-        let builder = if endpoint.starts_with("http:") { builder.tls_certs_only([]) } else { builder };
-        let http = builder.build().map_err(ClientError::Build)?;
-        Ok(Self { http, endpoint, region, credentials, timeout: TIMEOUT })
+    pub fn new(sdk: &SdkConfig) -> Result<Self, SetUpError> {
+        Ok(Self { call: Call::new(sdk, GET_METRIC_DATA)?, timeout: TIMEOUT })
     }
 
     /// The average CPU utilization of each group over the ten minutes before `now`, in the groups' order. That it is not
@@ -205,10 +117,10 @@ impl Client {
         let mut call =
             json!({ "MetricDataQueries": queries, "StartTime": start.as_second(), "EndTime": now.as_second() });
         for _ in 0..MAX_PAGES {
-            let answer = match self.call(&call.to_string(), now).await {
+            let answer = match self.page(call.to_string()).await {
                 Ok(answer) => answer,
-                Err(error) => {
-                    let reason = format!("{}: {}", self.endpoint, Chain::new(&error));
+                Err(reason) => {
+                    let reason = format!("{}: {reason}", self.call.endpoint());
                     return vec![Cpu::Unknown { reason }; groups.len()];
                 }
             };
@@ -226,86 +138,12 @@ impl Client {
         vec![Cpu::Unknown { reason }; groups.len()]
     }
 
-    /// Makes a call, again where that may help.
-    async fn call(&self, body: &str, now: Timestamp) -> Result<Answer, CallError> {
-        for pause in PAUSES {
-            match self.try_call(body, now).await {
-                Err(error) if error.may_pass() => tokio::time::sleep(pause).await,
-                answer => return answer,
-            }
-        }
-        self.try_call(body, now).await
+    /// One page; an error in words.
+    async fn page(&self, request: String) -> Result<Answer, String> {
+        let answer = self.call.send(request).await;
+        let answer = answer.map_err(|error| aws::call_failure("GetMetricData", "cloudwatch:GetMetricData", &error))?;
+        serde_json::from_str(&answer).map_err(|error| format!("the answer cannot be read: {error}"))
     }
-
-    async fn try_call(&self, body: &str, now: Timestamp) -> Result<Answer, CallError> {
-        let credentials = self.credentials.provide_credentials().await.map_err(CallError::Credentials)?;
-        let mut request = self.http.post(&self.endpoint).body(body.to_owned());
-        for (name, value) in headers(&self.endpoint, &self.region, credentials, body, now)? {
-            request = request.header(name, value);
-        }
-        let response = request.send().await.map_err(|error| CallError::Http(error.without_url()))?;
-        let status = response.status();
-        let body = read(response).await?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(CallError::Json);
-        }
-        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
-        let code = refusal.kind.rsplit('#').next().filter(|code| !code.is_empty());
-        let code = code.map_or_else(|| format!("status {}", status.as_u16()), str::to_owned);
-        let message = if refusal.message.is_empty() { "no message".to_owned() } else { refusal.message };
-        Err(CallError::Refused { status, code, message })
-    }
-}
-
-/// The headers of a call, its signature among them.
-fn headers(
-    endpoint: &str,
-    region: &str,
-    credentials: Credentials,
-    body: &str,
-    now: Timestamp,
-) -> Result<Vec<(String, String)>, CallError> {
-    let identity = credentials.into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("monitoring")
-        .time(SystemTime::from(now))
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|_| CallError::Request("the signature lacks a part"))?;
-    let own = [TARGET, CONTENT_TYPE];
-    let signable = SignableRequest::new("POST", endpoint, own.into_iter(), SignableBody::Bytes(body.as_bytes()))
-        .map_err(CallError::Sign)?;
-    let (signature, _) = sign(signable, &params.into()).map_err(CallError::Sign)?.into_parts();
-    let all = own.into_iter().chain(signature.headers());
-    Ok(all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-}
-
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, CallError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Http(error.without_url()))? {
-        if body.len().saturating_add(chunk.len()) > MAX_BYTES {
-            return Err(CallError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Under which domain the region's services are.
-///
-/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>
-fn domain(region: &str) -> &'static str {
-    const DOMAINS: [(&str, &str); 6] = [
-        ("cn-", "amazonaws.com.cn"),
-        ("eusc-", "amazonaws.eu"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("us-isof-", "csp.hci.ic.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-    ];
-    DOMAINS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("amazonaws.com", |(_, domain)| domain)
 }
 
 impl Said {
@@ -352,40 +190,8 @@ fn index(id: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_call_is_signed_as_botocore_signs_it() {
-        let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        let credentials = Credentials::new("AKIDEXAMPLE", key, Some("TOKEN".to_owned()), None, "test");
-        let now = "2026-11-21T18:00:00Z".parse().unwrap();
-        let body = r#"{"MetricDataQueries":[],"Group":"grüße"}"#;
-        let headers =
-            headers("https://monitoring.eu-west-1.amazonaws.com", "eu-west-1", credentials, body, now).unwrap();
-        let header = |name| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
-        assert_eq!(header("x-amz-date"), Some("20261121T180000Z"));
-        assert_eq!(header("x-amz-security-token"), Some("TOKEN"));
-        let signed = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target";
-        let authorization = header("authorization").unwrap();
-        assert!(authorization.contains(signed), "{authorization}");
-        // What botocore's SigV4Auth makes of the same request.
-        assert!(
-            authorization.ends_with("Signature=22c9db2b53132950647eda5e0f245db3d20eba63f747c1728af93dfe727395af"),
-            "{authorization}"
-        );
-    }
-
-    #[test]
-    fn regions_are_in_the_domain_of_their_partition() {
-        for (region, expected) in [
-            ("eu-west-1", "amazonaws.com"),
-            ("us-gov-west-1", "amazonaws.com"),
-            ("cn-north-1", "amazonaws.com.cn"),
-            ("us-isob-east-1", "sc2s.sgov.gov"),
-            ("us-iso-east-1", "c2s.ic.gov"),
-        ] {
-            assert_eq!(domain(region), expected, "{region}");
-        }
-    }
+    use aws_config::{BehaviorVersion, Region};
+    use aws_sdk_sns::config::Credentials;
 
     #[test]
     fn half_an_answer_is_none() {
@@ -410,13 +216,13 @@ mod tests {
     #[tokio::test]
     async fn a_silent_cloudwatch_is_not_waited_for_long() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client {
-            http: reqwest::Client::builder().tls_certs_only([]).build().unwrap(),
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
-            region: "eu-west-1".to_owned(),
-            credentials: SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test")),
-            timeout: Duration::from_millis(50),
-        };
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+            .load()
+            .await;
+        let client = Client { timeout: Duration::from_millis(50), ..Client::new(&sdk).unwrap() };
         let known = client.cpu_utilization(&["a", "b"], Timestamp::UNIX_EPOCH).await;
         let late = Cpu::Unknown { reason: "CloudWatch did not answer within 50 ms".to_owned() };
         assert_eq!(known, [late.clone(), late]);

@@ -36,7 +36,7 @@ pub enum SourceError {
     Client(#[from] ClientError),
     /// CloudWatch.
     #[error("cannot set up what asks CloudWatch")]
-    CloudWatch(#[from] cloudwatch::ClientError),
+    CloudWatch(#[from] shared::aws::call::SetUpError),
     /// Marathon.
     #[error("cannot set up what asks Marathon")]
     Marathon(#[from] marathon::client::ClientError),

@@ -27,7 +27,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    fn new<E>(action: &'static str, group: &str, error: SdkError<E>) -> Self
+    pub(crate) fn new<E>(action: &'static str, group: &str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {

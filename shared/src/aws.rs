@@ -12,6 +12,8 @@ use thiserror::Error;
 use crate::config::{Config, Problems, Reference};
 use crate::error::Chain;
 
+pub mod call;
+
 /// The variable that holds the configuration document, or says where it is.
 pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
 
@@ -121,7 +123,7 @@ pub fn call_failure<E>(call: &str, permission: &str, error: &SdkError<E>) -> Str
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let code = error.code().unwrap_or("no code");
+    let code = error.code().unwrap_or("no answer");
     let remedy = match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
             format!("; allow the function's role {permission}")
