@@ -59,6 +59,14 @@ pub fn verdict(page: Page, decision: &ScalingDecision) -> io::Result<()> {
     page.toned("decision", Tone::Title, &format!("{}, {change}", decision.state.name()))
 }
 
+/// The decision and the step that made it, in a line: the last that changed anything, or the last.
+#[must_use]
+pub fn summary(decision: &ScalingDecision) -> String {
+    let changed = decision.steps.iter().rev().find(|step| step.agents_before != step.agents_after);
+    let reason = changed.or(decision.steps.last()).map(|step| format!(": {}", step.reason)).unwrap_or_default();
+    format!("{}, {}{reason}", decision.state.name(), words(decision.delta, decision.target))
+}
+
 fn words(delta: i32, target: u32) -> String {
     match delta {
         0 => format!("stays at {target} agents"),

@@ -18,12 +18,13 @@ use node_process::otherwise::Otherwise;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
-use shared::config::{Config, Policy, Problems};
+use shared::config::{Config, Policy};
 use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
 use shared::error::Chain;
 use thiserror::Error;
 
 use crate::account;
+use crate::config::{self, ConfigError};
 use crate::page::{Page, Tone};
 
 /// Say what would be done with a saved /state, and why.
@@ -77,14 +78,9 @@ pub enum ExplainError {
         /// What the system said.
         source: io::Error,
     },
-    /// The configuration is not valid.
-    #[error("{}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Problems,
-    },
+    /// There is no configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// There is a pool of a Mesos cluster, and no state of it.
     #[error("the pool {0:?} is one of a Mesos cluster; give its /state with --state")]
     NoState(String),
@@ -153,7 +149,10 @@ pub fn run(options: &Options) -> ExitCode {
     match print(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let usage = matches!(error, ExplainError::Config { .. } | ExplainError::NoState(_) | ExplainError::Cpu(..));
+            let usage = match &error {
+                ExplainError::Config(error) => error.is_usage(),
+                error => matches!(error, ExplainError::NoState(_) | ExplainError::Cpu(..)),
+            };
             let _ = writeln!(io::stderr(), "lambda-scale explain: {}", Chain::new(&error));
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -163,7 +162,7 @@ pub fn run(options: &Options) -> ExitCode {
 fn print(options: &Options) -> Result<(), ExplainError> {
     #[expect(clippy::disallowed_methods, reason = "a time that is not given is the present")]
     let now = options.now.unwrap_or_else(Timestamp::now);
-    let config = read_config(&options.config)?;
+    let config = config::read(&options.config)?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
@@ -183,11 +182,6 @@ fn print(options: &Options) -> Result<(), ExplainError> {
             writeln!(io::stdout(), "{json}").map_err(ExplainError::Print)
         }
     }
-}
-
-fn read_config(path: &Path) -> Result<Config, ExplainError> {
-    let document = fs::read_to_string(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    Config::parse(&document).map_err(|source| ExplainError::Config { path: path.to_owned(), source })
 }
 
 fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {

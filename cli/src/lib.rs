@@ -4,13 +4,16 @@
 //! - [`explain`]: what would be done with a saved /state, and why
 //! - [`generate`]: a /state of any size
 //! - [`import`]: the configuration of another autoscaler as one of ours
-//! - [`marks`]: what stands on the groups, and what operators set there
+//! - [`status`]: how the groups, their agents and the last decisions look now
+//! - [`marks`]: what operators set on the groups
 //! - [`local`]: the three functions on a captured cluster, on this machine
 //! - [`run`]: the chain in one process, against the real masters and groups
 //! - [`manual`]: completions for shells, and manual pages
 
 pub mod account;
 pub mod check;
+pub mod config;
+pub mod decisions;
 pub mod explain;
 pub mod generate;
 pub mod import;
@@ -20,5 +23,7 @@ pub mod marks;
 pub mod nearest;
 pub mod page;
 pub mod run;
+pub mod status;
+pub mod target;
 
 mod interrupt;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use lambda_scale::{check, explain, generate, import, local, manual, marks, run};
+use lambda_scale::{check, explain, generate, import, local, manual, marks, run, status};
 
 /// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
 #[derive(Parser)]
@@ -21,7 +21,7 @@ enum Command {
     Import(import::Options),
     Local(local::Options),
     Run(run::Options),
-    Status(marks::Status),
+    Status(status::Options),
     Pause(marks::Pause),
     Resume(marks::Resume),
     Floor(marks::SetFloor),
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Command::Import(options) => import::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Run(options) => run::run(&options),
-        Command::Status(options) => marks::status(&options),
+        Command::Status(options) => status::run(&options),
         Command::Pause(options) => marks::pause(&options),
         Command::Resume(options) => marks::resume(&options),
         Command::Floor(options) => marks::floor(&options),

@@ -1,7 +1,6 @@
 //! `lambda-scale run`: the chain in one process, against the real masters and the real group. The functions' own code, without
 //! a deployment; nothing is changed without `--apply`.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,12 +15,13 @@ use node_scale::config::SettingsError as ScaleSettingsError;
 use node_scale::group::{self, CallError};
 use node_scale::handler::{Applied, Handler};
 use serde::Serialize;
-use shared::config::{Config, Policy, Problems};
+use shared::config::{Config, Policy};
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, WithHeader, with_header};
 use shared::error::Chain;
 use thiserror::Error;
 
 use crate::account;
+use crate::config::{self, ConfigError};
 use crate::nearest::nearest;
 use crate::page::{Page, Tone};
 
@@ -70,10 +70,8 @@ fn period(text: &str) -> Result<Duration, String> {
 /// Why a run ended.
 #[derive(Debug, Error)]
 enum RunError {
-    #[error("cannot read {}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("{}", path.display())]
-    Config { path: PathBuf, source: Problems },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error("no region is set; set AWS_REGION, or AWS_PROFILE to a profile that has one")]
     NoRegion,
     #[error("there is no Auto Scaling group {name:?} in {region}; {hint}")]
@@ -98,7 +96,7 @@ enum RunError {
 
 impl RunError {
     const fn is_usage(&self) -> bool {
-        matches!(self, Self::Config { .. })
+        matches!(self, Self::Config(error) if error.is_usage())
     }
 }
 
@@ -136,9 +134,7 @@ struct Stages {
 
 /// Whether every pool was answered.
 async fn chain(options: &Options) -> Result<bool, RunError> {
-    let path = &options.config;
-    let document = fs::read_to_string(path).map_err(|source| RunError::File { path: path.clone(), source })?;
-    let mut config = Config::parse(&document).map_err(|source| RunError::Config { path: path.clone(), source })?;
+    let mut config = config::read(&options.config)?;
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
     find_groups(&sdk, &config).await?;

@@ -137,6 +137,45 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     assert_eq!(moto.receive(&outcomes).await.attributes["action"], "scaled_up");
 }
 
+/// `lambda-scale status` reads the log that an independent CloudWatch keeps.
+#[tokio::test]
+async fn the_last_decisions_are_read_from_an_independent_log() {
+    let Some(moto) = Moto::start().await else {
+        eprintln!("not run: MOTO_SERVER is not set; `make test` sets it");
+        return;
+    };
+    moto.create_group(3).await;
+    let (log, stream) = ("/aws/lambda/lambda-scale/node_scale", "2026/11/21/[$LATEST]0");
+    let now = now();
+    let line = json!({
+        "timestamp": now.to_string(), "level": "INFO", "pool": "workers", "group": GROUP, "state": "scale_up",
+        "action": "scaled_up", "from": 2, "to": 3, "reason": "1 more wanted", "message": "outcome",
+    });
+    let event = |message: &str| json!({ "timestamp": now.as_millisecond(), "message": message });
+    let events = [event("START RequestId: 1"), event(&line.to_string())];
+    let group = json!({ "logGroupName": log });
+    let named = json!({ "logGroupName": log, "logStreamName": stream });
+    let lines = json!({ "logGroupName": log, "logStreamName": stream, "logEvents": events });
+    for (action, request) in [("CreateLogGroup", group), ("CreateLogStream", named), ("PutLogEvents", lines)] {
+        moto.json_call("logs", &format!("Logs_20140328.{action}"), &request).await;
+    }
+    for (stack, expected) in [("lambda-scale", 1), ("another", 0)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+            .args(["status", "--group", GROUP, "--stack", stack, "--output", "json"])
+            .env_clear()
+            .envs([("AWS_ENDPOINT_URL", moto.url.as_str()), ("AWS_REGION", REGION), ("NO_PROXY", "*")])
+            .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")])
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let decisions = all[0]["decisions"].as_array().unwrap();
+        assert_eq!(decisions.len(), expected, "{all}");
+        assert!(decisions.iter().all(|decided| decided["reason"] == "1 more wanted"), "{all}");
+    }
+}
+
 /// What node_scale itself says to AWS, to an AWS that somebody else wrote: marks, addresses, and the end of an instance.
 #[tokio::test]
 async fn marks_addresses_and_terminations_are_understood_by_an_independent_aws() {
@@ -300,17 +339,23 @@ impl Moto {
 
     /// Puts a secret text into Parameter Store, which speaks JSON.
     async fn put_parameter(&self, name: &str, value: &str) {
+        let parameter = json!({ "Name": name, "Value": value, "Type": "SecureString" });
+        self.json_call("ssm", "AmazonSSM.PutParameter", &parameter).await;
+    }
+
+    /// A call in AWS' JSON protocol.
+    async fn json_call(&self, service: &str, target: &str, request: &Value) {
         let answer = self
             .http
             .post(&self.url)
-            .header("authorization", signature("ssm"))
+            .header("authorization", signature(service))
             .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", "AmazonSSM.PutParameter")
-            .body(json!({ "Name": name, "Value": value, "Type": "SecureString" }).to_string())
+            .header("x-amz-target", target)
+            .body(request.to_string())
             .send()
             .await
             .unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        assert!(answer.status().is_success(), "{target}: {}", answer.text().await.unwrap());
     }
 
     /// What EC2 would report of a group.

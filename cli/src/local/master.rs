@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use super::cluster::Cluster;
@@ -43,6 +44,8 @@ struct Inner {
     requests: usize,
     operations: Vec<Operation>,
     refusals: Vec<(u16, String)>,
+    /// What `Authorization` must be, where it must.
+    authorization: Option<String>,
 }
 
 /// A call of the operator API that came.
@@ -68,6 +71,7 @@ impl Master {
             requests: 0,
             operations: Vec::new(),
             refusals: Vec::new(),
+            authorization: None,
         }));
         let routes = Router::new()
             .route("/state", get(state))
@@ -93,6 +97,11 @@ impl Master {
     /// Changes how it answers.
     pub fn set_mode(&self, mode: Mode) {
         lock(&self.inner).mode = mode;
+    }
+
+    /// Answers from now on only whoever comes with these credentials, `principal:secret`.
+    pub fn guard(&self, credentials: &str) {
+        lock(&self.inner).authorization = Some(format!("Basic {}", BASE64_STANDARD.encode(credentials)));
     }
 
     /// Looks at the cluster, or changes it.
@@ -123,22 +132,22 @@ impl Master {
     }
 }
 
-async fn state(State(inner): State<Arc<Mutex<Inner>>>) -> Response {
+async fn state(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap) -> Response {
     let mut inner = lock(&inner);
     inner.requests += 1;
     inner.cluster.tick(now());
     let inner = &*inner;
     closing(
         inner
-            .mode
-            .refusal("/master/state")
+            .stranger(&headers)
+            .or_else(|| inner.mode.refusal("/master/state"))
             .unwrap_or_else(|| http::answer(StatusCode::OK, "application/json", inner.cluster.to_json())),
     )
 }
 
 async fn operate(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
     let mut inner = lock(&inner);
-    let response = inner.mode.refusal("/master/api/v1");
+    let response = inner.stranger(&headers).or_else(|| inner.mode.refusal("/master/api/v1"));
     let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let response = response.unwrap_or_else(|| {
         inner.cluster.tick(now());
@@ -157,6 +166,20 @@ async fn operate(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, bod
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| Some(value.to_str().ok()?.to_owned()));
     inner.operations.push(Operation { call, authorization, status: response.status().as_u16() });
     closing(response)
+}
+
+impl Inner {
+    /// What a master answers to whom it does not know.
+    fn stranger(&self, headers: &HeaderMap) -> Option<Response> {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if self.authorization.is_none() || self.authorization.as_deref() == given {
+            return None;
+        }
+        let mut response = http::answer(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "401 Unauthorized.");
+        let realm = HeaderValue::from_static(r#"Basic realm="mesos-master-readonly""#);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        Some(response)
+    }
 }
 
 impl Mode {

@@ -1,6 +1,7 @@
 //! The real binaries on local endpoints, one set for each test.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod account;
 pub(crate) mod world;
 
 use std::path::PathBuf;

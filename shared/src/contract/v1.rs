@@ -209,6 +209,19 @@ pub enum AgentState {
     Drained,
 }
 
+impl AgentState {
+    /// The word used in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deactivated => "deactivated",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// Tasks with equal resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskGroup {

@@ -1,0 +1,46 @@
+//! The configuration, as the commands read it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared::config::{Config, Problems};
+use thiserror::Error;
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not valid.
+    #[error("{}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Problems,
+    },
+}
+
+impl ConfigError {
+    /// Whether whoever called must change what was given (exit code 2).
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Invalid { .. })
+    }
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Where the file cannot be read, or what it says is not valid.
+pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    let document = fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    Config::parse(&document).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })
+}

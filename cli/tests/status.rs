@@ -1,0 +1,113 @@
+//! `lambda-scale status`: the real binary, against the local master, Auto Scaling and log.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Output;
+
+use lambda_scale::local::master::Mode;
+use serde_json::{Value, json};
+use support::GROUP;
+use support::account::{Account, now, told};
+
+const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
+
+async fn status(account: &Account, config: &Path, more: &[&str]) -> Output {
+    account.command(&["status", "--config"]).arg(config).args(more).output().await.unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))[0].clone()
+}
+
+/// A line of node_scale's log.
+fn outcome(ago: i64, group: &str, state: &str, action: &str, reason: &str) -> (i64, String) {
+    let line = json!({
+        "timestamp": (now() - jiff::SignedDuration::from_secs(ago)).to_string(), "level": "INFO", "pool": "workers",
+        "group": group, "state": state, "action": action, "from": 58, "to": 60, "reason": reason, "message": "outcome",
+    });
+    (ago, line.to_string())
+}
+
+#[tokio::test]
+async fn group_agents_and_decisions_are_told_in_one_screen() {
+    let account = Account::start("screen").await;
+    let mut lines = vec![
+        outcome(7200, GROUP, "scale_up", "failed", "long ago"),
+        outcome(300, GROUP, "scale_up", "scaled_up", "2 more wanted"),
+        outcome(130, "another", "scale_down", "scaled_down", "not ours"),
+        (125, "START RequestId: an outcome of nothing".to_owned()),
+    ];
+    lines.extend([180, 120, 60].map(|ago| outcome(ago, GROUP, "normal", "none", "60 agents, not below min 1")));
+    let lines: Vec<(i64, &str)> = lines.iter().map(|(ago, line)| (*ago, line.as_str())).collect();
+    account.logs.write(LOG, &lines);
+    let config = account.config("", r#"asg = "workers""#, "application_headroom_percent = 200");
+    let output = status(&account, &config, &[]).await;
+    let words = told(&output);
+    assert!(output.status.success(), "{words}");
+    for wanted in [
+        "pool workers, Auto Scaling group mesos-workers",
+        "60 desired, 60 in service, 1 to 100",
+        "60 agents, 60 usable, 0 draining",
+        "least loaded ip-10-0-2-25.ec2.internal (0 tasks), ",
+        "now scale_up, +10, to 70 agents: 19 more wanted, max_scale_up_step is 10",
+        "decisions 3 times from 3 min ago to 60 s ago: normal, none 58 -> 60: 60 agents, not below min 1",
+        "5 min ago: scale_up, scaled_up 58 -> 60: 2 more wanted",
+    ] {
+        // The second line says of agents only those that there are.
+        let wanted = wanted.trim_end_matches(", 0 draining");
+        assert!(words.contains(wanted), "{wanted:?} is not in {words}");
+    }
+    assert!(!words.contains("long ago") && !words.contains("not ours"), "{words}");
+    assert!(output.stdout.split(|byte| *byte == b'\n').count() <= 24, "more than a screen: {words}");
+    assert_eq!(account.writes(), 0);
+
+    let all = json(&status(&account, &config, &["--output", "json"]).await);
+    assert_eq!((&all["group"], &all["desired_capacity"]), (&json!(GROUP), &json!(60)));
+    assert_eq!(all["snapshot"]["schema"], "lambda-scale/cluster-snapshot");
+    assert_eq!((&all["decision"]["delta"], &all["unknown"]), (&json!(10), &json!([])));
+    let states: Vec<&str> =
+        all["decisions"].as_array().unwrap().iter().map(|decided| decided["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["normal", "normal", "normal", "scale_up"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_learned_is_told_beside_the_rest() {
+    let account = Account::start("unknown").await;
+    let config = account.config("", r#"asg = "workers""#, "");
+    // Nothing was deployed under that name; whoever runs the chain on a machine of his own has no log at all.
+    let output = status(&account, &config, &["--stack", "elsewhere"]).await;
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(told(&output).contains("60 agents, 60 usable"), "{}", told(&output));
+
+    account.master.set_mode(Mode::NoLeader);
+    let output = status(&account, &config, &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let words = told(&output);
+    assert!(words.contains("60 desired, 60 in service") && words.contains("it knows of no leader"), "{words}");
+    account.master.set_mode(Mode::Leading);
+
+    account.logs.refuse("AccessDeniedException");
+    let output = status(&account, &config, &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let words = told(&output);
+    assert!(words.contains("60 agents, 60 usable") && words.contains("logs:FilterLogEvents"), "{words}");
+}
+
+#[tokio::test]
+async fn a_group_alone_needs_no_configuration() {
+    let account = Account::start("group").await;
+    let line = outcome(60, "web-asg", "normal", "none", "1 agent");
+    account.logs.write("/aws/lambda/web/node_scale", &[(line.0, &line.1)]);
+    let arguments = ["status", "--group", "web-asg", "--stack", "web", "--output", "json"];
+    let all = json(&account.command(&arguments).output().await.unwrap());
+    assert_eq!((&all["group"], &all["snapshot"]), (&json!("web-asg"), &Value::Null));
+    assert_eq!(all["decisions"].as_array().unwrap().len(), 1);
+}
