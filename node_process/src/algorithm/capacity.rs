@@ -246,9 +246,8 @@ impl Utilization {
         if self.total.is_zero() {
             return format!("{} ({} used of none)", self.kind, self.used);
         }
-        let is_equal = !self.is_above(percent) && !self.is_below(percent);
         let reads_equal = |decimals| self.rounded(decimals) == u128::from(percent) * 10_u128.pow(decimals);
-        let decimals = (1..MOST_DECIMALS).find(|decimals| is_equal || !reads_equal(*decimals)).unwrap_or(MOST_DECIMALS);
+        let decimals = (1..MOST_DECIMALS).find(|decimals| !reads_equal(*decimals)).unwrap_or(MOST_DECIMALS);
         format!("{} {} %", self.kind, decimal(self.rounded(decimals), decimals))
     }
 
@@ -411,6 +410,10 @@ mod tests {
         assert_eq!(of(Cluster::of(2, large).and(2, small), ""), Some(small));
         assert_eq!(of(Cluster::of(2, small), "new_agent = { cpus = 8, mem = 28000 }"), Some(large));
         assert_eq!(of(Cluster::default(), ""), None);
+        // A shape of which there is none says nothing.
+        let mut snapshot = Cluster::of(1, large).snapshot();
+        snapshot.agent_shapes[0].count = 0;
+        assert_eq!(Pool::new(&snapshot, &policy("").unwrap()).new_agent, None);
     }
 
     #[test]

@@ -86,12 +86,8 @@ fn verdict(pool: &Pool<'_>, rule: CpuRule) -> Verdict {
 pub(super) fn scale(pool: &Pool<'_>, rule: CpuRule) -> (Wanted, Step) {
     let (observed, agents) = (pool.observed(), pool.agents());
     let verdict = verdict(pool, rule);
-    let wanted = |capacity: Capacity, is_kept_by_min| Wanted {
-        // What comes was not taken out before.
-        after_scale_down: if capacity.added > 0 { observed } else { capacity },
-        is_kept_by_min,
-        capacity,
-    };
+    // Nothing was taken out before.
+    let wanted = |capacity, is_kept_by_min| Wanted { after_scale_down: observed, is_kept_by_min, capacity };
     let (clause, wanted, what) = match verdict {
         Verdict::Above(_) => ("C1", wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
         Verdict::Unknown => ("C5", wanted(observed, false), ": no agent comes and none goes".to_owned()),

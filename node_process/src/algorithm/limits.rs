@@ -46,7 +46,8 @@ pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited
     hold_what_may_not_be_done(pool, &mut change);
     hold_while_paused(pool, now, &mut change);
 
-    let delta = i32::try_from(change.delta).unwrap_or(if change.delta < 0 { -i32::MAX } else { i32::MAX });
+    // Below zero it is no more than the agents that are named.
+    let delta = i32::try_from(change.delta).unwrap_or(i32::MAX);
     let state = state(wanted, &change);
     if change.reasons.is_empty() {
         change.reasons.push(within(pool, &change));
@@ -88,7 +89,7 @@ fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change
 /// L2: how far one decision may go.
 fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
     if !pool.policy.source.is_mesos() && change.delta.abs() > 1 {
-        let (more, delta) = (if change.delta > 0 { "more" } else { "fewer" }, change.delta.signum());
+        let (more, delta) = (if change.delta.is_positive() { "more" } else { "fewer" }, change.delta.signum());
         let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
         change.becomes(delta, "L2", reason);
     }
@@ -221,6 +222,28 @@ mod tests {
         assert_eq!(limited(2, 0, 0, "min = 20\nmax_scale_up_step = 5"), (5, ScalingState::ScaleUp));
         assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 3"), (-3, ScalingState::ScaleDown));
         assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 9"), (-5, ScalingState::ScaleDown));
+    }
+
+    #[test]
+    fn what_was_there_and_wanted_is_told() {
+        // L1
+        let told = |agents: usize, recovered: u32, (removed, added): (usize, u32), settings: &str| {
+            let mut snapshot = Cluster::of(agents, resources(4, 14_000)).snapshot();
+            snapshot.agents.recovered = recovered;
+            let policy = policy(settings).unwrap();
+            let pool = Pool::new(&snapshot, &policy);
+            let (after_scale_down, capacity) = (pool.observed(), pool.capacity(removed, added));
+            let Step { clause, reason, .. } =
+                limit(&pool, &Wanted { after_scale_down, is_kept_by_min: false, capacity }, NOON).step;
+            format!("{clause}: {reason}")
+        };
+        assert_eq!(told(5, 0, (0, 3), "max = 6"), "L1: 8 agents wanted, max is 6");
+        assert_eq!(told(2, 1, (0, 3), "min = 8"), "L1: 5 agents and 1 about to return, min is 8");
+        // L2: just as many as a step allows are no more.
+        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 3"), "L1: 8 agents, not below min 1");
+        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 3"), "L1: 2 agents, not below min 1");
+        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 2"), "L2: 3 more wanted, max_scale_up_step is 2");
+        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 2"), "L2: 3 fewer wanted, max_scale_down_step is 2");
     }
 
     #[test]

@@ -194,7 +194,7 @@ fn homeless(plan: &Plan<'_>) -> String {
 mod tests {
     use super::*;
     use crate::example::{Cluster, policy, resources};
-    use shared::contract::{AgentState, ClusterSnapshot};
+    use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
     use shared::resources::{Amount, Resources};
 
     fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Headroom {
@@ -301,6 +301,14 @@ mod tests {
             "{:?}",
             two.unplaceable
         );
+    }
+
+    #[test]
+    fn tasks_of_which_there_are_none_need_nothing() {
+        // H1
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 1_000)).snapshot();
+        snapshot.applications[0].tasks.push(TaskGroup { count: 0, resources: resources(9, 1_000) });
+        assert_eq!(headroom(&snapshot, "application_headroom_percent = 10").unplaceable, []);
     }
 
     #[test]
