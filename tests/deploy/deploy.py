@@ -425,7 +425,7 @@ VARIANTS = {
                 "application_headroom_percent": 10, "cpu_utilization": False, "headroom_placement": "pack",
                 "max_scale_up_step": 10,
                 "max_scale_down_step": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m",
-                "scale_down_stable_for": "0s", "scale_up_cooldown": "0s", "max_back_off": "3m", "join_timeout": "15m",
+                "scale_down_stable_for": "0s", "max_back_off": "3m", "join_timeout": "15m",
                 "scale_down_strategy": "least_loaded",
             }],
         },
