@@ -44,7 +44,7 @@ VARIANTS = {
     "everything": EVERYTHING,
     "drain": EVERYTHING | {"ScaleDownStrategy": "drain", "ConfigParameter": ""},
     "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
-    "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60", "JoinTimeout": "2h"},
+    "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60"},
     "scheduler with a key": EVERYTHING | {"ScheduleKind": "scheduler"},
     "quiet": MINIMAL | {"Alarms": "false", "Dashboard": "false"},
 }
@@ -177,6 +177,8 @@ class TemplateTest(unittest.TestCase):
     def test_the_documents_are_valid(self):
         more = {"ScaleUpCooldown": "5m", "JoinTimeout": "30m", "MaxAgents": "40", "CpuUtilization": "true", "NewAgentCpus": "4", "NewAgentMem": "14000"}
         variants = VARIANTS | {"more": MINIMAL | more, "more of cloudwatch": CLOUDWATCH | more}
+        for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
+            variants[f"every {minutes} minutes"] = MINIMAL | {"SchedulePeriodMinutes": minutes}
         for name, parameters in variants.items():
             text = document(Stack(parameters))
             if not text.startswith("ssm:"):
