@@ -1,5 +1,6 @@
 """What template.yaml must be, in whichever way it is deployed."""
 
+import itertools
 import json
 import os
 import re
@@ -380,6 +381,32 @@ class TemplateTest(unittest.TestCase):
             self.assertEqual(log["KmsKeyId"], KEY)
         for function in stack.of_type("AWS::Lambda::Function").values():
             self.assertEqual(function["KmsKeyArn"], KEY)
+
+
+class PoolAlarmsTest(unittest.TestCase):
+    """examples/pool-alarms.yaml: what the template itself has for the pool PoolName."""
+
+    def test_its_alarms_are_those_of_the_template(self):
+        own = {"PoolName": "edge", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:ops", "MetricsNamespace": "Example"}
+        for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
+            for state, dry in itertools.product(("ENABLED", "DISABLED"), ("true", "false")):
+                parameters = own | {"SchedulePeriodMinutes": minutes, "ScheduleState": state, "DryRun": dry}
+                expected = {
+                    name: alarm for name, alarm in Stack(MINIMAL | parameters).of_type("AWS::CloudWatch::Alarm").items()
+                    if not name.startswith(FUNCTIONS)
+                }
+                found = Stack(parameters, source("examples/pool-alarms.yaml"))
+                self.assertEqual(found.of_type("AWS::CloudWatch::Alarm"), expected)
+                self.assertEqual(set(found.resources), set(expected), "it makes something else besides")
+                self.assertGreater(len(expected), 5)
+
+    def test_its_parameters_are_those_of_the_template(self):
+        # These two have to be named here: they have no default, and may not be empty.
+        other = {"PoolName": {"Default"}, "AlarmTopicArn": {"Default", "AllowedPattern", "ConstraintDescription"}}
+        for name, parameter in source("examples/pool-alarms.yaml")["Parameters"].items():
+            differs = {"Description"} | other.get(name, set())
+            same = [{key: value for key, value in one.items() if key not in differs} for one in (parameter, source()["Parameters"][name])]
+            self.assertEqual(*same, name)
 
 
 class WorkersGroupTest(unittest.TestCase):
