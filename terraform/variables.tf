@@ -54,8 +54,18 @@ variable "pool_names" {
   default     = ["workers"]
 }
 
+variable "pool_source" {
+  description = "cloudwatch if that is the source of every pool of the document; then no master is asked, and permissions follow from it. Else mesos."
+  type        = string
+  default     = "mesos"
+  validation {
+    condition     = contains(["mesos", "cloudwatch"], var.pool_source)
+    error_message = "Must be mesos or cloudwatch."
+  }
+}
+
 variable "scale_down_strategy" {
-  description = "What scale_down_strategy in the document says; permissions follow from it. With several pools the one that needs most."
+  description = "What scale_down_strategy in the document says, where pool_source is mesos; permissions follow from it. With several pools the one that needs most."
   type        = string
   default     = "least_loaded"
   validation {
@@ -65,7 +75,7 @@ variable "scale_down_strategy" {
 }
 
 variable "cpu_utilization" {
-  description = "Whether a pool of the document looks at CPU utilization."
+  description = "Whether a pool of the document looks at CPU utilization. With pool_source = \"cloudwatch\" each does."
   type        = bool
   default     = false
 }

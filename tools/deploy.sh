@@ -14,29 +14,40 @@ $1
       [STACK=$stack] [BUCKET=a-bucket-of-yours] [ARCH=x86_64|arm64]
 
 Needed: sam (the AWS SAM command line), or aws and a BUCKET to put the zips into, and credentials for the account.
-PARAMETERS are those of template.yaml: the first deployment names at least Masters and GroupName, later ones only what
-changes. DryRun=true decides and reports, but changes nothing.
+PARAMETERS are those of template.yaml: the first deployment names at least GroupName and Masters, or PoolSource=cloudwatch for a
+group without Mesos; later ones only what changes. DryRun=true decides and reports, but changes nothing.
 Without either tool: give template.yaml and the zips in target/lambda/ to any other way of deploying SAM templates.
 END
     exit 1
 }
 
-exists() {
-    aws cloudformation describe-stacks --stack-name "$stack" >/dev/null 2>&1
+# The parameters that the stack has, where there is one and aws to ask for them: one NAME=VALUE a line.
+previous() {
+    aws cloudformation describe-stacks --stack-name "$stack" --output text \
+        --query "Stacks[0].Parameters[].[join('=', [ParameterKey, ParameterValue])]" 2>/dev/null || true
 }
 
-# A first deployment without these two would only fail later, and less clearly.
-has() {
-    for parameter; do
-        case $parameter in "$wanted"=?*) return 0 ;; esac
-    done
-    return 1
+parameters=$(previous && printf '%s\n' "$@")
+
+value() {
+    printf '%s\n' "$parameters" | sed -n "s/^$1=//p" | tail -n 1
 }
-for wanted in Masters GroupName; do
-    if ! has "$@" && ! { command -v aws >/dev/null && exists; }; then
-        usage "Parameter $wanted is missing, and there is no stack $stack to take it from."
-    fi
-done
+
+# The rules of template.yaml, which would say the same only when the zips are built and uploaded.
+[ -n "$(value GroupName)" ] || usage "Parameter GroupName is missing, and there is no stack $stack to take it from."
+if [ "$(value PoolSource)" = cloudwatch ]; then
+    for name in Masters MarathonUrl CredentialsParameter CaBundleParameter AgentAttributeName; do
+        [ -z "$(value $name)" ] || usage "With PoolSource=cloudwatch no master is asked. Leave $name empty ($name= where the stack has it)."
+    done
+    [ "$(value ScaleDownStrategy)" != drain ] ||
+        usage "With PoolSource=cloudwatch the group chooses the instance that leaves. ScaleDownStrategy cannot be drain."
+elif [ -z "$(value Masters)$(value ConfigParameter)" ]; then
+    usage "Parameter Masters is missing, and there is no stack $stack to take it from. Without Mesos: PoolSource=cloudwatch."
+fi
+# Nothing is wrong with it, but somebody may rely on it.
+if [ "$step$(value DryRun)" = checktrue ] && [ -n "$(value ConfigParameter)" ]; then
+    echo "DryRun=true does not reach the document in $(value ConfigParameter): see that it says dry_run = true." >&2
+fi
 
 if command -v sam >/dev/null; then
     tool=sam

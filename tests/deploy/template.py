@@ -50,6 +50,7 @@ class Stack:
         }
         unknown = set(parameters or {}) - set(self.parameters)
         assert not unknown, f"there are no parameters {unknown}"
+        self.rules = template.get("Rules", {})
         self.lists = {name for name, definition in template["Parameters"].items() if "List" in definition["Type"]}
         self.conditions = template.get("Conditions", {})
         self.mappings = template.get("Mappings", {})
@@ -65,6 +66,17 @@ class Stack:
             for name, resource in self.template["Resources"].items()
             if "Condition" not in resource or self.holds(resource["Condition"])
         }
+
+    @property
+    def refusals(self):
+        """Why CloudFormation would not make this stack: what the rules that are broken say."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.rules.values()
+            if "RuleCondition" not in rule or self.holds(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.holds(assertion["Assert"])
+        ]
 
     @cached_property
     def outputs(self):
@@ -111,6 +123,8 @@ class Stack:
                     return self.decided(argument[1 if self.holds(argument[0]) else 2])
                 case "Fn::Join":
                     return argument[0].join(map(str, self.decided(argument[1])))
+                case "Fn::Split":
+                    return self.decided(argument[1]).split(argument[0])
                 case "Fn::FindInMap":
                     name, first, second = map(self.decided, argument)
                     return self.mappings[name][first][second]

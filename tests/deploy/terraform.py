@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Applies the Terraform module with the real zips to the local stand-in for AWS, and lets it scale a group once.
+"""Applies the Terraform module with the real zips to the local stand-in for AWS, and lets it scale a group once; then plans it for
+a group without Mesos.
 
 Needs terraform and its AWS provider, which it fetches where it may; `make test-terraform` runs this. The stand-in tells less of
-alarms than AWS does, so a second plan would differ there: it is not looked at.
+alarms than AWS does, so a second plan differs there: that is not looked at.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,11 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy import (
-    DOWN_PERCENT, GROUP, NEW_AGENT, REGION, ROOT, STAGES, UP_PERCENT, Deployment, expected_agents_to_add, local_aws, master, state_of_today, wait_for,
-)
+from cluster import DOWN_PERCENT, NEW_AGENT, UP_PERCENT, Cluster
+from deploy import GROUP
+from local_aws import REGION, ROOT, STAGES, Account, local_aws, wait_for
+from template import Stack, statements
+from test_template import CLOUDWATCH, FUNCTIONS
 
-DOCUMENT = f"""
+MESOS_DOCUMENT = f"""
 [mesos]
 masters = ["@MASTER@"]
 [[pools]]
@@ -28,6 +32,12 @@ scale_down_threshold_percent = {DOWN_PERCENT}
 headroom_placement = "sum"
 new_agent = {{ cpus = {NEW_AGENT["cpus"]}, mem = {NEW_AGENT["mem"]} }}
 """
+CLOUDWATCH_DOCUMENT = f"""
+[[pools]]
+name = "workers"
+group = "{GROUP}"
+source = "cloudwatch"
+"""
 CALLER = f"""
 provider "aws" {{
   region                      = "{REGION}"
@@ -37,11 +47,22 @@ provider "aws" {{
   skip_metadata_api_check     = true
   s3_use_path_style           = true
 }}
+variable "config" {{
+  default = "mesos.toml"
+}}
+variable "pool_source" {{
+  default = "mesos"
+}}
+variable "scale_down_strategy" {{
+  default = "least_loaded"
+}}
 module "lambda_scale" {{
-  source      = "{ROOT}/terraform"
-  zips        = "./zips"
-  config      = file("lambda-scale.toml")
-  group_names = ["{GROUP}"]
+  source              = "{ROOT}/terraform"
+  zips                = "./zips"
+  config              = file(var.config)
+  group_names         = ["{GROUP}"]
+  pool_source         = var.pool_source
+  scale_down_strategy = var.scale_down_strategy
 }}
 output "node_gather_function" {{
   value = module.lambda_scale.node_gather_function
@@ -49,41 +70,73 @@ output "node_gather_function" {{
 """
 
 
+class Terraform:
+    def __init__(self, folder, aws_url, cert):
+        self.folder = folder
+        self.environment = os.environ | {
+            "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "AWS_ENDPOINT_URL": aws_url, "AWS_CA_BUNDLE": str(cert),
+        }
+
+    def run(self, command, *arguments):
+        return subprocess.run(
+            ["terraform", f"-chdir={self.folder}", command, "-no-color", *arguments], env=self.environment, capture_output=True, text=True,
+        )
+
+    def __call__(self, *arguments):
+        answer = self.run(*arguments)
+        if answer.returncode != 0:
+            sys.exit(f"terraform {arguments[0]} failed:\n{answer.stdout[-3000:]}{answer.stderr[-3000:]}")
+        return answer.stdout
+
+
+def check_cloudwatch(terraform):
+    """Without Mesos the roles may do what they may in the template; a document or a setting of Mesos is refused."""
+    cloudwatch = "-var=pool_source=cloudwatch"
+    for arguments, words in (
+        ([], "the document has a section [mesos]"),
+        (["-var=config=cloudwatch.toml", "-var=scale_down_strategy=drain"], "there is no agent to drain"),
+    ):
+        answer = terraform.run("plan", "-input=false", cloudwatch, *arguments)
+        said = " ".join(answer.stderr.replace("│", "").split())
+        assert answer.returncode != 0 and words in said, said
+    terraform("plan", "-input=false", cloudwatch, "-var=config=cloudwatch.toml", "-out=cloudwatch.plan")
+    [module] = json.loads(terraform("show", "-json", "cloudwatch.plan"))["planned_values"]["root_module"]["child_modules"]
+    planned = {resource["address"]: resource["values"] for resource in module["resources"]}
+    stack = Stack(CLOUDWATCH)
+    for stage, logical in zip(STAGES, FUNCTIONS, strict=True):
+        found = json.loads(planned[f'module.lambda_scale.aws_iam_role_policy.stage["{stage}"]']["policy"])
+        expected = stack.resources[f"{logical}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
+        assert {s["Sid"] for s in statements(found)} == {s["Sid"] for s in statements(expected)}, (stage, found)
+    print("a pool of CloudWatch: the rights are those of the template, what does not fit is refused")
+
+
 def main():
     if not shutil.which("terraform"):
         sys.exit("terraform is not installed; https://developer.hashicorp.com/terraform/install")
-    state = state_of_today()
-    agents, added = len(state["slaves"]), expected_agents_to_add(state)
+    cluster = Cluster()
+    agents, added = len(cluster.agents), cluster.agents_to_add()
     folder = Path(tempfile.mkdtemp(prefix="lambda-scale-terraform-"))
     try:
-        with master(state) as master_url, local_aws(folder) as (aws_url, cert):
-            deployment = Deployment(aws_url, cert)
-            deployment.create_groups(agents)
+        with cluster.served() as master_url, local_aws(folder) as (aws_url, cert):
+            account = Account(aws_url, cert)
+            account.create_group(GROUP, agents)
             work = folder / "work"
             (work / "zips").mkdir(parents=True)
             for stage in STAGES:
                 shutil.copy(ROOT / f"target/lambda/{stage}/bootstrap.zip", work / f"zips/{stage}.zip")
-            (work / "lambda-scale.toml").write_text(DOCUMENT.replace("@MASTER@", master_url))
+            (work / "mesos.toml").write_text(MESOS_DOCUMENT.replace("@MASTER@", master_url))
+            (work / "cloudwatch.toml").write_text(CLOUDWATCH_DOCUMENT)
             (work / "main.tf").write_text(CALLER)
-            environment = os.environ | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
-            def terraform(*arguments, **more):
-                answer = subprocess.run(
-                    ["terraform", f"-chdir={work}", *arguments, "-no-color"], env=environment | more, capture_output=True, text=True,
-                )
-                if answer.returncode != 0:
-                    sys.exit(f"terraform {arguments[0]} failed:\n{answer.stdout[-3000:]}{answer.stderr[-3000:]}")
-                return answer.stdout
-
+            terraform = Terraform(work, aws_url, cert)
             terraform("init", "-input=false")
-            made = terraform("apply", "-auto-approve", "-input=false", AWS_ENDPOINT_URL=aws_url, AWS_CA_BUNDLE=str(cert))
+            made = terraform("apply", "-auto-approve", "-input=false")
             print(next(line for line in made.splitlines() if line.startswith("Apply complete")))
-            function = terraform("output", "-raw", "node_gather_function").strip()
-            answer = deployment.functions.invoke(FunctionName=function, Payload=b"{}")
-            assert "FunctionError" not in answer, f"node_gather failed: {answer['Payload'].read().decode()}"
-            wait_for("a new desired capacity", 30, lambda: deployment.desired() != agents)
-            assert deployment.desired() == agents + added, f"{deployment.desired()} instead of {agents + added}"
+            account.look(terraform("output", "-raw", "node_gather_function").strip())
+            wait_for("a new desired capacity", 30, lambda: account.desired(GROUP) != agents)
+            assert account.desired(GROUP) == agents + added, f"{account.desired(GROUP)} instead of {agents + added}"
             print(f"{agents} -> {agents + added} agents, as the algorithm says")
+            check_cloudwatch(terraform)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

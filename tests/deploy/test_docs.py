@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from template import ROOT, Stack
+from template import ROOT, Stack, source
 from test_template import MINIMAL, emitted_metrics
 
 # Emitted only for resources that are judged, or where something is wrong.
@@ -16,6 +16,12 @@ RARE = {"DiskUtilization", "GpusUtilization", "GroupCpuUtilization"}
 def anchors(text):
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+def looked_at_by(stack):
+    """How many metrics its alarms look at, which is what they cost."""
+    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    return sum(sum("MetricStat" in part for part in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms)
 
 
 class DocsTest(unittest.TestCase):
@@ -74,8 +80,7 @@ class DocsTest(unittest.TestCase):
         metrics = len(emitted_metrics() - RARE)
         self.assertEqual(rows["metrics"][2], str(metrics), "metrics came or went; docs/cost.md counts them")
         self.assertEqual(amount("metrics"), cents(metrics * Decimal("0.30")))
-        alarms = Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm").values()
-        looked_at = sum(sum("MetricStat" in part for part in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms)
+        looked_at = looked_at_by(Stack(MINIMAL))
         self.assertEqual(rows["alarms"][2], str(looked_at), "alarms came or went; docs/cost.md counts them")
         self.assertEqual(amount("alarms"), cents(looked_at * Decimal("0.10")))
         self.assertEqual(amount("dashboard"), Decimal("3.00"))
@@ -86,6 +91,8 @@ class DocsTest(unittest.TestCase):
         searched, fixed = body.count("SEARCH(") - body.count('=\\"GpusUtilization'), body.count('["AWS/Lambda",')
         self.assertLessEqual(2 * searched + fixed, 50)
         self.assertGreater(3 * searched + fixed, 50, "docs/cost.md says from how many pools on the dashboard is not a free one")
+        further = looked_at_by(Stack({}, source("examples/pool-alarms.yaml")))
+        self.assertIn(f"look at {further} metrics more: ${cents(further * Decimal('0.10'))}.", page)
         together = sum(amount(name) for name in ("requests", "time", "messages", "logs", "metrics", "alarms", "dashboard"))
         self.assertEqual(amount("together"), together)
 

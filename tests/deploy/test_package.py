@@ -60,10 +60,11 @@ class PackageTest(unittest.TestCase):
             digest, name = line.split("  ")
             self.assertEqual(hashlib.sha256(found[f"lambda-scale/{name}"]).hexdigest(), digest)
 
-    def test_the_template_finds_the_zips_beside_it(self):
+    def test_the_template_finds_the_zips_beside_it_and_what_belongs_to_it(self):
         for stage in STAGES:
             self.assertIn(f"CodeUri: {stage}.zip\n", self.files["template.yaml"].decode())
             self.assertEqual(zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).namelist(), ["bootstrap"])
+        self.assertIn("examples/pool-alarms.yaml", self.files)
         arm = (ROOT / "template.yaml").read_text()
         self.assertIn("  Architecture:\n    Type: String\n    Default: x86_64\n", arm)
 

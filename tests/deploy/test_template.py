@@ -1,5 +1,6 @@
 """What template.yaml must be, in whichever way it is deployed."""
 
+import itertools
 import json
 import os
 import re
@@ -8,9 +9,16 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from template import ROOT, Stack, actions, source, statements
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
+
+from template import ROOT, Stack, actions, expanded, source, statements
 
 FUNCTIONS = ("NodeGather", "NodeProcess", "NodeScale")
+# `make test` builds it before.
+COMMAND = ROOT / "target/debug/lambda-scale"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 MINIMAL = {"Masters": "http://10.0.0.5:5050", "GroupName": "mesos-workers"}
 EVERYTHING = MINIMAL | {
@@ -28,8 +36,12 @@ EVERYTHING = MINIMAL | {
     "CpuUtilization": "true",
     "CustomCheckRoleArn": "arn:aws:iam::123456789012:role/check",
 }
+CLOUDWATCH = {"PoolSource": "cloudwatch", "GroupName": "web-asg"}
 VARIANTS = {
     "minimal": MINIMAL,
+    "cpu utilization": MINIMAL | {"CpuUtilization": "true"},
+    "cloudwatch": CLOUDWATCH,
+    "a document of cloudwatch": CLOUDWATCH | {"ConfigParameter": "/lambda-scale/config", "GroupPattern": "web-*"},
     "everything": EVERYTHING,
     "drain": EVERYTHING | {"ScaleDownStrategy": "drain", "ConfigParameter": ""},
     "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
@@ -68,6 +80,20 @@ WRITES = {
     "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:CreateOrUpdateTags",
     "autoscaling:DeleteTags",
 }
+
+
+def allowed(stack):
+    """Every action that each role may do."""
+    return {
+        name: set().union(*(actions(statement) for statement in statements(role["Policies"][0]["PolicyDocument"])))
+        for name, role in stack.of_type("AWS::IAM::Role").items()
+    }
+
+
+def document(stack):
+    """What the functions read as their configuration."""
+    [found] = {f["Environment"]["Variables"]["LAMBDA_SCALE_CONFIG"] for f in stack.of_type("AWS::Lambda::Function").values()}
+    return found
 
 
 def emitted_metrics():
@@ -116,19 +142,75 @@ class TemplateTest(unittest.TestCase):
                     self.assertEqual(found, wanted if required else None, statement["Sid"])
 
     def test_what_is_not_asked_for_is_not_allowed(self):
-        allowed = {
-            name: set().union(*(actions(statement) for statement in statements(role["Policies"][0]["PolicyDocument"])))
-            for name, role in Stack(MINIMAL).of_type("AWS::IAM::Role").items()
-        }
-        self.assertEqual(allowed["NodeGatherRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
-        self.assertEqual(allowed["NodeProcessRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
-        self.assertFalse(allowed["NodeScaleRole"] & (JOIN_VPC | {"ssm:GetParameter", "kms:Decrypt", "sns:Publish"}))
+        gather = LOG | {"sns:Publish", "sqs:SendMessage"}
+        by_name = {"autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DescribeInstances"}
+        minimal = allowed(Stack(MINIMAL))
+        self.assertEqual(minimal["NodeGatherRole"], gather)
+        self.assertEqual(minimal["NodeProcessRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
+        self.assertFalse(minimal["NodeScaleRole"] & (JOIN_VPC | {"ssm:GetParameter", "kms:Decrypt", "sns:Publish"}))
         # Who leaves the choice to the group needs to end nothing, and to know no instance.
-        modest = Stack(MINIMAL | {"ScaleDownStrategy": "desired_capacity"}).resources["NodeScaleRole"]["Properties"]
-        found = set().union(*(actions(statement) for statement in statements(modest["Policies"][0]["PolicyDocument"])))
-        self.assertEqual(
-            allowed["NodeScaleRole"] - found, {"autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DescribeInstances"}
-        )
+        modest = allowed(Stack(MINIMAL | {"ScaleDownStrategy": "desired_capacity"}))
+        self.assertEqual(minimal["NodeScaleRole"] - modest["NodeScaleRole"], by_name)
+        # CloudWatch is read where it has a say, the sizes of groups where nothing else tells them.
+        both = {"cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups"}
+        for parameters, extra in (
+            (MINIMAL | {"CpuUtilization": "true"}, {"cloudwatch:GetMetricData"}),
+            (MINIMAL | {"CpuUtilization": "true", "ConfigParameter": "/c"}, both | {"ssm:GetParameter"}),
+            (CLOUDWATCH, both),
+            (CLOUDWATCH | {"ConfigParameter": "/c"}, both | {"ssm:GetParameter"}),
+        ):
+            stack = Stack(parameters)
+            self.assertEqual(allowed(stack)["NodeGatherRole"], gather | extra, parameters)
+            if stack.parameters["PoolSource"] == "cloudwatch":
+                self.assertFalse(allowed(stack)["NodeScaleRole"] & by_name)
+
+    def test_a_pool_of_cloudwatch_has_the_settings_that_it_takes(self):
+        self.assertEqual(tomllib.loads(document(Stack(CLOUDWATCH))), {
+            "schedule_period": "1m", "dry_run": False,
+            "pools": [{
+                "name": "workers", "group": "web-asg", "source": "cloudwatch", "min": 1, "scale_out_threshold": 60,
+                "scale_down_ratio": 0.7, "scale_down_cooldown": "10m", "scale_down_stable_for": "0s", "max_back_off": "3m",
+                "join_timeout": "15m",
+            }],
+        })
+
+    @unittest.skipUnless(COMMAND.exists(), "the command line has not been built")
+    def test_the_documents_are_valid(self):
+        more = {"ScaleUpCooldown": "5m", "JoinTimeout": "30m", "MaxAgents": "40", "CpuUtilization": "true", "NewAgentCpus": "4", "NewAgentMem": "14000"}
+        variants = VARIANTS | {"more": MINIMAL | more, "more of cloudwatch": CLOUDWATCH | more}
+        for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
+            variants[f"every {minutes} minutes"] = MINIMAL | {"SchedulePeriodMinutes": minutes}
+        for name, parameters in variants.items():
+            text = document(Stack(parameters))
+            if not text.startswith("ssm:"):
+                answer = subprocess.run([COMMAND, "check", "/dev/stdin"], input=text, capture_output=True, text=True)
+                self.assertEqual(answer.returncode, 0, f"{name}: {answer.stdout}{answer.stderr}\n{text}")
+
+    def test_what_does_not_fit_together_is_refused(self):
+        self.assertEqual(expanded()["Rules"], source()["Rules"], "the rules do not outlive the transform")
+        for stack in self.stacks():
+            self.assertEqual(stack.refusals, [])
+        for parameters, word in (
+            ({"GroupName": "web-asg"}, "Masters is empty"),
+            (MINIMAL | {"NewAgentCpus": "4"}, "NewAgentCpus needs NewAgentMem"),
+            (CLOUDWATCH | {"Masters": "http://10.0.0.5:5050"}, "no master is asked"),
+            (CLOUDWATCH | {"MarathonUrl": "http://10.0.0.5:8080"}, "no master is asked"),
+            (CLOUDWATCH | {"CredentialsParameter": "/mesos"}, "no master is asked"),
+            (CLOUDWATCH | {"ScaleDownStrategy": "drain"}, "no agent to drain"),
+            (CLOUDWATCH | {"ScaleDownStrategy": "drain", "ConfigParameter": "/c"}, "no agent to drain"),
+        ):
+            [refusal] = Stack(parameters).refusals
+            self.assertIn(word, refusal)
+        # A real account takes no other function in a rule.
+        used = set(re.findall(r"'((?:Fn::\w+|Ref|Condition))'", str(source()["Rules"])))
+        self.assertLessEqual(used, {"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Ref"})
+
+    def test_masters_are_a_list_of_urls(self):
+        pattern = source()["Parameters"]["Masters"]["AllowedPattern"]
+        for text in ("", "http://10.0.0.5:5050", "https://[fd00::5]:5050/mesos,http://mesos-2.example.com"):
+            self.assertRegex(text, pattern)
+        for text in ("10.0.0.5:5050", "http://a:5050, http://b:5050", "http://a,", ",http://a", "http://u:p@a", 'http://a"]', "http://a?x"):
+            self.assertNotRegex(text, pattern)
 
     def test_every_function_has_a_log_a_role_and_dead_letters_of_its_own(self):
         for stack in self.stacks():
@@ -299,6 +381,32 @@ class TemplateTest(unittest.TestCase):
             self.assertEqual(log["KmsKeyId"], KEY)
         for function in stack.of_type("AWS::Lambda::Function").values():
             self.assertEqual(function["KmsKeyArn"], KEY)
+
+
+class PoolAlarmsTest(unittest.TestCase):
+    """examples/pool-alarms.yaml: what the template itself has for the pool PoolName."""
+
+    def test_its_alarms_are_those_of_the_template(self):
+        own = {"PoolName": "edge", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:ops", "MetricsNamespace": "Example"}
+        for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
+            for state, dry in itertools.product(("ENABLED", "DISABLED"), ("true", "false")):
+                parameters = own | {"SchedulePeriodMinutes": minutes, "ScheduleState": state, "DryRun": dry}
+                expected = {
+                    name: alarm for name, alarm in Stack(MINIMAL | parameters).of_type("AWS::CloudWatch::Alarm").items()
+                    if not name.startswith(FUNCTIONS)
+                }
+                found = Stack(parameters, source("examples/pool-alarms.yaml"))
+                self.assertEqual(found.of_type("AWS::CloudWatch::Alarm"), expected)
+                self.assertEqual(set(found.resources), set(expected), "it makes something else besides")
+                self.assertGreater(len(expected), 5)
+
+    def test_its_parameters_are_those_of_the_template(self):
+        # These two have to be named here: they have no default, and may not be empty.
+        other = {"PoolName": {"Default"}, "AlarmTopicArn": {"Default", "AllowedPattern", "ConstraintDescription"}}
+        for name, parameter in source("examples/pool-alarms.yaml")["Parameters"].items():
+            differs = {"Description"} | other.get(name, set())
+            same = [{key: value for key, value in one.items() if key not in differs} for one in (parameter, source()["Parameters"][name])]
+            self.assertEqual(*same, name)
 
 
 class WorkersGroupTest(unittest.TestCase):

@@ -1,0 +1,51 @@
+"""ministack with what our chain needs and it lacks; the local AWS runs this (local_aws.py).
+
+- The call TerminateInstanceInAutoScalingGroup.
+- Which group a call is about that names it by an instance or in its tags: the roles' policies are judged against that group, as
+  AWS does, not against "*".
+"""
+
+from ministack.app import app  # noqa: F401
+from ministack.core import iam_actions
+from ministack.core.responses import new_uuid, now_iso
+from ministack.services import autoscaling
+
+
+def group_of(instance):
+    return next((group for group in autoscaling._asgs.values() if any(i["InstanceId"] == instance for i in group["Instances"])), None)
+
+
+def terminate(parameters):
+    group = group_of(parameters.get("InstanceId"))
+    if not group:
+        return autoscaling._error("ValidationError", f"Instance Id not found - No managed instance found for {parameters.get('InstanceId')}")
+    if parameters.get("ShouldDecrementDesiredCapacity") == "true":
+        if group["DesiredCapacity"] <= group["MinSize"]:
+            return autoscaling._error("ValidationError", "Currently, desiredSize equals minSize. Terminating instance without replacement will violate group's min size constraint.")
+        group["DesiredCapacity"] -= 1
+    group["Instances"] = [instance for instance in group["Instances"] if instance["InstanceId"] != parameters["InstanceId"]]
+    autoscaling._reconcile_instances(group)
+    activity = {
+        "ActivityId": new_uuid(), "AutoScalingGroupName": group["AutoScalingGroupName"], "Progress": "0", "StartTime": now_iso(),
+        "StatusCode": "InProgress", "Description": f"Terminating EC2 instance: {parameters['InstanceId']}",
+        "Cause": f"At {now_iso()} instance {parameters['InstanceId']} was taken out of service in response to a user request.",
+    }
+    name = "TerminateInstanceInAutoScalingGroup"
+    return autoscaling._xml(200, f"{name}Response", f"<{name}Result><Activity>{autoscaling._member_xml(activity)}</Activity></{name}Result>")
+
+
+autoscaling._ACTION_MAP["TerminateInstanceInAutoScalingGroup"] = terminate
+
+extract_resource_arn = iam_actions.extract_resource_arn
+
+
+def with_groups(service, method, path, headers, body, query_params, region, account_id):
+    if service == "autoscaling":
+        name = iam_actions._query_param(query_params, "Tags.member.1.ResourceId")
+        group = autoscaling._asgs.get(name) if name else group_of(iam_actions._query_param(query_params, "InstanceId"))
+        if group:
+            return group["AutoScalingGroupARN"]
+    return extract_resource_arn(service, method, path, headers, body, query_params, region, account_id)
+
+
+iam_actions.extract_resource_arn = with_groups

@@ -1,0 +1,65 @@
+"""tools/deploy.sh says what is missing before anything is built."""
+
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from template import ROOT, Stack, source
+from test_template import CLOUDWATCH, MINIMAL
+
+
+class DeployScriptTest(unittest.TestCase):
+    def check(self, parameters, stack=None):
+        """Why it refuses `make deploy`, with an aws that knows that stack, or none; empty: it goes on. What it says is in `said`."""
+        with tempfile.TemporaryDirectory() as folder:
+            aws = Path(folder) / "aws"
+            lines = "".join(f"{name}={value}\n" for name, value in (stack or {}).items())
+            aws.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\n" if stack else "#!/bin/sh\nexit 255\n")
+            aws.chmod(0o755)
+            answer = subprocess.run(
+                [ROOT / "tools/deploy.sh", "check", "lambda-scale", "bucket", *(f"{name}={value}" for name, value in parameters.items())],
+                env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True,
+            )
+        self.said = answer.stderr.partition("\n")[0]
+        return self.said if answer.returncode else ""
+
+    def test_a_first_deployment_names_what_it_is_about(self):
+        self.assertEqual(self.check(MINIMAL), "")
+        self.assertEqual(self.check(CLOUDWATCH), "")
+        self.assertEqual(self.check({"GroupName": "a", "ConfigParameter": "/lambda-scale/config"}), "")
+        self.assertIn("GroupName is missing", self.check({"Masters": "http://10.0.0.5:5050"}))
+        self.assertIn("Masters is missing", self.check({"GroupName": "a"}))
+        self.assertIn("Masters is missing", self.check(MINIMAL | {"Masters": ""}))
+
+    def test_who_counts_on_a_dry_run_is_told_where_it_is_none(self):
+        document = {"GroupName": "a", "ConfigParameter": "/lambda-scale/config"}
+        self.assertEqual(self.check(document | {"DryRun": "true"}), "")
+        self.assertIn("see that it says dry_run = true", self.said)
+        for parameters in (document, MINIMAL | {"DryRun": "true"}):
+            self.assertEqual(self.check(parameters), "")
+            self.assertEqual(self.said, "")
+
+    def test_what_does_not_fit_together_is_refused(self):
+        self.assertIn("Leave Masters empty", self.check(MINIMAL | CLOUDWATCH))
+        self.assertIn("Leave MarathonUrl empty", self.check(CLOUDWATCH | {"MarathonUrl": "http://10.0.0.5:8080"}))
+        self.assertIn("cannot be drain", self.check(CLOUDWATCH | {"ScaleDownStrategy": "drain"}))
+
+    def test_a_later_deployment_names_what_changes(self):
+        stack = {name: definition.get("Default", "") for name, definition in source()["Parameters"].items()} | MINIMAL
+        self.assertEqual(self.check({"DryRun": "false"}, stack), "")
+        self.assertEqual(self.check({}, stack), "")
+        self.assertIn("Leave Masters empty", self.check({"PoolSource": "cloudwatch"}, stack))
+        self.assertEqual(self.check({"PoolSource": "cloudwatch", "Masters": ""}, stack), "")
+
+    def test_it_asks_what_the_rules_of_the_template_ask(self):
+        for parameters in (
+            MINIMAL, CLOUDWATCH, {"GroupName": "a"}, {"GroupName": "a", "ConfigParameter": "/c"}, MINIMAL | CLOUDWATCH,
+            *(CLOUDWATCH | {name: "/x"} for name in ("CredentialsParameter", "CaBundleParameter", "MarathonUrl", "AgentAttributeName")),
+            CLOUDWATCH | {"ScaleDownStrategy": "drain"}, CLOUDWATCH | {"ScaleDownStrategy": "desired_capacity"},
+        ):
+            self.assertEqual(self.check(parameters) == "", Stack(parameters).refusals == [], parameters)
+
+
+if __name__ == "__main__":
+    unittest.main()
