@@ -29,6 +29,9 @@ else
 $(error ARCH=$(ARCH) is neither x86_64 nor arm64)
 endif
 
+# Where the sources lie must not show in the binaries: the same sources give the same bytes on every machine.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/lambda-scale
+
 # The paths below are cargo's own ones.
 unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
 
@@ -79,7 +82,7 @@ docs: .tools/docs/installed ## The book: docs/book/index.html
 # `make all` after `make node_scale` compiles nothing twice. Cargo itself knows what is up to date.
 define build
 @echo "Building $(1) for $(ARCH) ..."
-@PATH="$(CURDIR)/.tools/build/bin:$$PATH" RUSTFLAGS="-C target-cpu=$(TARGET_CPU)" \
+@PATH="$(CURDIR)/.tools/build/bin:$$PATH" RUSTFLAGS="-C target-cpu=$(TARGET_CPU) $(REMAP)" \
 	cargo-lambda lambda build --release --locked --target $(TARGET) $(STAGES:%=--package %) $(1:%=--bin %)
 @for stage in $(1); do $(PYTHON) tools/zip.py target/lambda/$$stage/bootstrap || exit 1; done
 endef

@@ -71,9 +71,10 @@ resource "aws_lambda_function" "stage" {
 
   environment {
     variables = merge(each.value.environment, {
-      RUST_LOG            = var.log_level
-      METRICS_NAMESPACE   = var.metrics_namespace
-      LAMBDA_SCALE_CONFIG = var.config_parameter == null ? var.config : "ssm:${var.config_parameter}"
+      RUST_LOG             = var.log_level
+      METRICS_NAMESPACE    = var.metrics_namespace
+      LAMBDA_SCALE_DRY_RUN = tostring(var.dry_run)
+      LAMBDA_SCALE_CONFIG  = var.config_parameter == null ? var.config : "ssm:${var.config_parameter}"
     })
   }
 

@@ -143,7 +143,7 @@ variable "schedule_kind" {
 }
 
 variable "dry_run" {
-  description = "What dry_run in the document says: whether refused decisions are as they should be."
+  description = "Decide and report, but change nothing, whatever dry_run in the document says."
   type        = bool
   default     = false
 }

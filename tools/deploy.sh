@@ -44,10 +44,6 @@ if [ "$(value PoolSource)" = cloudwatch ]; then
 elif [ -z "$(value Masters)$(value ConfigParameter)" ]; then
     usage "Parameter Masters is missing, and there is no stack $stack to take it from. Without Mesos: PoolSource=cloudwatch."
 fi
-# Nothing is wrong with it, but somebody may rely on it.
-if [ "$step$(value DryRun)" = checktrue ] && [ -n "$(value ConfigParameter)" ]; then
-    echo "DryRun=true does not reach the document in $(value ConfigParameter): see that it says dry_run = true." >&2
-fi
 
 if command -v sam >/dev/null; then
     tool=sam

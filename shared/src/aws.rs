@@ -17,6 +17,9 @@ pub mod call;
 /// The variable that holds the configuration document, or says where it is.
 pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
 
+/// The variable that makes a dry run of whatever the document says (`true`); with `false` or without it the document decides.
+pub const DRY_RUN_VARIABLE: &str = "LAMBDA_SCALE_DRY_RUN";
+
 /// How long one call may take with all its retries: a function that hangs is billed and holds up the next tick.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,9 @@ pub enum StartError {
     /// A variable is missing.
     #[error("the environment variable {0} is not set; template.yaml sets it")]
     Variable(&'static str),
+    /// [`DRY_RUN_VARIABLE`] is neither `true` nor `false`: whoever wrote it meant something.
+    #[error("the environment variable {DRY_RUN_VARIABLE} is {0:?}; write true or false")]
+    DryRun(String),
     /// The configuration could not be fetched.
     #[error("cannot read the configuration")]
     Fetch(#[source] FetchError),
@@ -59,7 +65,8 @@ pub enum StartError {
     Config(#[source] Problems),
 }
 
-/// Reads the configuration from where [`CONFIG_VARIABLE`] says: the document itself, `ssm:/name` or `file:path`.
+/// Reads the configuration from where [`CONFIG_VARIABLE`] says: the document itself, `ssm:/name` or `file:path`. It is a dry
+/// run where the document or [`DRY_RUN_VARIABLE`] says so.
 ///
 /// # Errors
 /// Where it is not set, cannot be fetched or is not valid.
@@ -72,7 +79,18 @@ pub async fn config(sdk: &SdkConfig) -> Result<Config, StartError> {
     } else {
         value
     };
-    Config::parse(&document).map_err(StartError::Config)
+    let mut config = Config::parse(&document).map_err(StartError::Config)?;
+    config.dry_run |= ties_hands(variable(DRY_RUN_VARIABLE).as_deref())?;
+    Ok(config)
+}
+
+/// What [`DRY_RUN_VARIABLE`] says.
+fn ties_hands(value: Option<&str>) -> Result<bool, StartError> {
+    match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(StartError::DryRun(other.to_owned())),
+    }
 }
 
 /// Why a text that the configuration refers to could not be read.
@@ -148,4 +166,19 @@ async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {
 
 fn file(path: &str) -> Result<String, FetchError> {
     std::fs::read_to_string(path).map_err(|source| FetchError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_can_only_tie_the_hands() {
+        let said = |value| ties_hands(value).ok();
+        assert_eq!(
+            [None, Some("false"), Some("true"), Some("yes")].map(said),
+            [Some(false), Some(false), Some(true), None]
+        );
+        assert!(ties_hands(Some("yes")).unwrap_err().to_string().contains("write true or false"));
+    }
 }

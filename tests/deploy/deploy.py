@@ -275,10 +275,17 @@ def check_pools(account):
             source = "cloudwatch"
         """
         account.parameters.put_parameter(Name="/lambda-scale/config", Value=document, Type="String")
-        stack = account.deploy("pools", {
+        parameters = {
             "GroupName": groups["named"], "GroupPattern": "mesos-pool-*", "ConfigParameter": "/lambda-scale/config", "PoolName": "named",
             "CpuUtilization": "true", "OutcomeTopic": "true", "ScheduleState": "DISABLED", "Dashboard": "false",
-        })
+        }
+        # A dry run of the stack ties the hands whatever the document says.
+        dry = account.deploy("pools-dry", parameters | {"DryRun": "true"})
+        outcomes = dry.tick(pools=3)
+        assert {outcome["action"] for outcome in outcomes.values()} == {"refused"}, outcomes
+        assert {name: account.desired(group) for name, group in groups.items()} == {"named": 30, "chosen": 30, "edge": 4}
+        dry.delete()
+        stack = account.deploy("pools", parameters)
         assert stack.documents() == {"ssm:/lambda-scale/config"}
         outcomes = stack.tick(pools=3)
     done = {name: (outcome["action"], outcome["from"], outcome["to"]) for name, outcome in outcomes.items()}

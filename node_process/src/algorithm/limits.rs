@@ -201,6 +201,7 @@ fn counted_agents(agents: i64) -> String {
 mod tests {
     use super::*;
     use crate::example::{Cluster, NOON, policy, resources};
+    use shared::contract::ClusterSnapshot;
 
     /// What the limits make of a pool of so many agents, `removed` of which D took out, and `added` H and U want.
     fn limited(agents: usize, removed: usize, added: u32, settings: &str) -> (i32, ScalingState) {
@@ -244,6 +245,32 @@ mod tests {
         assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 3"), "L1: 2 agents, not below min 1");
         assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 2"), "L2: 3 more wanted, max_scale_up_step is 2");
         assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 2"), "L2: 3 fewer wanted, max_scale_down_step is 2");
+    }
+
+    #[test]
+    fn too_many_agents_go_only_as_far_as_they_may_be_chosen() {
+        // L2: five agents with two tasks each, and max is 1.
+        let mut snapshot = Cluster::of(5, resources(4, 14_000)).running("/a", 10, resources(1, 1_000)).snapshot();
+        let told = |snapshot: &ClusterSnapshot, settings: &str| {
+            let policy = policy(&format!("max = 1\nmax_scale_down_step = 9\n{settings}")).unwrap();
+            let pool = Pool::new(snapshot, &policy);
+            let wanted = Wanted { after_scale_down: pool.observed(), is_kept_by_min: false, capacity: pool.observed() };
+            let Limited { delta, step, .. } = limit(&pool, &wanted, NOON);
+            (delta, step.reason)
+        };
+        assert_eq!(told(&snapshot, ""), (-4, "5 agents wanted, max is 1".to_owned()));
+        assert_eq!(told(&snapshot, "max_scale_down_tasks = 8").0, -4);
+        let (delta, reason) = told(&snapshot, "max_scale_down_tasks = 5");
+        assert_eq!(delta, -2, "two agents have 4 tasks, three have 6");
+        assert!(reason.ends_with("; 8 tasks would have to move, max_scale_down_tasks is 5"), "{reason}");
+        snapshot.scale_down_candidates.iter_mut().skip(1).for_each(|candidate| candidate.protected = true);
+        let (delta, reason) = told(&snapshot, "");
+        assert_eq!(delta, -1);
+        assert!(
+            reason.ends_with("; only 1 agent can be chosen: the others run protected tasks or are not named"),
+            "{reason}"
+        );
+        assert_eq!(told(&snapshot, "max_scale_down_tasks = 1").0, 0);
     }
 
     #[test]

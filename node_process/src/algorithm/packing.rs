@@ -304,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn only_an_application_that_is_to_grow_is_reported_for_its_growth() {
+        // H5: both have a task that fits no new agent; /b may grow by none.
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000));
+        let cluster = cluster.running("/a", 1, resources(6, 1_000)).running("/b", 1, resources(6, 1_000));
+        let settings = "application_headroom_percent = 100\napplications.\"/b\".application_headroom_percent = 0";
+        let unplaceable = headroom(&cluster.snapshot(), settings).unplaceable;
+        let names: Vec<&str> = unplaceable.iter().map(|entry| entry.application.as_str()).collect();
+        assert_eq!(names, ["/a"]);
+    }
+
+    #[test]
+    fn tasks_of_several_sizes_are_told_by_the_largest() {
+        // H4: 10 cpus are free, 1 or 2 on each agent; two tasks of 3 cpus and one of 4 are to grow.
+        let cluster = Cluster::of(6, resources(5, 14_000));
+        let cluster = cluster.running("/a", 4, resources(3, 100)).running("/b", 2, resources(4, 100));
+        let reason = headroom(&cluster.snapshot(), "application_headroom_percent = 50").step.reason;
+        assert!(reason.contains("3 of 3 whole tasks (up to 4 cpus, 100 mem) find no room"), "{reason}");
+    }
+
+    #[test]
     fn tasks_of_which_there_are_none_need_nothing() {
         // H1
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 1_000)).snapshot();
