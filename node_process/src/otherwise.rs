@@ -36,6 +36,11 @@ pub enum Change {
         /// How much of it is used, then, in percent.
         utilization_percent: f64,
     },
+    /// The group's processors are this busy.
+    Cpu {
+        /// In percent, to a tenth.
+        cpu_utilization_percent: f64,
+    },
     /// A setting of the pool has this value.
     Setting {
         /// Its name in the configuration.
@@ -59,6 +64,7 @@ pub fn otherwise(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) ->
     let mut answers = Vec::new();
     answers.extend(question.less_load()?);
     answers.extend(question.more_load()?);
+    answers.extend(question.cpu_utilizations()?);
     answers.extend(question.thresholds()?);
     for (setting, value, policy) in settings(policy) {
         let change = Change::Setting { setting, value };
@@ -148,6 +154,26 @@ impl Question<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The nearest CPU utilizations below and above what it is, where the pool asks for it and it is known.
+    fn cpu_utilizations(&self) -> Result<Vec<Otherwise>, Expired> {
+        const HUNDRED_PERCENT: u32 = 1000;
+        let asked = self.policy.source.cpu().and(self.snapshot.cpu_utilization_percent);
+        let Some(percent) = asked.filter(|percent| (0.0..=100.0).contains(percent)) else { return Ok(Vec::new()) };
+        let at = |tenths: u32| {
+            let cpu_utilization_percent = f64::from(tenths) / 10.0;
+            let snapshot =
+                ClusterSnapshot { cpu_utilization_percent: Some(cpu_utilization_percent), ..self.snapshot.clone() };
+            self.answer(Change::Cpu { cpu_utilization_percent }, &snapshot, self.policy)
+        };
+        // The tenths next to it that it does not reach itself.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        let (above, below) = ((10.0 * percent).ceil() as u32, (10.0 * percent).floor() as u32);
+        let mut answers = Vec::new();
+        answers.extend(nearest(above, 0, at)?);
+        answers.extend(nearest(below, HUNDRED_PERCENT, at)?);
+        Ok(answers)
     }
 
     /// The nearest thresholds of the percent rules that make a difference.
@@ -254,11 +280,31 @@ fn groups(groups: &mut [TaskGroup], factor: u64) -> u32 {
 mod tests {
     use super::*;
     use crate::example::{Cluster, NOON, policy, resources};
+    use crate::report;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_nearest_cpu_utilizations_are_told() {
+        let told = |percent: Option<f64>, settings: &str| -> Vec<String> {
+            let mut snapshot = Cluster::of(5, resources(4, 14_000)).snapshot();
+            snapshot.cpu_utilization_percent = percent;
+            let answers = otherwise(&snapshot, &policy(settings).unwrap(), NOON).unwrap();
+            let of_cpu = answers.iter().filter(|other| matches!(other.change, Change::Cpu { .. }));
+            of_cpu.map(|other| format!("{}: {:+}", report::change(&other.change), other.delta)).collect()
+        };
+        let rule = "source = \"cloudwatch\"\nscale_out_threshold = 60\nscale_down_ratio = 0.7";
+        let (fewer, more) = ("with a CPU utilization of 41.9 %: -1", "with a CPU utilization of 60.1 %: +1");
+        assert_eq!(told(Some(50.05), rule), [fewer, more]);
+        assert_eq!(told(Some(60.0), rule), [fewer, more]);
+        assert_eq!(told(Some(75.0), rule), ["with a CPU utilization of 60 %: +0"]);
+        assert_eq!(told(Some(0.0), rule), ["with a CPU utilization of 42 %: +0"]);
+        assert_eq!(told(None, rule), Vec::<String>::new());
+        assert_eq!(told(Some(50.0), ""), Vec::<String>::new(), "nobody asked");
+    }
 
     fn words(cluster: &Cluster, settings: &str) -> Vec<String> {
         let answers = otherwise(&cluster.snapshot(), &policy(settings).unwrap(), NOON).unwrap();
-        answers.iter().map(|other| format!("{} -> {}", crate::report::change(&other.change), other.target)).collect()
+        answers.iter().map(|other| format!("{} -> {}", report::change(&other.change), other.target)).collect()
     }
 
     #[test]

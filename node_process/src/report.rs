@@ -38,6 +38,7 @@ pub fn change(change: &Change) -> String {
             let by = (10.0 * by).round() / 10.0;
             format!("with {by} % {word} load ({resource} {utilization_percent} %)")
         }
+        Change::Cpu { cpu_utilization_percent } => format!("with a CPU utilization of {cpu_utilization_percent} %"),
         Change::Setting { setting, value } => format!("with {setting} = {value}"),
         Change::NoLimits => "without min, max and steps".to_owned(),
         Change::CompleteView => "with a complete view".to_owned(),

@@ -68,6 +68,15 @@ class PackageTest(unittest.TestCase):
         arm = (ROOT / "template.yaml").read_text()
         self.assertIn("  Architecture:\n    Type: String\n    Default: x86_64\n", arm)
 
+    def test_nothing_tells_where_it_was_built(self):
+        # So the same sources can give the same bytes elsewhere.
+        cargo = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
+        for stage in STAGES:
+            [binary] = zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).infolist()
+            text = zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).read(binary)
+            for place in (cargo, str(ROOT) + "/"):
+                self.assertNotIn(place.encode(), text, stage)
+
     def test_the_bill_of_materials_is_valid_and_whole(self):
         text = self.files["sbom.cdx.json"].decode()
         self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_6).validate_str(text))
