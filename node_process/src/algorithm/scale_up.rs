@@ -101,5 +101,25 @@ mod tests {
         let (capacity, step) = scale_up(&pool, pool.capacity(1, 0));
         assert_eq!((capacity.removed, capacity.added), (0, 0));
         assert_eq!(step.reason, "cpus 87.5 % is above 80 %: takes back 1 agent that D took out");
+        // Of two that were taken out, one is enough.
+        let snapshot = cluster.and(1, resources(4, 14_000)).snapshot();
+        let pool = Pool::new(&snapshot, &policy);
+        let (capacity, step) = scale_up(&pool, pool.capacity(2, 0));
+        assert_eq!(capacity.removed, 1);
+        assert_eq!(step.reason, "cpus 87.5 % is above 80 %: takes back 1 agent that D took out");
+    }
+
+    #[test]
+    fn what_asks_for_most_agents_is_named_and_of_equals_the_first() {
+        // U1: both are full.
+        let snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(4, 14_000)).snapshot();
+        let reason = |settings: &str| {
+            let policy = policy(settings).unwrap();
+            let pool = Pool::new(&snapshot, &policy);
+            scale_up(&pool, pool.observed()).1.reason
+        };
+        assert_eq!(reason(""), "cpus 100 % is above 80 %: adds 1 agent, then cpus 66.7 %");
+        let little_mem = reason("new_agent = { cpus = 4, mem = 2000 }");
+        assert_eq!(little_mem, "mem 100 % is above 80 %: adds 4 agents, then mem 77.8 %");
     }
 }
