@@ -1,11 +1,21 @@
-//! Every call of `lambda-scale` that the pages show is one that it takes, and every command it has is described.
+//! What the pages show to be called is called, or says that it needs an account; and every command is described.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use lambda_scale::local::CAPTURE;
+use support::account::Account;
 
 fn help(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(arguments).output().unwrap();
@@ -27,13 +37,25 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The calls in a page's blocks of shell, continued lines joined.
-fn calls(page: &str) -> Vec<String> {
-    let blocks =
-        page.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh") || block.starts_with("console"));
-    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
-    let lines = joined.iter().flat_map(|block| block.lines());
-    let calls = lines.map(|line| line.trim_start_matches("$ ").split(" #").next().unwrap_or_default().trim());
+/// The blocks of shell of a page, without what the commands of a console print.
+fn blocks(page: &str) -> Vec<String> {
+    let fenced = page.split("```").skip(1).step_by(2);
+    let commands = |block: &str| -> Option<String> {
+        let (kind, lines) = block.split_once('\n')?;
+        let lines = lines.replace("\\\n", " ");
+        let typed = |line: &str| match kind {
+            "sh" => Some(format!("{line}\n")),
+            "console" => line.strip_prefix("$ ").map(|line| format!("{line}\n")),
+            _ => None,
+        };
+        Some(lines.lines().filter_map(typed).collect::<String>()).filter(|commands| !commands.is_empty())
+    };
+    fenced.filter_map(commands).collect()
+}
+
+/// The calls in a block of shell.
+fn calls(block: &str) -> Vec<String> {
+    let calls = block.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
     calls.filter(|line| line.starts_with("lambda-scale ")).map(str::to_owned).collect()
 }
 
@@ -43,7 +65,7 @@ fn every_call_in_the_pages_is_one_that_it_takes() {
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     let mut count = 0;
     for (path, page) in pages() {
-        for call in calls(&page) {
+        for call in blocks(&page).iter().flat_map(|block| calls(block)) {
             let words: Vec<&str> = call.split_whitespace().collect();
             let command = words.get(1).copied().unwrap_or_default();
             assert!(commands.contains(command), "{}: {call}: there is no such command", path.display());
@@ -60,6 +82,76 @@ fn every_call_in_the_pages_is_one_that_it_takes() {
         }
     }
     assert!(count > 20, "only {count} calls were found");
+}
+
+/// What a block says that cannot be run here, in its first line.
+const ELSEWHERE: [&str; 2] = ["# needs an account", "# on an agent"];
+
+/// What `make` is told in the pages: the checks that run these tests run all of it, and tests/chain.rs what `make run` starts.
+const MADE: [&str; 3] = ["make run", "make test", "make all"];
+
+/// What is asked of others, and what they answered once; a run that would go on for ever looks once; and what is large is
+/// smaller here.
+const INSTEAD: [(&str, &str); 7] = [
+    ("curl -s http://MASTER:5050/state", "cat answers/state.json"),
+    ("curl -s http://MARATHON:8080/v2/queue", "cat answers/queue.json"),
+    ("aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names mesos-workers", "cat answers/group.json"),
+    (" --every 1m", " --once"),
+    ("--agents 10000 --tasks 200000", "--agents 100 --tasks 2000"),
+    (" /usr/local/share/", " ./usr/local/share/"),
+    ("> /etc/", "> ./etc/"),
+];
+
+#[tokio::test]
+async fn every_command_in_the_pages_does_its_work_or_is_marked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let binaries = Path::new(env!("CARGO_BIN_EXE_lambda-scale")).parent().unwrap();
+    let account = Account::start("pages").await;
+    let config = account.config("", r#"asg = "workers""#, "");
+    let mut counts = [0, 0];
+    for (path, page) in pages() {
+        for block in blocks(&page) {
+            let is_elsewhere = ELSEWHERE.contains(&block.lines().next().unwrap_or_default());
+            counts[usize::from(is_elsewhere)] += 1;
+            if is_elsewhere {
+                continue;
+            }
+            // A folder of its own, in which there is what a reader has by then.
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+            drop(fs::remove_dir_all(&folder));
+            for within in ["answers", "etc/bash_completion.d", "usr/local/share/man/man1", "tests"] {
+                fs::create_dir_all(folder.join(within)).unwrap();
+            }
+            for name in ["answers/state.json", "state.json"] {
+                fs::write(folder.join(name), CAPTURE).unwrap();
+            }
+            for name in ["answers/queue.json", "queue.json"] {
+                fs::write(folder.join(name), r#"{"queue":[]}"#).unwrap();
+            }
+            for name in ["answers/group.json", "group.json"] {
+                fs::copy(root.join("examples/group.json"), folder.join(name)).unwrap();
+            }
+            fs::copy(&config, folder.join("lambda-scale.toml")).unwrap();
+            fs::write(folder.join("scalepot.yml"), "az: a\nroles: [{ name: web, min: 1, max: 2 }]\n").unwrap();
+            let is_made =
+                |line: &&str| MADE.iter().any(|made| line.split(" #").next().unwrap_or_default().trim() == *made);
+            let script: String = block.lines().filter(|line| !is_made(line)).map(|line| format!("{line}\n")).collect();
+            let script = INSTEAD.iter().fold(script, |script, (said, done)| script.replace(said, done));
+            // A page that is read in the repository names files of the repository.
+            let place = if script.contains(" examples/") { &root } else { &folder };
+            let output = account
+                .shell(&script)
+                .current_dir(place)
+                .env("PATH", format!("{}:/usr/bin:/bin", binaries.display()))
+                .output()
+                .await
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}:\n{block}{told}", path.display());
+        }
+    }
+    let [run, marked] = counts;
+    assert!(run > 15 && marked > 5, "{run} blocks were run and {marked} are marked");
 }
 
 #[test]

@@ -57,8 +57,19 @@ impl Account {
     /// The command with its environment, and no other.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args(arguments);
+        self.surround(command)
+    }
+
+    /// A script of the shell in the same environment, which ends with the first command that fails.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-e", "-c", script]);
+        self.surround(command)
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
         command
-            .args(arguments)
             .env_clear()
             .envs([
                 ("AWS_ENDPOINT_URL", self.auto_scaling.url()),
