@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use node_gather::config::SettingsError as GatherSettingsError;
 use node_gather::look::{Look, LookError, Read, SourceError, Sources};
 use node_scale::config::SettingsError as ScaleSettingsError;
-use node_scale::group::{self, CallError};
 use node_scale::handler::{Applied, Handler};
 use serde::Serialize;
 use shared::config::{Config, Policy};
@@ -22,8 +21,8 @@ use thiserror::Error;
 
 use crate::account;
 use crate::config::{self, ConfigError};
-use crate::nearest::nearest;
 use crate::page::{Page, Tone};
+use crate::target::{GroupError, look};
 
 /// Look at the masters, decide and, with --apply, change the groups: the three functions in one process
 ///
@@ -74,10 +73,8 @@ enum RunError {
     Config(#[from] ConfigError),
     #[error("no region is set; set AWS_REGION, or AWS_PROFILE to a profile that has one")]
     NoRegion,
-    #[error("there is no Auto Scaling group {name:?} in {region}; {hint}")]
-    NoGroup { name: String, region: String, hint: String },
     #[error(transparent)]
-    Call(#[from] CallError),
+    Group(#[from] GroupError),
     #[error(transparent)]
     GatherSettings(#[from] GatherSettingsError),
     #[error(transparent)]
@@ -157,18 +154,10 @@ async fn chain(options: &Options) -> Result<bool, RunError> {
 
 /// A wrong name is found before anything is asked of the masters, and with it what may have been meant.
 async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<(), RunError> {
-    let region = sdk.region().ok_or(RunError::NoRegion)?.to_string();
+    sdk.region().ok_or(RunError::NoRegion)?;
     let client = aws_sdk_autoscaling::Client::new(sdk);
     for policy in &config.pools {
-        if group::group(&client, &policy.group).await?.is_none() {
-            let names = group::names(&client).await?;
-            let hint = match nearest(&policy.group, &names) {
-                near if !near.is_empty() => format!("did you mean {}?", near.join(" or ")),
-                _ if names.is_empty() => "there is none at all; is the region right, and the account?".to_owned(),
-                _ => format!("there are {} others; is the region right, and the account?", names.len()),
-            };
-            return Err(RunError::NoGroup { name: policy.group.clone(), region, hint });
-        }
+        look(&client, &policy.group).await?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use shared::time;
 use thiserror::Error;
 
 use crate::config::{self, ConfigError};
+use crate::nearest::nearest;
 use crate::page::{Page, Tone};
 
 /// Which groups.
@@ -52,9 +53,9 @@ pub enum TargetError {
     /// It has no such pool.
     #[error("there is no pool {0:?} in the configuration")]
     UnknownPool(String),
-    /// There is no such group.
-    #[error("there is no Auto Scaling group {0:?} in this region")]
-    NoGroup(String),
+    /// There is no such group, or it cannot be looked up.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// AWS did not answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -131,12 +132,40 @@ impl Target {
     }
 }
 
-/// Looks a group up.
+/// Why there is nothing to be seen of a group.
+#[derive(Debug, Error)]
+pub enum GroupError {
+    /// There is none of that name.
+    #[error("there is no Auto Scaling group {name:?} in {region}; {hint}")]
+    Missing {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        region: String,
+        /// What may have been meant.
+        hint: String,
+    },
+    /// AWS did not answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Looks a group up, and where there is none of that name what may have been meant.
 ///
 /// # Errors
 /// Where the call fails, or there is none of that name.
-pub async fn look(client: &Client, name: &str) -> Result<Group, TargetError> {
-    group::group(client, name).await?.ok_or_else(|| TargetError::NoGroup(name.to_owned()))
+pub async fn look(client: &Client, name: &str) -> Result<Group, GroupError> {
+    if let Some(group) = group::group(client, name).await? {
+        return Ok(group);
+    }
+    let names = group::names(client).await?;
+    let hint = match nearest(name, &names) {
+        near if !near.is_empty() => format!("did you mean {}?", near.join(" or ")),
+        _ if names.is_empty() => "there is none at all; is the region right, and the account?".to_owned(),
+        _ => format!("there are {} others; is the region right, and the account?", names.len()),
+    };
+    let region = client.config().region().map_or_else(|| "no region".to_owned(), ToString::to_string);
+    Err(GroupError::Missing { name: name.to_owned(), region, hint })
 }
 
 /// What stands on one group.

@@ -110,4 +110,7 @@ async fn a_group_alone_needs_no_configuration() {
     let all = json(&account.command(&arguments).output().await.unwrap());
     assert_eq!((&all["group"], &all["snapshot"]), (&json!("web-asg"), &Value::Null));
     assert_eq!(all["decisions"].as_array().unwrap().len(), 1);
+    let output = account.command(&["status", "--group", "web-agg"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("\"web-agg\" in us-east-1; did you mean web-asg?"), "{}", told(&output));
 }

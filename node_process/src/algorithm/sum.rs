@@ -31,12 +31,9 @@ impl Balance {
         agents_to_cover(self.missing(), 100 * thousandths(new_agent.unwrap_or_default().unreserved.get(self.kind)))
     }
 
-    /// The one of which a larger part of what is free is needed; of equal ones `self`.
+    /// The one that needs a larger part of what is free of it; of equal ones, such as two of which nothing is free, `self`.
     fn tighter(self, other: Self) -> Self {
-        let is_tighter = match (self.free, other.free) {
-            (0, 0) => other.needed() > self.needed(),
-            _ => other.needed().saturating_mul(self.free) > self.needed().saturating_mul(other.free),
-        };
+        let is_tighter = other.needed().saturating_mul(self.free) > self.needed().saturating_mul(other.free);
         if is_tighter { other } else { self }
     }
 }
