@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use shared::config::{Config, Policy, PoolSource, Problem, Problems};
 
-use crate::page::{Page, Tone};
+use crate::page::{Output, Page, Tone};
 
 /// Validate a configuration, and say what it comes to
 ///
@@ -22,15 +22,6 @@ pub struct Options {
     /// For people or for programs, which get every setting with its default
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::groups::{self, Cpu, Groups, Size};
@@ -25,7 +25,7 @@ use thiserror::Error;
 
 use crate::account;
 use crate::config::{self, ConfigError};
-use crate::page::{Page, Tone};
+use crate::page::{Output, Page, Tone};
 
 /// Say what would be done with a saved /state, and why.
 ///
@@ -56,15 +56,6 @@ pub struct Options {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Why nothing could be explained.

@@ -2,10 +2,21 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::ValueEnum;
+
 /// Lines end about here, so that they fit most windows.
 const WIDTH: usize = 108;
 /// Where the words of a line start, right of its label.
 const INDENT: usize = 13;
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
 
 /// How words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use node_gather::config::SettingsError as GatherSettingsError;
 use node_gather::look::{Look, LookError, Read, SourceError, Sources};
@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::account;
 use crate::config::{self, ConfigError};
-use crate::page::{Page, Tone};
+use crate::page::{Output, Page, Tone};
 use crate::target::{GroupError, look};
 
 /// Look at the masters, decide and, with --apply, change the groups: the three functions in one process
@@ -48,15 +48,6 @@ pub struct Options {
     /// For people, or for programs: a JSON object in a line for each pool
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 fn period(text: &str) -> Result<Duration, String> {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use aws_sdk_autoscaling::Client;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use node_scale::group::{self, CallError};
 use node_scale::marks::{Floor, Marks, Row};
@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::config::{self, ConfigError};
 use crate::nearest::nearest;
-use crate::page::{Page, Tone};
+use crate::page::{Output, Page, Tone};
 
 /// Which groups.
 #[derive(Args, Clone, Debug)]
@@ -33,15 +33,6 @@ pub struct Target {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// Why nothing can be said of a group.

@@ -27,9 +27,11 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use shared::error::Chain;
 use thiserror::Error;
+
+use crate::page::Output;
 
 pub use query::Fault;
 pub use stack::{Logs, Run, Setup, Stack, StackError};
@@ -66,21 +68,12 @@ pub struct Options {
     /// A configuration; its masters are replaced by the local one [default: see below]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How to show what happens
+    /// How to show what happens; for programs it is one JSON object for each scene
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
     /// Let the functions log to standard error, not to files
     #[arg(long)]
     verbose: bool,
-}
-
-/// How to show what happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For a person
-    Text,
-    /// One JSON object for each scene
-    Json,
 }
 
 /// Why a run ended early.
