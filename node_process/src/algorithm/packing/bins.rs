@@ -203,7 +203,7 @@ fn weights(kinds: &[Kind]) -> Shares {
 fn divide(kinds: &[Kind], bits: u32) -> Vec<Vec<Kind>> {
     let step = |share: i64| {
         let power = share.max(1).ilog2();
-        (power, (share >> power.saturating_sub(bits)) & ((1 << bits) - 1))
+        (power, share >> power.saturating_sub(bits))
     };
     let mut classes: BTreeMap<_, Vec<Kind>> = BTreeMap::new();
     for kind in kinds {
@@ -251,6 +251,26 @@ mod tests {
             let (packed, first_fit) = (pack(&AGENT, &tasks).count, first_fit(&AGENT, &tasks).count);
             prop_assert!(packed <= first_fit);
         }
+    }
+
+    fn kind(shares: Shares, left: u64) -> Kind {
+        Kind { size: Vector::default(), shares, left }
+    }
+
+    #[test]
+    fn what_is_most_in_demand_counts_most() {
+        // 3 halves of cpus; 3 quarters and a half of mem.
+        let (half, quarter) = (WHOLE / 2, WHOLE / 4);
+        let weights = weights(&[kind([half, quarter, 0, 0], 3), kind([0, half, 0, 0], 1)]);
+        assert_eq!(weights, [4096, 3414, 0, 0], "1.25 of 1.5, rounded up");
+        let classes = Classes { kinds: Vec::new(), weights: [2, 3, 0, 0] };
+        assert_eq!(classes.distance(&[5, 7, 9, 9], &[2, 3, 0, 0]), 2 * 9 + 3 * 16);
+    }
+
+    #[test]
+    fn sizes_that_hardly_differ_are_one_class() {
+        let kinds = [16_384, 32_768, 40_000, 50_000].map(|share| kind([share, 0, 0, 0], 1));
+        assert_eq!([0, 1, 2, 3].map(|bits| divide(&kinds, bits).len()), [2, 3, 3, 4]);
     }
 
     #[test]

@@ -120,9 +120,7 @@ fn tasks_of(resources: Resources, application: Option<&Application>, is_gpu_awar
 /// An application's tasks, the largest first.
 fn sorted(pool: &Pool<'_>, need: &Need<'_>) -> Vec<TaskGroup> {
     let mut groups = need.tasks.clone();
-    if groups.len() > 1 {
-        groups.sort_by_cached_key(|group| Reverse((share(pool, &group.resources), *group)));
-    }
+    groups.sort_by_cached_key(|group| Reverse((share(pool, &group.resources), *group)));
     groups
 }
 
@@ -212,8 +210,9 @@ fn owners<'a>(pool: &Pool<'a>) -> BTreeMap<Resources, (&'a Application, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::resources;
+    use crate::example::{Cluster, policy, resources};
     use proptest::prelude::*;
+    use shared::resources::Amount;
 
     fn group(count: u32, cpus: u64) -> TaskGroup {
         TaskGroup { count, resources: resources(cpus, 100) }
@@ -228,6 +227,53 @@ mod tests {
         assert_eq!(whole_tasks(20, &[group(4, 3), group(5, 1)]), [of(3, 1)]);
         assert_eq!(whole_tasks(250, &[group(1, 3), group(1, 1)]), [of(3, 3), of(1, 2)]);
         assert_eq!(whole_tasks(0, &[group(4, 3)]), []);
+    }
+
+    #[test]
+    fn the_largest_task_is_that_of_which_a_new_agent_holds_fewest() {
+        // H3: 13 of 14 GB are more of an agent than 2 of 4 cpus.
+        let snapshot = Cluster::of(1, resources(4, 14_000)).snapshot();
+        let policy = policy("").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        let (much_mem, much_cpu) = (resources(1, 13_000), resources(2, 100));
+        let of = |resources| Tasks { growth: 1, ..tasks_of(resources, None, false) };
+        let sizes: Vec<Resources> =
+            merged(&pool, vec![of(much_cpu), of(much_mem), of(much_cpu)]).iter().map(|tasks| tasks.resources).collect();
+        assert_eq!(sizes, [much_mem, much_cpu]);
+    }
+
+    #[test]
+    fn displaced_tasks_know_of_gpus_where_they_have_some_or_all_their_owners_do() {
+        // H3: an agent that drains has a task of each size.
+        let gpu = Resources { gpus: Amount::from_thousandths(1000), ..resources(1, 100) };
+        let (aware, mixed, unknown) = (resources(1, 200), resources(1, 300), resources(1, 400));
+        let mut cluster = Cluster::of(1, Resources { gpus: gpu.gpus, ..resources(8, 14_000) });
+        for (name, size) in [("/gpu", gpu), ("/b", aware), ("/a", aware), ("/c", mixed), ("/d", mixed), ("/e", unknown)]
+        {
+            cluster.gpu_aware.insert(name.to_owned());
+            cluster = cluster.running(name, 1, size);
+        }
+        let mut snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
+        for application in &mut snapshot.applications {
+            application.gpu_aware = ["/a", "/b", "/c"].contains(&application.name.as_str());
+        }
+        // Of what nobody has been seen to run there is no owner.
+        snapshot.applications.retain(|application| application.name != "/e");
+        let policy = policy("new_agent = { cpus = 8, mem = 14000, gpus = 1 }").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        let owners = owners(&pool);
+        let owner = |size: &Resources| owners.get(size).map(|(owner, all_aware)| (owner.name.as_str(), *all_aware));
+        assert_eq!(owner(&gpu), Some(("/gpu", false)));
+        assert_eq!(owner(&aware), Some(("/a", true)), "the first by name");
+        assert_eq!(owner(&mixed), Some(("/c", false)));
+        assert_eq!(owner(&unknown), None);
+        let (displaced, rest) = Demand::new(&pool, &[]).displaced(&pool, &pool.observed());
+        let found: Vec<Resources> =
+            displaced.iter().filter(|tasks| tasks.is_gpu_aware).map(|tasks| tasks.resources).collect();
+        // The others have no place: all agents here have gpus.
+        assert_eq!(found, [gpu, aware]);
+        assert_eq!((displaced.len(), rest), (2, Resources::ZERO));
+        assert_eq!(displaced[1].displaced, 2);
     }
 
     proptest! {
