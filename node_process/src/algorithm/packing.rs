@@ -198,9 +198,14 @@ mod tests {
     use shared::resources::{Amount, Resources};
 
     fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Headroom {
+        headroom_without(0, snapshot, settings)
+    }
+
+    /// After D took out so many agents.
+    fn headroom_without(removed: usize, snapshot: &ClusterSnapshot, settings: &str) -> Headroom {
         let policy = policy(settings).unwrap();
         let pool = Pool::new(snapshot, &policy);
-        headroom::make_room(&pool, pool.observed())
+        headroom::make_room(&pool, pool.capacity(removed, 0))
     }
 
     fn gpus(gpus: u64, resources: Resources) -> Resources {
@@ -321,6 +326,59 @@ mod tests {
         let cluster = cluster.running("/a", 4, resources(3, 100)).running("/b", 2, resources(4, 100));
         let reason = headroom(&cluster.snapshot(), "application_headroom_percent = 50").step.reason;
         assert!(reason.contains("3 of 3 whole tasks (up to 4 cpus, 100 mem) find no room"), "{reason}");
+    }
+
+    #[test]
+    fn an_agent_comes_back_that_alone_has_room_for_what_no_new_one_could_hold() {
+        // H4, H5: new agents have 4 cpus. The empty agent of 8 is the one place for a task of 6 more.
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(1, resources(8, 14_000));
+        let cluster = cluster.running("/large", 1, resources(6, 1_000)).running("/small", 3, resources(2, 1_000));
+        let snapshot = cluster.and(1, resources(8, 14_000)).snapshot();
+        let settings = "application_headroom_percent = 0\napplications.\"/large\".application_headroom_percent = 100";
+        let kept = headroom_without(1, &snapshot, settings);
+        assert_eq!(
+            (kept.capacity.removed, kept.capacity.added, kept.unplaceable.len()),
+            (0, 0, 0),
+            "{}",
+            kept.step.reason
+        );
+        let gone = headroom_without(1, &snapshot, "application_headroom_percent = 0");
+        assert_eq!((gone.capacity.removed, gone.step.clause.as_str()), (1, "H3"), "{}", gone.step.reason);
+    }
+
+    #[test]
+    fn an_agent_comes_back_for_parts_of_tasks_of_a_kind_that_new_ones_lack() {
+        // H4, H5: new agents have no disk. Of five applications each is to grow by four fifths of a task of 9 disk: 36. Two
+        // agents have 10 free each, the third is empty.
+        let disk = |amount: u64, rest| Resources { disk: Amount::from_thousandths(1000 * amount), ..rest };
+        let mut cluster = Cluster::of(2, disk(100, resources(4, 14_000)));
+        for name in ["/a", "/b", "/c", "/d", "/e"] {
+            cluster = cluster.running(name, 4, disk(9, Resources::ZERO));
+        }
+        let settings = "application_headroom_percent = 20\nnew_agent = { cpus = 4, mem = 14000 }";
+        let short = headroom(&cluster.snapshot(), settings);
+        assert_eq!((short.capacity.added, short.step.clause.as_str()), (0, "H5"), "{}", short.step.reason);
+        assert!(
+            short.step.reason.contains("16 more disk would be needed, a new agent has none"),
+            "{}",
+            short.step.reason
+        );
+        let snapshot = cluster.and(1, disk(100, resources(4, 14_000))).snapshot();
+        let kept = headroom_without(1, &snapshot, settings);
+        assert_eq!((kept.capacity.removed, kept.capacity.added), (0, 0), "{}", kept.step.reason);
+    }
+
+    #[test]
+    fn whole_tasks_of_those_that_know_of_gpus_count_in_the_total_too() {
+        // H3: two full agents. A task of 3 cpus and five halves of one: 5.5 cpus are two agents.
+        let mut cluster = Cluster::of(2, resources(4, 14_000));
+        cluster.gpu_aware.insert("/g".to_owned());
+        cluster = cluster.running("/g", 1, resources(3, 100));
+        for name in ["/a", "/b", "/c", "/d", "/e"] {
+            cluster = cluster.running(name, 1, resources(1, 100));
+        }
+        let settings = "application_headroom_percent = 50\napplications.\"/g\".application_headroom_percent = 100";
+        assert_eq!(headroom(&cluster.snapshot(), settings).capacity.added, 2);
     }
 
     #[test]
