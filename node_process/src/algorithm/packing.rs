@@ -382,6 +382,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_displaced_may_move_to_an_empty_agent() {
+        // D3: the task of the agent that drains has room on either of the two empty ones.
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 1, resources(3, 1_000));
+        let snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
+        let policy = policy("").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
+        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+    }
+
+    #[test]
     fn tasks_of_which_there_are_none_need_nothing() {
         // H1
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 1_000)).snapshot();

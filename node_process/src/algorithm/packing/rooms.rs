@@ -233,5 +233,10 @@ mod tests {
         assert_eq!(rooms.place(&Vector([3_000, 1_000, 0, 0]), 1_000_001), 0);
         let parts: Vec<u64> = rooms.iter().map(|room| room.agents).collect();
         assert_eq!(parts, [200_000, 1, 799_999]);
+        // What just fills some touches no other.
+        let mut rooms = Rooms::new(&[room(16_000, 64_000, 1_000_000)]);
+        assert_eq!(rooms.place(&Vector([3_000, 1_000, 0, 0]), 10), 0);
+        let parts: Vec<(u64, bool)> = rooms.iter().map(|room| (room.agents, room.is_untouched)).collect();
+        assert_eq!(parts, [(2, false), (999_998, true)]);
     }
 }

@@ -104,7 +104,8 @@ impl Stock {
         while let Some(turn) = turns.pop() {
             let free = turn.room.free;
             let each = (left / agents.saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
-            let takers = turn.room.agents.min(left / each);
+            // Of more than one each there are far more left than all agents take in a turn.
+            let takers = turn.room.agents.min(left);
             if takers == 0 || !tasks.size.fits_in(&free) {
                 done.push(turn);
                 continue;
@@ -238,4 +239,51 @@ fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
     }
     shapes.retain(|_, agents| *agents > 0);
     shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Cluster, policy, resources};
+
+    fn tasks(size: Resources, count: u64, is_gpu_aware: bool) -> Tasks<'static> {
+        let size_of = Vector::of(&size);
+        Tasks {
+            resources: size,
+            size: size_of,
+            is_gpu_aware,
+            displaced: count,
+            waiting: 0,
+            growth: 0,
+            application: None,
+        }
+    }
+
+    #[test]
+    fn tasks_are_spread_one_by_one_on_the_emptiest() {
+        // H4: ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
+        let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
+        let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
+        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(stock.spread(&tasks(resources(1, 0), 10, false)), 0);
+        let left: u64 = stock.plain.iter().map(|room| room.free.0[0] * room.agents).sum();
+        assert_eq!(left, 4_000);
+        assert!(stock.plain.iter().all(|room| room.free.0[0] == 1_000), "each has 3 cpus in use");
+        // Many tiny ones are as many, in fewer turns.
+        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+        let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
+        assert_eq!(stock.spread(&tasks(tiny, 14_001, false)), 1, "14 cpus are free");
+    }
+
+    #[test]
+    fn tasks_that_do_not_know_of_gpus_are_not_spread_on_agents_that_have_some() {
+        // H4: an agent with gpus and room, and one without.
+        let gpus = Resources { gpus: Amount::from_thousandths(1000), ..resources(8, 14_000) };
+        let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
+        let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        let spread = |is_gpu_aware| Stock::new(&pool, 0).spread(&tasks(resources(2, 1_000), 5, is_gpu_aware));
+        assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
+        assert_eq!(spread(true), 0);
+    }
 }
