@@ -286,4 +286,48 @@ mod tests {
         assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
         assert_eq!(spread(true), 0);
     }
+
+    #[test]
+    fn empty_agents_are_open_to_all_unless_they_have_gpus_and_used_ones_are_counted_with_the_others() {
+        // H3
+        let gpus = |gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources(4, 14_000) };
+        for (has, is_gpu_aware, is_open) in [(0, false, true), (0, true, true), (1, false, false), (1, true, true)] {
+            let (snapshot, policy) = (Cluster::of(2, gpus(has)).snapshot(), policy("").unwrap());
+            let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+            let task = tasks(resources(3, 100), 1, is_gpu_aware);
+            assert_eq!((stock.empty(), stock.has_room(&task)), (2, false));
+            assert_eq!(stock.has_empty_room(&task), is_open, "{has} gpus, aware: {is_gpu_aware}");
+            assert_eq!(stock.place_anywhere(&task), u64::from(!is_open));
+            stock.settle();
+            assert_eq!(stock.empty(), 2 - u64::from(is_open));
+            assert_eq!(stock.has_room(&tasks(resources(1, 100), 1, is_gpu_aware)), is_open, "beside the first");
+        }
+    }
+
+    #[test]
+    fn an_agent_is_like_a_new_one_where_it_has_at_most_a_sixteenth_more() {
+        // H3
+        let empty = |thousandths: u64| {
+            let total = Resources { cpus: Amount::from_thousandths(thousandths), ..resources(4, 14_000) };
+            let (snapshot, policy) =
+                (Cluster::of(1, total).snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+            Stock::new(&Pool::new(&snapshot, &policy), 0).empty()
+        };
+        assert_eq!([3_999, 4_000, 4_250, 4_300].map(empty), [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn agents_that_leave_are_taken_from_the_nearest_shape_that_is_left() {
+        // D2: two agents with 3 cpus free each; the snapshot gives one of them as having 2.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 100)).snapshot();
+        let mut shape = snapshot.agent_shapes[0];
+        shape.count = 1;
+        let fewer = Resources { cpus: Amount::from_thousandths(2_000), ..shape.free };
+        snapshot.agent_shapes = vec![shape, shared::contract::AgentShape { free: fewer, ..shape }];
+        let policy = policy("").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        let task = tasks(resources(1, 100), 1, false);
+        assert!(Stock::new(&pool, 1).has_room(&task));
+        assert!(!Stock::new(&pool, 2).has_room(&task), "nobody is left");
+    }
 }

@@ -62,3 +62,23 @@ impl Vector {
         Self([amount(a, e), amount(b, f), amount(c, g), amount(d, h)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_kind_by_kind() {
+        let (task, room) = (Vector([2, 3, 0, 0]), Vector([7, 9, 0, 5]));
+        assert!(task.fits_in(&room) && !room.fits_in(&task));
+        assert_eq!((task.times_in(&room), room.times_in(&task), Vector::default().times_in(&room)), (3, 0, u64::MAX));
+        assert_eq!(room.without(&task, 3), Vector([1, 0, 0, 5]));
+        assert_eq!(room.without(&task, 9), Vector([0, 0, 0, 5]), "never below nothing");
+        assert_eq!(task.larger(&Vector([1, 4, 0, 0])), Vector([2, 4, 0, 0]));
+        assert!(Vector::default().is_zero() && !Vector([0, 0, 0, 1]).is_zero());
+        // 2 of 7 and 3 of 9, the kinds that there are none of aside.
+        assert_eq!((task.largest_share(&room), task.least_share(&room)), ((3 << 32) / 9, 0));
+        assert_eq!(Vector([2, 3, 0, 0]).least_share(&Vector([7, 9, 0, 0])), (2 << 32) / 7);
+        assert_eq!(task.largest_share(&Vector::default()), 0);
+    }
+}
