@@ -234,17 +234,17 @@ mod tests {
             let policy = policy(settings).unwrap();
             let pool = Pool::new(&snapshot, &policy);
             let (after_scale_down, capacity) = (pool.observed(), pool.capacity(removed, added));
-            let Step { clause, reason, .. } =
-                limit(&pool, &Wanted { after_scale_down, is_kept_by_min: false, capacity }, NOON).step;
-            format!("{clause}: {reason}")
+            let Limited { delta, step: Step { clause, reason, .. }, .. } =
+                limit(&pool, &Wanted { after_scale_down, is_kept_by_min: false, capacity }, NOON);
+            format!("{clause} {delta:+}: {reason}")
         };
-        assert_eq!(told(5, 0, (0, 3), "max = 6"), "L1: 8 agents wanted, max is 6");
-        assert_eq!(told(2, 1, (0, 3), "min = 8"), "L1: 5 agents and 1 about to return, min is 8");
+        assert_eq!(told(5, 0, (0, 3), "max = 6"), "L1 +1: 8 agents wanted, max is 6");
+        assert_eq!(told(2, 1, (0, 3), "min = 8"), "L1 +5: 5 agents and 1 about to return, min is 8");
         // L2: just as many as a step allows are no more.
-        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 3"), "L1: 8 agents, not below min 1");
-        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 3"), "L1: 2 agents, not below min 1");
-        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 2"), "L2: 3 more wanted, max_scale_up_step is 2");
-        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 2"), "L2: 3 fewer wanted, max_scale_down_step is 2");
+        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 3"), "L1 +3: 8 agents, not below min 1");
+        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 3"), "L1 -3: 2 agents, not below min 1");
+        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 2"), "L2 +2: 3 more wanted, max_scale_up_step is 2");
+        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 2"), "L2 -2: 3 fewer wanted, max_scale_down_step is 2");
     }
 
     #[test]

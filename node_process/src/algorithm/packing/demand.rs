@@ -257,8 +257,9 @@ mod tests {
         for application in &mut snapshot.applications {
             application.gpu_aware = ["/a", "/b", "/c"].contains(&application.name.as_str());
         }
-        // Of what nobody has been seen to run there is no owner.
+        // Of what nobody has been seen to run there is no owner. Their order does not matter.
         snapshot.applications.retain(|application| application.name != "/e");
+        snapshot.applications.reverse();
         let policy = policy("new_agent = { cpus = 8, mem = 14000, gpus = 1 }").unwrap();
         let pool = Pool::new(&snapshot, &policy);
         let owners = owners(&pool);
