@@ -1,7 +1,6 @@
 //! `lambda-scale pause`, `resume` and `floor`: what operators set on a group. In tags of the group, so that no deployment is
 //! needed; node_scale reads them with every decision (docs/acting.md, Marks).
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use jiff::Timestamp;
 use node_scale::group;
 use node_scale::marks::{FLOOR, Floor, MarkChange, PAUSE_UNTIL};
 use node_scale::state::Group;
-use shared::error::Chain;
 use shared::time;
 
-use crate::target::{Stands, Target, TargetError, look};
+use crate::target::{self, Stands, Target, TargetError, look};
 
 /// Change nothing on the groups for a time
 #[derive(Args, Clone, Debug)]
@@ -79,14 +77,7 @@ fn delete(group: &Group, key: &str) -> Option<MarkChange> {
 }
 
 fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TargetError::Runtime);
-    match runtime.and_then(|runtime| runtime.block_on(mark(target, change))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale {command}: {}", Chain::new(&error));
-            ExitCode::from(if error.is_usage() { 2 } else { 1 })
-        }
-    }
+    target::run(command, async { mark(target, change).await.map(|()| true) })
 }
 
 async fn mark(target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> Result<(), TargetError> {

@@ -1,6 +1,6 @@
 //! `lambda-scale status`: how a group, its agents and the last decisions look now, in one screen. It changes nothing.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use aws_config::SdkConfig;
@@ -19,7 +19,7 @@ use shared::time;
 use crate::account;
 use crate::decisions::{self, Decided, LogError, Row};
 use crate::page::{Page, Tone};
-use crate::target::{Stands, Target, TargetError, look};
+use crate::target::{self, Stands, Target, TargetError, look};
 
 /// See how the groups, their agents and the last decisions look now
 ///
@@ -98,15 +98,7 @@ fn message<M: Message, S: Serializer>(message: &Option<M>, serializer: S) -> Res
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TargetError::Runtime);
-    match runtime.and_then(|runtime| runtime.block_on(status(options))) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale status: {}", Chain::new(&error));
-            ExitCode::from(if error.is_usage() { 2 } else { 1 })
-        }
-    }
+    target::run("status", status(options))
 }
 
 /// Whether everybody answered.
@@ -140,9 +132,12 @@ async fn status(options: &Options) -> Result<bool, TargetError> {
 
 /// What Auto Scaling says.
 async fn stands(client: &Client, name: &str, now: Timestamp) -> Result<Status, TargetError> {
-    let group = look(client, name).await?;
     let state = group::describe(client, name, earlier(now), false).await?;
-    let activities = state.map(|state| state.activities).unwrap_or_default();
+    let (group, activities) = match state {
+        Some(state) => (state.group, state.activities),
+        // It tells what may have been meant.
+        None => (look(client, name).await?, Vec::new()),
+    };
     let recent = activities.into_iter().filter(|activity| activity.start >= earlier(now));
     Ok(Status {
         stands: Stands::new(&group, now),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use aws_sdk_autoscaling::Client;
 use clap::Args;
@@ -11,6 +12,7 @@ use node_scale::marks::{Floor, Marks, Row};
 use node_scale::state::{Group, Instance, Lifecycle};
 use serde::Serialize;
 use shared::config::Config;
+use shared::error::Chain;
 use shared::time;
 use thiserror::Error;
 
@@ -69,6 +71,19 @@ impl TargetError {
             Self::Config(error) => error.is_usage(),
             Self::UnknownPool(_) => true,
             _ => false,
+        }
+    }
+}
+
+/// Does the work of a command that returns whether all went well, and tells why it could not.
+pub fn run(command: &str, work: impl Future<Output = Result<bool, TargetError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TargetError::Runtime);
+    match runtime.and_then(|runtime| runtime.block_on(work)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "lambda-scale {command}: {}", Chain::new(&error));
+            ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }
 }
