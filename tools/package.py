@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """package.py ARCH: everything that a deployment needs, in target/package/lambda-scale-VERSION-ARCH.tar.gz.
 
-The three zips, the template, the Terraform module, the examples, the licences and an SBOM. The same input gives the same bytes.
+The three zips, the template, the Terraform module, the examples, the licenses, and an SBOM. The same input gives the same bytes.
 """
 
 import gzip
@@ -24,13 +24,13 @@ def version():
 
 
 def contents(arch):
-    """Every file of the package: its path there, its bytes."""
+    """Every file of the package: path and content."""
     files = {f"{stage}.zip": (ROOT / f"target/lambda/{stage}/bootstrap.zip").read_bytes() for stage in STAGES}
     template = (ROOT / "template.yaml").read_text()
     for stage in STAGES:
         template = template.replace(f"CodeUri: target/lambda/{stage}/bootstrap.zip", f"CodeUri: {stage}.zip")
     assert "target/lambda" not in template
-    # The zips are of this architecture and no other.
+    # The zips run on this architecture only.
     template, count = re.subn(r"(?m)^(  Architecture:\n    Type: String\n    Default: )\w+$", rf"\g<1>{arch}", template)
     assert count == 1, "template.yaml has no parameter Architecture"
     files["template.yaml"] = template.encode()
@@ -40,16 +40,16 @@ def contents(arch):
         for path in sorted((ROOT / folder).glob("*")):
             if path.is_file():
                 files[f"{folder}/{path.name}"] = path.read_bytes()
-    crates, packages = third_party.linked(STAGES, TARGETS[arch]), third_party.described()
+    crates, packages = third_party.linked(STAGES, TARGETS[arch]), third_party.described(TARGETS[arch])
     lock = (ROOT / "Cargo.lock").read_text()
-    files["THIRD-PARTY.txt"] = third_party.licences(crates, packages).encode()
+    files["THIRD-PARTY.txt"] = third_party.licenses(crates, packages).encode()
     files["sbom.cdx.json"] = third_party.sbom("lambda-scale", version(), crates, packages, lock).encode()
     sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return files | {"SHA256SUMS": "".join(sums).encode()}
 
 
 def archive(files, folder):
-    """A tar.gz without times and owners."""
+    """A tar.gz without timestamps and owners."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as compressed:
         with tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar:

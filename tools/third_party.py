@@ -1,7 +1,8 @@
-"""What of others is in the zips: an SBOM (CycloneDX 1.6, JSON) and the licences with their texts.
+"""The third-party crates in the zips: an SBOM (CycloneDX 1.6, JSON) and the licenses with their texts.
 
-Both come from cargo itself: `cargo tree` says what is linked into the functions, with the features they are built with;
-`cargo metadata` says where it lies and under which licence. The same Cargo.lock gives the same bytes.
+Both come from cargo: `cargo tree` lists the crates linked into the functions, with the features of the build; `cargo metadata`
+gives the source directory and the license of each. Cargo downloads what is missing, for the target alone: nothing has to be
+fetched before. The same Cargo.lock gives the same bytes.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-LICENCE_FILES = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)[^/]*", re.IGNORECASE)
+LICENSE_FILES = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)[^/]*", re.IGNORECASE)
 
 
 def cargo(*arguments):
@@ -19,10 +20,10 @@ def cargo(*arguments):
 
 
 def linked(packages, target):
-    """The crates that are linked into the binaries, ours left out: (name, version), sorted."""
+    """The third-party crates linked into the binaries: (name, version), sorted."""
     selected = [argument for package in packages for argument in ("--package", package)]
     lines = cargo(
-        "tree", "--locked", "--offline", *selected, "--target", target, "--edges", "normal,no-proc-macro",
+        "tree", "--locked", *selected, "--target", target, "--edges", "normal,no-proc-macro",
         "--prefix", "none", "--format", "{p}",
     ).splitlines()
     found = set()
@@ -30,26 +31,26 @@ def linked(packages, target):
         if not line:
             continue
         name, version = line.split()[:2]
-        # A path in brackets: one of this workspace.
+        # A path in brackets marks a crate of this workspace.
         if not re.search(r"\(/", line):
             found.add((name, version.removeprefix("v")))
     return sorted(found)
 
 
-def described():
-    """Every crate of the workspace's tree, by (name, version)."""
-    metadata = json.loads(cargo("metadata", "--locked", "--offline", "--format-version", "1"))
+def described(target):
+    """Every crate that the workspace needs for the target, by (name, version)."""
+    metadata = json.loads(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target))
     return {(package["name"], package["version"]): package for package in metadata["packages"]}
 
 
 def checksums(lock):
-    """SHA-256 of each crate's package, as Cargo.lock has it."""
+    """The SHA-256 of each crate in Cargo.lock."""
     entries = re.findall(r'name = "([^"]+)"\nversion = "([^"]+)"\nsource = "[^"]+"\nchecksum = "([0-9a-f]{64})"', lock)
     return {(name, version): checksum for name, version, checksum in entries}
 
 
 def sbom(name, version, crates, packages, lock):
-    """A CycloneDX document. Its serial number comes from its content, and it has no time: it can be compared."""
+    """A CycloneDX document. It has no timestamp, and its serial number is a hash of its content, so two can be compared."""
     known = checksums(lock)
     components = []
     for crate in crates:
@@ -79,24 +80,24 @@ def sbom(name, version, crates, packages, lock):
     return json.dumps(document | {"serialNumber": f"urn:uuid:{serial}"}, indent=1, sort_keys=True) + "\n"
 
 
-def licences(crates, packages):
-    """Who is in the zips under which licence, then every text once with the crates that ship it."""
+def licenses(crates, packages):
+    """Each crate with its license, then every license text once with the crates that ship it."""
     texts, silent = {}, []
     table = []
     for crate in crates:
         package = packages[crate]
         table.append(f"{crate[0]} {crate[1]}: {package.get('license') or 'see its text'}")
         root = Path(package["manifest_path"]).parent
-        files = sorted(path for path in root.iterdir() if path.is_file() and LICENCE_FILES.fullmatch(path.name))
+        files = sorted(path for path in root.iterdir() if path.is_file() and LICENSE_FILES.fullmatch(path.name))
         for path in files:
             text = path.read_text(errors="replace").replace("\r\n", "\n").strip()
             texts.setdefault(text, []).append(f"{crate[0]} {crate[1]}")
         if not files:
             authors = ", ".join(package.get("authors") or []) or "its authors"
             silent.append(f"{crate[0]} {crate[1]}: {package.get('license')}, by {authors} ({package.get('repository')})")
-    parts = ["The functions contain these works of others.", "\n".join(table)]
+    parts = ["The functions contain these third-party crates.", "\n".join(table)]
     if silent:
-        parts.append("These ship no text of their licence:\n" + "\n".join(silent))
+        parts.append("These crates ship no license text:\n" + "\n".join(silent))
     rule = "=" * 100
     for text, names in sorted(texts.items(), key=lambda entry: entry[1]):
         parts.append(f"{rule}\n{', '.join(names)}\n{rule}\n\n{text}")

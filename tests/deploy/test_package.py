@@ -88,7 +88,7 @@ class PackageTest(unittest.TestCase):
         for component in document["components"]:
             self.assertTrue(component["hashes"], component["name"])
 
-    def test_every_crate_has_a_licence_that_we_pass_on(self):
+    def test_every_crate_has_a_license_that_we_pass_on(self):
         crates = third_party.linked(STAGES, TARGET)
         text = self.files["THIRD-PARTY.txt"].decode()
         self.assertGreater(len(crates), 100)
