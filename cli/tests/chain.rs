@@ -15,12 +15,12 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use lambda_scale::local::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
-use lambda_scale::local::master::Mode;
-use lambda_scale::local::sns::Delivery;
 use serde_json::Value;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
+use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
+use testbed::master::Mode;
+use testbed::sns::Delivery;
 use uuid::Uuid;
 
 /// More than SDK and Lambda together try.

@@ -12,13 +12,13 @@ mod support;
 
 use std::path::PathBuf;
 
-use lambda_scale::local::cloudwatch::{Fault, Utilization};
-use lambda_scale::local::master::Mode;
+use testbed::cloudwatch::{Fault, Utilization};
+use testbed::master::Mode;
 
-use lambda_scale::local::stack::Run;
-use lambda_scale::local::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
 use support::deliver;
+use testbed::stack::Run;
+use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 
 /// A group of three instances.
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";

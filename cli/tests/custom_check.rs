@@ -14,11 +14,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use lambda_scale::local::sns::{self, Message};
-use lambda_scale::local::stack::decode;
-use lambda_scale::local::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
 use support::{AGENTS, GROUP, desired};
+use testbed::sns::{self, Message};
+use testbed::stack::decode;
+use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")

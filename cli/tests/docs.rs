@@ -14,8 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lambda_scale::local::CAPTURE;
 use support::account::Account;
+use testbed::CAPTURE;
 
 fn help(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(arguments).output().unwrap();

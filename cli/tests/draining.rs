@@ -9,11 +9,11 @@
 
 mod support;
 
-use lambda_scale::local::Stack;
-use lambda_scale::local::autoscaling::access_denied;
-use lambda_scale::local::master::Mode;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
 use support::{AGENTS, GROUP, desired, grow_to, mutating_calls, start};
+use testbed::Stack;
+use testbed::autoscaling::access_denied;
+use testbed::master::Mode;
 
 const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");
 const LEAST_LOADED: &str = "scale_down_strategy = \"least_loaded\"";
@@ -133,7 +133,7 @@ async fn a_master_that_refuses_is_told_of_and_asked_again() {
 #[tokio::test]
 async fn without_a_leader_nobody_is_told() {
     let stack = cluster("no-leader-drain", "0s").await;
-    stack.sns.set_delivery(&stack.topics.decisions, lambda_scale::local::sns::Delivery::Held);
+    stack.sns.set_delivery(&stack.topics.decisions, testbed::sns::Delivery::Held);
     let decision = support::decide(&stack).await;
     stack.master.set_mode(Mode::NoLeader);
     let outcome = support::deliver(&stack, &decision).await;

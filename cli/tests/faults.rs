@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lambda_scale::local::Fault;
-use lambda_scale::local::autoscaling::{Trouble, access_denied, throttling};
-use lambda_scale::local::sns;
 use node_scale::handler::Handler;
 use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
 use support::world::{GROUP, SIZE, World, at_endpoint, body, decision, event, now};
+use testbed::Fault;
+use testbed::autoscaling::{Trouble, access_denied, throttling};
+use testbed::sns;
 
 const ACTIVITIES: &str = "DescribeScalingActivities";
 const REFRESHES: &str = "DescribeInstanceRefreshes";

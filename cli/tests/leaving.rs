@@ -11,12 +11,12 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use lambda_scale::local::autoscaling::{Call, Lifecycle, Trouble, access_denied, resource_contention};
-use lambda_scale::local::ec2::Ec2Instance;
-use lambda_scale::local::{Fault, Stack};
 use serde_json::json;
 use shared::contract::OutcomeAction;
 use support::{AGENTS, GROUP, desired, start};
+use testbed::autoscaling::{Call, Lifecycle, Trouble, access_denied, resource_contention};
+use testbed::ec2::Ec2Instance;
+use testbed::{Fault, Stack};
 
 /// At 37.7 % of the cpus, agents are to go.
 const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
@@ -28,7 +28,7 @@ fn terminations(stack: &Stack) -> Vec<Call> {
 }
 
 fn going(stack: &Stack) -> Vec<String> {
-    let terminating = |group: &mut lambda_scale::local::autoscaling::Group| {
+    let terminating = |group: &mut testbed::autoscaling::Group| {
         let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
         going.map(|instance| instance.id.clone()).collect()
     };

@@ -12,10 +12,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::process::Output;
 
-use lambda_scale::local::autoscaling::access_denied;
 use serde_json::Value;
 use support::GROUP;
 use support::account::Account;
+use testbed::autoscaling::access_denied;
 
 async fn run(account: &Account, arguments: &[&str]) -> Output {
     account.command(arguments).output().await.unwrap()

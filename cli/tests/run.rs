@@ -13,11 +13,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use lambda_scale::local::autoscaling::access_denied;
-use lambda_scale::local::master::Mode;
 use serde_json::Value;
 use support::account::{Account, told};
 use support::{AGENTS, GROUP};
+use testbed::autoscaling::access_denied;
+use testbed::master::Mode;
 use tokio::process::Command;
 
 /// More than 35 % of the cpus are used.

@@ -12,10 +12,10 @@ mod support;
 use std::path::Path;
 use std::process::Output;
 
-use lambda_scale::local::master::Mode;
 use serde_json::{Value, json};
 use support::GROUP;
 use support::account::{Account, now, told};
+use testbed::master::Mode;
 
 const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
 

@@ -1,26 +1,12 @@
 //! `lambda-scale local`: the three real functions on a captured cluster, everything on 127.0.0.1.
 //!
-//! - [`stack`]: starts it all, and waits for what passes from function to function
-//! - [`runtime_api`], [`sns`], [`autoscaling`], [`ec2`], [`master`]: what the functions speak to. Each says at its top what it models
-//! - [`cluster`]: the captured `/state`, and the changes that scenes need
-//! - `script`, `show`: the scenes of a run, and how they are shown
+//! - `scene`: what happened in one scene, and what it must come to
+//! - `script`: the scenes of a run
+//! - `show`: how they are shown
 
-pub mod autoscaling;
-pub mod cloudwatch;
-pub mod cluster;
-pub mod document;
-pub mod ec2;
-pub mod master;
-pub mod runtime_api;
-pub mod sns;
-pub mod stack;
-
-mod http;
-mod query;
+mod scene;
 mod script;
 mod show;
-mod stage;
-mod xml;
 
 use std::fs;
 use std::io;
@@ -29,23 +15,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use shared::error::Chain;
+use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, StackError};
 use thiserror::Error;
 
 use crate::page::Output;
-
-pub use query::Fault;
-pub use stack::{Logs, Run, Setup, Stack, StackError};
-
-/// The region that all endpoints are in.
-pub const REGION: &str = "us-east-1";
-/// The account that everything belongs to.
-pub const ACCOUNT: &str = "123456789012";
-
-/// The configuration of a run that is given none.
-pub const DOCUMENT: &str = include_str!("local.toml");
-/// The capture of a run that is given none: 60 agents in three shapes, 282 tasks of 40 applications.
-pub const CAPTURE: &[u8] =
-    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/1.11.0/30-big-60-agents/state.json"));
 
 /// Exit codes: all went as it must, something differed or failed, interrupted (as shells report SIGINT).
 const DIFFERS: u8 = 1;
@@ -59,7 +32,7 @@ const INTERRUPTED: u8 = 130;
 /// Exit code: 0 if every scene ended as it must, 1 if one did not or something failed. With a --state or --config of your
 /// own a scene may end in any way, as long as node_scale does not fail.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = concat!("The configuration used where none is given:\n\n", include_str!("local.toml")))]
+#[command(after_help = format!("The configuration used where none is given:\n\n{DOCUMENT}"))]
 pub struct Options {
     /// A captured /state of the leading master [default: 60 agents, 282 tasks]. Without a --config, all its agents are one
     /// pool without limits

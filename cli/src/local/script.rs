@@ -4,94 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use shared::config::Policy;
-use shared::contract::{
-    ClusterSnapshot, CompletenessLevel, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState,
-};
+use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::resources::Resources;
+use testbed::cluster::Cluster;
+use testbed::{Run, Stack, StackError, now};
 
-use super::http::now;
+use super::RunError;
+use super::scene::{ADD_NOTHING, HOLD, Must, Played, SCALE_UP, STAY_QUIET, Scene, difference};
 use super::show::Show;
-use super::stack::{Run, Stack, StackError};
-use super::{RunError, cluster};
 
 /// By how many percent the growth of the second scene overshoots what there is room for, so that some agents are needed.
 const OVERSHOOT_PERCENT: u64 = 3;
-
-/// One scene, played.
-pub(super) struct Scene {
-    pub(super) number: u32,
-    pub(super) title: &'static str,
-    pub(super) story: String,
-    pub(super) pools: Vec<Played>,
-    /// The calls to the Auto Scaling API, by action.
-    pub(super) calls: BTreeMap<String, u32>,
-    /// From the event that started the scene to its last outcome.
-    pub(super) took_ms: i64,
-    /// From that event to the call that changed the desired capacity.
-    pub(super) changed_after_ms: Option<i64>,
-    pub(super) must: &'static str,
-    /// What ended otherwise than it must.
-    pub(super) differs: Vec<String>,
-}
-
-/// What happened in one pool.
-pub(super) struct Played {
-    pub(super) group: String,
-    /// `None` where nobody looked.
-    pub(super) snapshot: Option<ClusterSnapshot>,
-    pub(super) decision: ScalingDecision,
-    pub(super) outcome: ScalingOutcome,
-    pub(super) desired: (i32, i32),
-}
-
-impl Played {
-    const fn added(&self) -> i32 {
-        self.desired.1.saturating_sub(self.desired.0)
-    }
-}
-
-/// What a scene must come to.
-struct Must {
-    text: &'static str,
-    holds: fn(&Played) -> bool,
-}
-
-const STAY_QUIET: Must = Must {
-    text: "complete view, decision normal, no change",
-    holds: |played| {
-        let is_complete = |snapshot: &ClusterSnapshot| snapshot.completeness.level == CompletenessLevel::Complete;
-        played.added() == 0
-            && played.decision.state == ScalingState::Normal
-            && played.snapshot.as_ref().is_some_and(is_complete)
-            && played.outcome.action == OutcomeAction::None
-    },
-};
-const SCALE_UP: Must = Must {
-    text: "decision scale_up, the desired capacity rises by its delta",
-    holds: |played| {
-        played.decision.state == ScalingState::ScaleUp
-            && played.decision.delta > 0
-            && played.outcome.action == OutcomeAction::ScaledUp
-            && played.added() == played.decision.delta
-    },
-};
-const ADD_NOTHING: Must = Must {
-    text: "the decision still wants agents, they are found coming, no change",
-    holds: |played| {
-        played.decision.delta > 0
-            && played.added() == 0
-            && matches!(played.outcome.action, OutcomeAction::None | OutcomeAction::BackedOff)
-    },
-};
-const HOLD: Must = Must {
-    text: "blind view, decision held, no change",
-    holds: |played| {
-        let is_blind = |snapshot: &ClusterSnapshot| snapshot.completeness.level == CompletenessLevel::Blind;
-        played.added() == 0
-            && played.decision.state == ScalingState::Held
-            && played.snapshot.as_ref().is_some_and(is_blind)
-    },
-};
 
 /// Plays all scenes. Whether each ended as it must; with input of the user's own, whether nothing failed.
 pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result<bool, RunError> {
@@ -162,7 +85,7 @@ fn grow(stack: &Stack, policy: &Policy) -> usize {
             lacks_headroom || used.saturating_mul(100) > total.saturating_mul(threshold)
         })
     };
-    stack.master.cluster(|cluster: &mut cluster::Cluster| cluster.grow(has_grown))
+    stack.master.cluster(|cluster: &mut Cluster| cluster.grow(has_grown))
 }
 
 async fn deliver_again(stack: &Stack, decision: &ScalingDecision) -> Result<ScalingOutcome, StackError> {
@@ -246,17 +169,4 @@ impl Player<'_> {
     fn is_well(&self, played: &Played, must: &Must) -> bool {
         if self.is_own { played.outcome.action != OutcomeAction::Failed } else { (must.holds)(played) }
     }
-}
-
-fn difference(played: &Played) -> String {
-    let view = played.snapshot.as_ref().map(|snapshot| format!("{} view, ", snapshot.completeness.level.name()));
-    let (from, to) = played.desired;
-    format!(
-        "pool {}: {}decision {} ({:+}), outcome {}, desired capacity {from} -> {to}",
-        played.decision.pool,
-        view.unwrap_or_default(),
-        played.decision.state.name(),
-        played.decision.delta,
-        played.outcome.action.name()
-    )
 }

@@ -6,12 +6,12 @@ use std::io::{self, Write as _};
 use serde_json::{Value, json};
 use shared::contract;
 use shared::contract::{ClusterSnapshot, Message, OutcomeAction};
+use testbed::{Logs, Setup, Stack};
 
 use crate::account::{self, task_count};
 use crate::page::{Page, Tone};
 
-use super::script::{Played, Scene};
-use super::stack::{Logs, Setup, Stack};
+use super::scene::{Played, Scene};
 
 /// What to do after the run: where to look, and what is there.
 fn next() -> [(String, &'static str); 4] {

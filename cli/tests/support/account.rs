@@ -11,11 +11,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
-use lambda_scale::local::CAPTURE;
-use lambda_scale::local::autoscaling::{AutoScaling, Group};
-use lambda_scale::local::cluster::Cluster;
-use lambda_scale::local::master::Master;
 use serde_json::{Value, json};
+use testbed::CAPTURE;
+use testbed::autoscaling::{AutoScaling, Group};
+use testbed::cluster::Cluster;
+use testbed::master::Master;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 

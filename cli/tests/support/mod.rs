@@ -6,11 +6,11 @@ pub(crate) mod world;
 
 use std::path::PathBuf;
 
-use lambda_scale::local::sns::Message;
-use lambda_scale::local::stack::decode;
-use lambda_scale::local::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 use shared::contract::{ScalingDecision, ScalingOutcome, to_json};
 use shared::resources::Kind;
+use testbed::sns::Message;
+use testbed::stack::decode;
+use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
 
 /// The group of the configuration.
 pub(crate) const GROUP: &str = "mesos-workers";
@@ -20,7 +20,7 @@ pub(crate) const AGENTS: i32 = 60;
 /// Starts everything on the captured cluster; `edits` replace lines of the configuration.
 pub(crate) async fn start(test: &str, edits: &[(&str, &str)]) -> Stack {
     let document = edits.iter().fold(DOCUMENT.to_owned(), |document, (from, to)| {
-        assert!(document.contains(from), "{from:?} is not in local.toml");
+        assert!(document.contains(from), "{from:?} is not in the configuration");
         document.replace(from, to)
     });
     let mut binaries = PathBuf::from(env!("CARGO_BIN_EXE_lambda-scale"));

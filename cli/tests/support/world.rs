@@ -6,9 +6,6 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_sns::config::Credentials;
 use jiff::{SignedDuration, Timestamp};
-use lambda_scale::local::REGION;
-use lambda_scale::local::autoscaling::{AutoScaling, Call, Group, Lifecycle};
-use lambda_scale::local::sns::{self, Message, Sns};
 use node_scale::handler::Handler;
 use serde_json::{Value, json};
 use shared::config::Config;
@@ -17,6 +14,9 @@ use shared::contract::{
     to_json,
 };
 use shared::sns::Topic;
+use testbed::REGION;
+use testbed::autoscaling::{AutoScaling, Call, Group, Lifecycle};
+use testbed::sns::{self, Message, Sns};
 use uuid::Uuid;
 
 /// The group.

@@ -20,7 +20,7 @@ const INHERITED: [&str; 7] =
 
 /// A running function. Its process ends when this is stopped or dropped.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pid: Option<u32>,
     stop: Arc<Notify>,
     watcher: JoinHandle<()>,
@@ -28,7 +28,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts the binary of a function.
-    pub(super) fn start(
+    pub(crate) fn start(
         function: &Function,
         binaries: &Path,
         logs: &Logs,
@@ -74,13 +74,13 @@ impl Stage {
     }
 
     /// Ends the process, and waits until it has.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.notify_one();
         drop((&mut self.watcher).await);
     }
 
     /// The most memory the process ever held, where the system tells.
-    pub(super) fn peak_memory_kib(&self) -> Option<u64> {
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         peak.trim().trim_end_matches("kB").trim_end().parse().ok()
@@ -130,6 +130,6 @@ fn outputs(name: &str, logs: &Logs) -> io::Result<(Stdio, Stdio)> {
 }
 
 /// Where a function's log is.
-pub(super) fn log_file(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn log_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.log"))
 }

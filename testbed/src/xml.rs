@@ -4,25 +4,25 @@ use std::fmt::Display;
 
 /// Writes elements into each other.
 #[derive(Debug, Default)]
-pub(super) struct Xml(String);
+pub(crate) struct Xml(String);
 
 impl Xml {
     /// An element with others in it.
-    pub(super) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
+    pub(crate) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
         self.open(name);
         content(self);
         self.close(name)
     }
 
     /// An element with a text in it.
-    pub(super) fn text(&mut self, name: &str, text: impl Display) -> &mut Self {
+    pub(crate) fn text(&mut self, name: &str, text: impl Display) -> &mut Self {
         self.open(name);
         self.0.push_str(&escape(&text.to_string()));
         self.close(name)
     }
 
     /// An element with a text in it, where there is one.
-    pub(super) fn optional(&mut self, name: &str, text: Option<impl Display>) -> &mut Self {
+    pub(crate) fn optional(&mut self, name: &str, text: Option<impl Display>) -> &mut Self {
         match text {
             Some(text) => self.text(name, text),
             None => self,
@@ -30,7 +30,7 @@ impl Xml {
     }
 
     /// A list, as the Query protocol writes one: every item is a `member`.
-    pub(super) fn members<T>(
+    pub(crate) fn members<T>(
         &mut self,
         name: &str,
         items: impl IntoIterator<Item = T>,
@@ -43,7 +43,7 @@ impl Xml {
         })
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 
@@ -62,7 +62,7 @@ impl Xml {
 }
 
 /// The text with XML's own characters as references. Control characters that XML 1.0 cannot carry become `?`.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -177,7 +177,7 @@ impl Function {
     }
 
     /// Tells everybody who waits that the function's process is gone.
-    pub(super) fn end(&self, error_type: &str, message: String) {
+    pub(crate) fn end(&self, error_type: &str, message: String) {
         self.queue.end(error_type, message);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::local::CAPTURE;
+use crate::CAPTURE;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_276_800 + second).unwrap()

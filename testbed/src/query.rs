@@ -13,36 +13,36 @@ use super::xml::Xml;
 
 /// A request, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) action: String,
+pub(crate) struct Request {
+    pub(crate) action: String,
     /// Everything but `Action` and `Version`.
-    pub(super) params: BTreeMap<String, String>,
+    pub(crate) params: BTreeMap<String, String>,
 }
 
 impl Request {
-    pub(super) fn read(body: &[u8]) -> Self {
+    pub(crate) fn read(body: &[u8]) -> Self {
         let mut params: BTreeMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         params.remove("Version");
         Self { action: params.remove("Action").unwrap_or_default(), params }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.params.get(name).map(String::as_str)
     }
 
     /// A parameter that must be there.
-    pub(super) fn required(&self, name: &str) -> Result<&str, Fault> {
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Fault> {
         self.get(name).ok_or_else(|| Fault::validation(format!("Missing required parameter {name}")))
     }
 
     /// A parameter of another type than text.
-    pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
         let parse = |text: &str| text.parse().map_err(|_| Fault::validation(format!("{text} is not a valid {name}")));
         self.get(name).map(parse).transpose()
     }
 
     /// The texts of a list: `Name.member.1`, `Name.member.2` ...
-    pub(super) fn members(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn members(&self, name: &str) -> Vec<&str> {
         (1..).map_while(|index: u32| self.get(&format!("{name}.member.{index}"))).collect()
     }
 }
@@ -64,18 +64,18 @@ impl Fault {
         Self { status, code: code.into(), message: message.into() }
     }
 
-    pub(super) fn validation(message: impl Into<String>) -> Self {
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self::new(400, "ValidationError", message)
     }
 }
 
 /// A service's XML namespace, in which it answers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Namespace(pub(super) &'static str);
+pub(crate) struct Namespace(pub(crate) &'static str);
 
 impl Namespace {
     /// What the service answers to an action: the result's content, or a refusal.
-    pub(super) fn answer(self, action: &str, result: Result<Option<Xml>, Fault>) -> Response {
+    pub(crate) fn answer(self, action: &str, result: Result<Option<Xml>, Fault>) -> Response {
         match result {
             Ok(content) => {
                 let content = content.map(Xml::into_text);

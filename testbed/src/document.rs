@@ -22,7 +22,7 @@ pub enum DocumentError {
 ///
 /// # Errors
 /// Where the document is not valid, or its masters stand where they cannot be found.
-pub(super) fn localize(document: &str, master: &str) -> Result<(String, Config), DocumentError> {
+pub(crate) fn localize(document: &str, master: &str) -> Result<(String, Config), DocumentError> {
     let config = Config::parse(document)?;
     if config.mesos.is_none() {
         return Ok((document.to_owned(), config));

@@ -19,13 +19,13 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// An endpoint that answers until it is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub(super) async fn start(routes: Router) -> io::Result<Self> {
+    pub(crate) async fn start(routes: Router) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         // Small answers must not wait for acknowledgements; where this cannot be set they are merely slow.
@@ -35,16 +35,16 @@ impl Server {
         Ok(Self { address, task })
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Refuses connections from now on.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.task.abort();
     }
 }
@@ -56,7 +56,7 @@ impl Drop for Server {
 }
 
 /// An answer with a body and its type.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -64,12 +64,13 @@ pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl 
 }
 
 /// The value behind a lock. Nothing here can panic while holding one, so a poisoned lock is as good as any.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The clock of all endpoints.
 #[expect(clippy::disallowed_methods, reason = "the endpoints stand for the world outside, which has a clock")]
-pub(super) fn now() -> Timestamp {
+#[must_use]
+pub fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -1,0 +1,38 @@
+//! The world around the three functions, on 127.0.0.1, for tests and for `lambda-scale local`.
+//!
+//! - [`stack`]: starts the endpoints and the functions' own binaries, and waits for the messages between them
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`ec2`], [`master`]: the endpoints. Each says at its top what it models
+//! - [`cluster`]: the captured `/state`, and the changes that scenes need
+//! - [`document`]: a configuration, pointed at the local master
+//!
+//! No stage contains any of it: stages have it as a dev-dependency.
+
+pub mod autoscaling;
+pub mod cloudwatch;
+pub mod cluster;
+pub mod document;
+pub mod ec2;
+pub mod master;
+pub mod runtime_api;
+pub mod sns;
+pub mod stack;
+
+mod http;
+mod query;
+mod stage;
+mod xml;
+
+pub use http::now;
+pub use query::Fault;
+pub use stack::{Logs, Run, Setup, Stack, StackError};
+
+/// The region that all endpoints are in.
+pub const REGION: &str = "us-east-1";
+/// The account that everything belongs to.
+pub const ACCOUNT: &str = "123456789012";
+
+/// A configuration that fits [`CAPTURE`]: one pool.
+pub const DOCUMENT: &str = include_str!("example.toml");
+/// A captured `/state`: 60 agents in three shapes, 282 tasks of 40 applications.
+pub const CAPTURE: &[u8] =
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/1.11.0/30-big-60-agents/state.json"));
