@@ -69,8 +69,13 @@ check: rust .tools/check/installed ## Format, lints, dependencies, the feature f
 	@if .tools/check/bin/cargo-deny --log-level off fetch db; then \
 		.tools/check/bin/cargo-deny --locked --offline check advisories; \
 	else echo "advisories not checked: their database cannot be fetched"; fi
+	.tools/check/bin/python tools/generate.py --check
 	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/*.yaml
 	tools/instructions.sh
+
+.PHONY: generate
+generate: .tools/check/installed ## Write tools/tables/ into the template, the Terraform module, the examples, and the docs
+	.tools/check/bin/python tools/generate.py
 
 .PHONY: docs
 docs: .tools/docs/installed ## The book: docs/book/index.html

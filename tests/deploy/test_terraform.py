@@ -125,26 +125,39 @@ class TerraformTest(unittest.TestCase):
             self.assertEqual((body["runtime"], body["memory_size"]), (there["Runtime"], there["MemorySize"]))
 
     def test_alarms_are_the_same(self):
-        blocks, local = module()
-        expected = {}
-        for alarm in Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm").values():
-            name = alarm["AlarmName"].removeprefix("lambda-scale-")
-            if "MetricName" in alarm:
-                expected[name] = (alarm["MetricName"], alarm["Statistic"], alarm["EvaluationPeriods"])
-            else:
-                expected[name] = tuple(sorted(part["MetricStat"]["Metric"]["MetricName"] for part in alarm["Metrics"] if "MetricStat" in part))
-        found = {}
-        for name, alarm in local["function_alarms"].items():
-            for stage in STAGES:
-                found[f"{stage}-{name}"] = (alarm["metric"], alarm["statistic"], alarm["windows"])
-        for name, alarm in local["pool_alarms"].items():
-            found[name] = (alarm["metric"], alarm["statistic"], alarm["windows"])
-        single = blocks["resource", "aws_cloudwatch_metric_alarm", "no_decision"]
-        self.assertEqual(single["treat_missing_data"], "breaching")
-        found["no-decision"] = (single["metric_name"], single["statistic"], single["evaluation_periods"])
-        queries = blocks["resource", "aws_cloudwatch_metric_alarm", "flapping"]["metric_query"]
-        found["flapping"] = tuple(part["metric_name"] for query in queries for part in query.get("metric", []))
-        self.assertEqual(found, expected)
+        local = module()[1]
+        for dry in ("true", "false"):
+            expected = {}
+            for alarm in Stack(MINIMAL | {"DryRun": dry}).of_type("AWS::CloudWatch::Alarm").values():
+                metrics = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
+                watched = [(part["Metric"]["MetricName"], part["Stat"], part["Period"]) for part in metrics]
+                expected[alarm["AlarmName"].removeprefix("lambda-scale-")] = (
+                    watched or [(alarm["MetricName"], alarm["Statistic"], alarm["Period"])], alarm["AlarmDescription"], alarm["EvaluationPeriods"],
+                    alarm["DatapointsToAlarm"], alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"], alarm["ActionsEnabled"],
+                )
+            found = {}
+            for name, alarm in local["function_alarms"].items():
+                for stage in STAGES:
+                    threshold = local["stages"][stage]["timeout"] * 10 * alarm["percent_of_timeout"] or alarm["threshold"]
+                    found[f"{stage}-{name}"] = (
+                        [(alarm["metric"], alarm["statistic"], 300)], alarm["description"].replace("{function}", stage), alarm["windows"],
+                        alarm["of_them"], "GreaterThanOrEqualToThreshold", threshold, "notBreaching", True,
+                    )
+            periods = {"${local.window}": 300, "${local.period}": 60}
+            for name, alarm in local["pool_alarms"].items():
+                metrics = [(part["metric"], part["statistic"], part["period"]) for part in alarm["metrics"].values()]
+                found[name] = (
+                    metrics or [(alarm["metric"], alarm["statistic"], periods[alarm["period"]])], alarm["description"], alarm["windows"],
+                    alarm["windows"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], str(alarm["in_dry_run"]).lower() == "true" or dry == "false",
+                )
+            self.assertEqual(found, expected)
+
+    def test_its_resources_use_the_whole_table(self):
+        for kind, rows in (("function", "function_alarms"), ("pool", "pool_alarms")):
+            fields = set().union(*(alarm for alarm in module()[1][rows].values()))
+            resource = re.search(rf'(?s)resource "aws_cloudwatch_metric_alarm" "{kind}" .*?\n}}\n', (ROOT / "terraform/alarms.tf").read_text())[0]
+            for field in fields:
+                self.assertRegex(resource, rf"(\]|metric_query\.value)\.{field}\b")
 
     def test_the_dashboard_shows_the_same(self):
         body = (ROOT / "template.yaml").read_text()
