@@ -46,8 +46,7 @@ pub fn steps(page: Page, decision: &ScalingDecision) -> io::Result<()> {
 
 /// What a rule alone would ask for: `H 79`.
 fn alone(step: &Step) -> Option<String> {
-    let rule = step.clause.trim_end_matches(|c: char| c.is_ascii_digit());
-    step.agents_alone.map(|agents| format!("{rule} {agents}"))
+    step.agents_alone.map(|agents| format!("{} {agents}", step.clause.rule()))
 }
 
 /// The decision in a line.
@@ -102,9 +101,9 @@ fn seen(snapshot: &ClusterSnapshot) -> String {
     if !snapshot.source.master.is_empty() {
         words.push(format!("{} tasks of {} applications", task_count(snapshot), snapshot.applications.len()));
     }
-    let waiting: u64 = snapshot.applications.iter().map(|application| u64::from(application.waiting)).sum();
-    if waiting > 0 {
-        words.push(format!("{waiting} instances waiting"));
+    let queued: u64 = snapshot.applications.iter().map(|application| u64::from(application.queued)).sum();
+    if queued > 0 {
+        words.push(format!("{queued} instances queued"));
     }
     words.extend([Kind::Cpus, Kind::Mem].into_iter().filter_map(|kind| utilization(snapshot, kind)));
     words.extend(snapshot.cpu_utilization_percent.map(|percent| format!("CPU utilization {percent} %")));

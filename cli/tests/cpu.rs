@@ -151,7 +151,7 @@ async fn in_a_cluster_an_agent_comes_where_either_asks_and_goes_where_both_allow
     let stack = start("cluster", &format!("{asked}\n{WEB}")).await;
     // 37.7 % of the cpus are allocated: Mesos lets an agent go, half-busy machines do not.
     let half = run(&stack).await;
-    let clauses: Vec<&str> = half.decision.steps.iter().map(|step| step.clause.as_str()).collect();
+    let clauses: Vec<&str> = half.decision.steps.iter().map(|step| step.clause.name()).collect();
     assert_eq!(clauses, ["D2", "H3", "U1", "C4", "L1"]);
     assert_eq!(half.decision.delta, 0);
     assert_eq!(stack.cloudwatch.calls(), [2], "one call for both pools");

@@ -117,10 +117,10 @@ fn what_waits_is_part_of_the_explanation() {
     let (config, queue) = (file("queue.toml", CONFIG), file("queue.json", queue));
     let output = explain(&state(), &config, &["--queue", queue.to_str().unwrap()]);
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("41 applications, 40 instances waiting, cpus"), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.contains("41 applications, 40 instances queued, cpus"), "{stdout}{}", text(&output.stderr));
     let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("what waits must have room and every application may grow by 200 %"), "{stdout}");
-    assert!(words.contains("(80 waiting, "), "{stdout}");
+    assert!(words.contains("(80 queued, "), "{stdout}");
 }
 
 #[test]

@@ -149,10 +149,10 @@ impl Report<'_> {
             reasons,
             registered = agents.registered,
             usable = agents.usable,
-            leaving = agents.leaving(),
+            leaving = agents.decommissioning(),
             recovered = agents.recovered,
             applications = applications.len(),
-            waiting = waiting(&self.fitted.snapshot),
+            queued = queued(&self.fitted.snapshot),
             message_bytes = self.fitted.encoded.body.len(),
             budget_step = %self.fitted.step,
             "pool {pool}: {} of {} registered agents are usable, {} applications, the view is {}{}{reasons}",
@@ -172,14 +172,14 @@ impl Report<'_> {
             Metric::count("UsableAgents", snapshot.agents.usable),
             Metric::count("CompletenessLevel", level_number(snapshot.completeness.level)),
             bytes("MessageBytes", u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
-            Metric::count("BudgetStep", self.fitted.step.rung()),
+            Metric::count("MessageSizeStep", self.fitted.step.rung()),
         ];
         if let Some(read) = self.read {
             metrics.push(bytes("StateBytes", read.bytes));
             metrics.push(Metric::seconds("FetchTime", read.elapsed.as_secs_f64()));
             // Where nobody was asked or nobody said, 0 would be a claim.
             if matches!(read.queue, Queue::Known(_)) {
-                metrics.push(Metric::count("WaitingInstances", waiting(snapshot)));
+                metrics.push(Metric::count("QueuedInstances", queued(snapshot)));
             }
         }
         metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::percent("GroupCpuUtilization", percent)));
@@ -212,8 +212,8 @@ impl Report<'_> {
 }
 
 /// How many instances wait for room.
-fn waiting(snapshot: &ClusterSnapshot) -> u32 {
-    snapshot.applications.iter().fold(0, |sum, application| sum.saturating_add(application.waiting))
+fn queued(snapshot: &ClusterSnapshot) -> u32 {
+    snapshot.applications.iter().fold(0, |sum, application| sum.saturating_add(application.queued))
 }
 
 /// As a number, so that an alarm can be set: 0 complete, 1 partial, 2 blind.

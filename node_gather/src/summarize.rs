@@ -7,9 +7,9 @@
 mod applications;
 mod completeness;
 mod pool;
+mod queued;
 mod seen;
 mod view;
-mod waiting;
 
 use std::cmp::Ordering;
 
@@ -80,10 +80,10 @@ pub fn summarize(
     let tasks = view.end()?;
     let pools = std::mem::take(&mut view.pools);
     let mut applications = applications::by_pool(&view, tasks);
-    if let Queue::Known(waiting) = queue {
+    if let Queue::Known(queued) = queue {
         // A Marathon that is offered gpus is for all its applications.
         let gpu_aware = view.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
-        waiting::count_in(&mut applications, view.policies, waiting, gpu_aware);
+        queued::count_in(&mut applications, view.policies, queued, gpu_aware);
     }
     let snapshots = pools.into_iter().zip(applications).map(|(mut pool, applications)| {
         ClusterSnapshot {

@@ -149,8 +149,8 @@ fn what_waits_in_marathon_is_in_the_snapshot() {
     run_with(&Master::with(state_answer()), &sns, &settings).unwrap();
     let first: ClusterSnapshot = decode(&sns.messages()[0], None).unwrap();
     let application = first.applications.iter().find(|application| application.name == "/new").unwrap();
-    assert_eq!((application.waiting, application.task_count), (3, 0));
-    assert_eq!(application.waiting_tasks[0].resources.to_string(), "2 cpus, 64 mem");
+    assert_eq!((application.queued, application.task_count), (3, 0));
+    assert_eq!(application.queued_tasks[0].resources.to_string(), "2 cpus, 64 mem");
 }
 
 #[test]

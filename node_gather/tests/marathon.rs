@@ -39,9 +39,9 @@ fn cause_of(marathon: &Master) -> Cause {
 fn what_waits_is_read_and_nothing_but_the_queue_is_asked_for() {
     let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
     for base in [marathon.url(), format!("{}/service/marathon/", marathon.url())] {
-        let waiting = fetch_with(&client(&base)).unwrap();
-        assert_eq!(waiting.len(), 1);
-        assert_eq!((&*waiting[0].application, waiting[0].instances), ("/shop/web", 2));
+        let queued = fetch_with(&client(&base)).unwrap();
+        assert_eq!(queued.len(), 1);
+        assert_eq!((&*queued[0].application, queued[0].instances), ("/shop/web", 2));
     }
     let requests = marathon.requests();
     assert!(requests[0].starts_with("GET /v2/queue HTTP/1.1\r\n"), "{}", requests[0]);

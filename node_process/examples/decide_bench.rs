@@ -132,8 +132,8 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
             task_count: count,
             resources: resources.times(count.into()),
             tasks: vec![TaskGroup { count, resources }],
-            waiting: 0,
-            waiting_tasks: Vec::new(),
+            queued: 0,
+            queued_tasks: Vec::new(),
             gpu_aware: false,
         }
     });

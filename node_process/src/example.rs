@@ -42,7 +42,7 @@ pub struct Cluster {
     /// Tasks that run on agents which are not usable, besides those of `agents`.
     pub displaced: Vec<Task>,
     /// Instances that wait for room: by application how many, and what one takes.
-    pub waiting: BTreeMap<String, (u32, Resources)>,
+    pub queued: BTreeMap<String, (u32, Resources)>,
     /// Applications whose framework knows of gpus.
     pub gpu_aware: BTreeSet<String>,
     /// Agents that a newly elected master still waits for.
@@ -131,8 +131,8 @@ impl Cluster {
 
     /// The same cluster with so many instances that wait for room.
     #[must_use]
-    pub fn waiting(mut self, application: &str, instances: u32, resources: Resources) -> Self {
-        self.waiting.insert(application.to_owned(), (instances, resources));
+    pub fn queued(mut self, application: &str, instances: u32, resources: Resources) -> Self {
+        self.queued.insert(application.to_owned(), (instances, resources));
         self
     }
 
@@ -226,18 +226,18 @@ impl Cluster {
         for task in self.agents.iter().flat_map(|agent| &agent.tasks).chain(&self.displaced) {
             *applications.entry(&task.application).or_default().entry(task.resources).or_default() += 1;
         }
-        for name in self.waiting.keys() {
+        for name in self.queued.keys() {
             applications.entry(name).or_default();
         }
-        let waiting = |name: &str| self.waiting.get(name).filter(|(instances, _)| *instances > 0);
+        let queued = |name: &str| self.queued.get(name).filter(|(instances, _)| *instances > 0);
         let application = |(name, groups): (&str, BTreeMap<Resources, u32>)| Application {
             framework: "marathon".to_owned(),
             name: name.to_owned(),
             task_count: groups.values().sum(),
             resources: groups.iter().map(|(resources, count)| resources.times((*count).into())).sum(),
             tasks: task_groups(groups),
-            waiting: waiting(name).map_or(0, |(instances, _)| *instances),
-            waiting_tasks: waiting(name)
+            queued: queued(name).map_or(0, |(instances, _)| *instances),
+            queued_tasks: queued(name)
                 .map(|(_, resources)| TaskGroup { count: 1, resources: *resources })
                 .into_iter()
                 .collect(),

@@ -3,6 +3,7 @@
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::Timestamp;
 use shared::aws::StartError;
+use shared::clause::Rule;
 use shared::config::CheckKind;
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::error::Chain;
@@ -175,7 +176,7 @@ fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: 
 
 /// H: how many agents more the headroom asked for, those that D would have taken out among them.
 fn headroom_shortfall(decision: &ScalingDecision) -> u32 {
-    let headroom = decision.steps.iter().find(|step| step.clause.starts_with('H'));
+    let headroom = decision.steps.iter().find(|step| step.clause.rule() == Rule::Headroom);
     headroom.map_or(0, |step| step.agents_after.saturating_sub(step.agents_before))
 }
 

@@ -196,7 +196,7 @@ proptest! {
             CompletenessLevel::Partial => prop_assert!(decision.delta >= 0),
             CompletenessLevel::Blind => prop_assert_eq!((decision.delta, decision.state), (0, ScalingState::Held)),
         }
-        let letters: Vec<&str> = decision.steps.iter().map(|step| &step.clause[..1]).collect();
+        let letters: Vec<&str> = decision.steps.iter().map(|step| step.clause.rule().letter()).collect();
         prop_assert_eq!(letters, ["C", "L"]);
         let written = contract::encode(&decision).unwrap();
         let read: ScalingDecision = contract::decode(&written.body, None).unwrap();

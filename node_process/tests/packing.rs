@@ -7,6 +7,7 @@ mod support;
 use node_process::decide;
 use node_process::example::{Cluster, NOON};
 use proptest::prelude::*;
+use shared::clause::Rule;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use shared::resources::Resources;
@@ -26,8 +27,8 @@ fn joined(cluster: &Cluster, policy: &Policy, agents: i32) -> Cluster {
     cluster.clone().and(usize::try_from(agents).unwrap(), policy.new_agent.unwrap())
 }
 
-fn added(decision: &ScalingDecision, letter: &str) -> u32 {
-    let step = decision.steps.iter().find(|step| step.clause.starts_with(letter)).unwrap();
+fn added(decision: &ScalingDecision, rule: Rule) -> u32 {
+    let step = decision.steps.iter().find(|step| step.clause.rule() == rule).unwrap();
     step.agents_after - step.agents_before
 }
 
@@ -85,16 +86,16 @@ proptest! {
         agents in 0_usize..12, shape in (2_u64..9, 1000_u64..16_000), size in (50_u64..2500, 32_u64..4000),
         counts in (0_usize..40, 0_u32..9, 0_usize..9, 0_u32..9), policy in unlimited_policy(),
     ) {
-        let (running, waiting, more_running, more_waiting) = counts;
+        let (running, queued, more_running, more_waiting) = counts;
         let size = milli(size.0, size.1);
         let shape = node_process::example::resources(shape.0, shape.1);
         let policy = Policy { new_agent: Some(shape), ..by_tasks(&policy) };
-        let with = |running: usize, waiting: u32| {
+        let with = |running: usize, queued: u32| {
             let task = node_process::example::Task { application: "/shop/web".to_owned(), resources: size };
-            with_tasks(Cluster::of(agents, shape), &vec![task; running]).waiting("/shop/web", waiting, size)
+            with_tasks(Cluster::of(agents, shape), &vec![task; running]).queued("/shop/web", queued, size)
         };
-        let less = decided(&with(running, waiting).snapshot(), &policy);
-        let more = decided(&with(running + more_running, waiting + more_waiting).snapshot(), &policy);
+        let less = decided(&with(running, queued).snapshot(), &policy);
+        let more = decided(&with(running + more_running, queued + more_waiting).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less: {:#?}, more: {:#?}", less, more);
     }
 
@@ -115,13 +116,13 @@ proptest! {
 
     /// H5: adding stops, and buys nothing for what cannot be placed.
     #[test]
-    fn what_fits_no_agent_buys_none(cluster in homogeneous(), policy in unlimited_policy(), waiting in 1_u32..1000) {
+    fn what_fits_no_agent_buys_none(cluster in homogeneous(), policy in unlimited_policy(), queued in 1_u32..1000) {
         let policy = without_scale_down(&with_new_agent(&policy, &cluster));
         let shape = policy.new_agent.unwrap();
         let large = Resources { cpus: shape.cpus + shape.cpus, ..shape };
         let without = decided(&cluster.snapshot(), &policy);
-        let with = decided(&cluster.waiting("/huge", waiting, large).snapshot(), &policy);
-        prop_assert_eq!(added(&with, "H"), added(&without, "H"));
+        let with = decided(&cluster.queued("/huge", queued, large).snapshot(), &policy);
+        prop_assert_eq!(added(&with, Rule::Headroom), added(&without, Rule::Headroom));
         prop_assert!(with.unplaceable.iter().any(|entry| entry.application == "/huge"));
     }
 }

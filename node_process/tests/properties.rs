@@ -29,9 +29,9 @@ fn holds(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, boo
         let total = i128::from(agents) * i128::from(shape.get(kind).thousandths());
         let mut growth = 0;
         for application in &snapshot.applications {
-            for group in application.waiting_tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
-                let waiting = i128::from(application.waiting) * i128::from(group.count);
-                growth += 100 * waiting * i128::from(group.resources.get(kind).thousandths());
+            for group in application.queued_tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
+                let queued = i128::from(application.queued) * i128::from(group.count);
+                growth += 100 * queued * i128::from(group.resources.get(kind).thousandths());
             }
             let percent = i128::from(policy.headroom_percent(&application.name));
             for group in application.tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
@@ -107,7 +107,7 @@ proptest! {
     ) {
         let policy = with_new_agent(&by_total(&policy), &cluster);
         let less = decided(&cluster.snapshot(), &policy);
-        let more = decided(&cluster.waiting("/more", more, milli(cpus, 32)).snapshot(), &policy);
+        let more = decided(&cluster.queued("/more", more, milli(cpus, 32)).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less: {:#?}, more: {:#?}", less, more);
     }
 
@@ -159,12 +159,12 @@ proptest! {
         let leaving = u32::try_from(decision.scale_down_agents.len()).unwrap();
         prop_assert_eq!(leaving, decision.delta.min(0).unsigned_abs());
         if leaving > 0 {
-            prop_assert!(leaving + snapshot.agents.leaving() <= policy.max_scale_down_step);
+            prop_assert!(leaving + snapshot.agents.decommissioning() <= policy.max_scale_down_step);
             let moving: u32 = decision.scale_down_agents.iter().map(|agent| agent.task_count).sum();
             prop_assert!(policy.max_scale_down_tasks.is_none_or(|limit| moving <= limit));
         }
         prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.state == AgentState::Active));
-        prop_assert!(decision.leaving_agents.iter().all(|agent| agent.state != AgentState::Active));
+        prop_assert!(decision.decommissioning_agents.iter().all(|agent| agent.state != AgentState::Active));
         for candidate in snapshot.scale_down_candidates.iter().filter(|candidate| candidate.protected) {
             prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.agent_id != candidate.agent_id));
         }
@@ -191,7 +191,7 @@ proptest! {
         let (up, down) = (steps.0.max(1), steps.1.max(1));
         let policy = Policy { new_agent, max_scale_up_step: up, max_scale_down_step: down, ..policy };
         let decision = decided(&snapshot, &policy);
-        let letters: Vec<&str> = decision.steps.iter().map(|step| &step.clause[..1]).collect();
+        let letters: Vec<&str> = decision.steps.iter().map(|step| step.clause.rule().letter()).collect();
         prop_assert_eq!(letters, ["D", "H", "U", "L"]);
         prop_assert!(decision.steps.iter().all(|step| !step.reason.is_empty()));
         prop_assert_eq!(decision.scale_down_agents.len(), decision.delta.min(0).unsigned_abs() as usize);
@@ -224,7 +224,7 @@ proptest! {
         let decision = decided(&cluster.snapshot(), &Policy { pause_until, ..policy });
         prop_assert_eq!((decision.delta, decision.state), (0, ScalingState::Held));
         prop_assert!(decision.scale_down_agents.is_empty());
-        prop_assert_eq!(decision.steps.last().map(|step| step.clause.as_str()), Some("L0"));
+        prop_assert_eq!(decision.steps.last().map(|step| step.clause.name()), Some("L0"));
     }
 
     /// L0 (I3): a snapshot is answered from a minute before it was taken, by our clock, to two periods after it.

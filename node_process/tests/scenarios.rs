@@ -74,7 +74,7 @@ fn summary(decision: &ScalingDecision) -> Value {
     let names =
         |agents: &[contract::AgentRef]| -> Vec<String> { agents.iter().map(|agent| agent.hostname.clone()).collect() };
     let unplaceable = |entry: &Unplaceable| format!("{}: {}", entry.application, entry.reason);
-    let alone = |step: &Step| step.agents_alone.map(|agents| (step.clause[..1].to_owned(), json!(agents)));
+    let alone = |step: &Step| step.agents_alone.map(|agents| (step.clause.rule().letter().to_owned(), json!(agents)));
     json!({
         "alone": decision.steps.iter().filter_map(alone).collect::<serde_json::Map<_, _>>(),
         "delta": decision.delta,
@@ -83,7 +83,7 @@ fn summary(decision: &ScalingDecision) -> Value {
         "steps": decision.steps.iter().map(step).collect::<Vec<_>>(),
         "unplaceable": decision.unplaceable.iter().map(unplaceable).collect::<Vec<_>>(),
         "scale_down_agents": names(&decision.scale_down_agents),
-        "leaving_agents": names(&decision.leaving_agents),
+        "decommissioning_agents": names(&decision.decommissioning_agents),
     })
 }
 

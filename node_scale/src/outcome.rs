@@ -58,7 +58,7 @@ impl Ending {
 
     /// What the group and the plan tell.
     pub(crate) fn seen(mut self, plan: &Plan, state: Option<&GroupState>) -> Self {
-        self.metrics.push(Metric::count("Coming", plan.coming));
+        self.metrics.push(Metric::count("InFlightInstances", plan.coming));
         self.metrics.push(Metric::count("LaunchFailures", plan.launch_failures));
         self.metrics.push(Metric::count("NeverJoined", plan.never_joined));
         if let Some(state) = state {

@@ -1,12 +1,14 @@
 //! What the three functions of Lambda Scale share.
 //!
 //! - [`resources`]: amounts of cpus, mem, disk and gpus, exact to the thousandth
+//! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the one configuration document
 //! - [`time`], [`error`]: how times and failures are written
 //!
 //! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`; with `mesos` what talks to masters.
 
+pub mod clause;
 pub mod config;
 pub mod contract;
 pub mod error;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Index, IndexMut};
 
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
@@ -44,6 +44,62 @@ impl Kind {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One value for each [`Kind`], with the kind as its index.
+///
+/// ```
+/// use shared::resources::{Kind, PerKind};
+/// let lengths = PerKind::from_fn(|kind| kind.name().len());
+/// assert_eq!((lengths[Kind::Cpus], lengths[Kind::Mem]), (4, 3));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PerKind<T>([T; Kind::ALL.len()]);
+
+impl<T> PerKind<T> {
+    /// Builds one from a function of the kind.
+    #[must_use]
+    pub fn from_fn(value: impl FnMut(Kind) -> T) -> Self {
+        Self(Kind::ALL.map(value))
+    }
+
+    /// The values of a function of each kind and its value.
+    #[must_use]
+    pub fn map<U>(self, mut value: impl FnMut(Kind, T) -> U) -> PerKind<U> {
+        let mut kinds = Kind::ALL.into_iter();
+        // Both arrays have one entry for each kind; the default stands for none.
+        PerKind(self.0.map(|old| value(kinds.next().unwrap_or(Kind::Cpus), old)))
+    }
+
+    /// Each kind with its value, in printing order.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &T)> {
+        Kind::ALL.into_iter().zip(&self.0)
+    }
+
+    /// Each kind with its value, to change it, in printing order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Kind, &mut T)> {
+        Kind::ALL.into_iter().zip(&mut self.0)
+    }
+
+    /// The values in printing order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+impl<T> Index<Kind> for PerKind<T> {
+    type Output = T;
+    #[expect(clippy::indexing_slicing, reason = "a kind is the index of its own array")]
+    fn index(&self, kind: Kind) -> &T {
+        &self.0[kind as usize]
+    }
+}
+
+impl<T> IndexMut<Kind> for PerKind<T> {
+    #[expect(clippy::indexing_slicing, reason = "a kind is the index of its own array")]
+    fn index_mut(&mut self, kind: Kind) -> &mut T {
+        &mut self.0[kind as usize]
     }
 }
 

@@ -163,7 +163,7 @@ pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
         steps: Vec::new(),
         unplaceable: Vec::new(),
         scale_down_agents: named.collect(),
-        leaving_agents: Vec::new(),
+        decommissioning_agents: Vec::new(),
     }
 }
 

@@ -37,8 +37,8 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             task_count: 1,
             resources,
             tasks: vec![TaskGroup { count: 1, resources: total }],
-            waiting: 0,
-            waiting_tasks: Vec::new(),
+            queued: 0,
+            queued_tasks: Vec::new(),
             gpu_aware: false,
         }
     });

@@ -17,7 +17,7 @@ use super::queue::{QueueError, Waiting, parse};
 /// grow old for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer: some 10,000 waiting applications with their definitions.
+/// The most bytes of an answer: some 10,000 queued applications with their definitions.
 const MAX_BYTES: usize = 32 << 20;
 
 /// Asks one Marathon.
@@ -110,7 +110,7 @@ impl Client {
     /// Asks what waits. That it cannot be said is an answer, too.
     pub async fn queue(&self) -> Queue {
         match self.fetch().await {
-            Ok(waiting) => Queue::Known(waiting),
+            Ok(queued) => Queue::Known(queued),
             Err(cause) => Queue::Unknown { reason: format!("{}: {}", self.url, Chain::new(&cause)) },
         }
     }

@@ -52,17 +52,17 @@ pub enum QueueError {
 ///     {"count": 2, "delay": {"timeLeftSeconds": 0, "overdue": true}, "app": {"id": "/shop/web", "cpus": 0.5, "mem": 128}},
 ///     {"count": 1, "delay": {"timeLeftSeconds": 9, "overdue": false}, "app": {"id": "/crashing", "cpus": 8, "mem": 128}}
 /// ]}"#;
-/// let waiting = node_gather::marathon::queue::parse(body).unwrap();
-/// assert_eq!((waiting[0].application.as_str(), waiting[0].instances), ("/shop/web", 2));
-/// assert_eq!(waiting[0].tasks[0].resources.to_string(), "0.5 cpus, 128 mem");
-/// assert_eq!(waiting.len(), 1);
+/// let queued = node_gather::marathon::queue::parse(body).unwrap();
+/// assert_eq!((queued[0].application.as_str(), queued[0].instances), ("/shop/web", 2));
+/// assert_eq!(queued[0].tasks[0].resources.to_string(), "0.5 cpus, 128 mem");
+/// assert_eq!(queued.len(), 1);
 /// ```
 ///
 /// # Errors
 /// Where it is no queue: what is missing is never taken for nothing.
 pub fn parse(body: &[u8]) -> Result<Vec<Waiting>, QueueError> {
     let Document { queue } = serde_json::from_slice(body).map_err(QueueError::Json)?;
-    let mut waiting = Vec::new();
+    let mut queued = Vec::new();
     for (place, item) in queue.into_iter().enumerate() {
         let backs_off = item.delay.time_left_seconds > 0.0;
         let found = match (item.app, item.pod) {
@@ -71,10 +71,10 @@ pub fn parse(body: &[u8]) -> Result<Vec<Waiting>, QueueError> {
             (None, None) => return Err(QueueError::Nameless(place)),
         };
         if item.count > 0 && !backs_off {
-            waiting.push(found);
+            queued.push(found);
         }
     }
-    Ok(waiting)
+    Ok(queued)
 }
 
 #[derive(Deserialize)]

@@ -34,7 +34,7 @@ pub(super) struct Applications<'a>(BTreeMap<Key<'a>, Counts>);
 struct Counts {
     /// Its tasks, by what one of them takes; equal ones may be there more than once.
     tasks: Vec<TaskGroup>,
-    waiting: Queued,
+    queued: Queued,
 }
 
 /// Instances that wait for room, and what one of them takes.
@@ -62,9 +62,9 @@ pub(super) fn by_pool<'a>(view: &'a View<'_>, tasks: Vec<Tasks>) -> Vec<Applicat
 
 impl<'a> Applications<'a> {
     /// Takes in instances that wait for room, of an application that may have no task yet.
-    pub(super) fn add_waiting(&mut self, key: Key<'a>, waiting: &Waiting) {
-        let queued = &mut self.0.entry(key).or_default().waiting;
-        queued.add(&Queued { instances: waiting.instances, tasks: waiting.tasks.clone() });
+    pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &Waiting) {
+        let counts = &mut self.0.entry(key).or_default().queued;
+        counts.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
     }
 
     /// The applications of that name, of whatever framework, with how many tasks each has.
@@ -83,7 +83,7 @@ impl<'a> Applications<'a> {
 
 impl Queued {
     fn of(application: &Application) -> Self {
-        Self { instances: application.waiting, tasks: application.waiting_tasks.clone() }
+        Self { instances: application.queued, tasks: application.queued_tasks.clone() }
     }
 
     /// Takes in more. Where they are of another size than those that are there already, what one takes becomes the mean,
@@ -122,15 +122,15 @@ fn sum(groups: &[TaskGroup]) -> u32 {
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
-    let Counts { tasks, waiting } = counts;
+    let Counts { tasks, queued } = counts;
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),
         task_count: sum(&tasks),
         resources: tasks.iter().map(|group| group.resources.times(group.count.into())).sum(),
         tasks: merge_groups(tasks),
-        waiting: waiting.instances,
-        waiting_tasks: waiting.tasks,
+        queued: queued.instances,
+        queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn fold_smallest(mut applications: Vec<Application>, keep: usize) -> 
         let whole: Resources = applications.iter().map(|application| application.resources).sum();
         let by_size = |a: &Application, b: &Application| {
             let share = |application: &Application| Share::largest(&application.resources, &whole);
-            let waits = |application: &Application| Reverse(application.waiting > 0);
+            let waits = |application: &Application| Reverse(application.queued > 0);
             let sizes = share(b).cmp(&share(a)).then(b.task_count.cmp(&a.task_count));
             waits(a).cmp(&waits(b)).then(sizes).then_with(|| key(a).cmp(&key(b)))
         };
@@ -168,7 +168,7 @@ fn fold_into_other(kept: &mut Vec<Application>, rest: Vec<Application>) {
     for application in already_other.into_iter().chain(rest) {
         let queued = Queued::of(&application);
         let counts = sums.entry((application.framework, application.gpu_aware)).or_default();
-        counts.waiting.add(&queued);
+        counts.queued.add(&queued);
         counts.tasks.extend(application.tasks);
     }
     let folded = sums.into_iter().map(|((framework, gpu_aware), counts)| {

@@ -80,7 +80,7 @@ fn agents_are_counted_by_their_state() {
     ));
     let counts = snapshot.agents;
     assert_eq!((counts.registered, counts.usable, counts.draining), (7, 1, 2));
-    assert_eq!((counts.deactivated, counts.inactive, counts.leaving()), (1, 3, 3));
+    assert_eq!((counts.deactivated, counts.inactive, counts.decommissioning()), (1, 3, 3));
     assert_eq!(snapshot.resources.total, amounts(4.0, 1000.0));
     assert_eq!(snapshot.resources.used, amounts(1.0, 0.0));
     assert_eq!(snapshot.resources.displaced, amounts(2.75, 0.0));
@@ -396,7 +396,7 @@ proptest! {
 }
 
 /// Instances of an application that wait, each of one task of so many cpus.
-fn waiting(application: &str, instances: u32, cpus: f64) -> Waiting {
+fn queued(application: &str, instances: u32, cpus: f64) -> Waiting {
     let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
     Waiting { application: application.to_owned(), instances, tasks }
 }
@@ -405,16 +405,16 @@ fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapsh
     run_with(state, config, queue).unwrap().snapshots
 }
 
-/// Name, framework, tasks, waiting instances and the cpus of one of them.
+/// Name, framework, tasks, queued instances and the cpus of one of them.
 fn seen(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
     let cpus = |application: &Application| -> String {
         let one: Resources =
-            application.waiting_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
+            application.queued_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
         one.cpus.to_string()
     };
     let rows = snapshot.applications.iter().map(|application| {
-        let Application { framework, name, task_count, waiting, .. } = application;
-        (&**name, &**framework, *task_count, *waiting, cpus(application))
+        let Application { framework, name, task_count, queued, .. } = application;
+        (&**name, &**framework, *task_count, *queued, cpus(application))
     });
     rows.collect()
 }
@@ -438,10 +438,10 @@ fn what_waits_is_counted_with_its_application_or_as_one_without_tasks() {
         &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
     );
     let queue = Queue::Known(vec![
-        waiting("/new", 3, 0.5),
-        waiting("/web", 2, 1.0),
-        waiting("/new", 1, 0.5),
-        waiting("/z", 1, 9.0),
+        queued("/new", 3, 0.5),
+        queued("/web", 2, 1.0),
+        queued("/new", 1, 0.5),
+        queued("/z", 1, 9.0),
     ]);
     let snapshot = with_queue(&state, &config(""), &queue).remove(0);
     let expected = [
@@ -459,7 +459,7 @@ fn what_waits_is_counted_with_its_application_or_as_one_without_tasks() {
 #[test]
 fn versions_of_several_sizes_wait_with_their_mean_whatever_their_order() {
     let state = state(&[agent("a", 0.0, &json!({}))], &[]);
-    let mut items = vec![waiting("/a", 1, 1.0), waiting("/a", 2, 0.5), waiting("/a", 4, 0.1)];
+    let mut items = vec![queued("/a", 1, 1.0), queued("/a", 2, 0.5), queued("/a", 4, 0.1)];
     let first = with_queue(&state, &config(""), &Queue::Known(items.clone())).remove(0);
     // (1 + 1 + 0.4) / 7, rounded up on the way: never less than what they take together.
     let rows = seen(&first);
@@ -478,7 +478,7 @@ fn what_waits_goes_to_the_pool_of_its_tasks_or_to_the_first() {
         &[marathon("marathon", &[("web", "a"), ("web", "b"), ("web", "b")])],
     );
     let more = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
-    let queue = Queue::Known(vec![waiting("/web", 5, 1.0), waiting("/new", 2, 1.0)]);
+    let queue = Queue::Known(vec![queued("/web", 5, 1.0), queued("/new", 2, 1.0)]);
     let snapshots = with_queue(&state, &config(more), &queue);
     let counts: Vec<Vec<(&str, u32)>> =
         snapshots.iter().map(|snapshot| seen(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
@@ -490,7 +490,7 @@ fn a_marathon_that_is_offered_gpus_is_so_for_what_waits() {
     let mut gpus = marathon("marathon", &[]);
     gpus["capabilities"] = json!(["GPU_RESOURCES"]);
     let state = state(&[agent("a", 0.0, &json!({}))], &[gpus]);
-    let snapshot = with_queue(&state, &config(""), &Queue::Known(vec![waiting("/ml", 1, 1.0)])).remove(0);
+    let snapshot = with_queue(&state, &config(""), &Queue::Known(vec![queued("/ml", 1, 1.0)])).remove(0);
     assert!(snapshot.applications[0].gpu_aware);
 }
 
@@ -512,15 +512,15 @@ fn what_waits_is_folded_last_and_then_with_its_sum() {
     let names: Vec<String> = (0..2500).map(|place| format!("job-{place}")).collect();
     let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.001)).collect();
     let state = state(&[agent("a", 2.5, &json!({}))], &[framework("spark", &tasks)]);
-    let queue = Queue::Known(vec![waiting("/a", 3, 1.0), waiting("/b", 1, 5.0)]);
+    let queue = Queue::Known(vec![queued("/a", 3, 1.0), queued("/b", 1, 5.0)]);
     let applications = with_queue(&state, &config(""), &queue).remove(0).applications;
     assert_eq!(applications.len(), 2001);
     let names: Vec<&str> = applications.iter().take(2).map(|application| &*application.name).collect();
     assert_eq!(names, ["/a", "/b"], "they are kept though they have no task");
     let all = fold_smallest(applications, 0);
     let other = all.iter().find(|application| application.framework == "marathon").unwrap();
-    assert_eq!((&*other.name, other.waiting), ("(other)", 4));
-    assert_eq!(other.waiting_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
+    assert_eq!((&*other.name, other.queued), ("(other)", 4));
+    assert_eq!(other.queued_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
 }
 
 #[test]

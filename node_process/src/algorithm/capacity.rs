@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use shared::clause::Clause;
 use shared::config::Policy;
 use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, Step};
 use shared::resources::{Amount, Kind, Resources};
@@ -163,7 +164,7 @@ impl<'a> Pool<'a> {
 
     /// How many agents may leave now: those that are leaving already count against the step.
     pub(super) const fn scale_down_step(&self) -> u32 {
-        self.policy.max_scale_down_step.saturating_sub(self.snapshot.agents.leaving())
+        self.policy.max_scale_down_step.saturating_sub(self.snapshot.agents.decommissioning())
     }
 
     fn gone(&self, removed: usize) -> Gone {
@@ -333,8 +334,7 @@ pub(super) fn counted(number: impl Into<u64>, noun: &str) -> String {
 }
 
 /// What a step says.
-pub(super) fn step(clause: &str, before: u32, after: u32, reason: String) -> Step {
-    let clause = clause.to_owned();
+pub(super) fn step(clause: Clause, before: u32, after: u32, reason: String) -> Step {
     Step { clause, agents_before: before, agents_after: after, agents_alone: None, reason, application: None }
 }
 

@@ -1,5 +1,6 @@
 //! C: CPU utilization.
 
+use shared::clause::Clause;
 use shared::config::CpuRule;
 use shared::contract::{ClusterSnapshot, Step};
 
@@ -89,20 +90,20 @@ pub(super) fn scale(pool: &Pool<'_>, rule: CpuRule) -> (Wanted, Step) {
     // Nothing was taken out before.
     let wanted = |capacity, is_kept_by_min| Wanted { after_scale_down: observed, is_kept_by_min, capacity };
     let (clause, wanted, what) = match verdict {
-        Verdict::Above(_) => ("C1", wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
-        Verdict::Unknown => ("C5", wanted(observed, false), ": no agent comes and none goes".to_owned()),
-        Verdict::Between(_) => ("C4", wanted(observed, false), String::new()),
+        Verdict::Above(_) => (Clause::C1, wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
+        Verdict::Unknown => (Clause::C5, wanted(observed, false), ": no agent comes and none goes".to_owned()),
+        Verdict::Between(_) => (Clause::C4, wanted(observed, false), String::new()),
         Verdict::Below(_) if agents <= pool.policy.min => {
-            ("C2", wanted(observed, true), format!(", but min is {}", pool.policy.min))
+            (Clause::C2, wanted(observed, true), format!(", but min is {}", pool.policy.min))
         }
         Verdict::Below(cpu) if cpu.would_rise(rule, agents, 1) => {
             let then = match cpu.without_one(agents) {
                 Some(then) => format!(", but one agent less would bring it to {then}, above {}", threshold(rule)),
                 None => ", but the last agent is in use".to_owned(),
             };
-            ("C3", wanted(observed, false), then)
+            (Clause::C3, wanted(observed, false), then)
         }
-        Verdict::Below(_) => ("C2", wanted(pool.capacity(1, 0), false), ": takes out 1 agent".to_owned()),
+        Verdict::Below(_) => (Clause::C2, wanted(pool.capacity(1, 0), false), ": takes out 1 agent".to_owned()),
     };
     let step = step(clause, agents, wanted.capacity.agents, phrase(verdict, rule) + &what);
     (wanted, step)
@@ -112,21 +113,21 @@ pub(super) fn scale(pool: &Pool<'_>, rule: CpuRule) -> (Wanted, Step) {
 pub(super) fn agree(pool: &Pool<'_>, rule: CpuRule, before: Capacity) -> (Capacity, Step) {
     let verdict = verdict(pool, rule);
     let (clause, after) = match verdict {
-        Verdict::Unknown => ("C5", pool.capacity(0, before.added)),
-        Verdict::Above(_) => ("C1", pool.capacity(0, before.added.max(1))),
-        Verdict::Between(_) => ("C4", pool.capacity(0, before.added)),
+        Verdict::Unknown => (Clause::C5, pool.capacity(0, before.added)),
+        Verdict::Above(_) => (Clause::C1, pool.capacity(0, before.added.max(1))),
+        Verdict::Between(_) => (Clause::C4, pool.capacity(0, before.added)),
         Verdict::Below(cpu) => {
             let may_go = |removed: &usize| !cpu.would_rise(rule, pool.agents(), *removed);
             // Nobody has to go for that.
             let removed = (0..=before.removed).rev().find(may_go).unwrap_or_default();
-            (if removed < before.removed { "C3" } else { "C2" }, pool.capacity(removed, before.added))
+            (if removed < before.removed { Clause::C3 } else { Clause::C2 }, pool.capacity(removed, before.added))
         }
     };
     let mut reason = phrase(verdict, rule);
     let mut what = Vec::new();
     if after.removed < before.removed {
         let back = counted(count(before.removed - after.removed), "agent");
-        if clause == "C3" {
+        if clause == Clause::C3 {
             let gone = counted(count(after.removed + 1), "agent");
             reason.push_str(&format!(", but {gone} less would bring it above {}", threshold(rule)));
         }
@@ -201,7 +202,7 @@ mod tests {
     }
 
     /// What C makes of ten idle agents of which D has taken out `removed` and H and U have added `added`.
-    fn agreed(cpu: Option<f64>, removed: usize, added: u32) -> (usize, u32, String, String) {
+    fn agreed(cpu: Option<f64>, removed: usize, added: u32) -> (usize, u32, Clause, String) {
         let snapshot = Cluster::of(10, resources(4, 14_000)).snapshot();
         let snapshot = ClusterSnapshot { cpu_utilization_percent: cpu, ..snapshot };
         let policy = policy("cpu_utilization = true").unwrap();
@@ -214,16 +215,21 @@ mod tests {
     fn an_agent_goes_where_both_allow_it_and_comes_where_either_asks() {
         // C1 to C5 in a pool of a Mesos cluster.
         for (cpu, removed, added, expected) in [
-            (Some(71.5), 0, 0, (0, 1, "C1", "CPU utilization 71.5 % is above 60 %: adds 1 agent")),
-            (Some(71.5), 0, 3, (0, 3, "C1", "CPU utilization 71.5 % is above 60 %")),
+            (Some(71.5), 0, 0, (0, 1, Clause::C1, "CPU utilization 71.5 % is above 60 %: adds 1 agent")),
+            (Some(71.5), 0, 3, (0, 3, Clause::C1, "CPU utilization 71.5 % is above 60 %")),
             (
                 Some(71.5),
                 2,
                 0,
-                (0, 1, "C1", "CPU utilization 71.5 % is above 60 %: takes back 2 agents that D took out, adds 1 agent"),
+                (
+                    0,
+                    1,
+                    Clause::C1,
+                    "CPU utilization 71.5 % is above 60 %: takes back 2 agents that D took out, adds 1 agent",
+                ),
             ),
-            (Some(30.0), 2, 0, (2, 0, "C2", "CPU utilization 30 % is below 42 %")),
-            (Some(30.0), 0, 3, (0, 3, "C2", "CPU utilization 30 % is below 42 %")),
+            (Some(30.0), 2, 0, (2, 0, Clause::C2, "CPU utilization 30 % is below 42 %")),
+            (Some(30.0), 0, 3, (0, 3, Clause::C2, "CPU utilization 30 % is below 42 %")),
             (
                 Some(41.0),
                 5,
@@ -231,7 +237,7 @@ mod tests {
                 (
                     3,
                     0,
-                    "C3",
+                    Clause::C3,
                     "CPU utilization 41 % is below 42 %, but 4 agents less would bring it above 60 %: takes back 2 \
                      agents that D took out",
                 ),
@@ -243,15 +249,15 @@ mod tests {
                 (
                     0,
                     0,
-                    "C4",
+                    Clause::C4,
                     "CPU utilization 50 % is not above 60 % and not below 42 %: takes back 1 agent that D took out",
                 ),
             ),
-            (None, 1, 0, (0, 0, "C5", "the CPU utilization is not known: takes back 1 agent that D took out")),
-            (None, 0, 2, (0, 2, "C5", "the CPU utilization is not known")),
+            (None, 1, 0, (0, 0, Clause::C5, "the CPU utilization is not known: takes back 1 agent that D took out")),
+            (None, 0, 2, (0, 2, Clause::C5, "the CPU utilization is not known")),
         ] {
             let (removed, added, clause, reason) = agreed(cpu, removed, added);
-            assert_eq!((removed, added, clause.as_str(), reason.as_str()), expected);
+            assert_eq!((removed, added, clause, reason.as_str()), expected);
         }
     }
 }

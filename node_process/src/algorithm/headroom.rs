@@ -35,9 +35,9 @@ pub(super) struct Need<'a> {
     pub(super) tasks: Vec<TaskGroup>,
     /// What they take.
     pub(super) resources: Resources,
-    /// H2: what one of its waiting instances takes; nothing where none waits or they are left out.
+    /// H2: what one of its queued instances takes; nothing where none waits or they are left out.
     pub(super) instance: Resources,
-    /// H5: per kind the most that a task or waiting instance takes which no agent could hold; nothing where there is none.
+    /// H5: per kind the most that a task or queued instance takes which no agent could hold; nothing where there is none.
     left_out: Resources,
     /// H5: whether one is left out although it is small enough, since all agents that could hold it have gpus.
     is_kept_off_gpus: bool,
@@ -46,15 +46,15 @@ pub(super) struct Need<'a> {
 impl Need<'_> {
     /// In hundredths of an amount's thousandths, so that it is exact.
     pub(super) fn of(&self, kind: Kind) -> u128 {
-        self.growth(kind) + self.waiting(kind)
+        self.growth(kind) + self.queued(kind)
     }
 
     pub(super) fn growth(&self, kind: Kind) -> u128 {
         u128::from(self.percent) * thousandths(self.resources.get(kind))
     }
 
-    pub(super) fn waiting(&self, kind: Kind) -> u128 {
-        100 * thousandths(self.instance.times(self.application.waiting.into()).get(kind))
+    pub(super) fn queued(&self, kind: Kind) -> u128 {
+        100 * thousandths(self.instance.times(self.application.queued.into()).get(kind))
     }
 
     /// H5: whether it has tasks or instances that no agent could hold.
@@ -94,7 +94,7 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
     let without: Resources = too_large.iter().map(|group| group.resources.times(group.count.into())).sum();
-    let mut instance = waiting(application);
+    let mut instance = queued(application);
     let mut left_out: Vec<Resources> = Vec::new();
     if percent > 0 {
         left_out.extend(too_large.iter().map(|group| group.resources));
@@ -115,10 +115,10 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     }
 }
 
-/// H2: what one waiting instance takes, all of it on one agent; where the snapshot does not say, as much as the largest
+/// H2: what one queued instance takes, all of it on one agent; where the snapshot does not say, as much as the largest
 /// task of its application.
-fn waiting(application: &Application) -> Resources {
-    match (application.waiting, application.waiting_tasks.as_slice()) {
+fn queued(application: &Application) -> Resources {
+    match (application.queued, application.queued_tasks.as_slice()) {
         (0, _) => Resources::ZERO,
         (_, []) => largest(application.tasks.iter().map(|group| group.resources)),
         (_, parts) => parts.iter().map(|group| group.resources.times(group.count.into())).sum(),

@@ -1,6 +1,7 @@
 //! L: limits.
 
 use jiff::Timestamp;
+use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, ScalingState, Step};
 
 use super::capacity::{Capacity, Pool, count, counted, step};
@@ -24,7 +25,7 @@ pub(super) struct Limited {
 /// The change, on its way through the limits.
 struct Change {
     delta: i64,
-    clause: &'static str,
+    clause: Clause,
     reasons: Vec<String>,
     /// Whether nothing may be changed at all (L0, L3).
     is_held: bool,
@@ -36,7 +37,7 @@ struct Change {
 pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited {
     let mut change = Change {
         delta: i64::from(wanted.capacity.added) - i64::from(count(wanted.capacity.removed)),
-        clause: "L1",
+        clause: Clause::L1,
         reasons: Vec::new(),
         is_held: false,
         is_kept_by_max: false,
@@ -62,7 +63,7 @@ pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited
 }
 
 impl Change {
-    fn becomes(&mut self, delta: i64, clause: &'static str, reason: String) {
+    fn becomes(&mut self, delta: i64, clause: Clause, reason: String) {
         self.delta = delta;
         self.clause = clause;
         self.reasons.push(reason);
@@ -77,12 +78,12 @@ fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change
     if let Some(max) = pool.policy.max.filter(|max| target > i64::from(*max)) {
         // Agents that D left in the pool were not asked for by H or U.
         change.is_kept_by_max = wanted.capacity.agents > wanted.after_scale_down.agents;
-        change.becomes(i64::from(max) - agents, "L1", format!("{} wanted, max is {max}", counted_agents(target)));
+        change.becomes(i64::from(max) - agents, Clause::L1, format!("{} wanted, max is {max}", counted_agents(target)));
     }
     let min = i64::from(pool.policy.min);
     if agents + recovered + change.delta < min {
         let have = counted_agents(agents + change.delta);
-        change.becomes(min - agents - recovered, "L1", format!("{have}{}, min is {min}", returning(pool)));
+        change.becomes(min - agents - recovered, Clause::L1, format!("{have}{}, min is {min}", returning(pool)));
     }
 }
 
@@ -91,23 +92,23 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
     if !pool.policy.source.is_mesos() && change.delta.abs() > 1 {
         let (more, delta) = (if change.delta.is_positive() { "more" } else { "fewer" }, change.delta.signum());
         let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
-        change.becomes(delta, "L2", reason);
+        change.becomes(delta, Clause::L2, reason);
     }
     let step = i64::from(pool.policy.max_scale_up_step);
     if change.delta > step {
         let reason = format!("{} more wanted, max_scale_up_step is {step}", change.delta);
-        change.becomes(step, "L2", reason);
+        change.becomes(step, Clause::L2, reason);
     }
     let step = i64::from(pool.scale_down_step());
     if -change.delta > step {
-        let reason = match pool.snapshot.agents.leaving() {
+        let reason = match pool.snapshot.agents.decommissioning() {
             0 => format!("{} fewer wanted, max_scale_down_step is {step}", -change.delta),
             leaving => format!(
                 "{} fewer wanted, max_scale_down_step is {} and {leaving} leaving already",
                 -change.delta, pool.policy.max_scale_down_step
             ),
         };
-        change.becomes(-step, "L2", reason);
+        change.becomes(-step, Clause::L2, reason);
     }
     keep_to_candidates(pool, change);
 }
@@ -123,7 +124,7 @@ fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
         let named = count(pool.removable_count());
         let reason =
             format!("only {} can be chosen: the others run protected tasks or are not named", counted(named, "agent"));
-        change.becomes(-i64::from(named), "L2", reason);
+        change.becomes(-i64::from(named), Clause::L2, reason);
     }
     let Ok(named) = usize::try_from(-change.delta) else { return };
     if let Some(limit) = pool.policy.max_scale_down_tasks
@@ -134,7 +135,7 @@ fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
             "{} would have to move, max_scale_down_tasks is {limit}",
             counted(pool.moving_tasks(named), "task")
         );
-        change.becomes(-i64::from(count(allowed)), "L2", reason);
+        change.becomes(-i64::from(count(allowed)), Clause::L2, reason);
     }
 }
 
@@ -148,14 +149,14 @@ fn hold_what_may_not_be_done(pool: &Pool<'_>, change: &mut Change) {
     };
     let cause = completeness.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
     change.is_held = true;
-    change.becomes(0, "L3", format!("the snapshot is {}{cause}: {what}", completeness.level.name()));
+    change.becomes(0, Clause::L3, format!("the snapshot is {}{cause}: {what}", completeness.level.name()));
 }
 
 /// L0: the other steps are reported all the same, so that one sees what the pause holds back.
 fn hold_while_paused(pool: &Pool<'_>, now: Timestamp, change: &mut Change) {
     if let Some(until) = pool.policy.pause_until.filter(|_| pool.policy.is_paused(now)) {
         change.is_held = true;
-        change.becomes(0, "L0", format!("paused until {}: nothing is changed", shared::time::format(until)));
+        change.becomes(0, Clause::L0, format!("paused until {}: nothing is changed", shared::time::format(until)));
     }
 }
 

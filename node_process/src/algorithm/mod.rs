@@ -85,7 +85,7 @@ fn decision(
         steps,
         unplaceable,
         scale_down_agents: pool.removable(limited.removed).map(AgentRef::from).collect(),
-        leaving_agents: leaving_agents(snapshot),
+        decommissioning_agents: decommissioning_agents(snapshot),
     }
 }
 
@@ -142,7 +142,7 @@ fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
     Uuid::new_v5(&contract::NAMESPACE, &content)
 }
 
-fn leaving_agents(snapshot: &ClusterSnapshot) -> Vec<AgentRef> {
+fn decommissioning_agents(snapshot: &ClusterSnapshot) -> Vec<AgentRef> {
     let candidates = snapshot.scale_down_candidates.iter();
     candidates.filter(|candidate| candidate.state != AgentState::Active).map(AgentRef::from).collect()
 }

@@ -12,6 +12,8 @@ mod rooms;
 mod stock;
 mod vector;
 
+use shared::clause::Clause;
+
 use super::capacity::{Capacity, Pool, agent_count, counted, step};
 use super::headroom::{self, Headroom, Need, unplaceable};
 use super::sum::{self, Balance};
@@ -116,15 +118,15 @@ impl<'a> Words<'a, '_> {
         Headroom { capacity: self.after, step, unplaceable }
     }
 
-    fn clause(&self) -> &'static str {
+    fn clause(&self) -> Clause {
         if self.plan.is_stuck() {
-            "H5"
+            Clause::H5
         } else if self.before.agents != self.after.agents {
-            "H4"
+            Clause::H4
         } else if self.pool.agents() == 0 {
-            "H6"
+            Clause::H6
         } else {
-            "H3"
+            Clause::H3
         }
     }
 
@@ -217,7 +219,7 @@ mod tests {
         // H3, H4: ten agents of 4 cpus with 3 used each: 10 free, and the application is to grow by 1 task of 3.
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
         let packed = headroom(&cluster.snapshot(), "");
-        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (1, "H4"));
+        assert_eq!((packed.capacity.added, packed.step.clause.name()), (1, "H4"));
         assert_eq!(
             packed.step.reason,
             "every application may grow by 10 %: needs 3 cpus, 10 free, but 1 of 1 whole task (3 cpus, 1000 mem) finds no \
@@ -232,7 +234,7 @@ mod tests {
         // H3
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
         let packed = headroom(&cluster.clone().and(1, resources(4, 14_000)).snapshot(), "");
-        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (0, "H3"));
+        assert_eq!((packed.capacity.added, packed.step.clause.name()), (0, "H3"));
         // Two tasks of 3 take two.
         let twice = "application_headroom_percent = 20";
         assert_eq!(headroom(&cluster.and(1, resources(4, 14_000)).snapshot(), twice).capacity.added, 1);
@@ -285,7 +287,7 @@ mod tests {
         // H5
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
         let packed = headroom(&cluster.snapshot(), "new_agent = { cpus = 4, mem = 14000, gpus = 1 }");
-        assert_eq!((packed.capacity.added, packed.step.clause.as_str()), (0, "H5"));
+        assert_eq!((packed.capacity.added, packed.step.clause.name()), (0, "H5"));
         assert!(packed.unplaceable[0].reason.starts_with("new agents have gpus"), "{:?}", packed.unplaceable);
         let reason = packed.step.reason;
         assert!(reason.ends_with("1 task that no new agent could hold has no room"), "{reason}");
@@ -298,8 +300,8 @@ mod tests {
         let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000)).running("/l", 1, large);
         let one = headroom(&cluster.snapshot(), "application_headroom_percent = 100");
         assert_eq!((one.capacity.added, one.unplaceable.len()), (0, 0));
-        let two = headroom(&cluster.waiting("/m", 1, large).snapshot(), "application_headroom_percent = 100");
-        assert_eq!((two.capacity.added, two.step.clause.as_str()), (0, "H5"));
+        let two = headroom(&cluster.queued("/m", 1, large).snapshot(), "application_headroom_percent = 100");
+        assert_eq!((two.capacity.added, two.step.clause.name()), (0, "H5"));
         assert!(two.step.reason.contains("1 task that no new agent could hold has no room"), "{}", two.step.reason);
         assert!(
             two.unplaceable.iter().any(|entry| entry.reason == "needs 6 cpus, a new agent has 4"),
@@ -343,7 +345,7 @@ mod tests {
             kept.step.reason
         );
         let gone = headroom_without(1, &snapshot, "application_headroom_percent = 0");
-        assert_eq!((gone.capacity.removed, gone.step.clause.as_str()), (1, "H3"), "{}", gone.step.reason);
+        assert_eq!((gone.capacity.removed, gone.step.clause.name()), (1, "H3"), "{}", gone.step.reason);
     }
 
     #[test]
@@ -357,7 +359,7 @@ mod tests {
         }
         let settings = "application_headroom_percent = 20\nnew_agent = { cpus = 4, mem = 14000 }";
         let short = headroom(&cluster.snapshot(), settings);
-        assert_eq!((short.capacity.added, short.step.clause.as_str()), (0, "H5"), "{}", short.step.reason);
+        assert_eq!((short.capacity.added, short.step.clause.name()), (0, "H5"), "{}", short.step.reason);
         assert!(
             short.step.reason.contains("16 more disk would be needed, a new agent has none"),
             "{}",
@@ -424,10 +426,10 @@ mod tests {
         // H3: a pod of two tasks of 2 cpus; two agents have 2 free each.
         let mut snapshot = Cluster::of(2, resources(4, 14_000))
             .running("/a", 2, resources(2, 100))
-            .waiting("/pod", 1, resources(2, 100))
+            .queued("/pod", 1, resources(2, 100))
             .snapshot();
         let pod = snapshot.applications.iter_mut().find(|application| application.name == "/pod").unwrap();
-        pod.waiting_tasks[0].count = 2;
+        pod.queued_tasks[0].count = 2;
         assert_eq!(headroom(&snapshot, "application_headroom_percent = 0").capacity.added, 1);
     }
 

@@ -1,5 +1,6 @@
 //! D: scale down by percent.
 
+use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
 use shared::contract::{CompletenessLevel, Step};
 use shared::resources::Kind;
@@ -100,13 +101,13 @@ fn utilizations(pool: &Pool<'_>, capacity: &Capacity) -> impl Iterator<Item = Ut
     pool.judged().map(|kind: Kind| capacity.utilization(pool, kind))
 }
 
-const fn clause(removed: usize, stop: &Stop) -> &'static str {
+const fn clause(removed: usize, stop: &Stop) -> Clause {
     match stop {
-        Stop::NotComplete => "D4",
-        _ if removed > 0 => "D2",
-        Stop::Empty => "D5",
-        Stop::NotUnder(_) => "D1",
-        _ => "D3",
+        Stop::NotComplete => Clause::D4,
+        _ if removed > 0 => Clause::D2,
+        Stop::Empty => Clause::D5,
+        Stop::NotUnder(_) => Clause::D1,
+        _ => Clause::D3,
     }
 }
 
@@ -149,7 +150,7 @@ fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
         Stop::Step => format!(
             "max_scale_down_step is {}{}",
             policy.max_scale_down_step,
-            match pool.snapshot.agents.leaving() {
+            match pool.snapshot.agents.decommissioning() {
                 0 => String::new(),
                 leaving => format!(" and {} leaving already", counted_are(leaving)),
             }

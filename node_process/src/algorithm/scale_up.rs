@@ -1,5 +1,6 @@
 //! U: scale up by percent.
 
+use shared::clause::Clause;
 use shared::contract::Step;
 use shared::resources::Kind;
 
@@ -20,7 +21,7 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> (Capacity, Step) {
         .filter(|utilization| agents_for(pool, **utilization).is_none())
         .map(|utilization| utilization.kind)
         .collect();
-    let clause = if lacking.is_empty() { "U1" } else { "U2" };
+    let clause = if lacking.is_empty() { Clause::U1 } else { Clause::U2 };
     (after, step(clause, before.agents, after.agents, reason(pool, &before, &after, &lacking)))
 }
 

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 
 use shared::resources::{Amount, Kind};
 
+use shared::clause::Clause;
+
 use super::capacity::{Capacity, NewAgent, Pool, agent_count, agents_to_cover, count, counted, step, thousandths};
 use super::headroom::{Headroom, Need, unplaceable};
 
@@ -12,14 +14,14 @@ use super::headroom::{Headroom, Need, unplaceable};
 pub(super) struct Balance {
     pub(super) kind: Kind,
     displaced: u128,
-    waiting: u128,
+    queued: u128,
     growth: u128,
     free: u128,
 }
 
 impl Balance {
     const fn needed(&self) -> u128 {
-        self.displaced.saturating_add(self.waiting).saturating_add(self.growth)
+        self.displaced.saturating_add(self.queued).saturating_add(self.growth)
     }
 
     pub(super) const fn missing(&self) -> u128 {
@@ -42,7 +44,7 @@ impl Balance {
 #[derive(Clone, Copy)]
 pub(super) struct Sum {
     kind: Kind,
-    waiting: u128,
+    queued: u128,
     pub(super) growth: u128,
 }
 
@@ -50,17 +52,17 @@ pub(super) fn sums(needs: &[Need<'_>]) -> [Sum; 4] {
     let total = |of: &dyn Fn(&Need<'_>) -> u128| needs.iter().map(of).fold(0, u128::saturating_add);
     Kind::ALL.map(|kind| Sum {
         kind,
-        waiting: total(&|need| need.waiting(kind)),
+        queued: total(&|need| need.queued(kind)),
         growth: total(&|need| need.growth(kind)),
     })
 }
 
 /// H2: the sum of what is needed, against the sum of what is free.
 pub(super) fn balances(sums: &[Sum; 4], capacity: &Capacity) -> [Balance; 4] {
-    sums.map(|Sum { kind, waiting, growth }| Balance {
+    sums.map(|Sum { kind, queued, growth }| Balance {
         kind,
         displaced: 100 * thousandths(capacity.displaced.get(kind)),
-        waiting,
+        queued,
         growth,
         free: 100 * thousandths(capacity.free.get(kind)),
     })
@@ -117,15 +119,15 @@ pub(super) fn neediest(needs: &[Need<'_>], kind: Kind) -> Option<String> {
         .map(|need| need.application.name.clone())
 }
 
-const fn clause(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: &[Balance]) -> &'static str {
+const fn clause(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: &[Balance]) -> Clause {
     if !lacking.is_empty() {
-        "H5"
+        Clause::H5
     } else if before.agents != after.agents {
-        "H4"
+        Clause::H4
     } else if pool.agents() == 0 {
-        "H6"
+        Clause::H6
     } else {
-        "H2"
+        Clause::H2
     }
 }
 
@@ -166,7 +168,7 @@ fn promise(pool: &Pool<'_>, binding: &Balance) -> String {
     let percent = pool.policy.application_headroom_percent;
     let own = if pool.policy.applications.is_empty() { "" } else { " or by its own percentage" };
     let growth = format!("every application may grow by {percent} %{own}");
-    match (binding.waiting, binding.growth) {
+    match (binding.queued, binding.growth) {
         _ if pool.agents() == 0 => "what waits must have room".to_owned(),
         (0, 0) => "displaced tasks must have room".to_owned(),
         (_, 0) => "what waits must have room".to_owned(),
@@ -177,7 +179,7 @@ fn promise(pool: &Pool<'_>, binding: &Balance) -> String {
 
 fn needed(balance: &Balance) -> String {
     let total = format!("{} {}", amount(balance.needed()), balance.kind);
-    let parts = [(balance.displaced, "displaced"), (balance.waiting, "waiting"), (balance.growth, "to grow")];
+    let parts = [(balance.displaced, "displaced"), (balance.queued, "queued"), (balance.growth, "to grow")];
     let parts: Vec<String> =
         parts.iter().filter(|(part, _)| *part > 0).map(|(part, word)| format!("{} {word}", amount(*part))).collect();
     if parts.len() > 1 { format!("{total} ({})", parts.join(", ")) } else { total }
@@ -214,7 +216,7 @@ pub(super) fn amount(hundredfold: u128) -> Amount {
 pub(super) fn obstacles(pool: &Pool<'_>, need: &Need<'_>, lacking: &[Balance]) -> Vec<String> {
     let short = lacking.iter().filter(|balance| need.of(balance.kind) > 0).map(|balance| {
         let kind = balance.kind;
-        let purpose = match (need.waiting(kind), need.growth(kind)) {
+        let purpose = match (need.queued(kind), need.growth(kind)) {
             (0, _) => "to grow",
             (_, 0) => "for what waits",
             _ => "to grow and for what waits",
@@ -268,7 +270,7 @@ mod tests {
         let settings = "applications.\"/a\".application_headroom_percent = 50\napplications.\"/b\".application_headroom_percent = 100";
         let headroom = headroom(&cluster.snapshot(), settings);
         assert_eq!(headroom.capacity.added, 4);
-        assert_eq!((headroom.step.clause.as_str(), headroom.step.application.as_deref()), ("H4", Some("/b")));
+        assert_eq!((headroom.step.clause.name(), headroom.step.application.as_deref()), ("H4", Some("/b")));
     }
 
     #[test]
@@ -313,24 +315,24 @@ mod tests {
     fn waiting_instances_must_have_room_beside_growth() {
         // H2: 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
-        let enough = headroom(&cluster.clone().waiting("/b", 3, resources(1, 100)).snapshot(), "");
+        let enough = headroom(&cluster.clone().queued("/b", 3, resources(1, 100)).snapshot(), "");
         assert_eq!(
             enough.step.reason,
-            "what waits must have room and every application may grow by 10 %: needs 3.4 cpus (3 waiting, 0.4 to grow), 4 free"
+            "what waits must have room and every application may grow by 10 %: needs 3.4 cpus (3 queued, 0.4 to grow), 4 free"
         );
         assert_eq!((enough.capacity.added, enough.step.application.as_deref()), (0, Some("/b")));
-        let short = headroom(&cluster.clone().waiting("/b", 4, resources(1, 100)).snapshot(), "");
-        assert_eq!((short.capacity.added, short.step.clause.as_str()), (1, "H4"));
+        let short = headroom(&cluster.clone().queued("/b", 4, resources(1, 100)).snapshot(), "");
+        assert_eq!((short.capacity.added, short.step.clause.name()), (1, "H4"));
         let alone =
-            headroom(&cluster.waiting("/a", 5, resources(1, 100)).snapshot(), "application_headroom_percent = 0");
+            headroom(&cluster.queued("/a", 5, resources(1, 100)).snapshot(), "application_headroom_percent = 0");
         assert_eq!(alone.step.reason, "what waits must have room: needs 5 cpus, 4 free: adds 1 agent");
     }
 
     #[test]
     fn a_waiting_instance_too_large_for_any_agent_buys_none() {
         // H5: 6 cpus in two tasks of 3 that start together; each alone would fit.
-        let mut snapshot = Cluster::of(2, resources(4, 14_000)).waiting("/pod", 7, resources(3, 100)).snapshot();
-        snapshot.applications[0].waiting_tasks[0].count = 2;
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).queued("/pod", 7, resources(3, 100)).snapshot();
+        snapshot.applications[0].queued_tasks[0].count = 2;
         let headroom = headroom(&snapshot, "");
         assert_eq!(headroom.capacity.added, 0);
         assert_eq!(headroom.unplaceable[0].application, "/pod");
@@ -342,16 +344,16 @@ mod tests {
         // H5: a large agent has what new ones lack, but not enough of it.
         let gpus = |gpus| Resources { gpus: Amount::from_thousandths(gpus), ..resources(4, 14_000) };
         let one = Resources { gpus: Amount::from_thousandths(1000), ..Resources::ZERO };
-        let cluster = Cluster::of(3, resources(4, 14_000)).and(1, gpus(1000)).waiting("/ml", 2, one);
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(1, gpus(1000)).queued("/ml", 2, one);
         let headroom = headroom(&cluster.snapshot(), "");
-        assert_eq!((headroom.capacity.added, headroom.step.clause.as_str()), (0, "H5"));
+        assert_eq!((headroom.capacity.added, headroom.step.clause.name()), (0, "H5"));
         assert_eq!(headroom.unplaceable[0].reason, "needs 2 gpus for what waits, 1 free, a new agent has 0");
     }
 
     #[test]
     fn waiting_instances_make_an_empty_pool_grow() {
         // H6
-        let empty = Cluster::default().waiting("/a", 5, resources(1, 100)).snapshot();
+        let empty = Cluster::default().queued("/a", 5, resources(1, 100)).snapshot();
         assert_eq!(headroom(&empty, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
         // Nothing says what an agent would have.
         assert_eq!(headroom(&empty, "").capacity.added, 0);
@@ -362,8 +364,8 @@ mod tests {
     fn a_snapshot_that_does_not_say_what_an_instance_takes_means_the_largest_task() {
         // H2: as somebody else's gatherer may write it.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
-        let mut snapshot = cluster.running("/a", 1, resources(2, 100)).waiting("/a", 3, resources(1, 100)).snapshot();
-        snapshot.applications[0].waiting_tasks.clear();
+        let mut snapshot = cluster.running("/a", 1, resources(2, 100)).queued("/a", 3, resources(1, 100)).snapshot();
+        snapshot.applications[0].queued_tasks.clear();
         let headroom = headroom(&snapshot, "application_headroom_percent = 0");
         assert_eq!(headroom.step.reason, "what waits must have room: needs 6 cpus, 2 free: adds 1 agent");
     }

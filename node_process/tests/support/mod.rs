@@ -30,14 +30,14 @@ pub(crate) fn tasks(most: usize) -> impl Strategy<Value = Vec<Task>> {
 /// A cluster of equal agents without reservations.
 pub(crate) fn homogeneous() -> impl Strategy<Value = Cluster> {
     let agents = prop::collection::vec((prop::bool::weighted(0.1), prop::bool::weighted(0.1)), 0..12);
-    let waiting = prop::collection::btree_map("/(batch|new)", (0_u32..5, (50_u64..2500, 32_u64..4000)), 0..2);
+    let queued = prop::collection::btree_map("/(batch|new)", (0_u32..5, (50_u64..2500, 32_u64..4000)), 0..2);
     let sizes = (2_u64..9, 1000_u64..16_000);
-    (agents, sizes, tasks(12), tasks(2), waiting).prop_map(|(agents, (cpus, mem), tasks, displaced, waiting)| {
+    (agents, sizes, tasks(12), tasks(2), queued).prop_map(|(agents, (cpus, mem), tasks, displaced, queued)| {
         let mut cluster = Cluster::of(agents.len(), resources(cpus, mem));
         cluster = with_tasks(cluster, &tasks);
         cluster.displaced.extend(displaced);
-        for (application, (instances, (cpus, mem))) in waiting {
-            cluster = cluster.waiting(&application, instances, milli(cpus, mem));
+        for (application, (instances, (cpus, mem))) in queued {
+            cluster = cluster.queued(&application, instances, milli(cpus, mem));
         }
         for (agent, (protected, leaving)) in cluster.agents.iter_mut().zip(agents) {
             agent.protected = protected;
@@ -66,7 +66,7 @@ pub(crate) fn gpus_too() -> impl Strategy<Value = Cluster> {
     let tasks = (0_usize..4, 50_u64..2500, 0_u64..3, 0_u32..3);
     (mixed(), group, tasks, prop::bool::ANY).prop_map(|(cluster, group, tasks, aware)| {
         let (agents, cpus, mem, gpus) = group;
-        let (running, cpu, gpu, waiting) = tasks;
+        let (running, cpu, gpu, queued) = tasks;
         let of =
             |resources: Resources, gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources };
         let mut cluster = cluster.and(agents, of(resources(cpus, mem), gpus));
@@ -75,7 +75,7 @@ pub(crate) fn gpus_too() -> impl Strategy<Value = Cluster> {
         }
         let task = Task { application: "/ml/train".to_owned(), resources: of(milli(cpu, 100), gpu) };
         cluster = with_tasks(cluster, &vec![task; running]);
-        cluster.waiting("/ml/infer", waiting, of(milli(cpu, 200), gpu))
+        cluster.queued("/ml/infer", queued, of(milli(cpu, 200), gpu))
     })
 }
 
@@ -243,14 +243,14 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
 
 fn any_application() -> impl Strategy<Value = Application> {
     (0_u32..3, any_count(), any_resources(), any_groups(), any_count(), any_groups()).prop_map(
-        |(number, task_count, resources, tasks, waiting, waiting_tasks)| Application {
+        |(number, task_count, resources, tasks, queued, queued_tasks)| Application {
             framework: "marathon".to_owned(),
             name: format!("/{number}"),
             task_count,
             resources,
             tasks,
-            waiting,
-            waiting_tasks,
+            queued,
+            queued_tasks,
             gpu_aware: false,
         },
     )

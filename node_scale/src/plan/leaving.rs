@@ -169,7 +169,7 @@ impl Sight<'_> {
 
     /// Whether some agent on its way out may be that of the instance.
     fn leaving_agents_of(&self, instance: &str) -> bool {
-        let agents = &self.decision.leaving_agents;
+        let agents = &self.decision.decommissioning_agents;
         agents.iter().any(|agent| match choose(std::slice::from_ref(agent), self.state, 1) {
             Choice::Found { victims, .. } => victims.iter().any(|victim| victim.instance_id == instance),
             Choice::LookUp(_) => true,
@@ -181,7 +181,7 @@ impl Sight<'_> {
         if self.marks.leaving.is_empty() {
             return Ok(Vec::new());
         }
-        let agents = &self.decision.leaving_agents;
+        let agents = &self.decision.decommissioning_agents;
         match choose(agents, self.state, u32::MAX) {
             Choice::LookUp(addresses) => {
                 let reason = format!("looks up whose the addresses {} are", addresses.join(", "));

@@ -24,7 +24,7 @@ impl Sight<'_> {
         stable?;
         let group = self.group();
         let step = self.policy.max_scale_down_step;
-        let leaving = u32::try_from(self.decision.leaving_agents.len()).unwrap_or(u32::MAX);
+        let leaving = u32::try_from(self.decision.decommissioning_agents.len()).unwrap_or(u32::MAX);
         let step = if self.is_draining() { step.saturating_sub(leaving) } else { step };
         let wanted = self.decision.delta.unsigned_abs().min(step);
         let lowest = self.lowest(unit);

@@ -34,7 +34,7 @@ pub struct Decision {
     #[serde(default)]
     scale_down_agents: Vec<AgentRef>,
     #[serde(default)]
-    leaving_agents: Vec<AgentRef>,
+    decommissioning_agents: Vec<AgentRef>,
 }
 
 impl TryFrom<Decision> for ScalingDecision {
@@ -71,7 +71,7 @@ impl TryFrom<Decision> for ScalingDecision {
             steps: decision.steps,
             unplaceable: decision.unplaceable,
             scale_down_agents: decision.scale_down_agents,
-            leaving_agents: decision.leaving_agents,
+            decommissioning_agents: decision.decommissioning_agents,
         })
     }
 }

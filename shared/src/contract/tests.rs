@@ -40,8 +40,8 @@ fn snapshot() -> ClusterSnapshot {
             task_count: 11,
             resources: resources(1_100, 512_500),
             tasks: vec![TaskGroup { count: 11, resources: resources(100, 46_591) }],
-            waiting: 0,
-            waiting_tasks: Vec::new(),
+            queued: 0,
+            queued_tasks: Vec::new(),
             gpu_aware: false,
         }],
         cpu_utilization_percent: None,
@@ -101,12 +101,12 @@ fn a_message_starts_with_its_schema_and_version() {
 #[test]
 fn what_one_waiting_instance_takes_is_written_only_where_it_is_known() {
     let mut snapshot = snapshot();
-    assert!(!encode(&snapshot).unwrap().body.contains("waiting_tasks"));
-    snapshot.applications[0].waiting = 2;
-    snapshot.applications[0].waiting_tasks =
+    assert!(!encode(&snapshot).unwrap().body.contains("queued_tasks"));
+    snapshot.applications[0].queued = 2;
+    snapshot.applications[0].queued_tasks =
         vec![TaskGroup { count: 1, resources: snapshot.applications[0].tasks[0].resources }];
     let body = encode(&snapshot).unwrap().body;
-    assert!(body.contains(r#""waiting":2,"waiting_tasks":[{"count":1,"resources":{"cpus":0.1,"#), "{body}");
+    assert!(body.contains(r#""queued":2,"queued_tasks":[{"count":1,"resources":{"cpus":0.1,"#), "{body}");
     assert_eq!(decode::<ClusterSnapshot>(&body, None).unwrap(), snapshot);
 }
 

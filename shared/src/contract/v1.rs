@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Message;
+use crate::clause::Clause;
 use crate::resources::Resources;
 use crate::time::millis;
 
@@ -138,7 +139,7 @@ pub struct AgentCounts {
 impl AgentCounts {
     /// Agents that are on their way out, whoever sent them.
     #[must_use]
-    pub const fn leaving(&self) -> u32 {
+    pub const fn decommissioning(&self) -> u32 {
         self.draining.saturating_add(self.deactivated)
     }
 }
@@ -246,11 +247,11 @@ pub struct Application {
     pub tasks: Vec<TaskGroup>,
     /// Instances that wait for room.
     #[serde(default)]
-    pub waiting: u32,
+    pub queued: u32,
     /// What one of them takes: its tasks, which start together on one agent, grouped by equal resources. Where instances
     /// of several sizes wait under this name: their mean, as one task. Empty where it is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waiting_tasks: Vec<TaskGroup>,
+    pub queued_tasks: Vec<TaskGroup>,
     /// Whether its framework is offered agents with gpus.
     #[serde(default)]
     pub gpu_aware: bool,
@@ -293,7 +294,7 @@ pub struct ScalingDecision {
     /// The agents to take out, where `delta` is negative.
     pub scale_down_agents: Vec<AgentRef>,
     /// Agents that were on their way out already.
-    pub leaving_agents: Vec<AgentRef>,
+    pub decommissioning_agents: Vec<AgentRef>,
 }
 
 impl Message for ScalingDecision {
@@ -342,8 +343,8 @@ impl ScalingState {
 /// What one clause made of the number of agents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The clause of docs/algorithm.md: `D`, `H`, `U`, `L`, or the paragraph that decided, such as `D3`.
-    pub clause: String,
+    /// The clause of docs/algorithm.md that decided.
+    pub clause: Clause,
     /// Usable agents before it.
     pub agents_before: u32,
     /// And after it.

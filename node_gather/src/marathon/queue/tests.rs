@@ -68,16 +68,16 @@ fn an_empty_queue_has_nothing_waiting() {
 
 #[test]
 fn applications_wait_with_the_resources_of_one_instance() {
-    let waiting = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
+    let queued = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
     let tasks = vec![group(1, 0.5, 128.5, 10.0)];
-    assert_eq!(waiting, [Waiting { application: "/shop/web".to_owned(), instances: 7, tasks }]);
+    assert_eq!(queued, [Waiting { application: "/shop/web".to_owned(), instances: 7, tasks }]);
 }
 
 #[test]
 fn a_pod_waits_with_all_its_containers_and_its_executor() {
-    let waiting = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
+    let queued = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
     let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
-    assert_eq!(waiting, [Waiting { application: "/pods/web".to_owned(), instances: 2, tasks }]);
+    assert_eq!(queued, [Waiting { application: "/pods/web".to_owned(), instances: 2, tasks }]);
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn what_backs_off_or_has_nothing_left_to_start_does_not_wait_for_room() {
         item(3, 1, &app("/crashing/too", 1.0, 64.0)),
         lies,
         item(0, 0, &app("/started", 1.0, 64.0)),
-        item(1, 0, &app("/waiting", 1.0, 64.0)),
+        item(1, 0, &app("/queued", 1.0, 64.0)),
     ];
-    let waiting = parsed(&items).unwrap();
-    let names: Vec<&str> = waiting.iter().map(|waiting| &*waiting.application).collect();
-    assert_eq!(names, ["/waiting"]);
+    let queued = parsed(&items).unwrap();
+    let names: Vec<&str> = queued.iter().map(|queued| &*queued.application).collect();
+    assert_eq!(names, ["/queued"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) struct Tasks<'a> {
     pub(super) size: Vector,
     pub(super) is_gpu_aware: bool,
     pub(super) displaced: u64,
-    pub(super) waiting: u64,
+    pub(super) queued: u64,
     pub(super) growth: u64,
     /// An application of theirs, where one is known.
     pub(super) application: Option<&'a Application>,
@@ -25,7 +25,7 @@ pub(super) struct Tasks<'a> {
 
 impl Tasks<'_> {
     pub(super) const fn count(&self) -> u64 {
-        self.displaced.saturating_add(self.waiting).saturating_add(self.growth)
+        self.displaced.saturating_add(self.queued).saturating_add(self.growth)
     }
 
     /// H5: whether a new agent could hold them.
@@ -71,7 +71,7 @@ impl<'a> Demand<'a> {
             let whole = whole_tasks(need.percent, &groups);
             tasks.extend(whole.iter().map(|group| Tasks { growth: group.1, ..of(group.0) }));
             if !need.instance.is_zero() {
-                tasks.push(Tasks { waiting: application.waiting.into(), ..of(need.instance) });
+                tasks.push(Tasks { queued: application.queued.into(), ..of(need.instance) });
             }
             let grown: Resources = whole.iter().map(|(resources, count)| resources.times(*count)).sum();
             let grown = Kind::ALL.map(|kind| 100 * thousandths(grown.get(kind)));
@@ -114,7 +114,7 @@ impl<'a> Demand<'a> {
 
 fn tasks_of(resources: Resources, application: Option<&Application>, is_gpu_aware: bool) -> Tasks<'_> {
     let size = Vector::of(&resources);
-    Tasks { resources, size, is_gpu_aware, displaced: 0, waiting: 0, growth: 0, application }
+    Tasks { resources, size, is_gpu_aware, displaced: 0, queued: 0, growth: 0, application }
 }
 
 /// An application's tasks, the largest first.
@@ -185,7 +185,7 @@ fn merged<'a>(pool: &Pool<'_>, mut tasks: Vec<Tasks<'a>>) -> Vec<Tasks<'a>> {
         let is_same = next.size == first.size && next.is_gpu_aware == first.is_gpu_aware;
         if is_same {
             first.displaced = first.displaced.saturating_add(next.displaced);
-            first.waiting = first.waiting.saturating_add(next.waiting);
+            first.queued = first.queued.saturating_add(next.queued);
             first.growth = first.growth.saturating_add(next.growth);
         }
         is_same

@@ -253,7 +253,7 @@ mod tests {
             size: size_of,
             is_gpu_aware,
             displaced: count,
-            waiting: 0,
+            queued: 0,
             growth: 0,
             application: None,
         }

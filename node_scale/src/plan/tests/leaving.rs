@@ -31,7 +31,7 @@ fn marked(mut state: GroupState, instances: &[u32], ago: i64) -> GroupState {
 
 fn with_leaving(delta: i32, leaving: Vec<AgentRef>) -> ScalingDecision {
     let names = (0..delta.min(0).unsigned_abs()).map(|n| agent(n, AgentState::Active, 1));
-    ScalingDecision { scale_down_agents: names.collect(), leaving_agents: leaving, ..decision(delta, 10) }
+    ScalingDecision { scale_down_agents: names.collect(), decommissioning_agents: leaving, ..decision(delta, 10) }
 }
 
 fn planned(decision: &ScalingDecision, state: &GroupState) -> Plan {

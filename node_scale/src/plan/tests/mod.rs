@@ -56,7 +56,7 @@ fn decision(delta: i32, agents: u32) -> ScalingDecision {
         steps: Vec::new(),
         unplaceable: Vec::new(),
         scale_down_agents: Vec::new(),
-        leaving_agents: Vec::new(),
+        decommissioning_agents: Vec::new(),
     }
 }
 

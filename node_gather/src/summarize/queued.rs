@@ -17,24 +17,24 @@ const MARATHON: &str = "marathon";
 pub(super) fn count_in<'a>(
     pools: &mut [Applications<'a>],
     policies: &[Policy],
-    waiting: &'a [Waiting],
+    queued: &'a [Waiting],
     gpu_aware: bool,
 ) {
     let default = policies.iter().position(|policy| policy.attributes.is_empty()).unwrap_or(0);
     // In an order of their own: that of the queue means nothing.
-    let mut waiting: Vec<&Waiting> = waiting.iter().collect();
-    waiting.sort_unstable();
+    let mut queued: Vec<&Waiting> = queued.iter().collect();
+    queued.sort_unstable();
     // First all places, then all counts: what is counted must not be taken for what has tasks.
-    let places: Vec<(usize, Key<'a>)> = waiting
+    let places: Vec<(usize, Key<'a>)> = queued
         .iter()
-        .map(|&waiting| {
-            let new = Key { framework: MARATHON, name: &waiting.application, gpu_aware };
-            home(pools, &waiting.application).unwrap_or((default, new))
+        .map(|&queued| {
+            let new = Key { framework: MARATHON, name: &queued.application, gpu_aware };
+            home(pools, &queued.application).unwrap_or((default, new))
         })
         .collect();
-    for (waiting, (place, key)) in waiting.into_iter().zip(places) {
+    for (queued, (place, key)) in queued.into_iter().zip(places) {
         if let Some(applications) = pools.get_mut(place) {
-            applications.add_waiting(key, waiting);
+            applications.add_queued(key, queued);
         }
     }
 }
