@@ -195,7 +195,7 @@ VARIANTS = (
         {
             "Masters": "https://10.0.0.5:5050,https://mesos-2.example.com:5050", "CredentialsParameter": "/lambda-scale/mesos",
             "CredentialsKmsKeyArn": KEY, "CaBundleParameter": "/lambda-scale/ca", "MarathonUrl": "https://marathon.example.com/service/marathon",
-            "MaxAgents": 40, "ScaleDownStrategy": "desired_capacity", "JudgedResources": "cpus,mem,gpus", "SchedulePeriodMinutes": 10,
+            "MaxAgents": 40, "ScaleDownStrategy": "desired_capacity", "ConsideredResources": "cpus,mem,gpus", "SchedulePeriodMinutes": 10,
             "SubnetIds": "subnet-00000001,subnet-00000002", "SecurityGroupIds": "sg-00000001", "DryRun": "true",
             "ReserveConcurrency": "false", "ScheduleKind": "scheduler", "KmsKeyArn": KEY, "AlarmEmail": "ops@example.com",
             "MetricsNamespace": "Example/LambdaScale", "NewAgentCpus": 4, "NewAgentMem": 14000,

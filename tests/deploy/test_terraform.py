@@ -4,23 +4,24 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 from functools import cache
 from pathlib import Path
 
 import hcl2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from generator import settings
 from template import ROOT, Stack, actions, source, statements
 from test_template import EVERYTHING, MINIMAL
 
 STAGES = {"node_gather": "NodeGather", "node_process": "NodeProcess", "node_scale": "NodeScale"}
-# What makes the configuration document in the template stands in the document itself here.
-IN_THE_DOCUMENT = {
-    "Masters", "MasterTimeout", "AgentAttributeName", "AgentAttributeValue", "MarathonUrl", "MinAgents", "MaxAgents",
-    "MaxScaleUpStep", "MaxScaleDownStep", "NewAgentCpus", "NewAgentMem", "ScaleDownThresholdPercent",
-    "ScaleUpThresholdPercent", "JudgedResources", "ApplicationHeadroomPercent", "MaxMissingAgentsPercent",
-    "ScaleDownCooldown", "ScaleUpCooldown", "JoinTimeout", "ScaleOutThreshold", "ScaleDownRatio", "DrainAfter", "DrainGrace",
-    "ScaleDownStableFor", "MaxBackOff",
+# The parameters that make the configuration in the template: here they stand in the configuration.
+IN_THE_CONFIGURATION = {
+    row["parameter"] for rows in settings.parameters().values() for row in rows
+    if not settings.has_variable(row)
 }
 # Several of one in the template; and what only one of the two has a use for.
 RENAMED = {"GroupName": "group_names", "GroupPattern": "group_names", "PoolName": "pool_names"}
@@ -82,9 +83,12 @@ class TerraformTest(unittest.TestCase):
     def test_its_variables_are_the_parameters(self):
         variables = {name for kind, name, *_ in module()[0] if kind == "variable"}
         parameters = set(source()["Parameters"])
-        expected = {RENAMED.get(name, snake(name)) for name in parameters - IN_THE_DOCUMENT}
+        expected = {RENAMED.get(name, snake(name)) for name in parameters - IN_THE_CONFIGURATION | set(RENAMED)}
         self.assertEqual(variables, expected | ONLY_HERE)
-        for name in parameters - IN_THE_DOCUMENT - set(RENAMED):
+        made = str(source()["Globals"]["Function"]["Environment"]["Variables"]["LAMBDA_SCALE_CONFIG"])
+        for name in IN_THE_CONFIGURATION - set(RENAMED):
+            self.assertRegex(made, rf"\b{name}\b")
+        for name in parameters - IN_THE_CONFIGURATION - set(RENAMED):
             default = source()["Parameters"][name].get("Default")
             found = module()[0]["variable", snake(name)].get("default")
             same = {"": (None, "null", []), "true": (True, "true"), "false": (False, "false")}.get(default, (default,))
