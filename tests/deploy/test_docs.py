@@ -1,4 +1,4 @@
-"""What the pages say is so: their links lead somewhere, and the table of costs is worked out right."""
+"""The pages are correct: their links resolve, every page is in the book, and the cost table adds up."""
 
 import re
 import unittest
@@ -9,17 +9,18 @@ from pathlib import Path
 from template import ROOT, Stack, source
 from test_template import MINIMAL, emitted_metrics
 
-# Emitted only for resources that are judged, or where something is wrong.
+# Emitted only for some considered resources and sources.
 RARE = {"DiskUtilization", "GpusUtilization", "GroupCpuUtilization"}
 
 
 def anchors(text):
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+    explicit = re.findall(r'<a id="([\w-]+)"></a>', text)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles} | set(explicit)
 
 
-def looked_at_by(stack):
-    """How many metrics its alarms look at, which is what they cost."""
+def alarmed_metrics(stack):
+    """The number of metrics in its alarms, which AWS bills."""
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     return sum(sum("MetricStat" in part for part in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms)
 
@@ -27,9 +28,9 @@ def looked_at_by(stack):
 class DocsTest(unittest.TestCase):
     def pages(self):
         yield from (path for path in (ROOT / "docs").rglob("*.md") if "book" not in path.relative_to(ROOT / "docs").parts)
-        yield from (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "terraform/README.md"))
+        yield from (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "terraform/README.md"))
 
-    def test_links_lead_somewhere(self):
+    def test_links_resolve(self):
         for page in self.pages():
             text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
             for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -48,7 +49,7 @@ class DocsTest(unittest.TestCase):
             if name != "SUMMARY.md" and not name.startswith("book/"):
                 self.assertIn(f"({name})", summary)
 
-    def test_drawings_are_well_formed_and_say_what_they_show(self):
+    def test_drawings_are_well_formed_and_have_a_title(self):
         drawings = sorted((ROOT / "docs/images").glob("*.svg"))
         self.assertGreater(len(drawings), 1)
         for drawing in drawings:
@@ -57,7 +58,7 @@ class DocsTest(unittest.TestCase):
             self.assertTrue(title is not None and len(title.text) > 20, drawing.name)
             self.assertIn("viewBox", root.attrib)
 
-    def test_the_costs_are_worked_out_right(self):
+    def test_the_cost_table_adds_up(self):
         page = (ROOT / "docs/cost.md").read_text()
         rows = {cells[1].strip(" *"): [cell.strip() for cell in cells] for cells in (line.split("|") for line in page.splitlines() if line.startswith("| "))}
 
@@ -78,23 +79,23 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(rows["logs"][2], f"{cents(gigabytes)} GB")
         self.assertEqual(amount("logs"), cents(cents(gigabytes) * Decimal("0.50")))
         metrics = len(emitted_metrics() - RARE)
-        self.assertEqual(rows["metrics"][2], str(metrics), "metrics came or went; docs/cost.md counts them")
+        self.assertEqual(rows["metrics"][2], str(metrics), "the number of metrics changed; update docs/cost.md")
         self.assertEqual(amount("metrics"), cents(metrics * Decimal("0.30")))
-        looked_at = looked_at_by(Stack(MINIMAL))
-        self.assertEqual(rows["alarms"][2], str(looked_at), "alarms came or went; docs/cost.md counts them")
-        self.assertEqual(amount("alarms"), cents(looked_at * Decimal("0.10")))
+        alarmed = alarmed_metrics(Stack(MINIMAL))
+        self.assertEqual(rows["alarms"][2], str(alarmed), "the number of alarms changed; update docs/cost.md")
+        self.assertEqual(amount("alarms"), cents(alarmed * Decimal("0.10")))
         self.assertEqual(amount("dashboard"), Decimal("3.00"))
-        left = (metrics - 10) * Decimal("0.30") + (looked_at - 10) * Decimal("0.10")
-        self.assertIn(f"${left} are left: {metrics - 10} metrics and {looked_at - 10} under alarms", page)
+        left = (metrics - 10) * Decimal("0.30") + (alarmed - 10) * Decimal("0.10")
+        self.assertIn(f"${left} remain: {metrics - 10} metrics and {alarmed - 10} in alarms", page)
         self.assertIn(f"Ten pools cost ${10 * amount('metrics')} for them", page)
         body = (ROOT / "template.yaml").read_text()
         searched, fixed = body.count("SEARCH(") - body.count('=\\"GpusUtilization'), body.count('["AWS/Lambda",')
         self.assertLessEqual(2 * searched + fixed, 50)
-        self.assertGreater(3 * searched + fixed, 50, "docs/cost.md says from how many pools on the dashboard is not a free one")
-        further = looked_at_by(Stack({}, source("examples/pool-alarms.yaml")))
-        self.assertIn(f"look at {further} metrics more: ${cents(further * Decimal('0.10'))}.", page)
-        together = sum(amount(name) for name in ("requests", "time", "messages", "logs", "metrics", "alarms", "dashboard"))
-        self.assertEqual(amount("together"), together)
+        self.assertGreater(3 * searched + fixed, 50, "docs/cost.md says from how many pools on the dashboard costs money")
+        further = alarmed_metrics(Stack({}, source("examples/pool-alarms.yaml")))
+        self.assertIn(f"add {further} metrics: ${cents(further * Decimal('0.10'))}.", page)
+        total = sum(amount(name) for name in ("requests", "time", "messages", "logs", "metrics", "alarms", "dashboard"))
+        self.assertEqual(amount("total"), total)
 
 
 if __name__ == "__main__":
