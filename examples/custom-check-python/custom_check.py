@@ -1,7 +1,7 @@
-"""A check of one's own as a Lambda function in Python: the pool follows the length of an SQS queue.
+"""A custom check as a Lambda function in Python: the pool follows the length of an SQS queue.
 
-It is subscribed to the snapshot topic and publishes to the decision topic. The pool has `check = "custom"`, so node_process
-leaves it alone. Environment: DECISION_TOPIC_ARN, QUEUE_URL. Permissions: sns:Publish, sqs:GetQueueAttributes.
+It subscribes to the snapshot topic and publishes to the decision topic. The pool has `check = "custom"`, so node_process
+skips it. Environment: DECISION_TOPIC_ARN, QUEUE_URL. Permissions: sns:Publish, sqs:GetQueueAttributes.
 """
 
 import base64
@@ -12,13 +12,13 @@ import os
 import uuid
 
 POOL = "batch"
-# An agent works off some fifty messages while a new one boots.
+# An agent handles about 50 messages while a new one boots.
 SCALE_UP_MESSAGES_PER_AGENT = 50
 SCALE_DOWN_MESSAGES_PER_AGENT = 10
 
 
 def handler(event, context):
-    """What Lambda calls. Here, and only here, AWS is spoken to."""
+    """The entry point, and the only function that calls AWS."""
     import boto3
 
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
@@ -44,41 +44,41 @@ def answer(event, queue_length, publish):
 
 
 def read(message):
-    """The snapshot in a message of SNS: JSON, and packed where it is large."""
+    """The snapshot in an SNS message: JSON, compressed where it is large."""
     text = message["Message"]
     if "content_encoding" in message.get("MessageAttributes", {}):
         text = gzip.decompress(base64.b64decode(text))
     snapshot = json.loads(text)
     if (snapshot["schema"], snapshot["version"]) != ("lambda-scale/cluster-snapshot", 1):
-        raise ValueError(f"not a snapshot that is known here: {snapshot['schema']} version {snapshot['version']}")
+        raise ValueError(f"unknown schema or version: {snapshot['schema']} version {snapshot['version']}")
     return snapshot
 
 
 def state(snapshot, messages):
-    """What is to be done. On a doubtful view nothing goes, on a blind one nothing comes either."""
-    agents, view = snapshot["agents"]["usable"], snapshot["completeness"]["level"]
-    if view != "blind" and messages > SCALE_UP_MESSAGES_PER_AGENT * agents:
+    """A partial snapshot allows no scale-down, a blind one no change."""
+    agents, completeness = snapshot["agents"]["usable"], snapshot["completeness"]["level"]
+    if completeness != "blind" and messages > SCALE_UP_MESSAGES_PER_AGENT * agents:
         return "scale_up"
-    if view == "complete" and messages < SCALE_DOWN_MESSAGES_PER_AGENT * agents:
+    if completeness == "complete" and messages < SCALE_DOWN_MESSAGES_PER_AGENT * agents:
         return "scale_down"
     return "normal"
 
 
 def decision(snapshot, state):
-    """The decision. `state` alone says how much: scale_up is one agent more, scale_down one fewer."""
+    """The decision. Without a `delta`, scale_up adds one agent, and scale_down removes one."""
     taken_at = datetime.datetime.fromisoformat(snapshot["taken_at"].replace("Z", "+00:00"))
     expires_at = taken_at + datetime.timedelta(minutes=2)
     return {
         "schema": "lambda-scale/scaling-decision",
         "version": 1,
-        # The same snapshot always gives the same decision, so one that is made twice can be told.
+        # The same snapshot always gives the same id, so a duplicate can be recognized.
         "id": str(uuid.uuid5(uuid.UUID(snapshot["id"]), state)),
         "snapshot_id": snapshot["id"],
         "snapshot_taken_at": snapshot["taken_at"],
         "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
         "pool": snapshot["pool"],
-        # By these node_scale tells which young instances have joined. Without them none has: then at most one comes
-        # in each join_timeout.
+        # node_scale uses them to count the instances that have joined. Without them, every young instance is in flight,
+        # and at most one step is added in each join_timeout.
         "agents": snapshot["agents"],
         "state": state,
     }

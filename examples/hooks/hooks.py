@@ -1,9 +1,9 @@
-"""Your own code on what Lambda Scale does: one AWS Lambda function (python3.12) behind two triggers.
+"""Runs your own code when Lambda Scale acts: one AWS Lambda function (python3.12) with two triggers.
 
-- The outcome topic (SNS): what node_scale did and why. Subscribe with a filter, such as {"action": ["scaled_up"]}.
-- EventBridge, "EC2 Instance Launch Successful" of the group: an instance is in service, and has an address.
+- The outcome topic (SNS): the action of node_scale and its reason. Subscribe with a filter, such as {"action": ["scaled_up"]}.
+- EventBridge, "EC2 Instance Launch Successful" of the group: an instance is in service and has an address.
 
-At the time of the outcome the new instances do not exist yet; their addresses come with the second.
+When an outcome is published, the new instances do not exist yet; the launch event has their addresses.
 """
 
 import json
@@ -12,21 +12,21 @@ HOOKS = {}
 
 
 def on(what):
-    """Marks a function to be called on an action of an outcome, or on "launched"."""
+    """Registers a function for an action of an outcome, or for "launched"."""
 
-    def mark(function):
+    def register(function):
         HOOKS.setdefault(what, []).append(function)
         return function
 
-    return mark
+    return register
 
 
-# --- Yours: write what shall happen here ------------------------------------------------------------------------------
+# --- Your code: replace these functions -------------------------------------------------------------------------------
 
 
 @on("scaled_up")
 def announce(outcome):
-    print(f"{outcome['group']} grows from {outcome['from']} to {outcome['to']}: {outcome['reason']}")
+    print(f"{outcome['group']} scales up from {outcome['from']} to {outcome['to']}: {outcome['reason']}")
 
 
 @on("launched")
@@ -38,15 +38,15 @@ def greet(instance):
 
 
 def private_address(instance_id):
-    """The address of an instance. The role needs ec2:DescribeInstances."""
-    import boto3  # Lambda has it; nothing else here needs more than the standard library
+    """The private address of an instance. The role needs ec2:DescribeInstances."""
+    import boto3  # part of the Lambda runtime; all else is the standard library
 
     reservations = boto3.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"]
     return reservations[0]["Instances"][0]["PrivateIpAddress"]
 
 
 def handler(event, _context=None, address_of=private_address):
-    """Gives every outcome or launch in the event to the functions that want it; how many were called."""
+    """Passes each outcome and launch of the event to its functions, and returns the number of calls."""
     called = 0
     for what, thing in things(event, address_of):
         for hook in HOOKS.get(what, ()):
