@@ -1,5 +1,5 @@
-# What this repository can do; `make help` lists it. A machine needs Rust (rustup), Python 3.10 or later and make:
-# every other tool is installed from the package registries into .tools/, in the versions that tools/*.txt pin.
+# The commands of this repository; `make help` lists them. They need Rust (rustup), a C compiler, Python 3.10 or later, and make.
+# Every other tool is installed from the package registries into .tools/, in the versions that tools/*.txt pin.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -7,42 +7,42 @@ MAKEFLAGS += --no-builtin-rules
 
 STAGES := node_gather node_process node_scale
 
-# What the zips are built for: x86_64 or arm64. Those of this machine's own kind can be tested here.
+# The architecture of the zips: x86_64 or arm64. Only zips for this machine can be tested here.
 ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 ZIPS := $(STAGES:%=target/lambda/%/bootstrap.zip)
 
 PYTHON ?= python3
-# For `make deploy`; see there.
+# Arguments of `make deploy`.
 STACK ?= lambda-scale
 PARAMETERS ?=
 BUCKET ?=
 
 ifeq ($(ARCH),x86_64)
 TARGET := x86_64-unknown-linux-gnu
-# The least that Lambda's x86-64 machines are known to have. cargo-lambda would take haswell.
+# AWS guarantees no more for x86-64. The default of cargo-lambda is haswell.
 TARGET_CPU := x86-64-v2
 else ifeq ($(ARCH),arm64)
 TARGET := aarch64-unknown-linux-gnu
-# Graviton2, the oldest that Lambda uses.
+# Graviton2, the oldest processor of Lambda on arm64.
 TARGET_CPU := neoverse-n1
 else
 $(error ARCH=$(ARCH) is neither x86_64 nor arm64)
 endif
 
-# Where the sources lie must not show in the binaries.
+# The binaries must not contain the paths of this machine.
 REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/lambda-scale
 
-# The paths below are cargo's own ones.
+# The paths below are the defaults of cargo.
 unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
 
 ##@ Everyday
 
 .PHONY: run
-run: bins ## The whole chain at work on this machine, on a captured cluster; needs no account
+run: bins ## Run the whole chain on this machine, on a captured cluster, without an account
 	@exec target/debug/lambda-scale local
 
 .PHONY: test
-test: test-rust test-deploy ## Everything tested: unit, doc, contract (moto), template, package and deployment (the zips on a local AWS)
+test: test-rust test-deploy ## Run all tests: unit, doc, contract (moto), template, package, and deployment (the zips on a local AWS)
 
 .PHONY: test-rust
 test-rust: bins .tools/test/installed
@@ -56,11 +56,11 @@ test-deploy: .tools/test/installed bins all
 	.tools/test/bin/python tests/deploy/deploy.py
 
 .PHONY: test-terraform
-test-terraform: .tools/test/installed all ## The Terraform module applied to a local AWS; needs terraform
+test-terraform: .tools/test/installed all ## Apply the Terraform module to a local AWS; needs terraform
 	.tools/test/bin/python tests/deploy/terraform.py
 
 .PHONY: check
-check: rust .tools/check/installed ## Format, lints, dependencies, the feature fence and the template
+check: rust .tools/check/installed ## Check format, lints, dependencies, feature fence, generated files, and template
 	cargo fmt --all --check
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	tools/fence.sh
@@ -78,13 +78,13 @@ generate: .tools/check/installed ## Write tools/tables/ into the template, the T
 	.tools/check/bin/python tools/generate.py
 
 .PHONY: docs
-docs: .tools/docs/installed ## The book: docs/book/index.html
+docs: .tools/docs/installed ## Build the book: docs/book/index.html
 	.tools/docs/bin/mdbook build docs
 
 ##@ Lambda
 
-# The three packages are always chosen together, so that each is built with the same features of what they share, and
-# `make all` after `make node_scale` compiles nothing twice. Cargo itself knows what is up to date.
+# Every build selects all three packages, so cargo resolves the same features for their shared dependencies, and `make all` after
+# `make node_scale` compiles nothing twice.
 define build
 @echo "Building $(1) for $(ARCH) ..."
 @PATH="$(CURDIR)/.tools/build/bin:$$PATH" RUSTFLAGS="-C target-cpu=$(TARGET_CPU) $(REMAP)" \
@@ -93,23 +93,23 @@ define build
 endef
 
 .PHONY: all
-all: rust .tools/build/installed target-installed ## The three zips, target/lambda/<stage>/bootstrap.zip; ARCH=arm64 for Graviton
+all: rust .tools/build/installed target-installed ## Build the three zips, target/lambda/<stage>/bootstrap.zip; ARCH=arm64 for Graviton
 	$(call build,$(STAGES))
 
 .PHONY: $(STAGES)
-$(STAGES): ## One zip
+$(STAGES): ## Build one zip
 $(STAGES): rust .tools/build/installed target-installed
 	$(call build,$@)
 
 .PHONY: package
-package: all ## All that a deployment needs, with licenses and SBOM, in target/package/
+package: all ## Pack a deployment, with licenses and SBOM, into target/package/
 	@$(PYTHON) tools/package.py $(ARCH)
 
-# The measured clusters, by agents:tasks; the largest document has 2.1 GB.
+# The measured clusters, as agents:tasks; the largest /state has 2.1 GB.
 BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000
 
 .PHONY: bench
-bench: bench-scan bench-decide bench-start ## Speed and memory of reading /state and of deciding, sizes of the zips, what the functions need to start
+bench: bench-scan bench-decide bench-start ## Measure reading /state, deciding, the sizes of the zips, and the start of the functions
 
 .PHONY: bench-scan
 bench-scan: bins
@@ -123,7 +123,7 @@ bench-decide: rust
 	@echo
 
 .PHONY: quality
-quality: rust ## How many agents packing asks for, beside a bound that no packing can beat
+quality: rust ## Compare the agents that packing asks for with the lower bound
 	@cargo test --locked --release --quiet -p node_process --no-default-features --lib quality -- --nocapture --test-threads 1
 
 .PHONY: bench-start
@@ -135,7 +135,7 @@ bench-start: all
 	@$(PYTHON) tools/coldstart.py --masters https://10.0.0.5:5050 $(ZIPS:.zip=)
 
 .PHONY: deploy deploy-check
-deploy: deploy-check all ## The stack in your own account; without more it tells what it needs
+deploy: deploy-check all ## Deploy the stack into your account; without PARAMETERS it lists what it needs
 	@tools/deploy.sh go "$(STACK)" "$(BUCKET)" $(PARAMETERS) Architecture=$(ARCH)
 
 deploy-check:
@@ -144,12 +144,12 @@ deploy-check:
 ##@ Housekeeping
 
 .PHONY: clean
-clean: ## Remove what was built; the tools in .tools/ stay
+clean: ## Remove all build results; keep the tools in .tools/
 	cargo clean --quiet
 	rm -rf docs/book
 
 .PHONY: lock
-lock: ## Renew the locked tools from tools/*.in
+lock: ## Update the lock files of the tools from tools/*.in
 	$(PYTHON) -m venv .tools/lock
 	.tools/lock/bin/python -m pip install --quiet uv==0.13.9
 	@for name in build check docs test; do \
@@ -160,22 +160,22 @@ lock: ## Renew the locked tools from tools/*.in
 	done
 
 .PHONY: help
-help: ## This list
+help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^\$$\(STAGES\):.*## / { printf "  %-14s %s\n", "node_gather", "The zip of one function; so node_process, node_scale"; next } \
+		/^\$$\(STAGES\):.*## / { printf "  %-14s %s\n", "node_gather", "Build one zip; also node_process and node_scale"; next } \
 		/^[a-z_-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# --- What the targets above need ------------------------------------------------------------------------------------
+# --- Prerequisites --------------------------------------------------------------------------------------------------
 
-# One virtual environment for each lock file, made anew when the lock changes.
+# One virtual environment for each lock file, created again when the lock file changes.
 .tools/%/installed: tools/%.txt
 	@echo "Installing the tools of tools/$*.txt into .tools/$* ..."
 	@rm -rf .tools/$*
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "Python 3.10 or later is needed, $(PYTHON) is older; name another one: make PYTHON=python3.12" >&2; exit 1; }
+		{ echo "$(PYTHON) is older than Python 3.10; use another one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv .tools/$* || \
-		{ echo "Python cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+		{ echo "Python cannot create a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	@.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
 
@@ -186,12 +186,12 @@ bins: rust
 
 .PHONY: rust
 rust:
-	@command -v cargo >/dev/null || { echo "Rust is missing; https://rustup.rs installs it" >&2; exit 1; }
-	@command -v cc >/dev/null || { echo "Rust needs a C compiler as its linker; on Debian: apt install gcc libc6-dev" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "Rust is missing; install it from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing, which Rust needs as its linker; on Debian: apt install gcc libc6-dev" >&2; exit 1; }
 
 .PHONY: target-installed
 target-installed:
 	@test -e "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)/lib" || rustup target add $(TARGET) || { \
-		echo "Rust's standard library for $(TARGET) is missing (ARCH=$(ARCH)), and rustup could not fetch it." >&2; \
-		echo "With a network: rustup target add $(TARGET). Or build for this machine's own architecture." >&2; \
+		echo "The standard library of Rust for $(TARGET) is missing (ARCH=$(ARCH)), and rustup cannot fetch it." >&2; \
+		echo "Run with a network: rustup target add $(TARGET). Or build for the architecture of this machine." >&2; \
 		exit 1; }

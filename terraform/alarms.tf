@@ -1,4 +1,4 @@
-# The alarms and the dashboard of template.yaml, by the same names. docs/operations.md says what to do about each.
+# The alarms and the dashboard of template.yaml, by the same names. docs/operations.md says what to do about each alarm.
 
 locals {
   # The window of an alarm is never shorter than a schedule period.

@@ -1,10 +1,10 @@
-# Who may do what: the same statements as in template.yaml, by the same names.
+# The roles and their permissions: the same statements as in template.yaml, by the same names.
 
 resource "aws_iam_role" "stage" {
   for_each = toset(["node_gather", "node_process", "node_scale"])
 
   name                 = "${var.name}-${each.key}"
-  description          = "What ${each.key} of ${var.name} may do"
+  description          = "Permissions of ${each.key} of ${var.name}"
   assume_role_policy   = data.aws_iam_policy_document.lambda.json
   permissions_boundary = var.permissions_boundary_arn
 }
@@ -39,7 +39,7 @@ locals {
   parameters = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter"
 }
 
-# What each function may: its own log, its own dead letters, the key, the configuration.
+# The permissions of every function: its log, its dead-letter queue, the key, the configuration.
 data "aws_iam_policy_document" "common" {
   for_each = toset(["node_gather", "node_process", "node_scale"])
 
@@ -49,7 +49,7 @@ data "aws_iam_policy_document" "common" {
     resources = ["${aws_cloudwatch_log_group.stage[each.key].arn}:*"]
   }
   statement {
-    sid       = "KeepWhatFails"
+    sid       = "SendToDeadLetterQueue"
     actions   = ["sqs:SendMessage"]
     resources = [aws_sqs_queue.dead_letters[each.key].arn]
   }
@@ -71,7 +71,7 @@ data "aws_iam_policy_document" "common" {
   }
 }
 
-# What it takes to speak to the masters, for node_gather and, with drain, for node_scale.
+# The permissions to call the masters, for node_gather and, with drain, for node_scale.
 data "aws_iam_policy_document" "masters" {
   dynamic "statement" {
     for_each = var.credentials_parameter == null ? [] : [var.credentials_parameter]
@@ -108,7 +108,7 @@ data "aws_iam_policy_document" "masters" {
       resources = ["${local.parameters}${statement.value}"]
     }
   }
-  # Lambda itself plugs the function into the subnets with the function's role ...
+  # Lambda attaches the function to the subnets with the role of the function ...
   dynamic "statement" {
     for_each = local.in_vpc ? [true] : []
     content {
@@ -120,11 +120,11 @@ data "aws_iam_policy_document" "masters" {
       resources = ["*"]
     }
   }
-  # ... and the code has no business there.
+  # ... but the code of the function must not use these permissions.
   dynamic "statement" {
     for_each = local.in_vpc ? [true] : []
     content {
-      sid    = "NotFromCode"
+      sid    = "DenyVpcCallsOfCode"
       effect = "Deny"
       actions = [
         "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
@@ -185,9 +185,9 @@ data "aws_iam_policy_document" "node_scale" {
     local.drains ? [data.aws_iam_policy_document.masters.json] : [],
   )
 
-  # These three cannot be limited to a group.
+  # AWS cannot limit these three to a group.
   statement {
-    sid = "LookAtGroups"
+    sid = "DescribeGroups"
     actions = [
       "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes",
       "autoscaling:DescribeScalingActivities",
@@ -195,7 +195,7 @@ data "aws_iam_policy_document" "node_scale" {
     resources = ["*"]
   }
   statement {
-    sid       = "ResizeTheGroup"
+    sid       = "SetDesiredCapacity"
     actions   = ["autoscaling:SetDesiredCapacity"]
     resources = local.groups
     dynamic "condition" {
@@ -223,7 +223,7 @@ data "aws_iam_policy_document" "node_scale" {
       }
     }
   }
-  # Whose is this private address? Asked where no agent names its instance; it cannot be limited either.
+  # Finds the instance of a private address, for agents that do not name theirs. AWS cannot limit it to a group.
   dynamic "statement" {
     for_each = local.terminates_by_name ? [true] : []
     content {
@@ -233,7 +233,7 @@ data "aws_iam_policy_document" "node_scale" {
     }
   }
   statement {
-    sid       = "MarkTheGroup"
+    sid       = "TagTheGroup"
     actions   = ["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"]
     resources = local.groups
     condition {
@@ -260,13 +260,13 @@ data "aws_iam_policy_document" "node_scale" {
   }
 }
 
-# --- The schedule's own role, where EventBridge Scheduler is it ---------------------------------------------------------------
+# --- The role of the schedule, with EventBridge Scheduler ---------------------------------------------------------------------
 
 resource "aws_iam_role" "schedule" {
   count = var.schedule_kind == "scheduler" ? 1 : 0
 
   name                 = "${var.name}-schedule"
-  description          = "What the schedule of ${var.name} may do"
+  description          = "Permissions of the schedule of ${var.name}"
   assume_role_policy   = data.aws_iam_policy_document.scheduler.json
   permissions_boundary = var.permissions_boundary_arn
 }
@@ -301,7 +301,7 @@ data "aws_iam_policy_document" "schedule" {
     resources = [aws_lambda_function.stage["node_gather"].arn]
   }
   statement {
-    sid       = "KeepWhatFails"
+    sid       = "SendToDeadLetterQueue"
     actions   = ["sqs:SendMessage"]
     resources = [aws_sqs_queue.dead_letters["node_gather"].arn]
   }
@@ -347,7 +347,7 @@ data "aws_iam_policy_document" "topic" {
 }
 
 locals {
-  # Who may put something into the dead letters, besides the function itself.
+  # The service that may write to each dead-letter queue, in addition to the function.
   undelivered = {
     node_gather  = { service = "events.amazonaws.com", arns = aws_cloudwatch_event_rule.schedule[*].arn }
     node_process = { service = "sns.amazonaws.com", arns = [aws_sns_topic.snapshots.arn] }

@@ -1,4 +1,4 @@
-# The same as template.yaml, as plain resources: three functions, chained by two topics, started by a schedule.
+# The deployment of template.yaml as plain resources: three functions, chained by two topics, started by a schedule.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -15,14 +15,14 @@ locals {
   terminates_by_name = !local.is_cloudwatch && var.scale_down_strategy != "desired_capacity"
   in_vpc             = length(var.subnet_ids) > 0
 
-  # Timeouts in seconds; what is started again, and how old an event may grow, by the life of a message.
+  # Timeouts in seconds. A message lives for two minutes at least, which limits retries and the age of an event.
   stages = {
     node_gather = {
       description = "Reads the Mesos master's /state and publishes a snapshot of the cluster"
       timeout     = 60
       retries     = 0
       event_age   = 60
-      alone       = true
+      exclusive   = true
       vpc         = local.in_vpc
       environment = { SNAPSHOT_TOPIC_ARN = aws_sns_topic.snapshots.arn }
     }
@@ -31,7 +31,7 @@ locals {
       timeout     = 30
       retries     = 1
       event_age   = 120
-      alone       = false
+      exclusive   = false
       vpc         = false
       environment = {
         SNAPSHOT_TOPIC_ARN = aws_sns_topic.snapshots.arn
@@ -43,7 +43,7 @@ locals {
       timeout     = 60
       retries     = 1
       event_age   = 120
-      alone       = true
+      exclusive   = true
       vpc         = local.in_vpc && local.drains
       environment = merge(
         { DECISION_TOPIC_ARN = aws_sns_topic.decisions.arn },
@@ -66,7 +66,7 @@ resource "aws_lambda_function" "stage" {
   architectures                  = [var.architecture]
   memory_size                    = 128
   timeout                        = each.value.timeout
-  reserved_concurrent_executions = each.value.alone && var.reserve_concurrency ? 1 : -1
+  reserved_concurrent_executions = each.value.exclusive && var.reserve_concurrency ? 1 : -1
   kms_key_arn                    = var.kms_key_arn
 
   environment {
@@ -98,12 +98,12 @@ resource "aws_lambda_function" "stage" {
     }
     precondition {
       condition     = !local.is_cloudwatch || (var.credentials_parameter == null && var.ca_bundle_parameter == null && !local.drains)
-      error_message = "With pool_source = \"cloudwatch\" no master is asked, and there is no agent to drain: leave out credentials_parameter, ca_bundle_parameter and scale_down_strategy."
+      error_message = "pool_source = \"cloudwatch\" reads no master, and there is no agent to drain: omit credentials_parameter, ca_bundle_parameter, and scale_down_strategy."
     }
-    # One way round only: a document of both kinds of pools has masters, and so has pool_source = "mesos".
+    # The reverse is not an error: a configuration with pools of both sources has masters, and pool_source = "mesos".
     precondition {
       condition     = !local.is_cloudwatch || !can(regex("(?m)^\\s*(\\[mesos\\]|mesos\\s*[.=])", var.config))
-      error_message = "With pool_source = \"cloudwatch\" no master is asked, but the document has a section [mesos]."
+      error_message = "pool_source = \"cloudwatch\" reads no master, but the configuration has a section [mesos]."
     }
   }
 
@@ -142,7 +142,7 @@ resource "aws_cloudwatch_event_rule" "schedule" {
   count = var.schedule_kind == "rule" ? 1 : 0
 
   name                = "${var.name}-schedule"
-  description         = "Looks at the Mesos cluster and scales its group"
+  description         = "Starts node_gather of Lambda Scale"
   schedule_expression = local.schedule
   state               = var.schedule_state
 }
@@ -176,7 +176,7 @@ resource "aws_scheduler_schedule" "schedule" {
   count = var.schedule_kind == "scheduler" ? 1 : 0
 
   name                = "${var.name}-schedule"
-  description         = "Looks at the Mesos cluster and scales its group"
+  description         = "Starts node_gather of Lambda Scale"
   schedule_expression = local.schedule
   state               = var.schedule_state
 
@@ -199,7 +199,7 @@ resource "aws_scheduler_schedule" "schedule" {
   }
 }
 
-# --- Topics, and what starts a function ---------------------------------------------------------------------------------------
+# --- Topics and their subscriptions -------------------------------------------------------------------------------------------
 
 resource "aws_sns_topic" "snapshots" {
   name              = "${var.name}-snapshots"
@@ -222,7 +222,7 @@ resource "aws_sns_topic" "outcomes" {
 }
 
 locals {
-  # Who may publish.
+  # The roles that may publish.
   topics = merge(
     {
       snapshots = { arn = aws_sns_topic.snapshots.arn, writers = [aws_iam_role.stage["node_gather"].arn] }
@@ -266,7 +266,7 @@ resource "aws_lambda_permission" "topic" {
   source_arn    = each.value
 }
 
-# --- What could not be delivered, and what failed -----------------------------------------------------------------------------
+# --- Dead-letter queues -------------------------------------------------------------------------------------------------------
 
 resource "aws_sqs_queue" "dead_letters" {
   for_each = toset(["node_gather", "node_process", "node_scale"])

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Generates a /state for each AGENTS:TASKS that is given, and measures how it is read: the ways in turn, the memory of
-# some of them alone, and the largest within 128 MiB of address space, as much as the smallest Lambda has.
+# bench-scan.sh AGENTS:TASKS ...: generates a /state of each size and measures how it is read: all readers in turn, then the memory
+# of three of them, then one within 128 MiB of address space, the memory of the smallest Lambda.
 set -eu
 
 BENCH=target/release/examples/scan_bench
@@ -9,17 +9,17 @@ mkdir -p target/bench
 for cluster in "$@"; do
     agents=${cluster%:*}
     tasks=${cluster#*:}
-    document=target/bench/$agents.$tasks.json
-    test -e "$document" ||
-        target/debug/lambda-scale generate --agents "$agents" --tasks "$tasks" --output "$document"
-    "$BENCH" "$document" 5
-    for way in scan http+scan gather; do
-        "$BENCH" "$document" "$way"
+    state=target/bench/$agents.$tasks.json
+    test -e "$state" ||
+        target/debug/lambda-scale generate --agents "$agents" --tasks "$tasks" --output "$state"
+    "$BENCH" "$state" 5
+    for reader in scan http+scan gather; do
+        "$BENCH" "$state" "$reader"
     done
     (
         ulimit -v 131072
         echo "within 128 MiB of address space:"
-        "$BENCH" "$document" http+scan
+        "$BENCH" "$state" http+scan
     )
     echo
 done

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures what a Lambda binary needs from its start to its first question for work.
+"""Measures a Lambda binary from its start to its first request for an event.
 
     coldstart.py [-n RUNS] [--masters URL] BINARY...
 
-Each run starts the binary against a Runtime API on 127.0.0.1 and stops it at the first GET .../invocation/next.
-CPU time is what counts: at 128 MB a Lambda has about a fourteenth of a core, so 1 ms here is about 14 ms there, though
-Lambda lends a whole core while a function starts.
+Each run starts the binary against a Runtime API on 127.0.0.1 and stops it at the first GET .../invocation/next. CPU time is what
+matters: at 128 MB a Lambda has about a fourteenth of a core, so 1 ms here is about 14 ms there. While a function starts, Lambda
+gives it a whole core.
 """
 
 import argparse
@@ -26,8 +26,8 @@ group = "mesos-workers"
 """
 
 
-# Amazon Linux has its certificate authorities in one file. Other systems have a folder with a link to each besides, which
-# the SDK reads too when it is not told of the file; that would double what is measured here.
+# Amazon Linux has its certificate authorities in one file. Other systems also have a directory with a link to each, which the SDK
+# reads as well unless SSL_CERT_FILE names the file; that would double the measured time.
 BUNDLES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
 
 
@@ -54,7 +54,7 @@ def environment(port, masters):
 
 
 def cpu_ms(pid):
-    """CPU time of all threads so far, from the process's own clock: /proc/PID/stat counts in steps of 10 ms."""
+    """The CPU time of all threads, from the clock of the process: /proc/PID/stat counts in steps of 10 ms."""
     return time.clock_gettime((~pid << 3) | 2) * 1000
 
 
@@ -71,9 +71,9 @@ def run(binary, masters):
         variables = environment(server.getsockname()[1], masters)
         start = time.perf_counter()
         process = subprocess.Popen([binary], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        asked = False
+        requested = False
         try:
-            while not asked and time.perf_counter() - start < 30:
+            while not requested and time.perf_counter() - start < 30:
                 try:
                     connection, _ = server.accept()
                 except TimeoutError:
@@ -82,7 +82,7 @@ def run(binary, masters):
                     continue
                 with connection:
                     connection.settimeout(5)
-                    asked = b"/runtime/invocation/next" in connection.recv(4096).split(b"\r\n")[0]
+                    requested = b"/runtime/invocation/next" in connection.recv(4096).split(b"\r\n")[0]
                     wall = (time.perf_counter() - start) * 1000
                     cpu, rss = cpu_ms(process.pid), peak_mib(process.pid)
         finally:
@@ -90,15 +90,15 @@ def run(binary, masters):
             output = process.stdout.read().decode(errors="replace")
             process.stdout.close()
             process.wait()
-    if not asked:
-        sys.exit(f"{binary} did not ask for work; it said:\n{output.strip()}")
+    if not requested:
+        sys.exit(f"{binary} requested no event; its output:\n{output.strip()}")
     return cpu, wall, rss
 
 
 def main():
-    parser = argparse.ArgumentParser(description="CPU time of a Lambda binary from its start to its first question for work")
+    parser = argparse.ArgumentParser(description="Measure a Lambda binary from its start to its first request for an event")
     parser.add_argument("-n", type=int, default=20, help="runs of each binary")
-    parser.add_argument("--masters", default="http://10.0.0.5:5050", help="the master in the configuration; https makes a difference")
+    parser.add_argument("--masters", default="http://10.0.0.5:5050", help="the master in the configuration; https costs TLS")
     parser.add_argument("binaries", nargs="+")
     options = parser.parse_args()
     print(f"{'start, ' + options.masters.split(':')[0] + ' masters':<28}{'CPU min':>10}{'median':>10}{'wall min':>11}{'median':>10}{'memory':>11}")

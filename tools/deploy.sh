@@ -1,6 +1,6 @@
 #!/bin/sh
-# deploy.sh check|go STACK BUCKET NAME=VALUE ...: creates or updates the stack in the account that the AWS command line is
-# set up for. `check` only says what is missing, before anything is built.
+# deploy.sh check|go STACK BUCKET NAME=VALUE ...: creates or updates the stack in the account of the AWS command line.
+# `check` only reports what is missing, before anything is built.
 set -eu
 
 step=$1 stack=$2 bucket=$3
@@ -11,17 +11,17 @@ usage() {
 $1
 
   make deploy PARAMETERS="Masters=http://10.0.0.5:5050,http://10.0.0.6:5050 GroupName=mesos-workers DryRun=true" \\
-      [STACK=$stack] [BUCKET=a-bucket-of-yours] [ARCH=x86_64|arm64]
+      [STACK=$stack] [BUCKET=your-bucket] [ARCH=x86_64|arm64]
 
-Needed: sam (the AWS SAM command line), or aws and a BUCKET to put the zips into, and credentials for the account.
-PARAMETERS are those of template.yaml: the first deployment names at least GroupName and Masters, or PoolSource=cloudwatch for a
+Needed: sam (the AWS SAM command line), or aws and a BUCKET for the zips, and credentials for the account.
+PARAMETERS are those of template.yaml. The first deployment needs GroupName and Masters, or GroupName and PoolSource=cloudwatch for a
 group without Mesos; later ones only what changes. DryRun=true decides and reports, but changes nothing.
-Without either tool: give template.yaml and the zips in target/lambda/ to any other way of deploying SAM templates.
+Without these tools, deploy template.yaml and the zips in target/lambda/ with any other tool for SAM templates.
 END
     exit 1
 }
 
-# The parameters that the stack has, where there is one and aws to ask for them: one NAME=VALUE a line.
+# The parameters of the stack, if it exists and aws is installed: one NAME=VALUE a line.
 previous() {
     aws cloudformation describe-stacks --stack-name "$stack" --output text \
         --query "Stacks[0].Parameters[].[join('=', [ParameterKey, ParameterValue])]" 2>/dev/null || true
@@ -33,23 +33,23 @@ value() {
     printf '%s\n' "$parameters" | sed -n "s/^$1=//p" | tail -n 1
 }
 
-# The rules of template.yaml, which would say the same only when the zips are built and uploaded.
-[ -n "$(value GroupName)" ] || usage "Parameter GroupName is missing, and there is no stack $stack to take it from."
+# The rules of template.yaml, which report the same only after the zips are built and uploaded.
+[ -n "$(value GroupName)" ] || usage "Parameter GroupName is missing, and there is no stack $stack that has it."
 if [ "$(value PoolSource)" = cloudwatch ]; then
     for name in Masters MarathonUrl CredentialsParameter CaBundleParameter AgentAttributeName; do
-        [ -z "$(value $name)" ] || usage "With PoolSource=cloudwatch no master is asked. Leave $name empty ($name= where the stack has it)."
+        [ -z "$(value $name)" ] || usage "PoolSource=cloudwatch reads no master. Leave $name empty ($name= if the stack has it)."
     done
     [ "$(value ScaleDownStrategy)" != drain ] ||
-        usage "With PoolSource=cloudwatch the group chooses the instance that leaves. ScaleDownStrategy cannot be drain."
+        usage "With PoolSource=cloudwatch the group chooses the instance to terminate. ScaleDownStrategy cannot be drain."
 elif [ -z "$(value Masters)$(value ConfigParameter)" ]; then
-    usage "Parameter Masters is missing, and there is no stack $stack to take it from. Without Mesos: PoolSource=cloudwatch."
+    usage "Parameter Masters is missing, and there is no stack $stack that has it. Without Mesos: PoolSource=cloudwatch."
 fi
 
 if command -v sam >/dev/null; then
     tool=sam
 elif command -v aws >/dev/null; then
     tool=aws
-    [ -n "$bucket" ] || usage "BUCKET is missing: aws needs an S3 bucket to put the zips into (sam makes one itself)."
+    [ -n "$bucket" ] || usage "BUCKET is missing: aws needs an S3 bucket for the zips (sam creates one)."
 else
     usage "Neither sam nor aws is installed."
 fi
@@ -64,7 +64,7 @@ elif [ $tool = sam ]; then
 else
     packaged=target/lambda/packaged.yaml
     aws cloudformation package --template-file template.yaml --s3-bucket "$bucket" --output-template-file "$packaged" >/dev/null
-    # The template is larger than what may be sent without a bucket.
+    # The template is too large to be sent without a bucket.
     exec aws cloudformation deploy --template-file "$packaged" --s3-bucket "$bucket" --stack-name "$stack" \
         --capabilities CAPABILITY_IAM \
         --no-fail-on-empty-changeset --parameter-overrides "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The feature fence: without their feature `lambda` the stages are pure, so that whoever uses their libraries, and every
-# test of the algorithm, compiles no runtime, no SDK and no TLS.
+# The feature fence: without the feature `lambda` the stages are pure, so a user of their libraries, or a test of the algorithm,
+# compiles no runtime, no SDK, and no TLS.
 set -eu
 
 OUTSIDE='tokio|lambda_runtime|aws[-_].*|reqwest|hyper|rustls'
@@ -16,10 +16,10 @@ for crate in shared node_gather node_process node_scale; do
     cargo check --quiet --locked -p "$crate" --no-default-features --lib || failed=1
 done
 
-# One TLS stack; see deny.toml. (cargo says "nothing to print" on stderr, and fails where Cargo.lock has no ring at all.)
+# One TLS stack; see deny.toml. (cargo prints "nothing to print" on stderr, and fails if Cargo.lock contains no ring at all.)
 ring=$(cargo tree --locked --workspace -e normal -i ring 2>/dev/null || true)
 if [ -n "$ring" ]; then
-    echo "fence: ring is back:"
+    echo "fence: the dependencies contain ring:"
     echo "$ring"
     failed=1
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a short Python function would do to read a /state: load it and count. Prints the CPU seconds it took."""
+"""Reads a /state as a short Python function would: loads it and counts. Prints the CPU seconds."""
 
 import collections
 import json

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""package.py ARCH: everything that a deployment needs, in target/package/lambda-scale-VERSION-ARCH.tar.gz.
+"""package.py ARCH: packs everything that a deployment needs into target/package/lambda-scale-VERSION-ARCH.tar.gz.
 
-The three zips, the template, the Terraform module, the examples, the licenses, and an SBOM. The same input gives the same bytes.
+It contains the three zips, the template, the Terraform module, the examples, the licenses, and an SBOM. The same input gives the same bytes.
 """
 
 import gzip
@@ -36,10 +36,10 @@ def contents(arch):
     files["template.yaml"] = template.encode()
     for name in ("LICENSE", "README.md", "CHANGELOG.md"):
         files[name] = (ROOT / name).read_bytes()
-    for folder in ("terraform", "examples"):
-        for path in sorted((ROOT / folder).glob("*")):
+    for directory in ("terraform", "examples"):
+        for path in sorted((ROOT / directory).glob("*")):
             if path.is_file():
-                files[f"{folder}/{path.name}"] = path.read_bytes()
+                files[f"{directory}/{path.name}"] = path.read_bytes()
     crates, packages = third_party.linked(STAGES, TARGETS[arch]), third_party.described(TARGETS[arch])
     lock = (ROOT / "Cargo.lock").read_text()
     files["THIRD-PARTY.txt"] = third_party.licenses(crates, packages).encode()
@@ -48,13 +48,13 @@ def contents(arch):
     return files | {"SHA256SUMS": "".join(sums).encode()}
 
 
-def archive(files, folder):
+def archive(files, directory):
     """A tar.gz without timestamps and owners."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as compressed:
         with tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name in sorted(files):
-                entry = tarfile.TarInfo(f"{folder}/{name}")
+                entry = tarfile.TarInfo(f"{directory}/{name}")
                 entry.size, entry.mode = len(files[name]), 0o644
                 tar.addfile(entry, io.BytesIO(files[name]))
     return packed.getvalue()
@@ -62,11 +62,11 @@ def archive(files, folder):
 
 def main():
     arch = sys.argv[1]
-    folder = f"lambda-scale-{version()}-{arch}"
+    name = f"lambda-scale-{version()}-{arch}"
     files = contents(arch)
-    path = ROOT / f"target/package/{folder}.tar.gz"
+    path = ROOT / f"target/package/{name}.tar.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(archive(files, folder))
+    path.write_bytes(archive(files, name))
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.1f} MB, {len(files)} files")
     print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
 

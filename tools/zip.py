@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""zip.py BOOTSTRAP: packs a Lambda binary into BOOTSTRAP.zip, the same bytes for the same binary."""
+"""zip.py BOOTSTRAP: packs a Lambda binary into BOOTSTRAP.zip. The same binary gives the same bytes."""
 
 import sys
 import zipfile

@@ -1,4 +1,4 @@
-"""A Mesos cluster to look at: a capture of a real master as of today, which takes the calls of operators too."""
+"""A Mesos master: serves a capture of a real one as of today, and executes the calls of operators."""
 
 import base64
 import contextlib
@@ -14,13 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / "tests/captures/1.11.0/30-big-60-agents/state.json"
 
-# The capture uses 37.7 % of its CPUs and 8.9 % of its memory. By these settings more agents come, by the scale-up threshold alone.
+# In the capture, 37.7% of the CPUs and 8.9% of the memory are allocated. With these settings, only rule U adds agents.
 UP_PERCENT, DOWN_PERCENT, HEADROOM_PERCENT = 35, 20, 10
 NEW_AGENT = {"cpus": 4, "mem": 14000}
 
 
 def state_of_today():
-    """The capture, as if its master had been elected yesterday: a young election blocks decisions."""
+    """The capture, as if its master had been elected yesterday: a recent election blocks decisions."""
     state = json.loads(STATE.read_text(), parse_float=Decimal)
     shift = Decimal(int(time.time()) - 24 * 3600) - state["elected_time"]
 
@@ -37,12 +37,12 @@ def state_of_today():
 
 
 class Cluster:
-    """One master, which leads. `credentials`: what it asks for, `principal:secret`."""
+    """The leading master of a cluster. `credentials`: `principal:secret` that it requires."""
 
     def __init__(self, credentials=None):
         self.state = state_of_today()
         self.credentials = credentials
-        self.asked, self.calls = [], []
+        self.requests, self.calls = [], []
 
     @property
     def agents(self):
@@ -53,25 +53,25 @@ class Cluster:
         return [task for framework in self.state["frameworks"] for task in framework["tasks"]]
 
     def idle(self):
-        """The instances of the agents that hold nothing."""
-        held = Counter(task["slave_id"] for task in self.tasks)
-        return {agent["attributes"]["instance_id"] for agent in self.agents if not held[agent["id"]]}
+        """The instances of the agents without tasks."""
+        tasks = Counter(task["slave_id"] for task in self.tasks)
+        return {agent["attributes"]["instance_id"] for agent in self.agents if not tasks[agent["id"]]}
 
     def run_on(self, instances):
-        """Its agents are these instances."""
+        """Sets the instances of its agents."""
         for agent, instance in zip(self.agents, instances, strict=True):
             agent["attributes"]["instance_id"] = instance
 
-    def lose(self, instances):
-        """These instances are gone, and their agents with them."""
+    def remove(self, instances):
+        """Removes the agents on these instances."""
         self.state["slaves"] = [agent for agent in self.agents if agent["attributes"]["instance_id"] not in instances]
 
-    def lose_idle(self):
-        self.lose(self.idle())
+    def remove_idle(self):
+        self.remove(self.idle())
         return self
 
     def agents_to_add(self):
-        """Clause U in closed form, and that D and H ask for nothing (docs/algorithm.md)."""
+        """The result of rule U in closed form; checks that D and H change nothing (docs/algorithm.md)."""
         added = 0
         for kind in ("cpus", "mem"):
             total = sum(agent["resources"][kind] for agent in self.agents)
@@ -79,13 +79,13 @@ class Cluster:
             missing = Decimal(100) * used / UP_PERCENT - total
             added = max(added, ceil(missing / NEW_AGENT[kind]))
             if kind == "cpus":
-                assert 100 * used >= DOWN_PERCENT * total, "D would take agents out"
+                assert 100 * used >= DOWN_PERCENT * total, "D would remove agents"
             assert total - used >= used * HEADROOM_PERCENT / 100, "H would add agents"
-        assert 0 < added <= 10, "the step limit would hide what is tested"
+        assert 0 < added <= 10, "the step limit would hide the result of U"
         return added
 
-    def obey(self, call):
-        """An operator's call. Draining takes no time here, and what ran there runs elsewhere at once."""
+    def execute(self, call):
+        """Executes the call of an operator. Draining ends at once here, and its tasks run on other agents at once."""
         kind = call["type"]
         body = call[kind.lower()]
         agent = next(agent for agent in self.agents if agent["id"] == body["agent_id"]["value"])
@@ -97,16 +97,16 @@ class Cluster:
         else:
             assert kind == "DEACTIVATE_AGENT", kind
 
-    def move_tasks(self, leaving):
+    def move_tasks(self, drained):
         def free(agent):
             return agent["resources"]["cpus"] - agent["used_resources"]["cpus"]
 
         for task in self.tasks:
-            if task["slave_id"] == leaving["id"]:
+            if task["slave_id"] == drained["id"]:
                 other = max((agent for agent in self.agents if agent["active"]), key=free)
                 task["slave_id"] = other["id"]
                 for kind in ("cpus", "mem", "disk"):
-                    leaving["used_resources"][kind] -= task["resources"][kind]
+                    drained["used_resources"][kind] -= task["resources"][kind]
                     other["used_resources"][kind] += task["resources"][kind]
 
     def answer(self):
@@ -116,7 +116,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def served(self):
-        """Its master's URL."""
+        """Serves the master. Yields its URL."""
         handler = type("BoundMaster", (Master,), {"cluster": self})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -136,14 +136,14 @@ class Master(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.respond(self.path in ("/api/v1", "/master/api/v1"), lambda: self.cluster.obey(json.loads(body)) or b"")
+        self.respond(self.path in ("/api/v1", "/master/api/v1"), lambda: self.cluster.execute(json.loads(body)) or b"")
 
     def respond(self, known, answer):
         cluster = self.cluster
-        cluster.asked.append(self.path)
-        wanted = cluster.credentials and "Basic " + base64.b64encode(cluster.credentials.encode()).decode()
+        cluster.requests.append(self.path)
+        required = cluster.credentials and "Basic " + base64.b64encode(cluster.credentials.encode()).decode()
         status, body = 404, b""
-        if wanted and self.headers["Authorization"] != wanted:
+        if required and self.headers["Authorization"] != required:
             status = 401
         elif known:
             status, body = 200, answer()

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Deploys template.yaml with the real zips to a local stand-in for AWS (ministack) and lets them scale groups.
+"""Deploys template.yaml with the real zips to a local AWS (ministack) and scales groups with them.
 
-What this shows: template, zips, permissions (the roles are enforced, all traffic is TLS as the topic policies demand)
-and the chain schedule -> node_gather -> node_process -> node_scale fit together, with every strategy and every kind of pool.
-What it cannot show: backing off from a real group, since the stand-in's groups have no activities, and their instances come
-and go at once.
+It shows that the template, the zips, the permissions (the roles are enforced, and all traffic uses TLS as the topic policies
+require), and the chain schedule -> node_gather -> node_process -> node_scale work together, with every strategy and every source.
+It cannot show how node_scale backs off from a real group: the groups of the local AWS have no activities, and launches and
+terminations end at once.
 
-The cluster is a capture of a real master: 60 agents. What is decided is worked out below from its sums, or seen on the group.
-Everything listens on 127.0.0.1 and is stopped at the end. `make test-deploy` runs this; --no-schedule skips the minute in
-which the schedule itself must start the chain.
+The cluster is a capture of a real master with 60 agents. The expected decisions are calculated below from its totals, or read from
+the group. Everything listens on 127.0.0.1 and is stopped at the end. `make test-deploy` runs this; --no-schedule skips the minute
+in which the schedule must start the chain.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from botocore.exceptions import ClientError
 from cluster import DOWN_PERCENT, HEADROOM_PERCENT, NEW_AGENT, UP_PERCENT, Cluster
 from local_aws import ROOT, STAGES, Account, Stack, local_aws, wait_for, without_metric_math
 
-GROUP, BYSTANDER = "mesos-workers", "somebody-elses"
+GROUP, BYSTANDER = "mesos-workers", "other-group"
 KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"
 RESIZE, TERMINATE = "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"
 READ_CPU, READ_GROUPS = "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups"
@@ -40,7 +40,7 @@ READ_CPU, READ_GROUPS = "cloudwatch:GetMetricData", "autoscaling:DescribeAutoSca
 
 @dataclass
 class Trial:
-    """One set of parameters, deployed, with a group and a cluster of its own."""
+    """A deployed set of parameters with its own group and cluster."""
 
     account: Account
     stack: Stack
@@ -48,8 +48,8 @@ class Trial:
     group: str
     parameters: dict
 
-    def tick(self):
-        return self.stack.tick()["workers"]
+    def run(self):
+        return self.stack.run()["workers"]
 
     def desired(self):
         return self.account.desired(self.group)
@@ -61,67 +61,67 @@ class Trial:
         return self.stack.may("NodeScaleRole", TERMINATE, self.account.describe(self.group)["AutoScalingGroupARN"])
 
 
-# --- What the chain does, seen on the group ---------------------------------------------------------------------------
+# --- The effect of the chain on the group ------------------------------------------------------------------------------
 
 
-def idle_agents_go(trial):
-    """least_loaded: instances of agents that hold nothing are terminated, as many as the step allows and no other."""
+def idle_agents_are_removed(trial):
+    """least_loaded: the instances of agents without tasks are terminated, as many as the step limit allows, and no other."""
     before, idle, step = trial.instances(), trial.cluster.idle(), trial.parameters.get("MaxScaleDownStep", 1)
-    outcome = trial.tick()
-    gone = before - trial.instances()
-    assert (outcome["action"], set(outcome["instances"])) == ("scaled_down", gone), outcome
-    assert len(gone) == step and gone <= idle, gone
+    outcome = trial.run()
+    removed = before - trial.instances()
+    assert (outcome["action"], set(outcome["instances"])) == ("scaled_down", removed), outcome
+    assert len(removed) == step and removed <= idle, removed
     assert trial.desired() == len(before) - step
     assert trial.may_terminate()
 
 
 def the_group_chooses(trial):
-    """desired_capacity: the group is asked to be smaller, which needs no right to terminate anything."""
+    """desired_capacity: the desired capacity decreases, which needs no permission to terminate instances."""
     before = trial.desired()
-    outcome = trial.tick()
+    outcome = trial.run()
     assert (outcome["action"], outcome["from"], outcome["to"], outcome["instances"]) == ("scaled_down", before, before - 3, []), outcome
     assert trial.desired() == before - 3
     assert not trial.may_terminate()
 
 
 def agents_are_drained_first(trial):
-    """drain: one step with each look. Every agent holds something, so that there is something to drain."""
+    """drain: one step in each run. Every agent has tasks, so there is something to drain."""
     before = trial.instances()
-    trial.tick()
-    leaving = {instance for _, instance in trial.cluster.calls}
+    trial.run()
+    removed = {instance for _, instance in trial.cluster.calls}
     assert trial.cluster.calls == [("DEACTIVATE_AGENT", instance) for _, instance in trial.cluster.calls], trial.cluster.calls
-    assert len(leaving) == 2 and trial.account.marks(trial.group) == {f"leaving/{instance}" for instance in leaving}
-    # drain_after is nothing here: the next look drains them, the one after that finds them drained.
+    assert len(removed) == 2 and trial.account.group_tags(trial.group) == {f"leaving/{instance}" for instance in removed}
+    # drain_after is 0s here: the next run drains them, the run after that terminates their instances.
     del trial.cluster.calls[:]
-    trial.tick()
-    assert {("DRAIN_AGENT", instance) for instance in leaving} == set(trial.cluster.calls), trial.cluster.calls
+    trial.run()
+    assert {("DRAIN_AGENT", instance) for instance in removed} == set(trial.cluster.calls), trial.cluster.calls
     assert trial.instances() == before
-    outcome = trial.tick()
-    assert (outcome["action"], set(outcome["instances"])) == ("scaled_down", leaving), outcome
-    assert before - trial.instances() == leaving and trial.desired() == len(before) - 2
-    trial.cluster.lose(leaving)
-    outcome = trial.tick()
-    assert (outcome["action"], trial.account.marks(trial.group)) == ("none", set()), outcome
+    outcome = trial.run()
+    assert (outcome["action"], set(outcome["instances"])) == ("scaled_down", removed), outcome
+    assert before - trial.instances() == removed and trial.desired() == len(before) - 2
+    trial.cluster.remove(removed)
+    outcome = trial.run()
+    assert (outcome["action"], trial.account.group_tags(trial.group)) == ("none", set()), outcome
 
 
-def a_busy_group_grows(trial):
-    """cpu_utilization: what Mesos has allocated asks for nothing, but the machines are busy."""
+def cpu_utilization_adds_an_agent(trial):
+    """cpu_utilization: the allocation in Mesos needs no more agents, but the CPU utilization does."""
     before = trial.desired()
-    trial.account.measured(trial.group, 90, range(1, 6))
-    outcome = trial.tick()
+    trial.account.report_cpu(trial.group, 90, range(1, 6))
+    outcome = trial.run()
     assert (outcome["action"], outcome["to"], trial.desired()) == ("scaled_up", before + 1, before + 1), outcome
     assert trial.stack.may("NodeGatherRole", READ_CPU) and not trial.stack.may("NodeGatherRole", READ_GROUPS)
 
 
-def a_group_follows_its_load(trial):
-    """source = "cloudwatch": up, and down again when nine of ten minutes were quiet. Without data nothing is done."""
+def a_group_follows_its_cpu_utilization(trial):
+    """source = "cloudwatch": up, and down after low load in nine of ten minutes. Without data nothing changes."""
     before = trial.desired()
-    assert (trial.tick()["action"], trial.desired()) == ("none", before)
-    trial.account.measured(trial.group, 90, [1])
-    outcome = trial.tick()
+    assert (trial.run()["action"], trial.desired()) == ("none", before)
+    trial.account.report_cpu(trial.group, 90, [1])
+    outcome = trial.run()
     assert (outcome["action"], trial.desired()) == ("scaled_up", before + 1), outcome
-    trial.account.measured(trial.group, 10, range(2, 9))
-    outcome = trial.tick()
+    trial.account.report_cpu(trial.group, 10, range(2, 9))
+    outcome = trial.run()
     assert (outcome["action"], trial.desired()) == ("scaled_down", before), outcome
     assert trial.stack.may("NodeGatherRole", READ_CPU) and trial.stack.may("NodeGatherRole", READ_GROUPS)
     assert not trial.may_terminate()
@@ -131,11 +131,11 @@ def a_group_follows_its_load(trial):
 
 
 class Variant(NamedTuple):
-    """Parameters, and the document that they give: of a pool only what differs from what MINIMAL gives."""
+    """Parameters, and the configuration that they make: of a pool only the differences from MINIMAL_POOL."""
 
     name: str
     parameters: dict
-    document: dict
+    configuration: dict
     run: Callable[[Trial], None] | None = None
     cluster: Callable[[], Cluster] | None = Cluster
 
@@ -150,17 +150,17 @@ MESOS = {"timeout": "20s"}
 CREDENTIALS = "lambda-scale:not-a-secret"
 
 VARIANTS = (
-    Variant("defaults", {}, {"mesos": MESOS, "pools": [{}]}, idle_agents_go),
+    Variant("defaults", {}, {"mesos": MESOS, "pools": [{}]}, idle_agents_are_removed),
     Variant(
         "least loaded", {"MaxScaleDownStep": 3, "ScaleDownStrategy": "least_loaded"},
-        {"mesos": MESOS, "pools": [{"max_scale_down_step": 3}]}, idle_agents_go,
+        {"mesos": MESOS, "pools": [{"max_scale_down_step": 3}]}, idle_agents_are_removed,
     ),
     Variant(
         "desired capacity",
-        {"MaxScaleDownStep": 3, "ScaleDownStrategy": "desired_capacity", "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:somebody-elses"},
+        {"MaxScaleDownStep": 3, "ScaleDownStrategy": "desired_capacity", "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:other-topic"},
         {"mesos": MESOS, "pools": [{"max_scale_down_step": 3, "scale_down_strategy": "desired_capacity"}]}, the_group_chooses,
     ),
-    # The masters ask for credentials, so both functions that speak to them have to be let at these.
+    # The masters require credentials, so both functions that call them need access to these.
     Variant(
         "drain",
         {"MaxScaleDownStep": 2, "ScaleDownStrategy": "drain", "DrainAfter": "0s", "DrainGrace": "30s", "CredentialsParameter": "/lambda-scale/mesos",
@@ -170,12 +170,12 @@ VARIANTS = (
             "max_scale_down_step": 2, "scale_down_strategy": "drain", "drain_after": "0s", "drain_grace": "30s",
             "scale_down_threshold_percent": 75, "scale_up_threshold_percent": 95, "application_headroom_percent": 0,
         }]},
-        agents_are_drained_first, lambda: Cluster(CREDENTIALS).lose_idle(),
+        agents_are_drained_first, lambda: Cluster(CREDENTIALS).remove_idle(),
     ),
     Variant(
         "cpu utilization", {"CpuUtilization": "true", "ScaleDownThresholdPercent": 20, "ScaleOutThreshold": 70},
         {"mesos": MESOS, "pools": [{"cpu_utilization": True, "scale_out_threshold": 70, "scale_down_ratio": 0.7, "scale_down_threshold_percent": 20}]},
-        a_busy_group_grows,
+        cpu_utilization_adds_an_agent,
     ),
     Variant(
         "cloudwatch", {"PoolSource": "cloudwatch", "MaxAgents": 9, "ScaleUpCooldown": "5m"},
@@ -187,9 +187,9 @@ VARIANTS = (
                 "scale_down_strategy",
             )},
         }]},
-        a_group_follows_its_load, None,
+        a_group_follows_its_cpu_utilization, None,
     ),
-    # Nobody is there at these masters, and nobody knows these keys: only what is made of them is looked at.
+    # These masters and keys do not exist: only the configuration is checked.
     Variant(
         "everything",
         {
@@ -214,15 +214,15 @@ VARIANTS = (
 )
 
 
-def check_document(variant, parameters, documents):
-    [text] = documents
+def check_configuration(variant, parameters, configurations):
+    [text] = configurations
     found = tomllib.loads(text)
     if "mesos" in found:
         assert found["mesos"].pop("masters") == parameters["Masters"].split(","), found
-    [differs] = variant.document["pools"]
+    [differs] = variant.configuration["pools"]
     pool = MINIMAL_POOL | {"group": parameters["GroupName"]} | differs
     pool = {setting: value for setting, value in pool.items() if value is not None}
-    expected = {"schedule_period": "1m", "dry_run": False} | variant.document | {"pools": [pool]}
+    expected = {"schedule_period": "1m", "dry_run": False} | variant.configuration | {"pools": [pool]}
     assert found == expected, f"{variant.name}: {found}"
 
 
@@ -236,16 +236,16 @@ def check_variant(account, variant):
             cluster.run_on(instances)
             parameters["Masters"] = stack.enter_context(cluster.served())
         deployed = account.deploy(f"variant-{slug}", parameters)
-        check_document(variant, parameters, deployed.documents())
+        check_configuration(variant, parameters, deployed.configurations())
         if variant.run:
             variant.run(Trial(account, deployed, cluster, parameters["GroupName"], variant.parameters))
         deployed.delete()
-    print(f"{variant.name}: {'the chain' if variant.run else 'the document'} as it should be, {time.monotonic() - start:.1f} s")
+    print(f"{variant.name}: {'chain and configuration' if variant.run else 'configuration'} as expected, {time.monotonic() - start:.1f}s")
 
 
 def check_pools(account):
-    """A document of one's own in Systems Manager, with three pools that differ in source and strategy: one stack, one look, three
-    outcomes; and the alarms of all three."""
+    """A configuration in Systems Manager with three pools that differ in source and strategy: one stack, one run, three outcomes; and
+    the alarms of all three."""
     cluster = Cluster()
     groups = {name: f"mesos-pool-{name}" for name in ("named", "chosen", "edge")}
     instances = {name: account.create_group(group, 4 if name == "edge" else 30) for name, group in groups.items()}
@@ -253,9 +253,9 @@ def check_pools(account):
     for agent in cluster.agents:
         agent["attributes"]["asg"] = "named" if agent["attributes"]["instance_id"] in instances["named"] else "chosen"
     idle = cluster.idle()
-    account.measured(groups["edge"], 90, range(1, 6))
+    account.report_cpu(groups["edge"], 90, range(1, 6))
     with cluster.served() as master_url:
-        document = f"""
+        configuration = f"""
             [mesos]
             masters = ["{master_url}"]
             [[pools]]
@@ -274,25 +274,25 @@ def check_pools(account):
             group = "{groups["edge"]}"
             source = "cloudwatch"
         """
-        account.parameters.put_parameter(Name="/lambda-scale/config", Value=document, Type="String")
+        account.parameters.put_parameter(Name="/lambda-scale/config", Value=configuration, Type="String")
         parameters = {
             "GroupName": groups["named"], "GroupPattern": "mesos-pool-*", "ConfigParameter": "/lambda-scale/config", "PoolName": "named",
             "CpuUtilization": "true", "OutcomeTopic": "true", "ScheduleState": "DISABLED", "Dashboard": "false",
         }
-        # A dry run of the stack ties the hands whatever the document says.
+        # The dry run of the stack applies although the configuration has none.
         dry = account.deploy("pools-dry", parameters | {"DryRun": "true"})
-        outcomes = dry.tick(pools=3)
+        outcomes = dry.run(pools=3)
         assert {outcome["action"] for outcome in outcomes.values()} == {"refused"}, outcomes
         assert {name: account.desired(group) for name, group in groups.items()} == {"named": 30, "chosen": 30, "edge": 4}
         dry.delete()
         stack = account.deploy("pools", parameters)
-        assert stack.documents() == {"ssm:/lambda-scale/config"}
-        outcomes = stack.tick(pools=3)
-    done = {name: (outcome["action"], outcome["from"], outcome["to"]) for name, outcome in outcomes.items()}
-    assert done == {"named": ("scaled_down", 30, 29), "chosen": ("scaled_down", 30, 28), "edge": ("scaled_up", 4, 5)}, outcomes
+        assert stack.configurations() == {"ssm:/lambda-scale/config"}
+        outcomes = stack.run(pools=3)
+    actions = {name: (outcome["action"], outcome["from"], outcome["to"]) for name, outcome in outcomes.items()}
+    assert actions == {"named": ("scaled_down", 30, 29), "chosen": ("scaled_down", 30, 28), "edge": ("scaled_up", 4, 5)}, outcomes
     assert {name: account.desired(group) for name, group in groups.items()} == {"named": 29, "chosen": 28, "edge": 5}
-    [gone] = set(instances["named"]) - set(account.instances(groups["named"]))
-    assert gone in idle and outcomes["named"]["instances"] == [gone]
+    [removed] = set(instances["named"]) - set(account.instances(groups["named"]))
+    assert removed in idle and outcomes["named"]["instances"] == [removed]
 
     alarms = without_metric_math((ROOT / "examples/pool-alarms.yaml").read_text())
     for name in ("chosen", "edge"):
@@ -307,15 +307,15 @@ def check_pools(account):
                 watched[dimension["Value"]].add((alarm["MetricName"], alarm["Statistic"], alarm["Period"], alarm["Threshold"]))
     assert len(watched["named"]) > 5 and watched["named"] == watched["chosen"] == watched["edge"], watched
     stack.delete()
-    print("a document with three pools, in Systems Manager: each had its outcome, and has its alarms")
+    print("a configuration with three pools in Systems Manager: an outcome and alarms for each")
 
 
 def check_refusals(account):
-    """What does not fit together is refused before anything is made."""
+    """Contradicting parameters are refused before anything is created."""
     group = {"GroupName": "web-asg"}
     for parameters, words in (
         (group, "Masters is empty"),
-        (group | {"PoolSource": "cloudwatch", "Masters": "http://10.0.0.5:5050"}, "no master is asked"),
+        (group | {"PoolSource": "cloudwatch", "Masters": "http://10.0.0.5:5050"}, "reads no master"),
         (group | {"PoolSource": "cloudwatch", "ScaleDownStrategy": "drain"}, "no agent to drain"),
         (group | {"Masters": "10.0.0.5:5050"}, "must be http:// or https:// URLs"),
     ):
@@ -324,15 +324,15 @@ def check_refusals(account):
         except ClientError as error:
             assert error.response["Error"]["Code"] == "ValidationError" and words in str(error), error
         else:
-            raise AssertionError(f"{parameters} are taken")
-    print("parameters that do not fit together are refused")
+            raise AssertionError(f"{parameters} are accepted")
+    print("contradicting parameters are refused")
 
 
-# --- The chain, started by hand and by the schedule --------------------------------------------------------------------
+# --- The chain, invoked and by the schedule ----------------------------------------------------------------------------
 
 
 def check_chain(account, with_schedule):
-    """More agents come, as many as the algorithm says; each role may do its own work and nobody else's."""
+    """The chain adds as many agents as the algorithm calculates; each role has the permissions of its own function only."""
     cluster = Cluster()
     agents, added = len(cluster.agents), cluster.agents_to_add()
     for name in (GROUP, BYSTANDER):
@@ -347,10 +347,10 @@ def check_chain(account, with_schedule):
             "OutcomeTopic": "true",
         })
         print(f"deployed in {time.monotonic() - start:.1f} s")
-        check_rights(stack, before["AutoScalingGroupARN"], bystander["AutoScalingGroupARN"])
+        check_permissions(stack, before["AutoScalingGroupARN"], bystander["AutoScalingGroupARN"])
 
         start = time.monotonic()
-        account.look(stack.outputs["NodeGatherFunction"])
+        account.invoke(stack.outputs["NodeGatherFunction"])
         wait_for("a new desired capacity", 30, lambda: account.desired(GROUP) != agents)
         print(f"{time.monotonic() - start:.2f} s from invoking node_gather to the new desired capacity")
         assert account.desired(GROUP) == agents + added, f"{account.desired(GROUP)} instead of {agents + added}"
@@ -359,24 +359,24 @@ def check_chain(account, with_schedule):
         print(f"{agents} -> {agents + added} agents, as the algorithm says")
 
         if with_schedule:
-            # Once more by the schedule, from where it began: the stand-in's new instances never become agents.
+            # The same again by the schedule, from the first capacity: new instances of the local AWS never become agents.
             account.groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=agents)
             start = time.monotonic()
-            wait_for("the schedule's own tick", 90, lambda: account.desired(GROUP) != agents)
-            print(f"{time.monotonic() - start:.0f} s until the schedule did the same by itself")
+            wait_for("a run of the schedule", 90, lambda: account.desired(GROUP) != agents)
+            print(f"{time.monotonic() - start:.0f} s until a run of the schedule did the same")
             assert account.desired(GROUP) == agents + added, f"{account.desired(GROUP)} instead of {agents + added}"
             assert stack.outcome()["to"] == agents + added
 
     after = account.describe(GROUP)
-    for thing in (before, after):
+    for group in (before, after):
         for changed in ("DesiredCapacity", "Instances"):
-            del thing[changed]
-    assert before == after, f"more than the capacity changed: {before} became {after}"
+            del group[changed]
+    assert before == after, f"more than the capacity changed: {before}, then {after}"
     assert account.describe(BYSTANDER) == bystander, "another group changed"
-    assert set(cluster.asked) <= {"/state", "/master/state"}, cluster.asked
+    assert set(cluster.requests) <= {"/state", "/master/state"}, cluster.requests
 
 
-def check_rights(stack, group, bystander):
+def check_permissions(stack, group, bystander):
     publish = "sns:Publish"
     snapshots, decisions = stack.outputs["SnapshotTopicArn"], stack.outputs["DecisionTopicArn"]
     for role, action, resource, allowed in (
@@ -399,17 +399,17 @@ def check_rights(stack, group, bystander):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Deploys the stack to a local stand-in for AWS and lets it scale groups")
-    parser.add_argument("--no-schedule", action="store_true", help="do not wait for the schedule's own tick")
+    parser = argparse.ArgumentParser(description="Deploy the stack to a local AWS and scale groups with it")
+    parser.add_argument("--no-schedule", action="store_true", help="do not wait for a run of the schedule")
     options = parser.parse_args()
 
     missing = [path for path in (ROOT / f"target/lambda/{stage}/bootstrap.zip" for stage in STAGES) if not path.exists()]
     if missing:
         sys.exit(f"{missing[0].relative_to(ROOT)} is missing; `make all` builds it")
 
-    folder = Path(tempfile.mkdtemp(prefix="lambda-scale-deploy-"))
+    directory = Path(tempfile.mkdtemp(prefix="lambda-scale-deploy-"))
     try:
-        with local_aws(folder) as (url, cert):
+        with local_aws(directory) as (url, cert):
             account = Account(url, cert)
             account.parameters.put_parameter(Name="/lambda-scale/mesos", Value=CREDENTIALS, Type="SecureString")
             try:
@@ -423,7 +423,7 @@ def main():
                     account.print_logs()
                 raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
     print(f"deployment: {len(VARIANTS) + 3} passed, 0 failed")
 
 

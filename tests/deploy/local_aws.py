@@ -1,4 +1,4 @@
-"""The local stand-in for AWS (ministack), with groups in it, and stacks of our template made there."""
+"""A local AWS (ministack), its Auto Scaling groups, and the stacks of the template in it."""
 
 import contextlib
 import datetime
@@ -26,10 +26,10 @@ FUNCTIONS = ("NodeGather", "NodeProcess", "NodeScale")
 REGION = "us-east-1"
 
 
-def certificate(folder):
-    """A certificate for 127.0.0.1 that vouches for itself: the topics refuse what does not come over TLS."""
+def certificate(directory):
+    """A self-signed certificate for 127.0.0.1: the topics accept only messages over TLS."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local stand-in for AWS")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local AWS")])
     now = datetime.datetime.now(datetime.timezone.utc)
     day = datetime.timedelta(days=1)
     built = (
@@ -45,7 +45,7 @@ def certificate(folder):
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    cert_path, key_path = directory / "cert.pem", directory / "key.pem"
     cert_path.write_bytes(built.public_bytes(serialization.Encoding.PEM))
     key_path.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -54,36 +54,36 @@ def certificate(folder):
 
 
 @contextlib.contextmanager
-def local_aws(folder):
-    """The stand-in: (its URL, its certificate, its log)."""
-    cert, key = certificate(folder)
+def local_aws(directory):
+    """(URL, certificate) of the local AWS."""
+    cert, key = certificate(directory)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    url, log = f"https://127.0.0.1:{port}", folder / "ministack.log"
-    # Nothing of the caller's own AWS set-up may reach the functions.
+    url, log = f"https://127.0.0.1:{port}", directory / "ministack.log"
+    # The AWS settings of the caller must not reach the functions.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAMBDA_"))}
     environment |= {
         "AUTH": "true",  # enforce the roles
         "AWS_ENDPOINT_URL": url,
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",  # it would listen on a port of its own
-        "SFTP_ENABLED": "0",  # likewise
+        "IOT_MTLS_ENABLED": "0",  # it would listen on another port
+        "SFTP_ENABLED": "0",  # as above
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
-        "LAMBDA_EXECUTOR": "local",  # the bootstrap itself, no container
+        "LAMBDA_EXECUTOR": "local",  # runs the bootstrap without a container
         "LOG_LEVEL": "INFO",
-        "SSL_CERT_FILE": str(cert),  # for the functions: it becomes their one root
-        "S3_DATA_DIR": str(folder / "s3"),
-        "STATE_DIR": str(folder / "state"),
-        "TMPDIR": str(folder),
+        "SSL_CERT_FILE": str(cert),  # for the functions: their only certificate authority
+        "S3_DATA_DIR": str(directory / "s3"),
+        "STATE_DIR": str(directory / "state"),
+        "TMPDIR": str(directory),
     }
     application = Path(__file__).with_name("ministack_app.py")
     command = [sys.executable, "-m", "hypercorn", f"{application}:app", "--bind", f"127.0.0.1:{port}"]
     with open(log, "w") as output:
         process = subprocess.Popen(
             [*command, "--certfile", cert, "--keyfile", key],
-            env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )
     try:
         wait_for("the local AWS", 30, lambda: process.poll() is not None or is_open(port))
@@ -91,11 +91,11 @@ def local_aws(folder):
             raise AssertionError("the local AWS did not start")
         yield url, cert
     except BaseException:
-        # What the functions wrote comes through this log too.
+        # The log contains the output of the functions too.
         print(f"--- the last lines of the local AWS ---\n{''.join(log.read_text().splitlines(True)[-80:])}", file=sys.stderr)
         raise
     finally:
-        # The functions' processes are in its session; none may outlive it, and there is nothing to save.
+        # The processes of the functions are in the same session; stop them all, there is nothing to save.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
@@ -113,11 +113,11 @@ def wait_for(what, seconds, probe):
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError(f"{what}: nothing within {seconds} s")
+    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def without_metric_math(template):
-    """The stand-in knows no alarms on metric math: the one that there is is left out here. cfn-lint has seen it."""
+    """The template without its alarm on metric math, which the local AWS does not support. cfn-lint checks that alarm."""
     parts = re.split(r"(?m)^(?=  [A-Za-z]+:\n    Type: )", template)
     kept = [part for part in parts if "\n      Metrics:\n" not in part]
     assert len(parts) - len(kept) == 1, "more than one alarm has metric math"
@@ -125,7 +125,7 @@ def without_metric_math(template):
 
 
 class Account:
-    """What its owner does, who may do everything."""
+    """The account of the local AWS, as its owner, who has all permissions."""
 
     def __init__(self, url, cert):
         config = Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, proxies={})
@@ -140,7 +140,7 @@ class Account:
         self.url, self.packaged = url, None
 
     def create_group(self, name, instances):
-        """The ids of its instances, which run at once."""
+        """Creates a group. Returns the ids of its instances, which are in service at once."""
         self.groups.create_launch_configuration(LaunchConfigurationName=name, ImageId="ami-00000001", InstanceType="m5.xlarge")
         self.groups.create_auto_scaling_group(
             AutoScalingGroupName=name, LaunchConfigurationName=name, AvailabilityZones=[f"{REGION}a"],
@@ -157,12 +157,12 @@ class Account:
     def instances(self, group):
         return [instance["InstanceId"] for instance in self.describe(group)["Instances"]]
 
-    def marks(self, group):
-        """What node_scale has written on it."""
+    def group_tags(self, group):
+        """The tags that node_scale has set on the group."""
         return {tag["Key"].removeprefix("lambda-scale/") for tag in self.describe(group)["Tags"]}
 
-    def measured(self, group, percent, minutes_ago):
-        """EC2 has reported that CPU utilization. (To AWS itself nobody else may report it.)"""
+    def report_cpu(self, group, percent, minutes_ago):
+        """Reports that CPU utilization, as EC2 does. (In AWS only EC2 can report it.)"""
         now = datetime.datetime.now(datetime.timezone.utc)
         dimensions = [{"Name": "AutoScalingGroupName", "Value": group}]
         self.metrics.put_metric_data(Namespace="AWS/EC2", MetricData=[
@@ -171,7 +171,7 @@ class Account:
         ])
 
     def upload(self):
-        """What `aws cloudformation package` does: the zips go to a bucket, the template names them there, and follows."""
+        """Does what `aws cloudformation package` does: uploads the zips and a template that names them. Returns the URL of the template."""
         if self.packaged:
             return self.packaged
         self.buckets.create_bucket(Bucket="artifacts")
@@ -186,11 +186,11 @@ class Account:
         return self.packaged
 
     def deploy(self, name, parameters):
-        """A stack of template.yaml."""
+        """Deploys template.yaml."""
         return Stack(self, name, self.create_stack(name, parameters, TemplateURL=self.upload()))
 
     def create_stack(self, name, parameters, **template):
-        """Its outputs."""
+        """Creates a stack. Returns its outputs."""
         self.stacks.create_stack(
             StackName=name,
             Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
@@ -209,14 +209,14 @@ class Account:
             raise AssertionError(f"the stack is {stack['StackStatus']}: {stack.get('StackStatusReason')}")
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def look(self, function):
-        """Has node_gather look at the cluster, as the schedule does."""
+    def invoke(self, function):
+        """Invokes node_gather, as the schedule does."""
         answer = self.functions.invoke(FunctionName=function, Payload=b"{}")
         payload = answer["Payload"].read().decode()
         assert "FunctionError" not in answer, f"node_gather failed: {payload}"
 
     def print_logs(self):
-        """What the functions said, as far as the stand-in keeps it."""
+        """Prints the logs of the functions, as far as the local AWS has them."""
         for group in self.logs.describe_log_groups()["logGroups"]:
             print(f"--- {group['logGroupName']} ---", file=sys.stderr)
             for event in self.logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
@@ -242,14 +242,14 @@ class Stack:
         self.account.topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
         return url
 
-    def documents(self):
-        """The configurations of the three functions; they should be one."""
+    def configurations(self):
+        """The configurations of the three functions; there should be one."""
         found = [self.account.functions.get_function_configuration(FunctionName=self.outputs[f"{name}Function"]) for name in FUNCTIONS]
         return {function["Environment"]["Variables"]["LAMBDA_SCALE_CONFIG"] for function in found}
 
-    def tick(self, pools=1):
-        """One run of the chain: what became of each pool."""
-        self.account.look(self.outputs["NodeGatherFunction"])
+    def run(self, pools=1):
+        """Runs the chain once. Returns the outcome of each pool."""
+        self.account.invoke(self.outputs["NodeGatherFunction"])
         outcomes = [self.outcome() for _ in range(pools)]
         by_pool = {outcome["pool"]: outcome for outcome in outcomes}
         assert len(by_pool) == pools, outcomes
@@ -268,7 +268,7 @@ class Stack:
         return wait_for("the outcome", 10, received)
 
     def may(self, role, action, resource="*"):
-        """Whether the stack's role of that logical name may do that."""
+        """Whether the role with that logical name has that permission."""
         stacks, roles = self.account.stacks, self.account.roles
         name = stacks.describe_stack_resource(StackName=self.name, LogicalResourceId=role)["StackResourceDetail"]["PhysicalResourceId"]
         answer = roles.simulate_principal_policy(

@@ -1,8 +1,8 @@
-"""ministack with what our chain needs and it lacks; the local AWS runs this (local_aws.py).
+"""ministack with two additions that the chain needs; local_aws.py runs this.
 
 - The call TerminateInstanceInAutoScalingGroup.
-- Which group a call is about that names it by an instance or in its tags: the roles' policies are judged against that group, as
-  AWS does, not against "*".
+- The group of a call that names it by an instance or in its tags: as in AWS, the policies of the roles are evaluated against that
+  group, not against "*".
 """
 
 from ministack.app import app  # noqa: F401

@@ -1,4 +1,4 @@
-"""template.yaml as CloudFormation sees it: SAM expanded offline, and conditions decided for a set of parameters."""
+"""template.yaml as CloudFormation reads it: SAM expanded offline, and conditions evaluated for a set of parameters."""
 
 import re
 from copy import deepcopy
@@ -28,9 +28,9 @@ def source(name="template.yaml"):
 
 @cache
 def expanded():
-    """What CloudFormation's own transform makes of it."""
+    """The template after the transform of CloudFormation."""
     template = deepcopy(source())
-    # As `aws cloudformation package` leaves it.
+    # As after `aws cloudformation package`.
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
@@ -39,7 +39,7 @@ def expanded():
 
 
 class Stack:
-    """What a deployment with these parameters makes. A reference to a resource reads `<Name>`, to its attribute
+    """The resources of a deployment with these parameters. A reference to a resource reads `<Name>`, to its attribute
     `<Name.Attribute>`."""
 
     def __init__(self, parameters=None, template=None):
@@ -60,16 +60,16 @@ class Stack:
 
     @cached_property
     def resources(self):
-        """Those that are made, every property decided."""
+        """The created resources, with every property evaluated."""
         return {
-            name: self.decided(resource)
+            name: self.evaluated(resource)
             for name, resource in self.template["Resources"].items()
             if "Condition" not in resource or self.holds(resource["Condition"])
         }
 
     @property
     def refusals(self):
-        """Why CloudFormation would not make this stack: what the rules that are broken say."""
+        """The messages of the rules that refuse this stack."""
         return [
             assertion["AssertDescription"]
             for rule in self.rules.values()
@@ -81,7 +81,7 @@ class Stack:
     @cached_property
     def outputs(self):
         return {
-            name: self.decided(output["Value"])
+            name: self.evaluated(output["Value"])
             for name, output in self.template["Outputs"].items()
             if "Condition" not in output or self.holds(output["Condition"])
         }
@@ -97,7 +97,7 @@ class Stack:
             case "Condition":
                 return self.holds(argument)
             case "Fn::Equals":
-                left, right = (str(self.decided(side)) for side in argument)
+                left, right = (str(self.evaluated(side)) for side in argument)
                 return left == right
             case "Fn::Not":
                 return not self.holds(argument[0])
@@ -105,11 +105,11 @@ class Stack:
                 return all(self.holds(part) for part in argument)
             case "Fn::Or":
                 return any(self.holds(part) for part in argument)
-        raise AssertionError(f"condition {function} is not known here")
+        raise AssertionError(f"condition {function} is not supported here")
 
-    def decided(self, value):
+    def evaluated(self, value):
         if isinstance(value, list):
-            return [part for part in map(self.decided, value) if part is not NOTHING]
+            return [part for part in map(self.evaluated, value) if part is not NOTHING]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -120,23 +120,23 @@ class Stack:
                 case "Fn::GetAtt":
                     return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
                 case "Fn::If":
-                    return self.decided(argument[1 if self.holds(argument[0]) else 2])
+                    return self.evaluated(argument[1 if self.holds(argument[0]) else 2])
                 case "Fn::Join":
-                    return argument[0].join(map(str, self.decided(argument[1])))
+                    return argument[0].join(map(str, self.evaluated(argument[1])))
                 case "Fn::Split":
-                    return self.decided(argument[1]).split(argument[0])
+                    return self.evaluated(argument[1]).split(argument[0])
                 case "Fn::FindInMap":
-                    name, first, second = map(self.decided, argument)
+                    name, first, second = map(self.evaluated, argument)
                     return self.mappings[name][first][second]
                 case "Fn::Sub":
                     text, names = (argument, {}) if isinstance(argument, str) else argument
-                    names = {name: self.decided(inner) for name, inner in names.items()}
+                    names = {name: self.evaluated(inner) for name, inner in names.items()}
                     found = re.sub(r"\$\{([^!}]+)\}", lambda match: str(names.get(match[1], self.reference(match[1]))), text)
                     return found.replace("${!", "${")
                 case "Fn::Base64":
-                    return self.decided(argument)
-        decided = {name: self.decided(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in decided.items() if inner is not NOTHING}
+                    return self.evaluated(argument)
+        found = {name: self.evaluated(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in found.items() if inner is not NOTHING}
 
     def reference(self, name):
         if name == "AWS::NoValue":

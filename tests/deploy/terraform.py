@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Applies the Terraform module with the real zips to the local stand-in for AWS, and lets it scale a group once; then plans it for
-a group without Mesos.
+"""Applies the Terraform module with the real zips to a local AWS and scales a group once; then plans it for a group without Mesos.
 
-Needs terraform and its AWS provider, which it fetches where it may; `make test-terraform` runs this. The stand-in tells less of
-alarms than AWS does, so a second plan differs there: that is not looked at.
+Needs terraform and its AWS provider, which terraform fetches; `make test-terraform` runs this. The local AWS returns fewer properties
+of alarms than AWS does, so a second plan would differ there: it is not checked.
 """
 
 import json
@@ -20,7 +19,7 @@ from local_aws import REGION, ROOT, STAGES, Account, local_aws, wait_for
 from template import Stack, statements
 from test_template import CLOUDWATCH, FUNCTIONS
 
-MESOS_DOCUMENT = f"""
+MESOS_CONFIG = f"""
 [mesos]
 masters = ["@MASTER@"]
 [[pools]]
@@ -32,7 +31,7 @@ scale_down_threshold_percent = {DOWN_PERCENT}
 headroom_placement = "sum"
 new_agent = {{ cpus = {NEW_AGENT["cpus"]}, mem = {NEW_AGENT["mem"]} }}
 """
-CLOUDWATCH_DOCUMENT = f"""
+CLOUDWATCH_CONFIG = f"""
 [[pools]]
 name = "workers"
 group = "{GROUP}"
@@ -71,15 +70,15 @@ output "node_gather_function" {{
 
 
 class Terraform:
-    def __init__(self, folder, aws_url, cert):
-        self.folder = folder
+    def __init__(self, directory, aws_url, cert):
+        self.directory = directory
         self.environment = os.environ | {
             "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "AWS_ENDPOINT_URL": aws_url, "AWS_CA_BUNDLE": str(cert),
         }
 
     def run(self, command, *arguments):
         return subprocess.run(
-            ["terraform", f"-chdir={self.folder}", command, "-no-color", *arguments], env=self.environment, capture_output=True, text=True,
+            ["terraform", f"-chdir={self.directory}", command, "-no-color", *arguments], env=self.environment, capture_output=True, text=True,
         )
 
     def __call__(self, *arguments):
@@ -90,15 +89,15 @@ class Terraform:
 
 
 def check_cloudwatch(terraform):
-    """Without Mesos the roles may do what they may in the template; a document or a setting of Mesos is refused."""
+    """Without Mesos the roles have the permissions of the template; a configuration or a setting of Mesos is refused."""
     cloudwatch = "-var=pool_source=cloudwatch"
     for arguments, words in (
-        ([], "the document has a section [mesos]"),
+        ([], "the configuration has a section [mesos]"),
         (["-var=config=cloudwatch.toml", "-var=scale_down_strategy=drain"], "there is no agent to drain"),
     ):
         answer = terraform.run("plan", "-input=false", cloudwatch, *arguments)
-        said = " ".join(answer.stderr.replace("│", "").split())
-        assert answer.returncode != 0 and words in said, said
+        message = " ".join(answer.stderr.replace("│", "").split())
+        assert answer.returncode != 0 and words in message, message
     terraform("plan", "-input=false", cloudwatch, "-var=config=cloudwatch.toml", "-out=cloudwatch.plan")
     [module] = json.loads(terraform("show", "-json", "cloudwatch.plan"))["planned_values"]["root_module"]["child_modules"]
     planned = {resource["address"]: resource["values"] for resource in module["resources"]}
@@ -107,7 +106,7 @@ def check_cloudwatch(terraform):
         found = json.loads(planned[f'module.lambda_scale.aws_iam_role_policy.stage["{stage}"]']["policy"])
         expected = stack.resources[f"{logical}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
         assert {s["Sid"] for s in statements(found)} == {s["Sid"] for s in statements(expected)}, (stage, found)
-    print("a pool of CloudWatch: the rights are those of the template, what does not fit is refused")
+    print("a pool of CloudWatch: it has the permissions of the template, contradicting settings are refused")
 
 
 def main():
@@ -115,30 +114,30 @@ def main():
         sys.exit("terraform is not installed; https://developer.hashicorp.com/terraform/install")
     cluster = Cluster()
     agents, added = len(cluster.agents), cluster.agents_to_add()
-    folder = Path(tempfile.mkdtemp(prefix="lambda-scale-terraform-"))
+    directory = Path(tempfile.mkdtemp(prefix="lambda-scale-terraform-"))
     try:
-        with cluster.served() as master_url, local_aws(folder) as (aws_url, cert):
+        with cluster.served() as master_url, local_aws(directory) as (aws_url, cert):
             account = Account(aws_url, cert)
             account.create_group(GROUP, agents)
-            work = folder / "work"
+            work = directory / "work"
             (work / "zips").mkdir(parents=True)
             for stage in STAGES:
                 shutil.copy(ROOT / f"target/lambda/{stage}/bootstrap.zip", work / f"zips/{stage}.zip")
-            (work / "mesos.toml").write_text(MESOS_DOCUMENT.replace("@MASTER@", master_url))
-            (work / "cloudwatch.toml").write_text(CLOUDWATCH_DOCUMENT)
+            (work / "mesos.toml").write_text(MESOS_CONFIG.replace("@MASTER@", master_url))
+            (work / "cloudwatch.toml").write_text(CLOUDWATCH_CONFIG)
             (work / "main.tf").write_text(CALLER)
 
             terraform = Terraform(work, aws_url, cert)
             terraform("init", "-input=false")
-            made = terraform("apply", "-auto-approve", "-input=false")
-            print(next(line for line in made.splitlines() if line.startswith("Apply complete")))
-            account.look(terraform("output", "-raw", "node_gather_function").strip())
+            applied = terraform("apply", "-auto-approve", "-input=false")
+            print(next(line for line in applied.splitlines() if line.startswith("Apply complete")))
+            account.invoke(terraform("output", "-raw", "node_gather_function").strip())
             wait_for("a new desired capacity", 30, lambda: account.desired(GROUP) != agents)
             assert account.desired(GROUP) == agents + added, f"{account.desired(GROUP)} instead of {agents + added}"
             print(f"{agents} -> {agents + added} agents, as the algorithm says")
             check_cloudwatch(terraform)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""tools/deploy.sh says what is missing before anything is built."""
+"""tools/deploy.sh reports what is missing before anything is built."""
 
 import subprocess
 import tempfile
@@ -11,20 +11,20 @@ from test_template import CLOUDWATCH, MINIMAL
 
 class DeployScriptTest(unittest.TestCase):
     def check(self, parameters, stack=None):
-        """Why it refuses `make deploy`, with an aws that knows that stack, or none; empty: it goes on."""
-        with tempfile.TemporaryDirectory() as folder:
-            aws = Path(folder) / "aws"
+        """The reason to refuse `make deploy`, with an aws that knows that stack, or none; empty: it deploys."""
+        with tempfile.TemporaryDirectory() as directory:
+            aws = Path(directory) / "aws"
             lines = "".join(f"{name}={value}\n" for name, value in (stack or {}).items())
             aws.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\n" if stack else "#!/bin/sh\nexit 255\n")
             aws.chmod(0o755)
             answer = subprocess.run(
                 [ROOT / "tools/deploy.sh", "check", "lambda-scale", "bucket", *(f"{name}={value}" for name, value in parameters.items())],
-                env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True,
+                env={"PATH": f"{directory}:/usr/bin:/bin"}, capture_output=True, text=True,
             )
         self.assertEqual(answer.returncode == 0, answer.stderr == "", answer.stderr)
         return answer.stderr.partition("\n")[0]
 
-    def test_a_first_deployment_names_what_it_is_about(self):
+    def test_a_first_deployment_needs_a_group_and_masters(self):
         self.assertEqual(self.check(MINIMAL), "")
         self.assertEqual(self.check(CLOUDWATCH), "")
         self.assertEqual(self.check({"GroupName": "a", "ConfigParameter": "/lambda-scale/config"}), "")
@@ -32,19 +32,19 @@ class DeployScriptTest(unittest.TestCase):
         self.assertIn("Masters is missing", self.check({"GroupName": "a"}))
         self.assertIn("Masters is missing", self.check(MINIMAL | {"Masters": ""}))
 
-    def test_what_does_not_fit_together_is_refused(self):
+    def test_contradicting_parameters_are_refused(self):
         self.assertIn("Leave Masters empty", self.check(MINIMAL | CLOUDWATCH))
         self.assertIn("Leave MarathonUrl empty", self.check(CLOUDWATCH | {"MarathonUrl": "http://10.0.0.5:8080"}))
         self.assertIn("cannot be drain", self.check(CLOUDWATCH | {"ScaleDownStrategy": "drain"}))
 
-    def test_a_later_deployment_names_what_changes(self):
+    def test_a_later_deployment_needs_only_what_changes(self):
         stack = {name: definition.get("Default", "") for name, definition in source()["Parameters"].items()} | MINIMAL
         self.assertEqual(self.check({"DryRun": "false"}, stack), "")
         self.assertEqual(self.check({}, stack), "")
         self.assertIn("Leave Masters empty", self.check({"PoolSource": "cloudwatch"}, stack))
         self.assertEqual(self.check({"PoolSource": "cloudwatch", "Masters": ""}, stack), "")
 
-    def test_it_asks_what_the_rules_of_the_template_ask(self):
+    def test_it_refuses_what_the_rules_of_the_template_refuse(self):
         for parameters in (
             MINIMAL, CLOUDWATCH, {"GroupName": "a"}, {"GroupName": "a", "ConfigParameter": "/c"}, MINIMAL | CLOUDWATCH,
             *(CLOUDWATCH | {name: "/x"} for name in ("CredentialsParameter", "CaBundleParameter", "MarathonUrl", "AgentAttributeName")),

@@ -1,4 +1,4 @@
-"""What `make package` packs: the same bytes for the same input, and everything that a deployment needs."""
+"""The package of `make package`: the same bytes for the same input, and everything that a deployment needs."""
 
 import hashlib
 import io
@@ -28,8 +28,8 @@ class ZipTest(unittest.TestCase):
     def test_the_same_binary_gives_the_same_zip(self):
         zips = []
         for time, mode in ((1_000_000_000, 0o755), (1_700_000_000, 0o644)):
-            with tempfile.TemporaryDirectory() as folder:
-                binary = Path(folder) / "bootstrap"
+            with tempfile.TemporaryDirectory() as directory:
+                binary = Path(directory) / "bootstrap"
                 binary.write_bytes(b"\x7fELF" + bytes(range(256)) * 100)
                 binary.chmod(mode)
                 os.utime(binary, (time, time))
@@ -41,7 +41,7 @@ class ZipTest(unittest.TestCase):
 
 
 class PackageTest(unittest.TestCase):
-    """With the zips that `make all` made."""
+    """With the zips of `make all`."""
 
     @classmethod
     def setUpClass(cls):
@@ -51,7 +51,7 @@ class PackageTest(unittest.TestCase):
         again = dict(reversed(package.contents("x86_64").items()))
         self.assertEqual(package.archive(self.files, "x"), package.archive(again, "x"))
 
-    def test_it_unpacks_to_what_its_sums_say(self):
+    def test_its_files_have_the_checksums_of_sha256sums(self):
         with tarfile.open(fileobj=io.BytesIO(package.archive(self.files, "lambda-scale"))) as archive:
             found = {entry.name: archive.extractfile(entry).read() for entry in archive}
         sums = found.pop("lambda-scale/SHA256SUMS").decode().splitlines()
@@ -60,7 +60,7 @@ class PackageTest(unittest.TestCase):
             digest, name = line.split("  ")
             self.assertEqual(hashlib.sha256(found[f"lambda-scale/{name}"]).hexdigest(), digest)
 
-    def test_the_template_finds_the_zips_beside_it_and_what_belongs_to_it(self):
+    def test_the_template_names_the_zips_of_the_package(self):
         for stage in STAGES:
             self.assertIn(f"CodeUri: {stage}.zip\n", self.files["template.yaml"].decode())
             self.assertEqual(zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).namelist(), ["bootstrap"])
@@ -68,8 +68,8 @@ class PackageTest(unittest.TestCase):
         arm = (ROOT / "template.yaml").read_text()
         self.assertIn("  Architecture:\n    Type: String\n    Default: x86_64\n", arm)
 
-    def test_nothing_tells_where_it_was_built(self):
-        # So the same sources can give the same bytes elsewhere.
+    def test_the_binaries_contain_no_path_of_the_machine(self):
+        # The same sources can then give the same bytes on another machine.
         cargo = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
         for stage in STAGES:
             [binary] = zipfile.ZipFile(io.BytesIO(self.files[f"{stage}.zip"])).infolist()
@@ -77,18 +77,18 @@ class PackageTest(unittest.TestCase):
             for place in (cargo, str(ROOT) + "/"):
                 self.assertNotIn(place.encode(), text, stage)
 
-    def test_the_bill_of_materials_is_valid_and_whole(self):
+    def test_the_sbom_is_valid_and_complete(self):
         text = self.files["sbom.cdx.json"].decode()
         self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_6).validate_str(text))
         document = json.loads(text)
         names = {component["name"] for component in document["components"]}
         self.assertLessEqual({"aws-sdk-autoscaling", "lambda_runtime", "rustls", "serde_json"}, names)
-        # What only compiles, tests or serves the command line is not in the zips.
+        # Crates of the build, the tests, or the command line are not in the zips.
         self.assertFalse({"serde_derive", "proptest", "clap", "axum", "shared"} & names)
         for component in document["components"]:
             self.assertTrue(component["hashes"], component["name"])
 
-    def test_every_crate_has_a_license_that_we_pass_on(self):
+    def test_every_crate_has_a_license_in_the_package(self):
         crates = third_party.linked(STAGES, TARGET)
         text = self.files["THIRD-PARTY.txt"].decode()
         self.assertGreater(len(crates), 100)

@@ -1,4 +1,4 @@
-"""What template.yaml must be, in whichever way it is deployed."""
+"""The promises of template.yaml, however it is deployed."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ except ImportError:  # Python 3.10
 from template import ROOT, Stack, actions, expanded, source, statements
 
 FUNCTIONS = ("NodeGather", "NodeProcess", "NodeScale")
-# `make test` builds it before.
+# `make test` builds it first.
 COMMAND = ROOT / "target/debug/lambda-scale"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 MINIMAL = {"Masters": "http://10.0.0.5:5050", "GroupName": "mesos-workers"}
@@ -41,7 +41,7 @@ VARIANTS = {
     "minimal": MINIMAL,
     "cpu utilization": MINIMAL | {"CpuUtilization": "true"},
     "cloudwatch": CLOUDWATCH,
-    "a document of cloudwatch": CLOUDWATCH | {"ConfigParameter": "/lambda-scale/config", "GroupPattern": "web-*"},
+    "configuration of cloudwatch": CLOUDWATCH | {"ConfigParameter": "/lambda-scale/config", "GroupPattern": "web-*"},
     "everything": EVERYTHING,
     "drain": EVERYTHING | {"ScaleDownStrategy": "drain", "ConfigParameter": ""},
     "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
@@ -56,7 +56,7 @@ JOIN_VPC = {
 }
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PASS_ON = {"sns:Publish", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
-# Everything that a role may ever do.
+# All permissions that a role can have.
 ALLOWED = {
     "NodeGatherRole": LOG | PASS_ON | JOIN_VPC | {
         "ssm:GetParameter", "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups",
@@ -70,12 +70,12 @@ ALLOWED = {
     },
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
 }
-# What AWS cannot limit to a resource.
+# The actions that AWS cannot limit to a resource.
 ANYWHERE = JOIN_VPC | {
     "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "autoscaling:DescribeScalingActivities",
     "cloudwatch:GetMetricData", "ec2:DescribeInstances",
 }
-# What changes something outside of the stack: of the named group alone.
+# The actions that change something outside the stack: only for the named group.
 WRITES = {
     "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:CreateOrUpdateTags",
     "autoscaling:DeleteTags",
@@ -83,21 +83,21 @@ WRITES = {
 
 
 def allowed(stack):
-    """Every action that each role may do."""
+    """The actions that each role may perform."""
     return {
         name: set().union(*(actions(statement) for statement in statements(role["Policies"][0]["PolicyDocument"])))
         for name, role in stack.of_type("AWS::IAM::Role").items()
     }
 
 
-def document(stack):
-    """What the functions read as their configuration."""
+def configuration(stack):
+    """The configuration that the functions read."""
     [found] = {f["Environment"]["Variables"]["LAMBDA_SCALE_CONFIG"] for f in stack.of_type("AWS::Lambda::Function").values()}
     return found
 
 
 def emitted_metrics():
-    """The names of the metrics in the functions' code."""
+    """The names of the metrics in the code of the functions."""
     sources = "".join(path.read_text() for stage in ("node_gather", "node_process", "node_scale") for path in (ROOT / stage / "src").rglob("*.rs"))
     found = set(re.findall(r'(?:Metric::(?:count|percent|seconds)|bytes)\(\s*"([A-Z][A-Za-z]+)"', sources))
     return found | set(re.findall(r'Kind::\w+ => "([A-Z][A-Za-z]+Utilization)"', sources))
@@ -107,7 +107,7 @@ class TemplateTest(unittest.TestCase):
     def stacks(self):
         return map(Stack, VARIANTS.values())
 
-    def test_a_role_may_do_nothing_that_is_not_listed(self):
+    def test_a_role_has_no_permission_that_is_not_listed(self):
         for stack in self.stacks():
             for name, role in stack.of_type("AWS::IAM::Role").items():
                 self.assertNotIn("ManagedPolicyArns", role)
@@ -141,17 +141,17 @@ class TemplateTest(unittest.TestCase):
                     found = statement.get("Condition", {}).get("StringEquals")
                     self.assertEqual(found, wanted if required else None, statement["Sid"])
 
-    def test_what_is_not_asked_for_is_not_allowed(self):
+    def test_a_role_has_only_the_permissions_of_its_parameters(self):
         gather = LOG | {"sns:Publish", "sqs:SendMessage"}
         by_name = {"autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DescribeInstances"}
         minimal = allowed(Stack(MINIMAL))
         self.assertEqual(minimal["NodeGatherRole"], gather)
         self.assertEqual(minimal["NodeProcessRole"], LOG | {"sns:Publish", "sqs:SendMessage"})
         self.assertFalse(minimal["NodeScaleRole"] & (JOIN_VPC | {"ssm:GetParameter", "kms:Decrypt", "sns:Publish"}))
-        # Who leaves the choice to the group needs to end nothing, and to know no instance.
+        # Where the group chooses, node_scale terminates no instance and needs to find none.
         modest = allowed(Stack(MINIMAL | {"ScaleDownStrategy": "desired_capacity"}))
         self.assertEqual(minimal["NodeScaleRole"] - modest["NodeScaleRole"], by_name)
-        # CloudWatch is read where it has a say, the sizes of groups where nothing else tells them.
+        # CloudWatch is read only with CPU utilization; the sizes of groups only where no other source has them.
         both = {"cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups"}
         for parameters, extra in (
             (MINIMAL | {"CpuUtilization": "true"}, {"cloudwatch:GetMetricData"}),
@@ -164,8 +164,8 @@ class TemplateTest(unittest.TestCase):
             if stack.parameters["PoolSource"] == "cloudwatch":
                 self.assertFalse(allowed(stack)["NodeScaleRole"] & by_name)
 
-    def test_a_pool_of_cloudwatch_has_the_settings_that_it_takes(self):
-        self.assertEqual(tomllib.loads(document(Stack(CLOUDWATCH))), {
+    def test_a_cloudwatch_pool_has_only_the_settings_that_it_accepts(self):
+        self.assertEqual(tomllib.loads(configuration(Stack(CLOUDWATCH))), {
             "schedule_period": "1m", "dry_run": False,
             "pools": [{
                 "name": "workers", "group": "web-asg", "source": "cloudwatch", "min": 1, "scale_out_threshold": 60,
@@ -174,34 +174,34 @@ class TemplateTest(unittest.TestCase):
             }],
         })
 
-    @unittest.skipUnless(COMMAND.exists(), "the command line has not been built")
-    def test_the_documents_are_valid(self):
+    @unittest.skipUnless(COMMAND.exists(), "the command line is not built")
+    def test_the_configurations_are_valid(self):
         more = {"ScaleUpCooldown": "5m", "JoinTimeout": "30m", "MaxAgents": "40", "CpuUtilization": "true", "NewAgentCpus": "4", "NewAgentMem": "14000"}
         variants = VARIANTS | {"more": MINIMAL | more, "more of cloudwatch": CLOUDWATCH | more}
         for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
             variants[f"every {minutes} minutes"] = MINIMAL | {"SchedulePeriodMinutes": minutes}
         for name, parameters in variants.items():
-            text = document(Stack(parameters))
+            text = configuration(Stack(parameters))
             if not text.startswith("ssm:"):
                 answer = subprocess.run([COMMAND, "check", "/dev/stdin"], input=text, capture_output=True, text=True)
                 self.assertEqual(answer.returncode, 0, f"{name}: {answer.stdout}{answer.stderr}\n{text}")
 
-    def test_what_does_not_fit_together_is_refused(self):
-        self.assertEqual(expanded()["Rules"], source()["Rules"], "the rules do not outlive the transform")
+    def test_contradicting_parameters_are_refused(self):
+        self.assertEqual(expanded()["Rules"], source()["Rules"], "the transform changes the rules")
         for stack in self.stacks():
             self.assertEqual(stack.refusals, [])
         for parameters, word in (
             ({"GroupName": "web-asg"}, "Masters is empty"),
             (MINIMAL | {"NewAgentCpus": "4"}, "NewAgentCpus needs NewAgentMem"),
-            (CLOUDWATCH | {"Masters": "http://10.0.0.5:5050"}, "no master is asked"),
-            (CLOUDWATCH | {"MarathonUrl": "http://10.0.0.5:8080"}, "no master is asked"),
-            (CLOUDWATCH | {"CredentialsParameter": "/mesos"}, "no master is asked"),
+            (CLOUDWATCH | {"Masters": "http://10.0.0.5:5050"}, "reads no master"),
+            (CLOUDWATCH | {"MarathonUrl": "http://10.0.0.5:8080"}, "reads no master"),
+            (CLOUDWATCH | {"CredentialsParameter": "/mesos"}, "reads no master"),
             (CLOUDWATCH | {"ScaleDownStrategy": "drain"}, "no agent to drain"),
             (CLOUDWATCH | {"ScaleDownStrategy": "drain", "ConfigParameter": "/c"}, "no agent to drain"),
         ):
             [refusal] = Stack(parameters).refusals
             self.assertIn(word, refusal)
-        # A real account takes no other function in a rule.
+        # A real account accepts no other function in a rule.
         used = set(re.findall(r"'((?:Fn::\w+|Ref|Condition))'", str(source()["Rules"])))
         self.assertLessEqual(used, {"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Ref"})
 
@@ -212,7 +212,7 @@ class TemplateTest(unittest.TestCase):
         for text in ("10.0.0.5:5050", "http://a:5050, http://b:5050", "http://a,", ",http://a", "http://u:p@a", 'http://a"]', "http://a?x"):
             self.assertNotRegex(text, pattern)
 
-    def test_every_function_has_a_log_a_role_and_dead_letters_of_its_own(self):
+    def test_every_function_has_its_own_log_role_and_dead_letter_queue(self):
         for stack in self.stacks():
             configs = {config["FunctionName"]: config for config in stack.of_type("AWS::Lambda::EventInvokeConfig").values()}
             functions = stack.of_type("AWS::Lambda::Function")
@@ -225,7 +225,7 @@ class TemplateTest(unittest.TestCase):
                 self.assertEqual(log["RetentionInDays"], "30")
                 config = configs[f"<{name}>"]
                 self.assertEqual(config["DestinationConfig"]["OnFailure"]["Destination"], f"<{name}DeadLetters.Arn>")
-                # Never longer than a message lives: two periods of the schedule.
+                # Never older than a message can be: two schedule periods.
                 self.assertLessEqual(config["MaximumEventAgeInSeconds"], 120)
                 self.assertLessEqual(config["MaximumRetryAttempts"], 1)
                 policy = stack.resources[f"{name}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
@@ -241,7 +241,7 @@ class TemplateTest(unittest.TestCase):
         functions = Stack(MINIMAL | {"ReserveConcurrency": "false"}).of_type("AWS::Lambda::Function")
         self.assertNotIn("ReservedConcurrentExecutions", functions["NodeScale"])
 
-    def test_a_topic_takes_messages_from_its_writer_alone_and_over_tls(self):
+    def test_a_topic_accepts_messages_only_from_its_writer_over_tls(self):
         writers = {
             "SnapshotTopic": "<NodeGatherRole.Arn>", "DecisionTopic": "<NodeProcessRole.Arn>",
             "ScalingOutcomeTopic": "<NodeScaleRole.Arn>", "AlarmTopic": "cloudwatch.amazonaws.com",
@@ -260,7 +260,7 @@ class TemplateTest(unittest.TestCase):
                 deny = [s for s in statements(document) if s["Effect"] == "Deny"]
                 self.assertEqual([s["Condition"] for s in deny], [{"Bool": {"aws:SecureTransport": "false"}}])
 
-    def test_a_function_is_started_by_its_own_source_alone(self):
+    def test_only_its_own_source_starts_a_function(self):
         for stack in self.stacks():
             sources = {(p["FunctionName"], p["Principal"]): p["SourceArn"] for p in stack.of_type("AWS::Lambda::Permission").values()}
             expected = {("<NodeProcess>", "sns.amazonaws.com"): "<SnapshotTopic>", ("<NodeScale>", "sns.amazonaws.com"): "<DecisionTopic>"}
@@ -268,7 +268,7 @@ class TemplateTest(unittest.TestCase):
                 expected["<NodeGather>", "events.amazonaws.com"] = "<ScheduleRule.Arn>"
             self.assertEqual(sources, expected)
 
-    def test_what_cannot_be_delivered_ends_in_the_dead_letters(self):
+    def test_undelivered_messages_reach_the_dead_letter_queue(self):
         for stack in self.stacks():
             policies = {queue: policy["PolicyDocument"] for policy in stack.of_type("AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]}
 
@@ -296,7 +296,7 @@ class TemplateTest(unittest.TestCase):
                 self.assertEqual(queue["MessageRetentionPeriod"], 14 * 24 * 3600)
                 self.assertTrue(queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId") == KEY)
 
-    def test_every_function_is_watched(self):
+    def test_every_function_has_alarms(self):
         alarms = Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm")
         watched = {
             (alarm["MetricName"], dimension["Value"])
@@ -310,7 +310,7 @@ class TemplateTest(unittest.TestCase):
         for name, timeout in timeouts.items():
             self.assertEqual(alarms[f"{name}DurationAlarm"]["Threshold"], timeout * 800)
 
-    def test_every_alarm_says_what_missing_data_mean_and_whom_it_tells(self):
+    def test_every_alarm_handles_missing_data_and_notifies_a_topic(self):
         for stack in self.stacks():
             for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
                 self.assertEqual(alarm["TreatMissingData"], "breaching" if name == "NoDecisionAlarm" else "notBreaching")
@@ -333,7 +333,7 @@ class TemplateTest(unittest.TestCase):
         names = re.findall(r"^\| `([a-z_.-]+)` \|", page, re.MULTILINE)
         return {name.replace("node_...", stage) for name in names for stage in ("node_gather", "node_process", "node_scale")}
 
-    def test_alarms_and_dashboard_look_at_what_the_functions_emit(self):
+    def test_alarms_and_dashboard_use_metrics_that_the_functions_emit(self):
         emitted = emitted_metrics()
         self.assertIn("CapacityChange", emitted)
         for stack in self.stacks():
@@ -350,16 +350,16 @@ class TemplateTest(unittest.TestCase):
                 self.assertGreater(len(searched), 10)
                 self.assertLessEqual(searched, emitted)
 
-    def test_alarms_never_look_at_less_than_a_run(self):
+    def test_no_alarm_window_is_shorter_than_a_schedule_period(self):
         for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
             for name, alarm in Stack(MINIMAL | {"SchedulePeriodMinutes": minutes}).of_type("AWS::CloudWatch::Alarm").items():
                 periods = [alarm["Period"]] if "Period" in alarm else [part["MetricStat"]["Period"] for part in alarm["Metrics"] if "MetricStat" in part]
                 for period in periods:
                     self.assertGreaterEqual(period, 60 * minutes, name)
-                    # CloudWatch's own limit, a day, or a week from periods of an hour on.
+                    # The limits of CloudWatch: a day, and a week with periods of an hour or more.
                     self.assertLessEqual(period * alarm["EvaluationPeriods"], 86400 if period < 3600 else 7 * 86400, name)
 
-    def test_every_parameter_is_described_bounded_and_shown_once(self):
+    def test_every_parameter_is_described_limited_and_in_one_group(self):
         template = source()
         groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
         shown = [name for group in groups for name in group["Parameters"]]
@@ -367,11 +367,11 @@ class TemplateTest(unittest.TestCase):
         for name, parameter in template["Parameters"].items():
             self.assertTrue(parameter["Description"].strip().endswith((".", ")")) or len(parameter["Description"]) > 10, name)
             bounded = {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter)
-            self.assertTrue(bounded or "List" in parameter["Type"], f"{name} takes anything")
+            self.assertTrue(bounded or "List" in parameter["Type"], f"{name} accepts anything")
             if "AllowedPattern" in parameter and "Default" in parameter and "List" not in parameter["Type"]:
                 self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
 
-    def test_the_key_is_used_everywhere(self):
+    def test_the_key_encrypts_every_resource(self):
         stack = Stack(EVERYTHING)
         for topic in stack.of_type("AWS::SNS::Topic").values():
             self.assertEqual(topic["KmsMasterKeyId"], KEY)
@@ -384,7 +384,7 @@ class TemplateTest(unittest.TestCase):
 
 
 class PoolAlarmsTest(unittest.TestCase):
-    """examples/pool-alarms.yaml: what the template itself has for the pool PoolName."""
+    """examples/pool-alarms.yaml: the alarms that the template has for the pool PoolName."""
 
     def test_its_alarms_are_those_of_the_template(self):
         own = {"PoolName": "edge", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:ops", "MetricsNamespace": "Example"}
@@ -397,11 +397,11 @@ class PoolAlarmsTest(unittest.TestCase):
                 }
                 found = Stack(parameters, source("examples/pool-alarms.yaml"))
                 self.assertEqual(found.of_type("AWS::CloudWatch::Alarm"), expected)
-                self.assertEqual(set(found.resources), set(expected), "it makes something else besides")
+                self.assertEqual(set(found.resources), set(expected), "it creates other resources too")
                 self.assertGreater(len(expected), 5)
 
     def test_its_parameters_are_those_of_the_template(self):
-        # These two have to be named here: they have no default, and may not be empty.
+        # These two are required here: they have no default and cannot be empty.
         other = {"PoolName": {"Default"}, "AlarmTopicArn": {"Default", "AllowedPattern", "ConstraintDescription"}}
         for name, parameter in source("examples/pool-alarms.yaml")["Parameters"].items():
             differs = {"Description"} | other.get(name, set())
@@ -417,15 +417,15 @@ class WorkersGroupTest(unittest.TestCase):
         "SecondInstanceType": "m6i.xlarge",
     }
 
-    def test_the_agents_say_which_instance_they_are(self):
+    def test_agents_register_with_the_id_of_their_instance(self):
         stack = Stack(self.PARAMETERS, source("examples/workers-group.yaml"))
         [template] = stack.of_type("AWS::EC2::LaunchTemplate").values()
         self.assertEqual(template["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"], "required")
-        with tempfile.TemporaryDirectory() as folder:
-            folder = Path(folder)
-            script = template["LaunchTemplateData"]["UserData"].replace("/etc/systemd", f"{folder}/etc/systemd")
+        with tempfile.TemporaryDirectory() as directory:
+            directory = Path(directory)
+            script = template["LaunchTemplateData"]["UserData"].replace("/etc/systemd", f"{directory}/etc/systemd")
             for name, body in {
-                # Like the instance metadata service, version 2: nothing without a token.
+                # As the instance metadata service, version 2: no answer without a token.
                 "curl": """case "$*" in
                     *"PUT"*"/api/token"*ttl-seconds*) echo TOKEN ;;
                     *"metadata-token: TOKEN"*/instance-id) echo i-0123 ;;
@@ -434,19 +434,19 @@ class WorkersGroupTest(unittest.TestCase):
                     *"metadata-token: TOKEN"*/local-ipv4) echo 10.0.1.13 ;;
                     *) exit 22 ;;
                 esac""",
-                "systemctl": f'echo "$*" >> {folder}/called',
+                "systemctl": f'echo "$*" >> {directory}/called',
             }.items():
-                (folder / name).write_text(f"#!/bin/sh\n{body}\n")
-                (folder / name).chmod(0o755)
-            subprocess.run(["sh", "-c", script], check=True, env={"PATH": f"{folder}:{os.environ['PATH']}"})
-            unit = (folder / "etc/systemd/system/mesos-slave.service.d/instance.conf").read_text()
+                (directory / name).write_text(f"#!/bin/sh\n{body}\n")
+                (directory / name).chmod(0o755)
+            subprocess.run(["sh", "-c", script], check=True, env={"PATH": f"{directory}:{os.environ['PATH']}"})
+            unit = (directory / "etc/systemd/system/mesos-slave.service.d/instance.conf").read_text()
             self.assertIn(
                 '"MESOS_ATTRIBUTES=asg:workers;instance_id:i-0123;instance_type:m7i.xlarge;availability_zone:eu-west-1a"', unit
             )
             self.assertIn('"MESOS_MASTER=zk://10.0.0.5:2181/mesos" "MESOS_IP=10.0.1.13"', unit)
-            self.assertEqual((folder / "called").read_text(), "daemon-reload\nenable --now mesos-slave\n")
+            self.assertEqual((directory / "called").read_text(), "daemon-reload\nenable --now mesos-slave\n")
 
-    def test_the_group_is_one_that_lambda_scale_can_count(self):
+    def test_the_group_has_instances_of_one_size_and_the_managed_tag(self):
         stack = Stack(self.PARAMETERS, source("examples/workers-group.yaml"))
         [group] = stack.of_type("AWS::AutoScaling::AutoScalingGroup").values()
         self.assertEqual(

@@ -1,4 +1,4 @@
-"""The Terraform module is the template by other means: the same names, permissions, variables, alarms and functions."""
+"""The Terraform module equals the template: names, permissions, variables, alarms, and functions."""
 
 import os
 import re
@@ -18,19 +18,19 @@ from template import ROOT, Stack, actions, source, statements
 from test_template import EVERYTHING, MINIMAL
 
 STAGES = {"node_gather": "NodeGather", "node_process": "NodeProcess", "node_scale": "NodeScale"}
-# The parameters that make the configuration in the template: here they stand in the configuration.
+# The parameters from which the template makes the configuration: here they are in the configuration.
 IN_THE_CONFIGURATION = {
     row["parameter"] for rows in settings.parameters().values() for row in rows
     if not settings.has_variable(row)
 }
-# Several of one in the template; and what only one of the two has a use for.
+# A list here, and a name in the template; and the variables that only the module needs.
 RENAMED = {"GroupName": "group_names", "GroupPattern": "group_names", "PoolName": "pool_names"}
 ONLY_HERE = {"name", "zips", "config"}
 EVERYTHING = EVERYTHING | {"ScaleDownStrategy": "drain"}
 
 
 def plain(value):
-    """Without the quotes that the parser keeps, and without its marks."""
+    """Without the quotes and the metadata of the parser."""
     if isinstance(value, list):
         return [plain(part) for part in value]
     if isinstance(value, dict):
@@ -44,8 +44,8 @@ def module():
     blocks, local = {}, {}
     for path in sorted((ROOT / "terraform").glob("*.tf")):
         with open(path) as file:
-            document = plain(hcl2.load(file))
-        for kind, entries in document.items():
+            content = plain(hcl2.load(file))
+        for kind, entries in content.items():
             for entry in entries:
                 if kind == "locals":
                     local |= entry
@@ -60,7 +60,7 @@ def module():
 
 
 def policy(name):
-    """{sid: actions} of a policy document, those that are there under a condition included."""
+    """{sid: actions} of a policy document, with the conditional statements."""
     body = module()[0]["data", "aws_iam_policy_document", name]
     found = [inner for inner in body.get("statement", [])]
     for dynamic in body.get("dynamic", []):
@@ -69,7 +69,7 @@ def policy(name):
 
 
 def bound_to_the_tag(name):
-    """The sids that a condition binds to the tag of the group."""
+    """The sids with a condition on the tag of the group."""
     body = module()[0]["data", "aws_iam_policy_document", name]
     found = body.get("statement", []) + [content for dynamic in body["dynamic"] for content in dynamic["statement"]["content"]]
     return {statement["sid"] for statement in found if "lambda-scale/managed" in str(statement.get("dynamic"))}
@@ -94,16 +94,16 @@ class TerraformTest(unittest.TestCase):
             same = {"": (None, "null", []), "true": (True, "true"), "false": (False, "false")}.get(default, (default,))
             self.assertIn(found, same, name)
 
-    def test_roles_may_do_the_same(self):
+    def test_roles_have_the_same_permissions(self):
         stack = Stack(EVERYTHING)
         shared = policy("common")
         masters = policy("masters")
         for stage, logical in STAGES.items():
             document = stack.resources[f"{logical}Role"]["Properties"]["Policies"][0]["PolicyDocument"]
             expected = {statement["Sid"]: actions(statement) for statement in statements(document)}
-            # With drain node_scale speaks to the masters too.
-            speaks = {} if stage == "node_process" else masters
-            self.assertEqual(shared | speaks | policy(stage), expected, stage)
+            # With drain node_scale calls the masters too.
+            calls = {} if stage == "node_process" else masters
+            self.assertEqual(shared | calls | policy(stage), expected, stage)
         document = Stack(MINIMAL | {"RequireGroupTag": "true"}).resources["NodeScaleRole"]["Properties"]["Policies"][0]["PolicyDocument"]
         bound = {s["Sid"] for s in statements(document) if "lambda-scale/managed" in str(s.get("Condition"))}
         self.assertEqual(bound_to_the_tag("node_scale"), bound)
@@ -123,7 +123,7 @@ class TerraformTest(unittest.TestCase):
             self.assertEqual(here["timeout"], there["Timeout"])
             self.assertEqual(here["retries"], config["MaximumRetryAttempts"])
             self.assertEqual(here["event_age"], config["MaximumEventAgeInSeconds"])
-            self.assertEqual(str(here["alone"]).lower() == "true", "ReservedConcurrentExecutions" in there)
+            self.assertEqual(str(here["exclusive"]).lower() == "true", "ReservedConcurrentExecutions" in there)
             variables = set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", f"{here['environment']} {body['environment']}"))
             self.assertEqual(variables, set(there["Environment"]["Variables"]), stage)
             self.assertEqual((body["runtime"], body["memory_size"]), (there["Runtime"], there["MemorySize"]))
@@ -163,21 +163,21 @@ class TerraformTest(unittest.TestCase):
             for field in fields:
                 self.assertRegex(resource, rf"(\]|metric_query\.value)\.{field}\b")
 
-    def test_the_dashboard_shows_the_same(self):
+    def test_the_dashboard_has_the_same_metrics(self):
         body = (ROOT / "template.yaml").read_text()
         expected = set(re.findall(r"SEARCH\('\{[^}]*\},Pool\} MetricName=\\\"(\w+)\\\"', '(\w+)'", body))
         found = {(line[0], line[2]) for chart in module()[1]["charts"] for line in chart[1]}
         self.assertEqual(found, expected)
 
     @unittest.skipUnless(shutil.which("terraform"), "terraform is not installed")
-    def test_terraform_itself_takes_it(self):
-        with tempfile.TemporaryDirectory() as folder:
+    def test_terraform_accepts_the_module(self):
+        with tempfile.TemporaryDirectory() as directory:
             for path in (ROOT / "terraform").glob("*.tf"):
-                shutil.copy(path, folder)
+                shutil.copy(path, directory)
             environment = os.environ | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
             def terraform(*arguments):
-                return subprocess.run(["terraform", f"-chdir={folder}", *arguments], env=environment, capture_output=True, text=True)
+                return subprocess.run(["terraform", f"-chdir={directory}", *arguments], env=environment, capture_output=True, text=True)
 
             formatted = terraform("fmt", "-check", "-recursive", str(ROOT / "terraform"))
             self.assertEqual(formatted.returncode, 0, formatted.stdout)
