@@ -8,7 +8,7 @@ written by hand. With --check no file changes, and the exit status says whether 
 import re
 import sys
 
-from generator import alarms, dashboard, settings
+from generator import alarms, costs, dashboard, settings
 from generator.text import ROOT
 
 REGIONS = {
@@ -20,6 +20,7 @@ REGIONS = {
     "terraform/alarms.tf": {"alarms": alarms.of_terraform, "dashboard": dashboard.of_terraform},
     "terraform/variables.tf": {"variables": settings.variables},
     "docs/configuration.md": {name: settings.docs_table(name) for name in ("top", "mesos", "marathon", "pools", "cpu")},
+    "docs/cost.md": {"table": costs.table, "figures": costs.figures},
     "docs/operations.md": {"alarms": alarms.of_docs},
 }
 
