@@ -16,6 +16,7 @@ REGIONS = {
         "groups": settings.parameter_groups, "parameters": settings.parameter_sections, "conditions": settings.conditions,
         "configuration": settings.configuration, "alarms": alarms.of_template, "dashboard": dashboard.of_template,
     },
+    "examples/lambda-scale.toml": {name: settings.example(name) for name in ("top", "mesos", "pools")},
     "examples/pool-alarms.yaml": {"alarms": alarms.of_pool_template},
     "terraform/alarms.tf": {"alarms": alarms.of_terraform, "dashboard": dashboard.of_terraform},
     "terraform/variables.tf": {"variables": settings.variables},

@@ -9,7 +9,7 @@ from template import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 import generate  # noqa: E402
-from generator import text  # noqa: E402
+from generator import settings, text  # noqa: E402
 
 
 class GenerateTest(unittest.TestCase):
@@ -52,18 +52,24 @@ class GenerateTest(unittest.TestCase):
         def add(table):
             table["groups"]["Scaling rules"].append({
                 "setting": "pools.quiet_period", "meaning": "Remove no agent for this long.", "only": "mesos", "parameter": "QuietPeriod",
-                "is": {"Default": "", "pattern": "optional_duration"}, "default": "none", "when": "set",
+                "is": {"Default": "", "pattern": "optional_duration"}, "default": "none", "when": "set", "example": '# "1m"',
             })
 
         files = self.with_row("settings", add)
         self.assertIn("| `quiet_period` | none | Remove no agent for this long. |\n", files["docs/configuration.md"])
         self.assertNotIn("quiet_period", files["terraform/variables.tf"])
+        self.assertIn('\n# quiet_period = "1m"\n', files["examples/lambda-scale.toml"])
         for words in (
             "ScaleDownRatio, QuietPeriod]\n", '  QuietPeriod:\n    Type: String\n    Default: ""\n    AllowedPattern: ',
             '  HasQuietPeriod: !Not [!Equals [!Ref QuietPeriod, ""]]\n',
             """                    - !If [HasQuietPeriod, !Sub 'quiet_period = "${QuietPeriod}"', ""]\n""",
         ):
             self.assertIn(words, files["template.yaml"])
+
+    def test_every_setting_is_in_the_example_or_needs_another(self):
+        example = (ROOT / "examples/lambda-scale.toml").read_text()
+        absent = {row["setting"] for row in settings.rows() if "setting" in row and f"{row['setting'].split('.')[-1]} = " not in example}
+        self.assertEqual(absent, {"pools.drain_after", "pools.drain_grace", "pools.cooltime"})
 
     def test_a_parameter_that_is_no_setting_is_a_variable_of_terraform(self):
         row = {"parameter": "SpareCount", "is": {"Type": "Number", "Default": 2, "AllowedValues": [1, 2, 3]}, "description": "Spare agents."}

@@ -1,5 +1,5 @@
 """tools/tables/settings.yaml: the parameters and the configuration of the template, Terraform's variables, and the tables of
-docs/configuration.md."""
+docs/configuration.md, and examples/lambda-scale.toml."""
 
 import re
 import textwrap
@@ -29,6 +29,11 @@ def parameters():
 
 def rows():
     return [row for found in groups().values() for row in found]
+
+
+def section_of(row):
+    """The section of the configuration that has the setting; none for a parameter that is no setting."""
+    return "setting" in row and (row["setting"].rpartition(".")[0] or "top")
 
 
 def is_flag(row):
@@ -80,7 +85,7 @@ def configuration():
     """The configuration made of parameters: the sections of Mesos, and the settings of its pools, only where it is the source."""
 
     def lines(section, only=None):
-        found = [row for row in rows() if "setting" in row and row["setting"].rpartition(".")[0] == section and row.get("only") == only]
+        found = [row for row in rows() if section_of(row) == section and row.get("only") == only]
         return list(filter(None, map(configuration_line, found)))
 
     def listed(items, indent):
@@ -91,7 +96,7 @@ def configuration():
 
     mesos = ['"[mesos]"', *lines("mesos"), '!If [HasMarathonUrl, "[marathon]", ""]', *lines("marathon")]
     whole = [
-        *listed(lines(""), 0), *with_mesos(mesos, '""'),
+        *listed(lines("top"), 0), *with_mesos(mesos, '""'),
         '- "[[pools]]"', *listed(lines("pools"), 0), *with_mesos(lines("pools", only="mesos"), 'source = "cloudwatch"'),
     ]
     return [" " * 12 + "-", *(textwrap.indent(line, " " * 14) for line in whole)]
@@ -129,17 +134,32 @@ def variables():
     return apart(blocks)
 
 
+def default(row):
+    """The default of a setting as the docs have it."""
+    if "default" in row:
+        return row["default"]
+    value = row["is"]["Default"]
+    return f"`{value}`" if is_flag(row) or row["is"]["Type"] == "Number" else f'`"{value}"`'
+
+
+def example(section):
+    """The lines of one section of examples/lambda-scale.toml."""
+
+    def line(name, value):
+        return f"# {name} = {value[2:]}" if value.startswith("# ") else f"{name} = {value}"
+
+    def lines():
+        found = [row for row in rows() if row.get("example") != "none" and section_of(row) == section]
+        return [line(row["setting"].split(".")[-1], row.get("example", "# " + default(row).strip("`"))) for row in found]
+
+    return lines
+
+
 def docs_table(name):
     """The lines of one table in docs/configuration.md."""
 
-    def default(row):
-        if "default" in row:
-            return row["default"]
-        value = row["is"]["Default"]
-        return f"`{value}`" if is_flag(row) or row["is"]["Type"] == "Number" else f'`"{value}"`'
-
     def lines():
-        found = [row for row in rows() if "setting" in row and row.get("table", row["setting"].rpartition(".")[0] or "top") == name]
+        found = [row for row in rows() if "setting" in row and row.get("table", section_of(row)) == name]
         found.sort(key=lambda row: row.get("default") != "required")
         cells = [f"| `{row['setting'].split('.')[-1]}` | {default(row)} | {row['meaning']} {row.get('docs', '')}".rstrip() + " |" for row in found]
         return ["| setting | default | meaning |", "|---|---|---|", *cells]
