@@ -1,7 +1,6 @@
-//! An algorithm of one's own: the standard one, but with more agents in business hours.
+//! A custom check: the standard algorithm, with more agents in business hours.
 //!
-//! The shop opens at eight, and the first customers must not wait for machines to boot. Headroom cannot know that; a clock
-//! can.
+//! The shop opens at eight, and its first customers must not wait for instances to boot. Headroom cannot know that; a clock can.
 
 // ANCHOR: check
 use std::str::FromStr;
@@ -14,7 +13,7 @@ use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use thiserror::Error;
 
-/// On these days of the week, between these times (UTC), a pool has at least so many agents.
+/// The minimum number of agents of a pool on these days of the week, between these times (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusinessHours {
     first_day: Weekday,
@@ -25,7 +24,7 @@ pub struct BusinessHours {
 }
 
 impl Check for BusinessHours {
-    /// The standard algorithm with another minimum: every clause, limit and doubt holds as ever.
+    /// Runs the standard algorithm with another minimum: every clause and limit applies.
     fn decide(&self, snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<ScalingDecision, Expired> {
         if !self.contains(now) {
             return Standard.decide(snapshot, policy, now);
@@ -43,9 +42,9 @@ impl BusinessHours {
     }
 }
 
-/// What is written is no business hours.
+/// The text is not a span of business hours.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("BUSINESS_HOURS: {0:?} is not days, hours and a number of agents; write \"Mon-Fri 07:30-19:00 20\"")]
+#[error("BUSINESS_HOURS: {0:?} is not days, hours, and a number of agents; write \"Mon-Fri 07:30-19:00 20\"")]
 pub struct ParseError(String);
 
 impl FromStr for BusinessHours {
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_pool_grows_for_business_hours_and_shrinks_after_them() {
+    fn an_idle_pool_has_more_agents_in_business_hours() {
         // A Friday, and the Saturday after it.
         assert_eq!(delta_at("2026-11-20T07:29:59Z", ""), -1);
         assert_eq!(delta_at("2026-11-20T07:30:00Z", ""), 5);
@@ -95,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_the_pool_hold_all_the_same() {
+    fn the_limits_of_the_pool_still_apply() {
         assert_eq!(delta_at("2026-11-20T12:00:00Z", "max = 4"), 1);
         assert_eq!(delta_at("2026-11-20T12:00:00Z", "max_scale_up_step = 2"), 2);
         assert_eq!(delta_at("2026-11-20T12:00:00Z", "min = 9"), 6);
     }
 
     #[test]
-    fn what_is_no_span_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "Mon-Fri 07:30-19:00",

@@ -1,4 +1,4 @@
-//! `node_process` with business hours. Deployed in its place; everything else stays as it is.
+//! `node_process` with business hours. Deploy it instead of `node_process`; the other functions do not change.
 
 use custom_check::BusinessHours;
 use node_process::run;
