@@ -1,4 +1,4 @@
-//! `lambda-scale check`: is this configuration valid, and what does it say once every default is filled in?
+//! `lambda-scale check`: validates a configuration, and shows it with every default filled in.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,21 +11,21 @@ use shared::config::{Config, Policy, PoolSource, Problem, Problems};
 
 use crate::page::{Output, Page, Tone};
 
-/// Validate a configuration, and say what it comes to
+/// Validate a configuration
 ///
 /// Exit codes: 0 valid, 1 the file cannot be read, 2 not valid.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// The configuration
+    /// Configuration file
     #[arg(value_name = "FILE")]
     config: PathBuf,
-    /// For people or for programs, which get every setting with its default
+    /// Output format; json has every setting with its default
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct Checked<'a> {
     valid: bool,
     problems: Vec<ProblemForm<'a>>,
     pools: &'a [Policy],
@@ -69,13 +69,13 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn json(parsed: &Result<Config, Problems>) -> io::Result<()> {
-    let verdict = match parsed {
-        Ok(config) => Verdict { valid: true, problems: Vec::new(), pools: &config.pools },
+    let checked = match parsed {
+        Ok(config) => Checked { valid: true, problems: Vec::new(), pools: &config.pools },
         Err(Problems(problems)) => {
-            Verdict { valid: false, problems: problems.iter().map(ProblemForm::from).collect(), pools: &[] }
+            Checked { valid: false, problems: problems.iter().map(ProblemForm::from).collect(), pools: &[] }
         }
     };
-    serde_json::to_writer_pretty(io::stdout(), &verdict)?;
+    serde_json::to_writer_pretty(io::stdout(), &checked)?;
     writeln!(io::stdout())
 }
 
@@ -84,7 +84,7 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
     let count = config.pools.len();
     page.title(&format!("{path} is valid: {count} pool{}", if count == 1 { "" } else { "s" }))?;
     if config.dry_run {
-        page.toned("dry run", Tone::Quiet, "decides and reports, changes nothing")?;
+        page.toned("dry run", Tone::Quiet, "decides and reports, writes nothing")?;
     }
     for policy in &config.pools {
         page.field(&policy.pool, &summary(policy))?;
@@ -92,16 +92,16 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// A pool in a line: `group mesos-workers, 2 to 50 agents, below 50 % down, above 80 % up`.
+/// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.
 fn summary(policy: &Policy) -> String {
     let max = policy.max.map_or_else(|| "as many as the group allows".to_owned(), |max| max.to_string());
     let rules = match policy.source {
         PoolSource::CloudWatch { cpu } => {
             let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
-            format!("CPU utilization below {down} % down, above {} % up", cpu.scale_out_threshold)
+            format!("removes below {down}% CPU utilization, adds above {}%", cpu.scale_out_threshold)
         }
         PoolSource::Mesos { .. } => format!(
-            "below {} % down, above {} % up, {} % room for every application",
+            "removes below {}%, adds above {}%, {}% headroom for every application",
             policy.scale_down_threshold_percent, policy.scale_up_threshold_percent, policy.application_headroom_percent
         ),
     };

@@ -1,4 +1,4 @@
-//! The configuration, as the commands read it.
+//! How every command reads the configuration.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use shared::config::{Config, Problems};
 use thiserror::Error;
 
-/// Why there is no configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -15,7 +15,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Why.
         source: io::Error,
     },
     /// It is not valid.
@@ -23,13 +23,13 @@ pub enum ConfigError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Its problems.
         source: Problems,
     },
 }
 
 impl ConfigError {
-    /// Whether whoever called must change what was given (exit code 2).
+    /// Whether the user must change the configuration (exit code 2).
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Invalid { .. })
@@ -39,7 +39,7 @@ impl ConfigError {
 /// Reads a configuration.
 ///
 /// # Errors
-/// Where the file cannot be read, or what it says is not valid.
+/// Where the file cannot be read or is not valid.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
     let document = fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
     Config::parse(&document).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })

@@ -1,4 +1,4 @@
-//! The last decisions and what came of them, as the log of node_scale has them. It keeps them anyway; nothing else does.
+//! The last decisions and their outcomes, from the log of node_scale.
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::error::ProvideErrorMetadata as _;
@@ -8,7 +8,7 @@ use shared::aws::call::{Call, Protocol, Service, SetUpError};
 use shared::error::Chain;
 use thiserror::Error;
 
-/// An hour of a minute's ticks of a hundred pools has 6,000 events; a page has up to 10,000, and may well be empty.
+/// An hour of 100 pools at one run a minute has 6,000 events; a page has up to 10,000, and can be empty.
 const MAX_PAGES: usize = 20;
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>
@@ -19,38 +19,38 @@ const FILTER_LOG_EVENTS: Service = Service {
     protocol: Protocol::Json { content_type: "application/x-amz-json-1.1", target: "Logs_20140328.FilterLogEvents" },
 };
 
-/// A decision, and what came of it.
+/// A decision and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
-    /// When it was acted upon.
+    /// When node_scale handled it.
     #[serde(rename(deserialize = "timestamp"))]
     pub at: Timestamp,
     /// Its group.
     pub group: String,
     /// Its id.
     pub decision_id: Option<String>,
-    /// What it wanted.
+    /// The decision in a word.
     pub state: String,
     /// What was done.
     pub action: String,
     /// The desired capacity before.
     pub from: Option<i32>,
-    /// And after.
+    /// The desired capacity after.
     pub to: Option<i32>,
     /// Why.
     pub reason: String,
 }
 
-/// Why they are not known.
+/// Why the last decisions are not known.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// There is no such log.
-    #[error("there is no log group {0}; --stack names the stack")]
+    #[error("no log group {0}; name your stack with --stack")]
     NoLog(String),
-    /// Nobody can be asked.
-    #[error("cannot set up what asks CloudWatch Logs")]
+    /// The client cannot be set up.
+    #[error("cannot set up the client of CloudWatch Logs")]
     SetUp(#[from] SetUpError),
-    /// CloudWatch Logs did not answer, or refused.
+    /// The call failed.
     #[error("FilterLogEvents of {log} failed ({code}){hint}: {cause}")]
     Call {
         /// The log group.
@@ -59,10 +59,10 @@ pub enum LogError {
         code: String,
         /// What to do.
         hint: &'static str,
-        /// All that is known.
+        /// The error and its causes.
         cause: String,
     },
-    /// The answer is none.
+    /// The answer cannot be read.
     #[error("cannot read the answer of CloudWatch Logs")]
     Json(#[from] serde_json::Error),
 }
@@ -73,7 +73,7 @@ pub fn log_group(stack: &str) -> String {
     format!("/aws/lambda/{stack}/node_scale")
 }
 
-/// What was decided since then, for whatever group, the oldest first.
+/// The decisions since then, for all groups, the oldest first.
 ///
 /// # Errors
 /// Where the log cannot be read.
@@ -103,7 +103,7 @@ pub async fn since(sdk: &SdkConfig, log: &str, since: Timestamp) -> Result<Vec<D
     let mut request = Request {
         log_group_name: log,
         start_time: since.as_millisecond(),
-        // A word that all lines of an outcome have. What else has it is told apart below.
+        // Every outcome's line has this word; other lines with it are dropped below.
         filter_pattern: "\"outcome\"",
         next_token: None,
     };
@@ -130,12 +130,12 @@ pub async fn since(sdk: &SdkConfig, log: &str, since: Timestamp) -> Result<Vec<D
 
 fn hint(code: &str) -> &'static str {
     match code {
-        "AccessDeniedException" => "; allow logs:FilterLogEvents to whoever asks",
+        "AccessDeniedException" => "; your role needs the permission logs:FilterLogEvents",
         _ => "",
     }
 }
 
-/// A line of the log, where it tells an outcome.
+/// A line of the log, where it is an outcome's.
 fn read(line: &str) -> Option<Decided> {
     #[derive(Deserialize)]
     struct Line {
@@ -147,7 +147,7 @@ fn read(line: &str) -> Option<Decided> {
     (line.message == "outcome").then_some(line.decided)
 }
 
-/// Decisions in a row that wanted and came to the same.
+/// Consecutive decisions with the same state and action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
     /// How many.
@@ -158,7 +158,7 @@ pub struct Row<'a> {
     pub last: &'a Decided,
 }
 
-/// The decisions row by row, the last one first.
+/// The decisions in rows, the last one first.
 #[must_use]
 pub fn rows<'a>(decided: impl IntoIterator<Item = &'a Decided>) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = Vec::new();

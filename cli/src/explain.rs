@@ -1,5 +1,5 @@
-//! `lambda-scale explain`: what would be done with a /state, and why. The functions' own code on saved input: no network,
-//! no account, and with `--now` the same answer every time.
+//! `lambda-scale explain`: the decision on a saved /state, and why. The functions' own code on saved input: no network, no account,
+//! and with `--now` the same output every time.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,46 +19,45 @@ use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
 use shared::config::{Config, Policy};
-use shared::contract::{self, ClusterSnapshot, ScalingDecision, WithHeader};
-use shared::error::Chain;
+use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
 use thiserror::Error;
 
-use crate::account;
+use crate::command::{self, CommandError, Ended};
 use crate::config::{self, ConfigError};
 use crate::page::{Output, Page, Tone};
+use crate::render;
 
-/// Say what would be done with a saved /state, and why.
+/// Explain the decision on a saved /state, without an AWS account
 ///
-/// Exit codes: 0 said, 1 a file cannot be read or is not what it should be, 2 the configuration or the call is not valid.
+/// Exit codes: 0 success, 1 a file cannot be used, 2 invalid configuration or options.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The answer of the leading master, as `curl http://MASTER:5050/state > state.json` saves it; needed where the
-    /// configuration has a pool of a Mesos cluster
+    /// State of the leading master, as `curl http://MASTER:5050/state > state.json` saves it; required for pools of a
+    /// Mesos cluster
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// What waits for room, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it; default: it is not asked for
+    /// Marathon's launch queue, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it [default: none]
     #[arg(long, value_name = "FILE")]
     queue: Option<PathBuf>,
-    /// The group, as `aws autoscaling describe-auto-scaling-groups > group.json` saves it; the "Activities" of
-    /// describe-scaling-activities may be added to the object
+    /// The groups, as `aws autoscaling describe-auto-scaling-groups > group.json` saves them; you can add the
+    /// "Activities" of describe-scaling-activities to the object
     #[arg(long, value_name = "FILE")]
     group: Option<PathBuf>,
-    /// The average CPU utilization of a pool's group in percent, such as workers=71.5, once for each pool that asks for it;
-    /// default: it is not known
+    /// Average CPU utilization of a pool's group in percent, such as workers=71.5; repeatable [default: unknown]
     #[arg(long, value_name = "POOL=PERCENT", value_parser = read_cpu)]
     cpu: Vec<(String, f64)>,
-    /// The time to assume, such as 2026-11-21T16:00:00Z; default: now
+    /// Time of the decision, such as 2026-11-21T16:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
-    /// For people or for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Why nothing could be explained.
+/// Why nothing was explained.
 #[derive(Debug, Error)]
 pub enum ExplainError {
     /// A file cannot be read.
@@ -66,62 +65,62 @@ pub enum ExplainError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Why.
         source: io::Error,
     },
-    /// There is no configuration.
+    /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is a pool of a Mesos cluster, and no state of it.
-    #[error("the pool {0:?} is one of a Mesos cluster; give its /state with --state")]
+    /// A pool of a Mesos cluster, and no state.
+    #[error("the pool {0:?} needs the /state of its cluster; add --state FILE")]
     NoState(String),
-    /// A CPU utilization is told of a pool that has no use for it.
+    /// A CPU utilization that no pool uses.
     #[error("--cpu {0}: {1}")]
     Cpu(String, &'static str),
-    /// The state is none.
+    /// The state cannot be used.
     #[error("{} cannot be used", path.display())]
     State {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why.
         source: ReadError,
     },
-    /// The queue is none.
+    /// The queue cannot be used.
     #[error("{} cannot be used", path.display())]
     Queue {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why.
         source: QueueError,
     },
-    /// The group is none.
+    /// The group cannot be used.
     #[error("{} is not what `aws autoscaling describe-auto-scaling-groups --output json` prints", path.display())]
     Group {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why.
         source: serde_json::Error,
     },
-    /// Something has no JSON form.
+    /// A value has no JSON form.
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
-    /// The text could not be printed.
+    /// Standard output cannot be written.
     #[error("cannot print")]
     Print(#[source] io::Error),
 }
 
-/// What would be done for one pool.
+/// The decision for one pool, and what it leads to.
 #[derive(Debug)]
 pub struct Explanation<'a> {
     /// The pool's policy.
     pub policy: &'a Policy,
-    /// What was seen of it.
+    /// Its snapshot.
     pub snapshot: ClusterSnapshot,
-    /// What was decided; an error where nothing may be.
+    /// Its decision; an error where the snapshot has expired.
     pub decision: Result<ScalingDecision, Expired>,
-    /// What would have to change for another decision.
-    pub otherwise: Vec<Otherwise>,
-    /// What would be done to the group, where one was given.
+    /// The nearest changes to another decision.
+    pub what_if: Vec<Otherwise>,
+    /// The action on the group and its desired capacity, where `--group` was given.
     pub plan: Option<(Plan, Option<i32>)>,
 }
 
@@ -134,20 +133,20 @@ struct SavedGroups {
     activities: Vec<Activity>,
 }
 
+impl CommandError for ExplainError {
+    fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::NoState(_) | Self::Cpu(..) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    match print(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let usage = match &error {
-                ExplainError::Config(error) => error.is_usage(),
-                error => matches!(error, ExplainError::NoState(_) | ExplainError::Cpu(..)),
-            };
-            let _ = writeln!(io::stderr(), "lambda-scale explain: {}", Chain::new(&error));
-            ExitCode::from(if usage { 2 } else { 1 })
-        }
-    }
+    command::exit("explain", print(options).map(|()| Ended::Well))
 }
 
 fn print(options: &Options) -> Result<(), ExplainError> {
@@ -187,33 +186,36 @@ fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
 
 /// `workers=71.5`
 fn read_cpu(text: &str) -> Result<(String, f64), String> {
-    let (pool, percent) = text.split_once('=').ok_or("write POOL=PERCENT, such as workers=71.5")?;
-    let percent =
-        percent.trim_end_matches('%').trim_end().parse().map_err(|_| "write a number, such as workers=71.5")?;
+    let (pool, percent) = text.split_once('=').ok_or("expected POOL=PERCENT; write workers=71.5")?;
+    let percent = percent
+        .trim_end_matches('%')
+        .trim_end()
+        .parse()
+        .map_err(|_| "expected a number of percent; write workers=71.5")?;
     if !(0.0..=100.0).contains(&percent) {
-        return Err(format!("{percent} must lie between 0 and 100"));
+        return Err(format!("got {percent}, expected a number from 0 to 100"));
     }
     Ok((pool.to_owned(), percent))
 }
 
-/// What CloudWatch and Auto Scaling would say of the groups.
+/// What CloudWatch and Auto Scaling would report of the groups.
 fn known_groups(config: &Config, cpu: &[(String, f64)], saved: Option<&SavedGroups>) -> Result<Groups, ExplainError> {
     let mut known = Groups::default();
     for (pool, percent) in cpu {
         let policy = config
             .pool(pool)
-            .ok_or_else(|| ExplainError::Cpu(pool.clone(), "no pool of the configuration has that name"))?;
+            .ok_or_else(|| ExplainError::Cpu(pool.clone(), "the configuration has no pool of that name"))?;
         if policy.source.cpu().is_none() {
-            let reason = "the pool does not ask for it; write cpu_utilization = true in the configuration";
+            let reason = "the pool does not use it; write cpu_utilization = true in the configuration";
             return Err(ExplainError::Cpu(pool.clone(), reason));
         }
         known.cpu.insert(policy.group.clone(), Cpu::of(&[*percent]));
     }
     for policy in &config.pools {
-        let unknown = Cpu::Unknown { reason: format!("give it with --cpu {}=PERCENT", policy.pool) };
+        let unknown = Cpu::Unknown { reason: format!("add --cpu {}=PERCENT", policy.pool) };
         known.cpu.entry(policy.group.clone()).or_insert(unknown);
         let group = saved.and_then(|saved| saved.auto_scaling_groups.iter().find(|group| group.name == policy.group));
-        let reason = if saved.is_some() { "it is not in the file of --group" } else { "give it with --group" };
+        let reason = if saved.is_some() { "the file of --group does not have it" } else { "add --group FILE" };
         let unknown = || Size::Unknown { reason: reason.to_owned() };
         known.size.insert(policy.group.clone(), group.map_or_else(unknown, size));
     }
@@ -249,9 +251,9 @@ fn explain<'a>(
             (Ok(decision), Some(groups)) => Some(planned(decision, groups, policy, now)),
             _ => None,
         };
-        // Where there is no decision there is no other.
-        let otherwise = node_process::otherwise(&snapshot, policy, now).unwrap_or_default();
-        Some(Explanation { policy, snapshot, decision, otherwise, plan })
+        // Without a decision there is no other one.
+        let what_if = node_process::otherwise(&snapshot, policy, now).unwrap_or_default();
+        Some(Explanation { policy, snapshot, decision, what_if, plan })
     });
     explained.collect()
 }
@@ -274,26 +276,27 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
         if index > 0 {
             page.blank()?;
         }
-        let Explanation { policy, snapshot, decision, otherwise, plan } = explanation;
+        let Explanation { policy, snapshot, decision, what_if, plan } = explanation;
         page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
-        page.field("from", &account::source(snapshot))?;
-        account::sight(page, snapshot)?;
+        render::snapshot(page, snapshot)?;
         if let Some(summary) = cluster.filter(|_| policy.source.is_mesos() && snapshot.agents.registered == 0) {
-            account::nobody(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
+            render::no_agents_matched(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
         }
         match decision {
             Ok(decision) => {
-                account::steps(page, decision)?;
-                account::verdict(page, decision)?;
-                for agent in &decision.scale_down_agents {
-                    page.field("", &format!("to leave: {}, {} tasks", agent.hostname, agent.task_count))?;
+                render::steps(page, decision)?;
+                render::decision(page, decision, Some(policy))?;
+                let removed: Vec<String> =
+                    decision.scale_down_agents.iter().map(|agent| removed(agent, plan)).collect();
+                if !removed.is_empty() {
+                    page.field("remove", &render::cut(&removed))?;
                 }
-                account::otherwise(page, otherwise)?;
+                render::what_if(page, what_if)?;
             }
             Err(expired) => page.field("decision", &format!("none: {expired}"))?,
         }
         if let Some((plan, from)) = plan {
-            page.toned("to do", Tone::Title, &to_do(plan, *from))?;
+            page.toned("action", Tone::Title, &action(plan, *from))?;
             page.field("", &plan.reason)?;
             for step in &plan.agents {
                 page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
@@ -304,21 +307,39 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
     Ok(())
 }
 
-fn to_do(plan: &Plan, from: Option<i32>) -> String {
-    match (&plan.action, from) {
-        (Action::SetDesiredCapacity(to), Some(from)) => format!("set the desired capacity from {from} to {to}"),
-        (Action::SetDesiredCapacity(to), None) => format!("set the desired capacity to {to}"),
-        (Action::Terminate(victims), _) => {
-            let ids: Vec<&str> = victims.iter().map(|victim| victim.instance_id.as_str()).collect();
-            format!("terminate {}, one less wanted with each", ids.join(", "))
+/// `ip-10-0-2-25.ec2.internal (i-00000000abc17f877), 0 tasks`
+fn removed(agent: &AgentRef, plan: &Option<(Plan, Option<i32>)>) -> String {
+    let targets = match plan {
+        Some((Plan { action: Action::Terminate(targets), .. }, _)) => targets.as_slice(),
+        _ => &[],
+    };
+    let target = targets.iter().find(|target| target.hostname == agent.hostname);
+    let instance = target.map(|target| &target.instance_id).or(agent.instance_id.as_ref());
+    let instance = instance.map(|id| format!(" ({id})")).unwrap_or_default();
+    format!("{}{instance}, {} tasks", agent.hostname, agent.task_count)
+}
+
+fn action(plan: &Plan, from: Option<i32>) -> String {
+    let capacity = |to: i32| from.map_or_else(|| to.to_string(), |from| format!("{from} -> {to}"));
+    match &plan.action {
+        Action::SetDesiredCapacity(to) => format!("set desired capacity {}", capacity(*to)),
+        Action::Terminate(targets) => {
+            let less = targets.iter().map(|target| target.weight).sum();
+            let to = from.map(|from| from.saturating_sub_unsigned(less));
+            let change = to.map(|to| format!(", desired capacity {}", capacity(to))).unwrap_or_default();
+            format!("terminate {}{change}", counted(targets.len(), "instance"))
         }
-        (Action::LookUp(addresses), _) => {
-            format!("ask EC2 for the instances of {}, and terminate those that the group has", addresses.join(", "))
+        Action::LookUp(addresses) => {
+            format!("ask EC2 for the instances of {}, and terminate those of the group", addresses.join(", "))
         }
-        (Action::Nothing, _) => "nothing".to_owned(),
-        (Action::BackOff, _) => "nothing now, back off".to_owned(),
-        (Action::Refuse, _) => "nothing, the decision is refused".to_owned(),
+        Action::Nothing => "none".to_owned(),
+        Action::BackOff => "none, back off".to_owned(),
+        Action::Refuse => "none, the decision is refused".to_owned(),
     }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[derive(Serialize)]
@@ -326,13 +347,13 @@ struct Pools<'a> {
     pools: Vec<Form<'a>>,
 }
 
-/// An explanation for programs: the messages as they would be published, and the action.
+/// An explanation as JSON: the messages as they would be published, and the action.
 #[derive(Serialize)]
 struct Form<'a> {
     snapshot: WithHeader<'a, ClusterSnapshot>,
-    /// `null` where the snapshot is not of the present.
+    /// `null` where the snapshot has expired.
     decision: Option<WithHeader<'a, ScalingDecision>>,
-    otherwise: &'a [Otherwise],
+    what_if: &'a [Otherwise],
     action: Option<ActionForm<'a>>,
 }
 
@@ -341,9 +362,9 @@ struct ActionForm<'a> {
     action: &'static str,
     from: Option<i32>,
     to: Option<i32>,
-    /// Those that would be terminated one by one.
+    /// The instances to terminate.
     instances: Vec<&'a str>,
-    coming: u32,
+    in_flight: u32,
     reason: &'a str,
     notes: &'a [String],
 }
@@ -371,17 +392,12 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                 from: *from,
                 to,
                 instances,
-                coming: plan.coming,
+                in_flight: plan.coming,
                 reason: &plan.reason,
                 notes: &plan.notes,
             }
         });
         let decision = explanation.decision.as_ref().ok().map(contract::with_header);
-        Self {
-            snapshot: contract::with_header(&explanation.snapshot),
-            decision,
-            otherwise: &explanation.otherwise,
-            action,
-        }
+        Self { snapshot: contract::with_header(&explanation.snapshot), decision, what_if: &explanation.what_if, action }
     }
 }

@@ -1,7 +1,7 @@
-//! `lambda-scale generate`: a /state of any size, to see what a large cluster takes before there is one.
+//! `lambda-scale generate`: a /state of any size, to measure what a large cluster takes.
 //!
-//! The document is written one agent and one task at a time, so the size of the cluster does not matter to memory. All
-//! that looks like chance follows from the seed: the same call writes the same bytes.
+//! The document is written one agent and one task at a time, so memory does not grow with the cluster. Everything random follows
+//! from the seed: the same call writes the same bytes.
 
 mod document;
 mod model;
@@ -13,44 +13,46 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use shared::error::Chain;
 use shared::resources::Kind;
 use thiserror::Error;
+
+use crate::command::{self, CommandError, Ended};
 
 pub use document::{ELECTED_AT, Totals, write};
 pub use model::Spec;
 
-/// Write a /state of any size, as a master of Mesos 1.11.0 would: about 2.2 KB for each task.
+/// Write a /state of any size, as a Mesos 1.11.0 master would: about 2.2 KB for each task
 ///
-/// The same seed writes the same bytes. Exit codes: 0 written, 1 it cannot be written, 2 the call is not valid.
+/// The same seed writes the same bytes.
+///
+/// Exit codes: 0 success, 1 the output cannot be written, 2 invalid options.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How many agents
+    /// Number of agents
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000_000))]
     agents: u32,
-    /// How many running tasks, on all agents alike
+    /// Number of running tasks, spread over all agents
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = RangedU64ValueParser::<u32>::new().range(0..=100_000_000))]
     tasks: u32,
-    /// How many applications the tasks belong to; default: one for every hundred
+    /// Number of applications [default: one for every 100 tasks]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000_000))]
     applications: Option<u32>,
-    /// How many completed tasks the master still lists, of all frameworks together; default: one for every twenty
-    /// running ones, at most 1000. A master keeps the last 1000 of each framework, so one that has run for long lists
-    /// thousands
+    /// Number of completed tasks that the master still lists [default: one for every 20 running tasks, at most 1000]. A master
+    /// keeps the last 1000 of each framework, so an old one lists thousands
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(0..=100_000_000))]
     completed: Option<u32>,
-    /// What the names, sizes and places follow from
+    /// Seed of names, sizes, and placement
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Where to write; default: standard output
+    /// Output file [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// Far more than an agent ever runs; with many more its resources would be no amounts that a reader takes.
+/// Far more than an agent ever runs; with many more, its resources would exceed what a reader accepts.
 const MAX_TASKS_PER_AGENT: u32 = 10_000;
 
-/// Why nothing was generated, or not all of it.
+/// Why not all of it was generated.
 #[derive(Debug, Error)]
 enum GenerateError {
     #[error("{tasks} tasks on {agents} agents are more than {MAX_TASKS_PER_AGENT} each; raise --agents")]
@@ -64,12 +66,12 @@ enum GenerateError {
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    match generate(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale generate: {}", Chain::new(&error));
-            ExitCode::from(if matches!(error, GenerateError::Crowded { .. }) { 2 } else { 1 })
-        }
+    command::exit("generate", generate(options).map(|()| Ended::Well))
+}
+
+impl CommandError for GenerateError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::Crowded { .. })
     }
 }
 
@@ -117,7 +119,7 @@ impl Progress {
         if self.is_shown && percent > self.percent {
             self.percent = percent;
             let full = usize::try_from(percent / 4).unwrap_or_default();
-            let _ = write!(io::stderr(), "\r[{:<25}] {percent:>3} %", "#".repeat(full));
+            let _ = write!(io::stderr(), "\r[{:<25}] {percent:>3}%", "#".repeat(full));
         }
     }
 
@@ -129,7 +131,7 @@ impl Progress {
             |kind: Kind| 100 * totals.used.get(kind).thousandths() / totals.total.get(kind).thousandths().max(1);
         let _ = writeln!(
             io::stderr(),
-            "\r{} agents, {} tasks, {} bytes; {} % of the cpus and {} % of the mem are used",
+            "\r{} agents, {} tasks, {} bytes; cpus {}%, mem {}% used",
             spec.agents,
             totals.tasks,
             totals.bytes,

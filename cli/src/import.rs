@@ -1,4 +1,4 @@
-//! `lambda-scale import`: the configuration of another autoscaler as one of ours.
+//! `lambda-scale import`: converts the configuration of another autoscaler.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,13 +11,13 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shared::config::{Config, Problems};
-use shared::error::Chain;
 use thiserror::Error;
 
-/// Turn the configuration of another autoscaler into one of Lambda Scale
+use crate::command::{self, CommandError, Ended};
+
+/// Convert the configuration of another autoscaler
 ///
-/// Exit codes: 0 printed, 1 the file cannot be read or is not what it should be, 2 it says something that Lambda Scale cannot do,
-/// or the call is not valid.
+/// Exit codes: 0 success, 1 the file cannot be used, 2 the result would not be valid, or invalid options.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     #[command(subcommand)]
@@ -26,16 +26,16 @@ pub struct Options {
 
 #[derive(Clone, Debug, Subcommand)]
 enum From {
-    /// scalepot.yml: a pool for each role, judged by the CPU utilization of its group
+    /// scalepot.yml: a pool for each role, scaled on the CPU utilization of its group
     Scalepot(ScalepotOptions),
 }
 
 #[derive(Args, Clone, Debug)]
 struct ScalepotOptions {
-    /// The file
+    /// File to convert
     #[arg(value_name = "FILE", default_value = "scalepot.yml")]
     file: PathBuf,
-    /// The Auto Scaling group of a role; default: one with the role's name. May be given several times
+    /// Auto Scaling group of a role; repeatable [default: the group with the role's name]
     #[arg(long = "group", value_name = "ROLE=GROUP", value_parser = pair)]
     groups: Vec<(String, String)>,
 }
@@ -43,7 +43,7 @@ struct ScalepotOptions {
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((role, group)) if !role.is_empty() && !group.is_empty() => Ok((role.to_owned(), group.to_owned())),
-        _ => Err("write ROLE=GROUP, such as web=web-asg".to_owned()),
+        _ => Err("expected ROLE=GROUP; write web=web-asg".to_owned()),
     }
 }
 
@@ -52,11 +52,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 enum ImportError {
     #[error("cannot read {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} is no scalepot.yml", path.display())]
+    #[error("{} is not a valid scalepot.yml", path.display())]
     Scalepot { path: PathBuf, source: Box<serde_saphyr::Error> },
-    #[error("--group names the role {0:?}, which is not in the file")]
+    #[error("--group {0:?}: the file has no such role")]
     UnknownRole(String),
-    #[error("what it says is not valid in Lambda Scale")]
+    #[error("Lambda Scale does not support this configuration")]
     NotValid(#[source] Problems),
     #[error("cannot print")]
     Print(#[source] io::Error),
@@ -108,12 +108,12 @@ pub fn run(options: &Options) -> ExitCode {
     let From::Scalepot(options) = &options.from;
     let printed =
         scalepot(options).and_then(|document| io::stdout().write_all(document.as_bytes()).map_err(ImportError::Print));
-    match printed {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale import: {}", Chain::new(&error));
-            ExitCode::from(if matches!(error, ImportError::NotValid(_) | ImportError::UnknownRole(_)) { 2 } else { 1 })
-        }
+    command::exit("import", printed.map(|()| Ended::Well))
+}
+
+impl CommandError for ImportError {
+    fn is_usage(&self) -> bool {
+        matches!(self, Self::NotValid(_) | Self::UnknownRole(_))
     }
 }
 
@@ -128,14 +128,14 @@ fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
     }
     let groups = options.groups.iter().cloned().collect();
     let document = document(&read, &groups);
-    // What is printed can be used as it is.
+    // The output can be used as it is.
     Config::parse(&document).map_err(ImportError::NotValid)?;
     Ok(document)
 }
 
 fn document(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> String {
     let mut document =
-        "# From scalepot.yml. What starts an instance now stands in the launch template of its group.\n".to_owned();
+        "# From scalepot.yml. The launch template of each group now says how its instances start.\n".to_owned();
     if let Some(region) = &scalepot.az {
         line(&mut document, &format!("# Deploy Lambda Scale where the groups are: {}.", one_line(region)));
     }
@@ -158,7 +158,7 @@ fn document(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> String {
     document
 }
 
-/// What the launch template and the group have to say.
+/// What belongs in the launch template and the group.
 fn launch(role: &Role, region: Option<&str>) -> String {
     let zone = role.placement.as_ref().map(|letter| format!("{}{letter}", region.unwrap_or_default()));
     let words: Vec<String> = [&role.instance_type, &role.ami, &role.option, &zone]
@@ -171,12 +171,12 @@ fn launch(role: &Role, region: Option<&str>) -> String {
 
 fn left_out(document: &mut String, others: &BTreeMap<String, IgnoredAny>) {
     for name in others.keys() {
-        line(document, &format!("# {} has no counterpart and is left out.", one_line(name)));
+        line(document, &format!("# {} has no counterpart and is omitted.", one_line(name)));
     }
 }
 
 fn line(document: &mut String, text: &str) {
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(document, "{text}");
 }
 
@@ -185,7 +185,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A JSON text is a TOML text too.
+/// A JSON string is a TOML string too.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -1,11 +1,11 @@
-//! The command line of Lambda Scale: one subcommand, one module.
+//! The command line of Lambda Scale: one module for each command.
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use lambda_scale::{check, explain, generate, import, local, manual, marks, run, status};
+use lambda_scale::{check, explain, generate, group_tags, import, local, manual, run, status};
 
-/// Keeps the Auto Scaling group under a Mesos and Marathon cluster at the right size.
+/// Sizes the EC2 Auto Scaling group behind an Apache Mesos cluster
 #[derive(Parser)]
 #[command(name = "lambda-scale", version, arg_required_else_help = true)]
 struct Cli {
@@ -22,9 +22,9 @@ enum Command {
     Local(local::Options),
     Run(run::Options),
     Status(status::Options),
-    Pause(marks::Pause),
-    Resume(marks::Resume),
-    Floor(marks::SetFloor),
+    Pause(group_tags::Pause),
+    Resume(group_tags::Resume),
+    Floor(group_tags::SetFloor),
     Completions(manual::Completions),
     Man(manual::Man),
 }
@@ -38,9 +38,9 @@ fn main() -> ExitCode {
         Command::Local(options) => local::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Status(options) => status::run(&options),
-        Command::Pause(options) => marks::pause(&options),
-        Command::Resume(options) => marks::resume(&options),
-        Command::Floor(options) => marks::floor(&options),
+        Command::Pause(options) => group_tags::pause(&options),
+        Command::Resume(options) => group_tags::resume(&options),
+        Command::Floor(options) => group_tags::floor(&options),
         Command::Completions(options) => manual::completions(&options, Cli::command()),
         Command::Man(options) => manual::man(&options, Cli::command()),
     }

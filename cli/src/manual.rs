@@ -1,4 +1,4 @@
-//! `lambda-scale completions` and `lambda-scale man`: what the command line says about itself, for shells and for `man`.
+//! `lambda-scale completions` and `lambda-scale man`: the command line's own documentation.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,21 +7,21 @@ use std::process::ExitCode;
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-/// Print the completions of a shell
+/// Print completions for a shell
 #[derive(Args, Clone, Debug)]
 pub struct Completions {
     /// The shell
     shell: Shell,
 }
 
-/// Print the manual page, or write those of all commands into a folder
+/// Print the manual page, or write the pages of all commands to a directory
 ///
-/// Exit codes: 0 printed or written, 1 the folder cannot be written.
+/// Exit codes: 0 success, 1 the directory cannot be written.
 #[derive(Args, Clone, Debug)]
 pub struct Man {
-    /// The folder, such as /usr/local/share/man/man1
-    #[arg(value_name = "FOLDER")]
-    folder: Option<PathBuf>,
+    /// Directory, such as /usr/local/share/man/man1
+    #[arg(value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
 }
 
 /// `lambda-scale completions`.
@@ -36,9 +36,9 @@ pub fn completions(options: &Completions, mut command: Command) -> ExitCode {
 /// `lambda-scale man`.
 #[must_use]
 pub fn man(options: &Man, command: Command) -> ExitCode {
-    let written = match &options.folder {
+    let written = match &options.directory {
         None => clap_mangen::Man::new(command).render(&mut io::stdout()),
-        Some(folder) => clap_mangen::generate_to(command, folder),
+        Some(directory) => clap_mangen::generate_to(command, directory),
     };
     code("man", written)
 }

@@ -1,9 +1,9 @@
-//! What may have been meant by a name that is not there.
+//! The known names nearest to one that does not exist.
 
-/// At most this many are named.
+/// The most names that are suggested.
 const MAX: usize = 3;
 
-/// The known names that resemble a name most, the nearest first; none where nothing does.
+/// The known names that resemble a name, the nearest first.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
     let mut near: Vec<(f64, &str)> = known

@@ -1,24 +1,24 @@
-//! What is written for people: lines with a label, wrapped, coloured on a terminal.
+//! Text output: lines with a label, wrapped, colored on a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 
 /// Lines end about here, so that they fit most windows.
-const WIDTH: usize = 108;
-/// Where the words of a line start, right of its label.
-const INDENT: usize = 13;
+const WIDTH: usize = 112;
+/// The width of a label, such as `each rule alone`.
+const INDENT: usize = 17;
 
-/// The form of what is printed.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people
+    /// Text
     Text,
-    /// For programs
+    /// JSON
     Json,
 }
 
-/// How words are coloured.
+/// How text is colored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// Not at all.
@@ -36,14 +36,14 @@ pub enum Tone {
 /// Standard output as a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    colour: bool,
+    color: bool,
 }
 
 impl Page {
-    /// A page that is coloured where standard output is a terminal.
+    /// A page that is colored where standard output is a terminal.
     #[must_use]
     pub fn stdout() -> Self {
-        Self { colour: io::stdout().is_terminal() }
+        Self { color: io::stdout().is_terminal() }
     }
 
     /// An empty line.
@@ -62,12 +62,12 @@ impl Page {
         writeln!(io::stdout(), "{text}")
     }
 
-    /// A line over what belongs together.
+    /// The title of a section.
     ///
     /// # Errors
     /// See [`Page::blank`].
     pub fn title(self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout(), "{}", self.coloured(Tone::Title, text))
+        writeln!(io::stdout(), "{}", self.colored(Tone::Title, text))
     }
 
     /// A line with a label, wrapped.
@@ -78,22 +78,22 @@ impl Page {
         self.toned(label, Tone::Plain, text)
     }
 
-    /// The same with coloured words.
+    /// The same with colored words.
     ///
     /// # Errors
     /// See [`Page::blank`].
     pub fn toned(self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
         for (index, line) in wrap(text, WIDTH - INDENT - 2).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            let label = self.coloured(Tone::Quiet, &format!("{label:<INDENT$}"));
-            writeln!(io::stdout(), "  {label}{}", self.coloured(tone, &line))?;
+            let label = self.colored(Tone::Quiet, &format!("{label:<INDENT$}"));
+            writeln!(io::stdout(), "  {label}{}", self.colored(tone, &line))?;
         }
         Ok(())
     }
 
-    fn coloured(self, tone: Tone, text: &str) -> String {
+    fn colored(self, tone: Tone, text: &str) -> String {
         let code = match tone {
-            _ if !self.colour => return text.to_owned(),
+            _ if !self.color => return text.to_owned(),
             Tone::Plain => return text.to_owned(),
             Tone::Title => 1,
             Tone::Good => 32,

@@ -1,5 +1,5 @@
-//! `lambda-scale run`: the chain in one process, against the real masters and the real group. The functions' own code, without
-//! a deployment; nothing is changed without `--apply`.
+//! `lambda-scale run`: the chain in one process, against real masters and groups. The functions' own code without a deployment;
+//! a dry run unless `--apply` is given.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,33 +19,32 @@ use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingO
 use shared::error::Chain;
 use thiserror::Error;
 
-use crate::account;
+use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{self, ConfigError};
 use crate::page::{Output, Page, Tone};
-use crate::target::{GroupError, look};
+use crate::render;
+use crate::target::{GroupError, describe};
 
-/// Look at the masters, decide and, with --apply, change the groups: the three functions in one process
+/// Read the masters, decide, and with --apply change the groups: the three functions in one process
 ///
-/// Without --apply nothing is changed anywhere. Needs the rights of the functions in AWS: credentials and region as any tool of
-/// AWS takes them.
+/// A dry run without --apply. Needs the permissions of the functions; takes credentials and region as other AWS tools do.
 ///
-/// Exit codes: 0 done, 1 the masters, AWS or a file did not do as they should, 2 the configuration or the call is not valid,
-/// 130 interrupted.
+/// Exit codes: 0 success, 1 a call or a file failed, 2 invalid configuration or options, 130 interrupted.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Look once and end; the default
+    /// Run once (default)
     #[arg(long, conflicts_with = "every")]
     once: bool,
-    /// Look again and again, such as every 1m, until interrupted
+    /// Run at this interval, such as 1m, until interrupted
     #[arg(long, value_name = "DURATION", value_parser = period)]
     every: Option<Duration>,
-    /// Change the groups; without it everything is a dry run
+    /// Change the groups; a dry run without it
     #[arg(long)]
     apply: bool,
-    /// For people, or for programs: a JSON object in a line for each pool
+    /// Output format; json prints one line for each pool
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -53,7 +52,7 @@ pub struct Options {
 fn period(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(period) if period >= Duration::from_secs(1) => Ok(period),
-        _ => Err("write a duration of a second or more, such as 1m or 30s".to_owned()),
+        _ => Err("expected a duration of at least 1s; write 1m or 30s".to_owned()),
     }
 }
 
@@ -62,7 +61,7 @@ fn period(text: &str) -> Result<Duration, String> {
 enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("no region is set; set AWS_REGION, or AWS_PROFILE to a profile that has one")]
+    #[error("no AWS region; set AWS_REGION, or AWS_PROFILE to a profile with a region")]
     NoRegion,
     #[error(transparent)]
     Group(#[from] GroupError),
@@ -74,45 +73,28 @@ enum RunError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Look(#[from] LookError),
-    #[error("cannot start")]
-    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
 
-impl RunError {
-    const fn is_usage(&self) -> bool {
+impl CommandError for RunError {
+    fn is_usage(&self) -> bool {
         matches!(self, Self::Config(error) if error.is_usage())
     }
 }
 
-/// The exit code where somebody interrupted, as shells report SIGINT.
-const INTERRUPTED: u8 = 130;
-
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime);
-    let work = async {
-        tokio::select! {
-            result = chain(options) => result.map(Some),
-            () = crate::interrupt::interrupted() => Ok(None),
-        }
-    };
-    match runtime.and_then(|runtime| runtime.block_on(work)) {
-        Ok(Some(true)) => ExitCode::SUCCESS,
-        Ok(Some(false)) => ExitCode::from(1),
-        Ok(None) => ExitCode::from(INTERRUPTED),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error));
-            ExitCode::from(if error.is_usage() { 2 } else { 1 })
-        }
-    }
+    let work = async { command::until_interrupted(chain(options)).await.unwrap_or(Ok(Ended::Interrupted)) };
+    command::exit("run", command::block_on(work))
 }
 
-/// Everything that is needed for a look.
+/// What a run needs.
 struct Stages {
     config: Config,
     sources: Sources,
@@ -120,8 +102,7 @@ struct Stages {
     output: Output,
 }
 
-/// Whether every pool was answered.
-async fn chain(options: &Options) -> Result<bool, RunError> {
+async fn chain(options: &Options) -> Result<Ended, RunError> {
     let mut config = config::read(&options.config)?;
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
@@ -130,30 +111,30 @@ async fn chain(options: &Options) -> Result<bool, RunError> {
     let sources = Sources::new(&config, &sdk, credentials.as_ref(), ca_bundle.as_ref())?;
     let scale = Handler::from_config(config.clone(), &sdk, None, None).await?;
     let stages = Stages { config, sources, scale, output: options.output };
-    let Some(period) = options.every else { return stages.tick().await };
+    let Some(period) = options.every else { return stages.run().await.map(Ended::well_if) };
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        // As with the functions, the next tick makes good what this one could not.
-        if let Err(error) = stages.tick().await {
+        // As with the functions, the next run repairs a failure.
+        if let Err(error) = stages.run().await {
             writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?;
         }
         writeln!(io::stdout())?;
     }
 }
 
-/// A wrong name is found before anything is asked of the masters, and with it what may have been meant.
+/// Reports a wrong group name, with the nearest ones, before the masters are read.
 async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<(), RunError> {
     sdk.region().ok_or(RunError::NoRegion)?;
     let client = aws_sdk_autoscaling::Client::new(sdk);
     for policy in &config.pools {
-        look(&client, &policy.group).await?;
+        describe(&client, &policy.group).await?;
     }
     Ok(())
 }
 
-/// What came of one pool.
+/// The result of one pool.
 struct Answer<'a> {
     policy: &'a Policy,
     snapshot: ClusterSnapshot,
@@ -162,8 +143,8 @@ struct Answer<'a> {
 }
 
 impl Stages {
-    /// Looks, decides and applies once, for every pool.
-    async fn tick(&self) -> Result<bool, RunError> {
+    /// Observes, decides, and applies once, for every pool. Whether every pool ended without a failure.
+    async fn run(&self) -> Result<bool, RunError> {
         let Look { snapshots, read, failure } = self.sources.look(&self.config, now()).await;
         let mut is_whole = true;
         for (index, snapshot) in snapshots.into_iter().enumerate() {
@@ -184,7 +165,7 @@ impl Stages {
     }
 
     async fn answer<'a>(&self, policy: &'a Policy, snapshot: ClusterSnapshot) -> Answer<'a> {
-        // Read a moment ago, so it has not expired.
+        // Just read, so it has not expired.
         let decision = node_process::decide(&snapshot, policy, now()).ok();
         let applied = match &decision {
             Some(decision) => Some(self.scale.apply(decision, now).await),
@@ -216,14 +197,13 @@ fn text(answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {
     let page = Page::stdout();
     let Answer { policy, snapshot, decision, applied } = answer;
     page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
-    page.field("from", &account::source(snapshot))?;
-    account::sight(page, snapshot)?;
+    render::snapshot(page, snapshot)?;
     if let Some(read) = read.filter(|_| snapshot.agents.registered == 0) {
-        account::nobody(page, policy, read.agents_of_no_pool, &read.attributes_of_no_pool)?;
+        render::no_agents_matched(page, policy, read.agents_of_no_pool, &read.attributes_of_no_pool)?;
     }
     if let Some(decision) = decision {
-        account::steps(page, decision)?;
-        account::verdict(page, decision)?;
+        render::steps(page, decision)?;
+        render::decision(page, decision, Some(policy))?;
     }
     let Some(Applied { outcome, error }) = applied else { return Ok(()) };
     let tone = match outcome.action {

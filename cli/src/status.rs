@@ -1,4 +1,4 @@
-//! `lambda-scale status`: how a group, its agents and the last decisions look now, in one screen. It changes nothing.
+//! `lambda-scale status`: the groups, their agents, and the last decisions in one screen. Changes nothing.
 
 use std::io;
 use std::process::ExitCode;
@@ -16,49 +16,47 @@ use shared::contract::{AgentState, Candidate, ClusterSnapshot, Message, ScalingD
 use shared::error::Chain;
 use shared::time;
 
-use crate::account;
+use crate::command::{self, Ended};
 use crate::decisions::{self, Decided, LogError, Row};
 use crate::page::{Page, Tone};
-use crate::target::{self, Stands, Target, TargetError, look};
+use crate::render::{self, FEW};
+use crate::target::{GroupStatus, Target, TargetError, describe};
 
-/// See how the groups, their agents and the last decisions look now
+/// Show the groups, their agents, and the last decisions
 ///
-/// With a configuration the masters are asked too, as the functions ask them, and what would be decided now is told. The
-/// last decisions are those in the log of node_scale. Nothing is changed.
+/// With a configuration, also reads the masters and shows the next decision. The last decisions come from the log of
+/// node_scale. Changes nothing.
 ///
-/// Exit codes of this and of pause, resume and floor: 0 done, 1 somebody who was asked did not answer or there is no such
-/// group, 2 the configuration or the call is not valid.
+/// Exit codes of status, pause, resume, and floor: 0 success, 1 a call failed or a group does not exist, 2 invalid
+/// configuration or options.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     #[command(flatten)]
     target: Target,
-    /// The stack that the functions were deployed as
+    /// Name of the deployed stack
     #[arg(long, value_name = "NAME", default_value = "lambda-scale")]
     stack: String,
 }
 
-/// How far back activities and decisions are looked for.
+/// How far back activities and decisions go.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// So many of each are shown to people.
-const FEW: usize = 5;
-
-/// All there is to say of a group.
+/// A group with its pool, as far as it is known.
 #[derive(Debug, Serialize)]
 struct Status {
     #[serde(flatten)]
-    stands: Stands,
+    group: GroupStatus,
     /// The group's activities of the last hour, the last one first.
     activities: Vec<ActivityForm>,
-    /// What is seen of its pool now; `null` where no configuration names it or it cannot be seen.
+    /// The snapshot of its pool; `null` where no configuration names the group or the masters do not answer.
     #[serde(serialize_with = "message")]
     snapshot: Option<ClusterSnapshot>,
-    /// What would be decided upon that.
+    /// The decision on that snapshot.
     #[serde(serialize_with = "message")]
     decision: Option<ScalingDecision>,
-    /// What was decided in the last hour, the last one first.
+    /// The decisions of the last hour, the last one first.
     decisions: Vec<Decided>,
-    /// What could not be learned, and why.
+    /// What is not known, and why.
     unknown: Vec<String>,
 }
 
@@ -81,7 +79,7 @@ impl From<Activity> for ActivityForm {
             ActivityKind::Other => "other",
         };
         let status = match activity.status {
-            ActivityStatus::Underway => "underway",
+            ActivityStatus::Underway => "in progress",
             ActivityStatus::Successful => "successful",
             ActivityStatus::Failed => "failed",
             ActivityStatus::Cancelled => "cancelled",
@@ -98,11 +96,10 @@ fn message<M: Message, S: Serializer>(message: &Option<M>, serializer: S) -> Res
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    target::run("status", status(options))
+    command::exit("status", command::block_on(status(options)))
 }
 
-/// Whether everybody answered.
-async fn status(options: &Options) -> Result<bool, TargetError> {
+async fn status(options: &Options) -> Result<Ended, TargetError> {
     let Options { target, stack } = options;
     let config = target.config()?;
     let sdk = shared::aws::sdk_config().await;
@@ -110,37 +107,37 @@ async fn status(options: &Options) -> Result<bool, TargetError> {
     let now = now();
     let mut all = Vec::new();
     for name in target.groups(config.as_ref()) {
-        all.push(stands(&client, &name, now).await?);
+        all.push(group_status(&client, &name, now).await?);
     }
-    let is_seen = match &config {
-        Some(config) => see(&mut all, config, &sdk, now).await,
+    let is_observed = match &config {
+        Some(config) => observe(&mut all, config, &sdk, now).await,
         None => true,
     };
     let log = decisions::since(&sdk, &decisions::log_group(stack), earlier(now)).await;
-    // Whoever runs the chain on a machine of his own has no such log.
-    let is_told = matches!(log, Ok(_) | Err(LogError::NoLog(_)));
+    // `lambda-scale run` has no such log.
+    let is_logged = matches!(log, Ok(_) | Err(LogError::NoLog(_)));
     match log {
         Ok(decided) => all.iter_mut().for_each(|status| {
-            let of_group = decided.iter().rev().filter(|decided| decided.group == status.stands.group);
+            let of_group = decided.iter().rev().filter(|decided| decided.group == status.group.group);
             status.decisions = of_group.cloned().collect();
         }),
         Err(error) => all.iter_mut().for_each(|status| status.unknown.push(Chain::new(&error).to_string())),
     }
     target.print(&all, |page, status| show(page, status, config.as_ref(), now))?;
-    Ok(is_seen && is_told)
+    Ok(Ended::well_if(is_observed && is_logged))
 }
 
-/// What Auto Scaling says.
-async fn stands(client: &Client, name: &str, now: Timestamp) -> Result<Status, TargetError> {
+/// What Auto Scaling knows of the group.
+async fn group_status(client: &Client, name: &str, now: Timestamp) -> Result<Status, TargetError> {
     let state = group::describe(client, name, earlier(now), false).await?;
     let (group, activities) = match state {
         Some(state) => (state.group, state.activities),
-        // It tells what may have been meant.
-        None => (look(client, name).await?, Vec::new()),
+        // Its error names the nearest groups.
+        None => (describe(client, name).await?, Vec::new()),
     };
     let recent = activities.into_iter().filter(|activity| activity.start >= earlier(now));
     Ok(Status {
-        stands: Stands::new(&group, now),
+        group: GroupStatus::new(&group, now),
         activities: recent.map(ActivityForm::from).collect(),
         snapshot: None,
         decision: None,
@@ -149,9 +146,8 @@ async fn stands(client: &Client, name: &str, now: Timestamp) -> Result<Status, T
     })
 }
 
-/// What the masters and CloudWatch say, and what would be decided. `all` are of the pools in their order. Whether
-/// they answered.
-async fn see(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Timestamp) -> bool {
+/// Adds the snapshots and decisions of the pools, which `all` has in their order. Whether every source answered.
+async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Timestamp) -> bool {
     let failure = match sources(config, sdk).await {
         Err(error) => Some(error),
         Ok(sources) => {
@@ -165,13 +161,13 @@ async fn see(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Timestam
         }
     };
     if let Some(failure) = &failure {
-        let unseen = all.iter_mut().filter(|status| status.snapshot.is_none());
-        unseen.for_each(|status| status.unknown.push(format!("agents: {failure}")));
+        let unobserved = all.iter_mut().filter(|status| status.snapshot.is_none());
+        unobserved.for_each(|status| status.unknown.push(format!("agents: {failure}")));
     }
     failure.is_none()
 }
 
-/// Everyone to ask; an error in words.
+/// The sources, or why there are none.
 async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
     let (credentials, ca_bundle) =
         node_gather::config::secrets(sdk, config).await.map_err(|error| Chain::new(&error).to_string())?;
@@ -179,13 +175,13 @@ async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
-    let Status { stands, activities, snapshot, decision, decisions, unknown } = status;
-    let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == stands.group));
+    let Status { group, activities, snapshot, decision, decisions, unknown } = status;
+    let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.group));
     match pool {
-        Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, stands.group))?,
-        None => page.title(&format!("group {}", stands.group))?,
+        Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.group))?,
+        None => page.title(&format!("group {}", group.group))?,
     }
-    stands.show(page)?;
+    group.show(page)?;
     for (index, activity) in activities.iter().take(FEW).enumerate() {
         let ActivityForm { kind, instance_id, status, start, message } = activity;
         let instance = instance_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
@@ -194,23 +190,22 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
         page.field(label, &format!("{}: {kind}{instance}, {status}{why}", ago(*start, now)))?;
     }
     if let Some(snapshot) = snapshot {
-        page.field("from", &account::source(snapshot))?;
-        account::sight(page, snapshot)?;
+        render::snapshot(page, snapshot)?;
         agents(page, &snapshot.scale_down_candidates)?;
     }
     if let Some(decision) = decision {
-        page.toned("now", Tone::Title, &account::summary(decision))?;
+        page.toned("next decision", Tone::Title, &render::summary(decision, pool))?;
     }
     let rows = decisions::rows(decisions.iter().rev());
     for (index, row) in rows.iter().take(FEW).enumerate() {
-        page.field(if index == 0 { "decisions" } else { "" }, &told(row, now))?;
+        page.field(if index == 0 { "decisions" } else { "" }, &decided(row, now))?;
     }
     unknown.iter().try_for_each(|unknown| page.toned("unknown", Tone::Bad, unknown))
 }
 
-/// Those on their way out, and those that would go first.
+/// Agents that are being decommissioned, and the first candidates for removal.
 fn agents(page: Page, candidates: &[Candidate]) -> io::Result<()> {
-    let (active, leaving): (Vec<&Candidate>, Vec<&Candidate>) =
+    let (active, decommissioning): (Vec<&Candidate>, Vec<&Candidate>) =
         candidates.iter().partition(|candidate| candidate.state == AgentState::Active);
     let name = |candidate: &&Candidate| {
         let state = match candidate.state {
@@ -220,18 +215,17 @@ fn agents(page: Page, candidates: &[Candidate]) -> io::Result<()> {
         };
         format!("{} ({} tasks{state})", candidate.hostname, candidate.task_count)
     };
-    for (label, agents) in [("leaving", leaving), ("least loaded", active)] {
-        let more = if agents.len() > FEW { " ..." } else { "" };
-        let names: Vec<String> = agents.iter().take(FEW).map(name).collect();
+    for (label, agents) in [("decommissioning", decommissioning), ("least loaded", active)] {
+        let names: Vec<String> = agents.iter().map(name).collect();
         if !names.is_empty() {
-            page.field(label, &format!("{}{more}", names.join(", ")))?;
+            page.field(label, &render::cut(&names))?;
         }
     }
     Ok(())
 }
 
-/// `2 min ago: scale_up, scaled_up 10 -> 12: 2 more wanted`
-fn told(row: &Row<'_>, now: Timestamp) -> String {
+/// `2m ago: scale_up, scaled_up 10 -> 12: A1: adds 2 instances`
+fn decided(row: &Row<'_>, now: Timestamp) -> String {
     let Row { count, since, last } = row;
     let when = match count {
         1 => ago(last.at, now),
@@ -246,8 +240,8 @@ fn told(row: &Row<'_>, now: Timestamp) -> String {
 
 fn ago(at: Timestamp, now: Timestamp) -> String {
     match now.duration_since(at).as_secs() {
-        seconds if seconds < 120 => format!("{} s ago", seconds.max(0)),
-        seconds => format!("{} min ago", seconds / 60),
+        seconds if seconds < 120 => format!("{}s ago", seconds.max(0)),
+        seconds => format!("{}m ago", seconds / 60),
     }
 }
 

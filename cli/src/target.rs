@@ -1,8 +1,7 @@
-//! Which groups a command is about, and what stands on each of them.
+//! The groups that a command is about, and the status of each.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use aws_sdk_autoscaling::Client;
 use clap::Args;
@@ -12,61 +11,59 @@ use node_scale::marks::{Floor, Marks, Row};
 use node_scale::state::{Group, Instance, Lifecycle};
 use serde::Serialize;
 use shared::config::Config;
-use shared::error::Chain;
 use shared::time;
 use thiserror::Error;
 
+use crate::command::{CommandError, RuntimeError};
 use crate::config::{self, ConfigError};
 use crate::nearest::nearest;
 use crate::page::{Output, Page, Tone};
 
-/// Which groups.
+/// The options that choose groups.
 #[derive(Args, Clone, Debug)]
 pub struct Target {
-    /// The configuration: the groups of all its pools
+    /// Configuration file; its pools name the groups
     #[arg(long, value_name = "FILE", required_unless_present = "group")]
     config: Option<PathBuf>,
-    /// Only the group of this pool; may be given several times
+    /// Only the group of this pool; repeatable
     #[arg(long, value_name = "NAME", requires = "config")]
     pool: Vec<String>,
-    /// A group by its own name, without a configuration
+    /// Name of a group, instead of a configuration
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     group: Option<String>,
-    /// For people or for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// Why nothing can be said of a group.
+/// Why a group's command failed.
 #[derive(Debug, Error)]
 pub enum TargetError {
-    /// There is no configuration.
+    /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// It has no such pool.
-    #[error("there is no pool {0:?} in the configuration")]
+    #[error("--pool {0:?}: the configuration has no such pool")]
     UnknownPool(String),
-    /// There is no such group, or it cannot be looked up.
+    /// The group does not exist, or cannot be described.
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// AWS did not answer.
+    /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The command could not begin.
-    #[error("cannot start")]
-    Runtime(#[source] io::Error),
-    /// Something has no JSON form.
+    /// The command could not start.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A value has no JSON form.
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
-    /// It could not be printed.
+    /// Standard output cannot be written.
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
 
-impl TargetError {
-    /// Whether whoever called must change what was given (exit code 2).
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
+impl CommandError for TargetError {
+    fn is_usage(&self) -> bool {
         match self {
             Self::Config(error) => error.is_usage(),
             Self::UnknownPool(_) => true,
@@ -75,24 +72,11 @@ impl TargetError {
     }
 }
 
-/// Does the work of a command that returns whether all went well, and tells why it could not.
-pub fn run(command: &str, work: impl Future<Output = Result<bool, TargetError>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TargetError::Runtime);
-    match runtime.and_then(|runtime| runtime.block_on(work)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale {command}: {}", Chain::new(&error));
-            ExitCode::from(if error.is_usage() { 2 } else { 1 })
-        }
-    }
-}
-
 impl Target {
-    /// The configuration with the chosen pools alone; `None` where a group was named without one.
+    /// The configuration with the chosen pools only; `None` where `--group` names a group.
     ///
     /// # Errors
-    /// Where it cannot be read, is not valid or lacks a pool that was named.
+    /// Where it cannot be read, is not valid, or lacks a chosen pool.
     pub fn config(&self) -> Result<Option<Config>, TargetError> {
         let Some(path) = &self.config else { return Ok(None) };
         let mut config = config::read(path)?;
@@ -114,7 +98,7 @@ impl Target {
         }
     }
 
-    /// Prints what there is to say of each group: as JSON, or as `text` writes it.
+    /// Prints an entry for each group: as JSON, or as `text` writes it.
     ///
     /// # Errors
     /// Where it cannot be printed.
@@ -138,45 +122,45 @@ impl Target {
     }
 }
 
-/// Why there is nothing to be seen of a group.
+/// Why a group cannot be described.
 #[derive(Debug, Error)]
 pub enum GroupError {
-    /// There is none of that name.
-    #[error("there is no Auto Scaling group {name:?} in {region}; {hint}")]
+    /// No group has that name.
+    #[error("no Auto Scaling group {name:?} in {region}; {hint}")]
     Missing {
         /// The name.
         name: String,
-        /// Where it was looked for.
+        /// The region.
         region: String,
-        /// What may have been meant.
+        /// The nearest names, or what to check.
         hint: String,
     },
-    /// AWS did not answer.
+    /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
-/// Looks a group up, and where there is none of that name what may have been meant.
+/// Describes a group; the error names the groups with the nearest names.
 ///
 /// # Errors
-/// Where the call fails, or there is none of that name.
-pub async fn look(client: &Client, name: &str) -> Result<Group, GroupError> {
+/// Where the call fails, or no group has that name.
+pub async fn describe(client: &Client, name: &str) -> Result<Group, GroupError> {
     if let Some(group) = group::group(client, name).await? {
         return Ok(group);
     }
     let names = group::names(client).await?;
     let hint = match nearest(name, &names) {
         near if !near.is_empty() => format!("did you mean {}?", near.join(" or ")),
-        _ if names.is_empty() => "there is none at all; is the region right, and the account?".to_owned(),
-        _ => format!("there are {} others; is the region right, and the account?", names.len()),
+        _ if names.is_empty() => "the region has no group; check the region and the account".to_owned(),
+        _ => format!("the region has {} other groups; check the name, the region, and the account", names.len()),
     };
-    let region = client.config().region().map_or_else(|| "no region".to_owned(), ToString::to_string);
+    let region = client.config().region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
     Err(GroupError::Missing { name: name.to_owned(), region, hint })
 }
 
-/// What stands on one group.
+/// The status of one group.
 #[derive(Debug, Serialize)]
-pub struct Stands {
+pub struct GroupStatus {
     /// The group's name.
     pub group: String,
     desired_capacity: i32,
@@ -197,8 +181,8 @@ struct FloorForm {
     until: String,
 }
 
-impl Stands {
-    /// What stands on that group at that time.
+impl GroupStatus {
+    /// The status of that group at that time.
     #[must_use]
     pub fn new(group: &Group, now: Timestamp) -> Self {
         let marks = Marks::read(&group.tags, now);
@@ -219,7 +203,7 @@ impl Stands {
         }
     }
 
-    /// Writes it for people.
+    /// Prints it.
     ///
     /// # Errors
     /// Where the page cannot be written.
@@ -227,7 +211,7 @@ impl Stands {
         let Self { desired_capacity, min_size, max_size, in_service, .. } = self;
         page.field(
             "capacity",
-            &format!("{desired_capacity} desired, {in_service} in service, {min_size} to {max_size}"),
+            &format!("desired {desired_capacity}, in service {in_service}, min {min_size}, max {max_size}"),
         )?;
         match &self.paused_until {
             Some(until) => page.toned("paused", Tone::Bad, &format!("until {until}"))?,
@@ -237,7 +221,7 @@ impl Stands {
             page.field("floor", &format!("{} instances until {}", floor.instances, floor.until))?;
         }
         for (name, since) in
-            [("held back", &self.scale_up_held_back_since), ("too many", &self.scale_down_wanted_since)]
+            [("scale-up held", &self.scale_up_held_back_since), ("scale-down due", &self.scale_down_wanted_since)]
         {
             since.as_ref().map_or(Ok(()), |since| page.field(name, &format!("since {since}")))?;
         }

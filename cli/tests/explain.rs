@@ -82,8 +82,8 @@ fn a_program_reads_the_messages_and_the_action() {
     assert_eq!(pool["snapshot"]["taken_at"], "2026-11-21T18:00:00.000Z");
     assert_eq!(pool["decision"]["snapshot_id"], pool["snapshot"]["id"]);
     assert_eq!(pool["decision"]["delta"], 10);
-    // What the text says after "otherwise", in the same order.
-    let otherwise = pool["otherwise"].as_array().unwrap();
+    // What the text prints after "what if", in the same order.
+    let otherwise = pool["what_if"].as_array().unwrap();
     let unlimited = otherwise.iter().find(|other| other["setting"] == "max_scale_up_step").unwrap();
     assert_eq!((unlimited["change"].as_str(), unlimited["delta"].as_i64()), (Some("setting"), Some(19)));
     // Ten more are wanted, the group allows five.
@@ -117,7 +117,7 @@ fn what_waits_is_part_of_the_explanation() {
     let (config, queue) = (file("queue.toml", CONFIG), file("queue.json", queue));
     let output = explain(&state(), &config, &["--queue", queue.to_str().unwrap()]);
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("41 applications, 40 instances queued, cpus"), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.contains("41 applications, 40 instances queued; cpus"), "{stdout}{}", text(&output.stderr));
     let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("what waits must have room and every application may grow by 200 %"), "{stdout}");
     assert!(words.contains("(80 queued, "), "{stdout}");
@@ -136,24 +136,24 @@ fn a_group_is_explained_without_a_state() {
     let output = call(&["--group", group, "--cpu", "workers=71.5"]);
     let words = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "from CloudWatch and Auto Scaling, at 2026-11-21T18:00:00.000Z",
-        "seen 60 agents, 60 usable, CPU utilization 71.5 %, view complete",
-        "C1 60 -> 61 agents: CPU utilization 71.5 % is above 60 %: adds 1 agent",
-        "set the desired capacity from 60 to 61",
+        "source CloudWatch and Auto Scaling, 2026-11-21T18:00:00.000Z",
+        "observed 60 agents, all usable; CPU utilization 71.5%; snapshot complete",
+        "C1 60 -> 61 CPU utilization 71.5 % is above 60 %: adds 1 agent",
+        "set desired capacity 60 -> 61",
     ] {
         assert!(words.contains(expected), "{expected:?} in {words}{}", text(&output.stderr));
     }
-    // What is not told is not known.
+    // A utilization that is not given is not known.
     let words = text(&call(&["--group", group]).stdout).to_owned();
-    assert!(words.contains("give it with --cpu workers=PERCENT") && words.contains("normal"), "{words}");
+    assert!(words.contains("add --cpu workers=PERCENT") && words.contains("normal"), "{words}");
     let words = text(&call(&["--cpu", "workers=71.5"]).stdout).to_owned();
     assert!(words.contains("blind") && words.contains("held"), "{words}");
-    // What makes no sense is refused.
+    // Invalid options are refused.
     for (call, words) in [
-        (call(&["--cpu", "workers"]), "write POOL=PERCENT"),
-        (call(&["--cpu", "workers=101"]), "101 must lie between 0 and 100"),
-        (call(&["--cpu", "others=5"]), "no pool of the configuration has that name"),
-        (explain(&state(), &file("no-cpu.toml", CONFIG), &["--cpu", "workers=5"]), "the pool does not ask for it"),
+        (call(&["--cpu", "workers"]), "write workers=71.5"),
+        (call(&["--cpu", "workers=101"]), "got 101, expected a number from 0 to 100"),
+        (call(&["--cpu", "others=5"]), "the configuration has no pool of that name"),
+        (explain(&state(), &file("no-cpu.toml", CONFIG), &["--cpu", "workers=5"]), "the pool does not use it"),
     ] {
         assert_eq!(call.status.code(), Some(2), "{}", text(&call.stderr));
         assert!(text(&call.stderr).contains(words), "{}", text(&call.stderr));
@@ -163,7 +163,7 @@ fn a_group_is_explained_without_a_state() {
         .arg(file("needs-state.toml", CONFIG))
         .output()
         .unwrap();
-    assert!(text(&no_state.stderr).contains("give its /state with --state"), "{}", text(&no_state.stderr));
+    assert!(text(&no_state.stderr).contains("add --state FILE"), "{}", text(&no_state.stderr));
 }
 
 #[test]
@@ -219,6 +219,6 @@ fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
     let config = file("nobody.toml", &format!("{CONFIG}attributes = {{ asg = \"worker\" }}\n"));
     let output = explain(&state(), &config, &[]);
     let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("no registered agent has asg = worker; 60 agents are of no pool"), "{told}");
+    assert!(told.contains("no registered agent has asg = worker; 60 agents match no pool"), "{told}");
     assert!(told.contains("asg = workers"), "{told}");
 }

@@ -77,7 +77,7 @@ async fn a_wrong_group_is_told_with_those_that_may_be_meant() {
     assert!(told(&output).contains("no Auto Scaling group \"mesos-worker\" in us-east-1; did you mean mesos-workers?"));
     fs::write(&config, document.replace(GROUP, "zzz")).unwrap();
     let output = run(&account, &config, &[]).await;
-    assert!(told(&output).contains("there are 2 others; is the region right"), "{}", told(&output));
+    assert!(told(&output).contains("the region has 2 other groups; check the name"), "{}", told(&output));
     assert_eq!(account.master.request_count(), 0, "the masters need not be asked");
 }
 
@@ -101,7 +101,7 @@ async fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
     let config = account.config("", r#"asg = "worker""#, "");
     let output = run(&account, &config, &[]).await;
     let told = told(&output);
-    assert!(told.contains("no registered agent has asg = worker; 60 agents are of no pool"), "{told}");
+    assert!(told.contains("no registered agent has asg = worker; 60 agents match no pool"), "{told}");
     assert!(told.contains("asg = workers"), "{told}");
 }
 
@@ -140,7 +140,7 @@ async fn credentials_that_are_missing_or_refused_are_told() {
         let output = command.arg(config).env("MESOS_CREDENTIALS", secret).output().await.unwrap();
         let told = told(&output);
         assert_eq!(output.status.code(), Some(i32::from(wanted.is_some())), "{told}");
-        assert!(told.contains(wanted.unwrap_or("60 agents, 60 usable")), "{told}");
+        assert!(told.contains(wanted.unwrap_or("60 agents, all usable")), "{told}");
         assert!(!told.contains("secret") && !told.contains("wrong"), "{told}");
     }
     assert_eq!(account.writes(), 0);

@@ -1,8 +1,8 @@
 //! `lambda-scale local`: the three real functions on a captured cluster, everything on 127.0.0.1.
 //!
-//! - `scene`: what happened in one scene, and what it must come to
+//! - `scene`: what happened in one scene, and what must hold
 //! - `script`: the scenes of a run
-//! - `show`: how they are shown
+//! - `show`: how they are printed
 
 mod scene;
 mod script;
@@ -14,37 +14,33 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use shared::error::Chain;
 use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, StackError};
 use thiserror::Error;
 
+use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::page::Output;
-
-/// Exit codes: all went as it must, something differed or failed, interrupted (as shells report SIGINT).
-const DIFFERS: u8 = 1;
-const INTERRUPTED: u8 = 130;
 
 /// Run the three functions on a captured cluster, on this machine, without an AWS account
 ///
-/// Starts a Mesos master, SNS, Auto Scaling and the Lambda Runtime API on 127.0.0.1, runs the three binaries against them
-/// through six scenes, and shows what they saw, decided and did.
+/// Starts a Mesos master, SNS, Auto Scaling, and the Lambda Runtime API on 127.0.0.1, runs the three binaries against them
+/// through six scenes, and prints what they observed, decided, and did.
 ///
-/// Exit code: 0 if every scene ended as it must, 1 if one did not or something failed. With a --state or --config of your
-/// own a scene may end in any way, as long as node_scale does not fail.
+/// Exit codes: 0 every scene ended as expected, 1 one did not, or a step failed, 130 interrupted. With your own --state or
+/// --config a scene can end in any way, as long as node_scale does not fail.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("The configuration used where none is given:\n\n{DOCUMENT}"))]
+#[command(after_help = format!("The default configuration:\n\n{DOCUMENT}"))]
 pub struct Options {
-    /// A captured /state of the leading master [default: 60 agents, 282 tasks]. Without a --config, all its agents are one
-    /// pool without limits
+    /// Captured /state of the leading master [default: 60 agents, 282 tasks]. Without --config, all its agents are one pool
+    /// without limits
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// A configuration; its masters are replaced by the local one [default: see below]
+    /// Configuration file; the local master replaces its masters [default: see below]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How to show what happens; for programs it is one JSON object for each scene
+    /// Output format; json prints one line for each scene
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Let the functions log to standard error, not to files
+    /// Send the functions' logs to standard error instead of files
     #[arg(long)]
     verbose: bool,
 }
@@ -54,9 +50,11 @@ pub struct Options {
 enum RunError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("cannot start")]
-    Runtime(#[source] io::Error),
-    #[error("cannot make a folder for the logs")]
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error("cannot find the binaries of the functions")]
+    Binaries(#[source] io::Error),
+    #[error("cannot create a directory for the logs")]
     Logs(#[source] io::Error),
     #[error("cannot write to standard output")]
     Show(#[from] io::Error),
@@ -64,38 +62,27 @@ enum RunError {
     Stack(#[from] StackError),
 }
 
-/// Runs the subcommand.
-#[must_use]
-pub fn run(options: &Options) -> ExitCode {
-    let result = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RunError::Runtime)
-        .and_then(|runtime| runtime.block_on(play(options)));
-    match result {
-        Ok(Some(true)) => ExitCode::SUCCESS,
-        Ok(Some(false)) => ExitCode::from(DIFFERS),
-        Ok(None) => ExitCode::from(INTERRUPTED),
-        Err(error) => {
-            eprintln!("error: {}", Chain::new(&error));
-            ExitCode::from(DIFFERS)
-        }
+impl CommandError for RunError {
+    fn is_usage(&self) -> bool {
+        false
     }
 }
 
-/// Whether every scene ended as it must; `None` where somebody interrupted.
-async fn play(options: &Options) -> Result<Option<bool>, RunError> {
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    command::exit("local", command::block_on(play(options)))
+}
+
+async fn play(options: &Options) -> Result<Ended, RunError> {
     let setup = setup(options)?;
     let mut show = show::Show::new(options.output == Output::Json);
     let is_own = options.state.is_some() || options.config.is_some();
     show.start(&setup)?;
     let stack = Stack::start(setup).await?;
-    let result = tokio::select! {
-        result = script::play(&stack, is_own, &mut show) => result.map(Some),
-        () = crate::interrupt::interrupted() => Ok(None),
-    };
+    let result = command::until_interrupted(script::play(&stack, is_own, &mut show)).await;
     stack.stop().await;
-    result
+    result.map_or(Ok(Ended::Interrupted), |result| result.map(Ended::well_if))
 }
 
 fn setup(options: &Options) -> Result<Setup, RunError> {
@@ -109,18 +96,18 @@ fn setup(options: &Options) -> Result<Setup, RunError> {
         (None, None) => DOCUMENT.to_owned(),
     };
     let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
-    let mut binaries = std::env::current_exe().map_err(RunError::Runtime)?;
+    let mut binaries = std::env::current_exe().map_err(RunError::Binaries)?;
     binaries.pop();
     Ok(Setup { binaries, document, capture, logs })
 }
 
-/// The document for a cluster that it was not made for: every agent is of the pool, and the pool may have any size.
+/// The configuration for any cluster: every agent belongs to the pool, and the pool can have any size.
 fn without_limits(document: &str) -> String {
     let suits_all = |line: &&str| !["attributes = ", "min = ", "max = "].iter().any(|start| line.starts_with(start));
     document.lines().filter(suits_all).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// A new folder of this run's own.
+/// A new directory for this run.
 fn log_directory() -> io::Result<PathBuf> {
     let directory = std::env::temp_dir();
     let mut attempt = 0;

@@ -1,4 +1,4 @@
-//! One scene of a run: what happened, and what it must come to.
+//! One scene of a run: what happened, and what must hold.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ pub(super) struct Scene {
     /// From that event to the call that changed the desired capacity.
     pub(super) changed_after_ms: Option<i64>,
     pub(super) must: &'static str,
-    /// What ended otherwise than it must.
+    /// What did not end as expected.
     pub(super) differs: Vec<String>,
 }
 
 /// What happened in one pool.
 pub(super) struct Played {
     pub(super) group: String,
-    /// `None` where nobody looked.
+    /// `None` where no snapshot was taken.
     pub(super) snapshot: Option<ClusterSnapshot>,
     pub(super) decision: ScalingDecision,
     pub(super) outcome: ScalingOutcome,
@@ -39,14 +39,14 @@ impl Played {
     }
 }
 
-/// What a scene must come to.
+/// What must hold after a scene.
 pub(super) struct Must {
     pub(super) text: &'static str,
     pub(super) holds: fn(&Played) -> bool,
 }
 
 pub(super) const STAY_QUIET: Must = Must {
-    text: "complete view, decision normal, no change",
+    text: "snapshot complete, decision normal, no change",
     holds: |played| {
         let is_complete = |snapshot: &ClusterSnapshot| snapshot.completeness.level == CompletenessLevel::Complete;
         played.added() == 0
@@ -56,7 +56,7 @@ pub(super) const STAY_QUIET: Must = Must {
     },
 };
 pub(super) const SCALE_UP: Must = Must {
-    text: "decision scale_up, the desired capacity rises by its delta",
+    text: "decision scale_up, the desired capacity increases by its delta",
     holds: |played| {
         played.decision.state == ScalingState::ScaleUp
             && played.decision.delta > 0
@@ -65,7 +65,7 @@ pub(super) const SCALE_UP: Must = Must {
     },
 };
 pub(super) const ADD_NOTHING: Must = Must {
-    text: "the decision still wants agents, they are found coming, no change",
+    text: "the decision still needs agents, they are in flight, no change",
     holds: |played| {
         played.decision.delta > 0
             && played.added() == 0
@@ -73,7 +73,7 @@ pub(super) const ADD_NOTHING: Must = Must {
     },
 };
 pub(super) const HOLD: Must = Must {
-    text: "blind view, decision held, no change",
+    text: "snapshot blind, decision held, no change",
     holds: |played| {
         let is_blind = |snapshot: &ClusterSnapshot| snapshot.completeness.level == CompletenessLevel::Blind;
         played.added() == 0
@@ -82,14 +82,15 @@ pub(super) const HOLD: Must = Must {
     },
 };
 
-/// How a pool's part in a scene ended, where it differs.
+/// How a scene ended in a pool, where that differs.
 pub(super) fn difference(played: &Played) -> String {
-    let view = played.snapshot.as_ref().map(|snapshot| format!("{} view, ", snapshot.completeness.level.name()));
+    let snapshot =
+        played.snapshot.as_ref().map(|snapshot| format!("snapshot {}, ", snapshot.completeness.level.name()));
     let (from, to) = played.desired;
     format!(
         "pool {}: {}decision {} ({:+}), outcome {}, desired capacity {from} -> {to}",
         played.decision.pool,
-        view.unwrap_or_default(),
+        snapshot.unwrap_or_default(),
         played.decision.state.name(),
         played.decision.delta,
         played.outcome.action.name()

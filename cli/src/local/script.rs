@@ -1,4 +1,4 @@
-//! The scenes of a run: what happens to the cluster, and what the functions must make of it.
+//! The scenes of a run: what happens to the cluster, and what must hold then.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +13,25 @@ use super::RunError;
 use super::scene::{ADD_NOTHING, HOLD, Must, Played, SCALE_UP, STAY_QUIET, Scene, difference};
 use super::show::Show;
 
-/// By how many percent the growth of the second scene overshoots what there is room for, so that some agents are needed.
+/// By how many percent the second scene's growth exceeds the headroom, so that agents are needed.
 const OVERSHOOT_PERCENT: u64 = 3;
 
-/// Plays all scenes. Whether each ended as it must; with input of the user's own, whether nothing failed.
+/// Plays all scenes. Whether each ended as expected; with the user's own input, whether nothing failed.
 pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result<bool, RunError> {
     let mut player = Player { stack, is_own, show, number: 0, all_well: true };
     player.show.stack(stack)?;
 
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "Nothing has been changed but its times.".to_owned();
-    player.close(&opening, "The cluster as captured", story, &STAY_QUIET, looked(runs))?;
+    let story = "Only its times are changed.".to_owned();
+    player.close(&opening, "The cluster as captured", story, &STAY_QUIET, passed(runs))?;
 
     let tasks = stack.config.pools.first().map_or(0, |policy| grow(stack, policy));
     let opening = player.open();
     let runs = stack.run().await?;
     let decision = runs.first().map(|run| run.decision.clone());
     let story = format!("The applications have started {tasks} more tasks on the same agents.");
-    player.close(&opening, "The applications grow", story, &SCALE_UP, looked(runs))?;
+    player.close(&opening, "The applications grow", story, &SCALE_UP, passed(runs))?;
 
     if let Some(decision) = decision {
         let opening = player.open();
@@ -42,14 +42,14 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
 
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "Whatever was launched is still booting.".to_owned();
-    player.close(&opening, "The schedule fires again", story, &ADD_NOTHING, looked(runs))?;
+    let story = "The launched instances are still booting.".to_owned();
+    player.close(&opening, "The schedule fires again", story, &ADD_NOTHING, passed(runs))?;
 
     stack.finish_activities();
     let opening = player.open();
     let runs = stack.run().await?;
-    let story = "Whatever was launched is in service, and its agents have registered.".to_owned();
-    player.close(&opening, "The machines have joined", story, &STAY_QUIET, looked(runs))?;
+    let story = "The launched instances are in service, and their agents have registered.".to_owned();
+    player.close(&opening, "The agents have joined", story, &STAY_QUIET, passed(runs))?;
 
     let agents = stack.master.cluster(|cluster| {
         let agents = cluster.agent_count();
@@ -59,10 +59,10 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
     let opening = player.open();
     let runs = stack.run().await?;
     let story = format!(
-        "Another master has taken over. It knows {agents} agents from its registry; none has come back yet, and no framework: \
-         all that runs is invisible."
+        "Another master leads. It knows {agents} agents from its registry; no agent and no framework has re-registered yet, \
+         so it shows no task."
     );
-    player.close(&opening, "A master fail-over", story, &HOLD, looked(runs))?;
+    player.close(&opening, "A master failover", story, &HOLD, passed(runs))?;
 
     player.show.end(stack, player.all_well)?;
     Ok(player.all_well)
@@ -70,11 +70,11 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
 
 type Passed = (Option<ClusterSnapshot>, ScalingDecision, ScalingOutcome);
 
-fn looked(runs: Vec<Run>) -> Vec<Passed> {
+fn passed(runs: Vec<Run>) -> Vec<Passed> {
     runs.into_iter().map(|run| (Some(run.snapshot), run.decision, run.outcome)).collect()
 }
 
-/// Lets applications grow until the pool lacks room by some percent of what it has.
+/// Lets applications grow until the pool's headroom is exceeded.
 fn grow(stack: &Stack, policy: &Policy) -> usize {
     let has_grown = |total: Resources, used: Resources| {
         policy.resources.iter().any(|&kind| {
@@ -91,7 +91,7 @@ fn grow(stack: &Stack, policy: &Policy) -> usize {
 async fn deliver_again(stack: &Stack, decision: &ScalingDecision) -> Result<ScalingOutcome, StackError> {
     let mark = stack.sns.mark();
     if let Some(message) = stack.message_of(decision) {
-        // The outcome tells; what the function answers to SNS does not matter.
+        // The outcome shows what came of it, not the function's answer to SNS.
         drop(stack.sns.deliver(&message));
     }
     stack.outcome(decision, mark).await
@@ -105,7 +105,7 @@ struct Player<'a> {
     all_well: bool,
 }
 
-/// Where everything stood before a scene.
+/// The state before a scene.
 struct Opening {
     at: Timestamp,
     calls: usize,
@@ -122,7 +122,7 @@ impl Player<'_> {
         self.stack.desired(group).unwrap_or(0)
     }
 
-    /// Compares a scene with what it must come to, and shows it.
+    /// Compares a scene with what must hold, and prints it.
     fn close(
         &mut self,
         opening: &Opening,

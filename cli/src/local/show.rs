@@ -1,4 +1,4 @@
-//! How a run is shown: to a person, or as one JSON object for each scene.
+//! How a run is printed: as text, or as one line of JSON for each scene.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -8,23 +8,23 @@ use shared::contract;
 use shared::contract::{ClusterSnapshot, Message, OutcomeAction};
 use testbed::{Logs, Setup, Stack};
 
-use crate::account::{self, task_count};
 use crate::page::{Page, Tone};
+use crate::render::{self, task_count};
 
 use super::scene::{Played, Scene};
 
-/// What to do after the run: where to look, and what is there.
+/// What to do after the run.
 fn next() -> [(String, &'static str); 4] {
     let program = std::env::args().next().unwrap_or_else(|| "lambda-scale".to_owned());
     [
         ("make test".to_owned(), "all tests, with this chain under duplicates, delays and faults"),
-        (format!("{program} explain --help"), "what would be done with the /state of your own cluster, and why"),
+        (format!("{program} explain --help"), "the decision on the /state of your own cluster, and why"),
         ("docs/".to_owned(), "the algorithm clause by clause, every setting, operations"),
         ("README.md, \"Deploy\"".to_owned(), "to your own account, with a dry run first"),
     ]
 }
 
-/// Where a run is shown.
+/// Where a run is printed.
 pub(super) struct Show {
     json: bool,
     page: Page,
@@ -36,7 +36,7 @@ impl Show {
         Self { json, page: Page::stdout(), calls: BTreeMap::new() }
     }
 
-    /// Before anything is started: what helps where it does not.
+    /// Before anything starts: what helps if that fails.
     pub(super) fn start(&self, setup: &Setup) -> io::Result<()> {
         if self.json {
             return match &setup.logs {
@@ -52,7 +52,7 @@ impl Show {
         Ok(())
     }
 
-    /// What was started.
+    /// What has started.
     pub(super) fn stack(&self, stack: &Stack) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -72,7 +72,7 @@ impl Show {
                 self.page.field(
                     "policy",
                     &format!(
-                        "pool {}: down below {down} %, up above {up} %, every application able to grow by {headroom} %",
+                        "pool {}: remove below {down}%, add above {up}%, {headroom}% headroom for every application",
                         policy.pool
                     ),
                 )?;
@@ -81,7 +81,7 @@ impl Show {
         Ok(())
     }
 
-    /// A scene, when it is over.
+    /// A scene, after it.
     pub(super) fn scene(&mut self, scene: &Scene) -> io::Result<()> {
         self.calls.insert(scene.number, scene.calls.clone());
         if self.json {
@@ -99,24 +99,21 @@ impl Show {
         if scene.differs.is_empty() {
             return self.page.toned("ok", Tone::Good, scene.must);
         }
-        self.page.toned("DIFFERS", Tone::Bad, &format!("must be: {}", scene.must))?;
-        scene
-            .differs
-            .iter()
-            .try_for_each(|difference| self.page.toned("", Tone::Bad, &format!("but was: {difference}")))
+        self.page.toned("DIFFERS", Tone::Bad, &format!("expected: {}", scene.must))?;
+        scene.differs.iter().try_for_each(|difference| self.page.toned("", Tone::Bad, &format!("got: {difference}")))
     }
 
     fn played(&self, played: &Played) -> io::Result<()> {
         let decision = &played.decision;
         if let Some(snapshot) = &played.snapshot {
-            account::sight(self.page, snapshot)?;
-            account::steps(self.page, decision)?;
+            render::observed(self.page, snapshot)?;
+            render::steps(self.page, decision)?;
         }
-        account::verdict(self.page, decision)?;
+        render::decision(self.page, decision, None)?;
         let (from, to) = played.desired;
         let done = format!("{}: desired capacity of {} {from} -> {to}", played.outcome.action.name(), played.group);
         let tone = if played.outcome.action == OutcomeAction::Failed { Tone::Bad } else { Tone::Title };
-        self.page.toned("done", tone, &done)?;
+        self.page.toned("outcome", tone, &done)?;
         // An outcome that repeats the last step in full says enough without it.
         let reason = &played.outcome.reason;
         let repeated = decision.steps.last().and_then(|step| reason.strip_suffix(&step.reason));
@@ -146,8 +143,8 @@ impl Show {
             self.page.field("peak memory", &format!("{} (a Lambda has 128 MB)", peaks.join(", ")))?;
         }
         match all_well {
-            true => self.page.toned("result", Tone::Good, "every scene ended as it must")?,
-            false => self.page.toned("result", Tone::Bad, "not every scene ended as it must; see DIFFERS above")?,
+            true => self.page.toned("result", Tone::Good, "every scene ended as expected")?,
+            false => self.page.toned("result", Tone::Bad, "not every scene ended as expected; see DIFFERS above")?,
         }
         self.page.blank()?;
         self.page.title("Where to go next")?;
@@ -166,7 +163,7 @@ fn to_json(scene: &Scene) -> Value {
             json!({
                 "pool": played.decision.pool,
                 "group": played.group,
-                "seen": played.snapshot.as_ref().map(seen_json),
+                "observed": played.snapshot.as_ref().map(observed_json),
                 "decision": message(contract::to_value(&played.decision)),
                 "outcome": message(contract::to_value(&played.outcome)),
                 "desired": {"before": played.desired.0, "after": played.desired.1},
@@ -187,7 +184,7 @@ fn to_json(scene: &Scene) -> Value {
 }
 
 /// A snapshot without its lists, which are long.
-fn seen_json(snapshot: &ClusterSnapshot) -> Value {
+fn observed_json(snapshot: &ClusterSnapshot) -> Value {
     json!({
         "schema": ClusterSnapshot::SCHEMA,
         "id": snapshot.id,

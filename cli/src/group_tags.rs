@@ -1,5 +1,5 @@
-//! `lambda-scale pause`, `resume` and `floor`: what operators set on a group. In tags of the group, so that no deployment is
-//! needed; node_scale reads them with every decision (docs/acting.md, Marks).
+//! `lambda-scale pause`, `resume`, and `floor`: what operators set on a group, as group tags. No deployment is needed: node_scale
+//! reads the tags with every decision (docs/acting.md, Group tags).
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,35 +12,36 @@ use node_scale::marks::{FLOOR, Floor, MarkChange, PAUSE_UNTIL};
 use node_scale::state::Group;
 use shared::time;
 
-use crate::target::{self, Stands, Target, TargetError, look};
+use crate::command::{self, Ended};
+use crate::target::{GroupStatus, Target, TargetError, describe};
 
-/// Change nothing on the groups for a time
+/// Pause scaling for a duration
 #[derive(Args, Clone, Debug)]
 pub struct Pause {
-    /// For how long, such as 2h or 30m
+    /// How long, such as 2h or 30m
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     lasting: Duration,
     #[command(flatten)]
     target: Target,
 }
 
-/// End a pause before its time
+/// End a pause now
 #[derive(Args, Clone, Debug)]
 pub struct Resume {
     #[command(flatten)]
     target: Target,
 }
 
-/// Keep the groups at a minimum of instances for a time, within their own maximum and that of the pool
+/// Set a temporary minimum of instances, within the maximums of group and pool
 #[derive(Args, Clone, Debug)]
 pub struct SetFloor {
-    /// The fewest instances
+    /// Minimum number of instances
     #[arg(required_unless_present_any = ["clear"])]
     instances: Option<u32>,
-    /// For how long, such as 3h
+    /// How long, such as 3h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present_any = ["clear"])]
     lasting: Option<Duration>,
-    /// End a floor before its time
+    /// End a floor now
     #[arg(long, conflicts_with_all = ["instances", "lasting"])]
     clear: bool,
     #[command(flatten)]
@@ -71,38 +72,39 @@ pub fn floor(options: &SetFloor) -> ExitCode {
     })
 }
 
-/// Deletes a tag that is there.
+/// Deletes a tag where the group has it.
 fn delete(group: &Group, key: &str) -> Option<MarkChange> {
     group.tags.iter().any(|tag| tag.key == key).then(|| MarkChange::Delete { key: key.to_owned() })
 }
 
 fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> ExitCode {
-    target::run(command, async { mark(target, change).await.map(|()| true) })
+    command::exit(command, command::block_on(change_tags(target, change)))
 }
 
-async fn mark(target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> Result<(), TargetError> {
+async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> Result<Ended, TargetError> {
     let names = target.groups(target.config()?.as_ref());
     let client = Client::new(&shared::aws::sdk_config().await);
     let mut groups = Vec::new();
-    // All are looked at before the first is changed.
+    // No group is changed where one of them does not exist.
     for name in &names {
-        groups.push(look(&client, name).await?);
+        groups.push(describe(&client, name).await?);
     }
     for (name, group) in names.iter().zip(&mut groups) {
         if let Some(change) = change(group) {
             group::mark(&client, name, &[change]).await?;
-            *group = look(&client, name).await?;
+            *group = describe(&client, name).await?;
         }
     }
     let now = now();
-    let stands: Vec<Stands> = groups.iter().map(|group| Stands::new(group, now)).collect();
-    target.print(&stands, |page, stands| {
-        page.title(&format!("group {}", stands.group))?;
-        stands.show(page)
-    })
+    let groups: Vec<GroupStatus> = groups.iter().map(|group| GroupStatus::new(group, now)).collect();
+    target.print(&groups, |page, status| {
+        page.title(&format!("group {}", status.group))?;
+        status.show(page)
+    })?;
+    Ok(Ended::Well)
 }
 
-/// A time that a person gives: more than nothing, and not for ever.
+/// More than nothing, and at most a year.
 fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
     match humantime::parse_duration(text) {

@@ -1,0 +1,222 @@
+//! Snapshots and decisions as the commands print them.
+
+use std::io;
+
+use node_gather::summarize::SeenAttributes;
+use node_process::otherwise::Otherwise;
+use node_process::report;
+use shared::clause::Clause;
+use shared::config::Policy;
+use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingState, Step};
+use shared::resources::Kind;
+use shared::time;
+
+use crate::page::{Page, Tone};
+
+/// The most entries of a list that are printed.
+pub const FEW: usize = 5;
+
+/// The first entries of a list, and how many more there are: `a; b; and 35 more`.
+#[must_use]
+pub fn cut(entries: &[String]) -> String {
+    let shown = entries.iter().take(FEW).cloned();
+    let more = entries.len().checked_sub(FEW).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+    shown.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+/// A clause with its sentence: `B2: the last activity ended 4m ago`.
+#[must_use]
+pub fn with_clause(clause: Option<Clause>, reason: &str) -> String {
+    clause.map_or_else(|| reason.to_owned(), |clause| format!("{clause}: {reason}"))
+}
+
+/// Where a snapshot comes from, what was observed, and why it cannot be trusted where it cannot.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn snapshot(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
+    page.field("source", &source(snapshot))?;
+    observed(page, snapshot)
+}
+
+/// What was observed of a pool, and why it cannot be trusted where it cannot.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn observed(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
+    page.field("observed", &observation(snapshot))?;
+    let level = snapshot.completeness.level.name();
+    snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))
+}
+
+/// What each clause made of the number of agents, what each rule alone asks for, and what cannot be placed.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn steps(page: Page, decision: &ScalingDecision) -> io::Result<()> {
+    for Step { clause, agents_before, agents_after, reason, application, .. } in &decision.steps {
+        let need = application.as_ref().map(|name| format!(" (largest need: {name})")).unwrap_or_default();
+        page.field(&format!("{clause}  {agents_before} -> {agents_after}"), &format!("{reason}{need}"))?;
+    }
+    let asks: Vec<String> = decision.steps.iter().filter_map(alone).collect();
+    if asks.len() > 1 {
+        page.field("each rule alone", &format!("{} agents", asks.join(", ")))?;
+    }
+    let unplaceable: Vec<String> =
+        decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
+    if unplaceable.is_empty() { Ok(()) } else { page.field("unplaceable", &cut(&unplaceable)) }
+}
+
+/// What a rule alone asks for: `H 79`.
+fn alone(step: &Step) -> Option<String> {
+    step.agents_alone.map(|agents| format!("{} {agents}", step.clause.rule()))
+}
+
+/// The decision in a line.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn decision(page: Page, decision: &ScalingDecision, policy: Option<&Policy>) -> io::Result<()> {
+    page.toned("decision", Tone::Title, &headline(decision, policy))
+}
+
+/// The decision and the step that made it, in a line: the last that changed the number of agents, or the last.
+#[must_use]
+pub fn summary(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
+    let changed = decision.steps.iter().rev().find(|step| step.agents_before != step.agents_after);
+    let reason = changed.or(decision.steps.last()).map(|step| format!(": {}: {}", step.clause, step.reason));
+    format!("{}{}", headline(decision, policy), reason.unwrap_or_default())
+}
+
+/// `scale_down, -1, to 2 agents (limited by min = 2)`
+fn headline(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
+    let limit = match (decision.state, policy) {
+        (ScalingState::MinLimit, Some(policy)) => format!(" (limited by min = {})", policy.min),
+        (ScalingState::MaxLimit, Some(Policy { max: Some(max), .. })) => format!(" (limited by max = {max})"),
+        _ => String::new(),
+    };
+    let state = match (limit.is_empty(), decision.delta) {
+        (true, _) => decision.state,
+        (false, 1..) => ScalingState::ScaleUp,
+        (false, 0) => ScalingState::Normal,
+        (false, _) => ScalingState::ScaleDown,
+    };
+    format!("{}, {}{limit}", state.name(), change(decision.delta, decision.target))
+}
+
+fn change(delta: i32, target: u32) -> String {
+    match delta {
+        0 => format!("stays at {target} agents"),
+        delta => format!("{delta:+}, to {target} agents"),
+    }
+}
+
+/// The nearest changes to another decision, a line each.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn what_if(page: Page, what_if: &[Otherwise]) -> io::Result<()> {
+    what_if.iter().enumerate().try_for_each(|(index, other)| {
+        let label = if index == 0 { "what if" } else { "" };
+        page.field(label, &format!("{}: {}", report::change(&other.change), change(other.delta, other.target)))
+    })
+}
+
+/// A snapshot in a line: its agents; its tasks; its utilization; its completeness.
+fn observation(snapshot: &ClusterSnapshot) -> String {
+    let mut parts = vec![agents(snapshot)];
+    // A pool of a group alone has no tasks that could be known.
+    if !snapshot.source.master.is_empty() {
+        parts.push(tasks(snapshot));
+    }
+    let utilization = [Kind::Cpus, Kind::Mem].into_iter().filter_map(|kind| utilization(snapshot, kind));
+    let cpu = snapshot.cpu_utilization_percent.map(|percent| format!("CPU utilization {percent}%"));
+    let utilization: Vec<String> = utilization.chain(cpu).collect();
+    if !utilization.is_empty() {
+        parts.push(utilization.join(", "));
+    }
+    parts.push(format!("snapshot {}", snapshot.completeness.level.name()));
+    parts.join("; ")
+}
+
+fn agents(snapshot: &ClusterSnapshot) -> String {
+    let agents = &snapshot.agents;
+    let usable =
+        if agents.usable == agents.registered { "all usable".to_owned() } else { format!("{} usable", agents.usable) };
+    let mut words = vec![format!("{} agents", agents.registered)];
+    words.extend((agents.registered > 0).then_some(usable));
+    let others = [
+        (agents.draining, "draining"),
+        (agents.deactivated, "deactivated"),
+        (agents.inactive, "inactive"),
+        (agents.recovered, "not re-registered"),
+        (agents.unreachable, "unreachable"),
+    ];
+    words.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    words.join(", ")
+}
+
+fn tasks(snapshot: &ClusterSnapshot) -> String {
+    let queued: u64 = snapshot.applications.iter().map(|application| u64::from(application.queued)).sum();
+    let queued = if queued > 0 { format!(", {queued} instances queued") } else { String::new() };
+    format!("{} tasks, {} applications{queued}", task_count(snapshot), snapshot.applications.len())
+}
+
+/// Where a snapshot comes from, in a line.
+#[must_use]
+pub fn source(snapshot: &ClusterSnapshot) -> String {
+    let source = &snapshot.source;
+    let taken_at = time::format(snapshot.taken_at);
+    if source.master.is_empty() {
+        return format!("CloudWatch and Auto Scaling, {taken_at}");
+    }
+    let cluster = source.cluster.as_ref().map(|name| format!(", cluster {name}")).unwrap_or_default();
+    format!("{}, Mesos {}{cluster}, {taken_at}", source.master, source.mesos_version)
+}
+
+/// That no agent matches a pool, and which attributes the others have.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn no_agents_matched(page: Page, policy: &Policy, others: u32, attributes: &SeenAttributes) -> io::Result<()> {
+    let expected: Vec<String> = policy.attributes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let text = match (expected.join(", "), others) {
+        (expected, _) if expected.is_empty() => "no agent is registered with this master".to_owned(),
+        (expected, 0) => format!("no registered agent has {expected}, and every agent belongs to another pool"),
+        (expected, others) => {
+            format!(
+                "no registered agent has {expected}; {others} agents match no pool, with the attributes {attributes}"
+            )
+        }
+    };
+    page.toned("no agent", Tone::Bad, &text)
+}
+
+/// How many tasks the applications have.
+#[must_use]
+pub fn task_count(snapshot: &ClusterSnapshot) -> u64 {
+    snapshot.applications.iter().map(|application| u64::from(application.task_count)).sum()
+}
+
+/// The share in use, rounded to a tenth of a percent; `None` where there is nothing to use.
+fn utilization(snapshot: &ClusterSnapshot, kind: Kind) -> Option<String> {
+    let resources = snapshot.resources;
+    let used = (resources.used + resources.displaced).get(kind).thousandths();
+    let total = resources.total.get(kind).thousandths();
+    // Amounts end far below where this could overflow.
+    let tenths = (2000 * used + total).checked_div(2 * total)?;
+    Some(format!("{kind} {}.{}%", tenths / 10, tenths % 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut_at_five() {
+        let list = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(cut(&list(0)), "");
+        assert_eq!(cut(&list(5)), "1; 2; 3; 4; 5");
+        assert_eq!(cut(&list(40)), "1; 2; 3; 4; 5; and 35 more");
+    }
+}
