@@ -62,6 +62,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 5
+      of_them      = 5
       threshold    = 1
       comparison   = "LessThanThreshold"
       missing_data = "breaching"
@@ -76,6 +77,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 6
+      of_them      = 6
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -90,6 +92,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 3
+      of_them      = 3
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -104,6 +107,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 6
+      of_them      = 6
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -118,6 +122,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 3
+      of_them      = 3
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -132,6 +137,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 2
+      of_them      = 2
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -146,6 +152,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 3
+      of_them      = 3
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -160,6 +167,7 @@ locals {
       label        = null
       metrics      = {}
       windows      = 3
+      of_them      = 3
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -174,6 +182,7 @@ locals {
       label        = "hours with both directions"
       metrics      = { most = { metric = "CapacityChange", statistic = "Maximum", period = 3600 }, least = { metric = "CapacityChange", statistic = "Minimum", period = 3600 } }
       windows      = 3
+      of_them      = 3
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
@@ -218,6 +227,7 @@ resource "aws_cloudwatch_metric_alarm" "pool" {
   statistic           = local.pool_alarms[each.value.alarm].statistic
   period              = local.pool_alarms[each.value.alarm].period
   evaluation_periods  = local.pool_alarms[each.value.alarm].windows
+  datapoints_to_alarm = local.pool_alarms[each.value.alarm].of_them
   comparison_operator = local.pool_alarms[each.value.alarm].comparison
   threshold           = local.pool_alarms[each.value.alarm].threshold
   treat_missing_data  = local.pool_alarms[each.value.alarm].missing_data

@@ -152,7 +152,7 @@ class TerraformTest(unittest.TestCase):
                 metrics = [(part["metric"], part["statistic"], part["period"]) for part in alarm["metrics"].values()]
                 found[name] = (
                     metrics or [(alarm["metric"], alarm["statistic"], periods[alarm["period"]])], alarm["description"], alarm["windows"],
-                    alarm["windows"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], str(alarm["in_dry_run"]).lower() == "true" or dry == "false",
+                    alarm["of_them"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], str(alarm["in_dry_run"]).lower() == "true" or dry == "false",
                 )
             self.assertEqual(found, expected)
 

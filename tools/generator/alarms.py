@@ -132,6 +132,7 @@ def of_terraform():
                 for key, part in metrics.items()
             ) + " }" if metrics else "{}"),
             ("windows", alarm["windows"]),
+            ("of_them", alarm["of_them"]),
             ("threshold", alarm["threshold"]),
             ("comparison", quoted(alarm["comparison"])),
             ("missing_data", quoted(alarm["missing_data"])),
