@@ -14,7 +14,7 @@ use node_gather::marathon::Queue;
 use node_gather::marathon::queue::{self, QueueError};
 use node_gather::summarize::Summary;
 use node_process::Expired;
-use node_process::otherwise::Otherwise;
+use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ pub struct Explanation<'a> {
     /// Its decision; an error where the snapshot has expired.
     pub decision: Result<ScalingDecision, Expired>,
     /// The nearest changes to another decision.
-    pub what_if: Vec<Otherwise>,
+    pub what_if: Vec<WhatIf>,
     /// The action on the group and its desired capacity, where `--group` was given.
     pub plan: Option<(Plan, Option<i32>)>,
 }
@@ -252,7 +252,7 @@ fn explain<'a>(
             _ => None,
         };
         // Without a decision there is no other one.
-        let what_if = node_process::otherwise(&snapshot, policy, now).unwrap_or_default();
+        let what_if = node_process::what_if(&snapshot, policy, now).unwrap_or_default();
         Some(Explanation { policy, snapshot, decision, what_if, plan })
     });
     explained.collect()
@@ -353,7 +353,7 @@ struct Form<'a> {
     snapshot: WithHeader<'a, ClusterSnapshot>,
     /// `null` where the snapshot has expired.
     decision: Option<WithHeader<'a, ScalingDecision>>,
-    what_if: &'a [Otherwise],
+    what_if: &'a [WhatIf],
     action: Option<ActionForm<'a>>,
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use node_gather::summarize::SeenAttributes;
-use node_process::otherwise::Otherwise;
+use node_process::what_if::WhatIf;
 use node_process::report;
 use shared::clause::Clause;
 use shared::config::Policy;
@@ -115,7 +115,7 @@ fn change(delta: i32, target: u32) -> String {
 ///
 /// # Errors
 /// Where the page cannot be written.
-pub fn what_if(page: Page, what_if: &[Otherwise]) -> io::Result<()> {
+pub fn what_if(page: Page, what_if: &[WhatIf]) -> io::Result<()> {
     what_if.iter().enumerate().try_for_each(|(index, other)| {
         let label = if index == 0 { "what if" } else { "" };
         page.field(label, &format!("{}: {}", report::change(&other.change), change(other.delta, other.target)))

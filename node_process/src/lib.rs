@@ -2,7 +2,7 @@
 //!
 //! - [`algorithm`]: the decision, a pure function of what is seen of a pool; its page is docs/algorithm.md
 //! - [`check`]: the seam for those who decide otherwise
-//! - [`otherwise`]: what would have to change for another decision
+//! - [`what_if`]: what would have to change for another decision
 //! - [`report`]: a decision in words
 //! - [`example`]: clusters in a few words, for examples and tests
 //!
@@ -11,8 +11,8 @@
 pub mod algorithm;
 pub mod check;
 pub mod example;
-pub mod otherwise;
 pub mod report;
+pub mod what_if;
 
 #[cfg(feature = "lambda")]
 pub mod config;
@@ -23,8 +23,8 @@ mod runtime;
 
 pub use algorithm::{Expired, decide};
 pub use check::{Check, Standard};
-pub use otherwise::otherwise;
 pub use report::headline;
+pub use what_if::what_if;
 
 #[cfg(feature = "lambda")]
 pub use handler::{Handler, ProcessError};

@@ -2,7 +2,7 @@
 
 use shared::contract::{ScalingDecision, Step};
 
-use crate::otherwise::Change;
+use crate::what_if::Change;
 
 /// The decision in a line: `workers: scale_up +2 (10 -> 12 agents)`.
 #[must_use]
@@ -41,7 +41,7 @@ pub fn change(change: &Change) -> String {
         Change::Cpu { cpu_utilization_percent } => format!("with a CPU utilization of {cpu_utilization_percent} %"),
         Change::Setting { setting, value } => format!("with {setting} = {value}"),
         Change::NoLimits => "without min, max and steps".to_owned(),
-        Change::CompleteView => "with a complete view".to_owned(),
+        Change::CompleteSnapshot => "with a complete view".to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Pool<'a> {
     /// The agents that may leave, in the order in which they would.
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
-    gone: Vec<Gone>,
+    leave: Vec<Removed>,
 }
 
 /// What an agent brings when it comes: its total to T, its unreserved part as free.
@@ -57,7 +57,7 @@ impl NewAgent {
 
 /// What agents take along when they leave.
 #[derive(Clone, Copy, Default)]
-struct Gone {
+struct Removed {
     total: Resources,
     free: Resources,
     used: Resources,
@@ -86,10 +86,10 @@ impl<'a> Pool<'a> {
             .iter()
             .filter(|candidate| candidate.state == AgentState::Active && !candidate.protected)
             .collect();
-        let mut gone = vec![Gone::default()];
-        gone.extend(removable.iter().scan(Gone::default(), |gone, candidate| {
-            *gone = gone.and(candidate);
-            Some(*gone)
+        let mut leave = vec![Removed::default()];
+        leave.extend(removable.iter().scan(Removed::default(), |sum, candidate| {
+            *sum = sum.and(candidate);
+            Some(*sum)
         }));
         let new_agent = new_agent(snapshot, policy);
         let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
@@ -103,7 +103,7 @@ impl<'a> Pool<'a> {
             places: places.chain(new_place).collect(),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
-            gone,
+            leave,
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Pool<'a> {
     }
 
     /// What the percent rules judge, in printing order: the order in the configuration means nothing.
-    pub(super) fn judged(&self) -> impl Iterator<Item = Kind> {
+    pub(super) fn considered(&self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind))
     }
 
@@ -130,15 +130,15 @@ impl<'a> Pool<'a> {
 
     /// The pool without the first `removed` agents that may leave, and with `added` new ones.
     pub(super) fn capacity(&self, removed: usize, added: u32) -> Capacity {
-        let gone = self.gone(removed);
+        let leaving = self.leaving(removed);
         let new = self.new_agent.unwrap_or_default();
         Capacity {
             removed,
             added,
             agents: self.agents().saturating_sub(count(removed)).saturating_add(added),
-            total: self.snapshot.resources.total.saturating_sub(&gone.total) + new.total.times(added.into()),
-            free: self.free.saturating_sub(&gone.free) + new.unreserved.times(added.into()),
-            displaced: self.snapshot.resources.displaced + gone.used,
+            total: self.snapshot.resources.total.saturating_sub(&leaving.total) + new.total.times(added.into()),
+            free: self.free.saturating_sub(&leaving.free) + new.unreserved.times(added.into()),
+            displaced: self.snapshot.resources.displaced + leaving.used,
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Pool<'a> {
 
     /// How many running tasks must move when the first `removed` agents leave.
     pub(super) fn moving_tasks(&self, removed: usize) -> u64 {
-        self.gone(removed).task_count
+        self.leaving(removed).task_count
     }
 
     /// Whether so many tasks are more than may move at once.
@@ -167,12 +167,12 @@ impl<'a> Pool<'a> {
         self.policy.max_scale_down_step.saturating_sub(self.snapshot.agents.decommissioning())
     }
 
-    fn gone(&self, removed: usize) -> Gone {
-        self.gone.get(removed).or(self.gone.last()).copied().unwrap_or_default()
+    fn leaving(&self, removed: usize) -> Removed {
+        self.leave.get(removed).or(self.leave.last()).copied().unwrap_or_default()
     }
 }
 
-impl Gone {
+impl Removed {
     fn and(self, candidate: &Candidate) -> Self {
         Self {
             total: self.total + candidate.total,
@@ -189,9 +189,9 @@ impl Capacity {
         Utilization { kind, used: pool.load.get(kind), total: self.total.get(kind) }
     }
 
-    /// The judged kind with the highest utilization; of equal ones the first.
+    /// The considered kind with the highest utilization; of equal ones the first.
     pub(super) fn highest(&self, pool: &Pool<'_>) -> Option<Utilization> {
-        pool.judged().map(|kind| self.utilization(pool, kind)).reduce(Utilization::higher)
+        pool.considered().map(|kind| self.utilization(pool, kind)).reduce(Utilization::higher)
     }
 }
 

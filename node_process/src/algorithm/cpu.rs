@@ -16,7 +16,7 @@ struct Cpu(u64);
 
 /// What the rule says of a utilization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum CpuLevel {
     /// C5
     Unknown,
     /// C1
@@ -35,13 +35,13 @@ impl Cpu {
         Some(Self((1000.0 * percent).round() as u64))
     }
 
-    const fn judge(self, rule: CpuRule) -> Verdict {
+    const fn level(self, rule: CpuRule) -> CpuLevel {
         if self.0 > threshold(rule).0 {
-            Verdict::Above(self)
+            CpuLevel::Above(self)
         } else if self.0 < mark(rule).0 {
-            Verdict::Below(self)
+            CpuLevel::Below(self)
         } else {
-            Verdict::Between(self)
+            CpuLevel::Between(self)
         }
     }
 
@@ -79,51 +79,51 @@ const fn mark(rule: CpuRule) -> Cpu {
     Cpu(rule.scale_out_threshold as u64 * rule.scale_down_ratio_thousandths as u64)
 }
 
-fn verdict(pool: &Pool<'_>, rule: CpuRule) -> Verdict {
-    Cpu::of(pool.snapshot).map_or(Verdict::Unknown, |cpu| cpu.judge(rule))
+fn level(pool: &Pool<'_>, rule: CpuRule) -> CpuLevel {
+    Cpu::of(pool.snapshot).map_or(CpuLevel::Unknown, |cpu| cpu.level(rule))
 }
 
-/// C in a pool that is judged by nothing else: one agent more, one fewer, or none.
+/// C in a pool that nothing else scales: one agent more, one fewer, or none.
 pub(super) fn scale(pool: &Pool<'_>, rule: CpuRule) -> (Wanted, Step) {
     let (observed, agents) = (pool.observed(), pool.agents());
-    let verdict = verdict(pool, rule);
+    let level = level(pool, rule);
     // Nothing was taken out before.
     let wanted = |capacity, is_kept_by_min| Wanted { after_scale_down: observed, is_kept_by_min, capacity };
-    let (clause, wanted, what) = match verdict {
-        Verdict::Above(_) => (Clause::C1, wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
-        Verdict::Unknown => (Clause::C5, wanted(observed, false), ": no agent comes and none goes".to_owned()),
-        Verdict::Between(_) => (Clause::C4, wanted(observed, false), String::new()),
-        Verdict::Below(_) if agents <= pool.policy.min => {
+    let (clause, wanted, what) = match level {
+        CpuLevel::Above(_) => (Clause::C1, wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
+        CpuLevel::Unknown => (Clause::C5, wanted(observed, false), ": no agent comes and none goes".to_owned()),
+        CpuLevel::Between(_) => (Clause::C4, wanted(observed, false), String::new()),
+        CpuLevel::Below(_) if agents <= pool.policy.min => {
             (Clause::C2, wanted(observed, true), format!(", but min is {}", pool.policy.min))
         }
-        Verdict::Below(cpu) if cpu.would_rise(rule, agents, 1) => {
+        CpuLevel::Below(cpu) if cpu.would_rise(rule, agents, 1) => {
             let then = match cpu.without_one(agents) {
                 Some(then) => format!(", but one agent less would bring it to {then}, above {}", threshold(rule)),
                 None => ", but the last agent is in use".to_owned(),
             };
             (Clause::C3, wanted(observed, false), then)
         }
-        Verdict::Below(_) => (Clause::C2, wanted(pool.capacity(1, 0), false), ": takes out 1 agent".to_owned()),
+        CpuLevel::Below(_) => (Clause::C2, wanted(pool.capacity(1, 0), false), ": takes out 1 agent".to_owned()),
     };
-    let step = step(clause, agents, wanted.capacity.agents, phrase(verdict, rule) + &what);
+    let step = step(clause, agents, wanted.capacity.agents, phrase(level, rule) + &what);
     (wanted, step)
 }
 
 /// C in a pool of a Mesos cluster, after D, H and U: an agent comes where either asks for it, and goes where both allow it.
 pub(super) fn agree(pool: &Pool<'_>, rule: CpuRule, before: Capacity) -> (Capacity, Step) {
-    let verdict = verdict(pool, rule);
-    let (clause, after) = match verdict {
-        Verdict::Unknown => (Clause::C5, pool.capacity(0, before.added)),
-        Verdict::Above(_) => (Clause::C1, pool.capacity(0, before.added.max(1))),
-        Verdict::Between(_) => (Clause::C4, pool.capacity(0, before.added)),
-        Verdict::Below(cpu) => {
+    let level = level(pool, rule);
+    let (clause, after) = match level {
+        CpuLevel::Unknown => (Clause::C5, pool.capacity(0, before.added)),
+        CpuLevel::Above(_) => (Clause::C1, pool.capacity(0, before.added.max(1))),
+        CpuLevel::Between(_) => (Clause::C4, pool.capacity(0, before.added)),
+        CpuLevel::Below(cpu) => {
             let may_go = |removed: &usize| !cpu.would_rise(rule, pool.agents(), *removed);
             // Nobody has to go for that.
             let removed = (0..=before.removed).rev().find(may_go).unwrap_or_default();
             (if removed < before.removed { Clause::C3 } else { Clause::C2 }, pool.capacity(removed, before.added))
         }
     };
-    let mut reason = phrase(verdict, rule);
+    let mut reason = phrase(level, rule);
     let mut what = Vec::new();
     if after.removed < before.removed {
         let back = counted(count(before.removed - after.removed), "agent");
@@ -142,13 +142,13 @@ pub(super) fn agree(pool: &Pool<'_>, rule: CpuRule, before: Capacity) -> (Capaci
     (after, step(clause, before.agents, after.agents, reason))
 }
 
-fn phrase(verdict: Verdict, rule: CpuRule) -> String {
+fn phrase(level: CpuLevel, rule: CpuRule) -> String {
     let (above, below) = (threshold(rule), mark(rule));
-    match verdict {
-        Verdict::Unknown => "the CPU utilization is not known".to_owned(),
-        Verdict::Above(cpu) => format!("CPU utilization {cpu} is above {above}"),
-        Verdict::Between(cpu) => format!("CPU utilization {cpu} is not above {above} and not below {below}"),
-        Verdict::Below(cpu) => format!("CPU utilization {cpu} is below {below}"),
+    match level {
+        CpuLevel::Unknown => "the CPU utilization is not known".to_owned(),
+        CpuLevel::Above(cpu) => format!("CPU utilization {cpu} is above {above}"),
+        CpuLevel::Between(cpu) => format!("CPU utilization {cpu} is not above {above} and not below {below}"),
+        CpuLevel::Below(cpu) => format!("CPU utilization {cpu} is below {below}"),
     }
 }
 
@@ -159,28 +159,28 @@ mod tests {
 
     const RULE: CpuRule = CpuRule { scale_out_threshold: 60, scale_down_ratio_thousandths: 700 };
 
-    fn verdict_of(percent: f64) -> Option<Verdict> {
+    fn level_of(percent: f64) -> Option<CpuLevel> {
         let snapshot = Cluster::default().snapshot();
-        Cpu::of(&ClusterSnapshot { cpu_utilization_percent: Some(percent), ..snapshot }).map(|cpu| cpu.judge(RULE))
+        Cpu::of(&ClusterSnapshot { cpu_utilization_percent: Some(percent), ..snapshot }).map(|cpu| cpu.level(RULE))
     }
 
     #[test]
     fn at_a_threshold_utilization_is_neither_above_nor_below() {
         // C1, C2, C4: 60 · 0.7 is exactly 42, which as binary fractions it is not.
-        assert_eq!(verdict_of(60.0), Some(Verdict::Between(Cpu(60_000))));
-        assert_eq!(verdict_of(60.001), Some(Verdict::Above(Cpu(60_001))));
-        assert_eq!(verdict_of(42.0), Some(Verdict::Between(Cpu(42_000))));
-        assert_eq!(verdict_of(41.999), Some(Verdict::Below(Cpu(41_999))));
-        assert_eq!(verdict_of(0.1 + 0.2), Some(Verdict::Below(Cpu(300))));
+        assert_eq!(level_of(60.0), Some(CpuLevel::Between(Cpu(60_000))));
+        assert_eq!(level_of(60.001), Some(CpuLevel::Above(Cpu(60_001))));
+        assert_eq!(level_of(42.0), Some(CpuLevel::Between(Cpu(42_000))));
+        assert_eq!(level_of(41.999), Some(CpuLevel::Below(Cpu(41_999))));
+        assert_eq!(level_of(0.1 + 0.2), Some(CpuLevel::Below(Cpu(300))));
     }
 
     #[test]
     fn what_is_no_percentage_is_not_known() {
         // C5
         for percent in [-0.1, 100.1, 1e308, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!(verdict_of(percent), None, "{percent}");
+            assert_eq!(level_of(percent), None, "{percent}");
         }
-        assert_eq!(verdict_of(100.0), Some(Verdict::Above(Cpu(100_000))));
+        assert_eq!(level_of(100.0), Some(CpuLevel::Above(Cpu(100_000))));
     }
 
     #[test]

@@ -3,30 +3,30 @@
 //! Tasks are counted by size and agents by what they have free; many equal tasks go to many equal agents at a time. So
 //! the cost follows from how many different ones there are.
 
+mod bin_index;
 mod bins;
 mod demand;
+mod existing_agents;
 mod plan;
 #[cfg(test)]
 mod quality;
-mod rooms;
-mod stock;
 mod vector;
 
 use shared::clause::Clause;
 
 use super::capacity::{Capacity, Pool, agent_count, counted, step};
-use super::headroom::{self, Headroom, Need, unplaceable};
+use super::headroom::{self, Headroom, Need};
 use super::sum::{self, Balance};
 use demand::{Demand, Tasks};
+use existing_agents::ExistingAgents;
 use plan::Plan;
-use stock::Stock;
 
 /// D3: whether all tasks that must move when so many agents leave have room on the agents that stay, as they are.
 pub(super) fn moved_tasks_have_room(pool: &Pool<'_>, capacity: &Capacity) -> bool {
     let demand = Demand::new(pool, &[]);
     let (displaced, _) = demand.displaced(pool, capacity);
-    let mut stock = Stock::new(pool, capacity.removed);
-    displaced.iter().all(|tasks| stock.place_anywhere(tasks) == 0)
+    let mut existing = ExistingAgents::new(pool, capacity.removed);
+    displaced.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
 }
 
 /// H3, H4, H5.
@@ -53,7 +53,7 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     }
     let plan = plan.unwrap_or(whole);
     let after = pool.capacity(removed, agent_count(plan.missing().into()));
-    Words {
+    HeadroomReport {
         pool,
         needs,
         demand: &demand,
@@ -66,7 +66,7 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
 }
 
 /// What is said of it.
-struct Words<'a, 'b> {
+struct HeadroomReport<'a, 'b> {
     pool: &'b Pool<'a>,
     needs: &'b [Need<'a>],
     demand: &'b Demand<'a>,
@@ -77,7 +77,7 @@ struct Words<'a, 'b> {
     after: Capacity,
 }
 
-impl<'a> Words<'a, '_> {
+impl<'a> HeadroomReport<'a, '_> {
     fn headroom(&self) -> Headroom {
         let pool = self.pool;
         let short = self.balances(&pool.capacity(self.after.removed, 0));
@@ -92,8 +92,8 @@ impl<'a> Words<'a, '_> {
         let decisive = if is_by_tasks { Some((self.plan, false)) } else { self.failed.filter(|_| is_kept_by_tasks) };
         if let Some((plan, has_moved)) = decisive {
             let when = if has_moved { " where moved tasks spread" } else { "" };
-            reason.push_str(&format!(", but{when} {}", homeless(plan)));
-        } else if self.plan.tasks > 0 && self.before.agents == self.after.agents && self.plan.stuck.is_empty() {
+            reason.push_str(&format!(", but{when} {}", unplaced(plan)));
+        } else if self.plan.tasks > 0 && self.before.agents == self.after.agents && self.plan.unplaceable.is_empty() {
             let verb = if self.plan.tasks == 1 { "has" } else { "have" };
             reason.push_str(&format!("; {} {verb} room on single agents", counted(self.plan.tasks, "whole task")));
         }
@@ -102,24 +102,24 @@ impl<'a> Words<'a, '_> {
             let asks = if for_total == 0 { "none".to_owned() } else { for_total.to_string() };
             reason.push_str(&format!("; the total alone asks for {asks}"));
         }
-        let stuck = self.plan.stuck.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
-        if stuck > 0 {
-            let verb = if stuck == 1 { "has" } else { "have" };
-            reason.push_str(&format!("; {} that no new agent could hold {verb} no room", counted(stuck, "task")));
+        let unplaceable = self.plan.unplaceable.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        if unplaceable > 0 {
+            let verb = if unplaceable == 1 { "has" } else { "have" };
+            reason.push_str(&format!("; {} that no new agent could hold {verb} no room", counted(unplaceable, "task")));
         }
         reason.push_str(&sum::lack(pool, &self.lacking(&short)));
         reason.push_str(&sum::left_out(self.needs));
         let mut step = step(self.clause(), self.before.agents, self.after.agents, reason);
-        step.application = match decisive.and_then(|(plan, _)| first_homeless(plan)) {
+        step.application = match decisive.and_then(|(plan, _)| first_unplaced(plan)) {
             Some(tasks) => tasks.application.map(|application| application.name.clone()),
             None => binding.and_then(|binding| sum::neediest(self.needs, binding.kind)),
         };
-        let unplaceable = unplaceable(self.needs, |need| self.obstacles(need, &short));
+        let unplaceable = headroom::unplaceable(self.needs, |need| self.obstacles(need, &short));
         Headroom { capacity: self.after, step, unplaceable }
     }
 
     fn clause(&self) -> Clause {
-        if self.plan.is_stuck() {
+        if self.plan.has_unplaceable() {
             Clause::H5
         } else if self.before.agents != self.after.agents {
             Clause::H4
@@ -146,14 +146,14 @@ impl<'a> Words<'a, '_> {
     fn obstacles(&self, need: &Need<'a>, short: &[Balance; 4]) -> Vec<String> {
         let lacking = self.lacking(short);
         let mut obstacles = sum::obstacles(self.pool, need, &lacking);
-        for (stuck, _) in &self.plan.stuck {
-            let is_of_it = need.application.gpu_aware == stuck.is_gpu_aware
-                && (need.instance == stuck.resources
-                    || need.percent > 0 && need.tasks.iter().any(|group| group.resources == stuck.resources));
+        for (unplaceable, _) in &self.plan.unplaceable {
+            let is_of_it = need.application.gpu_aware == unplaceable.is_gpu_aware
+                && (need.instance == unplaceable.resources
+                    || need.percent > 0 && need.tasks.iter().any(|group| group.resources == unplaceable.resources));
             // What new agents have nothing of has been named.
-            let is_named = lacking.iter().any(|balance| !stuck.resources.get(balance.kind).is_zero());
+            let is_named = lacking.iter().any(|balance| !unplaceable.resources.get(balance.kind).is_zero());
             if is_of_it && !is_named {
-                obstacles.extend(headroom::too_large(self.pool, &stuck.resources, stuck.is_gpu_aware));
+                obstacles.extend(headroom::too_large(self.pool, &unplaceable.resources, unplaceable.is_gpu_aware));
             }
         }
         obstacles.sort();
@@ -163,21 +163,21 @@ impl<'a> Words<'a, '_> {
 }
 
 /// The largest of the tasks that ask for an agent.
-fn first_homeless<'a>(plan: &Plan<'a>) -> Option<Tasks<'a>> {
+fn first_unplaced<'a>(plan: &Plan<'a>) -> Option<Tasks<'a>> {
     let first = |tasks: &[(Tasks<'a>, u64)]| tasks.first().map(|(tasks, _)| *tasks);
-    plan.largest.or_else(|| first(&plan.left)).or_else(|| first(&plan.stuck))
+    plan.largest.or_else(|| first(&plan.left)).or_else(|| first(&plan.unplaceable))
 }
 
 /// Why it takes more agents than the total would.
-fn homeless(plan: &Plan<'_>) -> String {
+fn unplaced(plan: &Plan<'_>) -> String {
     // What is enough in total, and places all tasks, is short where part of it is on agents with gpus.
-    let Some(first) = first_homeless(plan) else { return "part of it is on agents with gpus".to_owned() };
+    let Some(first) = first_unplaced(plan) else { return "part of it is on agents with gpus".to_owned() };
     if plan.largest.is_some() {
         return format!("no agent has room for the largest task ({})", first.resources);
     }
     let sum = |tasks: &[(Tasks<'_>, u64)]| tasks.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
     let (left, groups) =
-        if plan.left.is_empty() { (&plan.stuck, plan.stuck.len()) } else { (&plan.left, plan.left.len()) };
+        if plan.left.is_empty() { (&plan.unplaceable, plan.unplaceable.len()) } else { (&plan.left, plan.left.len()) };
     let left = sum(left);
     let (find, take) = if left == 1 { ("finds", "takes") } else { ("find", "take") };
     let size = if groups > 1 { format!("up to {}", first.resources) } else { first.resources.to_string() };

@@ -52,7 +52,7 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
         return Some(Stop::NotComplete);
     }
     // D5
-    if now.agents == 0 || pool.judged().all(|kind| now.total.get(kind).is_zero()) {
+    if now.agents == 0 || pool.considered().all(|kind| now.total.get(kind).is_zero()) {
         return Some(Stop::Empty);
     }
     // D1
@@ -82,7 +82,7 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
     (!has_room).then_some(Stop::NoRoom)
 }
 
-/// D1: the highest judged resource, of those there are, that is not below the threshold.
+/// D1: the highest considered resource, of those there are, that is not below the threshold.
 fn not_under(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
     utilizations(pool, capacity)
         .filter(|utilization| !utilization.total.is_zero())
@@ -90,7 +90,7 @@ fn not_under(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
         .reduce(Utilization::higher)
 }
 
-/// D3: the highest judged resource that would be above the threshold at which U puts agents back.
+/// D3: the highest considered resource that would be above the threshold at which U puts agents back.
 fn risen(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
     utilizations(pool, capacity)
         .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
@@ -98,7 +98,7 @@ fn risen(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
 }
 
 fn utilizations(pool: &Pool<'_>, capacity: &Capacity) -> impl Iterator<Item = Utilization> {
-    pool.judged().map(|kind: Kind| capacity.utilization(pool, kind))
+    pool.considered().map(|kind: Kind| capacity.utilization(pool, kind))
 }
 
 const fn clause(removed: usize, stop: &Stop) -> Clause {
@@ -119,7 +119,7 @@ fn reason(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
     }
 }
 
-/// The highest of what is judged stands for all.
+/// The highest of what is considered stands for all.
 fn under(pool: &Pool<'_>) -> String {
     let threshold = pool.policy.scale_down_threshold_percent;
     match pool.observed().highest(pool) {
@@ -138,7 +138,7 @@ fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
         }
         Stop::Empty if pool.agents() == 0 => "there is no usable agent to take out".to_owned(),
         Stop::Empty if pool.capacity(removed, 0).agents == 0 => "no agent is left".to_owned(),
-        Stop::Empty => "no agent is left that has any of what is judged".to_owned(),
+        Stop::Empty => "no agent is left that has any of what is considered".to_owned(),
         Stop::NotUnder(utilization) => {
             let threshold = policy.scale_down_threshold_percent;
             format!("{} is not below {threshold} %", utilization.beside(threshold))
@@ -234,6 +234,6 @@ mod tests {
         // D1, D5: no agent has gpus.
         let idle = Cluster::of(3, resources(4, 14_000));
         assert_eq!(removed(&idle, r#"resources = ["cpus", "gpus"]"#).0, 1);
-        assert_eq!(removed(&idle, r#"resources = ["gpus"]"#).1, "no agent is left that has any of what is judged");
+        assert_eq!(removed(&idle, r#"resources = ["gpus"]"#).1, "no agent is left that has any of what is considered");
     }
 }

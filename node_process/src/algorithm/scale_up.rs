@@ -6,7 +6,7 @@ use shared::resources::Kind;
 
 use super::capacity::{Capacity, Pool, Utilization, agent_count, count, counted, step};
 
-/// U1: takes back and adds as many agents as bring every judged resource down to the threshold.
+/// U1: takes back and adds as many agents as bring every considered resource down to the threshold.
 pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> (Capacity, Step) {
     let mut after = before;
     while after.removed > 0 && !above(pool, &after).is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> (Capacity, Step) {
 }
 
 fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
-    pool.judged()
+    pool.considered()
         .map(|kind| capacity.utilization(pool, kind))
         .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
         .collect()
@@ -45,7 +45,7 @@ fn reason(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: &[Kind]
             Some(highest) if !highest.total.is_zero() => {
                 format!("{} is not above {threshold} %", highest.beside(threshold))
             }
-            _ => "nothing that is judged is used".to_owned(),
+            _ => "nothing that is considered is used".to_owned(),
         };
     };
     let mut reason = format!("{} is above {threshold} %", binding.beside(threshold));

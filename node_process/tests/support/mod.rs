@@ -101,14 +101,14 @@ pub(crate) fn with_tasks(mut cluster: Cluster, tasks: &[Task]) -> Cluster {
 
 /// Any policy; without limits on a single step or on the size of the pool.
 pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
-    let judged = prop::sample::select(vec![vec![Kind::Cpus], vec![Kind::Mem], vec![Kind::Mem, Kind::Cpus]]);
+    let considered = prop::sample::select(vec![vec![Kind::Cpus], vec![Kind::Mem], vec![Kind::Mem, Kind::Cpus]]);
     let placement = prop::sample::select(vec![HeadroomPlacement::Pack, HeadroomPlacement::Sum]);
-    (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), judged, placement).prop_map(
-        |(down, gap, headroom, own, judged, headroom_placement)| Policy {
+    (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), considered, placement).prop_map(
+        |(down, gap, headroom, own, considered, headroom_placement)| Policy {
             headroom_placement,
             min: 0,
             max: None,
-            resources: judged,
+            resources: considered,
             scale_down_threshold_percent: down,
             scale_up_threshold_percent: (down + gap).min(100),
             application_headroom_percent: headroom,
@@ -162,8 +162,8 @@ pub(crate) fn after(cluster: &Cluster, policy: &Policy, decision: &ScalingDecisi
     let mut after = Cluster { agents: stay, displaced: Vec::new(), ..cluster.clone() };
     after = after.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap());
     let gone: Vec<_> = gone;
-    let homeless: Vec<Task> = gone.into_iter().flat_map(|agent| agent.tasks).chain(cluster.displaced.clone()).collect();
-    with_tasks(after, &homeless)
+    let unplaced: Vec<Task> = gone.into_iter().flat_map(|agent| agent.tasks).chain(cluster.displaced.clone()).collect();
+    with_tasks(after, &unplaced)
 }
 
 /// Whatever a message may hold, sensible or not.

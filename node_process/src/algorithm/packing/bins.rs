@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rooms::{Room, Rooms};
+use super::bin_index::{BinGroup, BinIndex};
 use super::vector::Vector;
 
 /// Tasks of one size.
@@ -19,7 +19,7 @@ pub(super) struct Bins {
     /// How many.
     pub(super) count: u64,
     /// What stays free on them.
-    pub(super) rooms: Rooms,
+    pub(super) groups: BinIndex,
 }
 
 /// So many agents that nobody runs out of them.
@@ -52,12 +52,12 @@ pub(super) fn lower_bound(empty: &Vector, tasks: &[Tasks]) -> u64 {
 
 /// Each task on the first agent with room for it.
 pub(super) fn first_fit(empty: &Vector, tasks: &[Tasks]) -> Bins {
-    let mut rooms = Rooms::new(&[Room::new(*empty, PLENTY)]);
+    let mut groups = BinIndex::new(&[BinGroup::new(*empty, PLENTY)]);
     for (size, count) in tasks {
-        rooms.place(size, *count);
+        groups.place(size, *count);
     }
-    let filled: Vec<Room> = rooms.iter().filter(|room| !room.is_untouched).copied().collect();
-    Bins { count: filled.iter().map(|room| room.agents).fold(0, u64::saturating_add), rooms: Rooms::new(&filled) }
+    let filled: Vec<BinGroup> = groups.iter().filter(|group| !group.is_untouched).copied().collect();
+    Bins { count: filled.iter().map(|group| group.agents).fold(0, u64::saturating_add), groups: BinIndex::new(&filled) }
 }
 
 /// One agent after the other, each with the tasks that come closest to what it has free; the same again for as many
@@ -66,9 +66,9 @@ pub(super) fn closest(empty: &Vector, tasks: &[Tasks]) -> Bins {
     let mut classes = Classes::new(empty, tasks);
     let mut filled = Vec::new();
     while let Some((free, agents)) = classes.fill(empty) {
-        filled.push(Room::used(free, agents));
+        filled.push(BinGroup::used(free, agents));
     }
-    Bins { count: filled.iter().map(|room| room.agents).fold(0, u64::saturating_add), rooms: Rooms::new(&filled) }
+    Bins { count: filled.iter().map(|group| group.agents).fold(0, u64::saturating_add), groups: BinIndex::new(&filled) }
 }
 
 /// Shares of an empty agent, in units of 2^-16: small enough that squares and weights fit 64 bits.
@@ -78,16 +78,16 @@ const WHOLE: i64 = 1 << 16;
 
 /// Tasks of one size, and their shares of an agent.
 #[derive(Clone, Copy)]
-struct Kind {
+struct TaskSize {
     size: Vector,
     shares: Shares,
     left: u64,
 }
 
-/// Sizes that hardly differ are judged by the largest of them.
+/// Sizes that hardly differ count as the largest of them.
 struct Classes {
     /// By class; within a class the largest last.
-    kinds: Vec<Vec<Kind>>,
+    sizes: Vec<Vec<TaskSize>>,
     /// How much each kind of resource counts: as much as all tasks take of it.
     weights: Shares,
 }
@@ -97,18 +97,18 @@ impl Classes {
     const MOST: usize = 256;
 
     fn new(empty: &Vector, tasks: &[Tasks]) -> Self {
-        let kinds: Vec<Kind> = tasks
+        let sizes: Vec<TaskSize> = tasks
             .iter()
             .rev()
             .filter(|(size, count)| *count > 0 && !size.is_zero())
-            .map(|(size, count)| Kind { size: *size, shares: shares(size, empty), left: *count })
+            .map(|(size, count)| TaskSize { size: *size, shares: shares(size, empty), left: *count })
             .collect();
-        let weights = weights(&kinds);
+        let weights = weights(&sizes);
         // From the finest division down to the first that is coarse enough.
-        let divided = |bits: u32| divide(&kinds, bits);
-        let kinds =
+        let divided = |bits: u32| divide(&sizes, bits);
+        let sizes =
             (0..=4).rev().map(divided).find(|classes| classes.len() <= Self::MOST).unwrap_or_else(|| divided(0));
-        Self { kinds, weights }
+        Self { sizes, weights }
     }
 
     /// Fills one agent, then as many more in the same way as there are tasks for; `None` where no task is left.
@@ -117,23 +117,23 @@ impl Classes {
         // Class, place in the class, how many.
         let mut pattern: Vec<(usize, usize, u64)> = Vec::new();
         while let Some((class, place, fitting)) = self.closest(&free, empty) {
-            let kind = self.kinds.get_mut(class)?.get_mut(place)?;
+            let size = self.sizes.get_mut(class)?.get_mut(place)?;
             // Half of what fits, then half of the rest: other tasks may suit what is left better.
-            let count = fitting.min(kind.left).div_ceil(2);
-            free = free.without(&kind.size, count);
-            kind.left -= count;
+            let count = fitting.min(size.left).div_ceil(2);
+            free = free.without(&size.size, count);
+            size.left -= count;
             match pattern.iter_mut().find(|(c, p, _)| (*c, *p) == (class, place)) {
                 Some((_, _, sum)) => *sum += count,
                 None => pattern.push((class, place, count)),
             }
         }
         let left = |(class, place, count): &(usize, usize, u64)| {
-            self.kinds.get(*class).and_then(|class| class.get(*place)).map_or(0, |kind| kind.left / count)
+            self.sizes.get(*class).and_then(|class| class.get(*place)).map_or(0, |size| size.left / count)
         };
         let again = pattern.iter().map(left).min()?;
         for (class, place, count) in &pattern {
-            if let Some(kind) = self.kinds.get_mut(*class).and_then(|class| class.get_mut(*place)) {
-                kind.left -= count * again;
+            if let Some(size) = self.sizes.get_mut(*class).and_then(|class| class.get_mut(*place)) {
+                size.left -= count * again;
             }
         }
         self.drop_empty(&pattern);
@@ -143,12 +143,12 @@ impl Classes {
     /// Forgets the tasks of which none is left.
     fn drop_empty(&mut self, pattern: &[(usize, usize, u64)]) {
         for (class, ..) in pattern {
-            if let Some(class) = self.kinds.get_mut(*class) {
-                class.retain(|kind| kind.left > 0);
+            if let Some(class) = self.sizes.get_mut(*class) {
+                class.retain(|size| size.left > 0);
             }
         }
-        if pattern.iter().any(|(class, ..)| self.kinds.get(*class).is_some_and(Vec::is_empty)) {
-            self.kinds.retain(|class| !class.is_empty());
+        if pattern.iter().any(|(class, ..)| self.sizes.get(*class).is_some_and(Vec::is_empty)) {
+            self.sizes.retain(|class| !class.is_empty());
         }
     }
 
@@ -158,17 +158,17 @@ impl Classes {
         const TRIED: usize = 4;
         let room = shares(free, empty);
         let mut best: Option<(i64, usize, usize)> = None;
-        for (number, class) in self.kinds.iter().enumerate() {
-            let tried = class.iter().enumerate().rev().filter(|(_, kind)| kind.left > 0).take(TRIED);
-            let Some((place, kind)) = tried.into_iter().find(|(_, kind)| kind.size.fits_in(free)) else { continue };
-            let distance = self.distance(&kind.shares, &room);
+        for (number, class) in self.sizes.iter().enumerate() {
+            let tried = class.iter().enumerate().rev().filter(|(_, size)| size.left > 0).take(TRIED);
+            let Some((place, size)) = tried.into_iter().find(|(_, size)| size.size.fits_in(free)) else { continue };
+            let distance = self.distance(&size.shares, &room);
             if best.is_none_or(|(least, ..)| distance < least) {
                 best = Some((distance, number, place));
             }
         }
         let (_, class, place) = best?;
-        let kind = self.kinds.get(class)?.get(place)?;
-        Some((class, place, kind.size.times_in(free)))
+        let size = self.sizes.get(class)?.get(place)?;
+        Some((class, place, size.size.times_in(free)))
     }
 
     fn distance(&self, shares: &Shares, room: &Shares) -> i64 {
@@ -188,11 +188,11 @@ fn shares(size: &Vector, empty: &Vector) -> Shares {
 }
 
 /// The share of all tasks in each kind of resource, 4096 for the one that is most in demand.
-fn weights(kinds: &[Kind]) -> Shares {
+fn weights(sizes: &[TaskSize]) -> Shares {
     let mut sums = [0_u128; 4];
-    for kind in kinds {
-        for (sum, share) in sums.iter_mut().zip(kind.shares) {
-            *sum = sum.saturating_add(u128::from(share.unsigned_abs()) * u128::from(kind.left));
+    for size in sizes {
+        for (sum, share) in sums.iter_mut().zip(size.shares) {
+            *sum = sum.saturating_add(u128::from(share.unsigned_abs()) * u128::from(size.left));
         }
     }
     let most = sums.into_iter().max().unwrap_or_default().max(1);
@@ -200,14 +200,14 @@ fn weights(kinds: &[Kind]) -> Shares {
 }
 
 /// Sizes whose shares have the same power of two and the same next `bits` bits stand together.
-fn divide(kinds: &[Kind], bits: u32) -> Vec<Vec<Kind>> {
+fn divide(sizes: &[TaskSize], bits: u32) -> Vec<Vec<TaskSize>> {
     let step = |share: i64| {
         let power = share.max(1).ilog2();
         (power, share >> power.saturating_sub(bits))
     };
-    let mut classes: BTreeMap<_, Vec<Kind>> = BTreeMap::new();
-    for kind in kinds {
-        classes.entry(kind.shares.map(step)).or_default().push(*kind);
+    let mut classes: BTreeMap<_, Vec<TaskSize>> = BTreeMap::new();
+    for size in sizes {
+        classes.entry(size.shares.map(step)).or_default().push(*size);
     }
     classes.into_values().collect()
 }
@@ -229,7 +229,7 @@ mod tests {
     fn is_exact(bins: &Bins, tasks: &[Tasks]) -> bool {
         (0..4).all(|kind| {
             let has: u64 = AGENT.0[kind] * bins.count;
-            let free: u64 = bins.rooms.iter().map(|room| room.free.0[kind] * room.agents).sum();
+            let free: u64 = bins.groups.iter().map(|group| group.free.0[kind] * group.agents).sum();
             let taken: u64 = tasks.iter().map(|(size, count)| size.0[kind] * count).sum();
             free + taken == has
         })
@@ -246,31 +246,31 @@ mod tests {
             for bins in [first_fit(&AGENT, &tasks), closest(&AGENT, &tasks), pack(&AGENT, &tasks)] {
                 prop_assert!(is_exact(&bins, &tasks));
                 prop_assert!(bins.count >= lower_bound(&AGENT, &tasks));
-                prop_assert!(bins.rooms.iter().map(|room| room.agents).sum::<u64>() == bins.count);
+                prop_assert!(bins.groups.iter().map(|group| group.agents).sum::<u64>() == bins.count);
             }
             let (packed, first_fit) = (pack(&AGENT, &tasks).count, first_fit(&AGENT, &tasks).count);
             prop_assert!(packed <= first_fit);
         }
     }
 
-    fn kind(shares: Shares, left: u64) -> Kind {
-        Kind { size: Vector::default(), shares, left }
+    fn size(shares: Shares, left: u64) -> TaskSize {
+        TaskSize { size: Vector::default(), shares, left }
     }
 
     #[test]
     fn what_is_most_in_demand_counts_most() {
         // 3 halves of cpus; 3 quarters and a half of mem.
         let (half, quarter) = (WHOLE / 2, WHOLE / 4);
-        let weights = weights(&[kind([half, quarter, 0, 0], 3), kind([0, half, 0, 0], 1)]);
+        let weights = weights(&[size([half, quarter, 0, 0], 3), size([0, half, 0, 0], 1)]);
         assert_eq!(weights, [4096, 3414, 0, 0], "1.25 of 1.5, rounded up");
-        let classes = Classes { kinds: Vec::new(), weights: [2, 3, 0, 0] };
+        let classes = Classes { sizes: Vec::new(), weights: [2, 3, 0, 0] };
         assert_eq!(classes.distance(&[5, 7, 9, 9], &[2, 3, 0, 0]), 2 * 9 + 3 * 16);
     }
 
     #[test]
     fn sizes_that_hardly_differ_are_one_class() {
-        let kinds = [16_384, 32_768, 40_000, 50_000].map(|share| kind([share, 0, 0, 0], 1));
-        assert_eq!([0, 1, 2, 3].map(|bits| divide(&kinds, bits).len()), [2, 3, 3, 4]);
+        let sizes = [16_384, 32_768, 40_000, 50_000].map(|share| size([share, 0, 0, 0], 1));
+        assert_eq!([0, 1, 2, 3].map(|bits| divide(&sizes, bits).len()), [2, 3, 3, 4]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) struct Remainder {
     /// What of it must be free on agents without gpus.
     pub(super) plain: [u128; 4],
     /// H5: what is needed besides, by applications with tasks that no new agent could hold. None is added for it.
-    pub(super) stuck: [u128; 4],
+    pub(super) unplaceable: [u128; 4],
 }
 
 impl<'a> Demand<'a> {
@@ -82,7 +82,7 @@ impl<'a> Demand<'a> {
             if largest_task.unwrap_or(of(Resources::ZERO)).fit(pool.new_agent) {
                 remainder.add(&rest, application.gpu_aware);
             } else {
-                add(&mut remainder.stuck, &rest);
+                add(&mut remainder.unplaceable, &rest);
             }
             if rest.iter().any(|amount| *amount > 0) {
                 largest.extend(largest_task);

@@ -5,7 +5,7 @@ use shared::resources::{Kind, Resources};
 use super::super::capacity::{Capacity, Pool, agents_to_cover, thousandths};
 use super::bins;
 use super::demand::{Demand, Remainder, Tasks};
-use super::stock::Stock;
+use super::existing_agents::ExistingAgents;
 use super::vector::Vector;
 
 /// What H3 needs of a pool, and what of that it has.
@@ -26,7 +26,7 @@ pub(super) struct Plan<'a> {
     /// The largest task of an application that finds no room even beside all others.
     pub(super) largest: Option<Tasks<'a>>,
     /// H5: those for which nothing can be added, since no new agent could hold them.
-    pub(super) stuck: Vec<(Tasks<'a>, u64)>,
+    pub(super) unplaceable: Vec<(Tasks<'a>, u64)>,
     /// H5: what is missing of each kind that a new agent has nothing of, a hundredfold.
     pub(super) lacking: [u128; 4],
 }
@@ -35,26 +35,26 @@ impl<'a> Plan<'a> {
     /// H3, for the pool of that capacity.
     pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
         let (displaced, rest) = demand.displaced(pool, capacity);
-        let stock = Stock::new(pool, capacity.removed);
-        Self::on(pool, demand, stock, &displaced, &displaced, &rest)
+        let existing = ExistingAgents::new(pool, capacity.removed);
+        Self::on(pool, demand, existing, &displaced, &displaced, &rest)
     }
 
     /// H4: the same where the displaced tasks have moved already, and each to the emptiest agent: which agents take them is
     /// for Mesos and the frameworks to say.
     pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
         let (displaced, rest) = demand.displaced(pool, capacity);
-        let mut stock = Stock::new(pool, capacity.removed);
+        let mut existing = ExistingAgents::new(pool, capacity.removed);
         let left: Vec<Tasks<'a>> =
-            displaced.iter().map(|tasks| Tasks { displaced: stock.spread(tasks), ..*tasks }).collect();
-        stock.settle();
-        Self::on(pool, demand, stock, &displaced, &left, &rest)
+            displaced.iter().map(|tasks| Tasks { displaced: existing.spread(tasks), ..*tasks }).collect();
+        existing.settle();
+        Self::on(pool, demand, existing, &displaced, &left, &rest)
     }
 
-    /// Makes room on that stock for what is `left` of the `displaced` tasks, and for all others.
+    /// Makes room on the agents there are for what is `left` of the `displaced` tasks, and for all others.
     fn on(
         pool: &Pool<'a>,
         demand: &Demand<'a>,
-        mut stock: Stock,
+        mut existing: ExistingAgents,
         displaced: &[Tasks<'a>],
         left_displaced: &[Tasks<'a>],
         rest: &Resources,
@@ -62,27 +62,27 @@ impl<'a> Plan<'a> {
         let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
             left_displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
         let left = |(tasks, count): (&Tasks<'a>, u64)| (count > 0).then_some((*tasks, count));
-        let mut stuck: Vec<(Tasks<'a>, u64)> =
-            large.into_iter().filter_map(|tasks| left((tasks, stock.place_anywhere(tasks)))).collect();
-        stock.settle();
+        let mut unplaceable: Vec<(Tasks<'a>, u64)> =
+            large.into_iter().filter_map(|tasks| left((tasks, existing.place_anywhere(tasks)))).collect();
+        existing.settle();
         let mut unplaced: Vec<(Tasks<'a>, u64)> =
-            small.into_iter().filter_map(|tasks| left((tasks, stock.place(tasks)))).collect();
+            small.into_iter().filter_map(|tasks| left((tasks, existing.place(tasks)))).collect();
         // Displaced ones and others, together in order of size; equal ones need not be together.
         let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
         let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
         let bins = bins::pack(&new, &sizes);
 
-        let totals = Totals::of(pool, demand, &stock, &unplaced, rest);
+        let totals = Totals::of(pool, demand, &existing, &unplaced, rest);
         let mut needed = bins.count.max(totals.needed);
         let mut largest = None;
         for tasks in &demand.largest {
-            if stock.has_room(tasks) || stock.has_empty_room(tasks) && !tasks.fit(pool.new_agent) {
+            if existing.has_room(tasks) || existing.has_empty_room(tasks) && !tasks.fit(pool.new_agent) {
                 continue;
             }
             if !tasks.fit(pool.new_agent) {
-                stuck.push((*tasks, 1));
-            } else if needed == bins.count && !bins.rooms.has_room(&tasks.size) {
+                unplaceable.push((*tasks, 1));
+            } else if needed == bins.count && !bins.groups.has_room(&tasks.size) {
                 // One more, which is empty, has room for any of them.
                 needed = needed.saturating_add(1);
                 largest = Some(*tasks);
@@ -90,12 +90,12 @@ impl<'a> Plan<'a> {
         }
         Self {
             needed,
-            empty: stock.empty(),
+            empty: existing.empty(),
             for_tasks: bins.count,
             tasks: displaced.iter().chain(&demand.tasks).map(Tasks::count).fold(0, u64::saturating_add),
             left: unplaced,
             largest,
-            stuck,
+            unplaceable,
             lacking: totals.lacking,
         }
     }
@@ -107,13 +107,14 @@ impl<'a> Plan<'a> {
 
     /// H4, H5: whether all have their place that would have it in that other pool.
     pub(super) fn places_as_much_as(&self, other: &Self) -> bool {
-        let stuck = |plan: &Self| plan.stuck.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
-        stuck(self) <= stuck(other) && self.lacking.iter().zip(other.lacking).all(|(this, other)| *this <= other)
+        let unplaceable = |plan: &Self| plan.unplaceable.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        unplaceable(self) <= unplaceable(other)
+            && self.lacking.iter().zip(other.lacking).all(|(this, other)| *this <= other)
     }
 
     /// H5: whether anything is short that new agents do not bring.
-    pub(super) fn is_stuck(&self) -> bool {
-        !self.stuck.is_empty() || self.lacking.iter().any(|amount| *amount > 0)
+    pub(super) fn has_unplaceable(&self) -> bool {
+        !self.unplaceable.is_empty() || self.lacking.iter().any(|amount| *amount > 0)
     }
 }
 
@@ -127,17 +128,17 @@ impl Totals {
     fn of(
         pool: &Pool<'_>,
         demand: &Demand<'_>,
-        stock: &Stock,
+        existing: &ExistingAgents,
         unplaced: &[(Tasks<'_>, u64)],
         rest: &Resources,
     ) -> Self {
         let new_agent = pool.new_agent.unwrap_or_default();
-        let (free, open) = stock.free();
+        let (free, open) = existing.free();
         let mut totals = Self { needed: 0, lacking: [0; 4] };
         let frees = free.into_iter().zip(open);
-        let Remainder { all, plain, stuck } = demand.remainder;
-        let remainders = all.into_iter().zip(plain).zip(stuck);
-        for (((kind, lacking), (free, open)), ((all, plain), stuck)) in
+        let Remainder { all, plain, unplaceable } = demand.remainder;
+        let remainders = all.into_iter().zip(plain).zip(unplaceable);
+        for (((kind, lacking), (free, open)), ((all, plain), unplaceable)) in
             Kind::ALL.into_iter().zip(&mut totals.lacking).zip(frees).zip(remainders)
         {
             let taken = |tasks: &Tasks<'_>, count: u64| thousandths(tasks.resources.get(kind)) * u128::from(count);
@@ -156,7 +157,7 @@ impl Totals {
                 Some(agents) if brings > 0 => {
                     totals.needed = totals.needed.max(u64::try_from(agents).unwrap_or(u64::MAX));
                 }
-                _ => *lacking = missing.max(all.saturating_add(stuck).saturating_sub(free)),
+                _ => *lacking = missing.max(all.saturating_add(unplaceable).saturating_sub(free)),
             }
         }
         totals

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BinaryHeap};
 use shared::resources::{Amount, Kind, Resources};
 
 use super::super::capacity::{NewAgent, Pool, free_of};
+use super::bin_index::{BinGroup, BinIndex};
 use super::demand::Tasks;
-use super::rooms::{Room, Rooms};
 use super::vector::Vector;
 
 /// The usable agents that stay.
-pub(super) struct Stock {
+pub(super) struct ExistingAgents {
     new_agent: Option<NewAgent>,
     /// Agents without gpus.
-    plain: Rooms,
+    plain: BinIndex,
     /// Agents with gpus. Only tasks of applications that know of gpus are placed there, and those try them first: the
     /// others are open to all.
-    gpu: Rooms,
+    gpu: BinIndex,
     /// Empty agents like new ones.
-    empty: Rooms,
+    empty: BinIndex,
 }
 
 /// The three sorts of agents.
@@ -34,36 +34,36 @@ enum Sort {
 struct Turn {
     emptiness: u128,
     sort: Sort,
-    room: Room,
+    group: BinGroup,
 }
 
 impl Turn {
-    fn new(sort: Sort, room: Room, whole: &Vector) -> Self {
-        Self { emptiness: room.free.least_share(whole), sort, room }
+    fn new(sort: Sort, group: BinGroup, whole: &Vector) -> Self {
+        Self { emptiness: group.free.least_share(whole), sort, group }
     }
 }
 
 /// The fullest first.
-fn in_order(whole: &Vector, mut rooms: Vec<Room>) -> Rooms {
-    rooms.sort_by_cached_key(|room| (room.free.largest_share(whole), *room));
-    Rooms::new(&rooms)
+fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
+    groups.sort_by_cached_key(|group| (group.free.largest_share(whole), *group));
+    BinIndex::new(&groups)
 }
 
 type Shape = (Resources, Resources, Resources);
 
-impl Stock {
+impl ExistingAgents {
     /// The pool without the first `removed` agents that may leave.
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
         let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for ((total, unreserved, free), agents) in shapes(pool, removed) {
             let is_empty = free == unreserved;
             let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(&total, &unreserved, &new_agent));
-            let rooms = match (is_empty && is_like_new, total.gpus.is_zero()) {
+            let groups = match (is_empty && is_like_new, total.gpus.is_zero()) {
                 (true, _) => &mut empty,
                 (false, true) => &mut plain,
                 (false, false) => &mut gpu,
             };
-            rooms.push(Room::new(Vector::of(&free), agents));
+            groups.push(BinGroup::new(Vector::of(&free), agents));
         }
         let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         Self {
@@ -97,27 +97,28 @@ impl Stock {
         const TURNS: u64 = 32;
         let whole = self.whole();
         let (open, closed): (Vec<Turn>, Vec<Turn>) =
-            self.turns().partition(|turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.room.free));
+            self.turns().partition(|turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.group.free));
         let (mut turns, mut done) = (BinaryHeap::from(open), closed);
-        let agents = turns.iter().map(|turn| turn.room.agents).fold(0, u64::saturating_add);
+        let agents = turns.iter().map(|turn| turn.group.agents).fold(0, u64::saturating_add);
         let mut left = tasks.count();
         while let Some(turn) = turns.pop() {
-            let free = turn.room.free;
+            let free = turn.group.free;
             let each = (left / agents.saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
             // Of more than one each there are far more left than all agents take in a turn.
-            let takers = turn.room.agents.min(left);
+            let takers = turn.group.agents.min(left);
             if takers == 0 || !tasks.size.fits_in(&free) {
                 done.push(turn);
                 continue;
             }
             left -= takers * each;
-            turns.push(Turn::new(turn.sort, Room::used(free.without(&tasks.size, each), takers), &whole));
-            if turn.room.agents > takers {
-                turns.push(Turn { room: Room { agents: turn.room.agents - takers, ..turn.room }, ..turn });
+            turns.push(Turn::new(turn.sort, BinGroup::used(free.without(&tasks.size, each), takers), &whole));
+            if turn.group.agents > takers {
+                turns.push(Turn { group: BinGroup { agents: turn.group.agents - takers, ..turn.group }, ..turn });
             }
         }
-        let of =
-            |sort: Sort| in_order(&whole, done.iter().filter(|turn| turn.sort == sort).map(|turn| turn.room).collect());
+        let of = |sort: Sort| {
+            in_order(&whole, done.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
+        };
         (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
         left
     }
@@ -125,7 +126,9 @@ impl Stock {
     fn turns(&self) -> impl Iterator<Item = Turn> {
         let whole = self.whole();
         let sorts = [(Sort::Plain, &self.plain), (Sort::Gpu, &self.gpu), (Sort::Empty, &self.empty)];
-        sorts.into_iter().flat_map(move |(sort, rooms)| rooms.iter().map(move |room| Turn::new(sort, *room, &whole)))
+        sorts
+            .into_iter()
+            .flat_map(move |(sort, groups)| groups.iter().map(move |group| Turn::new(sort, *group, &whole)))
     }
 
     fn opens(&self, sort: Sort, tasks: &Tasks<'_>) -> bool {
@@ -142,14 +145,14 @@ impl Stock {
 
     /// Counts the agents that were empty before something was placed there among those that run something.
     pub(super) fn settle(&mut self) {
-        if self.empty.iter().all(|room| room.is_untouched) {
+        if self.empty.iter().all(|group| group.is_untouched) {
             return;
         }
-        let (untouched, used): (Vec<Room>, Vec<Room>) = self.empty.iter().partition(|room| room.is_untouched);
-        let rooms = if self.empty_have_gpus() { &mut self.gpu } else { &mut self.plain };
-        let all: Vec<Room> = rooms.iter().chain(&used).copied().collect();
-        *rooms = Rooms::new(&all);
-        self.empty = Rooms::new(&untouched);
+        let (untouched, used): (Vec<BinGroup>, Vec<BinGroup>) = self.empty.iter().partition(|group| group.is_untouched);
+        let groups = if self.empty_have_gpus() { &mut self.gpu } else { &mut self.plain };
+        let all: Vec<BinGroup> = groups.iter().chain(&used).copied().collect();
+        *groups = BinIndex::new(&all);
+        self.empty = BinIndex::new(&untouched);
     }
 
     /// Whether one such task more would find room on an agent that runs something.
@@ -164,7 +167,7 @@ impl Stock {
 
     /// Empty agents like new ones.
     pub(super) fn empty(&self) -> u64 {
-        self.empty.iter().map(|room| room.agents).fold(0, u64::saturating_add)
+        self.empty.iter().map(|group| group.agents).fold(0, u64::saturating_add)
     }
 
     /// What is free beyond what the empty agents would have if they were just that: in all, and without gpus.
@@ -202,12 +205,12 @@ fn is_like(total: &Resources, unreserved: &Resources, new_agent: &NewAgent) -> b
         && Kind::ALL.into_iter().all(is_hardly_more)
 }
 
-fn sum(rooms: &Rooms, without: &Vector) -> [u128; 4] {
+fn sum(groups: &BinIndex, without: &Vector) -> [u128; 4] {
     let mut sums = [0_u128; 4];
-    for room in rooms.iter() {
-        let free = room.free.without(without, 1);
+    for group in groups.iter() {
+        let free = group.free.without(without, 1);
         for (sum, amount) in sums.iter_mut().zip(free.0) {
-            *sum = sum.saturating_add(u128::from(amount) * u128::from(room.agents));
+            *sum = sum.saturating_add(u128::from(amount) * u128::from(group.agents));
         }
     }
     sums
@@ -264,21 +267,21 @@ mod tests {
         // H4: ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
         let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
         let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
-        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(stock.spread(&tasks(resources(1, 0), 10, false)), 0);
-        let left: u64 = stock.plain.iter().map(|room| room.free.0[0] * room.agents).sum();
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(existing.spread(&tasks(resources(1, 0), 10, false)), 0);
+        let left: u64 = existing.plain.iter().map(|group| group.free.0[0] * group.agents).sum();
         assert_eq!(left, 4_000);
-        assert!(stock.plain.iter().all(|room| room.free.0[0] == 1_000), "each has 3 cpus in use");
+        assert!(existing.plain.iter().all(|group| group.free.0[0] == 1_000), "each has 3 cpus in use");
         // Fewer tasks than agents: the others stay as they are.
-        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(stock.spread(&tasks(resources(1, 0), 1, false)), 0);
-        let mut rooms: Vec<(u64, u64)> = stock.plain.iter().map(|room| (room.free.0[0], room.agents)).collect();
-        rooms.sort_unstable();
-        assert_eq!(rooms, [(2_000, 1), (3_000, 1), (4_000, 2)]);
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(existing.spread(&tasks(resources(1, 0), 1, false)), 0);
+        let mut groups: Vec<(u64, u64)> = existing.plain.iter().map(|group| (group.free.0[0], group.agents)).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [(2_000, 1), (3_000, 1), (4_000, 2)]);
         // Many tiny ones are as many, in fewer turns.
-        let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
         let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
-        assert_eq!(stock.spread(&tasks(tiny, 14_001, false)), 1, "14 cpus are free");
+        assert_eq!(existing.spread(&tasks(tiny, 14_001, false)), 1, "14 cpus are free");
     }
 
     #[test]
@@ -288,7 +291,7 @@ mod tests {
         let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
         let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        let spread = |is_gpu_aware| Stock::new(&pool, 0).spread(&tasks(resources(2, 1_000), 5, is_gpu_aware));
+        let spread = |is_gpu_aware| ExistingAgents::new(&pool, 0).spread(&tasks(resources(2, 1_000), 5, is_gpu_aware));
         assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
         assert_eq!(spread(true), 0);
     }
@@ -299,14 +302,14 @@ mod tests {
         let gpus = |gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources(4, 14_000) };
         for (has, is_gpu_aware, is_open) in [(0, false, true), (0, true, true), (1, false, false), (1, true, true)] {
             let (snapshot, policy) = (Cluster::of(2, gpus(has)).snapshot(), policy("").unwrap());
-            let mut stock = Stock::new(&Pool::new(&snapshot, &policy), 0);
+            let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
             let task = tasks(resources(3, 100), 1, is_gpu_aware);
-            assert_eq!((stock.empty(), stock.has_room(&task)), (2, false));
-            assert_eq!(stock.has_empty_room(&task), is_open, "{has} gpus, aware: {is_gpu_aware}");
-            assert_eq!(stock.place_anywhere(&task), u64::from(!is_open));
-            stock.settle();
-            assert_eq!(stock.empty(), 2 - u64::from(is_open));
-            assert_eq!(stock.has_room(&tasks(resources(1, 100), 1, is_gpu_aware)), is_open, "beside the first");
+            assert_eq!((existing.empty(), existing.has_room(&task)), (2, false));
+            assert_eq!(existing.has_empty_room(&task), is_open, "{has} gpus, aware: {is_gpu_aware}");
+            assert_eq!(existing.place_anywhere(&task), u64::from(!is_open));
+            existing.settle();
+            assert_eq!(existing.empty(), 2 - u64::from(is_open));
+            assert_eq!(existing.has_room(&tasks(resources(1, 100), 1, is_gpu_aware)), is_open, "beside the first");
         }
     }
 
@@ -317,7 +320,7 @@ mod tests {
             let total = Resources { cpus: Amount::from_thousandths(thousandths), ..resources(4, 14_000) };
             let (snapshot, policy) =
                 (Cluster::of(1, total).snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
-            Stock::new(&Pool::new(&snapshot, &policy), 0).empty()
+            ExistingAgents::new(&Pool::new(&snapshot, &policy), 0).empty()
         };
         assert_eq!([3_999, 4_000, 4_250, 4_300].map(empty), [0, 1, 1, 0]);
     }
@@ -333,7 +336,7 @@ mod tests {
         let policy = policy("").unwrap();
         let pool = Pool::new(&snapshot, &policy);
         let task = tasks(resources(1, 100), 1, false);
-        assert!(Stock::new(&pool, 1).has_room(&task));
-        assert!(!Stock::new(&pool, 2).has_room(&task), "nobody is left");
+        assert!(ExistingAgents::new(&pool, 1).has_room(&task));
+        assert!(!ExistingAgents::new(&pool, 2).has_room(&task), "nobody is left");
     }
 }

@@ -4,59 +4,59 @@ use super::vector::Vector;
 
 /// Agents with equal room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Room {
+pub(super) struct BinGroup {
     pub(super) free: Vector,
     pub(super) agents: u64,
     /// Whether nothing was placed there.
     pub(super) is_untouched: bool,
-    /// [`Scale::measure`] of what is free; set by [`Rooms::new`].
+    /// [`Scale::measure`] of what is free; set by [`BinIndex::new`].
     pub(super) measure: u64,
 }
 
 /// Agents in the order in which they are tried.
 ///
 /// They stand in blocks of a few, each with the most that one of them has free: a task passes by a whole block that it
-/// cannot fit into. Placing splits a room into at most three, so the list grows with the sizes of tasks, not with tasks.
+/// cannot fit into. Placing splits a group into at most three, so the list grows with the sizes of tasks, not with tasks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rooms {
+pub(super) struct BinIndex {
     scale: Scale,
     blocks: Vec<Block>,
 }
 
 #[derive(Clone, Debug)]
 struct Block {
-    /// Per kind the most that is free in one of the rooms.
+    /// Per kind the most that is free in one of the groups.
     most: Vector,
-    /// The most that one of them has of all kinds together: rooms that lack each another kind pass the test by kind.
+    /// The most that one of them has of all kinds together: groups that lack each another kind pass the test by kind.
     measure: u64,
-    rooms: Vec<Room>,
+    groups: Vec<BinGroup>,
 }
 
-/// A task, as it is compared with rooms.
+/// A task, as it is compared with groups.
 #[derive(Clone, Copy)]
 struct Task {
     size: Vector,
     measure: u64,
 }
 
-/// How much of each kind counts as much as the most that a room has of another.
+/// How much of each kind counts as much as the most that a group has of another.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scale(Vector);
 
 impl Scale {
-    fn of(rooms: &[Room]) -> Self {
-        let most = rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
+    fn of(groups: &[BinGroup]) -> Self {
+        let most = groups.iter().fold(Vector::default(), |most, group| most.larger(&group.free));
         Self(Vector(most.0.map(|most| (1 << 60_u32) / most.max(1))))
     }
 
     /// All kinds in one number. It is a sum of multiples, so what fits has no more of it, and what is left has just what was
-    /// there less what was placed. It is exact for all that is free, and too large to fit for what is larger than any room.
+    /// there less what was placed. It is exact for all that is free, and too large to fit for what is larger than any of them.
     fn measure(&self, amounts: &Vector) -> u64 {
         amounts.0.iter().zip(self.0.0).fold(0, |sum, (amount, each)| sum.saturating_add(amount.saturating_mul(each)))
     }
 }
 
-impl Room {
+impl BinGroup {
     /// Agents on which nothing was placed.
     pub(super) const fn new(free: Vector, agents: u64) -> Self {
         Self { free, agents, is_untouched: true, measure: 0 }
@@ -68,15 +68,15 @@ impl Room {
     }
 }
 
-impl Rooms {
-    /// So many rooms are looked at one by one.
+impl BinIndex {
+    /// So many groups are looked at one by one.
     const BLOCK: usize = 16;
 
-    pub(super) fn new(rooms: &[Room]) -> Self {
-        let scale = Scale::of(rooms);
-        let measured = |room: &Room| Room { measure: scale.measure(&room.free), ..*room };
-        let block = |rooms: &[Room]| Block::new(rooms.iter().map(measured).collect());
-        Self { scale, blocks: rooms.chunks(Self::BLOCK).map(block).collect() }
+    pub(super) fn new(groups: &[BinGroup]) -> Self {
+        let scale = Scale::of(groups);
+        let measured = |group: &BinGroup| BinGroup { measure: scale.measure(&group.free), ..*group };
+        let block = |groups: &[BinGroup]| Block::new(groups.iter().map(measured).collect());
+        Self { scale, blocks: groups.chunks(Self::BLOCK).map(block).collect() }
     }
 
     /// Places so many tasks, each on the first agent with room for it, and returns how many found none.
@@ -90,7 +90,7 @@ impl Rooms {
             }
             if block.may_hold(&task) {
                 left = block.place(&task, left);
-                is_split |= block.rooms.len() > 2 * Self::BLOCK;
+                is_split |= block.groups.len() > 2 * Self::BLOCK;
             }
         }
         if is_split {
@@ -103,18 +103,18 @@ impl Rooms {
     pub(super) fn has_room(&self, size: &Vector) -> bool {
         let task = Task { size: *size, measure: self.scale.measure(size) };
         let mut blocks = self.blocks.iter().filter(|block| block.may_hold(&task));
-        blocks.any(|block| block.rooms.iter().any(|room| size.fits_in(&room.free)))
+        blocks.any(|block| block.groups.iter().any(|group| size.fits_in(&group.free)))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
-        self.blocks.iter().flat_map(|block| &block.rooms)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &BinGroup> {
+        self.blocks.iter().flat_map(|block| &block.groups)
     }
 
     fn split_large_blocks(&mut self) {
         let blocks = std::mem::take(&mut self.blocks);
         for block in blocks {
-            if block.rooms.len() > 2 * Self::BLOCK {
-                self.blocks.extend(block.rooms.chunks(Self::BLOCK).map(|rooms| Block::new(rooms.to_vec())));
+            if block.groups.len() > 2 * Self::BLOCK {
+                self.blocks.extend(block.groups.chunks(Self::BLOCK).map(|groups| Block::new(groups.to_vec())));
             } else {
                 self.blocks.push(block);
             }
@@ -123,15 +123,15 @@ impl Rooms {
 }
 
 impl Block {
-    fn new(rooms: Vec<Room>) -> Self {
-        let mut block = Self { most: Vector::default(), measure: 0, rooms };
+    fn new(groups: Vec<BinGroup>) -> Self {
+        let mut block = Self { most: Vector::default(), measure: 0, groups };
         block.sum_up();
         block
     }
 
     fn sum_up(&mut self) {
-        self.most = self.rooms.iter().fold(Vector::default(), |most, room| most.larger(&room.free));
-        self.measure = self.rooms.iter().map(|room| room.measure).max().unwrap_or_default();
+        self.most = self.groups.iter().fold(Vector::default(), |most, group| most.larger(&group.free));
+        self.measure = self.groups.iter().map(|group| group.measure).max().unwrap_or_default();
     }
 
     fn may_hold(&self, task: &Task) -> bool {
@@ -142,27 +142,27 @@ impl Block {
         let size = &task.size;
         let mut left = count;
         let mut place = 0;
-        while let Some(room) = self.rooms.get_mut(place).filter(|_| left > 0) {
+        while let Some(group) = self.groups.get_mut(place).filter(|_| left > 0) {
             place += 1;
-            if !size.fits_in(&room.free) || room.agents == 0 {
+            if !size.fits_in(&group.free) || group.agents == 0 {
                 continue;
             }
-            let each = size.times_in(&room.free);
+            let each = size.times_in(&group.free);
             let (full, rest) = (left / each, left % each);
-            if full >= room.agents {
+            if full >= group.agents {
                 // As many as fit on every agent of the group.
-                left -= each.saturating_mul(room.agents);
-                *room = room.holding(task, each, room.agents);
+                left -= each.saturating_mul(group.agents);
+                *group = group.holding(task, each, group.agents);
                 continue;
             }
             // The first agents take as many as fit, one takes the rest, the others are untouched.
             let partly = u64::from(rest > 0);
             let parts = [
-                room.holding(task, each, full),
-                room.holding(task, rest, partly),
-                Room { agents: room.agents - full - partly, ..*room },
+                group.holding(task, each, full),
+                group.holding(task, rest, partly),
+                BinGroup { agents: group.agents - full - partly, ..*group },
             ];
-            self.rooms.splice(place - 1..place, parts.into_iter().filter(|part| part.agents > 0));
+            self.groups.splice(place - 1..place, parts.into_iter().filter(|part| part.agents > 0));
             left = 0;
         }
         if left < count {
@@ -172,7 +172,7 @@ impl Block {
     }
 }
 
-impl Room {
+impl BinGroup {
     /// So many agents of the group, each with so many tasks more.
     fn holding(&self, task: &Task, tasks: u64, agents: u64) -> Self {
         Self {
@@ -189,8 +189,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn room(cpus: u64, mem: u64, agents: u64) -> Room {
-        Room::new(Vector([cpus, mem, 0, 0]), agents)
+    fn group(cpus: u64, mem: u64, agents: u64) -> BinGroup {
+        BinGroup::new(Vector([cpus, mem, 0, 0]), agents)
     }
 
     /// Task by task and agent by agent.
@@ -212,31 +212,31 @@ mod tests {
             groups in prop::collection::vec((0_u64..20, 0_u64..20, 1_u64..6), 0..60),
             tasks in prop::collection::vec((0_u64..9, 1_u64..9, 1_u64..40), 1..60),
         ) {
-            let rooms: Vec<Room> = groups.iter().map(|(cpus, mem, agents)| room(*cpus, *mem, *agents)).collect();
+            let groups: Vec<BinGroup> = groups.iter().map(|(cpus, mem, agents)| group(*cpus, *mem, *agents)).collect();
             let mut agents: Vec<Vector> =
-                rooms.iter().flat_map(|room| vec![room.free; usize::try_from(room.agents).unwrap()]).collect();
-            let mut rooms = Rooms::new(&rooms);
+                groups.iter().flat_map(|group| vec![group.free; usize::try_from(group.agents).unwrap()]).collect();
+            let mut groups = BinIndex::new(&groups);
             for (cpus, mem, count) in tasks {
                 let size = Vector([cpus, mem, 0, 0]);
-                prop_assert_eq!(rooms.place(&size, count), one_by_one(&mut agents, &size, count));
-                prop_assert_eq!(rooms.has_room(&size), agents.iter().any(|free| size.fits_in(free)));
+                prop_assert_eq!(groups.place(&size, count), one_by_one(&mut agents, &size, count));
+                prop_assert_eq!(groups.has_room(&size), agents.iter().any(|free| size.fits_in(free)));
             }
-            let counted = rooms.iter().flat_map(|room| vec![room.free; usize::try_from(room.agents).unwrap()]);
+            let counted = groups.iter().flat_map(|group| vec![group.free; usize::try_from(group.agents).unwrap()]);
             prop_assert_eq!(counted.collect::<Vec<_>>(), agents);
         }
     }
 
     #[test]
     fn the_list_grows_with_sizes_and_not_with_tasks() {
-        // H3: a million tasks of one size on a million equal agents are three rooms.
-        let mut rooms = Rooms::new(&[room(16_000, 64_000, 1_000_000)]);
-        assert_eq!(rooms.place(&Vector([3_000, 1_000, 0, 0]), 1_000_001), 0);
-        let parts: Vec<u64> = rooms.iter().map(|room| room.agents).collect();
+        // H3: a million tasks of one size on a million equal agents are three groups.
+        let mut groups = BinIndex::new(&[group(16_000, 64_000, 1_000_000)]);
+        assert_eq!(groups.place(&Vector([3_000, 1_000, 0, 0]), 1_000_001), 0);
+        let parts: Vec<u64> = groups.iter().map(|group| group.agents).collect();
         assert_eq!(parts, [200_000, 1, 799_999]);
         // What just fills some touches no other.
-        let mut rooms = Rooms::new(&[room(16_000, 64_000, 1_000_000)]);
-        assert_eq!(rooms.place(&Vector([3_000, 1_000, 0, 0]), 10), 0);
-        let parts: Vec<(u64, bool)> = rooms.iter().map(|room| (room.agents, room.is_untouched)).collect();
+        let mut groups = BinIndex::new(&[group(16_000, 64_000, 1_000_000)]);
+        assert_eq!(groups.place(&Vector([3_000, 1_000, 0, 0]), 10), 0);
+        let parts: Vec<(u64, bool)> = groups.iter().map(|group| (group.agents, group.is_untouched)).collect();
         assert_eq!(parts, [(2, false), (999_998, true)]);
     }
 }

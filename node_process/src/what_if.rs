@@ -1,4 +1,4 @@
-//! What would have to be otherwise for another decision: more or less load, another setting, a clearer view.
+//! What if: the nearest changes that lead to another decision: more or less load, another setting, a complete snapshot.
 //!
 //! Every answer is a decision of [`decide`] on the snapshot or policy with one thing changed, so it cannot differ from what
 //! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent.
@@ -13,7 +13,7 @@ use crate::algorithm::{Expired, decide};
 
 /// Another decision, and what it would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Otherwise {
+pub struct WhatIf {
     /// What would have to change.
     #[serde(flatten)]
     pub change: Change,
@@ -23,7 +23,7 @@ pub struct Otherwise {
     pub target: u32,
 }
 
-/// One thing that is otherwise.
+/// One thing that changes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
 pub enum Change {
@@ -31,7 +31,7 @@ pub enum Change {
     Load {
         /// In percent of the present load.
         load_percent: f64,
-        /// The judged resource that is most used, then.
+        /// The considered resource that is most used, then.
         resource: Kind,
         /// How much of it is used, then, in percent.
         utilization_percent: f64,
@@ -50,15 +50,15 @@ pub enum Change {
     },
     /// Neither `min` nor `max` nor the steps limit it; told where none of them alone makes a difference.
     NoLimits,
-    /// Nothing is missing in the view.
-    CompleteView,
+    /// The snapshot is complete.
+    CompleteSnapshot,
 }
 
 /// The nearest other decisions, those by load first; none where nothing that is looked at makes a difference.
 ///
 /// # Errors
 /// [`Expired`] as [`decide`] says.
-pub fn otherwise(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<Vec<Otherwise>, Expired> {
+pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<Vec<WhatIf>, Expired> {
     let decision = decide(snapshot, policy, now)?;
     let question = Question { snapshot, policy, now, decision };
     let mut answers = Vec::new();
@@ -80,7 +80,7 @@ pub fn otherwise(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) ->
     if snapshot.completeness.level != CompletenessLevel::Complete {
         let completeness = Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() };
         let complete = ClusterSnapshot { completeness, ..snapshot.clone() };
-        answers.extend(question.answer(Change::CompleteView, &complete, policy)?);
+        answers.extend(question.answer(Change::CompleteSnapshot, &complete, policy)?);
     }
     Ok(answers)
 }
@@ -124,29 +124,24 @@ const PRESENT: u32 = 1000;
 
 impl Question<'_> {
     /// The decision with that change, where it is another one.
-    fn answer(
-        &self,
-        change: Change,
-        snapshot: &ClusterSnapshot,
-        policy: &Policy,
-    ) -> Result<Option<Otherwise>, Expired> {
+    fn answer(&self, change: Change, snapshot: &ClusterSnapshot, policy: &Policy) -> Result<Option<WhatIf>, Expired> {
         let ScalingDecision { delta, target, .. } = decide(snapshot, policy, self.now)?;
-        Ok((target != self.decision.target).then_some(Otherwise { change, delta, target }))
+        Ok((target != self.decision.target).then_some(WhatIf { change, delta, target }))
     }
 
-    fn at_load(&self, thousandths: u32) -> Result<Option<Otherwise>, Expired> {
+    fn at_load(&self, thousandths: u32) -> Result<Option<WhatIf>, Expired> {
         let Some(change) = self.load(thousandths) else { return Ok(None) };
         self.answer(change, &scaled(self.snapshot, thousandths), self.policy)
     }
 
     /// The most load at which fewer agents would stay.
-    fn less_load(&self) -> Result<Option<Otherwise>, Expired> {
+    fn less_load(&self) -> Result<Option<WhatIf>, Expired> {
         let is_fewer = |load| Ok(self.at_load(load)?.filter(|other| other.target < self.decision.target));
         nearest(PRESENT, 0, is_fewer)
     }
 
     /// The least load at which there would be more.
-    fn more_load(&self) -> Result<Option<Otherwise>, Expired> {
+    fn more_load(&self) -> Result<Option<WhatIf>, Expired> {
         let is_more = |load| Ok(self.at_load(load)?.filter(|other| other.target > self.decision.target));
         for farthest in [PRESENT * 5 / 4, PRESENT * 2, PRESENT * 4] {
             if let Some(other) = nearest(PRESENT, farthest, is_more)? {
@@ -157,7 +152,7 @@ impl Question<'_> {
     }
 
     /// The nearest CPU utilizations below and above what it is, where the pool asks for it and it is known.
-    fn cpu_utilizations(&self) -> Result<Vec<Otherwise>, Expired> {
+    fn cpu_utilizations(&self) -> Result<Vec<WhatIf>, Expired> {
         const HUNDRED_PERCENT: u32 = 1000;
         let asked = self.policy.source.cpu().and(self.snapshot.cpu_utilization_percent);
         let Some(percent) = asked.filter(|percent| (0.0..=100.0).contains(percent)) else { return Ok(Vec::new()) };
@@ -177,7 +172,7 @@ impl Question<'_> {
     }
 
     /// The nearest thresholds of the percent rules that make a difference.
-    fn thresholds(&self) -> Result<Vec<Otherwise>, Expired> {
+    fn thresholds(&self) -> Result<Vec<WhatIf>, Expired> {
         let policy = self.policy;
         let (down, up) = (policy.scale_down_threshold_percent, policy.scale_up_threshold_percent);
         let answer = |setting, percent: u32, policy: Policy| {
@@ -199,7 +194,7 @@ impl Question<'_> {
         Ok(answers)
     }
 
-    /// `None` where nothing that is judged is there to be used.
+    /// `None` where nothing that is considered is there to be used.
     fn load(&self, thousandths: u32) -> Option<Change> {
         let resources = self.snapshot.resources;
         let used = resources.used + resources.displaced;
@@ -207,9 +202,9 @@ impl Question<'_> {
             let (used, total) = (used.get(kind).thousandths(), resources.total.get(kind).thousandths());
             (u128::from(used) * u128::from(thousandths)).checked_div(u128::from(total))
         };
-        let judged = Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind));
+        let considered = Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind));
         let (most, resource) =
-            judged.filter_map(|kind| Some((tenths(kind)?, kind))).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+            considered.filter_map(|kind| Some((tenths(kind)?, kind))).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
         Some(Change::Load {
             load_percent: f64::from(thousandths) / 10.0,
             resource,
@@ -288,7 +283,7 @@ mod tests {
         let told = |percent: Option<f64>, settings: &str| -> Vec<String> {
             let mut snapshot = Cluster::of(5, resources(4, 14_000)).snapshot();
             snapshot.cpu_utilization_percent = percent;
-            let answers = otherwise(&snapshot, &policy(settings).unwrap(), NOON).unwrap();
+            let answers = what_if(&snapshot, &policy(settings).unwrap(), NOON).unwrap();
             let of_cpu = answers.iter().filter(|other| matches!(other.change, Change::Cpu { .. }));
             of_cpu.map(|other| format!("{}: {:+}", report::change(&other.change), other.delta)).collect()
         };
@@ -303,7 +298,7 @@ mod tests {
     }
 
     fn words(cluster: &Cluster, settings: &str) -> Vec<String> {
-        let answers = otherwise(&cluster.snapshot(), &policy(settings).unwrap(), NOON).unwrap();
+        let answers = what_if(&cluster.snapshot(), &policy(settings).unwrap(), NOON).unwrap();
         answers.iter().map(|other| format!("{} -> {}", report::change(&other.change), other.target)).collect()
     }
 
@@ -346,7 +341,7 @@ mod tests {
             let cluster = Cluster::of(agents, resources(4, 14_000)).running("/a", tasks, resources(cpus, 100));
             let (snapshot, policy) = (cluster.snapshot(), policy("headroom_placement = \"sum\"").unwrap());
             let target = decide(&snapshot, &policy, NOON).unwrap().target;
-            for other in otherwise(&snapshot, &policy, NOON).unwrap() {
+            for other in what_if(&snapshot, &policy, NOON).unwrap() {
                 let Change::Load { load_percent, .. } = other.change else { continue };
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
                 let load = (load_percent * 10.0).round() as u32;
