@@ -3,8 +3,8 @@
 use std::io;
 
 use node_gather::summarize::SeenAttributes;
-use node_process::what_if::WhatIf;
 use node_process::report;
+use node_process::what_if::WhatIf;
 use shared::clause::Clause;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingState, Step};

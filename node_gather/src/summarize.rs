@@ -27,6 +27,7 @@ use crate::mesos::state::Attributes;
 
 pub(crate) use applications::fold_smallest;
 pub(crate) use pool::merge_shapes;
+pub use pool::{free, is_usable};
 pub use seen::SeenAttributes;
 pub use view::View;
 
@@ -143,7 +144,7 @@ fn merge_groups(mut groups: Vec<TaskGroup>) -> Vec<TaskGroup> {
 
 /// A share of a whole, compared exactly.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
+pub struct Share {
     part: u128,
     whole: u128,
 }
@@ -156,7 +157,8 @@ impl Share {
     }
 
     /// The largest share over all kinds.
-    pub(crate) fn largest(part: &Resources, whole: &Resources) -> Self {
+    #[must_use]
+    pub fn largest(part: &Resources, whole: &Resources) -> Self {
         let shares = Kind::ALL.into_iter().map(|kind| Self::new(part.get(kind), whole.get(kind)));
         shares.fold(Self { part: 0, whole: 1 }, Self::max)
     }

@@ -12,8 +12,9 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
+use cluster::random::SplitMix64;
+use cluster::{Cluster, NOON, policy};
 use node_process::decide;
-use node_process::example::{Cluster, NOON, policy};
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, Application, ClusterSnapshot, PoolResources, TaskGroup};
 use shared::resources::{Amount, Resources};
@@ -86,23 +87,10 @@ fn measure(snapshot: &ClusterSnapshot, policy: &Policy, rounds: u32) -> (f64, f6
     (best * 1e3, (status("VmHWM:") - before) / 1e3)
 }
 
-/// Numbers that look like chance and follow from a seed (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
 /// A snapshot of agents of 16 cpus and 62 GB, of which so many percent are used: each agent by its own amounts, where
 /// there are many sizes; and tasks of so many sizes, of an application each.
 fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSnapshot {
-    let mut chance = Chance(1);
+    let mut random = SplitMix64::new(1);
     let of = |cpus: u64, mem: u64| Resources {
         cpus: Amount::from_thousandths(cpus),
         mem: Amount::from_thousandths(1000 * mem),
@@ -113,10 +101,10 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
     let step = if sizes <= 100 { 50 } else { 1 };
     let mut shapes: BTreeMap<Resources, u32> = BTreeMap::new();
     for _ in 0..agents {
-        let near = |chance: &mut Chance| (percent_full + chance.below(41)).saturating_sub(20).min(100);
-        let (cpus, mem) = (160 * (100 - near(&mut chance)), 620 * (100 - near(&mut chance)));
-        let cpus = (cpus + chance.below(160)) / step * step;
-        let mem = (mem + chance.below(620)) / (64 * step) * (64 * step);
+        let near = |random: &mut SplitMix64| (percent_full + random.below(41)).saturating_sub(20).min(100);
+        let (cpus, mem) = (160 * (100 - near(&mut random)), 620 * (100 - near(&mut random)));
+        let cpus = (cpus + random.below(160)) / step * step;
+        let mem = (mem + random.below(620)) / (64 * step) * (64 * step);
         *shapes.entry(of(cpus.min(16_000), mem.min(62_000))).or_default() += 1;
     }
     let agent_shapes: Vec<AgentShape> =
@@ -125,7 +113,7 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
     let all = total.times(agents.into());
     let applications = (0..sizes).map(|number| {
         let count = tasks / sizes;
-        let resources = of((100 + chance.below(1500)) / step * step, (200 + chance.below(5800)) / step * step);
+        let resources = of((100 + random.below(1500)) / step * step, (200 + random.below(5800)) / step * step);
         Application {
             framework: "marathon".to_owned(),
             name: format!("/{number}"),
@@ -142,7 +130,7 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
         resources: PoolResources { total: all, used: all.saturating_sub(&free), displaced: Resources::ZERO },
         applications: applications.collect(),
         agent_shapes,
-        ..Cluster::default().snapshot()
+        ..Cluster::of(1, total).snapshot()
     }
 }
 

@@ -197,7 +197,7 @@ fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestam
 mod tests {
     use super::*;
     use crate::decide;
-    use crate::example::{Cluster, NOON, policy, resources};
+    use cluster::{Cluster, NOON, policy, resources};
 
     #[test]
     fn the_shortfall_is_what_the_headroom_asked_for_whoever_asked_for_more() {

@@ -4,13 +4,11 @@
 //! - [`check`]: the seam for those who decide otherwise
 //! - [`what_if`]: what would have to change for another decision
 //! - [`report`]: a decision in words
-//! - [`example`]: clusters in a few words, for examples and tests
 //!
 //! With the feature `lambda` (default) also what makes it a Lambda function: `config`, `handler`, `run`.
 
 pub mod algorithm;
 pub mod check;
-pub mod example;
 pub mod report;
 pub mod what_if;
 

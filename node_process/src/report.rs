@@ -49,7 +49,7 @@ pub fn change(change: &Change) -> String {
 mod tests {
     use super::*;
     use crate::algorithm::decide;
-    use crate::example::{Cluster, NOON, policy, resources};
+    use cluster::{Cluster, NOON, policy, resources};
 
     #[test]
     fn a_decision_reads_alone() {

@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use aws_lambda_events::event::sns::SnsEvent;
+use cluster::{Cluster, NOON, resources};
 use jiff::{SignedDuration, Timestamp};
 use node_process::config::Settings;
-use node_process::example::{Cluster, NOON, resources};
 use node_process::{Check, Expired, Handler, ProcessError, Standard};
 use serde_json::{Value, json};
 use shared::config::{Config, Policy};

@@ -4,8 +4,8 @@
 
 mod support;
 
+use cluster::{Cluster, NOON};
 use node_process::decide;
-use node_process::example::{Cluster, NOON};
 use proptest::prelude::*;
 use shared::clause::Rule;
 use shared::config::Policy;
@@ -88,11 +88,11 @@ proptest! {
     ) {
         let (running, queued, more_running, more_waiting) = counts;
         let size = milli(size.0, size.1);
-        let shape = node_process::example::resources(shape.0, shape.1);
+        let shape = cluster::resources(shape.0, shape.1);
         let policy = Policy { new_agent: Some(shape), ..by_tasks(&policy) };
         let with = |running: usize, queued: u32| {
-            let task = node_process::example::Task { application: "/shop/web".to_owned(), resources: size };
-            with_tasks(Cluster::of(agents, shape), &vec![task; running]).queued("/shop/web", queued, size)
+            let task = cluster::TaskSpec { application: "/shop/web".to_owned(), resources: size };
+            Cluster::of(agents, shape).with_tasks(vec![task; running]).queued("/shop/web", queued, size)
         };
         let less = decided(&with(running, queued).snapshot(), &policy);
         let more = decided(&with(running + more_running, queued + more_waiting).snapshot(), &policy);

@@ -4,8 +4,8 @@
 
 mod support;
 
+use cluster::NOON;
 use jiff::{SignedDuration, Timestamp};
-use node_process::example::NOON;
 use node_process::{Expired, decide};
 use proptest::prelude::*;
 use shared::config::Policy;
@@ -74,7 +74,9 @@ proptest! {
     #[test]
     fn limited_steps_come_to_the_same_end(mut cluster in homogeneous(), policy in limited_policy()) {
         let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
-        cluster.agents.retain(|agent| agent.is_usable());
+        let decommissioning: Vec<u32> =
+            connected(&cluster).filter(|agent| !agent.is_usable()).map(|agent| agent.number).collect();
+        decommissioning.into_iter().for_each(|number| drop(cluster.remove(number)));
         let unlimited = Policy { max_scale_up_step: u32::MAX, max_scale_down_step: u32::MAX, ..policy.clone() };
         let goal = decided(&cluster.snapshot(), &unlimited);
         prop_assume!(goal.delta.abs() <= 100);
@@ -96,7 +98,7 @@ proptest! {
     ) {
         let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
         let less = decided(&cluster.snapshot(), &policy);
-        let more = decided(&with_tasks(cluster, &more).snapshot(), &policy);
+        let more = decided(&cluster.with_tasks(more).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less load: {:#?}, more load: {:#?}", less, more);
     }
 
@@ -138,9 +140,8 @@ proptest! {
     /// L1 (I1): from within the limits a decision never leads out of them.
     #[test]
     fn target_stays_within_min_and_max(cluster in mixed(), policy in limited_policy(), recovered in 0_u32..4) {
-        let mut cluster = cluster;
-        cluster.recovered = recovered;
-        let snapshot = cluster.snapshot();
+        let mut snapshot = cluster.snapshot();
+        snapshot.agents.recovered = recovered;
         let decision = decided(&snapshot, &policy);
         let max = policy.max.unwrap_or(u32::MAX);
         let usable = snapshot.agents.usable;

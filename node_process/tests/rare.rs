@@ -5,8 +5,8 @@
 
 mod support;
 
+use cluster::{Cluster, Connection, NOON};
 use node_process::decide;
-use node_process::example::{Cluster, NOON};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -29,19 +29,18 @@ fn target(cluster: &Cluster, policy: &Policy) -> u32 {
 
 /// The cluster after a scale-down whose tasks went to agents as chance has it.
 fn scattered(cluster: &Cluster, decision: &ScalingDecision, chance: usize) -> Cluster {
-    let goes =
-        |number: usize| decision.scale_down_agents.iter().any(|agent| agent.hostname == format!("agent-{number}"));
-    let (gone, stay): (Vec<_>, Vec<_>) = cluster.agents.clone().into_iter().partition(|agent| goes(agent.number));
-    let mut after = Cluster { agents: stay, ..cluster.clone() };
-    for (number, task) in gone.into_iter().flat_map(|agent| agent.tasks).enumerate() {
-        let agents = after.agents.len().max(1);
+    let (mut after, tasks) = without(cluster, decision);
+    for (number, spec) in tasks.into_iter().enumerate() {
+        let agents = after.agents().count().max(1);
         let first = chance.wrapping_mul(number + 1).wrapping_mul(0x9e37_79b9) % agents;
-        after.agents.rotate_left(first);
-        let roomy =
-            |agent: &&mut node_process::example::Agent| agent.is_usable() && task.resources.fits_in(&agent.free());
-        match after.agents.iter_mut().find(roomy) {
-            Some(agent) => agent.tasks.push(task),
-            None => after.displaced.push(task),
+        let in_turn = after.agents().skip(first).chain(after.agents().take(first));
+        let place = in_turn.filter(|agent| agent.is_usable()).find(|agent| spec.resources.fits_in(&agent.free()));
+        match place.map(|agent| agent.number) {
+            Some(place) => {
+                let framework = after.framework_of(&spec.application);
+                after.start_on(place, framework, spec, NOON);
+            }
+            None => after.displace(spec),
         }
     }
     after
@@ -56,7 +55,10 @@ fn a_scale_down_is_hardly_ever_undone_wherever_the_tasks_go() {
             cases(&(homogeneous(), unlimited_policy(), 0_usize..30, any::<usize>()))
         {
             // Of what is displaced without a name nobody knows how many tasks it is.
-            cluster.displaced.clear();
+            let lost = cluster.agents().find(|agent| agent.connection == Connection::Disconnected);
+            if let Some(number) = lost.map(|agent| agent.number) {
+                cluster.remove(number);
+            }
             let policy = with_new_agent(&by_tasks(&policy), &cluster);
             let policy = Policy { max_scale_down_step: step, ..policy };
             let cluster = cluster.and(more, policy.new_agent.unwrap());
@@ -83,7 +85,7 @@ fn more_load_hardly_ever_gives_a_smaller_target() {
     let (mut fewer, mut most) = (0, 0);
     for (cluster, policy, more) in cases(&(homogeneous(), unlimited_policy(), tasks(8))) {
         let policy = with_new_agent(&by_tasks(&policy), &cluster);
-        let (less, more) = (target(&cluster, &policy), target(&with_tasks(cluster, &more), &policy));
+        let (less, more) = (target(&cluster, &policy), target(&cluster.with_tasks(more), &policy));
         fewer += u32::from(more < less);
         most = most.max(less.saturating_sub(more));
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use node_process::{decide, example};
+use node_process::decide;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::contract::{self, ClusterSnapshot, ScalingDecision, Step, Unplaceable};
@@ -59,7 +59,7 @@ fn files() -> Vec<PathBuf> {
 fn answer(name: &str, scenario: &Scenario) -> Value {
     let snapshot: ClusterSnapshot = contract::decode(&scenario.snapshot.to_string(), None)
         .unwrap_or_else(|error| panic!("{name}: {error}: {:?}", std::error::Error::source(&error)));
-    let policy = example::policy(&scenario.policy.join("\n")).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+    let policy = cluster::policy(&scenario.policy.join("\n")).unwrap_or_else(|problems| panic!("{name}: {problems}"));
     match decide(&snapshot, &policy, scenario.now) {
         Ok(decision) => summary(&decision),
         Err(expired) => json!({ "expired": expired.to_string() }),

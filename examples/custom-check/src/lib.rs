@@ -75,7 +75,7 @@ fn day(name: &str) -> Option<Weekday> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node_process::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
 
     fn delta_at(time: &str, settings: &str) -> i32 {
         let now: Timestamp = time.parse().unwrap();

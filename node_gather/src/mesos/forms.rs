@@ -25,7 +25,8 @@ pub(super) fn to_time(seconds: Option<f64>) -> Option<Timestamp> {
 }
 
 /// A duration as Mesos' flags write it: `10mins`, `1.5hrs`.
-pub(super) fn to_duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn to_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at_checked(unit_at)?;
     let seconds = match unit {
@@ -43,7 +44,8 @@ pub(super) fn to_duration(text: &str) -> Option<Duration> {
 }
 
 /// The address in `slave(1)@10.0.0.7:5051`.
-pub(super) fn ip_of_pid(pid: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn ip_of_pid(pid: &str) -> Option<IpAddr> {
     let (_, address) = pid.rsplit_once('@')?;
     let (ip, _port) = address.rsplit_once(':')?;
     let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);

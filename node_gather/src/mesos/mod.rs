@@ -5,6 +5,8 @@ pub mod names;
 pub mod scan;
 pub mod state;
 
+pub use forms::{ip_of_pid, to_duration};
+
 #[cfg(any(test, feature = "reference"))]
 pub mod json;
 

@@ -67,7 +67,8 @@ impl Shapes {
 
 /// What a new task of the default role can take. The state does not tell from which part tasks took theirs, so
 /// reservations are taken to be used first.
-pub(super) fn free(total: Resources, unreserved: Resources, used: Resources) -> Resources {
+#[must_use]
+pub fn free(total: Resources, unreserved: Resources, used: Resources) -> Resources {
     let reserved = total.saturating_sub(&unreserved);
     unreserved.saturating_sub(&used.saturating_sub(&reserved))
 }
@@ -100,6 +101,12 @@ struct Member {
     /// At the end: its tasks, by what one takes.
     groups: Vec<TaskGroup>,
     protected: bool,
+}
+
+/// Whether an agent that has so much takes tasks.
+#[must_use]
+pub fn is_usable(agent: &Agent, total: &Resources) -> bool {
+    Standing::of(agent, total) == Standing::Usable
 }
 
 /// Whether an agent takes tasks, and why not.

@@ -341,7 +341,7 @@ pub(super) fn step(clause: Clause, before: u32, after: u32, reason: String) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
 
     fn amount(thousandths: u64) -> Amount {
         Amount::from_thousandths(thousandths)
@@ -419,8 +419,8 @@ mod tests {
     #[test]
     fn agents_take_and_bring_what_no_role_has_reserved() {
         // H2: of 4 cpus 1 is reserved. With 2 used, 1 of them from the reservation, 2 are free.
-        let mut cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 1_000));
-        cluster.agents.iter_mut().for_each(|agent| agent.reserved = resources(1, 0));
+        let agents = Cluster::default().and_reserved(2, resources(4, 14_000), resources(1, 0));
+        let cluster = agents.running("/a", 4, resources(1, 1_000));
         let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
         let pool = Pool::new(&snapshot, &policy);
         assert_eq!(pool.observed().free.cpus, resources(4, 0).cpus);

@@ -155,7 +155,7 @@ fn phrase(level: CpuLevel, rule: CpuRule) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
 
     const RULE: CpuRule = CpuRule { scale_out_threshold: 60, scale_down_ratio_thousandths: 700 };
 

@@ -201,7 +201,7 @@ fn counted_agents(agents: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, NOON, policy, resources};
+    use cluster::{Cluster, NOON, policy, resources};
     use shared::contract::ClusterSnapshot;
 
     /// What the limits make of a pool of so many agents, `removed` of which D took out, and `added` H and U want.

@@ -195,7 +195,7 @@ fn unplaced(plan: &Plan<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
     use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
     use shared::resources::{Amount, Resources};
 
@@ -276,10 +276,9 @@ mod tests {
     fn agents_with_gpus_are_no_room_for_those_that_do_not_know_of_gpus() {
         // H3: the agent with gpus is empty.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
-        let mut cluster = cluster.and(1, gpus(2, resources(8, 14_000)));
+        let cluster = cluster.and(1, gpus(2, resources(8, 14_000)));
         assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
-        cluster.gpu_aware.insert("/a".to_owned());
-        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 0);
+        assert_eq!(headroom(&cluster.gpu_aware(&["/a"]).snapshot(), "").capacity.added, 0);
     }
 
     #[test]
@@ -373,9 +372,7 @@ mod tests {
     #[test]
     fn whole_tasks_of_those_that_know_of_gpus_count_in_the_total_too() {
         // H3: two full agents. A task of 3 cpus and five halves of one: 5.5 cpus are two agents.
-        let mut cluster = Cluster::of(2, resources(4, 14_000));
-        cluster.gpu_aware.insert("/g".to_owned());
-        cluster = cluster.running("/g", 1, resources(3, 100));
+        let mut cluster = Cluster::of(2, resources(4, 14_000)).gpu_aware(&["/g"]).running("/g", 1, resources(3, 100));
         for name in ["/a", "/b", "/c", "/d", "/e"] {
             cluster = cluster.running(name, 1, resources(1, 100));
         }

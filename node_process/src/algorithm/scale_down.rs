@@ -188,7 +188,7 @@ fn names(pool: &Pool<'_>, removed: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
     use shared::contract::AgentState;
 
     fn removed(cluster: &Cluster, settings: &str) -> (usize, String) {
@@ -220,7 +220,7 @@ mod tests {
     fn only_active_and_unprotected_agents_are_taken_out() {
         // D3: one of the three is protected, one is on its way out already.
         let mut cluster = Cluster::of(3, resources(4, 14_000)).with_state(2, AgentState::Draining);
-        cluster.agents[0].protected = true;
+        cluster.protect(0);
         let (removed, reason) = removed(&cluster, "min = 0\nmax_scale_down_step = 9");
         assert_eq!(removed, 1);
         assert!(

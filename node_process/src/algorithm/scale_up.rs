@@ -78,7 +78,7 @@ fn binding(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
     use shared::contract::AgentState;
 
     #[test]

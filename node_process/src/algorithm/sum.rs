@@ -232,7 +232,7 @@ pub(super) fn obstacles(pool: &Pool<'_>, need: &Need<'_>, lacking: &[Balance]) -
 mod tests {
     use super::super::headroom;
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
     use shared::contract::{AgentState, Application, ClusterSnapshot, TaskGroup};
     use shared::resources::Resources;
 

@@ -1,7 +1,7 @@
 //! Generated clusters and policies, and the cluster as it would be after a decision.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-use node_process::example::{Cluster, Task, policy, resources};
+use cluster::{Agent, Cluster, Connection, TaskSpec, policy, resources};
 use proptest::prelude::*;
 use shared::config::{HeadroomPlacement, Policy};
 use shared::contract::{
@@ -16,12 +16,12 @@ pub(crate) fn milli(cpus: u64, mem: u64) -> Resources {
 }
 
 /// Tasks of a few applications, most of them small.
-pub(crate) fn tasks(most: usize) -> impl Strategy<Value = Vec<Task>> {
+pub(crate) fn tasks(most: usize) -> impl Strategy<Value = Vec<TaskSpec>> {
     let task = (0_usize..4, 50_u64..2500, 32_u64..4000, 1_usize..6);
     prop::collection::vec(task, 0..most).prop_map(|groups| {
         let start = |(application, cpus, mem, count): (usize, u64, u64, usize)| {
             let name = ["/shop/web", "/shop/db", "/batch", "/ml"][application];
-            vec![Task { application: name.to_owned(), resources: milli(cpus, mem) }; count]
+            vec![TaskSpec { application: name.to_owned(), resources: milli(cpus, mem) }; count]
         };
         groups.into_iter().flat_map(start).collect()
     })
@@ -34,14 +34,18 @@ pub(crate) fn homogeneous() -> impl Strategy<Value = Cluster> {
     let sizes = (2_u64..9, 1000_u64..16_000);
     (agents, sizes, tasks(12), tasks(2), queued).prop_map(|(agents, (cpus, mem), tasks, displaced, queued)| {
         let mut cluster = Cluster::of(agents.len(), resources(cpus, mem));
-        cluster = with_tasks(cluster, &tasks);
-        cluster.displaced.extend(displaced);
+        cluster = cluster.with_tasks(tasks);
+        displaced.into_iter().for_each(|spec| cluster.displace(spec));
         for (application, (instances, (cpus, mem))) in queued {
             cluster = cluster.queued(&application, instances, milli(cpus, mem));
         }
-        for (agent, (protected, leaving)) in cluster.agents.iter_mut().zip(agents) {
-            agent.protected = protected;
-            agent.state = if leaving { AgentState::Draining } else { AgentState::Active };
+        for (number, (protected, leaving)) in (0..).zip(agents) {
+            if protected {
+                cluster.protect(number);
+            }
+            if leaving {
+                cluster = cluster.with_state(number, AgentState::Draining);
+            }
         }
         cluster
     })
@@ -52,11 +56,9 @@ pub(crate) fn mixed() -> impl Strategy<Value = Cluster> {
     let group = (1_usize..5, 1_u64..9, 500_u64..16_000, 0_u64..2);
     (homogeneous(), prop::collection::vec(group, 0..3), tasks(6)).prop_map(|(mut cluster, groups, tasks)| {
         for (count, cpus, mem, reserved) in groups {
-            let known = cluster.agents.len();
-            cluster = cluster.and(count, resources(cpus, mem));
-            cluster.agents.iter_mut().skip(known).for_each(|agent| agent.reserved = resources(reserved, 0));
+            cluster = cluster.and_reserved(count, resources(cpus, mem), resources(reserved, 0));
         }
-        with_tasks(cluster, &tasks)
+        cluster.with_tasks(tasks)
     })
 }
 
@@ -71,10 +73,10 @@ pub(crate) fn gpus_too() -> impl Strategy<Value = Cluster> {
             |resources: Resources, gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources };
         let mut cluster = cluster.and(agents, of(resources(cpus, mem), gpus));
         if aware {
-            cluster.gpu_aware.extend(["/ml".to_owned(), "/ml/train".to_owned()]);
+            cluster = cluster.gpu_aware(&["/ml", "/ml/train"]);
         }
-        let task = Task { application: "/ml/train".to_owned(), resources: of(milli(cpu, 100), gpu) };
-        cluster = with_tasks(cluster, &vec![task; running]);
+        let task = TaskSpec { application: "/ml/train".to_owned(), resources: of(milli(cpu, 100), gpu) };
+        cluster = cluster.with_tasks(vec![task; running]);
         cluster.queued("/ml/infer", queued, of(milli(cpu, 200), gpu))
     })
 }
@@ -82,21 +84,16 @@ pub(crate) fn gpus_too() -> impl Strategy<Value = Cluster> {
 /// The policy with one of three ways to say what a new agent has: like the first agent, like the last, of its own.
 pub(crate) fn with_one_of(policy: &Policy, cluster: &Cluster, which: usize) -> Policy {
     let shape = match which {
-        0 => cluster.agents.first().map(|agent| agent.total),
-        1 => cluster.agents.last().map(|agent| agent.total),
+        0 => connected(cluster).next().map(|agent| agent.capacity.total),
+        1 => connected(cluster).last().map(|agent| agent.capacity.total),
         _ => None,
     };
     Policy { new_agent: Some(shape.unwrap_or(resources(3, 8000))), ..policy.clone() }
 }
 
-/// The cluster with these tasks running, or displaced where no agent has room.
-pub(crate) fn with_tasks(mut cluster: Cluster, tasks: &[Task]) -> Cluster {
-    for task in tasks {
-        if let Err(task) = cluster.start(task.clone()) {
-            cluster.displaced.push(task);
-        }
-    }
-    cluster
+/// The agents but for the one that is disconnected, which only holds displaced tasks.
+pub(crate) fn connected(cluster: &Cluster) -> impl DoubleEndedIterator<Item = &Agent> {
+    cluster.agents().filter(|agent| agent.connection == Connection::Connected)
 }
 
 /// Any policy; without limits on a single step or on the size of the pool.
@@ -151,19 +148,26 @@ pub(crate) fn by_tasks(policy: &Policy) -> Policy {
 
 /// The policy, which also knows what a new agent has: an empty pool could not grow otherwise.
 pub(crate) fn with_new_agent(policy: &Policy, cluster: &Cluster) -> Policy {
-    let shape = cluster.agents.first().map_or(resources(4, 8000), |agent| agent.total);
+    let shape = connected(cluster).next().map_or(resources(4, 8000), |agent| agent.capacity.total);
     Policy { new_agent: Some(shape), ..policy.clone() }
 }
 
 /// The cluster as it would be after the decision: the agents have gone and their tasks moved, or empty ones came.
 pub(crate) fn after(cluster: &Cluster, policy: &Policy, decision: &ScalingDecision) -> Cluster {
-    let goes = |hostname: &str| decision.scale_down_agents.iter().any(|agent| agent.hostname == hostname);
-    let (gone, stay) = cluster.agents.clone().into_iter().partition(|agent| goes(&format!("agent-{}", agent.number)));
-    let mut after = Cluster { agents: stay, displaced: Vec::new(), ..cluster.clone() };
-    after = after.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap());
-    let gone: Vec<_> = gone;
-    let unplaced: Vec<Task> = gone.into_iter().flat_map(|agent| agent.tasks).chain(cluster.displaced.clone()).collect();
-    with_tasks(after, &unplaced)
+    let (stay, unplaced) = without(cluster, decision);
+    stay.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap()).with_tasks(unplaced)
+}
+
+/// The cluster without the agents that the decision takes out, and without displaced tasks; and what must be placed.
+pub(crate) fn without(cluster: &Cluster, decision: &ScalingDecision) -> (Cluster, Vec<TaskSpec>) {
+    let goes = |agent: &Agent| decision.scale_down_agents.iter().any(|gone| gone.agent_id == agent.id);
+    let is_lost = |agent: &Agent| agent.connection == Connection::Disconnected;
+    let mut gone: Vec<u32> = cluster.agents().filter(|agent| goes(agent)).map(|agent| agent.number).collect();
+    gone.extend(cluster.agents().filter(|agent| is_lost(agent)).map(|agent| agent.number));
+    let mut stay = cluster.clone();
+    let gone: Vec<Agent> = gone.into_iter().filter_map(|number| stay.remove(number)).collect();
+    let tasks = gone.iter().flat_map(Agent::tasks).filter_map(|task| cluster.spec_of(task)).collect();
+    (stay, tasks)
 }
 
 /// Whatever a message may hold, sensible or not.

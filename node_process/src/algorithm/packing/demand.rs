@@ -210,7 +210,7 @@ fn owners<'a>(pool: &Pool<'a>) -> BTreeMap<Resources, (&'a Application, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
     use proptest::prelude::*;
     use shared::resources::Amount;
 
@@ -250,8 +250,7 @@ mod tests {
         let mut cluster = Cluster::of(1, Resources { gpus: gpu.gpus, ..resources(8, 14_000) });
         for (name, size) in [("/gpu", gpu), ("/b", aware), ("/a", aware), ("/c", mixed), ("/d", mixed), ("/e", unknown)]
         {
-            cluster.gpu_aware.insert(name.to_owned());
-            cluster = cluster.running(name, 1, size);
+            cluster = cluster.gpu_aware(&[name]).running(name, 1, size);
         }
         let mut snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
         for application in &mut snapshot.applications {

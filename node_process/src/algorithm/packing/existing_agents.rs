@@ -247,7 +247,7 @@ fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::{Cluster, policy, resources};
+    use cluster::{Cluster, policy, resources};
 
     fn tasks(size: Resources, count: u64, is_gpu_aware: bool) -> Tasks<'static> {
         let size_of = Vector::of(&size);

@@ -5,24 +5,21 @@
 use super::super::decide;
 use super::bins::{Tasks, closest, first_fit, lower_bound, pack};
 use super::vector::Vector;
-use crate::example::{Cluster, NOON, policy, resources};
+use cluster::random::SplitMix64;
+use cluster::{Cluster, NOON, policy, resources};
 use shared::resources::{Amount, Resources};
 
-/// Numbers that look like chance and follow from a seed (splitmix64).
-struct Chance(u64);
+/// Sizes that follow from a seed.
+struct Sizes(SplitMix64);
 
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+impl Sizes {
+    fn of(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
     }
 
     /// From `low` up to `high`.
     fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.0.below(high - low + 1)
     }
 
     /// The same, small numbers more often: as often from 1 to 2 as from 2 to 4.
@@ -33,7 +30,7 @@ impl Chance {
     }
 
     fn pick(&mut self, choices: &[u64]) -> u64 {
-        choices[usize::try_from(self.next() % choices.len() as u64).unwrap()]
+        choices[self.0.index(choices.len())]
     }
 }
 
@@ -49,25 +46,25 @@ fn size(cpus: u64, mem: u64) -> Vector {
 
 /// Tasks of so many sizes, by what they look like.
 fn workload(name: &str, seed: u64) -> Vec<Tasks> {
-    let mut chance = Chance(seed);
-    let mut of = |sizes: u32, most: u64, size: &mut dyn FnMut(&mut Chance) -> Vector| -> Vec<Tasks> {
-        (0..sizes).map(|_| (size(&mut chance), chance.between(1, most))).collect()
+    let mut sizes = Sizes::of(seed);
+    let mut of = |count: u32, most: u64, size: &mut dyn FnMut(&mut Sizes) -> Vector| -> Vec<Tasks> {
+        (0..count).map(|_| (size(&mut sizes), sizes.between(1, most))).collect()
     };
     let standard: [&[u64]; 2] = [&[100, 250, 500, 500, 1000, 2000], &[128, 256, 512, 1024, 2048, 4096]];
     match name {
-        "services" => of(50, 400, &mut |chance| size(chance.pick(standard[0]), chance.pick(standard[1]))),
-        "services, few" => of(12, 30, &mut |chance| size(chance.pick(standard[0]), chance.pick(standard[1]))),
-        "independent" => of(2000, 20, &mut |chance| size(chance.scaled(50, 3200), chance.scaled(64, 8192))),
-        "independent, large" => of(2000, 3, &mut |chance| size(chance.scaled(200, 12_800), chance.scaled(512, 49_152))),
-        "correlated" => of(2000, 5, &mut |chance| {
-            let cpus = chance.scaled(100, 12_800);
-            size(cpus, cpus * chance.between(2800, 5000) / 1000)
+        "services" => of(50, 400, &mut |sizes| size(sizes.pick(standard[0]), sizes.pick(standard[1]))),
+        "services, few" => of(12, 30, &mut |sizes| size(sizes.pick(standard[0]), sizes.pick(standard[1]))),
+        "independent" => of(2000, 20, &mut |sizes| size(sizes.scaled(50, 3200), sizes.scaled(64, 8192))),
+        "independent, large" => of(2000, 3, &mut |sizes| size(sizes.scaled(200, 12_800), sizes.scaled(512, 49_152))),
+        "correlated" => of(2000, 5, &mut |sizes| {
+            let cpus = sizes.scaled(100, 12_800);
+            size(cpus, cpus * sizes.between(2800, 5000) / 1000)
         }),
-        "opposite" => of(400, 20, &mut |chance| match chance.next() % 2 {
-            0 => size(chance.between(2000, 6000), chance.between(500, 2000)),
-            _ => size(chance.between(100, 500), chance.between(8000, 24_000)),
+        "opposite" => of(400, 20, &mut |sizes| match sizes.0.below(2) {
+            0 => size(sizes.between(2000, 6000), sizes.between(500, 2000)),
+            _ => size(sizes.between(100, 500), sizes.between(8000, 24_000)),
         }),
-        "halves" => of(200, 20, &mut |chance| size(chance.between(5000, 9000), chance.between(16_000, 36_000))),
+        "halves" => of(200, 20, &mut |sizes| size(sizes.between(5000, 9000), sizes.between(16_000, 36_000))),
         _ => unreachable!("{name}"),
     }
 }
@@ -143,7 +140,7 @@ fn quality_of_filling_new_agents() {
 
 /// A pool of 60 agents, filled up to about so many percent by whoever comes first.
 fn pool(name: &str, seed: u64, percent_full: u64) -> Cluster {
-    let mut chance = Chance(seed);
+    let mut sizes = Sizes::of(seed);
     let shapes: &[(usize, u64, u64)] = match name {
         "captured" => &[(20, 2, 7_680), (20, 4, 15_360), (20, 8, 31_232)],
         _ => &[(60, 16, 62_000)],
@@ -157,16 +154,14 @@ fn pool(name: &str, seed: u64, percent_full: u64) -> Cluster {
     for number in 0..200 {
         let (cpus, mem) = match name {
             // Of the captured cluster of 60 agents.
-            "captured" => {
-                [(50, 32), (100, 64), (250, 128), (500, 512), (1000, 1024)][usize::try_from(chance.next() % 5).unwrap()]
-            }
+            "captured" => [(50, 32), (100, 64), (250, 128), (500, 512), (1000, 1024)][sizes.0.index(5)],
             "services" => {
-                (chance.pick(&[100, 250, 500, 500, 1000, 2000]), chance.pick(&[128, 256, 512, 1024, 2048, 4096]))
+                (sizes.pick(&[100, 250, 500, 500, 1000, 2000]), sizes.pick(&[128, 256, 512, 1024, 2048, 4096]))
             }
-            "large" => (chance.scaled(1000, 8_000), chance.scaled(2048, 32_768)),
-            _ => (chance.scaled(50, 3200), chance.scaled(64, 8192)),
+            "large" => (sizes.scaled(1000, 8_000), sizes.scaled(2048, 32_768)),
+            _ => (sizes.scaled(50, 3200), sizes.scaled(64, 8192)),
         };
-        let count = chance.between(1, 20);
+        let count = sizes.between(1, 20);
         if (used + cpus * count) * 100 <= all * percent_full {
             used += cpus * count;
             let task = Resources { cpus: Amount::from_thousandths(cpus), ..resources(0, mem) };

@@ -1,0 +1,249 @@
+//! Clusters in a few words, for examples and tests: agents, what runs on them, and the snapshot that `node_gather` makes.
+//!
+//! ```
+//! use cluster::{Cluster, resources};
+//! let cluster = Cluster::of(4, resources(4, 14_000)).running("/shop/web", 6, resources(1, 3_500));
+//! let snapshot = cluster.snapshot();
+//! assert_eq!((snapshot.agents.usable, snapshot.resources.used), (4, resources(6, 21_000)));
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use node_gather::groups::{self, Cpu, Groups, Size};
+use shared::config::{Config, Policy, Problems};
+use shared::contract::{AgentState, ClusterSnapshot};
+use shared::resources::{Amount, Resources};
+
+use crate::model::{Agent, Capacity, Cluster, Connection, Drain, Mode, QueuedInstances, Task, TaskSpec};
+
+/// When every example takes place, unless it says otherwise.
+pub const NOON: Timestamp = Timestamp::constant(1_795_262_400, 0);
+
+/// How long the master of an example has been leading: long enough that nobody doubts its view.
+const TERM: SignedDuration = SignedDuration::from_hours(24);
+
+/// The master of every example.
+const MASTER: &str = "http://10.0.0.5:5050";
+
+/// The framework whose tasks protect their agents.
+const PROTECTED: &str = "protected";
+
+/// So many cpus, and so much mem in MB.
+#[must_use]
+pub const fn resources(cpus: u64, mem: u64) -> Resources {
+    const UNIT: Amount = Amount::from_thousandths(1000);
+    Resources { cpus: UNIT.times(cpus), mem: UNIT.times(mem), ..Resources::ZERO }
+}
+
+/// The policy of the pool `workers` with these settings, one a line as in the configuration.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn policy(settings: &str) -> Result<Policy, Problems> {
+    config(settings)?.pools.into_iter().next().ok_or_else(|| Problems(Vec::new()))
+}
+
+fn config(settings: &str) -> Result<Config, Problems> {
+    // A pool of CloudWatch has no use for a master.
+    let is_mesos = !settings.contains("\"cloudwatch\"");
+    let mesos = if is_mesos { format!("[mesos]\nmasters = [\"{MASTER}\"]\n") } else { String::new() };
+    Config::parse(&format!("{mesos}[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n{settings}"))
+}
+
+/// The snapshot of a pool of CloudWatch: nothing is known but how many instances its group has, and how busy they are.
+///
+/// # Panics
+/// Never: the configuration is one.
+#[must_use]
+#[expect(clippy::expect_used, reason = "an example that is none had better fail")]
+pub fn group_snapshot(instances: u32, cpu_utilization_percent: Option<f64>) -> ClusterSnapshot {
+    let config = config("source = \"cloudwatch\"").expect("the configuration is valid");
+    let cpu = match cpu_utilization_percent {
+        Some(percent) => Cpu::Known(percent),
+        None => Cpu::Unknown { reason: "no data".to_owned() },
+    };
+    let group = "workers-asg".to_owned();
+    let groups = Groups {
+        cpu: BTreeMap::from([(group.clone(), cpu)]),
+        size: BTreeMap::from([(group, Size::Known { in_service: instances, leaving: 0 })]),
+    };
+    groups::complete(&config, Vec::new(), &groups, NOON).pop().expect("there is a pool")
+}
+
+impl Default for Cluster {
+    /// A cluster without agents, whose master has been leading for a day at [`NOON`].
+    fn default() -> Self {
+        Self::new(NOON.saturating_sub(TERM).unwrap_or(NOON))
+    }
+}
+
+impl Cluster {
+    /// So many equal agents.
+    #[must_use]
+    pub fn of(count: usize, total: Resources) -> Self {
+        Self::default().and(count, total)
+    }
+
+    /// So many agents more.
+    #[must_use]
+    pub fn and(self, count: usize, total: Resources) -> Self {
+        self.and_with(count, &Capacity::of(total))
+    }
+
+    /// So many agents more, of each of which so much is reserved for a role.
+    #[must_use]
+    pub fn and_reserved(self, count: usize, total: Resources, reserved: Resources) -> Self {
+        let reserved = BTreeMap::from([("reserved".to_owned(), reserved)]);
+        self.and_with(count, &Capacity { reserved, ..Capacity::of(total) })
+    }
+
+    fn and_with(mut self, count: usize, capacity: &Capacity) -> Self {
+        for _ in 0..count {
+            self.add_agent(capacity.clone());
+        }
+        self
+    }
+
+    fn add_agent(&mut self, capacity: Capacity) -> u32 {
+        let number = self.next_agent();
+        let [_, _, middle, low] = number.to_be_bytes();
+        let (id, ip) = (format!("{}-S{number}", self.master.id), format!("10.0.{middle}.{low}"));
+        let since = self.master.elected_at;
+        self.register(Agent::new(number, id, format!("agent-{number}"), &ip, capacity, since))
+    }
+
+    /// Starts so many tasks, each on the least loaded agent that has room for it. Those that fit nowhere do not start.
+    #[must_use]
+    pub fn running(mut self, application: &str, count: usize, resources: Resources) -> Self {
+        for _ in 0..count {
+            if self.start(TaskSpec { application: application.to_owned(), resources }, NOON).is_err() {
+                break;
+            }
+        }
+        self
+    }
+
+    /// So many instances are queued. What was queued of that application is not any more.
+    #[must_use]
+    pub fn queued(self, application: &str, instances: u32, resources: Resources) -> Self {
+        self.queued_pod(application, instances, &[resources])
+    }
+
+    /// So many instances of a pod are queued, each of tasks that start together on one agent.
+    #[must_use]
+    pub fn queued_pod(mut self, application: &str, instances: u32, tasks: &[Resources]) -> Self {
+        self.queue.retain(|queued| queued.application != application);
+        self.queue.push(QueuedInstances {
+            application: application.to_owned(),
+            instances,
+            tasks: tasks.to_vec(),
+            delay: Duration::ZERO,
+        });
+        self
+    }
+
+    /// One agent is in that state.
+    #[must_use]
+    pub fn with_state(mut self, number: u32, state: AgentState) -> Self {
+        let drain = Drain { since: Some(NOON), max_grace_period: None };
+        if let Some(agent) = self.agent_mut(number) {
+            agent.mode = match state {
+                AgentState::Active => Mode::Active,
+                AgentState::Deactivated => Mode::Deactivated,
+                AgentState::Draining => Mode::Draining(drain),
+                AgentState::Drained => Mode::Drained(drain),
+            };
+        }
+        self
+    }
+
+    /// The framework of these applications is offered agents with gpus: a Marathon of their own. What runs of them already
+    /// is its.
+    #[must_use]
+    pub fn gpu_aware(mut self, applications: &[&str]) -> Self {
+        let known = self.frameworks().find(|framework| framework.is_gpu_aware()).map(|framework| framework.number);
+        let gpus = known.unwrap_or_else(|| self.add_framework(self.new_framework("marathon", true)));
+        let plain: Vec<Task> = self
+            .agents()
+            .flat_map(Agent::tasks)
+            .filter(|task| {
+                let framework = self.framework(task.framework);
+                framework.is_some_and(|framework| applications.contains(&task.application(framework).as_str()))
+            })
+            .cloned()
+            .collect();
+        for agent in self.agents_mut() {
+            for task in agent.end_tasks(|task| plain.contains(task)) {
+                agent.run(Task { framework: gpus, ..task });
+            }
+        }
+        for framework in self.frameworks_mut().filter(|framework| framework.number == gpus) {
+            framework.applications.extend(applications.iter().map(|name| (*name).to_owned()));
+        }
+        self
+    }
+
+    /// Protects an agent, by a task of a protected framework that takes nothing.
+    pub fn protect(&mut self, number: u32) {
+        let known = self.frameworks().find(|framework| framework.name == PROTECTED).map(|framework| framework.number);
+        let framework = known.unwrap_or_else(|| {
+            let mut framework = self.new_framework(PROTECTED, false);
+            framework.applications.insert(PROTECTED.to_owned());
+            self.add_framework(framework)
+        });
+        let spec = TaskSpec { application: PROTECTED.to_owned(), resources: Resources::ZERO };
+        self.start_on(number, framework, spec, NOON);
+    }
+
+    /// Runs a task on an agent that is disconnected: it may have to be placed again.
+    pub fn displace(&mut self, spec: TaskSpec) {
+        let lost = self.agents().find(|agent| agent.connection == Connection::Disconnected).map(|agent| agent.number);
+        let number = lost.unwrap_or_else(|| {
+            let number = self.add_agent(Capacity::default());
+            self.disconnect(number);
+            number
+        });
+        let framework = self.framework_of(&spec.application);
+        if let Some(agent) = self.agent_mut(number) {
+            agent.capacity.total += spec.resources;
+        }
+        self.start_on(number, framework, spec, NOON);
+    }
+
+    /// Starts these tasks; those that no agent has room for are [displaced](Self::displace).
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: impl IntoIterator<Item = TaskSpec>) -> Self {
+        for spec in tasks {
+            if let Err(spec) = self.start(spec, NOON) {
+                self.displace(spec);
+            }
+        }
+        self
+    }
+
+    /// What was started as that task.
+    #[must_use]
+    pub fn spec_of(&self, task: &Task) -> Option<TaskSpec> {
+        let framework = self.framework(task.framework)?;
+        Some(TaskSpec { application: task.application(framework), resources: task.resources })
+    }
+
+    /// What `node_gather` publishes of the pool `workers`, which every agent is of, at [`NOON`].
+    ///
+    /// # Panics
+    /// Where no cluster can be like that, such as an agent with 10^9 cpus.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "an example that is none had better fail")]
+    pub fn snapshot(&self) -> ClusterSnapshot {
+        thread_local! {
+            // Parsed once: property tests take thousands of snapshots.
+            static POOL: Vec<Policy> = policy(&format!("protected = {{ frameworks = [\"{PROTECTED}\"] }}")).into_iter().collect();
+        }
+        POOL.with(|pool| self.snapshots(pool, MASTER, NOON))
+            .expect("the cluster can be read")
+            .pop()
+            .expect("there is a pool")
+    }
+}

@@ -1,0 +1,26 @@
+//! A typed model of a Mesos cluster and of its Auto Scaling group: what tests, the test bed, and the simulator act on.
+//!
+//! - [`Cluster`]: a master, agents, frameworks, tasks, and Marathon's queue; what happens to them is a method
+//! - [`example`]: clusters in a few words
+//! - [`render`]: the `/state` of that cluster, and [`queue`] the `/v2/queue`, as a master and Marathon write them
+//! - [`capture`]: a cluster from the `/state` of a real master
+//! - [`observe`]: the snapshots that `node_gather` makes of it
+//! - [`random`]: the one generator of random numbers
+//!
+//! Nothing here reads a clock, a network, or the environment: time is an argument, and what looks random follows from a seed.
+//! What is free on an agent, which agents are usable, and in which order they are candidates is `node_gather`'s to say; this
+//! crate asks its code.
+
+pub mod capture;
+pub mod example;
+mod model;
+pub mod observe;
+pub mod queue;
+pub mod random;
+pub mod render;
+
+pub use example::{NOON, group_snapshot, policy, resources};
+pub use model::{
+    Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Drain, Executor, Framework, Master, Mode,
+    OperateError, Operation, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
+};

@@ -1,0 +1,147 @@
+//! What `node_gather` makes of a cluster. Its records go to its own code as they are, without the way through JSON;
+//! [`render`](crate::render) writes the same as a document.
+
+use jiff::Timestamp;
+use node_gather::ReadError;
+use node_gather::marathon::Queue;
+use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
+use node_gather::summarize::{View, summarize};
+use shared::config::Policy;
+use shared::contract::ClusterSnapshot;
+use shared::resources::{Kind, Resources};
+
+use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, QueuedInstances, Task};
+
+impl Cluster {
+    /// The snapshots of these pools, taken then from the master of that URL.
+    ///
+    /// # Errors
+    /// Where the cluster is none that `node_gather` reads: an agent of two pools, an amount beyond all measure.
+    pub fn snapshots(
+        &self,
+        pools: &[Policy],
+        master: &str,
+        taken_at: Timestamp,
+    ) -> Result<Vec<ClusterSnapshot>, ReadError> {
+        let mut view = View::new(pools);
+        self.show(&mut view).map_err(ReadError::State)?;
+        let summary = summarize(view, &self.read_queue(), master, taken_at).map_err(ReadError::Summarize)?;
+        Ok(summary.snapshots)
+    }
+
+    /// The queue as `node_gather` reads it.
+    #[must_use]
+    pub fn read_queue(&self) -> Queue {
+        Queue::Known(self.queue.iter().filter_map(QueuedInstances::read).collect())
+    }
+
+    /// Shows the cluster to a sink, as a reader of its `/state` would.
+    ///
+    /// # Errors
+    /// The sink's.
+    pub fn show(&self, sink: &mut impl Sink) -> Result<(), StateError> {
+        self.show_master(sink.master());
+        for agent in self.registered() {
+            sink.agent(&raw_agent(agent))?;
+        }
+        for agent in self.agents().filter(|agent| !agent.is_registered()) {
+            sink.recovered_agent(&RecoveredAgent { id: agent.id.clone(), attributes: attributes(&agent.attributes) });
+        }
+        for framework in self.listed_frameworks() {
+            self.show_framework(framework, sink)?;
+        }
+        Ok(())
+    }
+
+    fn show_master(&self, shown: &mut state::Master) {
+        shown.version.clone_from(&self.master.version);
+        shown.cluster.clone_from(&self.master.cluster);
+        // To the millisecond, as a reader rounds it.
+        let elected_at = (self.master.elected_at.as_microsecond() + 500).div_euclid(1000);
+        shown.elected_at = Timestamp::from_millisecond(elected_at).ok();
+        shown.agent_reregister_timeout = self.master.agent_reregister_timeout();
+        shown.counted_agents = u32::try_from(self.registered().count()).ok();
+        shown.unreachable_agents = self.unreachable;
+    }
+
+    fn show_framework(&self, framework: &Framework, sink: &mut impl Sink) -> Result<(), StateError> {
+        sink.framework_name(framework.name.clone());
+        sink.framework_gpu_aware(framework.is_gpu_aware());
+        sink.framework_recovered(framework.presence == Presence::Recovered);
+        for (agent, task) in self.tasks_of(framework) {
+            sink.task(&RawTask {
+                id: task.id.as_bytes(),
+                name: task.name.as_bytes(),
+                agent_id: agent.id.as_bytes(),
+                state: task.state.name().as_bytes(),
+                resources: &raw_resources(&task.resources),
+            })?;
+        }
+        for (agent, executor) in self.executors_of(framework) {
+            sink.executor(&RawExecutor { agent_id: &agent.id, resources: &raw_resources(&executor.resources) })?;
+        }
+        sink.end_framework()
+    }
+
+    /// The frameworks that the master lists: of those that have not come back to a new one only those of whose tasks it
+    /// knows.
+    pub(crate) fn listed_frameworks(&self) -> impl Iterator<Item = &Framework> {
+        self.frameworks()
+            .filter(|framework| framework.presence != Presence::Recovered || self.tasks_of(framework).next().is_some())
+    }
+
+    /// The tasks of a framework, with their agents.
+    pub(crate) fn tasks_of(&self, framework: &Framework) -> impl Iterator<Item = (&Agent, &Task)> {
+        let number = framework.number;
+        let tasks = self.registered().flat_map(|agent| agent.tasks().iter().map(move |task| (agent, task)));
+        tasks.filter(move |(_, task)| task.framework == number)
+    }
+
+    /// The executors of a framework that take resources of their own, with their agents.
+    pub(crate) fn executors_of(&self, framework: &Framework) -> impl Iterator<Item = (&Agent, &Executor)> {
+        let number = framework.number;
+        let all = self.registered();
+        let executors = all.flat_map(|agent| agent.executors().iter().map(move |executor| (agent, executor)));
+        executors.filter(move |(_, executor)| executor.framework == number)
+    }
+}
+
+fn raw_agent(agent: &Agent) -> RawAgent {
+    let capacity = &agent.capacity;
+    RawAgent {
+        agent: state::Agent {
+            id: agent.id.clone(),
+            hostname: agent.hostname.clone(),
+            ip: agent.ip(),
+            attributes: attributes(&agent.attributes),
+            active: agent.is_active(),
+            deactivated: agent.is_deactivated(),
+            drain: agent.drain(),
+        },
+        total: Some(raw_resources(&capacity.total)),
+        used: Some(raw_resources(&agent.used())),
+        unreserved: Some(raw_resources(&capacity.unreserved())),
+        reserved: capacity.reserved.values().map(raw_resources).collect(),
+    }
+}
+
+fn raw_resources(resources: &Resources) -> RawResources {
+    let mut raw = RawResources::default();
+    Kind::ALL.into_iter().for_each(|kind| raw.amount(kind, resources.get(kind)));
+    raw
+}
+
+fn attributes(attributes: &Attributes) -> state::Attributes {
+    let mut shown = state::Attributes::default();
+    for (name, value) in attributes.iter() {
+        match value {
+            Attribute::Text(text) => shown.push(name, text),
+            // In its shortest form, as a reader has it.
+            Attribute::Number(number) => match number.parse::<f64>() {
+                Ok(number) => shown.push(name, &number.to_string()),
+                Err(_) => shown.push(name, number),
+            },
+        }
+    }
+    shown
+}
