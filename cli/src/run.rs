@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use clap::Args;
 use jiff::Timestamp;
 use node_gather::config::SettingsError as GatherSettingsError;
-use node_gather::look::{Look, LookError, Read, SourceError, Sources};
+use node_gather::observe::{Observation, ObserveError, Read, SourceError, Sources};
 use node_scale::config::SettingsError as ScaleSettingsError;
 use node_scale::handler::{Applied, Handler};
 use serde::Serialize;
@@ -72,7 +72,7 @@ enum RunError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
-    Look(#[from] LookError),
+    Observe(#[from] ObserveError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("cannot write JSON")]
@@ -145,7 +145,7 @@ struct Answer<'a> {
 impl Stages {
     /// Observes, decides, and applies once, for every pool. Whether every pool ended without a failure.
     async fn run(&self) -> Result<bool, RunError> {
-        let Look { snapshots, read, failure } = self.sources.look(&self.config, now()).await;
+        let Observation { snapshots, read, failure } = self.sources.observe(&self.config, now()).await;
         let mut is_whole = true;
         for (index, snapshot) in snapshots.into_iter().enumerate() {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
@@ -161,7 +161,7 @@ impl Stages {
                 }
             }
         }
-        failure.map_or(Ok(is_whole), |failure| Err(RunError::Look(failure)))
+        failure.map_or(Ok(is_whole), |failure| Err(RunError::Observe(failure)))
     }
 
     async fn answer<'a>(&self, policy: &'a Policy, snapshot: ClusterSnapshot) -> Answer<'a> {

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use node_gather::look::{Look, Sources};
+use node_gather::observe::{Observation, Sources};
 use node_scale::group;
 use node_scale::state::{Activity, ActivityKind, ActivityStatus};
 use serde::{Serialize, Serializer};
@@ -151,7 +151,7 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
     let failure = match sources(config, sdk).await {
         Err(error) => Some(error),
         Ok(sources) => {
-            let Look { snapshots, failure, .. } = sources.look(config, now).await;
+            let Observation { snapshots, failure, .. } = sources.observe(config, now).await;
             for (policy, status) in config.pools.iter().zip(all.iter_mut()) {
                 status.snapshot = snapshots.iter().find(|snapshot| snapshot.pool == policy.pool).cloned();
                 let decide = |snapshot| node_process::decide(snapshot, policy, now).ok();

@@ -33,7 +33,7 @@ use node_gather::fit::fit;
 use node_gather::marathon::Queue;
 use node_gather::mesos::json;
 use node_gather::mesos::scan::{self, Scanner};
-use node_gather::summarize::{View, summarize};
+use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Config;
 
 /// What is read at once from a file.
@@ -44,10 +44,10 @@ type Way = (&'static str, &'static str, fn(&Path));
 /// Name, what it is compared with, and how.
 const WAYS: [Way; 10] = [
     ("read", "read", |path| drain(open(path))),
-    ("scan", "read", |path| drop(black_box(scan::read(open(path), view(), u64::MAX).unwrap()))),
+    ("scan", "read", |path| drop(black_box(scan::read(open(path), cluster_state(), u64::MAX).unwrap()))),
     ("scan-sse2", "read", |path| {
         let (mut file, mut buffer) = (open(path), vec![0; BUFFER_BYTES]);
-        let mut scanner = Scanner::without_avx(view(), u64::MAX);
+        let mut scanner = Scanner::without_avx(cluster_state(), u64::MAX);
         while let count @ 1.. = file.read(&mut buffer).unwrap() {
             scanner.feed(&buffer[..count]).unwrap();
         }
@@ -56,17 +56,17 @@ const WAYS: [Way; 10] = [
     ("gather", "scan", |path| drop(black_box(gather(path)))),
     ("serde-slice", "scan", |path| {
         let bytes = std::fs::read(path).unwrap();
-        drop(black_box(json::read_slice(&bytes, view()).unwrap()));
+        drop(black_box(json::read_slice(&bytes, cluster_state()).unwrap()));
     }),
-    ("serde-reader", "scan", |path| drop(black_box(json::read(open(path), view()).unwrap()))),
+    ("serde-reader", "scan", |path| drop(black_box(json::read(open(path), cluster_state()).unwrap()))),
     ("gunzip", "gunzip", |path| drain(GzDecoder::new(open(&packed(path))))),
     ("gunzip+scan", "gunzip", |path| {
         let source = GzDecoder::new(open(&packed(path)));
-        drop(black_box(scan::read(source, view(), u64::MAX).unwrap()));
+        drop(black_box(scan::read(source, cluster_state(), u64::MAX).unwrap()));
     }),
     ("http", "http", |path| http(path, |_| {})),
     ("http+scan", "http", |path| {
-        let mut scanner = Scanner::new(view(), u64::MAX);
+        let mut scanner = Scanner::new(cluster_state(), u64::MAX);
         http(path, |chunk| scanner.feed(chunk).unwrap());
         drop(black_box(scanner.finish().unwrap()));
     }),
@@ -141,9 +141,9 @@ fn drain(mut source: impl Read) {
 
 /// All that the function does between the first byte and the last: the size of the message, and what was done for it.
 fn gather(path: &Path) -> String {
-    let view = scan::read(open(path), view(), u64::MAX).unwrap();
+    let state = scan::read(open(path), cluster_state(), u64::MAX).unwrap();
     let now = "2026-11-21T18:00:00Z".parse().unwrap();
-    let snapshot = summarize(view, &Queue::NotAsked, "http://10.0.0.5:5050", now).unwrap().snapshots.remove(0);
+    let snapshot = summarize(state, &Queue::NotAsked, "http://10.0.0.5:5050", now).unwrap().snapshots.remove(0);
     let fitted = fit(&snapshot).unwrap();
     let (agents, applications) = (snapshot.agents.registered, fitted.snapshot.applications.len());
     format!("{agents} agents, {applications} applications in {} bytes ({})", fitted.encoded.body.len(), fitted.step)
@@ -197,13 +197,13 @@ fn pack(path: &Path) {
     }
 }
 
-/// A view with one pool of all agents.
-fn view() -> View<'static> {
+/// A state with one pool of all agents.
+fn cluster_state() -> ClusterState<'static> {
     static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         let document = "mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"all\"\ngroup = \"all\"\n";
         Config::parse(document).unwrap()
     });
-    View::new(&CONFIG.pools)
+    ClusterState::new(&CONFIG.pools)
 }
 
 /// The CPU time of this one thread so far.

@@ -77,9 +77,9 @@ struct Message {
     value: String,
 }
 
-/// What was said of one query, on all pages together.
+/// The answers to one query, on all pages together.
 #[derive(Clone, Debug, Default)]
-struct Said {
+struct MetricDataResponse {
     values: Vec<f64>,
     status: Option<String>,
     messages: Vec<String>,
@@ -111,7 +111,7 @@ impl Client {
     }
 
     async fn ask(&self, groups: &[&str], now: Timestamp) -> Vec<Cpu> {
-        let mut said = vec![Said::default(); groups.len()];
+        let mut responses = vec![MetricDataResponse::default(); groups.len()];
         let queries: Vec<Value> = groups.iter().enumerate().map(|(index, group)| query(index, group)).collect();
         let start = now.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN);
         let mut call =
@@ -125,13 +125,13 @@ impl Client {
                 }
             };
             for result in answer.metric_data_results {
-                if let Some(said) = index(&result.id).and_then(|index| said.get_mut(index)) {
-                    said.take(result);
+                if let Some(response) = index(&result.id).and_then(|index| responses.get_mut(index)) {
+                    response.take(result);
                 }
             }
             match (answer.next_token, call.as_object_mut()) {
                 (Some(token), Some(call)) => call.insert("NextToken".to_owned(), token.into()),
-                _ => return said.into_iter().map(Said::judge).collect(),
+                _ => return responses.into_iter().map(MetricDataResponse::judge).collect(),
             };
         }
         let reason = format!("the answer of CloudWatch has more than {MAX_PAGES} pages");
@@ -146,7 +146,7 @@ impl Client {
     }
 }
 
-impl Said {
+impl MetricDataResponse {
     fn take(&mut self, result: MetricDataResult) {
         self.values.extend(result.values);
         self.status = result.status_code;
@@ -195,12 +195,12 @@ mod tests {
 
     #[test]
     fn half_an_answer_is_none() {
-        let said = |status: Option<&str>, values: &[f64]| Said {
+        let response = |status: Option<&str>, values: &[f64]| MetricDataResponse {
             values: values.to_vec(),
             status: status.map(str::to_owned),
             messages: Vec::new(),
         };
-        assert_eq!(said(Some("Complete"), &[70.0, 73.0]).judge(), Cpu::Known(71.5));
+        assert_eq!(response(Some("Complete"), &[70.0, 73.0]).judge(), Cpu::Known(71.5));
         for (status, values) in [
             (Some("PartialData"), &[70.0][..]),
             (Some("InternalError"), &[70.0]),
@@ -209,7 +209,7 @@ mod tests {
             (Some("Complete"), &[f64::NAN]),
             (None, &[]),
         ] {
-            assert!(matches!(said(status, values).judge(), Cpu::Unknown { .. }), "{status:?} {values:?}");
+            assert!(matches!(response(status, values).judge(), Cpu::Unknown { .. }), "{status:?} {values:?}");
         }
     }
 

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::config::{Settings, SettingsError, from_environment};
 use crate::fit::{Fitted, fit};
-use crate::look::{Look, LookError, Read, SourceError, Sources};
 use crate::marathon::Queue;
+use crate::observe::{Observation, ObserveError, Read, SourceError, Sources};
 
 /// What stays from one event to the next.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub enum StartError {
 pub enum GatherError {
     /// The cluster could not be looked at. Of its pools nothing was published.
     #[error(transparent)]
-    Look(#[from] LookError),
+    Observe(#[from] ObserveError),
     /// Some pools' snapshots were not published; those of the others were.
     #[error("{} of {pools} snapshots were not published: {}", .failures.len(), list(.failures))]
     Publish {
@@ -89,8 +89,8 @@ impl Handler {
     /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
     /// others from theirs, nor one of the masters those that are no pools of theirs.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        let Look { snapshots, read, failure } = self.sources.look(&self.config, now).await;
-        let failure = failure.map(GatherError::Look);
+        let Observation { snapshots, read, failure } = self.sources.observe(&self.config, now).await;
+        let failure = failure.map(GatherError::Observe);
         let mut failures = Vec::new();
         for snapshot in snapshots {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };

@@ -1,7 +1,7 @@
 //! Reads the Mesos master's /state and publishes one cluster snapshot per pool.
 //!
 //! ```text
-//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──▶ View ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
+//!  master ──/state──▶ mesos::client ──bytes──▶ mesos::scan ──▶ ClusterState ──summarize()──▶ ClusterSnapshot ──fit()──▶ topic
 //!                     (feature lambda)         (as it streams in)            one per pool                  one message each
 //! ```
 //!
@@ -31,7 +31,7 @@ pub mod config;
 #[cfg(feature = "lambda")]
 pub mod handler;
 #[cfg(feature = "lambda")]
-pub mod look;
+pub mod observe;
 
 #[cfg(test)]
 mod testing;
@@ -45,7 +45,7 @@ use thiserror::Error;
 
 use crate::marathon::Queue;
 use crate::mesos::state::StateError;
-use crate::summarize::{SummarizeError, Summary, View, summarize};
+use crate::summarize::{ClusterState, SummarizeError, Summary, summarize};
 
 /// Why a state gave no snapshots.
 #[derive(Debug, Error)]
@@ -93,6 +93,6 @@ pub fn summary(
 ) -> Result<Summary, ReadError> {
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
-    let view = mesos::scan::read(state, View::new(&pools), limit).map_err(ReadError::State)?;
-    summarize(view, queue, master, taken_at).map_err(ReadError::Summarize)
+    let state = mesos::scan::read(state, ClusterState::new(&pools), limit).map_err(ReadError::State)?;
+    summarize(state, queue, master, taken_at).map_err(ReadError::Summarize)
 }

@@ -1,15 +1,15 @@
 //! From what passes by of a /state to one [`ClusterSnapshot`] per pool. Pure: no clock, no network, no log.
 //!
-//! A [`View`] takes what the reader meets, [`summarize()`] makes the snapshots of it.
+//! A [`ClusterState`] takes what the reader meets, [`summarize()`] makes the snapshots of it.
 //!
 //! The result does not depend on the order in which the master lists agents, frameworks and tasks.
 
 mod applications;
+mod cluster_state;
 mod completeness;
 mod pool;
 mod queued;
 mod seen;
-mod view;
 
 use std::cmp::Ordering;
 
@@ -26,10 +26,10 @@ use crate::mesos::names::is_marathon;
 use crate::mesos::state::Attributes;
 
 pub(crate) use applications::fold_smallest;
+pub use cluster_state::ClusterState;
 pub(crate) use pool::merge_shapes;
 pub use pool::{free, is_usable};
 pub use seen::SeenAttributes;
-pub use view::View;
 
 /// The snapshots, and what is in none of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,19 +72,19 @@ impl SummarizeError {
 /// # Errors
 /// Where an agent belongs to two pools: both would count it.
 pub fn summarize(
-    mut view: View<'_>,
+    mut state: ClusterState<'_>,
     queue: &Queue,
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Summary, SummarizeError> {
     let taken_at = truncate(taken_at);
-    let tasks = view.end()?;
-    let pools = std::mem::take(&mut view.pools);
-    let mut applications = applications::by_pool(&view, tasks);
+    let tasks = state.end()?;
+    let pools = std::mem::take(&mut state.pools);
+    let mut applications = applications::by_pool(&state, tasks);
     if let Queue::Known(queued) = queue {
         // A Marathon that is offered gpus is for all its applications.
-        let gpu_aware = view.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
-        queued::count_in(&mut applications, view.policies, queued, gpu_aware);
+        let gpu_aware = state.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
+        queued::count_in(&mut applications, state.policies, queued, gpu_aware);
     }
     let snapshots = pools.into_iter().zip(applications).map(|(mut pool, applications)| {
         ClusterSnapshot {
@@ -93,12 +93,12 @@ pub fn summarize(
             pool: pool.policy.pool.clone(),
             source: Source {
                 master: master.to_owned(),
-                mesos_version: view.master.version.clone(),
-                cluster: view.master.cluster.clone(),
-                elected_at: view.master.elected_at,
+                mesos_version: state.master.version.clone(),
+                cluster: state.master.cluster.clone(),
+                elected_at: state.master.elected_at,
             },
-            completeness: completeness::of(&pool, &view, queue, taken_at),
-            agents: AgentCounts { unreachable: view.master.unreachable_agents, ..pool.counts },
+            completeness: completeness::of(&pool, &state, queue, taken_at),
+            agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             agent_shapes: pool.take_shapes(),
             free_floor: None,
@@ -110,8 +110,8 @@ pub fn summarize(
     });
     Ok(Summary {
         snapshots: snapshots.collect(),
-        agents_of_no_pool: view.agents_of_no_pool,
-        attributes_of_no_pool: view.attributes_of_no_pool,
+        agents_of_no_pool: state.agents_of_no_pool,
+        attributes_of_no_pool: state.attributes_of_no_pool,
     })
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use node_gather::mesos::client::{Cause, Client, ClientError, FetchError, Fetched};
 use node_gather::mesos::redirect::RedirectError;
 use node_gather::mesos::state::StateError;
-use node_gather::summarize::View;
+use node_gather::summarize::ClusterState;
 use secrecy::SecretString;
 use shared::config::Mesos;
 use support::{Master, answer, capture, settings, state_answer};
@@ -49,9 +49,9 @@ fn client(settings: Mesos, credentials: &str) -> Client {
     Client::new(settings, Some(&SecretString::from(credentials)), None).unwrap()
 }
 
-fn fetch_with(client: &Client) -> Result<Fetched<View<'static>>, FetchError> {
+fn fetch_with(client: &Client) -> Result<Fetched<ClusterState<'static>>, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fetched = runtime.block_on(client.fetch(|| View::new(&[])));
+    let fetched = runtime.block_on(client.fetch(|| ClusterState::new(&[])));
     if let Err(error) = &fetched {
         for text in [error.to_string(), format!("{error:?}"), format!("{client:?}")] {
             assert!(!text.contains(SECRET) && !text.contains("Y2FuYXJ5"), "{text}");
@@ -61,7 +61,7 @@ fn fetch_with(client: &Client) -> Result<Fetched<View<'static>>, FetchError> {
 }
 
 /// Asks the masters with credentials, so that a leak would show.
-fn fetch(settings: Mesos) -> Result<Fetched<View<'static>>, FetchError> {
+fn fetch(settings: Mesos) -> Result<Fetched<ClusterState<'static>>, FetchError> {
     fetch_with(&client(settings, &format!("reader:{SECRET}")))
 }
 

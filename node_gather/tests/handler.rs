@@ -11,9 +11,9 @@ use std::thread;
 
 use aws_sdk_sns::config::{BehaviorVersion, Region};
 use node_gather::handler::{GatherError, Handler};
-use node_gather::look::{LookError, Sources};
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
+use node_gather::observe::{ObserveError, Sources};
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, decode};
 use shared::error::Chain;
@@ -134,7 +134,7 @@ fn a_doubtful_reading_publishes_nothing() {
     ] {
         let sns = Sns::refusing("everything is fine");
         let error = run(&Master::with(doubtful), &sns).unwrap_err();
-        assert!(matches!(error, GatherError::Look(LookError::Fetch(_))), "{error:?}");
+        assert!(matches!(error, GatherError::Observe(ObserveError::Fetch(_))), "{error:?}");
         assert!(sns.messages().is_empty());
     }
 }

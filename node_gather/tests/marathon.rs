@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use node_gather::marathon::Queue;
 use node_gather::marathon::client::{Cause, Client, ClientError};
-use node_gather::marathon::queue::{QueueError, Waiting};
+use node_gather::marathon::queue::{QueueError, QueuedInstances};
 use secrecy::SecretString;
 use shared::config::Marathon;
 use shared::error::Chain;
@@ -26,7 +26,7 @@ fn client(url: &str) -> Client {
     Client::new(&Marathon { url: url.parse().unwrap() }, None).unwrap()
 }
 
-fn fetch_with(client: &Client) -> Result<Vec<Waiting>, Cause> {
+fn fetch_with(client: &Client) -> Result<Vec<QueuedInstances>, Cause> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(client.fetch())
 }

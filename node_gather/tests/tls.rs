@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use node_gather::mesos::client::{Cause, Client, ClientError};
-use node_gather::summarize::View;
+use node_gather::summarize::ClusterState;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -55,7 +55,7 @@ fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired:
 fn ask(url: String, ca_bundle: &str) -> Result<u32, Cause> {
     let client = Client::new(settings(&[url]), None, Some(&SecretString::from(ca_bundle))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    match runtime.block_on(client.fetch(|| View::new(&[]))) {
+    match runtime.block_on(client.fetch(|| ClusterState::new(&[]))) {
         Ok(fetched) => Ok(fetched.state.registered_agents()),
         Err(mut error) => Err(error.0.remove(0).cause),
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::Queue;
-use super::queue::{QueueError, Waiting, parse};
+use super::queue::{QueueError, QueuedInstances, parse};
 
 /// For the whole answer. The queue is short and Marathon has it in memory; the state has been read by then, and must not
 /// grow old for it.
@@ -119,7 +119,7 @@ impl Client {
     ///
     /// # Errors
     /// Where Marathon cannot be asked, or what it says is no queue.
-    pub async fn fetch(&self) -> Result<Vec<Waiting>, Cause> {
+    pub async fn fetch(&self) -> Result<Vec<QueuedInstances>, Cause> {
         let body = timeout(self.timeout, self.body()).await.map_err(|_| Cause::Deadline(self.timeout))??;
         parse(&body).map_err(Cause::Queue)
     }

@@ -11,7 +11,7 @@ pub mod queue;
 #[cfg(feature = "lambda")]
 pub mod client;
 
-use queue::Waiting;
+use queue::QueuedInstances;
 
 /// What is known of instances that wait for room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Queue {
     #[default]
     NotAsked,
     /// All that wait.
-    Known(Vec<Waiting>),
+    Known(Vec<QueuedInstances>),
     /// Marathon was asked and did not say.
     Unknown {
         /// Why.

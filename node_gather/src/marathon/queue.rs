@@ -14,7 +14,7 @@ use crate::mesos::state::MAX_UNITS;
 
 /// Instances of one application that wait for room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Waiting {
+pub struct QueuedInstances {
     /// The application's id, such as `/shop/web`.
     pub application: String,
     /// How many instances wait.
@@ -60,14 +60,14 @@ pub enum QueueError {
 ///
 /// # Errors
 /// Where it is no queue: what is missing is never taken for nothing.
-pub fn parse(body: &[u8]) -> Result<Vec<Waiting>, QueueError> {
+pub fn parse(body: &[u8]) -> Result<Vec<QueuedInstances>, QueueError> {
     let Document { queue } = serde_json::from_slice(body).map_err(QueueError::Json)?;
     let mut queued = Vec::new();
     for (place, item) in queue.into_iter().enumerate() {
         let backs_off = item.delay.time_left_seconds > 0.0;
         let found = match (item.app, item.pod) {
-            (Some(app), _) => waiting_application(&app, item.count)?,
-            (None, Some(pod)) => waiting_pod(&pod, item.count)?,
+            (Some(app), _) => queued_application(&app, item.count)?,
+            (None, Some(pod)) => queued_pod(&pod, item.count)?,
             (None, None) => return Err(QueueError::Nameless(place)),
         };
         if item.count > 0 && !backs_off {
@@ -127,14 +127,14 @@ struct Amounts {
     gpus: f64,
 }
 
-fn waiting_application(app: &App, instances: u32) -> Result<Waiting, QueueError> {
-    Ok(Waiting { application: app.id.clone(), instances, tasks: grouped([resources(&app.id, &app.amounts)?]) })
+fn queued_application(app: &App, instances: u32) -> Result<QueuedInstances, QueueError> {
+    Ok(QueuedInstances { application: app.id.clone(), instances, tasks: grouped([resources(&app.id, &app.amounts)?]) })
 }
 
-fn waiting_pod(pod: &Pod, instances: u32) -> Result<Waiting, QueueError> {
+fn queued_pod(pod: &Pod, instances: u32) -> Result<QueuedInstances, QueueError> {
     let parts = pod.containers.iter().map(|container| &container.resources).chain(&pod.executor_resources);
     let parts: Vec<Resources> = parts.map(|amounts| resources(&pod.id, amounts)).collect::<Result<_, _>>()?;
-    Ok(Waiting { application: pod.id.clone(), instances, tasks: grouped(parts) })
+    Ok(QueuedInstances { application: pod.id.clone(), instances, tasks: grouped(parts) })
 }
 
 /// The range is that of /state.

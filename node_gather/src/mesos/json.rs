@@ -96,9 +96,9 @@ impl<S: Sink> Feeding<S> {
 }
 
 /// The parts of an object that were met.
-struct Met<F>(Vec<F>);
+struct SeenFields<F>(Vec<F>);
 
-impl<F: Copy + PartialEq> Met<F> {
+impl<F: Copy + PartialEq> SeenFields<F> {
     fn once(&mut self, field: F, name: &'static str) -> Result<(), StateError> {
         if self.0.contains(&field) {
             return Err(StateError::Twice(name));
@@ -168,10 +168,10 @@ impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let feeding = self.0;
-        let mut met = Met(Vec::new());
+        let mut seen = SeenFields(Vec::new());
         while let Some(field) = map.next_key::<TopField>()? {
             if field != TopField::Other {
-                feeding.call(|_| met.once(field, field.name()))?;
+                feeding.call(|_| seen.once(field, field.name()))?;
             }
             let master = feeding.sink.master();
             match field {
@@ -201,8 +201,8 @@ impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
                 }
             }
         }
-        feeding.call(|_| met.require(TopField::Slaves, "slaves"))?;
-        feeding.call(|_| met.require(TopField::Frameworks, "frameworks"))
+        feeding.call(|_| seen.require(TopField::Slaves, "slaves"))?;
+        feeding.call(|_| seen.require(TopField::Frameworks, "frameworks"))
     }
 }
 
@@ -322,10 +322,10 @@ impl<'de, S: Sink> Visitor<'de> for Framework<'_, S> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let feeding = self.0;
-        let mut met = Met(Vec::new());
+        let mut seen = SeenFields(Vec::new());
         while let Some(field) = map.next_key::<FrameworkField>()? {
             if field != FrameworkField::Other {
-                feeding.call(|_| met.once(field, field.name()))?;
+                feeding.call(|_| seen.once(field, field.name()))?;
             }
             match field {
                 FrameworkField::Name => feeding.sink.framework_name(map.next_value()?),
@@ -341,7 +341,7 @@ impl<'de, S: Sink> Visitor<'de> for Framework<'_, S> {
                 }
             }
         }
-        feeding.call(|_| met.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
+        feeding.call(|_| seen.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
         feeding.call(S::end_framework)
     }
 }

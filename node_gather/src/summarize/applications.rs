@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use shared::contract::{Application, TaskGroup};
 use shared::resources::{Amount, Resources};
 
-use super::view::{ApplicationName, Tasks, View};
+use super::cluster_state::{ApplicationName, ClusterState, Tasks};
 use super::{Share, merge_groups};
-use crate::marathon::queue::Waiting;
+use crate::marathon::queue::QueuedInstances;
 
 /// How many applications a snapshot names. Frameworks with a name per task would not fit a message.
 const MAX_APPLICATIONS: usize = 2000;
@@ -45,13 +45,13 @@ struct Queued {
 }
 
 /// The applications of each pool.
-pub(super) fn by_pool<'a>(view: &'a View<'_>, tasks: Vec<Tasks>) -> Vec<Applications<'a>> {
-    let mut pools: Vec<Applications<'a>> = view.policies.iter().map(|_| Applications::default()).collect();
+pub(super) fn by_pool<'a>(state: &'a ClusterState<'_>, tasks: Vec<Tasks>) -> Vec<Applications<'a>> {
+    let mut pools: Vec<Applications<'a>> = state.policies.iter().map(|_| Applications::default()).collect();
     let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
     for Tasks { pool, application, resources, count } in tasks {
         if let Some(applications) = pools.get_mut(at(pool))
-            && let Some(ApplicationName { framework, name }) = view.applications.get(at(application))
-            && let Some(framework) = view.frameworks.get(at(*framework))
+            && let Some(ApplicationName { framework, name }) = state.applications.get(at(application))
+            && let Some(framework) = state.frameworks.get(at(*framework))
         {
             let key = Key { framework: &framework.name, name, gpu_aware: framework.gpu_aware };
             applications.0.entry(key).or_default().tasks.push(TaskGroup { count, resources });
@@ -62,7 +62,7 @@ pub(super) fn by_pool<'a>(view: &'a View<'_>, tasks: Vec<Tasks>) -> Vec<Applicat
 
 impl<'a> Applications<'a> {
     /// Takes in instances that wait for room, of an application that may have no task yet.
-    pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &Waiting) {
+    pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &QueuedInstances) {
         let counts = &mut self.0.entry(key).or_default().queued;
         counts.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
     }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Kind, Resources};
 
+use super::cluster_state::ClusterState;
 use super::pool::Pool;
-use super::view::View;
 use crate::marathon::Queue;
 use crate::mesos::state::{Framework, Master};
 
@@ -19,12 +19,12 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 const MAX_NAMES: usize = 3;
 
 /// Judges the view of one pool.
-pub(super) fn of(pool: &Pool<'_>, view: &View<'_>, queue: &Queue, taken_at: Timestamp) -> Completeness {
+pub(super) fn of(pool: &Pool<'_>, state: &ClusterState<'_>, queue: &Queue, taken_at: Timestamp) -> Completeness {
     let mut findings = Findings::default();
-    election(pool, &view.master, taken_at, &mut findings);
-    missing_agents(pool, &view.master, view.registered_agents(), &mut findings);
-    frameworks(&view.frameworks, &mut findings);
-    tasks(pool, view.stray_tasks, &mut findings);
+    election(pool, &state.master, taken_at, &mut findings);
+    missing_agents(pool, &state.master, state.registered_agents(), &mut findings);
+    frameworks(&state.frameworks, &mut findings);
+    tasks(pool, state.stray_tasks, &mut findings);
     // What is known of runs; what waits may be hidden.
     if let Queue::Unknown { reason } = queue {
         findings.partial(format!("instances may wait for room unseen: {reason}"));

@@ -7,7 +7,7 @@
 use shared::config::Policy;
 
 use super::applications::{Applications, Key};
-use crate::marathon::queue::Waiting;
+use crate::marathon::queue::QueuedInstances;
 use crate::mesos::names::is_marathon;
 
 /// The framework of an application of which nothing but its id is known.
@@ -17,12 +17,12 @@ const MARATHON: &str = "marathon";
 pub(super) fn count_in<'a>(
     pools: &mut [Applications<'a>],
     policies: &[Policy],
-    queued: &'a [Waiting],
+    queued: &'a [QueuedInstances],
     gpu_aware: bool,
 ) {
     let default = policies.iter().position(|policy| policy.attributes.is_empty()).unwrap_or(0);
     // In an order of their own: that of the queue means nothing.
-    let mut queued: Vec<&Waiting> = queued.iter().collect();
+    let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
     queued.sort_unstable();
     // First all places, then all counts: what is counted must not be taken for what has tasks.
     let places: Vec<(usize, Key<'a>)> = queued

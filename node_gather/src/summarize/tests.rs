@@ -5,7 +5,7 @@ use shared::contract::{AgentState, Application, CompletenessLevel};
 
 use super::pool::free;
 use super::*;
-use crate::marathon::queue::Waiting;
+use crate::marathon::queue::QueuedInstances;
 use crate::mesos::json;
 use crate::testing::{Shuffle, capture, config, now};
 
@@ -48,8 +48,8 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
 }
 
 fn run_with(state: &Json, config: &Config, queue: &Queue) -> Result<Summary, SummarizeError> {
-    let view = json::read(state.to_string().as_bytes(), View::new(&config.pools)).unwrap();
-    summarize(view, queue, "http://10.0.0.5:5050", now())
+    let state = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
+    summarize(state, queue, "http://10.0.0.5:5050", now())
 }
 
 fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
@@ -338,9 +338,9 @@ fn many_frameworks_are_named_in_part() {
 #[test]
 fn a_captured_cluster_is_summarized_as_it_is() {
     let config = config("");
-    let view = json::read(capture("1.11.0/05-pods-and-limits").as_slice(), View::new(&config.pools)).unwrap();
+    let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice(), ClusterState::new(&config.pools)).unwrap();
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
-    let snapshot = summarize(view, &Queue::NotAsked, "m", later).unwrap().snapshots.remove(0);
+    let snapshot = summarize(state, &Queue::NotAsked, "m", later).unwrap().snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
     // The executor of the pod is used, but is no application's.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
@@ -396,9 +396,9 @@ proptest! {
 }
 
 /// Instances of an application that wait, each of one task of so many cpus.
-fn queued(application: &str, instances: u32, cpus: f64) -> Waiting {
+fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
     let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
-    Waiting { application: application.to_owned(), instances, tasks }
+    QueuedInstances { application: application.to_owned(), instances, tasks }
 }
 
 fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {

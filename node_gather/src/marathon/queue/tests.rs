@@ -49,7 +49,7 @@ fn pod(id: &str) -> Json {
     }})
 }
 
-fn parsed(items: &[Json]) -> Result<Vec<Waiting>, QueueError> {
+fn parsed(items: &[Json]) -> Result<Vec<QueuedInstances>, QueueError> {
     parse(json!({ "queue": items }).to_string().as_bytes())
 }
 
@@ -70,14 +70,14 @@ fn an_empty_queue_has_nothing_waiting() {
 fn applications_wait_with_the_resources_of_one_instance() {
     let queued = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
     let tasks = vec![group(1, 0.5, 128.5, 10.0)];
-    assert_eq!(queued, [Waiting { application: "/shop/web".to_owned(), instances: 7, tasks }]);
+    assert_eq!(queued, [QueuedInstances { application: "/shop/web".to_owned(), instances: 7, tasks }]);
 }
 
 #[test]
 fn a_pod_waits_with_all_its_containers_and_its_executor() {
     let queued = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
     let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
-    assert_eq!(queued, [Waiting { application: "/pods/web".to_owned(), instances: 2, tasks }]);
+    assert_eq!(queued, [QueuedInstances { application: "/pods/web".to_owned(), instances: 2, tasks }]);
 }
 
 #[test]

@@ -124,16 +124,16 @@ impl<'de> Deserialize<'de> for RawResources {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawResources, A::Error> {
                 let mut resources = RawResources::default();
-                let mut met = Vec::new();
+                let mut seen = Vec::new();
                 while let Some(Name(kind)) = map.next_key()? {
                     let Some(kind) = kind else {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     };
-                    if met.contains(&kind) {
+                    if seen.contains(&kind) {
                         return Err(de::Error::duplicate_field(kind.name()));
                     }
-                    met.push(kind);
+                    seen.push(kind);
                     match map.next_value()? {
                         Value::Number(units) => resources.number(kind, units),
                         Value::Text(text) => resources.refuse(kind, format!("{text:?}")),

@@ -1,7 +1,7 @@
 //! Reads /state while it arrives, chunk by chunk, without looking at most of it.
 //!
 //! ```text
-//!  chunk ──▶ Scanner ──▶ Machine: which value is this? ──▶ Gather: values to agents, tasks … ──▶ Sink
+//!  chunk ──▶ Scanner ──▶ StateMachine: which value is this? ──▶ Builder: values to agents, tasks … ──▶ Sink
 //!                        ├─ usual: a task as it nearly      └─ values: texts and numbers
 //!                        │         always is, in one go
 //!                        ├─ places: what is wanted
@@ -23,13 +23,13 @@
 //! - The document is whole: it ends with its last bracket, and has its agents and frameworks.
 //! - A scanner that has failed goes on failing.
 
-mod gather;
+mod builder;
+mod fast_path;
 mod input;
 mod kernel;
-mod machine;
-mod places;
+mod schema;
 mod skip;
-mod usual;
+mod state_machine;
 mod values;
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ use fearless_simd::{Level, dispatch};
 
 use self::input::Input;
 use self::kernel::Vectors;
-use self::machine::Machine;
+use self::state_machine::StateMachine;
 use super::state::{Sink, StateError};
 
 /// As much as is asked of a source at once.
@@ -51,8 +51,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 ///
 /// ```
 /// # use node_gather::mesos::scan::Scanner;
-/// # use node_gather::summarize::View;
-/// let mut scanner = Scanner::new(View::new(&[]), 1 << 20);
+/// # use node_gather::summarize::ClusterState;
+/// let mut scanner = Scanner::new(ClusterState::new(&[]), 1 << 20);
 /// scanner.feed(br#"{"version":"1.11.0","slaves":[],"framew"#)?;
 /// scanner.feed(br#"orks":[],"completed_frameworks":[{}]}"#)?;
 /// assert_eq!(scanner.finish()?.registered_agents(), 0);
@@ -64,7 +64,7 @@ pub struct Scanner<S> {
     limit: u64,
     bytes: u64,
     /// `None` once it has failed.
-    machine: Option<Box<Machine<S>>>,
+    machine: Option<Box<StateMachine<S>>>,
 }
 
 /// By what the bytes are looked at.
@@ -94,7 +94,7 @@ impl<S: Sink> Scanner<S> {
     }
 
     fn with(processor: Processor, sink: S, limit: u64) -> Self {
-        Self { processor, limit, bytes: 0, machine: Some(Box::new(Machine::new(sink))) }
+        Self { processor, limit, bytes: 0, machine: Some(Box::new(StateMachine::new(sink))) }
     }
 
     /// Takes in the next bytes of the document.

@@ -1,9 +1,9 @@
 //! The scanner beside its reference, on every processor that this machine can be, for documents cut anywhere.
 
 mod documents;
+mod fast_path;
 mod outcomes;
 mod parts;
-mod usual;
 
 use fearless_simd::Level;
 

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 
 use shared::resources::Amount;
 
+/// The longest key, string, or number that is read, in bytes. The longest ones of Mesos, ids and attributes, have a few hundred.
+pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
 /// More digits before the point are left to the slow path, which says what is wrong with them.
 const MAX_FAST_DIGITS: usize = 10;
 
@@ -55,7 +58,7 @@ pub(super) const fn is_of_scalar(byte: u8) -> bool {
 /// exponent and with at most three decimals. `None` for every other one, and where the bytes end before the number
 /// certainly does.
 #[inline(always)]
-pub(super) fn usual_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
+pub(super) fn plain_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
     let (units, whole) = digits(bytes, MAX_FAST_DIGITS)?;
     // JSON has no leading zeros.
     if whole > 1 && bytes.first() == Some(&b'0') {

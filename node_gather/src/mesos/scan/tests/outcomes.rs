@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::machine::MAX_TOKEN_BYTES;
 use super::super::skip::MAX_DEPTH;
+use super::super::values::MAX_TOKEN_BYTES;
 use super::*;
 
 const TASK: &str =

@@ -93,7 +93,7 @@ fn every_byte_has_the_same_masks_everywhere() {
 fn amounts_are_read_as_serde_reads_them() {
     let check = |text: &str| {
         let followed = format!("{text},");
-        if let Some((amount, length)) = values::usual_amount(followed.as_bytes()) {
+        if let Some((amount, length)) = values::plain_amount(followed.as_bytes()) {
             let units: f64 = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!((Some(amount), length), (Amount::from_units(units), text.len()), "{text}");
             return true;
@@ -107,11 +107,11 @@ fn amounts_are_read_as_serde_reads_them() {
         assert!(!check(text), "{text}");
     }
     // Where the chunk ends, more digits may follow.
-    assert_eq!(values::usual_amount(b"12"), None);
-    assert_eq!(values::usual_amount(b"12.5"), None);
+    assert_eq!(values::plain_amount(b"12"), None);
+    assert_eq!(values::plain_amount(b"12.5"), None);
     for thousandths in (0..10_000_000_u32).step_by(997) {
         let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
-        let amount = values::usual_amount(format!("{text}}}").as_bytes()).map(|(amount, _)| amount);
+        let amount = values::plain_amount(format!("{text}}}").as_bytes()).map(|(amount, _)| amount);
         assert_eq!(amount, Some(Amount::from_thousandths(thousandths.into())), "{text}");
         assert_eq!(amount, Amount::from_units(text.parse().unwrap()), "{text}");
     }

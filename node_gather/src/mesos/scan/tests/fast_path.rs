@@ -3,15 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mesos::scan::fast_path;
 use crate::mesos::scan::kernel::Bytewise;
-use crate::mesos::scan::usual;
 
 const USUAL: &str = r#"{"id":"web.1","name":"web","framework_id":"F-0000","executor_id":"","slave_id":"A","state":"TASK_RUNNING","resources":{"disk":0.0,"mem":64.5,"gpus":0,"cpus":0.125,"ports":"[31000-31001]"}"#;
 
 #[test]
 fn a_task_as_masters_write_it_is_read_in_one_go() {
     let text = format!(r#"{USUAL},"role":"*","statuses":[]}}"#);
-    let task = usual::task(Bytewise, text.as_bytes()).unwrap();
+    let task = fast_path::task(Bytewise, text.as_bytes()).unwrap();
     assert_eq!(task.length, USUAL.len());
     let raw = task.raw();
     assert_eq!([raw.id, raw.name, raw.agent_id, raw.state], [&b"web.1"[..], b"web", b"A", b"TASK_RUNNING"]);
@@ -20,7 +20,7 @@ fn a_task_as_masters_write_it_is_read_in_one_go() {
     for real in ["1.4.3/02-marathon-apps", "1.11.0/02-marathon-apps", "1.11.0/05-pods-and-limits"] {
         let state = String::from_utf8(crate::testing::capture(real)).unwrap();
         let tasks = state.split(r#""tasks":["#).nth(1).unwrap();
-        assert!(usual::task(Bytewise, tasks.as_bytes()).is_some(), "{real}: {tasks:.300}");
+        assert!(fast_path::task(Bytewise, tasks.as_bytes()).is_some(), "{real}: {tasks:.300}");
     }
 }
 
@@ -43,10 +43,10 @@ fn what_is_otherwise_is_left_to_the_machine() {
     ] {
         assert!(USUAL.contains(usual_part), "{usual_part}");
         let text = USUAL.replace(usual_part, other) + ",";
-        assert!(usual::task(Bytewise, text.as_bytes()).is_none(), "{text}");
+        assert!(fast_path::task(Bytewise, text.as_bytes()).is_none(), "{text}");
     }
     for end in 0..USUAL.len() {
-        assert!(usual::task(Bytewise, &USUAL.as_bytes()[..end]).is_none(), "cut at {end}");
+        assert!(fast_path::task(Bytewise, &USUAL.as_bytes()[..end]).is_none(), "cut at {end}");
     }
 }
 

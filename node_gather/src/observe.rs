@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::groups::{self, Groups};
 use crate::marathon::{self, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::summarize::{SeenAttributes, SummarizeError, View, summarize};
+use crate::summarize::{ClusterState, SeenAttributes, SummarizeError, summarize};
 use crate::{autoscaling, cloudwatch};
 
 /// Who is asked: each of them where the configuration has a use for it.
@@ -44,7 +44,7 @@ pub enum SourceError {
 
 /// Why there are no snapshots of the pools of the Mesos cluster.
 #[derive(Debug, Error)]
-pub enum LookError {
+pub enum ObserveError {
     /// The state did not come.
     #[error("cannot read the state of the cluster")]
     Fetch(#[source] FetchError),
@@ -55,13 +55,13 @@ pub enum LookError {
 
 /// What was seen.
 #[derive(Debug)]
-pub struct Look {
+pub struct Observation {
     /// A snapshot of each pool, in the order of the configuration; without those of the cluster where that failed.
     pub snapshots: Vec<ClusterSnapshot>,
     /// How the state was come by; `None` where there is no pool of a cluster, or it failed.
     pub read: Option<Read>,
     /// Why the cluster's pools have no snapshot.
-    pub failure: Option<LookError>,
+    pub failure: Option<ObserveError>,
 }
 
 /// How the state was come by, and what is in no snapshot.
@@ -104,7 +104,7 @@ impl Sources {
     }
 
     /// Looks once. `now` is the time of the look.
-    pub async fn look(&self, config: &Config, now: Timestamp) -> Look {
+    pub async fn observe(&self, config: &Config, now: Timestamp) -> Observation {
         // First, so that the state does not grow old meanwhile: an average over ten minutes does not.
         let groups = self.groups(config, now).await;
         let (cluster, read, failure) = match self.cluster(config, now).await {
@@ -112,7 +112,7 @@ impl Sources {
             Ok(Some((snapshots, read))) => (snapshots, Some(read), None),
             Err(error) => (Vec::new(), None, Some(error)),
         };
-        Look { snapshots: groups::complete(config, cluster, &groups, now), read, failure }
+        Observation { snapshots: groups::complete(config, cluster, &groups, now), read, failure }
     }
 
     /// What CloudWatch and Auto Scaling know of the groups of pools that ask for it. That it is not known is told in their
@@ -140,13 +140,13 @@ impl Sources {
         &self,
         config: &Config,
         now: Timestamp,
-    ) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, LookError> {
+    ) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, ObserveError> {
         let Some(mesos) = &self.mesos else { return Ok(None) };
         let pools = config.mesos_pools();
         let Fetched { state, master, bytes, elapsed } =
-            mesos.fetch(|| View::new(&pools)).await.map_err(LookError::Fetch)?;
+            mesos.fetch(|| ClusterState::new(&pools)).await.map_err(ObserveError::Fetch)?;
         let queue = self.queue().await;
-        let summary = summarize(state, &queue, &master, now).map_err(LookError::Summarize)?;
+        let summary = summarize(state, &queue, &master, now).map_err(ObserveError::Summarize)?;
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,

@@ -1,10 +1,10 @@
-//! The parts of /state that are looked into, and what is wanted of each: the whole form of the document in one place.
+//! The parts of /state that are looked into, and what is wanted of each: the whole form of the document in one container.
 
 use shared::resources::Kind;
 
 /// An object or a list that is looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Container {
     Document,
     Flags,
     Agents,
@@ -29,7 +29,7 @@ pub(super) enum Place {
 /// What a value is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Slot {
+pub(super) enum Field {
     Unwanted,
     Document,
     Version,
@@ -91,47 +91,47 @@ pub(super) enum Shape {
     Text,
     Number,
     Boolean,
-    /// An object, looked into as that place.
-    Object(Place),
-    /// A list, looked into as that place.
-    List(Place),
+    /// An object, looked into as that container.
+    Object(Container),
+    /// A list, looked into as that container.
+    List(Container),
     /// Of any type: what it is is kept.
     Any,
     /// Of any type, and skipped.
     Unwanted,
 }
 
-/// The slots of an object that have been met, one bit for each.
+/// The fields of an object that have been seen, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Met(u64);
+pub(super) struct SeenFields(u64);
 
-impl Met {
+impl SeenFields {
     pub(super) const NONE: Self = Self(0);
 
     /// All that is wanted of a task.
     pub(super) const WHOLE_TASK: Self =
-        Self::of(&[Slot::TaskId, Slot::TaskName, Slot::TaskAgent, Slot::TaskState, Slot::TaskResources]);
+        Self::of(&[Field::TaskId, Field::TaskName, Field::TaskAgent, Field::TaskState, Field::TaskResources]);
 
-    const fn of(slots: &[Slot]) -> Self {
+    const fn of(fields: &[Field]) -> Self {
         let mut bits = 0;
-        let mut rest = slots;
-        while let [slot, more @ ..] = rest {
-            bits |= slot.bit();
+        let mut rest = fields;
+        while let [field, more @ ..] = rest {
+            bits |= field.bit();
             rest = more;
         }
         Self(bits)
     }
 
-    pub(super) const fn has(self, slot: Slot) -> bool {
-        self.0 & slot.bit() != 0
+    pub(super) const fn has(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
     }
 
-    pub(super) const fn with(self, slot: Slot) -> Self {
-        Self(self.0 | slot.bit())
+    pub(super) const fn with(self, field: Field) -> Self {
+        Self(self.0 | field.bit())
     }
 }
 
-impl Place {
+impl Container {
     pub(super) const fn is_list(self) -> bool {
         matches!(
             self,
@@ -145,65 +145,65 @@ impl Place {
     }
 
     /// What the items of a list are for.
-    pub(super) const fn item(self) -> Slot {
+    pub(super) const fn item(self) -> Field {
         match self {
-            Self::Agents => Slot::Agent,
-            Self::RecoveredAgents => Slot::RecoveredAgent,
-            Self::Frameworks => Slot::Framework,
-            Self::Capabilities => Slot::Capability,
-            Self::Tasks => Slot::Task,
-            Self::Executors => Slot::Executor,
-            _ => Slot::Unwanted,
+            Self::Agents => Field::Agent,
+            Self::RecoveredAgents => Field::RecoveredAgent,
+            Self::Frameworks => Field::Framework,
+            Self::Capabilities => Field::Capability,
+            Self::Tasks => Field::Task,
+            Self::Executors => Field::Executor,
+            _ => Field::Unwanted,
         }
     }
 
     /// What the value of that key in an object is for.
     #[inline]
-    pub(super) fn slot(self, key: &[u8]) -> Slot {
+    pub(super) fn field(self, key: &[u8]) -> Field {
         match self {
-            // The place with the most keys first.
+            // The container with the most keys first.
             Self::Task => match key {
-                b"id" => Slot::TaskId,
-                b"name" => Slot::TaskName,
-                b"slave_id" => Slot::TaskAgent,
-                b"state" => Slot::TaskState,
-                b"resources" => Slot::TaskResources,
-                _ => Slot::Unwanted,
+                b"id" => Field::TaskId,
+                b"name" => Field::TaskName,
+                b"slave_id" => Field::TaskAgent,
+                b"state" => Field::TaskState,
+                b"resources" => Field::TaskResources,
+                _ => Field::Unwanted,
             },
-            Self::Amounts => slot_of_amounts(key),
-            Self::Document => slot_of_document(key),
-            Self::Agent => slot_of_agent(key),
-            Self::Framework => slot_of_framework(key),
+            Self::Amounts => field_of_amounts(key),
+            Self::Document => field_of_document(key),
+            Self::Agent => field_of_agent(key),
+            Self::Framework => field_of_framework(key),
             Self::Executor => match key {
-                b"slave_id" => Slot::ExecutorAgent,
-                b"resources" => Slot::ExecutorResources,
-                _ => Slot::Unwanted,
+                b"slave_id" => Field::ExecutorAgent,
+                b"resources" => Field::ExecutorResources,
+                _ => Field::Unwanted,
             },
             Self::RecoveredAgent => match key {
-                b"id" => Slot::RecoveredId,
-                b"attributes" => Slot::RecoveredAttributes,
-                _ => Slot::Unwanted,
+                b"id" => Field::RecoveredId,
+                b"attributes" => Field::RecoveredAttributes,
+                _ => Field::Unwanted,
             },
             Self::Flags => match key {
-                b"agent_reregister_timeout" => Slot::AgentReregisterTimeout,
+                b"agent_reregister_timeout" => Field::AgentReregisterTimeout,
                 // Its name before Mesos 1.4.
-                b"slave_reregister_timeout" => Slot::SlaveReregisterTimeout,
-                _ => Slot::Unwanted,
+                b"slave_reregister_timeout" => Field::SlaveReregisterTimeout,
+                _ => Field::Unwanted,
             },
-            Self::DrainInfo if key == b"state" => Slot::DrainState,
-            Self::Attributes => Slot::Attribute,
-            Self::Roles => Slot::ReservedForRole,
-            _ => Slot::Unwanted,
+            Self::DrainInfo if key == b"state" => Field::DrainState,
+            Self::Attributes => Field::Attribute,
+            Self::Roles => Field::ReservedForRole,
+            _ => Field::Unwanted,
         }
     }
 
-    /// The slots without which an object is not taken.
-    pub(super) const fn required(self) -> &'static [Slot] {
+    /// The fields without which an object is not taken.
+    pub(super) const fn required(self) -> &'static [Field] {
         match self {
-            Self::Document => &[Slot::Agents, Slot::Frameworks],
-            Self::Agent => &[Slot::AgentId, Slot::AgentActive],
-            Self::Framework => &[Slot::Tasks, Slot::FrameworkName],
-            Self::Task => &[Slot::TaskAgent, Slot::TaskState, Slot::TaskResources],
+            Self::Document => &[Field::Agents, Field::Frameworks],
+            Self::Agent => &[Field::AgentId, Field::AgentActive],
+            Self::Framework => &[Field::Tasks, Field::FrameworkName],
+            Self::Task => &[Field::TaskAgent, Field::TaskState, Field::TaskResources],
             _ => &[],
         }
     }
@@ -211,62 +211,62 @@ impl Place {
 
 /// Four of them in every task: compared byte by byte, which is quicker than by length and then as a whole.
 #[inline(always)]
-pub(super) const fn slot_of_amounts(key: &[u8]) -> Slot {
+pub(super) const fn field_of_amounts(key: &[u8]) -> Field {
     match key {
-        [b'c', b'p', b'u', b's'] => Slot::Cpus,
-        [b'm', b'e', b'm'] => Slot::Mem,
-        [b'd', b'i', b's', b'k'] => Slot::Disk,
-        [b'g', b'p', b'u', b's'] => Slot::Gpus,
-        _ => Slot::Unwanted,
+        [b'c', b'p', b'u', b's'] => Field::Cpus,
+        [b'm', b'e', b'm'] => Field::Mem,
+        [b'd', b'i', b's', b'k'] => Field::Disk,
+        [b'g', b'p', b'u', b's'] => Field::Gpus,
+        _ => Field::Unwanted,
     }
 }
 
-fn slot_of_document(key: &[u8]) -> Slot {
+fn field_of_document(key: &[u8]) -> Field {
     match key {
-        b"version" => Slot::Version,
-        b"cluster" => Slot::Cluster,
-        b"elected_time" => Slot::ElectedTime,
-        b"flags" => Slot::Flags,
-        b"activated_slaves" => Slot::ActivatedAgents,
-        b"deactivated_slaves" => Slot::DeactivatedAgents,
-        b"unreachable_slaves" => Slot::UnreachableAgents,
-        b"slaves" => Slot::Agents,
-        b"recovered_slaves" => Slot::RecoveredAgents,
-        b"frameworks" => Slot::Frameworks,
-        b"orphan_tasks" => Slot::OrphanTasks,
-        _ => Slot::Unwanted,
+        b"version" => Field::Version,
+        b"cluster" => Field::Cluster,
+        b"elected_time" => Field::ElectedTime,
+        b"flags" => Field::Flags,
+        b"activated_slaves" => Field::ActivatedAgents,
+        b"deactivated_slaves" => Field::DeactivatedAgents,
+        b"unreachable_slaves" => Field::UnreachableAgents,
+        b"slaves" => Field::Agents,
+        b"recovered_slaves" => Field::RecoveredAgents,
+        b"frameworks" => Field::Frameworks,
+        b"orphan_tasks" => Field::OrphanTasks,
+        _ => Field::Unwanted,
     }
 }
 
-fn slot_of_agent(key: &[u8]) -> Slot {
+fn field_of_agent(key: &[u8]) -> Field {
     match key {
-        b"id" => Slot::AgentId,
-        b"hostname" => Slot::AgentHostname,
-        b"pid" => Slot::AgentPid,
-        b"active" => Slot::AgentActive,
-        b"deactivated" => Slot::AgentDeactivated,
-        b"attributes" => Slot::AgentAttributes,
-        b"drain_info" => Slot::DrainInfo,
-        b"resources" => Slot::Total,
-        b"used_resources" => Slot::Used,
-        b"unreserved_resources" => Slot::Unreserved,
-        b"reserved_resources" => Slot::Reserved,
-        _ => Slot::Unwanted,
+        b"id" => Field::AgentId,
+        b"hostname" => Field::AgentHostname,
+        b"pid" => Field::AgentPid,
+        b"active" => Field::AgentActive,
+        b"deactivated" => Field::AgentDeactivated,
+        b"attributes" => Field::AgentAttributes,
+        b"drain_info" => Field::DrainInfo,
+        b"resources" => Field::Total,
+        b"used_resources" => Field::Used,
+        b"unreserved_resources" => Field::Unreserved,
+        b"reserved_resources" => Field::Reserved,
+        _ => Field::Unwanted,
     }
 }
 
-fn slot_of_framework(key: &[u8]) -> Slot {
+fn field_of_framework(key: &[u8]) -> Field {
     match key {
-        b"name" => Slot::FrameworkName,
-        b"capabilities" => Slot::Capabilities,
-        b"recovered" => Slot::FrameworkRecovered,
-        b"tasks" => Slot::Tasks,
-        b"executors" => Slot::Executors,
-        _ => Slot::Unwanted,
+        b"name" => Field::FrameworkName,
+        b"capabilities" => Field::Capabilities,
+        b"recovered" => Field::FrameworkRecovered,
+        b"tasks" => Field::Tasks,
+        b"executors" => Field::Executors,
+        _ => Field::Unwanted,
     }
 }
 
-impl Slot {
+impl Field {
     const fn bit(self) -> u64 {
         1 << self as u8
     }
@@ -300,28 +300,28 @@ impl Slot {
             }
             Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => Shape::Boolean,
             Self::Attribute | Self::Cpus | Self::Mem | Self::Disk | Self::Gpus => Shape::Any,
-            Self::Document => Shape::Object(Place::Document),
-            Self::Flags => Shape::Object(Place::Flags),
-            Self::Agents => Shape::List(Place::Agents),
-            Self::RecoveredAgents => Shape::List(Place::RecoveredAgents),
-            Self::Frameworks => Shape::List(Place::Frameworks),
-            Self::OrphanTasks | Self::Tasks => Shape::List(Place::Tasks),
-            Self::Agent => Shape::Object(Place::Agent),
-            Self::AgentAttributes | Self::RecoveredAttributes => Shape::Object(Place::Attributes),
-            Self::DrainInfo => Shape::Object(Place::DrainInfo),
-            Self::Reserved => Shape::Object(Place::Roles),
+            Self::Document => Shape::Object(Container::Document),
+            Self::Flags => Shape::Object(Container::Flags),
+            Self::Agents => Shape::List(Container::Agents),
+            Self::RecoveredAgents => Shape::List(Container::RecoveredAgents),
+            Self::Frameworks => Shape::List(Container::Frameworks),
+            Self::OrphanTasks | Self::Tasks => Shape::List(Container::Tasks),
+            Self::Agent => Shape::Object(Container::Agent),
+            Self::AgentAttributes | Self::RecoveredAttributes => Shape::Object(Container::Attributes),
+            Self::DrainInfo => Shape::Object(Container::DrainInfo),
+            Self::Reserved => Shape::Object(Container::Roles),
             Self::Total
             | Self::Used
             | Self::Unreserved
             | Self::ReservedForRole
             | Self::TaskResources
-            | Self::ExecutorResources => Shape::Object(Place::Amounts),
-            Self::RecoveredAgent => Shape::Object(Place::RecoveredAgent),
-            Self::Framework => Shape::Object(Place::Framework),
-            Self::Capabilities => Shape::List(Place::Capabilities),
-            Self::Task => Shape::Object(Place::Task),
-            Self::Executors => Shape::List(Place::Executors),
-            Self::Executor => Shape::Object(Place::Executor),
+            | Self::ExecutorResources => Shape::Object(Container::Amounts),
+            Self::RecoveredAgent => Shape::Object(Container::RecoveredAgent),
+            Self::Framework => Shape::Object(Container::Framework),
+            Self::Capabilities => Shape::List(Container::Capabilities),
+            Self::Task => Shape::Object(Container::Task),
+            Self::Executors => Shape::List(Container::Executors),
+            Self::Executor => Shape::Object(Container::Executor),
         }
     }
 

@@ -24,7 +24,7 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// A cluster as its leading master sees it, by pools.
 #[derive(Debug)]
-pub struct View<'p> {
+pub struct ClusterState<'p> {
     pub(super) master: Master,
     pub(super) policies: &'p [Policy],
     pub(super) pools: Vec<Pool<'p>>,
@@ -47,7 +47,7 @@ pub struct View<'p> {
 /// An application of a framework. Two may have the same name and framework: tasks tell it in more than one way.
 #[derive(Debug)]
 pub(super) struct ApplicationName {
-    /// Where in [`View::frameworks`] its framework is.
+    /// Where in [`ClusterState::frameworks`] its framework is.
     pub(super) framework: u32,
     pub(super) name: String,
 }
@@ -56,7 +56,7 @@ pub(super) struct ApplicationName {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tasks {
     pub(super) pool: u32,
-    /// Where in [`View::applications`] their application is.
+    /// Where in [`ClusterState::applications`] their application is.
     pub(super) application: u32,
     pub(super) resources: Resources,
     pub(super) count: u32,
@@ -138,7 +138,7 @@ struct Unnamed {
     resources: u32,
 }
 
-impl<'p> View<'p> {
+impl<'p> ClusterState<'p> {
     /// A view of a cluster with these pools, of which nothing has been seen.
     #[must_use]
     pub fn new(policies: &'p [Policy]) -> Self {
@@ -276,7 +276,7 @@ impl<'p> View<'p> {
     }
 }
 
-impl Sink for View<'_> {
+impl Sink for ClusterState<'_> {
     fn master(&mut self) -> &mut Master {
         &mut self.master
     }
@@ -357,7 +357,7 @@ impl Sink for View<'_> {
     }
 }
 
-impl View<'_> {
+impl ClusterState<'_> {
     /// The one pool of an agent. One that has two is remembered, and what is made of it does not matter.
     fn pool_of(&mut self, agent_id: &str, attributes: &crate::mesos::state::Attributes) -> Option<usize> {
         pool_of(agent_id, attributes, self.policies).unwrap_or_else(|error| {

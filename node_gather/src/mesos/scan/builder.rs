@@ -1,5 +1,5 @@
 //! From values to the [`Sink`]: holds the one agent, task or executor that is being read, and hands it on when it is
-//! whole. What comes here has the type that its [`Slot`] asks for.
+//! whole. What comes here has the type that its [`Field`] asks for.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::mesos::state::{
     Attributes, Drain, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError,
 };
 
-use super::places::Slot;
+use super::schema::Field;
 
-/// A value of a slot that takes any.
+/// A value of a field that takes any.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
     Number(f64),
@@ -23,7 +23,7 @@ pub(super) enum Value<'a> {
 
 /// The sink, and what is not yet whole.
 #[derive(Debug)]
-pub(super) struct Gather<S> {
+pub(super) struct Builder<S> {
     sink: S,
     flags: Flags,
     agent: RawAgent,
@@ -60,7 +60,7 @@ struct Executor {
     resources: RawResources,
 }
 
-impl<S: Sink> Gather<S> {
+impl<S: Sink> Builder<S> {
     pub(super) fn new(sink: S) -> Self {
         Self {
             sink,
@@ -78,53 +78,53 @@ impl<S: Sink> Gather<S> {
     }
 
     /// An object or list begins.
-    pub(super) fn open(&mut self, slot: Slot) {
-        match slot {
-            Slot::Task => self.task.clear(),
-            Slot::Total
-            | Slot::Used
-            | Slot::Unreserved
-            | Slot::ReservedForRole
-            | Slot::TaskResources
-            | Slot::ExecutorResources => self.amounts = RawResources::default(),
-            Slot::Agent => self.clear_agent(),
-            Slot::RecoveredAgent => {
+    pub(super) fn open(&mut self, field: Field) {
+        match field {
+            Field::Task => self.task.clear(),
+            Field::Total
+            | Field::Used
+            | Field::Unreserved
+            | Field::ReservedForRole
+            | Field::TaskResources
+            | Field::ExecutorResources => self.amounts = RawResources::default(),
+            Field::Agent => self.clear_agent(),
+            Field::RecoveredAgent => {
                 self.recovered.id.clear();
                 self.recovered.attributes.clear();
             }
-            Slot::AgentAttributes | Slot::RecoveredAttributes => self.attributes.clear(),
-            Slot::Reserved => self.roles.clear(),
+            Field::AgentAttributes | Field::RecoveredAttributes => self.attributes.clear(),
+            Field::Reserved => self.roles.clear(),
             // Whatever its state is; without one it has just begun.
-            Slot::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
-            Slot::Capabilities => self.gpu_aware = false,
-            Slot::Executor => self.executor = Executor::default(),
-            Slot::OrphanTasks => self.sink.framework_name(ORPHAN_FRAMEWORK.to_owned()),
+            Field::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
+            Field::Capabilities => self.gpu_aware = false,
+            Field::Executor => self.executor = Executor::default(),
+            Field::OrphanTasks => self.sink.framework_name(ORPHAN_FRAMEWORK.to_owned()),
             _ => {}
         }
     }
 
     /// An object or list ends.
-    pub(super) fn close(&mut self, slot: Slot) -> Result<(), StateError> {
+    pub(super) fn close(&mut self, field: Field) -> Result<(), StateError> {
         let amounts = &mut self.amounts;
-        match slot {
-            Slot::Task => return self.task(),
-            Slot::TaskResources => std::mem::swap(&mut self.task.resources, amounts),
-            Slot::ExecutorResources => self.executor.resources = std::mem::take(amounts),
-            Slot::Total => self.agent.total = Some(std::mem::take(amounts)),
-            Slot::Used => self.agent.used = Some(std::mem::take(amounts)),
-            Slot::Unreserved => self.agent.unreserved = Some(std::mem::take(amounts)),
-            Slot::ReservedForRole => {
+        match field {
+            Field::Task => return self.task(),
+            Field::TaskResources => std::mem::swap(&mut self.task.resources, amounts),
+            Field::ExecutorResources => self.executor.resources = std::mem::take(amounts),
+            Field::Total => self.agent.total = Some(std::mem::take(amounts)),
+            Field::Used => self.agent.used = Some(std::mem::take(amounts)),
+            Field::Unreserved => self.agent.unreserved = Some(std::mem::take(amounts)),
+            Field::ReservedForRole => {
                 self.roles.insert(std::mem::take(&mut self.key), std::mem::take(amounts));
             }
-            Slot::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
-            Slot::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
-            Slot::RecoveredAttributes => std::mem::swap(&mut self.recovered.attributes, &mut self.attributes),
-            Slot::Agent => return self.sink.agent(&self.agent),
-            Slot::RecoveredAgent => self.sink.recovered_agent(&self.recovered),
-            Slot::Capabilities => self.sink.framework_gpu_aware(self.gpu_aware),
-            Slot::Executor => return self.executor(),
-            Slot::Framework | Slot::OrphanTasks => return self.sink.end_framework(),
-            Slot::Flags => self.flags(),
+            Field::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
+            Field::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
+            Field::RecoveredAttributes => std::mem::swap(&mut self.recovered.attributes, &mut self.attributes),
+            Field::Agent => return self.sink.agent(&self.agent),
+            Field::RecoveredAgent => self.sink.recovered_agent(&self.recovered),
+            Field::Capabilities => self.sink.framework_gpu_aware(self.gpu_aware),
+            Field::Executor => return self.executor(),
+            Field::Framework | Field::OrphanTasks => return self.sink.end_framework(),
+            Field::Flags => self.flags(),
             _ => {}
         }
         Ok(())
@@ -161,29 +161,29 @@ impl<S: Sink> Gather<S> {
         self.key.push_str(key);
     }
 
-    pub(super) fn text(&mut self, slot: Slot, text: &str) {
+    pub(super) fn text(&mut self, field: Field, text: &str) {
         let set = |to: &mut String| {
             // Tasks come by the million: what there is of room is used again.
             to.clear();
             to.push_str(text);
         };
-        match slot {
-            Slot::TaskId => set(&mut self.task.id),
-            Slot::TaskName => set(&mut self.task.name),
-            Slot::TaskAgent => set(&mut self.task.agent_id),
-            Slot::TaskState => set(&mut self.task.state),
-            Slot::Version => set(&mut self.sink.master().version),
-            Slot::Cluster => self.sink.master().cluster = Some(text.to_owned()),
-            Slot::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
-            Slot::SlaveReregisterTimeout => self.flags.slave_reregister_timeout = Some(text.to_owned()),
-            Slot::AgentId => set(&mut self.agent.agent.id),
-            Slot::AgentHostname => set(&mut self.agent.agent.hostname),
-            Slot::AgentPid => self.agent.agent.ip = ip_of_pid(text),
-            Slot::DrainState if text == "DRAINED" => self.agent.agent.drain = Some(Drain::Drained),
-            Slot::RecoveredId => set(&mut self.recovered.id),
-            Slot::FrameworkName => self.sink.framework_name(text.to_owned()),
-            Slot::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
-            Slot::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
+        match field {
+            Field::TaskId => set(&mut self.task.id),
+            Field::TaskName => set(&mut self.task.name),
+            Field::TaskAgent => set(&mut self.task.agent_id),
+            Field::TaskState => set(&mut self.task.state),
+            Field::Version => set(&mut self.sink.master().version),
+            Field::Cluster => self.sink.master().cluster = Some(text.to_owned()),
+            Field::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
+            Field::SlaveReregisterTimeout => self.flags.slave_reregister_timeout = Some(text.to_owned()),
+            Field::AgentId => set(&mut self.agent.agent.id),
+            Field::AgentHostname => set(&mut self.agent.agent.hostname),
+            Field::AgentPid => self.agent.agent.ip = ip_of_pid(text),
+            Field::DrainState if text == "DRAINED" => self.agent.agent.drain = Some(Drain::Drained),
+            Field::RecoveredId => set(&mut self.recovered.id),
+            Field::FrameworkName => self.sink.framework_name(text.to_owned()),
+            Field::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
+            Field::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
             _ => {}
         }
     }
@@ -194,24 +194,24 @@ impl<S: Sink> Gather<S> {
         self.task.state.as_bytes() == state
     }
 
-    pub(super) fn number(&mut self, slot: Slot, number: f64) {
+    pub(super) fn number(&mut self, field: Field, number: f64) {
         let master = self.sink.master();
-        match slot {
-            Slot::ElectedTime => master.elected_at = to_time(Some(number)),
-            Slot::ActivatedAgents | Slot::DeactivatedAgents => {
+        match field {
+            Field::ElectedTime => master.elected_at = to_time(Some(number)),
+            Field::ActivatedAgents | Field::DeactivatedAgents => {
                 let others = master.counted_agents.unwrap_or(0);
                 master.counted_agents = Some(others.saturating_add(to_count(number)));
             }
-            Slot::UnreachableAgents => master.unreachable_agents = to_count(number),
+            Field::UnreachableAgents => master.unreachable_agents = to_count(number),
             _ => {}
         }
     }
 
-    pub(super) fn boolean(&mut self, slot: Slot, value: bool) {
-        match slot {
-            Slot::AgentActive => self.agent.agent.active = value,
-            Slot::AgentDeactivated => self.agent.agent.deactivated = value,
-            Slot::FrameworkRecovered => self.sink.framework_recovered(value),
+    pub(super) fn boolean(&mut self, field: Field, value: bool) {
+        match field {
+            Field::AgentActive => self.agent.agent.active = value,
+            Field::AgentDeactivated => self.agent.agent.deactivated = value,
+            Field::FrameworkRecovered => self.sink.framework_recovered(value),
             _ => {}
         }
     }
@@ -222,8 +222,8 @@ impl<S: Sink> Gather<S> {
     }
 
     /// The value of an attribute or of a resource.
-    pub(super) fn any(&mut self, slot: Slot, value: Value<'_>) {
-        match (slot.kind(), value) {
+    pub(super) fn any(&mut self, field: Field, value: Value<'_>) {
+        match (field.kind(), value) {
             (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
             (Some(kind), Value::Text(text)) => self.amounts.refuse(kind, format!("{text:?}")),
             (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),
@@ -246,7 +246,7 @@ impl<S: Sink> Gather<S> {
 
     /// A task that was read elsewhere, in its usual form.
     #[inline]
-    pub(super) fn usual_task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
+    pub(super) fn fast_path_task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
         self.sink.task(task)
     }
 

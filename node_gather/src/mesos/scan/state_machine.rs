@@ -1,4 +1,4 @@
-//! The scanner's states. Between two calls everything is in the [`Machine`]; within one, bytes are looked at where they
+//! The scanner's states. Between two calls everything is in the [`StateMachine`]; within one, bytes are looked at where they
 //! are. Only what straddles the end of a chunk is copied.
 //!
 //! ```text
@@ -12,16 +12,13 @@
 
 use crate::mesos::state::{Fault, Sink, StateError};
 
-use super::gather::{Gather, Value};
+use super::builder::{Builder, Value};
+use super::fast_path;
 use super::input::Input;
 use super::kernel::Kernel;
-use super::places::{Met, Place, Shape, Slot};
+use super::schema::{Container, Field, SeenFields, Shape};
 use super::skip::{Skip, Skipped};
-use super::usual;
-use super::values;
-
-/// The most bytes of one key, wanted text or number. Mesos' longest, ids and attributes, have some hundred.
-pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
+use super::values::{self, MAX_TOKEN_BYTES};
 
 /// A result whose error is small, since every step has one.
 pub(super) type Outcome<T = ()> = Result<T, Box<StateError>>;
@@ -73,11 +70,11 @@ enum Role {
 /// An object or list that is looked into.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
-    place: Place,
+    container: Container,
     /// What it is for in what is around it.
-    slot: Slot,
+    field: Field,
     /// Its keys so far that are looked at.
-    met: Met,
+    seen: SeenFields,
 }
 
 /// The beginning of a token whose end is in a chunk to come.
@@ -90,33 +87,33 @@ struct Token {
 
 /// Everything that is known of the document so far.
 #[derive(Debug)]
-pub(super) struct Machine<S> {
+pub(super) struct StateMachine<S> {
     mode: Mode,
     /// Where in a text, if in one.
     text: Text,
     /// Where in what is skipped, if anything is.
     skip: Skip,
     /// What the value to come, or at hand, is for.
-    slot: Slot,
+    field: Field,
     /// The object or list at hand.
     here: Frame,
     /// What is around it.
     around: Vec<Frame>,
     token: Token,
-    gather: Gather<S>,
+    builder: Builder<S>,
 }
 
-impl<S: Sink> Machine<S> {
+impl<S: Sink> StateMachine<S> {
     pub(super) fn new(sink: S) -> Self {
         Self {
             mode: Mode::Start,
             text: Text::START,
             skip: Skip::INSIDE,
-            slot: Slot::Document,
-            here: Frame { place: Place::Document, slot: Slot::Document, met: Met::NONE },
+            field: Field::Document,
+            here: Frame { container: Container::Document, field: Field::Document, seen: SeenFields::NONE },
             around: Vec::new(),
             token: Token::default(),
-            gather: Gather::new(sink),
+            builder: Builder::new(sink),
         }
     }
 
@@ -148,7 +145,7 @@ impl<S: Sink> Machine<S> {
     /// The end of the document, after so many bytes.
     pub(super) fn finish(self, bytes: u64) -> Result<S, StateError> {
         match self.mode {
-            Mode::Done => Ok(self.gather.finish()),
+            Mode::Done => Ok(self.builder.finish()),
             Mode::Start => Err(StateError::Empty),
             _ => Err(StateError::Truncated(Fault::new(format!("there is nothing after byte {bytes}")))),
         }
@@ -180,18 +177,18 @@ impl<S: Sink> Machine<S> {
     #[inline(always)]
     fn value<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, byte: u8) -> Outcome {
         match byte {
-            b'"' => match self.slot.shape() {
+            b'"' => match self.field.shape() {
                 Shape::Text | Shape::Any => self.begin_text(kernel, input, Role::Value),
                 Shape::Unwanted => self.begin_text(kernel, input, Role::Unwanted),
                 _ => Err(self.wrong_type(input.position())),
             },
             b'{' | b'[' => self.open(kernel, input, byte),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                if let Some(kind) = self.slot.kind()
-                    && let Some((amount, length)) = values::usual_amount(input.rest())
+                if let Some(kind) = self.field.kind()
+                    && let Some((amount, length)) = values::plain_amount(input.rest())
                 {
                     input.advance(length);
-                    self.gather.amount(kind, amount);
+                    self.builder.amount(kind, amount);
                     self.end_value(input);
                     return Ok(());
                 }
@@ -205,10 +202,10 @@ impl<S: Sink> Machine<S> {
     /// At the bracket that begins an object or a list.
     #[inline(always)]
     fn open<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, bracket: u8) -> Outcome {
-        if self.slot == Slot::Task
-            && let Some(task) = usual::task(kernel, input.rest())
+        if self.field == Field::Task
+            && let Some(task) = fast_path::task(kernel, input.rest())
         {
-            self.gather.usual_task(&task.raw())?;
+            self.builder.fast_path_task(&task.raw())?;
             input.advance(task.length);
             self.skip = Skip::INSIDE;
             self.mode = Mode::Skip;
@@ -219,11 +216,11 @@ impl<S: Sink> Machine<S> {
 
     /// At a bracket: looks into what it begins, or skips it.
     fn look_into(&mut self, input: &mut Input<'_>, bracket: u8) -> Outcome {
-        let (place, mode) = match (self.slot.shape(), bracket) {
-            (Shape::Object(place), b'{') => (place, Mode::FirstKey),
-            (Shape::List(place), b'[') => (place, Mode::FirstItem),
+        let (container, mode) = match (self.field.shape(), bracket) {
+            (Shape::Object(container), b'{') => (container, Mode::FirstKey),
+            (Shape::List(container), b'[') => (container, Mode::FirstItem),
             (Shape::Any, _) => {
-                self.gather.any(self.slot, Value::Other(if bracket == b'[' { "a list" } else { "an object" }));
+                self.builder.any(self.field, Value::Other(if bracket == b'[' { "a list" } else { "an object" }));
                 self.begin_skip(input);
                 return Ok(());
             }
@@ -234,9 +231,10 @@ impl<S: Sink> Machine<S> {
             _ => return Err(self.wrong_type(input.position())),
         };
         input.advance(1);
-        self.gather.open(self.slot);
-        self.around.push(std::mem::replace(&mut self.here, Frame { place, slot: self.slot, met: Met::NONE }));
-        self.slot = place.item();
+        self.builder.open(self.field);
+        self.around
+            .push(std::mem::replace(&mut self.here, Frame { container, field: self.field, seen: SeenFields::NONE }));
+        self.field = container.item();
         self.mode = mode;
         Ok(())
     }
@@ -244,7 +242,7 @@ impl<S: Sink> Machine<S> {
     /// At what follows a value.
     #[inline(always)]
     fn after(&mut self, input: &mut Input<'_>, byte: u8) -> Outcome {
-        let is_list = self.here.place.is_list();
+        let is_list = self.here.container.is_list();
         match byte {
             b',' => {
                 self.comma(input);
@@ -258,13 +256,13 @@ impl<S: Sink> Machine<S> {
 
     /// At the bracket that ends the object or list at hand.
     fn close(&mut self, input: &mut Input<'_>) -> Outcome {
-        let Frame { place, slot, met } = self.here;
-        if let Some(missing) = place.required().iter().find(|slot| !met.has(**slot)) {
-            return Err(missing_key(place, *missing, input.position()));
+        let Frame { container, field, seen } = self.here;
+        if let Some(missing) = container.required().iter().find(|field| !seen.has(**field)) {
+            return Err(missing_key(container, *missing, input.position()));
         }
         input.advance(1);
-        if place != Place::Document {
-            self.gather.close(slot)?;
+        if container != Container::Document {
+            self.builder.close(field)?;
         }
         match self.around.pop() {
             Some(frame) => {
@@ -291,19 +289,19 @@ impl<S: Sink> Machine<S> {
     #[inline(always)]
     fn comma(&mut self, input: &mut Input<'_>) {
         input.advance(1);
-        let is_list = self.here.place.is_list();
+        let is_list = self.here.container.is_list();
         self.mode = if is_list { Mode::Value } else { Mode::Key };
-        self.slot = self.here.place.item();
+        self.field = self.here.container.item();
     }
 
     /// A task of which everything wanted is known is done: the rest of it, most of the document, is skipped. Masters
     /// write what is wanted first; where it comes later the task is done later, and that is all.
     #[inline(always)]
     fn end_task_early(&mut self) -> Outcome {
-        if self.here.met != Met::WHOLE_TASK || self.here.place != Place::Task {
+        if self.here.seen != SeenFields::WHOLE_TASK || self.here.container != Container::Task {
             return Ok(());
         }
-        self.gather.task()?;
+        self.builder.task()?;
         if let Some(list) = self.around.pop() {
             self.here = list;
         }
@@ -402,17 +400,17 @@ impl<S: Sink> Machine<S> {
                 return Ok(());
             }
         }
-        if self.slot == Slot::TaskState && !text.has_escapes && self.gather.has_task_state(bytes) {
+        if self.field == Field::TaskState && !text.has_escapes && self.builder.has_task_state(bytes) {
             self.end_value(input);
             return self.end_task_early();
         }
         let Some(value) = values::text(bytes, text.has_escapes) else {
             return Err(self.fault(self.token.start, "is no valid text"));
         };
-        if self.slot.shape() == Shape::Any {
-            self.gather.any(self.slot, Value::Text(&value));
+        if self.field.shape() == Shape::Any {
+            self.builder.any(self.field, Value::Text(&value));
         } else {
-            self.gather.text(self.slot, &value);
+            self.builder.text(self.field, &value);
         }
         self.end_value(input);
         self.end_task_early()
@@ -427,22 +425,22 @@ impl<S: Sink> Machine<S> {
             unescaped = values::text(bytes, true).ok_or_else(|| invalid_key(self.token.start))?;
             key = unescaped.as_bytes();
         }
-        let slot = self.here.place.slot(key);
-        self.slot = slot;
+        let field = self.here.container.field(key);
+        self.field = field;
         self.mode = Mode::Colon;
         // The colon is nearly always there already: it saves a step.
         if input.peek() == Some(b':') {
             input.advance(1);
             self.mode = Mode::Value;
         }
-        if !slot.may_repeat() {
-            if self.here.met.has(slot) {
-                return Err(repeated_key(self.here.place, slot, self.token.start));
+        if !field.may_repeat() {
+            if self.here.seen.has(field) {
+                return Err(repeated_key(self.here.container, field, self.token.start));
             }
-            self.here.met = self.here.met.with(slot);
-        } else if slot != Slot::Unwanted {
+            self.here.seen = self.here.seen.with(field);
+        } else if field != Field::Unwanted {
             let key = values::text(key, false).ok_or_else(|| invalid_key(self.token.start))?;
-            self.gather.key(&key);
+            self.builder.key(&key);
         }
         Ok(())
     }
@@ -452,7 +450,7 @@ impl<S: Sink> Machine<S> {
         let rest = input.rest();
         let end = rest.iter().position(|byte| !values::is_of_scalar(*byte));
         let part = end.map_or(rest, |end| rest.get(..end).unwrap_or_default());
-        let is_wanted = self.slot != Slot::Unwanted;
+        let is_wanted = self.field != Field::Unwanted;
         if is_wanted && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
             return Err(too_long(self.token.start));
         }
@@ -474,20 +472,20 @@ impl<S: Sink> Machine<S> {
     }
 
     fn end_scalar(&mut self, bytes: &[u8]) -> Outcome {
-        let (slot, shape) = (self.slot, self.slot.shape());
+        let (field, shape) = (self.field, self.field.shape());
         match (bytes, shape) {
-            (b"null", Shape::Any) => self.gather.any(slot, Value::Other("null")),
-            (b"true", Shape::Any) => self.gather.any(slot, Value::Other("true")),
-            (b"false", Shape::Any) => self.gather.any(slot, Value::Other("false")),
-            (b"true", Shape::Boolean) => self.gather.boolean(slot, true),
-            (b"false", Shape::Boolean) => self.gather.boolean(slot, false),
-            (b"null", _) if slot.may_be_null() => {}
+            (b"null", Shape::Any) => self.builder.any(field, Value::Other("null")),
+            (b"true", Shape::Any) => self.builder.any(field, Value::Other("true")),
+            (b"false", Shape::Any) => self.builder.any(field, Value::Other("false")),
+            (b"true", Shape::Boolean) => self.builder.boolean(field, true),
+            (b"false", Shape::Boolean) => self.builder.boolean(field, false),
+            (b"null", _) if field.may_be_null() => {}
             (_, Shape::Number | Shape::Any) => {
                 let number = values::number(bytes).map_err(|_| self.wrong_type(self.token.start))?;
                 if shape == Shape::Any {
-                    self.gather.any(slot, Value::Number(number));
+                    self.builder.any(field, Value::Number(number));
                 } else {
-                    self.gather.number(slot, number);
+                    self.builder.number(field, number);
                 }
             }
             _ => return Err(self.wrong_type(self.token.start)),
@@ -497,12 +495,12 @@ impl<S: Sink> Machine<S> {
 
     #[cold]
     fn wrong_type(&self, at: u64) -> Box<StateError> {
-        self.fault(at, &format!("is not {}", self.slot.shape().expected()))
+        self.fault(at, &format!("is not {}", self.field.shape().expected()))
     }
 
     #[cold]
     fn fault(&self, at: u64, what: &str) -> Box<StateError> {
-        fault(at, &format!("{} {what}", self.slot.name()))
+        fault(at, &format!("{} {what}", self.field.name()))
     }
 
     #[cold]
@@ -512,7 +510,7 @@ impl<S: Sink> Machine<S> {
             Mode::Key => "a key",
             Mode::Colon => "a colon",
             Mode::FirstItem => "a value or the end of the list",
-            Mode::After if self.here.place.is_list() => "a comma or the end of the list",
+            Mode::After if self.here.container.is_list() => "a comma or the end of the list",
             Mode::After => "a comma or the end of the object",
             Mode::Done => "nothing more",
             _ => "a value",
@@ -567,17 +565,17 @@ fn invalid_key(at: u64) -> Box<StateError> {
 
 /// What a list has to be there for, or must not be there twice for, has an error of its own.
 #[cold]
-fn repeated_key(place: Place, slot: Slot, at: u64) -> Box<StateError> {
-    match place {
-        Place::Document | Place::Framework => Box::new(StateError::Twice(slot.name())),
-        _ => fault(at, &format!("{} is there twice", slot.name())),
+fn repeated_key(container: Container, field: Field, at: u64) -> Box<StateError> {
+    match container {
+        Container::Document | Container::Framework => Box::new(StateError::Twice(field.name())),
+        _ => fault(at, &format!("{} is there twice", field.name())),
     }
 }
 
 #[cold]
-fn missing_key(place: Place, slot: Slot, at: u64) -> Box<StateError> {
-    match place {
-        Place::Document | Place::Framework => Box::new(StateError::Missing(slot.name())),
-        _ => fault(at, &format!("{} is missing", slot.name())),
+fn missing_key(container: Container, field: Field, at: u64) -> Box<StateError> {
+    match container {
+        Container::Document | Container::Framework => Box::new(StateError::Missing(field.name())),
+        _ => fault(at, &format!("{} is missing", field.name())),
     }
 }

@@ -11,13 +11,12 @@ use shared::resources::Amount;
 use crate::mesos::state::{RawResources, RawTask};
 
 use super::kernel::Kernel;
-use super::machine::MAX_TOKEN_BYTES;
-use super::places::{Met, slot_of_amounts};
-use super::values::usual_amount;
+use super::schema::{SeenFields, field_of_amounts};
+use super::values::{MAX_TOKEN_BYTES, plain_amount};
 
 /// All that is wanted of a task.
 #[derive(Debug)]
-pub(super) struct UsualTask<'a> {
+pub(super) struct FastPathTask<'a> {
     id: &'a [u8],
     name: &'a [u8],
     agent_id: &'a [u8],
@@ -27,7 +26,7 @@ pub(super) struct UsualTask<'a> {
     pub(super) length: usize,
 }
 
-impl UsualTask<'_> {
+impl FastPathTask<'_> {
     #[inline(always)]
     pub(super) const fn raw(&self) -> RawTask<'_> {
         let Self { id, name, agent_id, state, resources, .. } = self;
@@ -37,7 +36,7 @@ impl UsualTask<'_> {
 
 /// The task at the beginning of the bytes, if it has the usual form as far as it is wanted.
 #[inline(always)]
-pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<UsualTask<'_>> {
+pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_>> {
     let (id, rest) = text(kernel, bytes, br#"{"id":""#)?;
     let (name, rest) = text(kernel, rest, br#","name":""#)?;
     let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
@@ -45,7 +44,7 @@ pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<UsualTask<'_>> 
     let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
     let (state, rest) = text(kernel, rest, br#","state":""#)?;
     let (resources, rest) = amounts(kernel, rest.strip_prefix(br#","resources":{"#)?)?;
-    Some(UsualTask { id, name, agent_id, state, resources, length: bytes.len() - rest.len() })
+    Some(FastPathTask { id, name, agent_id, state, resources, length: bytes.len() - rest.len() })
 }
 
 /// The text that follows these bytes, and what follows the text.
@@ -61,7 +60,7 @@ fn text<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<(&'a
 #[inline(always)]
 fn amount(bytes: &[u8]) -> Option<(Amount, &[u8])> {
     let value = bytes.strip_prefix(b":")?;
-    let (amount, length) = usual_amount(value)?;
+    let (amount, length) = plain_amount(value)?;
     Some((amount, value.get(length..)?))
 }
 
@@ -70,18 +69,18 @@ fn amount(bytes: &[u8]) -> Option<(Amount, &[u8])> {
 #[inline(always)]
 fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
     let mut resources = RawResources::default();
-    let mut met = Met::NONE;
+    let mut seen = SeenFields::NONE;
     let mut rest = bytes;
     loop {
         let (key, value) = text(kernel, rest, b"\"")?;
-        let slot = slot_of_amounts(key);
-        rest = match slot.kind() {
+        let field = field_of_amounts(key);
+        rest = match field.kind() {
             // What is there twice is refused by the machine, and with the right words.
-            Some(_) if met.has(slot) => return None,
+            Some(_) if seen.has(field) => return None,
             Some(kind) => {
                 let (amount, rest) = amount(value)?;
                 resources.amount(kind, amount);
-                met = met.with(slot);
+                seen = seen.with(field);
                 rest
             }
             None => match text(kernel, value, b":\"") {
