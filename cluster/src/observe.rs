@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::marathon::Queue;
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
-use node_gather::summarize::{View, summarize};
+use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::resources::{Kind, Resources};
@@ -23,9 +23,9 @@ impl Cluster {
         master: &str,
         taken_at: Timestamp,
     ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-        let mut view = View::new(pools);
-        self.show(&mut view).map_err(ReadError::State)?;
-        let summary = summarize(view, &self.read_queue(), master, taken_at).map_err(ReadError::Summarize)?;
+        let mut state = ClusterState::new(pools);
+        self.show(&mut state).map_err(ReadError::State)?;
+        let summary = summarize(state, &self.read_queue(), master, taken_at).map_err(ReadError::Summarize)?;
         Ok(summary.snapshots)
     }
 

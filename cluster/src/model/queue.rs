@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use node_gather::marathon::queue::Waiting;
+use node_gather::marathon::queue;
 use shared::contract::TaskGroup;
 use shared::resources::Resources;
 
@@ -27,7 +27,7 @@ impl QueuedInstances {
     }
 
     /// The entry as `node_gather` reads it; `None` where it counts none.
-    pub(crate) fn read(&self) -> Option<Waiting> {
+    pub(crate) fn read(&self) -> Option<queue::QueuedInstances> {
         if self.instances == 0 || !self.delay.is_zero() {
             return None;
         }
@@ -40,6 +40,6 @@ impl QueuedInstances {
                 _ => tasks.push(TaskGroup { count: 1, resources }),
             }
         }
-        Some(Waiting { application: self.application.clone(), instances: self.instances, tasks })
+        Some(queue::QueuedInstances { application: self.application.clone(), instances: self.instances, tasks })
     }
 }
