@@ -5,6 +5,7 @@ use aws_sdk_autoscaling::error::ProvideErrorMetadata as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::aws::call::{Call, Protocol, Service, SetUpError};
+use shared::clause::Clause;
 use shared::error::Chain;
 use thiserror::Error;
 
@@ -37,6 +38,8 @@ pub struct Decided {
     pub from: Option<i32>,
     /// The desired capacity after.
     pub to: Option<i32>,
+    /// The clause that decided, where one did.
+    pub clause: Option<Clause>,
     /// Why.
     pub reason: String,
 }
@@ -180,12 +183,13 @@ mod tests {
     use super::*;
 
     const OUTCOME: &str = r#"{"timestamp":"2026-11-21T18:00:00.123456Z","level":"INFO","pool":"workers","group":"mesos-workers",
-        "decision_id":"7d444840-9dc0-51d1-b245-5ffdce74fad2","state":"scale_up","action":"scaled_up","clause":"6.3",
+        "decision_id":"7d444840-9dc0-51d1-b245-5ffdce74fad2","state":"scale_up","action":"scaled_up","clause":"A1",
         "dry_run":false,"from":10,"to":12,"instances":"","reason":"2 more wanted","notes":"","message":"outcome"}"#;
 
     #[test]
     fn a_line_of_the_log_is_read_and_others_are_passed_over() {
         let decided = read(OUTCOME).unwrap();
+        assert_eq!(decided.clause, Some(Clause::A1));
         assert_eq!((decided.state.as_str(), decided.action.as_str()), ("scale_up", "scaled_up"));
         assert_eq!((decided.from, decided.to, decided.group.as_str()), (Some(10), Some(12), "mesos-workers"));
         for line in ["START RequestId: 1 Version: $LATEST", "{}", &OUTCOME.replace("\"outcome\"", "\"an outcome\"")] {

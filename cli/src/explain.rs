@@ -18,6 +18,7 @@ use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Action, Plan};
 use node_scale::state::{Activity, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
+use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
 use thiserror::Error;
@@ -297,7 +298,7 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
         }
         if let Some((plan, from)) = plan {
             page.toned("action", Tone::Title, &action(plan, *from))?;
-            page.field("", &plan.reason)?;
+            page.field("", &plan.reason.to_string())?;
             for step in &plan.agents {
                 page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
             }
@@ -365,6 +366,7 @@ struct ActionForm<'a> {
     /// The instances to terminate.
     instances: Vec<&'a str>,
     in_flight: u32,
+    clause: Option<Clause>,
     reason: &'a str,
     notes: &'a [String],
 }
@@ -393,7 +395,8 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                 to,
                 instances,
                 in_flight: plan.coming,
-                reason: &plan.reason,
+                clause: plan.reason.clause,
+                reason: &plan.reason.text,
                 notes: &plan.notes,
             }
         });

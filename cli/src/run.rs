@@ -217,7 +217,7 @@ fn text(answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {
         _ => String::new(),
     };
     page.toned("outcome", tone, &format!("{}{change}", outcome.action.name()))?;
-    page.field("", &outcome.reason)?;
+    page.field("", &outcome.explanation())?;
     outcome.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))?;
     match error {
         Some(error) => page.toned("", Tone::Bad, &Chain::new(error).to_string()),

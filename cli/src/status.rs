@@ -11,6 +11,7 @@ use node_gather::observe::{Observation, Sources};
 use node_scale::group;
 use node_scale::state::{Activity, ActivityKind, ActivityStatus};
 use serde::{Serialize, Serializer};
+use shared::clause;
 use shared::config::Config;
 use shared::contract::{AgentState, Candidate, ClusterSnapshot, Message, ScalingDecision, with_header};
 use shared::error::Chain;
@@ -235,7 +236,7 @@ fn decided(row: &Row<'_>, now: Timestamp) -> String {
         (Some(from), Some(to)) if from != to => format!(" {from} -> {to}"),
         _ => String::new(),
     };
-    format!("{when}: {}, {}{change}: {}", last.state, last.action, last.reason)
+    format!("{when}: {}, {}{change}: {}", last.state, last.action, clause::explain(last.clause, &last.reason))
 }
 
 fn ago(at: Timestamp, now: Timestamp) -> String {

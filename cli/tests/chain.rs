@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
@@ -123,7 +124,7 @@ async fn a_scale_down_decided_before_a_scale_up_is_not_done_after_it() {
     stack.finish_activities();
     let outcome = deliver(&stack, &down).await;
     assert_eq!(outcome.action, OutcomeAction::BackedOff);
-    assert!(outcome.reason.starts_with("B1"), "{}", outcome.reason);
+    assert_eq!(outcome.clause, Some(Clause::B1), "{}", outcome.reason);
     assert_eq!(desired(&stack), AGENTS + up.delta);
 }
 
@@ -246,7 +247,7 @@ async fn a_scale_down_takes_one_and_waits_for_it() {
     let after = stack.run().await.unwrap().remove(0);
     assert_eq!(after.snapshot.agents.registered, 59);
     assert_eq!(after.outcome.action, OutcomeAction::BackedOff, "the cooldown lasts");
-    assert!(after.outcome.reason.starts_with("B2"), "{}", after.outcome.reason);
+    assert_eq!(after.outcome.clause, Some(Clause::B2), "{}", after.outcome.reason);
     assert_eq!(desired(&stack), AGENTS - 1);
 }
 
@@ -279,7 +280,7 @@ async fn launches_that_fail_are_not_piled_up() {
     assert_eq!(stack.run().await.unwrap().remove(0).outcome.action, OutcomeAction::ScaledUp);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
-    assert!(run.outcome.reason.starts_with("B5"), "{}", run.outcome.reason);
+    assert_eq!(run.outcome.clause, Some(Clause::B5), "{}", run.outcome.reason);
     assert_eq!(mutating_calls(&stack, 0), 1);
 }
 
@@ -290,6 +291,7 @@ async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.decision.state, ScalingState::ScaleUp);
     assert!(run.outcome.dry_run);
+    assert_eq!(run.outcome.action, OutcomeAction::DryRun);
     assert_eq!(run.outcome.to, Some(AGENTS + run.decision.delta));
     assert_eq!(mutating_calls(&stack, 0), 0);
     assert_eq!(desired(&stack), AGENTS);

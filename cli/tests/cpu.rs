@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use testbed::cloudwatch::{Fault, Utilization};
 use testbed::master::Mode;
 
+use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
 use support::deliver;
 use testbed::stack::Run;
@@ -59,7 +60,8 @@ async fn a_busy_group_gets_one_instance_however_often_it_is_asked_for() {
     let there = run(&stack).await;
     assert_eq!((there.decision.agents.usable, there.decision.delta), (4, 1));
     assert_eq!(there.outcome.action, OutcomeAction::BackedOff);
-    assert!(there.outcome.reason.starts_with("B3: the group's last launch ended"), "{}", there.outcome.reason);
+    assert_eq!(there.outcome.clause, Some(Clause::B3));
+    assert!(there.outcome.reason.starts_with("the group's last launch ended"), "{}", there.outcome.reason);
     assert_eq!(stack.desired("web-asg"), Some(4));
 }
 

@@ -12,6 +12,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use shared::clause::Clause;
 use shared::contract::OutcomeAction;
 use support::{AGENTS, GROUP, desired, start};
 use testbed::autoscaling::{Call, Lifecycle, Trouble, access_denied, resource_contention};
@@ -150,7 +151,8 @@ async fn a_busy_group_loses_nobody_b4() {
     stack.auto_scaling.fail_next(TERMINATE, resource_contention(), 100);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
-    assert!(run.outcome.reason.starts_with("B4: Auto Scaling says ResourceContention"), "{}", run.outcome.reason);
+    assert_eq!(run.outcome.clause, Some(Clause::B4));
+    assert!(run.outcome.reason.starts_with("Auto Scaling says ResourceContention"), "{}", run.outcome.reason);
     assert_eq!(terminations(&stack).len(), 1, "a write is made once");
     assert_eq!(desired(&stack), AGENTS);
 }

@@ -37,7 +37,7 @@ async fn a_run_changes_nothing_until_it_is_let() {
     let config = account.config("", r#"asg = "workers""#, FULL);
     let output = run(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    assert!(told(&output).contains("dry run; else: "), "{}", told(&output));
+    assert!(told(&output).contains("dry run: would "), "{}", told(&output));
     assert!(told(&output).contains("desired capacity 60 -> 66"), "{}", told(&output));
     assert_eq!((account.writes(), account.desired()), (0, AGENTS));
 
@@ -62,7 +62,7 @@ async fn a_dry_configuration_stays_dry() {
     let document = format!("dry_run = true\n{}", fs::read_to_string(&config).unwrap());
     fs::write(&config, document).unwrap();
     let output = run(&account, &config, &["--apply"]).await;
-    assert!(told(&output).contains("dry run; else: "), "{}", told(&output));
+    assert!(told(&output).contains("dry run: would "), "{}", told(&output));
     assert_eq!(account.writes(), 0);
 }
 

@@ -7,6 +7,7 @@ use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_autoscaling::Client;
 use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
+use shared::clause::Clause;
 use shared::config::{Config, Policy, ScaleDownStrategy};
 use shared::contract::{EncodeError, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::error::Chain;
@@ -19,7 +20,7 @@ use crate::group::{self, CallError};
 use crate::marks::MarkChange;
 use crate::masters::{Masters, OperatorError};
 use crate::outcome::{Ending, time_metrics};
-use crate::plan::{self, Action, AgentCall, AgentStep, Plan, Victim};
+use crate::plan::{self, Action, AgentCall, AgentStep, Plan, Reason, Victim};
 use crate::state::GroupState;
 
 /// Why an invocation failed. Running it again does no harm: what was done is seen on the group.
@@ -154,7 +155,7 @@ impl Handler {
                     ending
                 }
                 Err(error) => Ending::new(None, "", self.hands, begun)
-                    .with(OutcomeAction::Refused, format!("6.1: {}", Chain::new(&error))),
+                    .with(OutcomeAction::Refused, Reason::of(Clause::R1, Chain::new(&error).to_string())),
             };
             let told = self.tell(&ending, begun).await;
             first_error = first_error.or(ending.error).or(told.err());
@@ -171,8 +172,9 @@ impl Handler {
     async fn decide(&self, decision: &ScalingDecision, clock: &impl Fn() -> Timestamp) -> Ending {
         let now = clock();
         let Some(policy) = self.config.pool(&decision.pool) else {
-            let reason = format!("6.1: the pool {:?} is not in the configuration of node_scale", decision.pool);
-            return Ending::new(Some(decision), "", self.hands, now).with(OutcomeAction::Refused, reason);
+            let reason = format!("the pool {:?} is not in the configuration of node_scale", decision.pool);
+            let ending = Ending::new(Some(decision), "", self.hands, now);
+            return ending.with(OutcomeAction::Refused, Reason::of(Clause::R1, reason));
         };
         let ending = Ending::new(Some(decision), &policy.group, self.hands, now);
         if let Err(reason) = plan::admit(decision, policy, now) {
@@ -217,11 +219,12 @@ impl Handler {
                 Action::LookUp(ips) => addresses = Some(self.ec2.addresses(&policy.group, ips).await?),
                 Action::SetDesiredCapacity(_) | Action::Terminate(_) if is_old && looks < MAX_LOOKS => {}
                 Action::SetDesiredCapacity(_) | Action::Terminate(_) if is_old => {
-                    plan.reason = format!(
-                        "B4: Auto Scaling takes longer than {} s to answer, so its answers are old; wanted: {}",
+                    let reason = format!(
+                        "Auto Scaling takes longer than {} s to answer, so its answers are old; wanted: {}",
                         FRESH.as_secs(),
                         plan.reason
                     );
+                    plan.reason = Reason::of(Clause::B4, reason);
                     plan.action = Action::BackOff;
                     return Ok(Look { plan, state });
                 }
@@ -247,11 +250,13 @@ impl Handler {
         policy: &Policy,
         decision: &ScalingDecision,
         mut ending: Ending,
-        reason: String,
+        reason: Reason,
     ) -> Ending {
         if self.hands == Hands::Tied {
             ending.outcome.to = Some(to);
-            return ending.with(OutcomeAction::Refused, format!("6.1: dry run; else: {reason}"));
+            let from = ending.outcome.from.unwrap_or(to);
+            let verb = if to > from { "increase" } else { "decrease" };
+            return ending.dry(&format!("{verb} desired capacity {from} -> {to}"));
         }
         match group::set_desired_capacity(&self.client, &policy.group, to).await {
             Ok(()) => {
@@ -272,11 +277,12 @@ impl Handler {
         policy: &Policy,
         decision: &ScalingDecision,
         mut ending: Ending,
-        reason: String,
+        reason: Reason,
     ) -> Ending {
         if self.hands == Hands::Tied {
             victims.iter().for_each(|victim| note(victim, &mut ending));
-            return ending.with(OutcomeAction::Refused, format!("6.1: dry run; else: {reason}"));
+            let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
+            return ending.dry(&format!("terminate {}", named.join(", ")));
         }
         for victim in victims {
             if let Err(error) = group::terminate(&self.client, &policy.group, &victim.instance_id).await {
@@ -309,8 +315,12 @@ impl Handler {
             );
         };
         if self.hands == Hands::Tied {
-            let reason = format!("6.1: dry run; else: {}", plan.reason);
-            return ending.with(OutcomeAction::Refused, reason);
+            // What would have been done to the group stands there already.
+            if ending.outcome.action == OutcomeAction::DryRun {
+                return ending;
+            }
+            let steps = plan.agents.iter().map(|step| format!("{} {}", step.call.name(), step.hostname));
+            return ending.dry(&steps.collect::<Vec<_>>().join(", "));
         }
         let leaves = |step: &&AgentStep| step.call == AgentCall::Deactivate;
         let marks: Vec<MarkChange> =
@@ -371,10 +381,10 @@ impl Handler {
 }
 
 /// A write did not go through: B4 where AWS says that this is not the moment for it.
-fn stopped(ending: Ending, error: CallError, wanted: &str) -> Ending {
+fn stopped(ending: Ending, error: CallError, wanted: &Reason) -> Ending {
     if error.is_busy() {
-        let reason = format!("B4: Auto Scaling says {}; wanted: {wanted}", error.code());
-        return ending.with(OutcomeAction::BackedOff, reason);
+        let reason = format!("Auto Scaling says {}; wanted: {wanted}", error.code());
+        return ending.with(OutcomeAction::BackedOff, Reason::of(Clause::B4, reason));
     }
     ending.failed(error)
 }

@@ -1,5 +1,5 @@
 //! The little that must outlast a run, in tags of the group: read with the describe that is done anyway, written only when it
-//! changes (6.5).
+//! changes (docs/acting.md, Marks).
 //!
 //! | tag | value | written by |
 //! |---|---|---|

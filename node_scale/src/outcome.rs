@@ -1,6 +1,7 @@
 //! How what was done is told: a log line, metrics and a message, the same record three times.
 
 use jiff::{SignedDuration, Timestamp};
+use shared::clause::Clause;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState, encode};
 use shared::error::Chain;
 use shared::telemetry::{self, Metric, Record};
@@ -8,7 +9,7 @@ use shared::time;
 
 use crate::group::CallError;
 use crate::handler::{Handler, Hands, ScaleError};
-use crate::plan::Plan;
+use crate::plan::{Plan, Reason};
 use crate::state::{Group, GroupState};
 
 /// Stands for the pool where none is known.
@@ -36,6 +37,7 @@ impl Ending {
             from: None,
             to: None,
             instances: Vec::new(),
+            clause: None,
             reason: String::new(),
             notes: Vec::new(),
         };
@@ -43,10 +45,17 @@ impl Ending {
     }
 
     /// Says what was done, and why.
-    pub(crate) fn with(mut self, action: OutcomeAction, reason: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, action: OutcomeAction, reason: impl Into<Reason>) -> Self {
+        let Reason { clause, text } = reason.into();
         self.outcome.action = action;
-        self.outcome.reason = reason.into();
+        self.outcome.clause = clause;
+        self.outcome.reason = text;
         self
+    }
+
+    /// A dry run; `wish`: what would have been done.
+    pub(crate) fn dry(self, wish: &str) -> Self {
+        self.with(OutcomeAction::DryRun, format!("dry run: would {wish}"))
     }
 
     /// A call failed, and nothing was done.
@@ -79,7 +88,7 @@ impl Handler {
     /// Log, metric and message: the same outcome three times.
     pub(crate) async fn tell(&self, ending: &Ending, now: Timestamp) -> Result<(), ScaleError> {
         let outcome = &ending.outcome;
-        let clause = clause(&outcome.reason);
+        let clause = outcome.clause.map(Clause::name);
         tracing::info!(
             pool = outcome.pool,
             group = outcome.group,
@@ -133,17 +142,10 @@ fn is_at_max(state: Option<ScalingState>, group: &Group) -> bool {
     }
 }
 
-/// The clause that decided, where a reason begins with one: `B2` of `B2: a launch is underway`.
-fn clause(reason: &str) -> Option<&str> {
-    let (clause, _) = reason.split_once(": ")?;
-    let is_clause = matches!(clause.len(), 2 | 3) && clause.bytes().any(|byte| byte.is_ascii_digit());
-    is_clause.then_some(clause)
-}
-
 fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 6] {
     let acted = |action| f64::from(u8::from(outcome.action == action));
     let change = match (outcome.from, outcome.to) {
-        (Some(from), Some(to)) if outcome.action != OutcomeAction::Refused => to.saturating_sub(from),
+        (Some(from), Some(to)) if outcome.action != OutcomeAction::DryRun => to.saturating_sub(from),
         _ => 0,
     };
     [
@@ -186,10 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clause_is_told_from_a_sentence() {
-        assert_eq!(clause("B2: a launch is underway"), Some("B2"));
-        assert_eq!(clause("6.1: expired: what was seen"), Some("6.1"));
-        assert_eq!(clause("2 more wanted"), None);
-        assert_eq!(clause("1 fewer wanted: i-0 (a)"), None);
+    fn what_a_dry_run_would_have_done_is_no_change_and_no_refusal() {
+        let dry = Ending::new(None, "asg", Hands::Tied, Timestamp::UNIX_EPOCH);
+        let dry = dry.dry("increase desired capacity 3 -> 5");
+        let outcome = ScalingOutcome { from: Some(3), to: Some(5), ..dry.outcome };
+        let told = (outcome.action, outcome.clause, outcome.reason.as_str());
+        assert_eq!(told, (OutcomeAction::DryRun, None, "dry run: would increase desired capacity 3 -> 5"));
+        let value = |name: &str| {
+            let metrics = action_metrics(&outcome);
+            metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+        };
+        assert_eq!((value("CapacityChange"), value("Refused")), (Some(0.0), Some(0.0)));
     }
 }

@@ -129,6 +129,15 @@ impl Clause {
     }
 }
 
+/// A reason as people read it, its clause first where one decided: `B2: last activity ended 4m ago`.
+#[must_use]
+pub fn explain(clause: Option<Clause>, reason: &str) -> String {
+    match clause {
+        Some(clause) => format!("{clause}: {reason}"),
+        None => reason.to_owned(),
+    }
+}
+
 impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

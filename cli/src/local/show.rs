@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 use shared::contract;
-use shared::contract::{ClusterSnapshot, Message, OutcomeAction};
+use shared::contract::{ClusterSnapshot, Message, OutcomeAction, Step};
 use testbed::{Logs, Setup, Stack};
 
 use crate::page::{Page, Tone};
@@ -114,10 +114,13 @@ impl Show {
         let done = format!("{}: desired capacity of {} {from} -> {to}", played.outcome.action.name(), played.group);
         let tone = if played.outcome.action == OutcomeAction::Failed { Tone::Bad } else { Tone::Title };
         self.page.toned("outcome", tone, &done)?;
-        // An outcome that repeats the last step in full says enough without it.
-        let reason = &played.outcome.reason;
-        let repeated = decision.steps.last().and_then(|step| reason.strip_suffix(&step.reason));
-        self.page.field("", repeated.map_or(reason.as_str(), |reason| reason.trim_end_matches([':', ' '])))
+        // Where a decision is held, its last step says the same.
+        let outcome = &played.outcome;
+        let is_step = |step: &Step| outcome.clause == Some(step.clause) && outcome.reason == step.reason;
+        if decision.steps.last().is_some_and(is_step) {
+            return Ok(());
+        }
+        self.page.field("", &outcome.explanation())
     }
 
     /// After the last scene.

@@ -1,14 +1,15 @@
-//! The strategy `drain` (6.3): agents are deactivated, later drained, and their instances terminated when no task runs there any
+//! The strategy `drain` (A1): agents are deactivated, later drained, and their instances terminated when no task runs there any
 //! more. Each tick does the next step of each, by what the snapshot shows and the marks on the group say. An agent that somebody
 //! else deactivated has no mark and is left alone.
 
 use std::time::Duration;
 
+use shared::clause::Clause;
 use shared::config::ScaleDownStrategy;
 use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 
 use super::victims::{Choice, Victim, choose};
-use super::{Action, Besides, Held, Sight, Verdict, back_off, nothing, signed};
+use super::{Action, Besides, Held, Reason, Sight, Verdict, act, back_off, nothing, signed};
 use crate::marks::MarkChange;
 use crate::state::Lifecycle;
 
@@ -93,7 +94,7 @@ impl Sight<'_> {
         let (victims, passed_over) = self.named(count)?;
         let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
         besides.agents.extend(victims.iter().map(|victim| step(victim, AgentCall::Deactivate)));
-        Ok((Action::Nothing, format!("{count} fewer wanted: tells {} to leave{passed_over}", named.join(", "))))
+        act(Action::Nothing, format!("{count} fewer wanted: tells {} to leave{passed_over}", named.join(", ")))
     }
 
     /// Takes agents back that were told to leave, before any machine is bought. How many.
@@ -111,16 +112,16 @@ impl Sight<'_> {
     }
 
     /// The next step of every agent that was told to leave; `otherwise` is said where there is none.
-    pub(super) fn go_on_leaving(&self, unit: u32, besides: &mut Besides, otherwise: String) -> Verdict {
+    pub(super) fn go_on_leaving(&self, unit: u32, besides: &mut Besides, otherwise: Reason) -> Verdict {
         let ScaleDownStrategy::Drain { after, grace } = self.policy.scale_down_strategy else {
-            return nothing(otherwise);
+            return Err((Action::Nothing, otherwise));
         };
         if self.marks.leaving.is_empty() {
-            return nothing(otherwise);
+            return Err((Action::Nothing, otherwise));
         }
         // A view that lacks something may lack tasks.
         if self.decision.completeness != Some(CompletenessLevel::Complete) {
-            return back_off("6.3: the snapshot is not complete, the agents that leave wait for one that is");
+            return back_off(Clause::A1, "the snapshot is not complete, the agents that leave wait for one that is");
         }
         let own = self.own_leaving()?;
         let is_due = |own: &&Own<'_>| {
@@ -136,16 +137,16 @@ impl Sight<'_> {
             let count = self.room(unit).min(self.policy.max_scale_down_step) as usize;
             let victims: Vec<Victim> = empty.into_iter().take(count).map(|own| own.victim.clone()).collect();
             if victims.is_empty() {
-                return nothing("the pool's and the group's min keep the agents that have left their tasks");
+                return nothing(None, "the pool's and the group's min keep the agents that have left their tasks");
             }
             let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
-            return Ok((Action::Terminate(victims), format!("no task runs there any more: {}", named.join(", "))));
+            return act(Action::Terminate(victims), format!("no task runs there any more: {}", named.join(", ")));
         }
         match besides.agents.as_slice() {
-            [] => nothing(otherwise),
+            [] => Err((Action::Nothing, otherwise)),
             steps => {
                 let named: Vec<&str> = steps.iter().map(|step| step.hostname.as_str()).collect();
-                nothing(format!("drains {}", named.join(", ")))
+                nothing(None, format!("drains {}", named.join(", ")))
             }
         }
     }
@@ -185,7 +186,7 @@ impl Sight<'_> {
         match choose(agents, self.state, u32::MAX) {
             Choice::LookUp(addresses) => {
                 let reason = format!("looks up whose the addresses {} are", addresses.join(", "));
-                Err((Action::LookUp(addresses), reason))
+                Err((Action::LookUp(addresses), Reason::of(None, reason)))
             }
             Choice::Found { victims, .. } => {
                 let is_ours = |victim: &Victim| self.marks.leaving.contains_key(&victim.instance_id);

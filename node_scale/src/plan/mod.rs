@@ -1,6 +1,6 @@
 //! Decision + live group → what to do, and why. Pure: no clock, no IO, no logging.
 //!
-//! The clauses (6.1 refuse, B1 to B5 back off, 6.3 apply) are those of docs/acting.md.
+//! The clauses (R1 refuse, B1 to B5 back off, A1 apply) are those of docs/acting.md.
 //!
 //! - here: what holds in both directions
 //! - `coming`: what was asked for already, and what should have come and did not
@@ -14,9 +14,11 @@ mod scale_down;
 mod scale_up;
 mod victims;
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::clause::{self, Clause};
 use shared::config::Policy;
 use shared::contract::{ScalingDecision, ScalingState};
 
@@ -37,8 +39,8 @@ const ROW_PERIODS: i32 = 6;
 pub struct Plan {
     /// What is to be done.
     pub action: Action,
-    /// Why, in a sentence that starts with the clause where one decided.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// Instances that were asked for and are not agents yet.
     pub coming: u32,
     /// Launches that failed one after the other, up to now.
@@ -51,6 +53,39 @@ pub struct Plan {
     pub marks: Vec<MarkChange>,
     /// What an operator should know besides.
     pub notes: Vec<String>,
+}
+
+/// Why something is done, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The clause that decided; `None` where none stood in the way.
+    pub clause: Option<Clause>,
+    /// A sentence without it.
+    pub text: String,
+}
+
+impl Reason {
+    pub(crate) fn of(clause: impl Into<Option<Clause>>, text: impl Into<String>) -> Self {
+        Self { clause: clause.into(), text: text.into() }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self { clause: None, text }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&clause::explain(self.clause, &self.text))
+    }
 }
 
 /// What is to be done to the group.
@@ -72,21 +107,24 @@ pub enum Action {
     Refuse,
 }
 
-/// Whether the decision may be acted upon at all (6.1), as far as that can be told without looking at the group.
+/// Whether the decision may be acted upon at all (R1), as far as that can be told without looking at the group.
 ///
 /// # Errors
 /// The reason why not.
-pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Result<(), String> {
+pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Result<(), Reason> {
     let taken_at = decision.snapshot_taken_at;
     // A message that gives itself a longer life than the schedule allows does not get it.
     let expires_at = decision.expires_at.min(policy.expires_at(taken_at));
     if now > expires_at {
         let age = seconds(now.duration_since(taken_at));
-        return Err(format!("6.1: expired: what was seen {age} ago may no longer be acted upon"));
+        return Err(Reason::of(Clause::R1, format!("expired: what was seen {age} ago may no longer be acted upon")));
     }
     if taken_at > now.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX) {
         let ahead = seconds(taken_at.duration_since(now));
-        return Err(format!("6.1: the snapshot was taken {ahead} in the future; check who sends it"));
+        return Err(Reason::of(
+            Clause::R1,
+            format!("the snapshot was taken {ahead} in the future; check who sends it"),
+        ));
     }
     Ok(())
 }
@@ -95,14 +133,14 @@ pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Res
 #[must_use]
 pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Policy, now: Timestamp) -> Plan {
     let Some(state) = state else {
-        return Plan::refused(format!(
-            "6.1: there is no Auto Scaling group {:?} in this region; correct pools.group",
-            policy.group
+        return Plan::refused(Reason::of(
+            Clause::R1,
+            format!("there is no Auto Scaling group {:?} in this region; correct pools.group", policy.group),
         ));
     };
     let sight = Sight::new(decision, state, policy, now);
     let held = match admit(decision, policy, now) {
-        Err(reason) => refuse(reason),
+        Err(reason) => Err((Action::Refuse, reason)),
         Ok(()) => sight.may_act(),
     };
     let mut besides = Besides::default();
@@ -134,7 +172,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
 }
 
 impl Plan {
-    fn refused(reason: String) -> Self {
+    fn refused(reason: Reason) -> Self {
         Self {
             action: Action::Refuse,
             reason,
@@ -148,23 +186,23 @@ impl Plan {
     }
 }
 
-fn nothing_wanted(decision: &ScalingDecision) -> String {
+fn nothing_wanted(decision: &ScalingDecision) -> Reason {
     match decision.state {
-        ScalingState::MaxLimit => "more agents are wanted than the pool's max allows".to_owned(),
-        ScalingState::MinLimit => "fewer agents are wanted than the pool's min allows".to_owned(),
+        ScalingState::MaxLimit => "more agents are wanted than the pool's max allows".into(),
+        ScalingState::MinLimit => "fewer agents are wanted than the pool's min allows".into(),
         ScalingState::Held => match decision.steps.last() {
-            Some(step) => format!("the decision is held: {}", step.reason),
-            None => "the decision is held".to_owned(),
+            Some(step) => Reason::of(step.clause, step.reason.clone()),
+            None => "the decision is held".into(),
         },
-        _ => "as many agents as needed".to_owned(),
+        _ => "as many agents as needed".into(),
     }
 }
 
 /// What stands against something, and why.
-type Held = (Action, String);
+type Held = (Action, Reason);
 
 /// What to do and why, or what stands against it.
-type Verdict = Result<(Action, String), Held>;
+type Verdict = Result<(Action, Reason), Held>;
 
 /// What is done besides the action: to agents, and to the marks on the group.
 #[derive(Debug, Default)]
@@ -225,18 +263,18 @@ impl<'a> Sight<'a> {
         Self { decision, state, policy, now, marks, coming, never_joined }
     }
 
-    /// 6.1 as far as the group tells, and the pauses.
+    /// R1 as far as the group tells, and the pauses.
     fn may_act(&self) -> Result<(), Held> {
         let group = self.group();
         if let Some(status) = &group.status {
-            return refuse(format!("6.1: the group is being deleted ({status})"));
+            return refuse(Clause::R1, format!("the group is being deleted ({status})"));
         }
         if self.policy.is_paused(self.now) {
-            return back_off("the pool is paused (pause_until)");
+            return back_off(None, "the pool is paused (pause_until)");
         }
         if let Some(until) = self.marks.pause_until {
             let until = shared::time::format(until);
-            return back_off(format!("the group is paused until {until} (its tag lambda-scale/pause-until)"));
+            return back_off(None, format!("the group is paused until {until} (its tag lambda-scale/pause-until)"));
         }
         Ok(())
     }
@@ -247,10 +285,11 @@ impl<'a> Sight<'a> {
             return Ok(unit);
         }
         if self.decision.delta == 0 {
-            return nothing(nothing_wanted(self.decision));
+            return Err((Action::Nothing, nothing_wanted(self.decision)));
         }
         refuse(
-            "6.1: the group's instances count for different capacities (weighted capacity), so a number of agents has no one \
+            Clause::R1,
+            "the group's instances count for different capacities (weighted capacity), so a number of agents has no one \
              capacity; give the pool a group with equal weights",
         )
     }
@@ -264,17 +303,20 @@ impl<'a> Sight<'a> {
         if self.decision.state == ScalingState::Held { 0 } else { lacking }
     }
 
-    fn cooldown(&self, clause: &str, ended: Option<Timestamp>, cooldown: Duration, what: &str) -> Result<(), Held> {
+    fn cooldown(&self, clause: Clause, ended: Option<Timestamp>, cooldown: Duration, what: &str) -> Result<(), Held> {
         let Some(ended) = ended else { return Ok(()) };
         let since = self.now.duration_since(ended);
         if since >= signed(cooldown) {
             return Ok(());
         }
-        back_off(format!(
-            "{clause}: the group's last {what} ended {} ago, the cooldown is {}",
-            seconds(since),
-            seconds(signed(cooldown))
-        ))
+        back_off(
+            clause,
+            format!(
+                "the group's last {what} ended {} ago, the cooldown is {}",
+                seconds(since),
+                seconds(signed(cooldown))
+            ),
+        )
     }
 
     fn launches(&self) -> impl Iterator<Item = &Activity> {
@@ -307,16 +349,20 @@ fn capacity(units: i64) -> i32 {
     i32::try_from(units.max(0)).unwrap_or(i32::MAX)
 }
 
-fn nothing<T>(reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::Nothing, reason.into()))
+fn act(action: Action, reason: impl Into<String>) -> Verdict {
+    Ok((action, Reason::of(None, reason)))
 }
 
-fn back_off<T>(reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::BackOff, reason.into()))
+fn nothing<T>(clause: impl Into<Option<Clause>>, reason: impl Into<String>) -> Result<T, Held> {
+    Err((Action::Nothing, Reason::of(clause, reason)))
 }
 
-fn refuse<T>(reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::Refuse, reason.into()))
+fn back_off<T>(clause: impl Into<Option<Clause>>, reason: impl Into<String>) -> Result<T, Held> {
+    Err((Action::BackOff, Reason::of(clause, reason)))
+}
+
+fn refuse<T>(clause: Clause, reason: impl Into<String>) -> Result<T, Held> {
+    Err((Action::Refuse, Reason::of(clause, reason)))
 }
 
 fn describe(activity: &Activity) -> String {

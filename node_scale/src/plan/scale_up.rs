@@ -1,10 +1,11 @@
-//! More agents (B3, B5, and 6.3 for scale-up).
+//! More agents (B3, B5, and A1 for scale-up).
 
 use jiff::{SignedDuration, Timestamp};
+use shared::clause::Clause;
 
 use super::coming::overdue_launches;
 use super::{
-    Action, Activity, ActivityKind, ActivityStatus, Besides, Held, Lifecycle, Sight, Verdict, back_off, capacity,
+    Action, Activity, ActivityKind, ActivityStatus, Besides, Held, Lifecycle, Sight, Verdict, act, back_off, capacity,
     describe, instances, listed_capacity, nothing, seconds, signed, within,
 };
 use crate::marks::Direction;
@@ -38,22 +39,25 @@ impl Sight<'_> {
         let taken_back = self.take_back(wanted.saturating_sub(self.coming), besides)?;
         let missing = wanted.saturating_sub(self.coming).saturating_sub(taken_back).max(for_floor);
         if missing == 0 && taken_back > 0 {
-            return nothing(format!("{wanted} more wanted: {taken_back} that were leaving are taken back"));
+            return nothing(None, format!("{wanted} more wanted: {taken_back} that were leaving are taken back"));
         }
         if group.is_suspended("Launch") {
-            return back_off("B3: the process Launch is suspended on the group");
+            return back_off(Clause::B3, "the process Launch is suspended on the group");
         }
         if !self.state.activities_are_complete {
-            return back_off("B3: the group has more recent activities than are read; what is coming cannot be told");
+            return back_off(
+                Clause::B3,
+                "the group has more recent activities than are read; what is coming cannot be told",
+            );
         }
         if let Some(launch) = self.unlisted_launch() {
-            return back_off(format!("B3: {} is known and its instance is not listed yet", describe(launch)));
+            return back_off(Clause::B3, format!("{} is known and its instance is not listed yet", describe(launch)));
         }
         self.launches_fail()?;
         self.instances_do_not_join()?;
         if missing == 0 {
             let coming = instances(self.coming);
-            return nothing(format!("B3: {coming} coming, which covers the {wanted} wanted"));
+            return nothing(Clause::B3, format!("{coming} coming, which covers the {wanted} wanted"));
         }
         self.launch_holds_back(missing, besides)?;
         self.up_cooldown()?;
@@ -64,26 +68,29 @@ impl Sight<'_> {
         let asked_for = capacity(base + i64::from(missing) * i64::from(unit));
         let to = asked_for.min(highest);
         if to <= group.desired_capacity {
-            return nothing(format!(
-                "the desired capacity is {}, and the pool's and the group's max allow {highest}",
-                group.desired_capacity
-            ));
+            return nothing(
+                None,
+                format!(
+                    "the desired capacity is {}, and the pool's and the group's max allow {highest}",
+                    group.desired_capacity
+                ),
+            );
         }
         besides.end();
         let capped = if to < asked_for { format!(", up to the max of {highest}") } else { String::new() };
         if for_floor > wanted.saturating_sub(self.coming).saturating_sub(taken_back) {
             let floor = self.marks.floor.map_or(0, |floor| floor.instances);
-            return Ok((
+            return act(
                 Action::SetDesiredCapacity(to),
                 format!("the floor is {floor} instances (tag lambda-scale/floor){capped}"),
-            ));
+            );
         }
         let mut less =
             if self.coming == 0 { String::new() } else { format!(", {} coming already", instances(self.coming)) };
         if taken_back > 0 {
             less.push_str(&format!(", {taken_back} that were leaving are taken back"));
         }
-        Ok((Action::SetDesiredCapacity(to), format!("{wanted} more wanted{less}{capped}")))
+        act(Action::SetDesiredCapacity(to), format!("{wanted} more wanted{less}{capped}"))
     }
 
     /// B3: a launch underway holds a scale-up back, but not for ever: a group of spot instances always replaces some.
@@ -98,18 +105,21 @@ impl Sight<'_> {
         if waited >= patience {
             return Ok(());
         }
-        back_off(format!(
-            "B3: {what} is underway; {} still missing after it, waiting for {} of at most {} (max_back_off)",
-            instances(missing),
-            seconds(waited),
-            seconds(patience)
-        ))
+        back_off(
+            Clause::B3,
+            format!(
+                "{what} is underway; {} still missing after it, waiting for {} of at most {} (max_back_off)",
+                instances(missing),
+                seconds(waited),
+                seconds(patience)
+            ),
+        )
     }
 
     /// B3: the same cooldown for launches.
     fn up_cooldown(&self) -> Result<(), Held> {
         let ended = self.launches().filter_map(|launch| launch.end).max();
-        self.cooldown("B3", ended, self.policy.scale_up_cooldown, "launch")
+        self.cooldown(Clause::B3, ended, self.policy.scale_up_cooldown, "launch")
     }
 
     /// B5: launches fail, so asking for more would only fail more.
@@ -127,12 +137,15 @@ impl Sight<'_> {
             return Ok(());
         }
         let message = last.message.as_deref().unwrap_or("no message");
-        back_off(format!(
-            "B5: {failures} launch{} failed in a row, the last {} ago ({message}); trying again after {}",
-            if failures == 1 { "" } else { "es" },
-            seconds(since),
-            seconds(pause)
-        ))
+        back_off(
+            Clause::B5,
+            format!(
+                "{failures} launch{} failed in a row, the last {} ago ({message}); trying again after {}",
+                if failures == 1 { "" } else { "es" },
+                seconds(since),
+                seconds(pause)
+            ),
+        )
     }
 
     /// B5: instances come and never become agents (a bad image, a network without a way to the masters): more of them would
@@ -151,13 +164,16 @@ impl Sight<'_> {
         if latest == 0 || self.never_joined < latest || !is_much || since >= NEVER_JOINED_BACK_OFF {
             return Ok(());
         }
-        back_off(format!(
-            "B5: {} older than {} and no agents, those launched last among them; look at one of them, trying again {} after the \
+        back_off(
+            Clause::B5,
+            format!(
+                "{} older than {} and no agents, those launched last among them; look at one of them, trying again {} after the \
              last launch",
-            instances(self.never_joined),
-            seconds(signed(self.policy.join_timeout)),
-            seconds(NEVER_JOINED_BACK_OFF)
-        ))
+                instances(self.never_joined),
+                seconds(signed(self.policy.join_timeout)),
+                seconds(NEVER_JOINED_BACK_OFF)
+            ),
+        )
     }
 
     pub(super) fn launch_failures(&self) -> u32 {

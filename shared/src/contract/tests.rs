@@ -1,3 +1,4 @@
+use crate::clause::Clause;
 use serde_json::{Value, json};
 
 use super::*;
@@ -61,6 +62,7 @@ fn outcome() -> ScalingOutcome {
         from: Some(10),
         to: Some(12),
         instances: Vec::new(),
+        clause: Some(Clause::A1),
         reason: "2 more wanted".to_owned(),
         notes: Vec::new(),
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Message;
-use crate::clause::Clause;
+use crate::clause::{self, Clause};
 use crate::resources::Resources;
 use crate::time::millis;
 
@@ -427,11 +427,22 @@ pub struct ScalingOutcome {
     /// Instances acted upon one by one.
     #[serde(default)]
     pub instances: Vec<String>,
-    /// Why, in a sentence that starts with the clause where one decided.
+    /// The clause that decided; `None` where none stood in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<Clause>,
+    /// Why, in a sentence.
     pub reason: String,
     /// What an operator should know besides, such as a tag of the group that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl ScalingOutcome {
+    /// The reason as people read it, its clause first.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        clause::explain(self.clause, &self.reason)
+    }
 }
 
 impl Message for ScalingOutcome {
@@ -461,6 +472,8 @@ pub enum OutcomeAction {
     BackedOff,
     /// The decision may not be acted upon.
     Refused,
+    /// A dry run: the reason says what would have been done.
+    DryRun,
     /// A call to AWS failed.
     Failed,
 }
@@ -476,6 +489,7 @@ impl OutcomeAction {
             Self::None => "none",
             Self::BackedOff => "backed_off",
             Self::Refused => "refused",
+            Self::DryRun => "dry_run",
             Self::Failed => "failed",
         }
     }

@@ -1,4 +1,4 @@
-//! The strategy `drain` (6.3): what is said about agents, step by step.
+//! The strategy `drain` (A1): what is said about agents, step by step.
 
 use shared::contract::{AgentRef, AgentState};
 
@@ -56,7 +56,7 @@ fn all_chosen_agents_are_told_to_leave_before_any_is_drained() {
     let plan = planned(&with_leaving(-3, Vec::new()), &group());
     assert_eq!(plan.action, Action::Nothing);
     assert_eq!(steps(&plan), [("deactivate", "i-0"), ("deactivate", "i-1"), ("deactivate", "i-2")]);
-    assert_eq!(plan.reason, "3 fewer wanted: tells i-0 (host-0), i-1 (host-1), i-2 (host-2) to leave");
+    assert_eq!(plan.reason.text, "3 fewer wanted: tells i-0 (host-0), i-1 (host-1), i-2 (host-2) to leave");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn on_a_view_that_is_not_complete_those_that_leave_wait() {
         for delta in [-1, 0] {
             let leaving = vec![agent(5, Deactivated, 0), agent(6, Deactivated, 4)];
             let plan = planned(&ScalingDecision { completeness, ..with_leaving(delta, leaving) }, &state);
-            check(&plan, Action::BackOff, "6.3: the snapshot is not complete");
+            check(&plan, Action::BackOff, "A1: the snapshot is not complete");
             assert!(plan.agents.is_empty() && plan.marks.is_empty(), "{plan:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! What stands on the group (6.5): rows of decisions, pauses and floors.
+//! What stands on the group: rows of decisions, pauses and floors.
 
 use super::*;
 use crate::marks::{FLOOR, PAUSE_UNTIL};

@@ -1,4 +1,4 @@
-//! `least_loaded` (6.3): which instances the agents of a decision are, and when one is left alone.
+//! `least_loaded` (A1): which instances the agents of a decision are, and when one is left alone.
 
 use shared::contract::{AgentRef, AgentState};
 
@@ -45,10 +45,10 @@ fn terminates(plan: &Plan, expected: &[&str]) {
 }
 
 #[test]
-fn the_agents_that_the_decision_names_are_terminated_6_3() {
+fn the_agents_that_the_decision_names_are_terminated_a1() {
     let plan = planned(&taking_out(vec![named("i-3"), named("i-1")]), &group());
     terminates(&plan, &["i-3", "i-1"]);
-    assert_eq!(plan.reason, "2 fewer wanted: i-3 (host), i-1 (host)");
+    assert_eq!(plan.reason.text, "2 fewer wanted: i-3 (host), i-1 (host)");
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn a_hostname_that_is_the_name_of_an_instance_tells_it() {
     // A name that only begins like one says nothing.
     for hostname in ["i-am-a-host.example.com", "i-0123456789ABCDEF0", "i-0123456789abcdef01", "web-i-0abc1234"] {
         let plan = planned(&taking_out(vec![agent(hostname)]), &state);
-        check(&plan, Action::Refuse, "6.3: 1 fewer wanted; not touched: ");
-        assert!(plan.reason.contains("neither an attribute nor its name nor an address"), "{}", plan.reason);
+        check(&plan, Action::Refuse, "A1: 1 fewer wanted; not touched: ");
+        assert!(plan.reason.text.contains("neither an attribute nor its name nor an address"), "{}", plan.reason);
     }
 }
 
@@ -107,7 +107,7 @@ fn an_address_is_looked_up_last_of_all() {
     let plan = planned(&decision, &state);
     terminates(&plan, &["i-1", "i-5"]);
     assert!(
-        plan.reason.ends_with("not touched: ip-10.0.0.2 (no instance of the group has the address 10.0.0.2)"),
+        plan.reason.text.ends_with("not touched: ip-10.0.0.2 (no instance of the group has the address 10.0.0.2)"),
         "{}",
         plan.reason
     );
@@ -122,7 +122,7 @@ fn the_same_address_in_another_network_does_not_matter_unless_it_is_in_the_group
     };
     terminates(&planned(&decision, &with(&["i-elsewhere", "i-5"])), &["i-5"]);
     let plan = planned(&decision, &with(&["i-4", "i-5"]));
-    check(&plan, Action::Refuse, "6.3: 1 fewer wanted; not touched: ip-10.0.0.1 (10.0.0.1 belongs to i-4 and i-5)");
+    check(&plan, Action::Refuse, "A1: 1 fewer wanted; not touched: ip-10.0.0.1 (10.0.0.1 belongs to i-4 and i-5)");
 }
 
 #[test]
@@ -141,8 +141,8 @@ fn what_is_not_certain_is_not_touched() {
         (vec![named("i-3"), named("i-3")], group(), "i-3 is another agent's too"),
     ] {
         let plan = planned(&taking_out(agents), &state);
-        check(&plan, Action::Refuse, "6.3: ");
-        assert!(plan.reason.contains(why), "{} should say {why}", plan.reason);
+        check(&plan, Action::Refuse, "A1: ");
+        assert!(plan.reason.text.contains(why), "{} should say {why}", plan.reason);
     }
 }
 
@@ -152,7 +152,7 @@ fn the_next_agent_does_not_take_the_place_of_one_that_is_not_found() {
     let decision = ScalingDecision { delta: -2, ..taking_out(agents) };
     let plan = planned(&decision, &group());
     terminates(&plan, &["i-1"]);
-    assert!(plan.reason.ends_with("not touched: host (i-99 is no instance of the group)"), "{}", plan.reason);
+    assert!(plan.reason.text.ends_with("not touched: host (i-99 is no instance of the group)"), "{}", plan.reason);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_group_that_protects_every_instance_sets_none_apart() {
 
 #[test]
 fn a_decision_that_names_nobody_is_refused() {
-    check(&planned(&decision(-1, 10), &group()), Action::Refuse, "6.3: the decision names no agent to take out");
+    check(&planned(&decision(-1, 10), &group()), Action::Refuse, "A1: the decision names no agent to take out");
 }
 
 proptest! {
