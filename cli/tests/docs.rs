@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::account::Account;
+use support::Account;
 use testbed::CAPTURE;
 
 fn help(arguments: &[&str]) -> String {
@@ -160,5 +160,38 @@ fn every_command_is_described() {
     for command in commands().iter().filter(|command| *command != "help") {
         let is_there = page.lines().any(|line| line.starts_with("## ") && line.contains(command.as_str()));
         assert!(is_there, "docs/cli.md has no part about {command}");
+    }
+}
+
+#[test]
+fn every_test_that_the_page_of_faults_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let mut code = String::new();
+    let mut folders: Vec<_> = ["cli", "shared", "node_gather", "node_process", "node_scale", "testbed", "tests/deploy"]
+        .map(|name| root.join(name))
+        .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "py") {
+                code.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let names: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| {
+            name.len() > 15 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+        .collect();
+    assert!(names.len() > 50, "{names:?}");
+    for name in names {
+        let is_there = ["fn", "def"].iter().any(|keyword| code.contains(&format!("{keyword} {name}(")));
+        assert!(is_there, "{name}: no such test");
     }
 }

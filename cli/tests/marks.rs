@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use std::process::Output;
 
 use serde_json::Value;
-use support::GROUP;
-use support::account::Account;
+use support::{Account, GROUP};
 use testbed::autoscaling::access_denied;
 
 async fn run(account: &Account, arguments: &[&str]) -> Output {

@@ -14,8 +14,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use support::account::{Account, told};
-use support::{AGENTS, GROUP};
+use support::{AGENTS, Account, GROUP, told};
 use testbed::autoscaling::access_denied;
 use testbed::master::Mode;
 use tokio::process::Command;

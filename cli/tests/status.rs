@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
-use support::GROUP;
-use support::account::{Account, now, told};
+use support::{Account, GROUP, told};
 use testbed::master::Mode;
+use testbed::now;
 
 const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
 

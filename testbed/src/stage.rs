@@ -20,15 +20,18 @@ const INHERITED: [&str; 7] =
 
 /// A running function. Its process ends when this is stopped or dropped.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub struct Stage {
     pid: Option<u32>,
     stop: Arc<Notify>,
     watcher: JoinHandle<()>,
 }
 
 impl Stage {
-    /// Starts the binary of a function.
-    pub(crate) fn start(
+    /// Starts the binary of a function, with these variables beside those that Lambda sets.
+    ///
+    /// # Errors
+    /// Where the binary is not there, or does not start.
+    pub fn start(
         function: &Function,
         binaries: &Path,
         logs: &Logs,
@@ -74,13 +77,14 @@ impl Stage {
     }
 
     /// Ends the process, and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.stop.notify_one();
         drop((&mut self.watcher).await);
     }
 
     /// The most memory the process ever held, where the system tells.
-    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+    #[must_use]
+    pub fn peak_memory_kib(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         peak.trim().trim_end_matches("kB").trim_end().parse().ok()
@@ -92,6 +96,20 @@ impl Drop for Stage {
         // With the watcher goes the child, and with the child, by `kill_on_drop`, the process.
         self.watcher.abort();
     }
+}
+
+/// Where the functions' binaries are: beside this program, or beside the directory of this test.
+///
+/// # Errors
+/// Where the system does not tell which program this is.
+pub fn binaries() -> io::Result<PathBuf> {
+    let mut directory = std::env::current_exe()?;
+    directory.pop();
+    // Cargo puts tests and examples into directories of their own.
+    if directory.ends_with("deps") || directory.ends_with("examples") {
+        directory.pop();
+    }
+    Ok(directory)
 }
 
 /// The variables that the Lambda service itself sets, and credentials that are worth nothing.

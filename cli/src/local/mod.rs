@@ -96,8 +96,7 @@ fn setup(options: &Options) -> Result<Setup, RunError> {
         (None, None) => DOCUMENT.to_owned(),
     };
     let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
-    let mut binaries = std::env::current_exe().map_err(RunError::Binaries)?;
-    binaries.pop();
+    let binaries = testbed::stage::binaries().map_err(RunError::Binaries)?;
     Ok(Setup { binaries, document, capture, logs })
 }
 

@@ -1,86 +1,93 @@
-//! The real binaries on local endpoints, one set for each test.
+//! What `lambda-scale` itself sees of an account and a cluster: masters, Auto Scaling and CloudWatch Logs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-pub(crate) mod account;
-pub(crate) mod world;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
-use std::path::PathBuf;
-
-use shared::contract::{ScalingDecision, ScalingOutcome, to_json};
-use shared::resources::Kind;
-use testbed::sns::Message;
-use testbed::stack::decode;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
+use jiff::SignedDuration;
+use testbed::autoscaling::{AutoScaling, Group};
+use testbed::cloudwatch_logs::CloudWatchLogs;
+use testbed::cluster::Cluster;
+use testbed::master::Master;
+use testbed::{CAPTURE, now};
+use tokio::process::Command;
 
 /// The group of the configuration.
 pub(crate) const GROUP: &str = "mesos-workers";
 /// How many agents were captured.
 pub(crate) const AGENTS: i32 = 60;
 
-/// Starts everything on the captured cluster; `edits` replace lines of the configuration.
-pub(crate) async fn start(test: &str, edits: &[(&str, &str)]) -> Stack {
-    let document = edits.iter().fold(DOCUMENT.to_owned(), |document, (from, to)| {
-        assert!(document.contains(from), "{from:?} is not in the configuration");
-        document.replace(from, to)
-    });
-    let mut binaries = PathBuf::from(env!("CARGO_BIN_EXE_lambda-scale"));
-    binaries.pop();
-    let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("chain").join(test));
-    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs };
-    Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
+/// A captured cluster with its group, and another group.
+pub(crate) struct Account {
+    pub(crate) master: Master,
+    pub(crate) auto_scaling: AutoScaling,
+    pub(crate) logs: CloudWatchLogs,
+    test: &'static str,
 }
 
-/// Lets the captured applications grow until this share of all cpus is used.
-pub(crate) fn grow_to(stack: &Stack, percent: u64) {
-    let used_percent = |cpus: u64, total: u64| cpus * 100 / total;
-    let started = stack.master.cluster(|cluster| {
-        cluster.grow(|total, used| {
-            used_percent(used.get(Kind::Cpus).thousandths(), total.get(Kind::Cpus).thousandths()) >= percent
-        })
-    });
-    assert!(started > 0, "{percent} % are used already");
+impl Account {
+    pub(crate) async fn start(test: &'static str) -> Self {
+        let now = now();
+        let master = Master::start(Cluster::from_capture(CAPTURE, now).unwrap()).await.unwrap();
+        let mut group = Group::new(GROUP, 1, 100, &[]);
+        let launched = now - SignedDuration::from_hours(24);
+        for machine in master.cluster(|cluster| cluster.machines()) {
+            group.adopt(&machine.instance, &machine.zone, launched);
+        }
+        let auto_scaling = AutoScaling::start([group, Group::new("web-asg", 1, 5, &["a"])]).await.unwrap();
+        Self { master, auto_scaling, logs: CloudWatchLogs::start().await.unwrap(), test }
+    }
+
+    /// A configuration of one pool. `mesos` and `settings` are lines of their sections.
+    pub(crate) fn config(&self, mesos: &str, attributes: &str, settings: &str) -> PathBuf {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("account-{}.toml", self.test));
+        let document = format!(
+            "[mesos]\nmasters = [\"{}\"]\ntimeout = \"5s\"\n{mesos}\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n\
+             attributes = {{ {attributes} }}\n{settings}\n",
+            self.master.url()
+        );
+        fs::write(&path, document).unwrap();
+        path
+    }
+
+    /// The command with its environment, and no other.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args(arguments);
+        self.surround(command)
+    }
+
+    /// A script of the shell in the same environment, which ends with the first command that fails.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-e", "-c", script]);
+        self.surround(command)
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
+        command
+            .env_clear()
+            .envs([
+                ("AWS_ENDPOINT_URL", self.auto_scaling.url()),
+                ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", self.logs.url()),
+            ])
+            .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "us-east-1")])
+            .env("NO_PROXY", "*");
+        command
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.auto_scaling.calls().iter().filter(|call| call.is_mutating()).count()
+    }
+
+    pub(crate) fn desired(&self) -> i32 {
+        self.auto_scaling.group(GROUP, |group| group.desired()).unwrap()
+    }
 }
 
-/// The desired capacity of the group.
-pub(crate) fn desired(stack: &Stack) -> i32 {
-    stack.desired(GROUP).unwrap()
-}
-
-/// The calls that would change something, from that mark on.
-pub(crate) fn mutating_calls(stack: &Stack, mark: usize) -> usize {
-    stack.auto_scaling.calls().split_off(mark).iter().filter(|call| call.is_mutating()).count()
-}
-
-/// Publishes a decision, as node_process would.
-pub(crate) fn publish(stack: &Stack, decision: &ScalingDecision) -> Message {
-    let body = to_json(decision).unwrap();
-    stack.sns.publish(&stack.topics.decisions, &body, &[("pool", &decision.pool)]).unwrap()
-}
-
-/// Delivers a decision's message, and waits for the outcome.
-pub(crate) async fn deliver(stack: &Stack, decision: &ScalingDecision) -> ScalingOutcome {
-    let mark = stack.sns.mark();
-    let message = stack.message_of(decision).unwrap();
-    drop(stack.sns.deliver(&message).unwrap());
-    stack.outcome(decision, mark).await.unwrap()
-}
-
-/// Looks at the cluster and decides; the decision's topic holds its messages.
-pub(crate) async fn decide(stack: &Stack) -> ScalingDecision {
-    stack.follow_groups();
-    let mark = stack.sns.mark();
-    stack.gather().await.unwrap();
-    let snapshot = stack.snapshot("workers", mark).await.unwrap();
-    stack.decision(&snapshot, mark).await.unwrap()
-}
-
-/// Waits for that many outcomes, from that mark of the topics on.
-pub(crate) async fn outcomes(stack: &Stack, count: usize, mark: usize) -> Vec<ScalingOutcome> {
-    let mut found = Vec::new();
-    let collect = |message: &Message| {
-        found.extend(decode::<ScalingOutcome>(message));
-        (found.len() == count).then_some(())
-    };
-    stack.within("outcomes", stack.sns.wait_for(&stack.topics.outcomes, mark, collect)).await.unwrap();
-    found
+/// All that was printed, in single spaces.
+pub(crate) fn told(output: &Output) -> String {
+    let words = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -584,9 +584,10 @@ fn every_clause_is_in_the_page_in_the_code_and_in_a_test() {
         include_str!("../../handler.rs"),
     ]
     .concat();
-    let tests = [include_str!("mod.rs"), include_str!("victims.rs"), include_str!("../../../../cli/tests/chain.rs")]
-        .concat()
-        .to_lowercase();
+    let tests =
+        [include_str!("mod.rs"), include_str!("victims.rs"), include_str!("../../../../testbed/tests/chain.rs")]
+            .concat()
+            .to_lowercase();
     for clause in ["R1", "B1", "B2", "B3", "B4", "B5", "A1"] {
         assert!(
             page.contains(&format!("**{clause}**")) || page.contains(&format!("## {clause} ")),

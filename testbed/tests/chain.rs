@@ -1,7 +1,7 @@
 //! The chain of the three real binaries, from the schedule's event to the group: what must hold whatever SNS, Mesos and
 //! Auto Scaling do.
 //!
-//! The binaries are those beside `lambda-scale`; `cargo build --workspace` makes them.
+//! The binaries are those in the directory above this test's; `cargo build --workspace --bins` makes them.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,15 +12,14 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
 use testbed::master::Mode;
+use testbed::now;
 use testbed::sns::Delivery;
 use uuid::Uuid;
 
@@ -346,24 +345,4 @@ async fn a_group_that_is_gone_is_reported() {
     assert_eq!(run.outcome.action, OutcomeAction::Refused);
     assert!(run.outcome.reason.contains(GROUP), "{}", run.outcome.reason);
     assert_eq!(run.outcome.from, None);
-}
-
-#[test]
-fn the_local_run_ends_as_its_script_says() {
-    let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
-        .args(["local", "--output", "json"])
-        .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let scenes: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let changed: Vec<bool> = scenes.iter().map(|scene| !scene["changed_after_ms"].is_null()).collect();
-    assert_eq!(changed, [false, true, false, false, false, false]);
-    assert_eq!(scenes[1]["pools"][0]["outcome"]["action"], "scaled_up");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the group and the cluster live in the present")]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
 }

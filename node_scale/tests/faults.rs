@@ -18,10 +18,9 @@ use node_scale::handler::Handler;
 use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
-use support::world::{GROUP, SIZE, World, at_endpoint, body, decision, event, now};
-use testbed::Fault;
+use support::{GROUP, SIZE, World, body, decision, event};
 use testbed::autoscaling::{Trouble, access_denied, throttling};
-use testbed::sns;
+use testbed::{Fault, now, sdk_config, sns};
 
 const ACTIVITIES: &str = "DescribeScalingActivities";
 const REFRESHES: &str = "DescribeInstanceRefreshes";
@@ -445,42 +444,7 @@ async fn a_message_of_another_topic_is_refused() {
         "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n"
     ));
     let expected = Some(sns::arn("somebody-elses"));
-    let handler = Handler::new(config.unwrap(), &at_endpoint(&world.sdk, &world.auto_scaling.url()), expected, None);
+    let handler = Handler::new(config.unwrap(), &sdk_config(&world.auto_scaling.url()), expected, None);
     handler.handle(&event(&[body(&decision(1, 2, SIZE))]), now).await.unwrap();
     assert_eq!(world.auto_scaling.mark(), 0, "not even the group is looked at");
-}
-
-// --- The page -----------------------------------------------------------------------------------------------------------
-
-#[test]
-fn every_test_that_the_page_of_faults_names_exists() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
-    let mut code = String::new();
-    let mut folders: Vec<_> = ["cli", "shared", "node_gather", "node_process", "node_scale", "tests/deploy"]
-        .map(|name| root.join(name))
-        .into();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "py") {
-                code.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    let names: BTreeSet<&str> = page
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| {
-            name.len() > 15 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
-        .collect();
-    assert!(names.len() > 50, "{names:?}");
-    for name in names {
-        let is_there = ["fn", "def"].iter().any(|keyword| code.contains(&format!("{keyword} {name}(")));
-        assert!(is_there, "{name}: no such test");
-    }
 }

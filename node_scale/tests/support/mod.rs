@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::event::sns::SnsEvent;
-use aws_sdk_sns::config::Credentials;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use node_scale::handler::Handler;
 use serde_json::{Value, json};
 use shared::config::Config;
@@ -14,9 +12,9 @@ use shared::contract::{
     to_json,
 };
 use shared::sns::Topic;
-use testbed::REGION;
 use testbed::autoscaling::{AutoScaling, Call, Group, Lifecycle};
 use testbed::sns::{self, Message, Sns};
+use testbed::{now, sdk_config};
 use uuid::Uuid;
 
 /// The group.
@@ -30,7 +28,6 @@ pub(crate) struct World {
     pub(crate) sns: Sns,
     pub(crate) outcomes: String,
     pub(crate) settings: String,
-    pub(crate) sdk: SdkConfig,
 }
 
 impl World {
@@ -45,7 +42,7 @@ impl World {
         let sns = Sns::start().await.unwrap();
         let outcomes = sns.create("outcomes", None);
         let auto_scaling = AutoScaling::start([group]).await.unwrap();
-        Self { auto_scaling, sns, outcomes, settings: settings.to_owned(), sdk: sdk().await }
+        Self { auto_scaling, sns, outcomes, settings: settings.to_owned() }
     }
 
     /// The stage as it is after a cold start: nothing is remembered.
@@ -56,14 +53,8 @@ impl World {
             if self.settings.contains("dry") { "dry_run = true\n" } else { "" },
             self.settings.replace("dry", "")
         );
-        let topic =
-            Topic::new(aws_sdk_sns::Client::new(&at_endpoint(&self.sdk, &self.sns.url())), self.outcomes.clone());
-        Handler::new(
-            Config::parse(&config).unwrap(),
-            &at_endpoint(&self.sdk, &self.auto_scaling.url()),
-            None,
-            Some(topic),
-        )
+        let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&self.sns.url())), self.outcomes.clone());
+        Handler::new(Config::parse(&config).unwrap(), &sdk_config(&self.auto_scaling.url()), None, Some(topic))
     }
 
     /// Hands a decision to a function that has just been started; what it tells of it.
@@ -112,25 +103,6 @@ impl World {
     pub(crate) fn finish(&self) {
         self.auto_scaling.group(GROUP, |group| group.finish(now()));
     }
-}
-
-/// What the SDK needs besides an endpoint.
-pub(crate) async fn sdk() -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "test");
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(credentials)
-        .load()
-        .await
-}
-
-pub(crate) fn at_endpoint(sdk: &SdkConfig, url: &str) -> SdkConfig {
-    sdk.clone().into_builder().endpoint_url(url).build()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the group lives in the present")]
-pub(crate) fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 /// A decision from a snapshot of that many agents, taken a moment ago; a negative one names the first agents.

@@ -10,8 +10,6 @@
 
 mod support;
 
-use std::path::PathBuf;
-
 use testbed::cloudwatch::{Fault, Utilization};
 use testbed::master::Mode;
 
@@ -19,17 +17,13 @@ use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
 use support::deliver;
 use testbed::stack::Run;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
+use testbed::{DOCUMENT, Stack, stage};
 
 /// A group of three instances.
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";
 
 async fn start(test: &str, document: &str) -> Stack {
-    let mut binaries = PathBuf::from(env!("CARGO_BIN_EXE_lambda-scale"));
-    binaries.pop();
-    let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cpu").join(test));
-    let setup = Setup { binaries, document: document.to_owned(), capture: CAPTURE.to_vec(), logs };
-    Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
+    support::start_with(test, stage::binaries().unwrap(), document.to_owned()).await
 }
 
 async fn run(stack: &Stack) -> Run {

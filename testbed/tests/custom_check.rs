@@ -15,29 +15,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
-use support::{AGENTS, GROUP, desired};
+use support::{AGENTS, GROUP, desired, start_with};
 use testbed::sns::{self, Message};
 use testbed::stack::decode;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack};
+use testbed::{DOCUMENT, Stack, stage};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
-}
-
-fn binaries() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_lambda-scale")).parent().unwrap().to_owned()
 }
 
 /// The pool of the local run, with a check of its own and the strategy that it then has.
 fn custom() -> String {
     let document = DOCUMENT.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
     document.replace("scale_down_strategy = \"least_loaded\"", "")
-}
-
-async fn start(test: &str, binaries: PathBuf, document: String) -> Stack {
-    let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("custom").join(test));
-    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs };
-    Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What the example in Python publishes about a snapshot, at that length of the queue.
@@ -77,7 +67,7 @@ async fn run_in_python(stack: &Stack, queue_length: u32) -> (Message, ScalingOut
 #[tokio::test]
 async fn the_example_in_python_scales_by_the_state_alone() {
     let document = custom();
-    let stack = start("python", binaries(), document).await;
+    let stack = start_with("python", stage::binaries().unwrap(), document).await;
 
     // 60 agents: below 600 messages one goes, above 3000 one comes.
     let (_, idle) = run_in_python(&stack, 599).await;
@@ -105,7 +95,7 @@ async fn the_example_in_python_scales_by_the_state_alone() {
 #[tokio::test]
 async fn a_decision_that_names_no_agents_scales_by_one_and_only_once() {
     let document = custom();
-    let stack = start("state-alone", binaries(), document).await;
+    let stack = start_with("state-alone", stage::binaries().unwrap(), document).await;
     let mark = stack.sns.mark();
     stack.gather().await.unwrap();
     let snapshot = stack.snapshot("batch", mark).await.unwrap();
@@ -152,7 +142,7 @@ async fn the_example_in_rust_takes_the_place_of_node_process() {
     for (name, binary) in
         [("node_gather", "node_gather"), ("node_scale", "node_scale"), ("node_process", "custom-check")]
     {
-        let binary = binaries().join(binary);
+        let binary = stage::binaries().unwrap().join(binary);
         assert!(binary.is_file(), "{} is missing; run: cargo build --workspace --bins", binary.display());
         let script = format!(
             "#!/bin/sh\nBUSINESS_HOURS='Mon-Sun 00:00-23:59:59.999999999 65' exec {:?} \"$@\"\n",
@@ -162,7 +152,7 @@ async fn the_example_in_rust_takes_the_place_of_node_process() {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let stack = start("rust", folder, DOCUMENT.to_owned()).await;
+    let stack = start_with("rust", folder, DOCUMENT.to_owned()).await;
     let run = stack.run().await.unwrap().remove(0);
     // 60 agents are enough for the standard algorithm; the example wants 65.
     assert_eq!((run.decision.delta, desired(&stack)), (5, 65));

@@ -1,0 +1,50 @@
+//! The calls of node_scale against moto, an AWS that other people wrote.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use node_scale::marks::MarkChange;
+use node_scale::{ec2, group};
+use testbed::moto::{Moto, element};
+use testbed::now;
+
+const GROUP: &str = "mesos-workers";
+
+/// What node_scale itself says to AWS, to an AWS that somebody else wrote: marks, addresses, and the end of an instance.
+#[tokio::test]
+async fn marks_addresses_and_terminations_are_understood_by_an_independent_aws() {
+    let Some(moto) = Moto::start().await.unwrap() else { return };
+    moto.create_group(GROUP, 3).await.unwrap();
+    let sdk = testbed::sdk_config(&moto.url());
+    let client = aws_sdk_autoscaling::Client::new(&sdk);
+
+    let mark = MarkChange::leaves("i-0123456789abcdef0", now());
+    let MarkChange::Set { key, value } = &mark else { panic!() };
+    group::mark(&client, GROUP, std::slice::from_ref(&mark)).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert!(described.tags.iter().any(|tag| tag.key == *key && tag.value == *value), "{:?}", described.tags);
+    group::mark(&client, GROUP, &[MarkChange::stays("i-0123456789abcdef0")]).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert!(!described.tags.iter().any(|tag| tag.key == *key));
+
+    let victim = described.instances[1].instance_id.clone();
+    let ec2 = ec2::Client::new(&sdk);
+    let ip = element(
+        &moto.call("ec2", "DescribeInstances", &[("InstanceId.1", victim.as_str())]).await.unwrap(),
+        "privateIpAddress",
+    )
+    .unwrap();
+    let found = ec2.addresses(GROUP, &[ip.clone(), "192.0.2.1".to_owned()]).await.unwrap();
+    assert_eq!(found[&ip], [victim.clone()].into());
+    assert!(found["192.0.2.1"].is_empty());
+
+    group::terminate(&client, GROUP, &victim).await.unwrap();
+    let described = group::group(&client, GROUP).await.unwrap().unwrap();
+    assert_eq!(described.desired_capacity, 2);
+    assert!(described.instances.iter().all(|instance| instance.instance_id != victim));
+    assert!(group::group(&client, "somebody-elses").await.unwrap().is_none());
+}
