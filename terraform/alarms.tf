@@ -66,7 +66,6 @@ locals {
       threshold    = 1
       comparison   = "LessThanThreshold"
       missing_data = "breaching"
-      in_dry_run   = true
     }
     "incomplete-snapshot" = {
       description  = "Snapshots incomplete for 30 minutes; no agent is removed. The log of node_gather says why."
@@ -81,7 +80,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "unplaceable" = {
       description  = "Some tasks fit no agent, not even an empty one. The decision names their applications."
@@ -96,7 +94,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "queued-instances" = {
       description  = "Instances queued for 30 minutes. The decision says what prevents more agents."
@@ -111,7 +108,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "at-max" = {
       description  = "More agents are needed than max or the group's maximum allows. Raise the lower one."
@@ -126,7 +122,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "launch-failures" = {
       description  = "The launches of the group fail. The outcome contains the message of Auto Scaling."
@@ -141,7 +136,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "never-joined" = {
       description  = "Instances older than join_timeout have not become agents. Check one: image, user data, network."
@@ -156,7 +150,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
     "refused" = {
       description  = "node_scale refused decisions in each of the last 3 windows. The outcome says why."
@@ -171,7 +164,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = false
     }
     "flapping" = {
       description  = "The group scaled up and down in each of the last 3 hours. Move the thresholds apart."
@@ -186,7 +178,6 @@ locals {
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
-      in_dry_run   = true
     }
   }
   # end: alarms
@@ -231,7 +222,7 @@ resource "aws_cloudwatch_metric_alarm" "pool" {
   comparison_operator = local.pool_alarms[each.value.alarm].comparison
   threshold           = local.pool_alarms[each.value.alarm].threshold
   treat_missing_data  = local.pool_alarms[each.value.alarm].missing_data
-  actions_enabled     = local.is_scheduled && (local.pool_alarms[each.value.alarm].in_dry_run || !var.dry_run)
+  actions_enabled     = local.is_scheduled
   alarm_actions       = local.alarm_topics
   ok_actions          = local.alarm_topics
 

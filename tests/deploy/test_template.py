@@ -1,6 +1,5 @@
 """The promises of template.yaml, however it is deployed."""
 
-import itertools
 import json
 import os
 import re
@@ -324,7 +323,8 @@ class TemplateTest(unittest.TestCase):
         asleep = Stack(MINIMAL | {"ScheduleState": "DISABLED"}).of_type("AWS::CloudWatch::Alarm")
         self.assertFalse(any(alarm["ActionsEnabled"] for alarm in asleep.values()))
         dry = Stack(MINIMAL | {"DryRun": "true"}).of_type("AWS::CloudWatch::Alarm")
-        self.assertEqual([name for name, alarm in dry.items() if not alarm["ActionsEnabled"]], ["RefusedAlarm"])
+        # A dry run has outcomes of its own, so a refused decision is a fault there too.
+        self.assertTrue(all(alarm["ActionsEnabled"] for alarm in dry.values()))
         self.assertFalse(Stack(MINIMAL | {"Alarms": "false"}).of_type("AWS::CloudWatch::Alarm"))
 
     @property
@@ -389,8 +389,8 @@ class PoolAlarmsTest(unittest.TestCase):
     def test_its_alarms_are_those_of_the_template(self):
         own = {"PoolName": "edge", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:ops", "MetricsNamespace": "Example"}
         for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:
-            for state, dry in itertools.product(("ENABLED", "DISABLED"), ("true", "false")):
-                parameters = own | {"SchedulePeriodMinutes": minutes, "ScheduleState": state, "DryRun": dry}
+            for state in ("ENABLED", "DISABLED"):
+                parameters = own | {"SchedulePeriodMinutes": minutes, "ScheduleState": state}
                 expected = {
                     name: alarm for name, alarm in Stack(MINIMAL | parameters).of_type("AWS::CloudWatch::Alarm").items()
                     if not name.startswith(FUNCTIONS)

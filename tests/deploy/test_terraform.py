@@ -130,31 +130,30 @@ class TerraformTest(unittest.TestCase):
 
     def test_alarms_are_the_same(self):
         local = module()[1]
-        for dry in ("true", "false"):
-            expected = {}
-            for alarm in Stack(MINIMAL | {"DryRun": dry}).of_type("AWS::CloudWatch::Alarm").values():
-                metrics = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
-                watched = [(part["Metric"]["MetricName"], part["Stat"], part["Period"]) for part in metrics]
-                expected[alarm["AlarmName"].removeprefix("lambda-scale-")] = (
-                    watched or [(alarm["MetricName"], alarm["Statistic"], alarm["Period"])], alarm["AlarmDescription"], alarm["EvaluationPeriods"],
-                    alarm["DatapointsToAlarm"], alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"], alarm["ActionsEnabled"],
+        expected = {}
+        for alarm in Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm").values():
+            metrics = [part["MetricStat"] for part in alarm.get("Metrics", []) if "MetricStat" in part]
+            watched = [(part["Metric"]["MetricName"], part["Stat"], part["Period"]) for part in metrics]
+            expected[alarm["AlarmName"].removeprefix("lambda-scale-")] = (
+                watched or [(alarm["MetricName"], alarm["Statistic"], alarm["Period"])], alarm["AlarmDescription"], alarm["EvaluationPeriods"],
+                alarm["DatapointsToAlarm"], alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"], alarm["ActionsEnabled"],
+            )
+        found = {}
+        for name, alarm in local["function_alarms"].items():
+            for stage in STAGES:
+                threshold = local["stages"][stage]["timeout"] * 10 * alarm["percent_of_timeout"] or alarm["threshold"]
+                found[f"{stage}-{name}"] = (
+                    [(alarm["metric"], alarm["statistic"], 300)], alarm["description"].replace("{function}", stage), alarm["windows"],
+                    alarm["of_them"], "GreaterThanOrEqualToThreshold", threshold, "notBreaching", True,
                 )
-            found = {}
-            for name, alarm in local["function_alarms"].items():
-                for stage in STAGES:
-                    threshold = local["stages"][stage]["timeout"] * 10 * alarm["percent_of_timeout"] or alarm["threshold"]
-                    found[f"{stage}-{name}"] = (
-                        [(alarm["metric"], alarm["statistic"], 300)], alarm["description"].replace("{function}", stage), alarm["windows"],
-                        alarm["of_them"], "GreaterThanOrEqualToThreshold", threshold, "notBreaching", True,
-                    )
-            periods = {"${local.window}": 300, "${local.period}": 60}
-            for name, alarm in local["pool_alarms"].items():
-                metrics = [(part["metric"], part["statistic"], part["period"]) for part in alarm["metrics"].values()]
-                found[name] = (
-                    metrics or [(alarm["metric"], alarm["statistic"], periods[alarm["period"]])], alarm["description"], alarm["windows"],
-                    alarm["of_them"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], str(alarm["in_dry_run"]).lower() == "true" or dry == "false",
-                )
-            self.assertEqual(found, expected)
+        periods = {"${local.window}": 300, "${local.period}": 60}
+        for name, alarm in local["pool_alarms"].items():
+            metrics = [(part["metric"], part["statistic"], part["period"]) for part in alarm["metrics"].values()]
+            found[name] = (
+                metrics or [(alarm["metric"], alarm["statistic"], periods[alarm["period"]])], alarm["description"], alarm["windows"],
+                alarm["of_them"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], True,
+            )
+        self.assertEqual(found, expected)
 
     def test_its_resources_use_the_whole_table(self):
         for kind, rows in (("function", "function_alarms"), ("pool", "pool_alarms")):

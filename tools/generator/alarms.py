@@ -13,7 +13,7 @@ def camel(name):
 
 def alarms():
     """(functions, pools): both by name, with the defaults filled in."""
-    defaults = {"threshold": 1, "comparison": "GreaterThanOrEqualToThreshold", "missing_data": "notBreaching", "period": "Window", "in_dry_run": True}
+    defaults = {"threshold": 1, "comparison": "GreaterThanOrEqualToThreshold", "missing_data": "notBreaching", "period": "Window"}
     functions, pools = (
         {name: defaults | {"of_them": alarm["windows"]} | alarm for name, alarm in kind.items()} for kind in text.table("alarms").values()
     )
@@ -28,7 +28,6 @@ def timeouts():
 
 def alarm_resource(name, alarm, topic, condition, watched):
     """An alarm of CloudFormation. `watched`: its lines with metric, dimension, and period."""
-    enabled = "IsScheduled" if alarm["in_dry_run"] else "IsScheduledToAct"
     return [
         f"  {camel(name)}Alarm:",
         "    Type: AWS::CloudWatch::Alarm",
@@ -37,7 +36,7 @@ def alarm_resource(name, alarm, topic, condition, watched):
         f"      AlarmName: !Sub ${{AWS::StackName}}-{name}",
         "      AlarmDescription: >-",
         f"        {alarm['description']}",
-        f"      ActionsEnabled: !If [{enabled}, true, false]",
+        "      ActionsEnabled: !If [IsScheduled, true, false]",
         f"      AlarmActions: [{topic}]",
         f"      OKActions: [{topic}]",
         *watched,
@@ -136,7 +135,6 @@ def of_terraform():
             ("threshold", alarm["threshold"]),
             ("comparison", quoted(alarm["comparison"])),
             ("missing_data", quoted(alarm["missing_data"])),
-            ("in_dry_run", flag(alarm["in_dry_run"])),
         ], "      "), "    }"]
     return [*lines, "  }"]
 
