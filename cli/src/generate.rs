@@ -3,9 +3,6 @@
 //! The document is written one agent and one task at a time, so memory does not grow with the cluster. Everything random follows
 //! from the seed: the same call writes the same bytes.
 
-mod document;
-mod model;
-
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -13,13 +10,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use cluster::generate::{Spec, Totals, write};
 use shared::resources::Kind;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
-
-pub use document::{ELECTED_AT, Totals, write};
-pub use model::Spec;
 
 /// Write a /state of any size, as a Mesos 1.11.0 master would: about 2.2 KB for each task
 ///

@@ -4,6 +4,7 @@
 //! - [`example`]: clusters in a few words
 //! - [`render`]: the `/state` of that cluster, and [`queue`] the `/v2/queue`, as a master and Marathon write them
 //! - [`capture`]: a cluster from the `/state` of a real master
+//! - [`generate`]: the `/state` of a cluster of any size, from a seed
 //! - [`observe`]: the snapshots that `node_gather` makes of it
 //! - [`random`]: the one generator of random numbers
 //!
@@ -13,6 +14,7 @@
 
 pub mod capture;
 pub mod example;
+pub mod generate;
 mod model;
 pub mod observe;
 pub mod queue;

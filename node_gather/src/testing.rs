@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cluster::random::SplitMix64;
 use jiff::Timestamp;
 use serde_json::Value;
 use shared::config::Config;
@@ -40,19 +41,20 @@ pub(crate) fn config(more: &str) -> Config {
     Config::parse(&format!("{head}{more}")).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// Numbers that look like chance but are always the same.
-pub(crate) struct Shuffle(pub u64);
+/// Writes JSON in any order.
+pub(crate) struct Shuffle(pub SplitMix64);
 
 impl Shuffle {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
+        self.0.index(limit)
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
+        self.0.shuffle(items);
     }
 
     /// The same JSON with the keys of objects in another order, and the lists of things that have none too.

@@ -1,3 +1,4 @@
+use cluster::random::SplitMix64;
 use proptest::prelude::*;
 use shared::contract::{
     AgentCounts, Application, CONTENT_ENCODING, Completeness, CompletenessLevel, GZIP_BASE64, PoolResources, Source,
@@ -8,32 +9,23 @@ use uuid::Uuid;
 use super::*;
 use crate::testing::now;
 
-/// Numbers that do not compress, but are always the same.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 24) % limit
-    }
-
-    fn resources(&mut self, limit: u64) -> Resources {
-        Resources::from_fn(|_| Amount::from_thousandths(self.below(limit)))
-    }
+/// Amounts that do not compress, but are always the same.
+fn resources(random: &mut SplitMix64, limit: u64) -> Resources {
+    Resources::from_fn(|_| Amount::from_thousandths(random.below(limit)))
 }
 
 /// A pool of so many agents, each with other free resources, and so many applications.
 fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
-    let mut chance = Chance(7);
+    let mut random = SplitMix64::new(7);
     let total = Resources::from_fn(|_| Amount::from_thousandths(64_000));
     let shape = |free| AgentShape { count: 1, total, unreserved: total, free };
-    let mut shapes: Vec<AgentShape> = (0..agents).map(|_| shape(chance.resources(64_000))).collect();
+    let mut shapes: Vec<AgentShape> = (0..agents).map(|_| shape(resources(&mut random, 64_000))).collect();
     shapes.sort();
     let applications = (0..applications).map(|place| {
-        let resources = chance.resources(1_000_000_000);
+        let resources = resources(&mut random, 1_000_000_000);
         Application {
             framework: "spark".to_owned(),
-            name: format!("{place:05}-{:x}{:x}", chance.below(1 << 40), chance.below(1 << 40)),
+            name: format!("{place:05}-{:x}{:x}", random.below(1 << 40), random.below(1 << 40)),
             task_count: 1,
             resources,
             tasks: vec![TaskGroup { count: 1, resources: total }],
@@ -96,8 +88,8 @@ fn free_is_floored_before_applications_are_folded() {
 #[test]
 fn what_cannot_be_made_to_fit_is_an_error_and_not_cut() {
     let mut large = snapshot(10, 0);
-    let mut chance = Chance(9);
-    large.completeness.reasons = (0..60_000).map(|_| format!("{:x}", chance.below(1 << 40))).collect();
+    let mut random = SplitMix64::new(9);
+    large.completeness.reasons = (0..60_000).map(|_| format!("{:x}", random.below(1 << 40))).collect();
     assert!(matches!(fit(&large), Err(EncodeError::TooLarge { .. })));
 }
 

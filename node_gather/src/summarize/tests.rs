@@ -390,7 +390,7 @@ proptest! {
         }
 
         let mut shuffled = String::new();
-        Shuffle(seed).write(&state, &mut shuffled);
+        Shuffle::of(seed).write(&state, &mut shuffled);
         prop_assert_eq!(only(&serde_json::from_str(&shuffled).unwrap()), snapshot);
     }
 }

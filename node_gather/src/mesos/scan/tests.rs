@@ -60,7 +60,7 @@ fn scan_every_way(bytes: &[u8], seed: u64) -> Result<Record, StateError> {
 }
 
 fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<Record, StateError> {
-    let mut chance = Shuffle(seed);
+    let mut chance = Shuffle::of(seed);
     let whole = scan(Processor::Vectors(Level::new()), bytes, limit, &mut chance, usize::MAX);
     let expected = outcome(&whole);
     for processor in processors() {

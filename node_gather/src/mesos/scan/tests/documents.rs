@@ -243,7 +243,7 @@ impl Writer {
 }
 
 fn document(seed: u64, fault_in: usize) -> String {
-    Writer { chance: Shuffle(seed), fault_in }.document()
+    Writer { chance: Shuffle::of(seed), fault_in }.document()
 }
 
 /// Damages the bytes in a few places, by what is likely to matter.
@@ -315,7 +315,7 @@ proptest! {
     #[test]
     fn damage_has_one_outcome_however_it_is_read(seed in any::<u64>()) {
         let mut bytes = document(seed, 0).into_bytes();
-        damage(&mut bytes, &mut Shuffle(seed ^ 1));
+        damage(&mut bytes, &mut Shuffle::of(seed ^ 1));
         let scanned = scan_every_way(&bytes, seed);
         let reference = json::read(bytes.as_slice(), Record::default());
         // The scanner overlooks some faults, but never sees any where there are none, and never something else.
@@ -327,7 +327,7 @@ proptest! {
     #[test]
     fn damaged_captures_have_one_outcome_however_they_are_read(seed in any::<u64>()) {
         let mut bytes = capture("1.11.0/24-v0-driver-framework");
-        damage(&mut bytes, &mut Shuffle(seed));
+        damage(&mut bytes, &mut Shuffle::of(seed));
         let scanned = scan_every_way(&bytes, seed);
         let reference = json::read(bytes.as_slice(), Record::default());
         if reference.is_ok() {

@@ -111,7 +111,7 @@ fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
         r#""labels":[{"key":"}\"]","value":"\\"}]"#,
     ];
     let expected = outcome(&scan_every_way(with_task(&format!("{{{}}}", parts.join(","))).as_bytes(), 1));
-    let mut chance = Shuffle(11);
+    let mut chance = Shuffle::of(11);
     for _ in 0..50 {
         let mut parts = parts.clone();
         chance.shuffle(&mut parts);

@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn skipping_ends_where_it_plainly_ends(bytes in telling_bytes(), seed in any::<u64>(), most in 1..200_usize) {
         let expected = skip_plainly(&bytes);
-        let mut chance = Shuffle(seed);
+        let mut chance = Shuffle::of(seed);
         for processor in processors() {
             let (mut state, mut at) = (Skip::INSIDE, 0);
             let end = loop {

@@ -3,6 +3,8 @@
 
 use shared::resources::{Amount, Resources};
 
+use crate::random::SplitMix64;
+
 /// What to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -14,47 +16,12 @@ pub struct Spec {
     pub applications: u32,
     /// How many tasks have completed that the master still lists.
     pub completed: u32,
-    /// What all chance follows from.
+    /// What all random numbers follow from.
     pub seed: u64,
 }
 
-/// Numbers that look like chance and follow from a seed (splitmix64).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chance(u64);
-
-impl Chance {
-    /// The chance of one thing: things of one kind and number always have the same.
-    pub(super) fn of(seed: u64, kind: u64, number: impl Into<u64>) -> Self {
-        let mut chance = Self(seed);
-        for part in [kind, number.into()] {
-            chance.0 ^= part.wrapping_mul(0xd6e8_feb8_6659_fd93);
-            chance.0 = chance.next();
-        }
-        chance
-    }
-
-    pub(super) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `limit`, which is at least 1.
-    pub(super) fn below(&mut self, limit: u32) -> u32 {
-        // The remainder is below a `u32`.
-        u32::try_from(self.next() % u64::from(limit.max(1))).unwrap_or_default()
-    }
-
-    pub(super) fn pick<T: Copy + Default, const N: usize>(&mut self, choices: [T; N]) -> T {
-        let place = self.below(u32::try_from(N).unwrap_or(u32::MAX));
-        usize::try_from(place).ok().and_then(|place| choices.get(place).copied()).unwrap_or_default()
-    }
-}
-
-/// The kinds of chance.
-pub(super) mod kind {
+/// What random numbers are drawn for: each concern has its own.
+pub(super) mod concern {
     pub(in super::super) const APPLICATION: u64 = 1;
     pub(in super::super) const AGENT: u64 = 2;
     pub(in super::super) const TASK: u64 = 3;
@@ -64,36 +31,36 @@ pub(super) mod kind {
 
 /// A framework.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Framework {
+pub(super) struct FrameworkSpec {
     pub(super) number: u32,
     pub(super) name: &'static str,
     /// Whether its task ids have Marathon's form.
     pub(super) is_marathon: bool,
-    pub(super) capabilities: &'static str,
+    pub(super) capabilities: &'static [&'static str],
     pub(super) role: &'static str,
 }
 
 /// The frameworks: most applications are the first one's.
-pub(super) const FRAMEWORKS: [Framework; 3] = [
-    Framework {
+pub(super) const FRAMEWORKS: [FrameworkSpec; 3] = [
+    FrameworkSpec {
         number: 0,
         name: "marathon",
         is_marathon: true,
-        capabilities: r#"["PARTITION_AWARE","TASK_KILLING_STATE"]"#,
+        capabilities: &["PARTITION_AWARE", "TASK_KILLING_STATE"],
         role: "*",
     },
-    Framework {
+    FrameworkSpec {
         number: 1,
         name: "marathon-data",
         is_marathon: true,
-        capabilities: r#"["PARTITION_AWARE","TASK_KILLING_STATE","GPU_RESOURCES"]"#,
+        capabilities: &["PARTITION_AWARE", "TASK_KILLING_STATE", "GPU_RESOURCES"],
         role: "*",
     },
-    Framework {
+    FrameworkSpec {
         number: 2,
         name: "etl-scheduler",
         is_marathon: false,
-        capabilities: r#"["MULTI_ROLE","RESERVATION_REFINEMENT"]"#,
+        capabilities: &["MULTI_ROLE", "RESERVATION_REFINEMENT"],
         role: "batch",
     },
 ];
@@ -126,7 +93,7 @@ impl Application {
 
 /// A task on an agent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Task {
+pub(super) struct Assignment {
     /// Of all tasks.
     pub(super) number: u32,
     /// Among those of its agent.
@@ -135,7 +102,7 @@ pub(super) struct Task {
     pub(super) application: Application,
 }
 
-/// What kind of machine an agent is.
+/// What an agent has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
@@ -147,17 +114,17 @@ pub(super) struct Shape {
 impl Spec {
     /// The application of that number. The first is so small that its tasks fit everywhere.
     pub(super) fn application(&self, number: u32) -> Application {
-        let mut chance = Chance::of(self.seed, kind::APPLICATION, number);
+        let mut random = SplitMix64::stream(self.seed, concern::APPLICATION, number.into());
         let framework = match number % 10 {
             0..8 => 0,
             8 => 1,
             _ => 2,
         };
-        let group = chance.pick(["shop", "search", "ads", "core", "data", "mobile"]);
-        let part = chance.pick(["web", "api", "worker", "cache", "feed", "index", "gateway"]);
-        let cpus = chance.pick([100, 250, 500, 500, 1000, 2000]);
-        let mem = chance.pick([128, 256, 512, 1024, 2048, 4096]);
-        let disk = chance.pick([0, 0, 0, 10, 100, 1000]);
+        let group = random.pick(["shop", "search", "ads", "core", "data", "mobile"]);
+        let part = random.pick(["web", "api", "worker", "cache", "feed", "index", "gateway"]);
+        let cpus = random.pick([100, 250, 500, 500, 1000, 2000]);
+        let mem = random.pick([128, 256, 512, 1024, 2048, 4096]);
+        let disk = random.pick([0, 0, 0, 10, 100, 1000]);
         let gpus = u64::from(number % 20 == 18);
         let has_executor = number % 10 == 7 || number % 20 == 9;
         let resources = if number == 0 { SMALLEST } else { resources(cpus, mem, disk, gpus) };
@@ -169,7 +136,7 @@ impl Spec {
         self.tasks.div_ceil(self.agents.max(1))
     }
 
-    /// The machine of that agent: one of a few kinds, each large enough for its share of the tasks.
+    /// What that agent has: one of a few shapes, each large enough for its share of the tasks.
     pub(super) fn shape(&self, agent: u32) -> Shape {
         const MEM_PER_CPU: u64 = 3_600;
         const DISK_PER_CPU: u64 = 10_000;
@@ -177,7 +144,7 @@ impl Spec {
         let cpus = u64::from(self.tasks_per_agent()).next_multiple_of(4).max(4);
         let of = |cpus: u64, gpus| resources(cpus * 1000, cpus * MEM_PER_CPU, cpus * DISK_PER_CPU, gpus);
         let (small, large) = (of(cpus, 0), of(2 * cpus, 0));
-        match Chance::of(self.seed, kind::AGENT, agent).below(10) {
+        match SplitMix64::stream(self.seed, concern::AGENT, agent.into()).below(10) {
             0..5 => Shape { name: "small", total: small, reserved: Resources::ZERO },
             5..8 => Shape { name: "large", total: large, reserved: Resources::ZERO },
             8 => Shape { name: "reserved", total: small, reserved: resources(cpus * 250, 1024, 0, 0) },
@@ -186,7 +153,7 @@ impl Spec {
     }
 
     /// The tasks of an agent, into a list that is used again, and what they and their executors take.
-    pub(super) fn tasks_on(&self, agent: u32, total: &Resources, tasks: &mut Vec<Task>) -> Resources {
+    pub(super) fn tasks_on(&self, agent: u32, total: &Resources, tasks: &mut Vec<Assignment>) -> Resources {
         tasks.clear();
         let agents = self.agents.max(1);
         let (each, more) = (self.tasks / agents, self.tasks % agents);
@@ -199,7 +166,7 @@ impl Spec {
             let room = total.saturating_sub(&used).saturating_sub(&kept_free);
             let application = self.draw(first + slot, &room);
             used += application.footprint();
-            tasks.push(Task { number: first + slot, slot, agent, application });
+            tasks.push(Assignment { number: first + slot, slot, agent, application });
         }
         used
     }
@@ -208,12 +175,13 @@ impl Spec {
     /// room for it another is drawn, at last the smallest.
     fn draw(&self, task: u32, room: &Resources) -> Application {
         const DRAWS: u32 = 4;
-        let mut chance = Chance::of(self.seed, kind::DRAW, task);
+        let mut random = SplitMix64::stream(self.seed, concern::DRAW, task.into());
         for attempt in 0..DRAWS {
             let number = if attempt == 0 && task < self.applications {
                 task
             } else {
-                chance.below(self.applications).min(chance.below(self.applications))
+                let mut any = || below(&mut random, self.applications);
+                any().min(any())
             };
             let application = self.application(number);
             if application.footprint().fits_in(room) {
@@ -222,6 +190,12 @@ impl Spec {
         }
         self.application(0)
     }
+}
+
+/// A number below a limit, which is at least 1.
+pub(super) fn below(random: &mut SplitMix64, limit: u32) -> u32 {
+    // Below a `u32`.
+    u32::try_from(random.below(limit.into())).unwrap_or_default()
 }
 
 /// What a task of the first application takes.
