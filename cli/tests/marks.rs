@@ -44,7 +44,7 @@ async fn a_pause_is_set_seen_and_ended() {
     assert!(json(&account, &["resume"]).await["paused_until"].is_null());
     assert!(tags(&account).is_empty());
     // Once more changes nothing, and calls nothing.
-    let mark = account.auto_scaling.mark();
+    let mark = account.auto_scaling.call_count();
     json(&account, &["resume"]).await;
     assert!(account.auto_scaling.calls().split_off(mark).iter().all(|call| !call.is_mutating()));
 }
@@ -85,7 +85,7 @@ async fn the_groups_of_a_configuration_are_all_meant_or_the_pools_that_are_named
 #[tokio::test]
 async fn what_fails_says_why() {
     let account = Account::start("marks-fail").await;
-    account.auto_scaling.fail_next("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
+    account.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
     let output = run(&account, &["pause", "--for", "1h", "--group", GROUP]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("autoscaling:CreateOrUpdateTags"), "{output:?}");

@@ -16,7 +16,7 @@ use std::process::Output;
 use serde_json::Value;
 use support::{AGENTS, Account, GROUP, told};
 use testbed::autoscaling::access_denied;
-use testbed::master::Mode;
+use testbed::faults::Mode;
 use tokio::process::Command;
 
 /// More than 35 % of the cpus are used.
@@ -77,18 +77,18 @@ async fn a_wrong_group_is_told_with_those_that_may_be_meant() {
     fs::write(&config, document.replace(GROUP, "zzz")).unwrap();
     let output = run(&account, &config, &[]).await;
     assert!(told(&output).contains("the region has 2 other groups; check the name"), "{}", told(&output));
-    assert_eq!(account.master.request_count(), 0, "the masters need not be asked");
+    assert_eq!(account.master.call_count(), 0, "the masters need not be asked");
 }
 
 #[tokio::test]
 async fn a_missing_permission_is_told_with_its_action() {
     let account = Account::start("permission").await;
     let config = account.config("", r#"asg = "workers""#, FULL);
-    account.auto_scaling.fail_next("SetDesiredCapacity", access_denied("SetDesiredCapacity"), 1);
+    account.faults.refuse("SetDesiredCapacity", access_denied("SetDesiredCapacity"), 1);
     let output = run(&account, &config, &["--apply"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("autoscaling:SetDesiredCapacity"), "{}", told(&output));
-    account.auto_scaling.fail_next("DescribeAutoScalingGroups", access_denied("DescribeAutoScalingGroups"), 1);
+    account.faults.refuse("DescribeAutoScalingGroups", access_denied("DescribeAutoScalingGroups"), 1);
     let output = run(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("autoscaling:DescribeAutoScalingGroups"), "{}", told(&output));
@@ -108,7 +108,7 @@ async fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
 async fn masters_that_cannot_be_reached_or_refuse_are_told() {
     let account = Account::start("masters").await;
     let config = account.config("", r#"asg = "workers""#, "");
-    account.master.set_mode(Mode::NoLeader);
+    account.faults.master(Mode::NoLeader);
     let output = run(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains(&account.master.address()), "{}", told(&output));
@@ -123,7 +123,7 @@ async fn masters_that_cannot_be_reached_or_refuse_are_told() {
 #[tokio::test]
 async fn credentials_that_are_missing_or_refused_are_told() {
     let account = Account::start("credentials").await;
-    account.master.guard("lambda-scale:secret");
+    account.faults.change(|faults| faults.master_credentials = Some("lambda-scale:secret".to_owned()));
     for (mesos, secret, wanted) in [
         ("", "", Some("it asks for credentials (401); set mesos.credentials")),
         (
@@ -179,7 +179,7 @@ async fn it_looks_again_and_again_until_it_is_interrupted() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    while account.master.request_count() < 2 {
+    while account.master.call_count() < 2 {
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

@@ -14,8 +14,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{Account, GROUP, told};
-use testbed::master::Mode;
-use testbed::now;
+use testbed::faults::Mode;
+use testbed::{AwsError, now};
 
 const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
 
@@ -85,14 +85,14 @@ async fn what_cannot_be_learned_is_told_beside_the_rest() {
     assert!(output.status.success(), "{}", told(&output));
     assert!(told(&output).contains("60 agents, all usable"), "{}", told(&output));
 
-    account.master.set_mode(Mode::NoLeader);
+    account.faults.master(Mode::NoLeader);
     let output = status(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let words = told(&output);
     assert!(words.contains("desired 60, in service 60") && words.contains("it knows of no leader"), "{words}");
-    account.master.set_mode(Mode::Leading);
+    account.faults.master(Mode::Leading);
 
-    account.logs.refuse("AccessDeniedException");
+    account.faults.refuse("FilterLogEvents", AwsError::new(400, "AccessDeniedException", "refused"), 100);
     let output = status(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let words = told(&output);

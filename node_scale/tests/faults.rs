@@ -19,14 +19,18 @@ use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
 use support::{GROUP, SIZE, World, body, decision, event};
-use testbed::autoscaling::{Trouble, access_denied, throttling};
-use testbed::{Fault, now, sdk_config, sns};
+use testbed::autoscaling::{access_denied, throttling};
+use testbed::faults::{Calls, Fault, Lag, Trouble};
+use testbed::{AwsError, Service, now, sdk_config, sns};
 
 const ACTIVITIES: &str = "DescribeScalingActivities";
 const REFRESHES: &str = "DescribeInstanceRefreshes";
 const DESCRIBE: &str = "DescribeAutoScalingGroups";
 const RESIZE: &str = "SetDesiredCapacity";
 const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
+
+/// More answers, and longer, than a test takes.
+const LAG: Lag = Lag { answers: 100, at_most: Duration::from_secs(600) };
 
 /// Random numbers that are the same in every run.
 struct Dice(u64);
@@ -58,7 +62,7 @@ async fn a_quiet_tick_makes_two_calls_a_scale_up_three_a_scale_down_four() {
 
 /// Stops the function at a call, before or after AWS has done it.
 async fn crash_at(world: &World, call: usize, trouble: Trouble, decision: &ScalingDecision) {
-    world.auto_scaling.trouble_at(call, trouble);
+    world.faults.add(Fault::at(Calls::Number(Service::AutoScaling, call), trouble));
     let handler = world.handler();
     let event = event(&[body(decision)]);
     tokio::select! {
@@ -109,16 +113,16 @@ async fn a_scale_down_that_dies_at_any_call_and_runs_again_ends_nobody_else() {
 
 #[tokio::test]
 async fn an_answer_that_is_lost_is_seen_on_the_group_the_next_time() {
-    let lost = || Trouble::AnswerLost(Fault::new(500, "InternalFailure", "lost"));
+    let lost = || Trouble::AnswerLost(AwsError::new(500, "InternalFailure", "lost"));
     let world = World::new().await;
-    world.auto_scaling.trouble_next(RESIZE, lost(), 1);
+    world.faults.add(Fault::of(RESIZE, lost()));
     let up = decision(1, 2, SIZE);
     assert_eq!(world.deliver(&up).await.action, OutcomeAction::Failed);
     assert_eq!(world.deliver(&up).await.action, OutcomeAction::None);
     assert_eq!((world.desired(), world.writes().len()), (12, 1));
 
     let world = World::new().await;
-    world.auto_scaling.trouble_next(TERMINATE, lost(), 1);
+    world.faults.add(Fault::of(TERMINATE, lost()));
     let down = decision(1, -1, SIZE);
     assert_eq!(world.deliver(&down).await.action, OutcomeAction::Failed);
     assert_eq!(world.deliver(&down).await.action, OutcomeAction::BackedOff);
@@ -185,7 +189,7 @@ async fn records_of_one_event_are_each_handled_by_themselves() {
 #[tokio::test]
 async fn a_failing_record_does_not_hide_the_next_one() {
     let world = World::new().await;
-    world.auto_scaling.fail_next(DESCRIBE, access_denied(DESCRIBE), 1);
+    world.faults.refuse(DESCRIBE, access_denied(DESCRIBE), 1);
     let bodies = [body(&decision(1, 2, SIZE)), body(&decision(2, 2, SIZE))];
     assert!(world.handler().handle(&event(&bodies), now).await.is_err(), "the failure is told to Lambda");
     assert_eq!(world.desired(), 12, "and the second record was carried out");
@@ -245,7 +249,7 @@ async fn limits_that_somebody_changed_hold_at_once() {
 #[tokio::test]
 async fn answers_that_lag_behind_do_not_add_twice() {
     let world = World::new().await;
-    world.auto_scaling.lag(100, Duration::from_secs(600));
+    world.faults.change(|faults| faults.lag = Some(LAG));
     let up = decision(1, 2, SIZE);
     for _ in 0..5 {
         world.deliver(&up).await;
@@ -256,7 +260,7 @@ async fn answers_that_lag_behind_do_not_add_twice() {
 #[tokio::test]
 async fn answers_that_lag_behind_do_not_end_an_instance_twice() {
     let world = World::new().await;
-    world.auto_scaling.lag(100, Duration::from_secs(600));
+    world.faults.change(|faults| faults.lag = Some(LAG));
     let down = decision(1, -1, SIZE);
     assert_eq!(world.deliver(&down).await.action, OutcomeAction::ScaledDown);
     // The activities tell of it, though the group does not.
@@ -265,10 +269,10 @@ async fn answers_that_lag_behind_do_not_end_an_instance_twice() {
     let world = World::new().await;
     let handler = world.handler();
     world.deliver_to(&handler, &down, SignedDuration::ZERO).await;
-    let mark = world.auto_scaling.mark();
+    let mark = world.auto_scaling.call_count();
     let again = world.deliver_to(&handler, &down, SignedDuration::ZERO).await;
     assert!(again.reason.contains("carried out already"), "{}", again.reason);
-    assert_eq!(world.auto_scaling.mark(), mark, "without a call");
+    assert_eq!(world.auto_scaling.call_count(), mark, "without a call");
 }
 
 #[tokio::test]
@@ -368,9 +372,9 @@ async fn a_group_that_is_gone_between_two_calls_is_refused() {
 #[tokio::test]
 async fn every_call_that_fails_leaves_the_group_alone_and_is_told() {
     for action in [ACTIVITIES, DESCRIBE, REFRESHES, TERMINATE, RESIZE] {
-        for fault in [access_denied(action), Fault::new(400, "ValidationError", "no"), throttling()] {
+        for fault in [access_denied(action), AwsError::new(400, "ValidationError", "no"), throttling()] {
             let world = World::new().await;
-            world.auto_scaling.fail_next(action, fault.clone(), 100);
+            world.faults.refuse(action, fault.clone(), 100);
             let delta = if action == RESIZE { 2 } else { -1 };
             let outcome = world.deliver(&decision(1, delta, SIZE)).await;
             assert_eq!(outcome.action, OutcomeAction::Failed, "{action} {}", fault.code);
@@ -383,13 +387,13 @@ async fn every_call_that_fails_leaves_the_group_alone_and_is_told() {
 #[tokio::test]
 async fn throttled_reads_are_made_again_and_writes_are_not() {
     let world = World::new().await;
-    world.auto_scaling.fail_next(DESCRIBE, throttling(), 1);
-    world.auto_scaling.fail_next(ACTIVITIES, throttling(), 1);
+    world.faults.refuse(DESCRIBE, throttling(), 1);
+    world.faults.refuse(ACTIVITIES, throttling(), 1);
     world.deliver(&decision(1, 2, SIZE)).await;
     assert_eq!(world.desired(), 12);
 
     let world = World::new().await;
-    world.auto_scaling.fail_next(RESIZE, throttling(), 1);
+    world.faults.refuse(RESIZE, throttling(), 1);
     assert_eq!(world.deliver(&decision(1, 2, SIZE)).await.action, OutcomeAction::Failed);
     assert_eq!(world.writes().len(), 1);
 }
@@ -397,7 +401,7 @@ async fn throttled_reads_are_made_again_and_writes_are_not() {
 #[tokio::test]
 async fn marks_that_cannot_be_written_do_not_stop_what_matters() {
     let world = World::with("scale_down_stable_for = \"15m\"\n").await;
-    world.auto_scaling.fail_next("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
+    world.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
     let outcome = world.deliver(&decision(1, -1, SIZE)).await;
     assert_eq!(outcome.action, OutcomeAction::BackedOff);
     assert!(outcome.notes[0].contains("autoscaling:CreateOrUpdateTags"), "{outcome:?}");
@@ -446,5 +450,5 @@ async fn a_message_of_another_topic_is_refused() {
     let expected = Some(sns::arn("somebody-elses"));
     let handler = Handler::new(config.unwrap(), &sdk_config(&world.auto_scaling.url()), expected, None);
     handler.handle(&event(&[body(&decision(1, 2, SIZE))]), now).await.unwrap();
-    assert_eq!(world.auto_scaling.mark(), 0, "not even the group is looked at");
+    assert_eq!(world.auto_scaling.call_count(), 0, "not even the group is looked at");
 }

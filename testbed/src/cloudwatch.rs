@@ -1,8 +1,7 @@
 //! A CloudWatch endpoint that knows the CPU utilization of Auto Scaling groups (the service's JSON protocol).
 //!
 //! Modelled, as documented: `GetMetricData` with up to 500 queries, each for a metric of EC2 by Auto Scaling group; one
-//! value for each period; no value for what nobody measured; pages; the status codes and messages of single results; any fault,
-//! as often as wanted.
+//! value for each period; no value for what nobody measured; pages; the status codes and messages of single results.
 //!
 //! Not modelled: other metrics, expressions, statistics other than `Average`, and every other action.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
@@ -14,13 +13,15 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::http::{self, Server, lock};
-pub use super::query::Fault;
+use super::faults::FaultPlan;
+use super::http::{Endpoint, Service, lock};
+use super::json;
+use super::query::AwsError;
 
 /// The most queries that one call may have.
 const MAX_QUERIES: usize = 500;
@@ -39,20 +40,13 @@ pub enum Utilization {
 }
 
 /// The endpoint.
-#[derive(Clone, Debug)]
-pub struct CloudWatch {
-    service: Arc<Service>,
-    server: Arc<Server>,
-}
+pub type CloudWatch = Endpoint<Utilizations>;
 
-#[derive(Debug, Default)]
-struct Service {
-    groups: Mutex<BTreeMap<String, Utilization>>,
-    faults: Mutex<Vec<Fault>>,
-    /// How many queries each call had.
-    calls: Mutex<Vec<usize>>,
-    /// The most values of a page; 0: all.
-    page: Mutex<usize>,
+/// How busy the groups are.
+#[derive(Debug)]
+pub struct Utilizations {
+    by_group: Mutex<BTreeMap<String, Utilization>>,
+    faults: FaultPlan,
 }
 
 impl CloudWatch {
@@ -60,42 +54,15 @@ impl CloudWatch {
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start() -> io::Result<Self> {
-        let service = Arc::new(Service::default());
-        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&service));
-        Ok(Self { service, server: Arc::new(Server::start(routes).await?) })
-    }
-
-    /// Where it is spoken to.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+    pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
+        let utilizations = Arc::new(Utilizations { by_group: Mutex::default(), faults: faults.clone() });
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&utilizations));
+        Self::open(Service::CloudWatch, utilizations, routes, faults).await
     }
 
     /// Says from now on how busy a group is.
     pub fn set(&self, group: &str, utilization: Utilization) {
-        lock(&self.service.groups).insert(group.to_owned(), utilization);
-    }
-
-    /// Answers the next calls with a fault.
-    pub fn fail_next(&self, fault: &Fault, times: usize) {
-        lock(&self.service.faults).extend(std::iter::repeat_n(fault.clone(), times));
-    }
-
-    /// Answers with pages of at most so many values of a group.
-    pub fn page_by(&self, values: usize) {
-        *lock(&self.service.page) = values;
-    }
-
-    /// How many queries each call so far had.
-    #[must_use]
-    pub fn calls(&self) -> Vec<usize> {
-        lock(&self.service.calls).clone()
-    }
-
-    /// Refuses connections from now on.
-    pub fn stop(&self) {
-        self.server.stop();
+        lock(&self.service.by_group).insert(group.to_owned(), utilization);
     }
 }
 
@@ -106,36 +73,14 @@ struct Query<'a> {
     period: u64,
 }
 
-async fn handle(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_signed = header("authorization").contains("/monitoring/aws4_request, SignedHeaders=");
-    let answer = match serde_json::from_slice(&body) {
-        _ if header("x-amz-target") != "GraniteServiceVersion20100801.GetMetricData" => {
-            Err(Fault::new(404, "UnknownOperationException", header("x-amz-target")))
-        }
-        _ if !is_signed => Err(Fault::new(403, "MissingAuthenticationToken", "Missing Authentication Token")),
-        Err(error) => Err(Fault::new(400, "SerializationException", error.to_string())),
-        Ok(request) => service.get_metric_data(&request),
-    };
-    let (status, body) = answer.map_or_else(
-        |fault| {
-            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let kind = format!("com.amazonaws.cloudwatch#{}", fault.code);
-            (status, json!({ "__type": kind, "message": fault.message }))
-        },
-        |answer| (StatusCode::OK, answer),
-    );
-    http::answer(status, "application/x-amz-json-1.0", body.to_string())
+async fn handle(State(known): State<Arc<Utilizations>>, headers: HeaderMap, body: Bytes) -> Response {
+    let request = json::read(&headers, &body, "GraniteServiceVersion20100801.GetMetricData", "monitoring");
+    json::answer(request.and_then(|request| known.get_metric_data(&request)))
 }
 
-impl Service {
-    fn get_metric_data(&self, request: &Value) -> Result<Value, Fault> {
+impl Utilizations {
+    fn get_metric_data(&self, request: &Value) -> Result<Value, AwsError> {
         let queries = request["MetricDataQueries"].as_array().map_or(&[][..], Vec::as_slice);
-        lock(&self.calls).push(queries.len());
-        let mut faults = lock(&self.faults);
-        if !faults.is_empty() {
-            return Err(faults.remove(0));
-        }
         if queries.is_empty() || queries.len() > MAX_QUERIES {
             return Err(invalid(format!("1 to {MAX_QUERIES} queries are allowed, not {}", queries.len())));
         }
@@ -146,10 +91,10 @@ impl Service {
         let queries: Vec<Query<'_>> = queries.iter().map(read).collect::<Result<_, _>>()?;
         let from = match request["NextToken"].as_str() {
             None => 0,
-            Some(token) => token.parse().map_err(|_| Fault::new(400, "InvalidNextToken", token))?,
+            Some(token) => token.parse().map_err(|_| AwsError::new(400, "InvalidNextToken", token))?,
         };
-        let page = Some(*lock(&self.page)).filter(|page| *page > 0).unwrap_or(usize::MAX);
-        let groups = lock(&self.groups);
+        let page = self.faults.change(|faults| faults.metric_values_per_page).unwrap_or(usize::MAX);
+        let groups = lock(&self.by_group);
         let said = |query: &Query<'_>| Said::of(query, groups.get(query.group), (start, end), from, page);
         let (results, more): (Vec<Value>, Vec<bool>) =
             queries.iter().filter_map(said).map(|said| (said.result, said.has_more)).unzip();
@@ -196,7 +141,7 @@ impl Said {
     }
 }
 
-fn read(query: &Value) -> Result<Query<'_>, Fault> {
+fn read(query: &Value) -> Result<Query<'_>, AwsError> {
     let stat = &query["MetricStat"];
     let metric = &stat["Metric"];
     let dimensions = metric["Dimensions"].as_array().map_or(&[][..], Vec::as_slice);
@@ -215,11 +160,11 @@ fn read(query: &Value) -> Result<Query<'_>, Fault> {
     }
 }
 
-fn invalid(message: String) -> Fault {
-    Fault::new(400, "ValidationError", message)
+fn invalid(message: String) -> AwsError {
+    AwsError::new(400, "ValidationError", message)
 }
 
-fn seconds(time: &Value) -> Result<u64, Fault> {
+fn seconds(time: &Value) -> Result<u64, AwsError> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
     let whole = |seconds: f64| (0.0..1e12).contains(&seconds).then_some(seconds as u64);
     time.as_f64().and_then(whole).ok_or_else(|| invalid(format!("{time} is no time")))

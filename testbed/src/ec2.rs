@@ -1,10 +1,9 @@
 //! The one action of EC2 that is asked for, in its own XML (Query protocol, 2016-11-15).
 //!
-//! `DescribeInstances`: the filters `private-ip-address`, `instance-id` and `instance-state-name`, pages, and as many troubles
-//! as wanted. Every other filter is refused: a caller who filters and gets everything would draw wrong conclusions. Of an
+//! `DescribeInstances`: the filters `private-ip-address`, `instance-id` and `instance-state-name` and pages. Every
+//! other filter is refused: a caller who filters and gets everything would draw wrong conclusions. Of an
 //! instance only its id, state and private address are told.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -15,10 +14,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 
-use super::http::{self, Server, lock};
-use super::query::{Fault, Request};
+use super::faults::FaultPlan;
+use super::http::{self, Endpoint, Service, lock};
+use super::query::{AwsError, Request};
 use super::xml::Xml;
 
+const CONTENT_TYPE: &str = "text/xml;charset=UTF-8";
+const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
 /// The least and the most instances that one answer holds.
@@ -44,85 +46,60 @@ impl Ec2Instance {
 }
 
 /// The endpoint.
-#[derive(Clone, Debug)]
-pub struct Ec2 {
-    inner: Arc<Mutex<Inner>>,
-    server: Arc<Server>,
-}
+pub type Ec2 = Endpoint<Instances>;
 
+/// The instances that there are.
 #[derive(Debug, Default)]
-struct Inner {
-    instances: Vec<Ec2Instance>,
-    faults: Vec<Fault>,
-    requests: Vec<BTreeMap<String, String>>,
-}
+pub struct Instances(Mutex<Vec<Ec2Instance>>);
 
 impl Ec2 {
     /// Opens the endpoint.
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start(instances: Vec<Ec2Instance>) -> io::Result<Self> {
-        let inner = Arc::new(Mutex::new(Inner { instances, ..Inner::default() }));
-        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&inner));
-        Ok(Self { inner, server: Arc::new(Server::start(routes).await?) })
-    }
-
-    /// Where it is spoken to.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+    pub async fn start(instances: Vec<Ec2Instance>, faults: &FaultPlan) -> io::Result<Self> {
+        let instances = Arc::new(Instances(Mutex::new(instances)));
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&instances));
+        Self::open(Service::Ec2, instances, routes, faults).await
     }
 
     /// Adds an instance.
     pub fn add(&self, instance: Ec2Instance) {
-        lock(&self.inner).instances.push(instance);
-    }
-
-    /// Answers the next call with a fault.
-    pub fn fail_next(&self, fault: Fault) {
-        lock(&self.inner).faults.push(fault);
-    }
-
-    /// The parameters of all calls so far.
-    #[must_use]
-    pub fn requests(&self) -> Vec<BTreeMap<String, String>> {
-        lock(&self.inner).requests.clone()
+        lock(&self.service.0).push(instance);
     }
 }
 
-async fn handle(State(inner): State<Arc<Mutex<Inner>>>, body: Bytes) -> Response {
-    let request = Request::read(&body);
-    let mut inner = lock(&inner);
-    inner.requests.push(request.params.clone());
-    let result = match inner.faults.pop() {
-        Some(fault) => Err(fault),
-        None => describe(&inner.instances, &request),
-    };
-    match result {
+async fn handle(State(instances): State<Arc<Instances>>, body: Bytes) -> Response {
+    match describe(&lock(&instances.0), &Request::read(&body)) {
         Ok(xml) => {
             let text = format!("<DescribeInstancesResponse xmlns=\"{NAMESPACE}\">{xml}</DescribeInstancesResponse>");
-            http::answer(StatusCode::OK, "text/xml;charset=UTF-8", text)
+            http::answer(StatusCode::OK, CONTENT_TYPE, text)
         }
-        Err(fault) => {
-            let mut xml = Xml::default();
-            xml.element("Response", |xml| {
-                xml.element("Errors", |xml| {
-                    xml.element("Error", |xml| {
-                        xml.text("Code", &fault.code).text("Message", &fault.message);
-                    });
-                })
-                .text("RequestID", "00000000-0000-4000-8000-000000000000");
-            });
-            let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            http::answer(status, "text/xml;charset=UTF-8", xml.into_text())
-        }
+        Err(error) => refusal(&error),
     }
 }
 
-fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, Fault> {
+/// A refusal, in the form of EC2, which is not that of other services.
+pub(crate) fn refusal(error: &AwsError) -> Response {
+    let mut xml = Xml::default();
+    xml.element("Response", |xml| {
+        xml.element("Errors", |xml| {
+            xml.element("Error", |xml| {
+                xml.text("Code", &error.code).text("Message", &error.message);
+            });
+        })
+        .text("RequestID", REQUEST_ID);
+    });
+    http::answer(error.status(), CONTENT_TYPE, xml.into_text())
+}
+
+fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, AwsError> {
     if request.action != "DescribeInstances" {
-        return Err(Fault::new(400, "InvalidAction", format!("{} is not supported by this endpoint", request.action)));
+        return Err(AwsError::new(
+            400,
+            "InvalidAction",
+            format!("{} is not supported by this endpoint", request.action),
+        ));
     }
     let filters = filters(request)?;
     let is_asked_for = |instance: &&Ec2Instance| {
@@ -139,7 +116,7 @@ fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, Faul
     let (least, most) = PER_PAGE;
     let length = request.parsed("MaxResults")?.unwrap_or(most);
     if !(least..=most).contains(&length) {
-        return Err(Fault::new(
+        return Err(AwsError::new(
             400,
             "InvalidParameterValue",
             format!("Value ( {length} ) for parameter maxResults is invalid."),
@@ -148,7 +125,7 @@ fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, Faul
     let start: usize = request.parsed("NextToken")?.unwrap_or(0);
     let end = start.saturating_add(length);
     let mut xml = Xml::default();
-    xml.text("requestId", "00000000-0000-4000-8000-000000000000").element("reservationSet", |xml| {
+    xml.text("requestId", REQUEST_ID).element("reservationSet", |xml| {
         for instance in found.iter().skip(start).take(length) {
             xml.element("item", |xml| {
                 xml.text("reservationId", "r-1").element("instancesSet", |xml| {
@@ -174,7 +151,7 @@ enum Filter {
     State,
 }
 
-fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, Fault> {
+fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, AwsError> {
     let named = (1..).map_while(|index: u32| Some((index, request.get(&format!("Filter.{index}.Name"))?)));
     named
         .map(|(index, name)| {
@@ -184,7 +161,7 @@ fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, Fault> {
                 "instance-state-name" => Filter::State,
                 other => {
                     let text = format!("The filter '{other}' is not supported by this endpoint");
-                    return Err(Fault::new(400, "InvalidParameterValue", text));
+                    return Err(AwsError::new(400, "InvalidParameterValue", text));
                 }
             };
             let values = (1..).map_while(|value: u32| request.get(&format!("Filter.{index}.Value.{value}")));
@@ -197,7 +174,7 @@ fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, Fault> {
 mod tests {
     use super::*;
 
-    fn ask(form: &str) -> Result<String, Fault> {
+    fn ask(form: &str) -> Result<String, AwsError> {
         let instances = [Ec2Instance::running("i-1", "10.0.0.1"), Ec2Instance::running("i-2", "10.0.0.2")];
         describe(&instances, &Request::read(form.as_bytes()))
     }

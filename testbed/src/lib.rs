@@ -1,8 +1,9 @@
 //! The world around the three functions, on 127.0.0.1, for tests and for `lambda-scale local`.
 //!
 //! - [`stack`]: starts the endpoints and the functions' own binaries, and waits for the messages between them
-//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`master`]: the endpoints. Each
-//!   says at its top what it models
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`]: the endpoints.
+//!   Each says at its top what it models
+//! - [`faults`]: what goes wrong with their calls
 //! - [`cluster`]: the captured `/state`, and the changes that scenes need
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
@@ -16,20 +17,23 @@ pub mod cloudwatch_logs;
 pub mod cluster;
 pub mod document;
 pub mod ec2;
+pub mod faults;
 pub mod master;
 pub mod moto;
 pub mod runtime_api;
 pub mod sns;
+pub mod ssm;
 pub mod stack;
 pub mod stage;
 
 mod http;
+mod json;
 mod query;
 mod sdk;
 mod xml;
 
-pub use http::now;
-pub use query::Fault;
+pub use http::{Call, Endpoint, Service, now};
+pub use query::AwsError;
 pub use sdk::sdk_config;
 pub use stack::{Logs, Run, Setup, Stack, StackError};
 

@@ -14,49 +14,17 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::http::{self, Server, lock, now};
-
-/// How a master answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// It leads.
-    #[default]
-    Leading,
-    /// Another one leads, at that host and port.
-    Following(String),
-    /// There is no leader.
-    NoLeader,
-    /// It has just been started.
-    Starting,
-}
+use super::faults::{FaultPlan, Mode};
+use super::http::{self, Call, Endpoint, Service, lock, now};
 
 /// The endpoint.
-#[derive(Clone, Debug)]
-pub struct Master {
-    inner: Arc<Mutex<Inner>>,
-    server: Arc<Server>,
-}
+pub type Master = Endpoint<Leader>;
 
+/// A master, and the cluster that it tells of.
 #[derive(Debug)]
-struct Inner {
-    mode: Mode,
-    cluster: Cluster,
-    requests: usize,
-    operations: Vec<Operation>,
-    refusals: Vec<(u16, String)>,
-    /// What `Authorization` must be, where it must.
-    authorization: Option<String>,
-}
-
-/// A call of the operator API that came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operation {
-    /// What was posted.
-    pub call: Value,
-    /// `Authorization`, where there was one.
-    pub authorization: Option<String>,
-    /// The status it was answered with.
-    pub status: u16,
+pub struct Leader {
+    cluster: Mutex<Cluster>,
+    faults: FaultPlan,
 }
 
 impl Master {
@@ -64,122 +32,73 @@ impl Master {
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start(cluster: Cluster) -> io::Result<Self> {
-        let inner = Arc::new(Mutex::new(Inner {
-            mode: Mode::default(),
-            cluster,
-            requests: 0,
-            operations: Vec::new(),
-            refusals: Vec::new(),
-            authorization: None,
-        }));
+    pub async fn start(cluster: Cluster, faults: &FaultPlan) -> io::Result<Self> {
+        let leader = Arc::new(Leader { cluster: Mutex::new(cluster), faults: faults.clone() });
         let routes = Router::new()
             .route("/state", get(state))
             .route("/master/state", get(state))
             .route("/api/v1", post(operate))
             .route("/master/api/v1", post(operate))
-            .with_state(Arc::clone(&inner));
-        Ok(Self { inner, server: Arc::new(Server::start(routes).await?) })
-    }
-
-    /// What belongs into `masters` of the configuration.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// Its host and port.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.server.address().to_string()
-    }
-
-    /// Changes how it answers.
-    pub fn set_mode(&self, mode: Mode) {
-        lock(&self.inner).mode = mode;
-    }
-
-    /// Answers from now on only whoever comes with these credentials, `principal:secret`.
-    pub fn guard(&self, credentials: &str) {
-        lock(&self.inner).authorization = Some(format!("Basic {}", BASE64_STANDARD.encode(credentials)));
+            .with_state(Arc::clone(&leader));
+        Self::open(Service::Master, leader, routes, faults).await
     }
 
     /// Looks at the cluster, or changes it.
     pub fn cluster<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
-        act(&mut lock(&self.inner).cluster)
-    }
-
-    /// How often `/state` was asked for.
-    #[must_use]
-    pub fn request_count(&self) -> usize {
-        lock(&self.inner).requests
+        act(&mut lock(&self.service.cluster))
     }
 
     /// The calls of the operator API so far.
     #[must_use]
-    pub fn operations(&self) -> Vec<Operation> {
-        lock(&self.inner).operations.clone()
-    }
-
-    /// Refuses the next call of the operator API with that status and text.
-    pub fn refuse_next_operation(&self, status: u16, text: &str) {
-        lock(&self.inner).refusals.push((status, text.to_owned()));
-    }
-
-    /// Refuses connections from now on.
-    pub fn stop(&self) {
-        self.server.stop();
+    pub fn operations(&self) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| !call.json.is_null()).collect()
     }
 }
 
-async fn state(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap) -> Response {
-    let mut inner = lock(&inner);
-    inner.requests += 1;
-    inner.cluster.tick(now());
-    let inner = &*inner;
-    closing(
-        inner
-            .stranger(&headers)
-            .or_else(|| inner.mode.refusal("/master/state"))
-            .unwrap_or_else(|| http::answer(StatusCode::OK, "application/json", inner.cluster.to_json())),
-    )
+async fn state(State(leader): State<Arc<Leader>>, headers: HeaderMap) -> Response {
+    let answer = || {
+        let mut cluster = lock(&leader.cluster);
+        cluster.tick(now());
+        http::answer(StatusCode::OK, "application/json", cluster.to_json())
+    };
+    closing(leader.refusal(&headers, "/master/state").unwrap_or_else(answer))
 }
 
-async fn operate(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
-    let mut inner = lock(&inner);
-    let response = inner.stranger(&headers).or_else(|| inner.mode.refusal("/master/api/v1"));
-    let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let response = response.unwrap_or_else(|| {
-        inner.cluster.tick(now());
-        let result = match inner.refusals.pop() {
-            Some(refusal) => Err(refusal),
-            None => inner.cluster.operate(&call, now()),
-        };
-        match result {
+async fn operate(State(leader): State<Arc<Leader>>, headers: HeaderMap, body: Bytes) -> Response {
+    let act = || {
+        let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut cluster = lock(&leader.cluster);
+        cluster.tick(now());
+        match cluster.operate(&call, now()) {
             Ok(()) => http::answer(StatusCode::OK, "application/json", ""),
             Err((status, text)) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
                 http::answer(status, "text/plain; charset=utf-8", text)
             }
         }
-    });
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-    inner.operations.push(Operation { call, authorization, status: response.status().as_u16() });
-    closing(response)
+    };
+    closing(leader.refusal(&headers, "/master/api/v1").unwrap_or_else(act))
 }
 
-impl Inner {
-    /// What a master answers to whom it does not know.
-    fn stranger(&self, headers: &HeaderMap) -> Option<Response> {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if self.authorization.is_none() || self.authorization.as_deref() == given {
-            return None;
-        }
-        let mut response = http::answer(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "401 Unauthorized.");
-        let realm = HeaderValue::from_static(r#"Basic realm="mesos-master-readonly""#);
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
-        Some(response)
+impl Leader {
+    /// What a master answers to a caller that it does not know, or while it does not lead.
+    fn refusal(&self, headers: &HeaderMap, path: &str) -> Option<Response> {
+        let (mode, credentials) =
+            self.faults.change(|faults| (faults.master.clone(), faults.master_credentials.clone()));
+        credentials.and_then(|credentials| unauthorized(&credentials, headers)).or_else(|| mode.refusal(path))
     }
+}
+
+/// What a master answers to a caller without those credentials.
+fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if given == Some(&format!("Basic {}", BASE64_STANDARD.encode(credentials))) {
+        return None;
+    }
+    let mut response = http::answer(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "401 Unauthorized.");
+    let realm = HeaderValue::from_static(r#"Basic realm="mesos-master-readonly""#);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    Some(response)
 }
 
 impl Mode {

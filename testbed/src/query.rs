@@ -31,13 +31,14 @@ impl Request {
     }
 
     /// A parameter that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Fault> {
-        self.get(name).ok_or_else(|| Fault::validation(format!("Missing required parameter {name}")))
+    pub(crate) fn required(&self, name: &str) -> Result<&str, AwsError> {
+        self.get(name).ok_or_else(|| AwsError::validation(format!("Missing required parameter {name}")))
     }
 
     /// A parameter of another type than text.
-    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
-        let parse = |text: &str| text.parse().map_err(|_| Fault::validation(format!("{text} is not a valid {name}")));
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, AwsError> {
+        let parse =
+            |text: &str| text.parse().map_err(|_| AwsError::validation(format!("{text} is not a valid {name}")));
         self.get(name).map(parse).transpose()
     }
 
@@ -47,9 +48,9 @@ impl Request {
     }
 }
 
-/// A refusal, in the words of AWS.
+/// Why AWS refuses a call, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct AwsError {
     /// The HTTP status.
     pub status: u16,
     /// The code that clients go by, such as `ScalingActivityInProgress`.
@@ -58,10 +59,15 @@ pub struct Fault {
     pub message: String,
 }
 
-impl Fault {
-    /// A refusal.
+impl AwsError {
+    /// An error.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, code: code.into(), message: message.into() }
+    }
+
+    /// The HTTP status, as the server writes it.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -75,7 +81,7 @@ pub(crate) struct Namespace(pub(crate) &'static str);
 
 impl Namespace {
     /// What the service answers to an action: the result's content, or a refusal.
-    pub(crate) fn answer(self, action: &str, result: Result<Option<Xml>, Fault>) -> Response {
+    pub(crate) fn answer(self, action: &str, result: Result<Option<Xml>, AwsError>) -> Response {
         match result {
             Ok(content) => {
                 let content = content.map(Xml::into_text);
@@ -83,13 +89,13 @@ impl Namespace {
                 let metadata = format!("<ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata>", request_id());
                 self.document(StatusCode::OK, &format!("{action}Response"), &format!("{result}{metadata}"))
             }
-            Err(fault) => {
-                let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Err(error) => {
+                let status = error.status();
                 let mut xml = Xml::default();
                 xml.element("Error", |xml| {
                     xml.text("Type", if status.is_client_error() { "Sender" } else { "Receiver" })
-                        .text("Code", &fault.code)
-                        .text("Message", &fault.message);
+                        .text("Code", &error.code)
+                        .text("Message", &error.message);
                 })
                 .text("RequestId", request_id());
                 self.document(status, "ErrorResponse", &xml.into_text())

@@ -23,7 +23,8 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::http::{self, Server, lock, now};
+use super::faults::FaultPlan;
+use super::http::{self, Endpoint, Service, lock, now};
 use super::{ACCOUNT, REGION};
 
 /// How long a function may take, as its deadline header says: the time-out of a function that nobody sets.
@@ -56,14 +57,11 @@ pub struct FunctionError {
 }
 
 /// A function as its invokers and its runtime see it.
-#[derive(Clone, Debug)]
-pub struct Function {
-    queue: Arc<Queue>,
-    server: Arc<Server>,
-}
+pub type Function = Endpoint<Queue>;
 
+/// The events of a function: those that wait, and what became of the others.
 #[derive(Debug)]
-struct Queue {
+pub struct Queue {
     name: &'static str,
     retries: u32,
     state: Mutex<Events>,
@@ -95,7 +93,7 @@ impl Function {
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start(name: &'static str, retries: u32) -> io::Result<Self> {
+    pub async fn start(name: &'static str, retries: u32, faults: &FaultPlan) -> io::Result<Self> {
         let queue = Arc::new(Queue {
             name,
             retries,
@@ -109,25 +107,19 @@ impl Function {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&queue));
-        Ok(Self { queue, server: Arc::new(Server::start(routes).await?) })
+        Self::open(Service::RuntimeApi, queue, routes, faults).await
     }
 
     /// The function's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.queue.name
-    }
-
-    /// What the function's process finds in `AWS_LAMBDA_RUNTIME_API`.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.server.address().to_string()
+        self.service.name
     }
 
     /// Puts an event into the queue. What comes back tells what became of it.
     pub fn enqueue(&self, payload: &Value) -> oneshot::Receiver<Invocation> {
         let (done, result) = oneshot::channel();
-        let mut state = lock(&self.queue.state);
+        let mut state = lock(&self.service.state);
         state.issued += 1;
         let request_id = format!("00000000-0000-4000-8000-{:012}", state.issued);
         let event = Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, done };
@@ -136,8 +128,8 @@ impl Function {
             None => state.waiting.push_back(event),
         }
         drop(state);
-        self.queue.count_done();
-        self.queue.wake.notify_one();
+        self.service.count_done();
+        self.service.wake.notify_one();
         result
     }
 
@@ -161,24 +153,24 @@ impl Function {
     /// What became of all events so far that are done.
     #[must_use]
     pub fn history(&self) -> Vec<Invocation> {
-        lock(&self.queue.state).history.clone()
+        lock(&self.service.state).history.clone()
     }
 
     /// Waits until that many events are done.
     pub async fn wait_until_done(&self, count: usize) {
         // The sender lives in what `self` holds, so this can only end well.
-        drop(self.queue.done.subscribe().wait_for(|done| *done >= count).await);
+        drop(self.service.done.subscribe().wait_for(|done| *done >= count).await);
     }
 
     /// Why the function runs no more, where it does not.
     #[must_use]
     pub fn ended(&self) -> Option<FunctionError> {
-        lock(&self.queue.state).ended.clone()
+        lock(&self.service.state).ended.clone()
     }
 
     /// Tells everybody who waits that the function's process is gone.
     pub(crate) fn end(&self, error_type: &str, message: String) {
-        self.queue.end(error_type, message);
+        self.service.end(error_type, message);
     }
 }
 
@@ -329,7 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_event_runs_again_with_the_same_id() {
-        let function = Function::start("f", 1).await.unwrap();
+        let function = Function::start("f", 1, &FaultPlan::default()).await.unwrap();
         let done = function.enqueue(&serde_json::json!({}));
         let id = next_id(&function).await;
         assert_eq!(post(&function, &format!("invocation/{id}/error"), ERROR).await, 202);
@@ -342,7 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_error_is_the_result() {
-        let function = Function::start("f", 0).await.unwrap();
+        let function = Function::start("f", 0, &FaultPlan::default()).await.unwrap();
         let done = function.enqueue(&serde_json::json!({}));
         let id = next_id(&function).await;
         post(&function, &format!("invocation/{id}/error"), ERROR).await;
@@ -353,7 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_poll_waits_for_an_event() {
-        let function = Function::start("f", 0).await.unwrap();
+        let function = Function::start("f", 0, &FaultPlan::default()).await.unwrap();
         let poll = tokio::spawn({
             let function = function.clone();
             async move { next_id(&function).await }
@@ -365,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_function_that_cannot_start_tells_all_who_wait() {
-        let function = Function::start("f", 1).await.unwrap();
+        let function = Function::start("f", 1, &FaultPlan::default()).await.unwrap();
         let waiting = function.enqueue(&serde_json::json!({}));
         post(&function, "init/error", ERROR).await;
         assert!(waiting.await.unwrap().result.is_err());

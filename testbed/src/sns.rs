@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,13 +21,14 @@ use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::http::{Server, lock, now};
-use super::query::{Fault, Namespace, Request};
+use super::faults::{Delivery, FaultPlan};
+use super::http::{Endpoint, Service, lock, now};
+use super::query::{AwsError, Namespace, Request};
 use super::runtime_api::{Function, Invocation};
 use super::xml::Xml;
 use super::{ACCOUNT, REGION};
 
-const NAMESPACE: Namespace = Namespace("http://sns.amazonaws.com/doc/2010-03-31/");
+pub(crate) const NAMESPACE: Namespace = Namespace("http://sns.amazonaws.com/doc/2010-03-31/");
 
 /// SNS' default limit of a message, attributes included.
 const MAX_MESSAGE_BYTES: usize = 262_144;
@@ -50,38 +50,17 @@ pub struct Message {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// How a topic hands on what is published to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// Once, at once.
-    #[default]
-    Once,
-    /// Twice, as SNS now and then does.
-    Twice,
-    /// Once, after a while; what is published later overtakes it.
-    Delayed(Duration),
-    /// Not until [`Sns::deliver`] is called, in whatever order; never, if it is not: a lost message.
-    Held,
-}
+/// The endpoint.
+pub type Sns = Endpoint<Topics>;
 
-/// The topics.
-#[derive(Clone, Debug)]
-pub struct Sns {
-    topics: Arc<Topics>,
-    server: Arc<Server>,
-}
-
+/// The topics, and everything that was published to them.
 #[derive(Debug)]
-struct Topics {
-    by_arn: Mutex<BTreeMap<String, Topic>>,
+pub struct Topics {
+    /// Who reads each topic, by the topic's ARN.
+    readers: Mutex<BTreeMap<String, Option<Function>>>,
     log: Mutex<Vec<Message>>,
     count: watch::Sender<usize>,
-}
-
-#[derive(Debug)]
-struct Topic {
-    subscriber: Option<Function>,
-    delivery: Delivery,
+    faults: FaultPlan,
 }
 
 /// The ARN of the topic of that name.
@@ -95,69 +74,57 @@ impl Sns {
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start() -> io::Result<Self> {
+    pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let topics = Arc::new(Topics {
-            by_arn: Mutex::new(BTreeMap::new()),
-            log: Mutex::new(Vec::new()),
+            readers: Mutex::default(),
+            log: Mutex::default(),
             count: watch::Sender::new(0),
+            faults: faults.clone(),
         });
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&topics));
-        Ok(Self { topics, server: Arc::new(Server::start(routes).await?) })
-    }
-
-    /// Where it is spoken to.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+        Self::open(Service::Sns, topics, routes, faults).await
     }
 
     /// Creates a topic, read by that function or by nobody. Gives its ARN.
     pub fn create(&self, name: &str, subscriber: Option<Function>) -> String {
         let arn = arn(name);
-        lock(&self.topics.by_arn).insert(arn.clone(), Topic { subscriber, delivery: Delivery::default() });
+        lock(&self.service.readers).insert(arn.clone(), subscriber);
         arn
-    }
-
-    /// Changes how a topic hands on messages.
-    pub fn set_delivery(&self, arn: &str, delivery: Delivery) {
-        if let Some(topic) = lock(&self.topics.by_arn).get_mut(arn) {
-            topic.delivery = delivery;
-        }
     }
 
     /// Publishes a message, as anybody may who has the permission.
     ///
     /// # Errors
     /// The fault that SNS would answer with.
-    pub fn publish(&self, arn: &str, body: &str, attributes: &[(&str, &str)]) -> Result<Message, Fault> {
+    pub fn publish(&self, arn: &str, body: &str, attributes: &[(&str, &str)]) -> Result<Message, AwsError> {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.topics.publish(arn, None, body.to_owned(), attributes)
+        self.service.publish(arn, None, body.to_owned(), attributes)
     }
 
     /// Delivers a message once, at once, whether it was before or not. `None` where its topic has no reader.
     pub fn deliver(&self, message: &Message) -> Option<oneshot::Receiver<Invocation>> {
-        self.topics.deliver(message)
+        self.service.deliver(message)
     }
 
     /// How many messages were published so far, to all topics: where to start looking for the next.
     #[must_use]
     pub fn mark(&self) -> usize {
-        lock(&self.topics.log).len()
+        lock(&self.service.log).len()
     }
 
     /// What was published to a topic, from that mark on.
     #[must_use]
     pub fn published(&self, arn: &str, mark: usize) -> Vec<Message> {
-        lock(&self.topics.log).iter().skip(mark).filter(|message| message.topic == arn).cloned().collect()
+        lock(&self.service.log).iter().skip(mark).filter(|message| message.topic == arn).cloned().collect()
     }
 
     /// Waits for the first message, from that mark on, of which `read` makes something.
     pub async fn wait_for<T>(&self, arn: &str, mark: usize, mut read: impl FnMut(&Message) -> Option<T>) -> T {
-        let mut count = self.topics.count.subscribe();
+        let mut count = self.service.count.subscribe();
         let mut seen = mark;
         loop {
             {
-                let log = lock(&self.topics.log);
+                let log = lock(&self.service.log);
                 let found = log.iter().skip(seen).filter(|message| message.topic == arn).find_map(&mut read);
                 if let Some(found) = found {
                     return found;
@@ -179,17 +146,17 @@ impl Topics {
         subject: Option<String>,
         body: String,
         attributes: BTreeMap<String, String>,
-    ) -> Result<Message, Fault> {
-        let Some(delivery) = lock(&self.by_arn).get(arn).map(|topic| topic.delivery) else {
-            return Err(Fault::new(404, "NotFound", "Topic does not exist"));
-        };
+    ) -> Result<Message, AwsError> {
+        if !lock(&self.readers).contains_key(arn) {
+            return Err(AwsError::new(404, "NotFound", "Topic does not exist"));
+        }
         let attribute_bytes: usize =
             attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len()).sum();
         if body.is_empty() {
-            return Err(Fault::new(400, "InvalidParameter", "Invalid parameter: Empty message"));
+            return Err(AwsError::new(400, "InvalidParameter", "Invalid parameter: Empty message"));
         }
         if body.len() + attribute_bytes > MAX_MESSAGE_BYTES {
-            return Err(Fault::new(400, "InvalidParameter", "Invalid parameter: Message too long"));
+            return Err(AwsError::new(400, "InvalidParameter", "Invalid parameter: Message too long"));
         }
         let mut log = lock(&self.log);
         let serial = u64::try_from(log.len()).unwrap_or(u64::MAX);
@@ -198,12 +165,13 @@ impl Topics {
         log.push(message.clone());
         drop(log);
         self.count.send_modify(|count| *count += 1);
-        self.hand_on(delivery, &message);
+        self.hand_on(&message);
         Ok(message)
     }
 
-    fn hand_on(self: &Arc<Self>, delivery: Delivery, message: &Message) {
-        let times = match delivery {
+    fn hand_on(self: &Arc<Self>, message: &Message) {
+        let delivery = self.faults.change(|faults| faults.deliveries.get(&message.topic).copied());
+        let times = match delivery.unwrap_or_default() {
             Delivery::Held => 0,
             Delivery::Once => 1,
             Delivery::Twice => 2,
@@ -222,7 +190,7 @@ impl Topics {
     }
 
     fn deliver(&self, message: &Message) -> Option<oneshot::Receiver<Invocation>> {
-        let subscriber = lock(&self.by_arn).get(&message.topic)?.subscriber.clone()?;
+        let subscriber = lock(&self.readers).get(&message.topic)?.clone()?;
         Some(subscriber.enqueue(&event(message)))
     }
 }
@@ -261,15 +229,17 @@ async fn handle(State(topics): State<Arc<Topics>>, body: Bytes) -> Response {
     let request = Request::read(&body);
     let result = match request.action.as_str() {
         "Publish" => publish(&topics, &request).map(Some),
-        action => {
-            Err(Fault::new(400, "InvalidAction", format!("Could not find operation {action} for version 2010-03-31")))
-        }
+        action => Err(AwsError::new(
+            400,
+            "InvalidAction",
+            format!("Could not find operation {action} for version 2010-03-31"),
+        )),
     };
     NAMESPACE.answer(&request.action, result)
 }
 
-fn publish(topics: &Arc<Topics>, request: &Request) -> Result<Xml, Fault> {
-    let missing = |name: &str| Fault::new(400, "InvalidParameter", format!("Invalid parameter: {name}"));
+fn publish(topics: &Arc<Topics>, request: &Request) -> Result<Xml, AwsError> {
+    let missing = |name: &str| AwsError::new(400, "InvalidParameter", format!("Invalid parameter: {name}"));
     let arn = request
         .get("TopicArn")
         .ok_or_else(|| missing("TopicArn or TargetArn Reason: no value for required parameter"))?;
@@ -280,7 +250,7 @@ fn publish(topics: &Arc<Topics>, request: &Request) -> Result<Xml, Fault> {
         let field = |field: &str| request.get(&format!("MessageAttributes.entry.{index}.{field}"));
         let Some(name) = field("Name") else { break };
         let value = field("Value.StringValue").filter(|value| !value.is_empty());
-        let value = value.ok_or_else(|| Fault::new(
+        let value = value.ok_or_else(|| AwsError::new(
             400,
             "ParameterValueInvalid",
             format!("The message attribute '{name}' must contain non-empty message attribute value for message attribute type 'String'."),
@@ -322,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_may_be_as_long_as_sns_allows_and_no_longer() {
-        let sns = Sns::start().await.unwrap();
+        let sns = Sns::start(&FaultPlan::default()).await.unwrap();
         let arn = sns.create("snapshots", None);
         let attributes = [("pool", "workers")];
         let longest = MAX_MESSAGE_BYTES - "pool".len() - "String".len() - "workers".len();

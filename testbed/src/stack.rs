@@ -17,6 +17,7 @@ use super::cloudwatch::{CloudWatch, Utilization};
 use super::cluster::{Cluster, ClusterError, Machine};
 use super::document::{self, DocumentError};
 use super::ec2::{Ec2, Ec2Instance};
+use super::faults::{FaultPlan, Faults};
 use super::http::now;
 use super::master::Master;
 use super::runtime_api::{Function, FunctionError};
@@ -50,6 +51,8 @@ pub struct Setup {
     pub capture: Vec<u8>,
     /// Where the functions' logs go.
     pub logs: Logs,
+    /// What goes wrong from the start.
+    pub faults: Faults,
 }
 
 /// Where the functions' logs go.
@@ -124,6 +127,8 @@ pub struct Run {
 pub struct Stack {
     /// The configuration that the functions have.
     pub config: Config,
+    /// What goes wrong.
+    pub faults: FaultPlan,
     /// The Mesos master and its cluster.
     pub master: Master,
     /// The topics.
@@ -152,22 +157,24 @@ impl Stack {
     /// # Errors
     /// Where the capture or the configuration is of no use, or something does not start.
     pub async fn start(setup: Setup) -> Result<Self, StackError> {
-        let master = Master::start(Cluster::from_capture(&setup.capture, now())?).await.map_err(StackError::Port)?;
+        let faults = FaultPlan::from(setup.faults);
+        let cluster = Cluster::from_capture(&setup.capture, now())?;
+        let master = Master::start(cluster, &faults).await.map_err(StackError::Port)?;
         let (document, config) = document::localize(&setup.document, &master.url())?;
         let machines = master.cluster(|cluster| cluster.machines());
         let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &machines, now())).collect();
-        let auto_scaling = AutoScaling::start(groups).await.map_err(StackError::Port)?;
-        let cloudwatch = CloudWatch::start().await.map_err(StackError::Port)?;
+        let auto_scaling = AutoScaling::start(groups, &faults).await.map_err(StackError::Port)?;
+        let cloudwatch = CloudWatch::start(&faults).await.map_err(StackError::Port)?;
         for policy in config.pools.iter().filter(|policy| policy.source.cpu().is_some()) {
             cloudwatch.set(&policy.group, Utilization::Percent(CPU_PERCENT));
         }
         let instances = machines.iter().map(|machine| Ec2Instance::running(&machine.instance, &machine.ip)).collect();
-        let ec2 = Ec2::start(instances).await.map_err(StackError::Port)?;
-        let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries));
+        let ec2 = Ec2::start(instances, &faults).await.map_err(StackError::Port)?;
+        let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries, &faults));
         let gather = gather.await.map_err(StackError::Port)?;
         let process = process.await.map_err(StackError::Port)?;
         let scale = scale.await.map_err(StackError::Port)?;
-        let sns = Sns::start().await.map_err(StackError::Port)?;
+        let sns = Sns::start(&faults).await.map_err(StackError::Port)?;
         let topics = Topics {
             snapshots: sns.create("lambda-scale-snapshots", Some(process.clone())),
             decisions: sns.create("lambda-scale-decisions", Some(scale.clone())),
@@ -175,6 +182,7 @@ impl Stack {
         };
         let mut stack = Self {
             config,
+            faults: faults.clone(),
             master,
             sns,
             topics,

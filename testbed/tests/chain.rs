@@ -18,9 +18,8 @@ use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
-use testbed::master::Mode;
+use testbed::faults::{Delivery, Mode};
 use testbed::now;
-use testbed::sns::Delivery;
 use uuid::Uuid;
 
 /// More than SDK and Lambda together try.
@@ -82,8 +81,8 @@ async fn instances_in_service_that_have_not_joined_are_still_coming() {
 async fn every_message_delivered_twice_changes_the_group_once() {
     let stack = start("twice", &[]).await;
     grow_to(&stack, 79);
-    stack.sns.set_delivery(&stack.topics.snapshots, Delivery::Twice);
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Twice);
+    stack.faults.deliver(&stack.topics.snapshots, Delivery::Twice);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Twice);
     stack.gather().await.unwrap();
     // Two snapshots, so two messages with the one decision, each delivered twice.
     let outcomes = outcomes(&stack, 4, 0).await;
@@ -96,7 +95,7 @@ async fn every_message_delivered_twice_changes_the_group_once() {
 #[tokio::test]
 async fn an_older_decision_after_a_newer_one_adds_nothing() {
     let stack = start("reordered", &[]).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     grow_to(&stack, 78);
     let older = decide(&stack).await;
     grow_to(&stack, 80);
@@ -112,7 +111,7 @@ async fn an_older_decision_after_a_newer_one_adds_nothing() {
 #[tokio::test]
 async fn a_scale_down_decided_before_a_scale_up_is_not_done_after_it() {
     let stack = start("reordered-down", &[SHRINK]).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     let down = decide(&stack).await;
     assert_eq!(down.state, ScalingState::ScaleDown);
     grow_to(&stack, 79);
@@ -130,7 +129,7 @@ async fn a_scale_down_decided_before_a_scale_up_is_not_done_after_it() {
 #[tokio::test]
 async fn a_late_decision_is_refused() {
     let stack = start("late", &[]).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     grow_to(&stack, 79);
     let fresh = decide(&stack).await;
     let late = ScalingDecision {
@@ -159,9 +158,9 @@ async fn a_late_decision_is_refused() {
 async fn a_lost_message_is_made_up_for_by_the_next_run() {
     let stack = start("lost", &[]).await;
     grow_to(&stack, 79);
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     let lost = decide(&stack).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Once);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Once);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!((run.decision.delta, run.outcome.action), (lost.delta, OutcomeAction::ScaledUp));
 }
@@ -182,7 +181,7 @@ async fn after_a_master_fail_over_nothing_is_done() {
 async fn without_a_leader_nothing_is_published() {
     let stack = start("no-leader", &[("[mesos]", "[mesos]\ntimeout = \"1s\"")]).await;
     for mode in [Mode::NoLeader, Mode::Starting, Mode::Following(stack.master.address())] {
-        stack.master.set_mode(mode.clone());
+        stack.faults.master(mode.clone());
         assert!(stack.gather().await.is_err(), "{mode:?}");
     }
     stack.master.stop();
@@ -195,7 +194,7 @@ async fn a_busy_group_is_tried_again_by_the_next_run_b4() {
     for (name, fault) in [("in-progress", scaling_activity_in_progress()), ("contention", resource_contention())] {
         let stack = start(name, &[]).await;
         grow_to(&stack, 79);
-        stack.auto_scaling.fail_next("SetDesiredCapacity", fault.clone(), ALWAYS);
+        stack.faults.refuse("SetDesiredCapacity", fault.clone(), ALWAYS);
         let run = stack.run().await.unwrap().remove(0);
         assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
         assert!(run.outcome.reason.contains(&fault.code), "{}", run.outcome.reason);
@@ -210,7 +209,7 @@ async fn a_busy_group_is_tried_again_by_the_next_run_b4() {
 async fn a_missing_permission_fails_loudly() {
     let stack = start("access-denied", &[]).await;
     grow_to(&stack, 79);
-    stack.auto_scaling.fail_next("SetDesiredCapacity", access_denied("SetDesiredCapacity"), ALWAYS);
+    stack.faults.refuse("SetDesiredCapacity", access_denied("SetDesiredCapacity"), ALWAYS);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::Failed);
     assert!(run.outcome.reason.contains("autoscaling:SetDesiredCapacity"), "{}", run.outcome.reason);
@@ -223,7 +222,7 @@ async fn a_missing_permission_fails_loudly() {
 #[tokio::test]
 async fn a_throttled_call_is_made_again() {
     let stack = start("throttled", &[]).await;
-    stack.auto_scaling.fail_next("DescribeAutoScalingGroups", throttling(), 1);
+    stack.faults.refuse("DescribeAutoScalingGroups", throttling(), 1);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::None);
     let describes = stack.auto_scaling.calls().iter().filter(|call| call.action == "DescribeAutoScalingGroups").count();
@@ -299,7 +298,7 @@ async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
 #[tokio::test]
 async fn a_decision_for_an_unknown_pool_is_refused() {
     let stack = start("unknown-pool", &[]).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     grow_to(&stack, 79);
     let genuine = decide(&stack).await;
     let forged = ScalingDecision { id: Uuid::from_u128(1), pool: "others".to_owned(), ..genuine };
@@ -313,7 +312,7 @@ async fn a_decision_for_an_unknown_pool_is_refused() {
 #[tokio::test]
 async fn no_forged_decision_leaves_the_limits() {
     let stack = start("forged", &[]).await;
-    stack.sns.set_delivery(&stack.topics.decisions, Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     grow_to(&stack, 79);
     let genuine = decide(&stack).await;
     let forged = ScalingDecision { id: Uuid::from_u128(1), delta: i32::MAX, target: u32::MAX, ..genuine };
@@ -325,7 +324,7 @@ async fn no_forged_decision_leaves_the_limits() {
 #[tokio::test]
 async fn what_is_no_snapshot_is_dropped() {
     let stack = start("garbage", &[]).await;
-    stack.sns.set_delivery(&stack.topics.snapshots, Delivery::Held);
+    stack.faults.deliver(&stack.topics.snapshots, Delivery::Held);
     for body in ["not JSON", "{}", r#"{"schema":"lambda-scale/cluster-snapshot","version":99}"#] {
         let message = stack.sns.publish(&stack.topics.snapshots, body, &[]).unwrap();
         let done = stack.sns.deliver(&message).unwrap();

@@ -10,14 +10,14 @@
 
 mod support;
 
-use testbed::cloudwatch::{Fault, Utilization};
-use testbed::master::Mode;
+use testbed::cloudwatch::Utilization;
+use testbed::faults::Mode;
 
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
 use support::deliver;
 use testbed::stack::Run;
-use testbed::{DOCUMENT, Stack, stage};
+use testbed::{AwsError, DOCUMENT, Stack, stage};
 
 /// A group of three instances.
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";
@@ -28,6 +28,12 @@ async fn start(test: &str, document: &str) -> Stack {
 
 async fn run(stack: &Stack) -> Run {
     stack.run().await.unwrap().remove(0)
+}
+
+/// How many queries each call of CloudWatch had.
+fn queries(stack: &Stack) -> Vec<usize> {
+    let calls = stack.cloudwatch.calls();
+    calls.iter().map(|call| call.json["MetricDataQueries"].as_array().unwrap().len()).collect()
 }
 
 #[tokio::test]
@@ -75,7 +81,7 @@ async fn an_idle_group_gives_one_back_down_to_its_minimum() {
 #[tokio::test]
 async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
     let stack = start("unknown", WEB).await;
-    let denied = Fault::new(403, "AccessDenied", "User is not authorized to perform: cloudwatch:GetMetricData");
+    let denied = AwsError::new(403, "AccessDenied", "User is not authorized to perform: cloudwatch:GetMetricData");
     for (utilization, fault, reason) in [
         (Utilization::Minutes(Vec::new()), None, "CloudWatch has no data for the last 10 minutes"),
         (Utilization::Status("InternalError", "try later"), None, "CloudWatch failed to read the data: try later"),
@@ -92,7 +98,9 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
         ),
     ] {
         stack.cloudwatch.set("web-asg", utilization);
-        fault.iter().for_each(|fault| stack.cloudwatch.fail_next(fault, 1));
+        if let Some(fault) = fault {
+            stack.faults.refuse("GetMetricData", fault, 1);
+        }
         let run = run(&stack).await;
         let completeness = &run.snapshot.completeness;
         assert_eq!((completeness.level, run.snapshot.cpu_utilization_percent), (CompletenessLevel::Partial, None));
@@ -103,7 +111,7 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
     }
     // A refusal that passes is tried again.
     stack.cloudwatch.set("web-asg", Utilization::Percent(50.0));
-    stack.cloudwatch.fail_next(&Fault::new(500, "InternalServiceFault", "oops"), 1);
+    stack.faults.refuse("GetMetricData", AwsError::new(500, "InternalServiceFault", "oops"), 1);
     assert_eq!(run(&stack).await.snapshot.cpu_utilization_percent, Some(50.0));
     stack.cloudwatch.stop();
     let reasons = run(&stack).await.snapshot.completeness.reasons;
@@ -115,16 +123,16 @@ async fn values_of_all_pages_are_averaged() {
     let stack = start("pages", WEB).await;
     let values = [61.0, 62.5, 70.0, 70.0, 70.0, 70.0, 70.0, 70.0, 70.0, 70.0, 0.0];
     stack.cloudwatch.set("web-asg", Utilization::Minutes(values.to_vec()));
-    stack.cloudwatch.page_by(4);
+    stack.faults.change(|faults| faults.metric_values_per_page = Some(4));
     // Ten minutes and no more: 683.5 / 10.
     assert_eq!(run(&stack).await.snapshot.cpu_utilization_percent, Some(68.35));
-    assert_eq!(stack.cloudwatch.calls(), [1, 1, 1]);
+    assert_eq!(queries(&stack), [1, 1, 1]);
     // Fewer values than minutes: a group without detailed monitoring.
     stack.cloudwatch.set("web-asg", Utilization::Minutes(vec![1.0, 2.0, 2.0]));
     assert_eq!(run(&stack).await.snapshot.cpu_utilization_percent, Some(1.667));
     // As many pages as there are minutes.
     stack.cloudwatch.set("web-asg", Utilization::Minutes(values.repeat(2)));
-    stack.cloudwatch.page_by(1);
+    stack.faults.change(|faults| faults.metric_values_per_page = Some(1));
     let run = run(&stack).await;
     assert_eq!(run.snapshot.cpu_utilization_percent, Some(68.35));
 }
@@ -150,7 +158,7 @@ async fn in_a_cluster_an_agent_comes_where_either_asks_and_goes_where_both_allow
     let clauses: Vec<&str> = half.decision.steps.iter().map(|step| step.clause.name()).collect();
     assert_eq!(clauses, ["D2", "H3", "U1", "C4", "L1"]);
     assert_eq!(half.decision.delta, 0);
-    assert_eq!(stack.cloudwatch.calls(), [2], "one call for both pools");
+    assert_eq!(queries(&stack), [2], "one call for both pools");
 
     stack.cloudwatch.set("mesos-workers", Utilization::Percent(12.0));
     assert_eq!(run(&stack).await.decision.delta, -1);
@@ -167,7 +175,7 @@ async fn in_a_cluster_an_agent_comes_where_either_asks_and_goes_where_both_allow
 async fn a_master_that_is_down_does_not_keep_a_group_from_its_snapshot() {
     let stack = start("no-master", &format!("{DOCUMENT}\n{WEB}")).await;
     stack.cloudwatch.set("web-asg", Utilization::Percent(71.5));
-    stack.master.set_mode(Mode::NoLeader);
+    stack.faults.master(Mode::NoLeader);
     let mark = stack.sns.mark();
     let error = stack.gather().await.unwrap_err().to_string();
     assert!(error.contains("cannot read the state of the cluster"), "{error}");
@@ -183,7 +191,7 @@ async fn more_groups_than_a_call_may_ask_for_are_asked_in_two() {
     let document: String = (0..501).map(pool).collect();
     let stack = start("many", &document).await;
     stack.gather().await.unwrap();
-    assert_eq!(stack.cloudwatch.calls(), [500, 1]);
+    assert_eq!(queries(&stack), [500, 1]);
     let snapshot = stack.snapshot("p500", 0).await.unwrap();
     assert_eq!((snapshot.agents.usable, snapshot.cpu_utilization_percent), (3, Some(50.0)));
 }

@@ -11,9 +11,9 @@ mod support;
 
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
 use support::{AGENTS, GROUP, desired, grow_to, mutating_calls, start};
-use testbed::Stack;
 use testbed::autoscaling::access_denied;
-use testbed::master::Mode;
+use testbed::faults::{Delivery, Mode};
+use testbed::{AwsError, Stack};
 
 const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");
 const LEAST_LOADED: &str = "scale_down_strategy = \"least_loaded\"";
@@ -37,7 +37,7 @@ async fn tick(stack: &Stack) -> (ScalingDecision, ScalingOutcome) {
 }
 
 fn said(stack: &Stack) -> Vec<String> {
-    stack.master.operations().iter().map(|operation| operation.call["type"].as_str().unwrap().to_owned()).collect()
+    stack.master.operations().into_iter().map(|call| call.action).collect()
 }
 
 fn marks(stack: &Stack) -> Vec<String> {
@@ -60,7 +60,7 @@ async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other
     assert_eq!((decision.delta, decision.agents.deactivated), (0, 1));
     assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
     assert_eq!(said(&stack), ["DEACTIVATE_AGENT", "DRAIN_AGENT"]);
-    let call = stack.master.operations()[1].call.clone();
+    let call = stack.master.operations()[1].json.clone();
     assert_eq!(call["drain_agent"]["agent_id"]["value"], victim.agent_id);
     assert_eq!(call["drain_agent"]["max_grace_period"]["nanoseconds"], 10_000_000_000_u64);
     assert_eq!(desired(&stack), AGENTS, "nothing has gone yet");
@@ -107,7 +107,7 @@ async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
 #[tokio::test]
 async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
     let stack = cluster("no-mark", "0s").await;
-    stack.auto_scaling.fail_next("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 100);
+    stack.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 100);
     let (_, outcome) = tick(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::Failed);
     assert_eq!(said(&stack), [""; 0]);
@@ -116,7 +116,7 @@ async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
 #[tokio::test]
 async fn a_master_that_refuses_is_told_of_and_asked_again() {
     let stack = cluster("refused", "0s").await;
-    stack.master.refuse_next_operation(403, "not allowed");
+    stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
     let (_, outcome) = tick(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);
     let note = outcome.notes.join(" ");
@@ -133,9 +133,9 @@ async fn a_master_that_refuses_is_told_of_and_asked_again() {
 #[tokio::test]
 async fn without_a_leader_nobody_is_told() {
     let stack = cluster("no-leader-drain", "0s").await;
-    stack.sns.set_delivery(&stack.topics.decisions, testbed::sns::Delivery::Held);
+    stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     let decision = support::decide(&stack).await;
-    stack.master.set_mode(Mode::NoLeader);
+    stack.faults.master(Mode::NoLeader);
     let outcome = support::deliver(&stack, &decision).await;
     assert!(outcome.notes.join(" ").contains("no master took the call"), "{outcome:?}");
     assert_eq!(desired(&stack), AGENTS);

@@ -15,9 +15,10 @@ use serde_json::json;
 use shared::clause::Clause;
 use shared::contract::OutcomeAction;
 use support::{AGENTS, GROUP, desired, start};
-use testbed::autoscaling::{Call, Lifecycle, Trouble, access_denied, resource_contention};
+use testbed::autoscaling::{Lifecycle, access_denied, resource_contention};
 use testbed::ec2::Ec2Instance;
-use testbed::{Fault, Stack};
+use testbed::faults::{Calls, Fault, Trouble};
+use testbed::{AwsError, Call, Service, Stack};
 
 /// At 37.7 % of the cpus, agents are to go.
 const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
@@ -53,7 +54,7 @@ async fn just_the_least_loaded_agents_are_terminated() {
     assert_eq!(found, expected);
     assert_eq!(desired(&stack), AGENTS - 3);
     assert!(terminations(&stack).iter().all(|call| call.params["ShouldDecrementDesiredCapacity"] == "true"));
-    assert!(stack.ec2.requests().is_empty(), "the agents name their instances");
+    assert!(stack.ec2.calls().is_empty(), "the agents name their instances");
 }
 
 /// Takes from all agents what tells their instance, and gives each an address of its own: all that were captured ran on one
@@ -93,9 +94,9 @@ async fn agents_that_do_not_name_their_instance_are_found_by_their_address() {
     let ip = agent.ip.clone().unwrap();
     assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
     assert_eq!(going(&stack), [instances[&ip].clone()]);
-    let requests = stack.ec2.requests();
+    let requests = stack.ec2.calls();
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0]["Filter.2.Value.1"], ip);
+    assert_eq!(requests[0].params["Filter.2.Value.1"], ip);
     // What the group was before that call is no ground for a write.
     let actions: Vec<String> = stack.auto_scaling.calls().into_iter().map(|call| call.action).collect();
     assert_eq!(actions.iter().filter(|action| *action == "DescribeAutoScalingGroups").count(), 2);
@@ -116,7 +117,8 @@ async fn an_address_of_another_network_does_not_mislead() {
 async fn without_the_permission_to_ask_for_addresses_nothing_goes() {
     let stack = start("no-ec2", &[SHRINK]).await;
     forget_instances(&stack);
-    stack.ec2.fail_next(Fault::new(403, "UnauthorizedOperation", "You are not authorized to perform this operation."));
+    let denied = AwsError::new(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
+    stack.faults.refuse("DescribeInstances", denied, 1);
     let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::Failed);
     assert!(
@@ -131,7 +133,8 @@ async fn without_the_permission_to_ask_for_addresses_nothing_goes() {
 async fn partial_success_says_how_many_of_how_many_and_the_next_tick_goes_on() {
     let stack = start("partial", &[SHRINK, THREE]).await;
     // Three describing calls, one termination, and the second one fails.
-    stack.auto_scaling.trouble_at(4, Trouble::Refused(access_denied(TERMINATE)));
+    let fifth = Calls::Number(Service::AutoScaling, 4);
+    stack.faults.add(Fault::at(fifth, Trouble::Refused(access_denied(TERMINATE))));
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::ScaledDown);
     assert!(run.outcome.reason.starts_with("1 of 3 terminated, then: TerminateInstance"), "{}", run.outcome.reason);
@@ -148,7 +151,7 @@ async fn partial_success_says_how_many_of_how_many_and_the_next_tick_goes_on() {
 #[tokio::test]
 async fn a_busy_group_loses_nobody_b4() {
     let stack = start("busy-down", &[SHRINK]).await;
-    stack.auto_scaling.fail_next(TERMINATE, resource_contention(), 100);
+    stack.faults.refuse(TERMINATE, resource_contention(), 100);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
     assert_eq!(run.outcome.clause, Some(Clause::B4));
@@ -160,7 +163,8 @@ async fn a_busy_group_loses_nobody_b4() {
 #[tokio::test]
 async fn a_termination_whose_answer_is_lost_is_not_made_again() {
     let stack = start("lost-answer", &[SHRINK]).await;
-    stack.auto_scaling.trouble_next(TERMINATE, Trouble::AnswerLost(Fault::new(500, "InternalFailure", "")), 100);
+    let lost = Trouble::AnswerLost(AwsError::new(500, "InternalFailure", ""));
+    stack.faults.add(Fault::of(TERMINATE, lost).times(100));
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::Failed);
     stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();

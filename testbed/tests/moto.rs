@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::contract::{self, ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};
 use testbed::cluster::Cluster;
+use testbed::faults::FaultPlan;
 use testbed::master::Master;
 use testbed::moto::Moto;
 use testbed::runtime_api::{self, Invocation};
@@ -36,7 +37,7 @@ async fn the_chain_works_against_an_independent_aws() {
     let decisions = moto.topic("decisions").await.unwrap();
     let outcomes = moto.topic("outcomes").await.unwrap();
     moto.create_group(GROUP, 3).await.unwrap();
-    let master = Master::start(Cluster::from_capture(CAPTURE, now()).unwrap()).await.unwrap();
+    let master = Master::start(Cluster::from_capture(CAPTURE, now()).unwrap(), &FaultPlan::default()).await.unwrap();
     moto.put_parameter("/lambda-scale/config", &document(&master.url())).await.unwrap();
     moto.put_parameter("/lambda-scale/mesos", "lambda-scale:not-a-secret").await.unwrap();
     let start = async |name| Function::start(name, &moto, "ssm:/lambda-scale/config").await;
@@ -121,7 +122,7 @@ struct Function {
 
 impl Function {
     async fn start(name: &'static str, moto: &Moto, configuration: &str) -> Self {
-        let runtime = runtime_api::Function::start(name, 0).await.unwrap();
+        let runtime = runtime_api::Function::start(name, 0, &FaultPlan::default()).await.unwrap();
         let variables = [
             ("SNAPSHOT_TOPIC_ARN", &*sns::arn("snapshots")),
             ("DECISION_TOPIC_ARN", &sns::arn("decisions")),

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use testbed::faults::Faults;
 use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, StackError};
 use thiserror::Error;
 
@@ -97,7 +98,7 @@ fn setup(options: &Options) -> Result<Setup, RunError> {
     };
     let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
     let binaries = testbed::stage::binaries().map_err(RunError::Binaries)?;
-    Ok(Setup { binaries, document, capture, logs })
+    Ok(Setup { binaries, document, capture, logs, faults: Faults::default() })
 }
 
 /// The configuration for any cluster: every agent belongs to the pool, and the pool can have any size.

@@ -115,7 +115,7 @@ struct Opening {
 impl Player<'_> {
     fn open(&self) -> Opening {
         let desired = self.stack.config.pools.iter().map(|policy| (policy.pool.clone(), self.desired(&policy.group)));
-        Opening { desired: desired.collect(), calls: self.stack.auto_scaling.mark(), at: now() }
+        Opening { desired: desired.collect(), calls: self.stack.auto_scaling.call_count(), at: now() }
     }
 
     fn desired(&self, group: &str) -> i32 {
@@ -134,7 +134,7 @@ impl Player<'_> {
         let since = |at: Timestamp| at.as_millisecond() - opening.at.as_millisecond();
         let took_ms = since(now());
         let calls = self.stack.auto_scaling.calls().split_off(opening.calls);
-        let change = calls.iter().find(|call| call.is_mutating() && call.fault.is_none());
+        let change = calls.iter().find(|call| call.is_mutating() && call.succeeded());
         let changed_after_ms = change.map(|call| since(call.at));
         let mut by_action = BTreeMap::new();
         for call in calls {

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use testbed::autoscaling::{AutoScaling, Group};
 use testbed::cloudwatch_logs::CloudWatchLogs;
 use testbed::cluster::Cluster;
+use testbed::faults::FaultPlan;
 use testbed::master::Master;
 use testbed::{CAPTURE, now};
 use tokio::process::Command;
@@ -23,20 +24,22 @@ pub(crate) struct Account {
     pub(crate) master: Master,
     pub(crate) auto_scaling: AutoScaling,
     pub(crate) logs: CloudWatchLogs,
+    pub(crate) faults: FaultPlan,
     test: &'static str,
 }
 
 impl Account {
     pub(crate) async fn start(test: &'static str) -> Self {
-        let now = now();
-        let master = Master::start(Cluster::from_capture(CAPTURE, now).unwrap()).await.unwrap();
+        let (now, faults) = (now(), FaultPlan::default());
+        let master = Master::start(Cluster::from_capture(CAPTURE, now).unwrap(), &faults).await.unwrap();
         let mut group = Group::new(GROUP, 1, 100, &[]);
         let launched = now - SignedDuration::from_hours(24);
         for machine in master.cluster(|cluster| cluster.machines()) {
             group.adopt(&machine.instance, &machine.zone, launched);
         }
-        let auto_scaling = AutoScaling::start([group, Group::new("web-asg", 1, 5, &["a"])]).await.unwrap();
-        Self { master, auto_scaling, logs: CloudWatchLogs::start().await.unwrap(), test }
+        let auto_scaling = AutoScaling::start([group, Group::new("web-asg", 1, 5, &["a"])], &faults).await.unwrap();
+        let logs = CloudWatchLogs::start(&faults).await.unwrap();
+        Self { master, auto_scaling, logs, faults, test }
     }
 
     /// A configuration of one pool. `mesos` and `settings` are lines of their sections.

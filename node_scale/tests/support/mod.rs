@@ -12,9 +12,10 @@ use shared::contract::{
     to_json,
 };
 use shared::sns::Topic;
-use testbed::autoscaling::{AutoScaling, Call, Group, Lifecycle};
+use testbed::autoscaling::{AutoScaling, Group, Lifecycle};
+use testbed::faults::FaultPlan;
 use testbed::sns::{self, Message, Sns};
-use testbed::{now, sdk_config};
+use testbed::{Call, now, sdk_config};
 use uuid::Uuid;
 
 /// The group.
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) sns: Sns,
     pub(crate) outcomes: String,
     pub(crate) settings: String,
+    pub(crate) faults: FaultPlan,
 }
 
 impl World {
@@ -39,10 +41,11 @@ impl World {
         let mut group = Group::new(GROUP, 1, 30, &["a"]);
         let long_ago = now() - SignedDuration::from_hours(24);
         (0..SIZE).for_each(|n| group.adopt(&format!("i-{n}"), "a", long_ago));
-        let sns = Sns::start().await.unwrap();
+        let faults = FaultPlan::default();
+        let sns = Sns::start(&faults).await.unwrap();
         let outcomes = sns.create("outcomes", None);
-        let auto_scaling = AutoScaling::start([group]).await.unwrap();
-        Self { auto_scaling, sns, outcomes, settings: settings.to_owned() }
+        let auto_scaling = AutoScaling::start([group], &faults).await.unwrap();
+        Self { auto_scaling, sns, outcomes, settings: settings.to_owned(), faults }
     }
 
     /// The stage as it is after a cold start: nothing is remembered.

@@ -2,7 +2,7 @@
 //!
 //! Modelled, as documented or as seen in public reports of the real service:
 //! - `DescribeAutoScalingGroups`: an unknown name gives an empty list, not an error; pages; answers that lag behind
-//!   ([`AutoScaling::lag`])
+//!   ([`Lag`](crate::faults::Lag))
 //! - `DescribeScalingActivities`: the newest first, pages, the real texts, no `EndTime` while underway
 //! - `DescribeInstanceRefreshes`
 //! - `SetDesiredCapacity`: refused outside of the group's limits; `HonorCooldown`; the answer comes before anything has
@@ -12,8 +12,6 @@
 //! - `CreateOrUpdateTags`, `DeleteTags`: tags of groups, the limits of keys, values and number; told with the group
 //! - launches and terminations that take time and may fail; suspended processes; protection from scale-in; balance of
 //!   availability zones, then the oldest instance, when the group chooses; one weight for all new instances
-//! - any trouble, as often as wanted: throttling, contention, missing permissions, calls that are done while their answer is
-//!   lost, calls that hang ([`AutoScaling::fail_next`], [`AutoScaling::trouble_next`])
 //! - states that hooks, operators and warm pools give to instances, for tests to set ([`Lifecycle`])
 //!
 //! Not modelled: lifecycle hooks, standby and warm pools beyond their names, health checks and replacement, rebalancing of
@@ -24,13 +22,10 @@ mod activity;
 mod group;
 mod render;
 mod tags;
-mod trouble;
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -38,92 +33,50 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use jiff::Timestamp;
-use tokio::sync::Notify;
 
 pub use activity::{Activity, ActivityKind, ActivityStatus};
 pub use group::{Behaviour, Group, Instance, Lifecycle, Refresh, Refusal};
-pub use trouble::Trouble;
-use trouble::{Lag, Planned, Target};
 
-use super::http::{Server, lock, now};
-use super::query::{Fault, Namespace, Request};
+use super::faults::FaultPlan;
+use super::http::{Endpoint, Service, lock, now};
+use super::query::{AwsError, Namespace, Request};
 use super::xml::Xml;
 
-const NAMESPACE: Namespace = Namespace("http://autoscaling.amazonaws.com/doc/2011-01-01/");
+pub(crate) const NAMESPACE: Namespace = Namespace("http://autoscaling.amazonaws.com/doc/2011-01-01/");
 
 /// What the service lists in one page where the caller does not say, and at most.
 const GROUPS_PER_PAGE: (usize, usize) = (50, 100);
 const ACTIVITIES_PER_PAGE: (usize, usize) = (100, 100);
 
-/// A call that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// When it came.
-    pub at: Timestamp,
-    /// What was asked, such as `SetDesiredCapacity`.
-    pub action: String,
-    /// With what.
-    pub params: BTreeMap<String, String>,
-    /// The code of the fault it was answered with, if it was.
-    pub fault: Option<String>,
-}
-
-impl Call {
-    /// Whether it would change anything.
-    #[must_use]
-    pub fn is_mutating(&self) -> bool {
-        !self.action.starts_with("Describe")
-    }
-}
-
 /// The endpoint.
-#[derive(Clone, Debug)]
-pub struct AutoScaling {
-    service: Arc<Service>,
-    server: Arc<Server>,
+pub type AutoScaling = Endpoint<Groups>;
+
+/// The groups.
+#[derive(Debug, Default)]
+pub struct Groups {
+    by_name: Mutex<ByName>,
+    /// The groups as they were when answers began to lag, and until when they are described so.
+    old: Mutex<Option<(ByName, Timestamp)>>,
+    faults: FaultPlan,
 }
 
-#[derive(Debug)]
-struct Service {
-    groups: Mutex<BTreeMap<String, Group>>,
-    calls: Mutex<Vec<Call>>,
-    came: Notify,
-    planned: Mutex<Vec<Planned>>,
-    lag: Mutex<Option<Lag<Groups>>>,
-}
-
-impl Service {
-    fn new(groups: impl IntoIterator<Item = Group>) -> Self {
-        Self {
-            groups: Mutex::new(groups.into_iter().map(|group| (group.name.clone(), group)).collect()),
-            calls: Mutex::default(),
-            came: Notify::new(),
-            planned: Mutex::default(),
-            lag: Mutex::default(),
-        }
-    }
-}
+type ByName = BTreeMap<String, Group>;
 
 impl AutoScaling {
     /// Opens the endpoint for these groups.
     ///
     /// # Errors
     /// Where no port can be had.
-    pub async fn start(groups: impl IntoIterator<Item = Group>) -> io::Result<Self> {
-        let service = Arc::new(Service::new(groups));
-        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&service));
-        Ok(Self { service, server: Arc::new(Server::start(routes).await?) })
-    }
-
-    /// Where it is spoken to.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+    pub async fn start(groups: impl IntoIterator<Item = Group>, faults: &FaultPlan) -> io::Result<Self> {
+        let groups = Arc::new(Groups::new(groups, faults));
+        let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&groups));
+        Self::open(Service::AutoScaling, groups, routes, faults).await
     }
 
     /// Looks at a group as it is now, or changes it. `None` where there is none of that name.
     pub fn group<T>(&self, name: &str, act: impl FnOnce(&mut Group) -> T) -> Option<T> {
-        let mut groups = lock(&self.service.groups);
+        let mut groups = lock(&self.service.by_name);
+        self.service.keep_old(&groups, now());
         let group = groups.get_mut(name)?;
         group.tick(now());
         let result = act(group);
@@ -133,59 +86,14 @@ impl AutoScaling {
 
     /// Takes a group away, as if it had been deleted.
     pub fn delete(&self, name: &str) {
-        lock(&self.service.groups).remove(name);
-    }
-
-    /// Answers the next calls of an action with a fault.
-    pub fn fail_next(&self, action: &str, fault: Fault, times: u32) {
-        self.trouble_next(action, Trouble::Refused(fault), times);
-    }
-
-    /// Lets the next calls of an action meet with trouble.
-    pub fn trouble_next(&self, action: &str, trouble: Trouble, times: u32) {
-        lock(&self.service.planned).push(Planned { target: Target::Action(action.to_owned()), trouble, times });
-    }
-
-    /// Lets the call with that number, counted from 0 over all actions, meet with trouble.
-    pub fn trouble_at(&self, number: usize, trouble: Trouble) {
-        lock(&self.service.planned).push(Planned { target: Target::Call(number), trouble, times: 1 });
-    }
-
-    /// Tells groups as they are now in the next answers to `DescribeAutoScalingGroups`, for that long at most.
-    pub fn lag(&self, answers: u32, at_most: Duration) {
-        let groups = lock(&self.service.groups).clone();
-        let until = now().checked_add(at_most).unwrap_or(Timestamp::MAX);
-        *lock(&self.service.lag) = Some(Lag { groups, answers, until });
-    }
-
-    /// Waits until that many calls have come, those that hang included.
-    pub async fn wait_for_calls(&self, count: usize) {
-        loop {
-            let came = self.service.came.notified();
-            if self.mark() >= count {
-                return;
-            }
-            came.await;
-        }
-    }
-
-    /// All calls so far.
-    #[must_use]
-    pub fn calls(&self) -> Vec<Call> {
-        lock(&self.service.calls).clone()
-    }
-
-    /// How many calls were made so far: where to start looking for the next.
-    #[must_use]
-    pub fn mark(&self) -> usize {
-        lock(&self.service.calls).len()
+        lock(&self.service.by_name).remove(name);
     }
 }
 
 /// What AWS says to a caller whose role lacks a permission.
 #[must_use]
-pub fn access_denied(action: &str) -> Fault {
-    Fault::new(
+pub fn access_denied(action: &str) -> AwsError {
+    AwsError::new(
         403,
         "AccessDenied",
         format!(
@@ -198,61 +106,46 @@ pub fn access_denied(action: &str) -> Fault {
 
 /// What AWS says while another activity blocks the call.
 #[must_use]
-pub fn scaling_activity_in_progress() -> Fault {
+pub fn scaling_activity_in_progress() -> AwsError {
     let text = "Scaling activity 5a1b3f0e-0000-4000-8000-000000000001 is in progress and blocks this action";
-    Fault::new(400, "ScalingActivityInProgress", text)
+    AwsError::new(400, "ScalingActivityInProgress", text)
 }
 
 /// What AWS says where two calls meet.
 #[must_use]
-pub fn resource_contention() -> Fault {
-    Fault::new(500, "ResourceContention", "You already have a pending update to an Amazon EC2 Auto Scaling resource.")
+pub fn resource_contention() -> AwsError {
+    AwsError::new(
+        500,
+        "ResourceContention",
+        "You already have a pending update to an Amazon EC2 Auto Scaling resource.",
+    )
 }
 
 /// What AWS says to a caller who calls too often.
 #[must_use]
-pub fn throttling() -> Fault {
-    Fault::new(400, "Throttling", "Rate exceeded")
+pub fn throttling() -> AwsError {
+    AwsError::new(400, "Throttling", "Rate exceeded")
 }
 
-async fn handle(State(service): State<Arc<Service>>, body: Bytes) -> Response {
+async fn handle(State(groups): State<Arc<Groups>>, body: Bytes) -> Response {
     let request = Request::read(&body);
-    let (number, trouble) = service.begin(&request);
-    let result = match trouble {
-        Some(Trouble::Refused(fault)) => Err(fault),
-        Some(Trouble::HangsBefore) => pending().await,
-        Some(Trouble::AnswerLost(fault)) => service.act(&request, now()).and(Err(fault)),
-        Some(Trouble::HangsAfter) => {
-            drop(service.act(&request, now()));
-            pending().await
-        }
-        None => service.act(&request, now()),
-    };
-    if let Some(call) = lock(&service.calls).get_mut(number) {
-        call.fault = result.as_ref().err().map(|fault| fault.code.clone());
-    }
-    NAMESPACE.answer(&request.action, result)
+    NAMESPACE.answer(&request.action, groups.act(&request, now()))
 }
 
-impl Service {
-    /// Notes a call, and what it meets with.
-    fn begin(&self, request: &Request) -> (usize, Option<Trouble>) {
-        let mut calls = lock(&self.calls);
-        let number = calls.len();
-        let trouble = trouble::next(&mut lock(&self.planned), &request.action, number);
-        calls.push(Call { at: now(), action: request.action.clone(), params: request.params.clone(), fault: None });
-        self.came.notify_waiters();
-        (number, trouble)
+impl Groups {
+    fn new(groups: impl IntoIterator<Item = Group>, faults: &FaultPlan) -> Self {
+        let by_name = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
+        Self { by_name: Mutex::new(by_name), old: Mutex::default(), faults: faults.clone() }
     }
 
-    fn act(&self, request: &Request, now: Timestamp) -> Result<Option<Xml>, Fault> {
-        let mut groups = lock(&self.groups);
+    fn act(&self, request: &Request, now: Timestamp) -> Result<Option<Xml>, AwsError> {
+        let mut groups = lock(&self.by_name);
+        self.keep_old(&groups, now);
         groups.values_mut().for_each(|group| group.tick(now));
         match request.action.as_str() {
             "DescribeAutoScalingGroups" => {
-                let mut lag = lock(&self.lag);
-                let old = lag.as_mut().and_then(|lag| lag.next(now));
-                describe_groups(old.unwrap_or(&groups), request).map(Some)
+                let old = self.old(now);
+                describe_groups(old.as_ref().unwrap_or(&groups), request).map(Some)
             }
             "DescribeScalingActivities" => describe_activities(&groups, request).map(Some),
             "DescribeInstanceRefreshes" => describe_refreshes(&groups, request).map(Some),
@@ -260,18 +153,47 @@ impl Service {
             "TerminateInstanceInAutoScalingGroup" => terminate_instance(&mut groups, request, now).map(Some),
             "CreateOrUpdateTags" => tags::create_or_update(&mut groups, request).map(|()| None),
             "DeleteTags" => tags::delete(&mut groups, request).map(|()| None),
-            action => Err(Fault::new(
+            action => Err(AwsError::new(
                 400,
                 "InvalidAction",
                 format!("Could not find operation {action} for version 2011-01-01 (not supported by this endpoint)"),
             )),
         }
     }
+
+    /// Keeps the groups as they are, where answers begin to lag.
+    fn keep_old(&self, groups: &ByName, now: Timestamp) {
+        let mut old = lock(&self.old);
+        match self.faults.change(|faults| faults.lag) {
+            None => *old = None,
+            Some(lag) if old.is_none() => {
+                *old = Some((groups.clone(), now.checked_add(lag.at_most).unwrap_or(Timestamp::MAX)));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// What the next description shows, if it lags.
+    fn old(&self, now: Timestamp) -> Option<ByName> {
+        let mut old = lock(&self.old);
+        let (groups, until) = old.as_ref()?;
+        let lags = self.faults.change(|faults| {
+            let lag = faults.lag.as_mut().filter(|lag| lag.answers > 0 && now < *until);
+            let lags = lag.map(|lag| lag.answers -= 1).is_some();
+            if !lags {
+                faults.lag = None;
+            }
+            lags
+        });
+        if lags {
+            return Some(groups.clone());
+        }
+        *old = None;
+        None
+    }
 }
 
-type Groups = BTreeMap<String, Group>;
-
-fn describe_groups(groups: &Groups, request: &Request) -> Result<Xml, Fault> {
+fn describe_groups(groups: &ByName, request: &Request) -> Result<Xml, AwsError> {
     no_filters(request)?;
     let names = request.members("AutoScalingGroupNames");
     let found: Vec<&Group> =
@@ -282,7 +204,7 @@ fn describe_groups(groups: &Groups, request: &Request) -> Result<Xml, Fault> {
     Ok(xml)
 }
 
-fn describe_activities(groups: &Groups, request: &Request) -> Result<Xml, Fault> {
+fn describe_activities(groups: &ByName, request: &Request) -> Result<Xml, AwsError> {
     no_filters(request)?;
     let group = find(groups, request)?;
     let ids = request.members("ActivityIds");
@@ -295,7 +217,7 @@ fn describe_activities(groups: &Groups, request: &Request) -> Result<Xml, Fault>
     Ok(xml)
 }
 
-fn describe_refreshes(groups: &Groups, request: &Request) -> Result<Xml, Fault> {
+fn describe_refreshes(groups: &ByName, request: &Request) -> Result<Xml, AwsError> {
     let group = find(groups, request)?;
     let page = Page::of(request, group.refreshes.len(), ACTIVITIES_PER_PAGE)?;
     let mut xml = Xml::default();
@@ -305,20 +227,20 @@ fn describe_refreshes(groups: &Groups, request: &Request) -> Result<Xml, Fault> 
     Ok(xml)
 }
 
-fn set_desired_capacity(groups: &mut Groups, request: &Request, now: Timestamp) -> Result<(), Fault> {
+fn set_desired_capacity(groups: &mut ByName, request: &Request, now: Timestamp) -> Result<(), AwsError> {
     let name = request.required("AutoScalingGroupName")?;
     let desired = request.parsed("DesiredCapacity")?;
-    let desired = desired.ok_or_else(|| Fault::validation("Missing required parameter DesiredCapacity"))?;
+    let desired = desired.ok_or_else(|| AwsError::validation("Missing required parameter DesiredCapacity"))?;
     let honor_cooldown = request.parsed("HonorCooldown")?.unwrap_or(false);
     let group = groups.get_mut(name).ok_or_else(|| not_found(name))?;
     group.set_desired(desired, honor_cooldown, now).map_err(|refusal| refused(&refusal))
 }
 
-fn terminate_instance(groups: &mut Groups, request: &Request, now: Timestamp) -> Result<Xml, Fault> {
+fn terminate_instance(groups: &mut ByName, request: &Request, now: Timestamp) -> Result<Xml, AwsError> {
     let id = request.required("InstanceId")?;
     let decrement = request.parsed("ShouldDecrementDesiredCapacity")?;
     let decrement =
-        decrement.ok_or_else(|| Fault::validation("Missing required parameter ShouldDecrementDesiredCapacity"))?;
+        decrement.ok_or_else(|| AwsError::validation("Missing required parameter ShouldDecrementDesiredCapacity"))?;
     let is_member = |group: &&mut Group| group.instances().iter().any(|instance| instance.id == id);
     let group = groups.values_mut().find(is_member);
     let group = group.ok_or_else(|| refused(&Refusal::NoInstance(id.to_owned())))?;
@@ -328,26 +250,26 @@ fn terminate_instance(groups: &mut Groups, request: &Request, now: Timestamp) ->
     Ok(xml)
 }
 
-fn refused(refusal: &Refusal) -> Fault {
+fn refused(refusal: &Refusal) -> AwsError {
     match refusal {
-        Refusal::InProgress(_) => Fault::new(400, "ScalingActivityInProgress", refusal.to_string()),
-        _ => Fault::validation(refusal.to_string()),
+        Refusal::InProgress(_) => AwsError::new(400, "ScalingActivityInProgress", refusal.to_string()),
+        _ => AwsError::validation(refusal.to_string()),
     }
 }
 
-fn find<'a>(groups: &'a Groups, request: &Request) -> Result<&'a Group, Fault> {
+fn find<'a>(groups: &'a ByName, request: &Request) -> Result<&'a Group, AwsError> {
     let name = request.required("AutoScalingGroupName")?;
     groups.get(name).ok_or_else(|| not_found(name))
 }
 
-fn not_found(name: &str) -> Fault {
-    Fault::validation(format!("AutoScalingGroup name not found - AutoScalingGroup {name} not found"))
+fn not_found(name: &str) -> AwsError {
+    AwsError::validation(format!("AutoScalingGroup name not found - AutoScalingGroup {name} not found"))
 }
 
 /// A caller who filters and gets everything would draw wrong conclusions.
-fn no_filters(request: &Request) -> Result<(), Fault> {
+fn no_filters(request: &Request) -> Result<(), AwsError> {
     if request.params.keys().any(|name| name.starts_with("Filters.")) {
-        return Err(Fault::validation("Filters are not supported by this endpoint"));
+        return Err(AwsError::validation("Filters are not supported by this endpoint"));
     }
     Ok(())
 }
@@ -360,9 +282,9 @@ struct Page {
 }
 
 impl Page {
-    fn of(request: &Request, total: usize, (default, most): (usize, usize)) -> Result<Self, Fault> {
+    fn of(request: &Request, total: usize, (default, most): (usize, usize)) -> Result<Self, AwsError> {
         let len = request.parsed("MaxRecords")?.unwrap_or(default).clamp(1, most);
-        let invalid = |_| Fault::new(400, "InvalidNextToken", "The token is not valid");
+        let invalid = |_| AwsError::new(400, "InvalidNextToken", "The token is not valid");
         let start: usize = request.parsed("NextToken").map_err(invalid)?.unwrap_or(0);
         let end = start.saturating_add(len);
         Ok(Self { start, len, next: (end < total).then_some(end) })

@@ -1,25 +1,28 @@
+use std::time::Duration;
+
 use super::*;
+use crate::faults::Lag;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_276_800 + second).unwrap()
 }
 
 /// Two groups; the first has three instances.
-fn service() -> Service {
+fn service() -> Groups {
     let mut workers = Group::new("workers", 1, 10, &[]);
     for (id, zone) in [("i-1", "a"), ("i-2", "b"), ("i-3", "c")] {
         workers.adopt(id, zone, at(-1000));
     }
     let groups = [workers, Group::new("empty", 0, 5, &["a"])];
-    Service::new(groups)
+    Groups::new(groups, &FaultPlan::default())
 }
 
-fn ask(service: &Service, form: &str, second: i64) -> Result<String, Fault> {
+fn ask(service: &Groups, form: &str, second: i64) -> Result<String, AwsError> {
     let xml = service.act(&Request::read(form.as_bytes()), at(second))?;
     Ok(xml.map(Xml::into_text).unwrap_or_default())
 }
 
-fn refused(service: &Service, form: &str) -> (u16, String) {
+fn refused(service: &Groups, form: &str) -> (u16, String) {
     let fault = ask(service, form, 0).unwrap_err();
     (fault.status, fault.code)
 }
@@ -97,7 +100,7 @@ fn a_call_that_honours_the_cooldown_is_held_by_it() {
 #[test]
 fn refreshes_and_deletion_are_told() {
     let service = service();
-    if let Some(group) = lock(&service.groups).get_mut("workers") {
+    if let Some(group) = lock(&service.by_name).get_mut("workers") {
         group.refreshes.push(Refresh { id: "r-1".to_owned(), status: "InProgress".to_owned(), start: at(0) });
         group.deleting = true;
         group.suspended.insert("Launch".to_owned());
@@ -112,17 +115,6 @@ fn refreshes_and_deletion_are_told() {
 #[test]
 fn an_action_that_is_not_modelled_is_refused() {
     assert_eq!(refused(&service(), "Action=DeleteAutoScalingGroup"), (400, "InvalidAction".to_owned()));
-}
-
-#[test]
-fn planned_faults_come_as_often_as_planned() {
-    let service = service();
-    let trouble = Trouble::Refused(throttling());
-    lock(&service.planned).push(Planned { target: Target::Action("A".to_owned()), trouble, times: 2 });
-    let request = |action: &str| Request { action: action.to_owned(), params: BTreeMap::new() };
-    let codes: Vec<bool> = (0..3).map(|_| service.begin(&request("A")).1.is_some()).collect();
-    assert_eq!(codes, [true, true, false]);
-    assert_eq!(service.begin(&request("B")), (3, None));
 }
 
 #[test]
@@ -171,12 +163,17 @@ fn tags_are_kept_and_told_with_the_group() {
     assert_eq!(refused(&service, &tag("CreateOrUpdateTags", "a", "%2Cx%3B")).1, "ValidationError");
 }
 
-#[tokio::test]
-async fn answers_may_lag_behind() {
-    let endpoint = AutoScaling::start([Group::new("g", 0, 9, &["a"])]).await.unwrap();
-    endpoint.lag(1, Duration::from_secs(600));
-    endpoint.group("g", |group| group.set_desired(3, false, now())).unwrap().unwrap();
-    let ask = || endpoint.service.act(&Request::read(b"Action=DescribeAutoScalingGroups"), now()).unwrap().unwrap();
-    assert!(ask().into_text().contains("<DesiredCapacity>0</DesiredCapacity>"));
-    assert!(ask().into_text().contains("<DesiredCapacity>3</DesiredCapacity>"));
+#[test]
+fn answers_may_lag_behind() {
+    let service = service();
+    service.faults.change(|faults| faults.lag = Some(Lag { answers: 2, at_most: Duration::from_secs(600) }));
+    ask(&service, "Action=SetDesiredCapacity&AutoScalingGroupName=workers&DesiredCapacity=5", 0).unwrap();
+    let desired = |second: i64| {
+        let groups = ask(&service, "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=workers", second);
+        groups.unwrap().contains("<DesiredCapacity>5</DesiredCapacity>")
+    };
+    assert_eq!([desired(1), desired(2), desired(3)], [false, false, true], "as many answers as planned");
+    service.faults.change(|faults| faults.lag = Some(Lag { answers: 9, at_most: Duration::from_secs(10) }));
+    ask(&service, "Action=SetDesiredCapacity&AutoScalingGroupName=workers&DesiredCapacity=6", 20).unwrap();
+    assert_eq!([desired(21), desired(31)], [true, false], "for as long as planned");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use shared::contract::{ScalingDecision, ScalingOutcome, to_json};
 use shared::resources::Kind;
+use testbed::faults::Faults;
 use testbed::sns::Message;
 use testbed::stack::decode;
 use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, stage};
@@ -26,7 +27,7 @@ pub(crate) async fn start(test: &str, edits: &[(&str, &str)]) -> Stack {
 /// The same with a configuration of the test's own, and the binaries of that directory.
 pub(crate) async fn start_with(test: &str, binaries: PathBuf, document: String) -> Stack {
     let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(test));
-    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs };
+    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs, faults: Faults::default() };
     Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
