@@ -5,6 +5,7 @@
 //! - [`render`]: the `/state` of that cluster, and [`queue`] the `/v2/queue`, as a master and Marathon write them
 //! - [`capture`]: a cluster from the `/state` of a real master
 //! - [`generate`]: the `/state` of a cluster of any size, from a seed
+//! - [`group`]: an Auto Scaling group: instances, launches and terminations that take their time, limits, activities
 //! - [`observe`]: the snapshots that `node_gather` makes of it
 //! - [`random`]: the one generator of random numbers
 //!
@@ -15,6 +16,7 @@
 pub mod capture;
 pub mod example;
 pub mod generate;
+pub mod group;
 mod model;
 pub mod observe;
 pub mod queue;

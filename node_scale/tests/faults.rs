@@ -312,7 +312,7 @@ fn at(id: u128, delta: i32, agents: u32, later: SignedDuration) -> ScalingDecisi
 #[tokio::test]
 async fn a_group_that_never_launches_is_asked_once() {
     let world = World::new().await;
-    world.auto_scaling.group(GROUP, |group| group.behaviour.reaction = Duration::from_secs(1_000_000)).unwrap();
+    world.auto_scaling.group(GROUP, |group| group.behavior.reaction = Duration::from_secs(1_000_000)).unwrap();
     let handler = world.handler();
     for minute in (0..120).step_by(3) {
         let later = SignedDuration::from_mins(minute);
@@ -325,7 +325,7 @@ async fn a_group_that_never_launches_is_asked_once() {
 #[tokio::test]
 async fn launches_that_fail_for_hours_raise_nothing() {
     let world = World::new().await;
-    world.auto_scaling.group(GROUP, |group| group.behaviour.failing_launches = 1000).unwrap();
+    world.auto_scaling.group(GROUP, |group| group.behavior.failing_launches = 1000).unwrap();
     let mut clauses = BTreeSet::new();
     let handler = world.handler();
     for minute in (0..120).step_by(3) {

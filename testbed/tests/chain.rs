@@ -67,7 +67,7 @@ async fn too_little_room_scales_up_once() {
 async fn instances_in_service_that_have_not_joined_are_still_coming() {
     let stack = start("joining", &[]).await;
     grow_to(&stack, 79);
-    stack.auto_scaling.group(GROUP, |group| group.behaviour.join = Duration::from_secs(3600)).unwrap();
+    stack.auto_scaling.group(GROUP, |group| group.behavior.join = Duration::from_secs(3600)).unwrap();
     stack.run().await.unwrap();
     stack.finish_activities();
     let run = stack.run().await.unwrap().remove(0);
@@ -255,7 +255,7 @@ async fn a_termination_underway_does_not_hold_back_a_scale_up() {
     stack.auto_scaling.group(GROUP, |group| group.set_desired(AGENTS - 1, false, now())).unwrap().unwrap();
     grow_to(&stack, 79);
     let run = stack.run().await.unwrap().remove(0);
-    let underway = stack.auto_scaling.group(GROUP, |group| group.activities().filter(|a| a.is_underway()).count());
+    let underway = stack.auto_scaling.group(GROUP, |group| group.activities().filter(|a| a.is_in_progress()).count());
     assert!(underway.unwrap() > 0);
     assert_eq!(run.outcome.action, OutcomeAction::ScaledUp, "{}", run.outcome.reason);
 }
@@ -274,7 +274,7 @@ async fn agents_already_leaving_count_as_scaled_down() {
 async fn launches_that_fail_are_not_piled_up() {
     let stack = start("launches-fail", &[]).await;
     grow_to(&stack, 79);
-    stack.auto_scaling.group(GROUP, |group| group.behaviour.failing_launches = ALWAYS).unwrap();
+    stack.auto_scaling.group(GROUP, |group| group.behavior.failing_launches = ALWAYS).unwrap();
     assert_eq!(stack.run().await.unwrap().remove(0).outcome.action, OutcomeAction::ScaledUp);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);

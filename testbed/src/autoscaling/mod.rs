@@ -18,8 +18,6 @@
 //! zones, scaling policies, spot interruptions, filters, `InstanceIds` of the terminating call, and every other action,
 //! which is refused as `InvalidAction`. No emulator proves how the real service backs off.
 
-mod activity;
-mod group;
 mod render;
 mod tags;
 
@@ -34,8 +32,9 @@ use axum::response::Response;
 use axum::routing::post;
 use jiff::Timestamp;
 
-pub use activity::{Activity, ActivityKind, ActivityStatus};
-pub use group::{Behaviour, Group, Instance, Lifecycle, Refresh, Refusal};
+pub use cluster::group::{
+    Activity, ActivityKind, ActivityStatus, Behavior, Group, Instance, Lifecycle, Refresh, Refusal,
+};
 
 use super::faults::FaultPlan;
 use super::http::{Endpoint, Service, lock, now};

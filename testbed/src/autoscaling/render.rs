@@ -11,7 +11,7 @@ pub(super) fn group(xml: &mut Xml, group: &Group) {
         .text("MinSize", group.min)
         .text("MaxSize", group.max)
         .text("DesiredCapacity", group.desired())
-        .text("DefaultCooldown", group.behaviour.cooldown.as_secs())
+        .text("DefaultCooldown", group.behavior.cooldown.as_secs())
         .element("AvailabilityZones", |xml| {
             for zone in group.zones() {
                 xml.text("member", zone);

@@ -18,7 +18,7 @@ pub struct Activity {
     pub cause: String,
     /// When it started.
     pub start: Timestamp,
-    /// When it ended; `None` while it is underway.
+    /// When it ended; `None` while it is in progress.
     pub end: Option<Timestamp>,
     /// How far it is.
     pub status: ActivityStatus,
@@ -36,9 +36,9 @@ pub enum ActivityKind {
 /// How far an activity is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActivityStatus {
-    /// A launch underway.
+    /// A launch in progress.
     PreInService,
-    /// A termination underway.
+    /// A termination in progress.
     InProgress,
     /// Done.
     Successful,
@@ -72,7 +72,7 @@ impl ActivityStatus {
 impl Activity {
     /// Whether it has not ended.
     #[must_use]
-    pub const fn is_underway(&self) -> bool {
+    pub const fn is_in_progress(&self) -> bool {
         self.end.is_none()
     }
 

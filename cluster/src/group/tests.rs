@@ -42,14 +42,14 @@ fn a_launch_takes_its_time_and_tells_its_cause() {
          from 4 to 6.  At 2026-11-21T16:00:05Z an instance was started in response to a difference between desired and \
          actual capacity, increasing the capacity from 4 to 6."
     );
-    assert!(activity.is_underway());
+    assert!(activity.is_in_progress());
 
     group.tick(at(94));
-    assert_eq!(group.activities().filter(|activity| activity.is_underway()).count(), 2);
+    assert_eq!(group.activities().filter(|activity| activity.is_in_progress()).count(), 2);
     group.tick(at(200));
     assert_eq!(states(&group), [Lifecycle::InService; 6]);
     assert_eq!(group.activities().next().unwrap().end, Some(at(95)), "it ended when it was due, not when it was seen");
-    group.behaviour.join = Duration::from_secs(30);
+    group.behavior.join = Duration::from_secs(30);
     assert_eq!(group.joined(at(124)).count(), 4);
     assert_eq!(group.joined(at(125)).count(), 6);
 }
@@ -57,7 +57,7 @@ fn a_launch_takes_its_time_and_tells_its_cause() {
 #[test]
 fn the_group_reacts_after_its_reaction_time() {
     let mut group = group();
-    group.behaviour.reaction = Duration::from_secs(10);
+    group.behavior.reaction = Duration::from_secs(10);
     group.set_desired(5, false, at(0)).unwrap();
     group.tick(at(9));
     assert_eq!((group.desired(), group.instances().len()), (5, 4));
@@ -76,7 +76,7 @@ fn the_fullest_zone_loses_its_oldest_instance() {
     assert!(group.activities().next().unwrap().cause.ends_with("instance i-3 was selected for termination."));
     group.tick(at(60));
     assert_eq!(group.instances().len(), 2);
-    assert_eq!(group.activities().filter(|activity| activity.is_underway()).count(), 0);
+    assert_eq!(group.activities().filter(|activity| activity.is_in_progress()).count(), 0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn only_who_honours_the_cooldown_is_held_by_it() {
 #[test]
 fn a_failed_launch_is_told_and_tried_again_later() {
     let mut group = group();
-    group.behaviour.failing_launches = 1;
+    group.behavior.failing_launches = 1;
     group.set_desired(5, false, at(0)).unwrap();
     group.tick(at(0));
     group.tick(at(59));
@@ -145,7 +145,7 @@ fn a_failed_launch_is_told_and_tried_again_later() {
 }
 
 #[test]
-fn finishing_ends_what_is_underway() {
+fn finishing_ends_what_is_in_progress() {
     let mut group = group();
     group.set_desired(5, false, at(0)).unwrap();
     group.tick(at(0));

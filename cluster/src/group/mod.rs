@@ -1,4 +1,9 @@
 //! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] brings it to a time.
+//!
+//! It holds what `DescribeAutoScalingGroups`, `DescribeScalingActivities`, and `DescribeInstanceRefreshes` answer, in the words
+//! of AWS. Whoever serves it writes the XML.
+
+mod activity;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,10 +12,11 @@ use jiff::Timestamp;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::activity::{self, Activity, ActivityKind, ActivityStatus, Change};
+use activity::Change;
+pub use activity::{Activity, ActivityKind, ActivityStatus};
 
 /// A group and everything that AWS tells of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -19,7 +25,7 @@ pub struct Group {
     /// The most.
     pub max: i32,
     /// What it takes its time for, and what fails.
-    pub behaviour: Behaviour,
+    pub behavior: Behavior,
     /// The processes that somebody has suspended, such as `Launch`.
     pub suspended: BTreeSet<String>,
     /// The instance refreshes, the newest first.
@@ -45,7 +51,7 @@ pub struct Group {
 
 /// How long a group takes, and what fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behaviour {
+pub struct Behavior {
     /// From a change of the desired capacity to the activities it causes.
     pub reaction: Duration,
     /// From the start of a launch to InService.
@@ -62,7 +68,7 @@ pub struct Behaviour {
     pub launch_retry: Duration,
 }
 
-impl Default for Behaviour {
+impl Default for Behavior {
     fn default() -> Self {
         Self {
             reaction: Duration::ZERO,
@@ -186,7 +192,7 @@ impl Group {
             name: name.to_owned(),
             min,
             max,
-            behaviour: Behaviour::default(),
+            behavior: Behavior::default(),
             suspended: BTreeSet::new(),
             refreshes: Vec::new(),
             deleting: false,
@@ -251,7 +257,7 @@ impl Group {
 
     /// The instances whose agents are registered with the master by then.
     pub fn joined(&self, now: Timestamp) -> impl Iterator<Item = &Instance> {
-        let join = self.behaviour.join;
+        let join = self.behavior.join;
         self.instances.iter().filter(move |instance| instance.in_service.is_some_and(|since| later(since, join) <= now))
     }
 
@@ -266,7 +272,7 @@ impl Group {
         if desired < self.min {
             return Err(Refusal::BelowMin { desired, min: self.min });
         }
-        let cooldown = self.behaviour.cooldown;
+        let cooldown = self.behavior.cooldown;
         let blocks = |activity: &&Activity| activity.end.is_none_or(|end| later(end, cooldown) > now);
         if honor_cooldown && let Some(activity) = self.activities().find(blocks) {
             return Err(Refusal::InProgress(activity.id));
@@ -301,25 +307,25 @@ impl Group {
 
     /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
     pub fn tick(&mut self, now: Timestamp) {
-        let Behaviour { launch, terminate, .. } = self.behaviour;
+        let Behavior { launch, terminate, .. } = self.behavior;
         self.end_activities(|activity| {
             let due = later(activity.start, if activity.kind == ActivityKind::Launch { launch } else { terminate });
             (due <= now).then_some(due)
         });
-        if self.change.is_some_and(|change| later(change.at, self.behaviour.reaction) > now) {
+        if self.change.is_some_and(|change| later(change.at, self.behavior.reaction) > now) {
             return;
         }
         self.launch(now);
         self.terminate(now);
     }
 
-    /// Ends every activity underway, however long it should still last.
+    /// Ends every activity in progress, however long it should still last.
     pub fn finish(&mut self, now: Timestamp) {
         self.end_activities(|_| Some(now));
     }
 
     fn end_activities(&mut self, due: impl Fn(&Activity) -> Option<Timestamp>) {
-        for activity in self.activities.iter_mut().filter(|activity| activity.is_underway()) {
+        for activity in self.activities.iter_mut().filter(|activity| activity.is_in_progress()) {
             let Some(end) = due(activity) else { continue };
             activity.end = Some(end);
             activity.status = ActivityStatus::Successful;
@@ -363,9 +369,9 @@ impl Group {
                 status: ActivityStatus::PreInService,
                 zone,
             };
-            if self.behaviour.failing_launches > 0 {
-                self.behaviour.failing_launches -= 1;
-                self.next_launch = Some(later(now, self.behaviour.launch_retry));
+            if self.behavior.failing_launches > 0 {
+                self.behavior.failing_launches -= 1;
+                self.next_launch = Some(later(now, self.behavior.launch_retry));
                 activity.end = Some(now);
                 activity.status = ActivityStatus::Failed(format!(
                     "We currently do not have sufficient m5.large capacity in the Availability Zone you requested ({}). \
@@ -397,8 +403,8 @@ impl Group {
         }
         let (change, desired) = (self.change, self.desired);
         for _ in 0..surplus {
-            let Some(victim) = self.victim() else { return };
-            self.end_instance(victim, now, |id| activity::terminate_cause(change, capacity, desired, id, now));
+            let Some(place) = self.next_to_terminate() else { return };
+            self.end_instance(place, now, |id| activity::terminate_cause(change, capacity, desired, id, now));
         }
     }
 
@@ -425,7 +431,7 @@ impl Group {
 
     /// The default termination policy, simplified: of the zone with the most instances the one launched first. Protected
     /// instances and those still being launched stay.
-    fn victim(&self) -> Option<usize> {
+    fn next_to_terminate(&self) -> Option<usize> {
         let in_zone = |zone: &str| self.in_zone(zone);
         self.instances
             .iter()
