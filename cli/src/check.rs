@@ -94,7 +94,7 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
 
 /// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.
 fn summary(policy: &Policy) -> String {
-    let max = policy.max.map_or_else(|| "as many as the group allows".to_owned(), |max| max.to_string());
+    let max = policy.limits.max.map_or_else(|| "as many as the group allows".to_owned(), |max| max.to_string());
     let rules = match policy.source {
         PoolSource::CloudWatch { cpu } => {
             let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
@@ -102,8 +102,8 @@ fn summary(policy: &Policy) -> String {
         }
         PoolSource::Mesos { .. } => format!(
             "removes below {}%, adds above {}%, {}% headroom for every application",
-            policy.scale_down_threshold_percent, policy.scale_up_threshold_percent, policy.application_headroom_percent
+            policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent, policy.headroom.percent
         ),
     };
-    format!("group {}, {} to {max} agents, {rules}", policy.group, policy.min)
+    format!("group {}, {} to {max} agents, {rules}", policy.group, policy.limits.min)
 }

@@ -6,7 +6,7 @@ use node_gather::summarize::SeenAttributes;
 use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
-use shared::config::Policy;
+use shared::config::{Limits, Policy};
 use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingState, Step};
 use shared::resources::Kind;
 use shared::time;
@@ -91,8 +91,10 @@ pub fn summary(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
 /// `scale_down, -1, to 2 agents (limited by min = 2)`
 fn headline(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
     let limit = match (decision.state, policy) {
-        (ScalingState::MinLimit, Some(policy)) => format!(" (limited by min = {})", policy.min),
-        (ScalingState::MaxLimit, Some(Policy { max: Some(max), .. })) => format!(" (limited by max = {max})"),
+        (ScalingState::MinLimit, Some(policy)) => format!(" (limited by min = {})", policy.limits.min),
+        (ScalingState::MaxLimit, Some(Policy { limits: Limits { max: Some(max), .. }, .. })) => {
+            format!(" (limited by max = {max})")
+        }
         _ => String::new(),
     };
     let state = match (limit.is_empty(), decision.delta) {

@@ -183,7 +183,7 @@ impl Report<'_> {
             }
         }
         metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::percent("GroupCpuUtilization", percent)));
-        metrics.extend(self.policy.resources.iter().map(|kind| self.utilization(*kind)));
+        metrics.extend(self.policy.thresholds.considered.iter().map(|kind| self.utilization(*kind)));
         Record {
             at: snapshot.taken_at,
             pool: &snapshot.pool,

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::config::{HeadroomPlacement, Policy};
+use shared::config::{HeadroomPlacement, Limits, Policy};
 use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, ScalingDecision, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 
@@ -73,8 +73,12 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
     // Where two limits hold it back, neither alone makes a difference.
     if !answers.iter().any(|other| matches!(&other.change, Change::Setting { setting, .. } if LIMITS.contains(setting)))
     {
-        let unlimited =
-            Policy { min: 0, max: None, max_scale_up_step: u32::MAX, max_scale_down_step: u32::MAX, ..policy.clone() };
+        let unlimited = policy.with(|policy| {
+            let Limits { max_scale_down_tasks, .. } = policy.limits;
+            let (min, max) = (0, None);
+            let (max_scale_up_step, max_scale_down_step) = (u32::MAX, u32::MAX);
+            policy.limits = Limits { min, max, max_scale_up_step, max_scale_down_step, max_scale_down_tasks };
+        });
         answers.extend(question.answer(Change::NoLimits, snapshot, &unlimited)?);
     }
     if snapshot.completeness.level != CompletenessLevel::Complete {
@@ -91,22 +95,22 @@ const LIMITS: [&str; 4] = ["min", "max", "max_scale_up_step", "max_scale_down_st
 /// The settings that keep a decision from going further, each without its effect.
 fn settings(policy: &Policy) -> Vec<(&'static str, String, Policy)> {
     let none = || "none".to_owned();
-    let same = || policy.clone();
+    let unlimited = || "unlimited".to_owned();
+    let without_headroom = |policy: &mut Policy| {
+        policy.headroom.percent = 0;
+        policy.headroom.applications.clear();
+    };
     let mut changes = vec![
-        (
-            "application_headroom_percent",
-            "0".to_owned(),
-            Policy { application_headroom_percent: 0, applications: std::collections::BTreeMap::new(), ..same() },
-        ),
-        ("min", "0".to_owned(), Policy { min: 0, ..same() }),
-        ("max", none(), Policy { max: None, ..same() }),
-        ("max_scale_up_step", "unlimited".to_owned(), Policy { max_scale_up_step: u32::MAX, ..same() }),
-        ("max_scale_down_step", "unlimited".to_owned(), Policy { max_scale_down_step: u32::MAX, ..same() }),
-        ("max_scale_down_tasks", none(), Policy { max_scale_down_tasks: None, ..same() }),
-        ("pause_until", none(), Policy { pause_until: None, ..same() }),
+        ("application_headroom_percent", "0".to_owned(), policy.with(without_headroom)),
+        ("min", "0".to_owned(), policy.with(|policy| policy.limits.min = 0)),
+        ("max", none(), policy.with(|policy| policy.limits.max = None)),
+        ("max_scale_up_step", unlimited(), policy.with(|policy| policy.limits.max_scale_up_step = u32::MAX)),
+        ("max_scale_down_step", unlimited(), policy.with(|policy| policy.limits.max_scale_down_step = u32::MAX)),
+        ("max_scale_down_tasks", none(), policy.with(|policy| policy.limits.max_scale_down_tasks = None)),
+        ("pause_until", none(), policy.with(|policy| policy.timing.pause_until = None)),
     ];
-    if policy.headroom_placement == HeadroomPlacement::Pack {
-        let sum = Policy { headroom_placement: HeadroomPlacement::Sum, ..same() };
+    if policy.headroom.placement == HeadroomPlacement::Pack {
+        let sum = policy.with(|policy| policy.headroom.placement = HeadroomPlacement::Sum);
         changes.push(("headroom_placement", "sum".to_owned(), sum));
     }
     changes
@@ -174,16 +178,16 @@ impl Question<'_> {
     /// The nearest thresholds of the percent rules that make a difference.
     fn thresholds(&self) -> Result<Vec<WhatIf>, Expired> {
         let policy = self.policy;
-        let (down, up) = (policy.scale_down_threshold_percent, policy.scale_up_threshold_percent);
+        let (down, up) = (policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent);
         let answer = |setting, percent: u32, policy: Policy| {
             self.answer(Change::Setting { setting, value: percent.to_string() }, self.snapshot, &policy)
         };
         let with_down = |percent| {
-            let policy = Policy { scale_down_threshold_percent: percent, ..policy.clone() };
+            let policy = policy.with(|policy| policy.thresholds.scale_down_percent = percent);
             answer("scale_down_threshold_percent", percent, policy)
         };
         let with_up = |percent| {
-            let policy = Policy { scale_up_threshold_percent: percent, ..policy.clone() };
+            let policy = policy.with(|policy| policy.thresholds.scale_up_percent = percent);
             answer("scale_up_threshold_percent", percent, policy)
         };
         let mut answers = Vec::new();
@@ -202,7 +206,7 @@ impl Question<'_> {
             let (used, total) = (used.get(kind).thousandths(), resources.total.get(kind).thousandths());
             (u128::from(used) * u128::from(thousandths)).checked_div(u128::from(total))
         };
-        let considered = Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind));
+        let considered = Kind::ALL.into_iter().filter(|kind| self.policy.thresholds.considered.contains(kind));
         let (most, resource) =
             considered.filter_map(|kind| Some((tenths(kind)?, kind))).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
         Some(Change::Load {

@@ -40,12 +40,11 @@ fn load() -> impl Strategy<Value = u64> {
 /// A pool of CloudWatch that has a size within its limits.
 fn bounded_group() -> impl Strategy<Value = (u32, Policy)> {
     (rule(), 0_u32..30, 0_u32..10, prop::option::of(0_u32..10)).prop_map(|(cpu, instances, below, above)| {
-        let policy = Policy {
-            source: PoolSource::CloudWatch { cpu },
-            min: instances.saturating_sub(below),
-            max: above.map(|above| instances + above),
-            ..policy("source = \"cloudwatch\"").unwrap()
-        };
+        let policy = policy("source = \"cloudwatch\"").unwrap().with(|policy| {
+            policy.source = PoolSource::CloudWatch { cpu };
+            policy.limits.min = instances.saturating_sub(below);
+            policy.limits.max = above.map(|above| instances + above);
+        });
         (instances, policy)
     })
 }
@@ -73,15 +72,15 @@ proptest! {
     fn a_group_is_scaled_by_one((instances, policy) in bounded_group(), thousandths in load()) {
         let rule = policy.source.cpu().unwrap();
         let decision = decided(&group(instances, Some(thousandths)), &policy);
-        let wanted = wanted(rule, instances, policy.min, thousandths);
-        let is_full = policy.max == Some(instances);
+        let wanted = wanted(rule, instances, policy.limits.min, thousandths);
+        let is_full = policy.limits.max == Some(instances);
         prop_assert_eq!(decision.delta, if is_full { wanted.min(0) } else { wanted }, "{:#?}", decision);
         let is_idle = thousandths < u64::from(rule.scale_out_threshold * rule.scale_down_ratio_thousandths);
         let expected = match wanted {
             1 if is_full => ScalingState::MaxLimit,
             1 => ScalingState::ScaleUp,
             -1 => ScalingState::ScaleDown,
-            _ if is_idle && instances == policy.min => ScalingState::MinLimit,
+            _ if is_idle && instances == policy.limits.min => ScalingState::MinLimit,
             _ => ScalingState::Normal,
         };
         prop_assert_eq!(decision.state, expected, "{:#?}", decision);
@@ -128,9 +127,11 @@ proptest! {
     fn outside_the_limits_the_group_moves_by_one(
         cpu in rule(), instances in 0_u32..30, min in 0_u32..30, size in 0_u32..10, thousandths in prop::option::of(load())
     ) {
-        let policy = Policy {
-            source: PoolSource::CloudWatch { cpu }, min, max: Some(min + size), ..policy("source = \"cloudwatch\"").unwrap()
-        };
+        let policy = policy("source = \"cloudwatch\"").unwrap().with(|policy| {
+            policy.source = PoolSource::CloudWatch { cpu };
+            policy.limits.min = min;
+            policy.limits.max = Some(min + size);
+        });
         let decision = decided(&group(instances, thousandths), &policy);
         if instances < min {
             prop_assert_eq!((decision.delta, decision.state), (1, ScalingState::ScaleUp), "{:#?}", decision);
@@ -188,7 +189,10 @@ proptest! {
     fn any_numbers_give_a_group_a_decision(
         snapshot in any_snapshot(), percent in prop::option::of(prop::num::f64::ANY), cpu in rule(), min in any::<u32>()
     ) {
-        let policy = Policy { source: PoolSource::CloudWatch { cpu }, min, ..policy("source = \"cloudwatch\"").unwrap() };
+        let policy = policy("source = \"cloudwatch\"").unwrap().with(|policy| {
+            policy.source = PoolSource::CloudWatch { cpu };
+            policy.limits.min = min;
+        });
         let snapshot = ClusterSnapshot { cpu_utilization_percent: percent, ..snapshot };
         let decision = decided(&snapshot, &policy);
         prop_assert!(decision.delta.abs() <= 1);

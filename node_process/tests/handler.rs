@@ -202,7 +202,7 @@ async fn another_check_can_decide() {
             policy: &Policy,
             now: Timestamp,
         ) -> Result<ScalingDecision, Expired> {
-            Standard.decide(snapshot, &Policy { pause_until: Some(Timestamp::MAX), ..policy.clone() }, now)
+            Standard.decide(snapshot, &policy.with(|policy| policy.timing.pause_until = Some(Timestamp::MAX)), now)
         }
     }
     let sns = Sns::accepting(9);

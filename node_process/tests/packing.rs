@@ -19,7 +19,7 @@ fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
 
 /// The policy with which D never acts.
 fn without_scale_down(policy: &Policy) -> Policy {
-    Policy { scale_down_threshold_percent: 0, ..by_tasks(policy) }
+    by_tasks(policy).with(|policy| policy.thresholds.scale_down_percent = 0)
 }
 
 /// The cluster when so many new agents have come, and nothing else has changed.

@@ -33,14 +33,14 @@ fn holds(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, boo
                 let queued = i128::from(application.queued) * i128::from(group.count);
                 growth += 100 * queued * i128::from(group.resources.get(kind).thousandths());
             }
-            let percent = i128::from(policy.headroom_percent(&application.name));
+            let percent = i128::from(policy.headroom.percent_of(&application.name));
             for group in application.tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
                 growth += percent * i128::from(group.count) * i128::from(group.resources.get(kind).thousandths());
             }
         }
         has_headroom &= 100 * load + growth <= 100 * total;
-        if policy.resources.contains(&kind) {
-            is_below_threshold &= 100 * load <= i128::from(policy.scale_up_threshold_percent) * total;
+        if policy.thresholds.considered.contains(&kind) {
+            is_below_threshold &= 100 * load <= i128::from(policy.thresholds.scale_up_percent) * total;
         }
     }
     (has_headroom, is_below_threshold)
@@ -56,7 +56,7 @@ proptest! {
         turned.agent_shapes.rotate_left(by % len);
         turned.applications.reverse();
         turned.applications.iter_mut().for_each(|application| application.tasks.reverse());
-        let backwards = Policy { resources: policy.resources.iter().rev().copied().collect(), ..policy.clone() };
+        let backwards = policy.with(|policy| policy.thresholds.considered.reverse());
         let (decision, other) = (decided(&snapshot, &policy), decided(&turned, &backwards));
         prop_assert_eq!(ScalingDecision { id: other.id, ..decision }, other);
     }
@@ -73,11 +73,14 @@ proptest! {
     /// D3, H4, U1, L2: limited steps end where one unlimited step would, and none of them turns back.
     #[test]
     fn limited_steps_come_to_the_same_end(mut cluster in homogeneous(), policy in limited_policy()) {
-        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
+        let policy = with_new_agent(&by_total(&policy), &cluster).with(|policy| policy.limits.max_scale_down_tasks = None);
         let decommissioning: Vec<u32> =
             connected(&cluster).filter(|agent| !agent.is_usable()).map(|agent| agent.number).collect();
         decommissioning.into_iter().for_each(|number| drop(cluster.remove(number)));
-        let unlimited = Policy { max_scale_up_step: u32::MAX, max_scale_down_step: u32::MAX, ..policy.clone() };
+        let unlimited = policy.with(|policy| {
+            policy.limits.max_scale_up_step = u32::MAX;
+            policy.limits.max_scale_down_step = u32::MAX;
+        });
         let goal = decided(&cluster.snapshot(), &unlimited);
         prop_assume!(goal.delta.abs() <= 100);
         for _ in 0..=100 {
@@ -96,7 +99,7 @@ proptest! {
     fn more_load_never_gives_a_smaller_target(
         cluster in homogeneous(), more in tasks(8), policy in limited_policy()
     ) {
-        let policy = Policy { max_scale_down_tasks: None, ..with_new_agent(&by_total(&policy), &cluster) };
+        let policy = with_new_agent(&by_total(&policy), &cluster).with(|policy| policy.limits.max_scale_down_tasks = None);
         let less = decided(&cluster.snapshot(), &policy);
         let more = decided(&cluster.with_tasks(more).snapshot(), &policy);
         prop_assert!(less.target <= more.target, "less load: {:#?}, more load: {:#?}", less, more);
@@ -129,7 +132,7 @@ proptest! {
     /// D2, D3 (I9): what stays after a scale-down holds all tasks, the headroom and the threshold.
     #[test]
     fn a_scale_down_leaves_enough(cluster in homogeneous(), policy in unlimited_policy(), limit in 1_u32..6) {
-        let policy = Policy { max_scale_down_step: limit, ..with_new_agent(&by_total(&policy), &cluster) };
+        let policy = with_new_agent(&by_total(&policy), &cluster).with(|policy| policy.limits.max_scale_down_step = limit);
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         if decision.delta < 0 {
@@ -143,13 +146,13 @@ proptest! {
         let mut snapshot = cluster.snapshot();
         snapshot.agents.recovered = recovered;
         let decision = decided(&snapshot, &policy);
-        let max = policy.max.unwrap_or(u32::MAX);
+        let max = policy.limits.max.unwrap_or(u32::MAX);
         let usable = snapshot.agents.usable;
-        if (policy.min..=max).contains(&usable) {
-            prop_assert!((policy.min..=max).contains(&decision.target), "{:#?}", decision);
+        if (policy.limits.min..=max).contains(&usable) {
+            prop_assert!((policy.limits.min..=max).contains(&decision.target), "{:#?}", decision);
         }
         prop_assert!(decision.target <= max.max(usable));
-        prop_assert!(decision.target >= policy.min.min(usable));
+        prop_assert!(decision.target >= policy.limits.min.min(usable));
     }
 
     /// D2, D3, L2 (I7): no more agents leave than may, those leaving already included, and none that is protected.
@@ -160,16 +163,16 @@ proptest! {
         let leaving = u32::try_from(decision.scale_down_agents.len()).unwrap();
         prop_assert_eq!(leaving, decision.delta.min(0).unsigned_abs());
         if leaving > 0 {
-            prop_assert!(leaving + snapshot.agents.decommissioning() <= policy.max_scale_down_step);
+            prop_assert!(leaving + snapshot.agents.decommissioning() <= policy.limits.max_scale_down_step);
             let moving: u32 = decision.scale_down_agents.iter().map(|agent| agent.task_count).sum();
-            prop_assert!(policy.max_scale_down_tasks.is_none_or(|limit| moving <= limit));
+            prop_assert!(policy.limits.max_scale_down_tasks.is_none_or(|limit| moving <= limit));
         }
         prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.state == AgentState::Active));
         prop_assert!(decision.decommissioning_agents.iter().all(|agent| agent.state != AgentState::Active));
         for candidate in snapshot.scale_down_candidates.iter().filter(|candidate| candidate.protected) {
             prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.agent_id != candidate.agent_id));
         }
-        prop_assert!(decision.delta <= i32::try_from(policy.max_scale_up_step).unwrap());
+        prop_assert!(decision.delta <= i32::try_from(policy.limits.max_scale_up_step).unwrap());
     }
 
     /// D4, L3 (I4): a partial view never scales down, a blind one does nothing.
@@ -190,7 +193,11 @@ proptest! {
         steps in any::<(u32, u32)>()
     ) {
         let (up, down) = (steps.0.max(1), steps.1.max(1));
-        let policy = Policy { new_agent, max_scale_up_step: up, max_scale_down_step: down, ..policy };
+        let policy = policy.with(|policy| {
+            policy.new_agent = new_agent;
+            policy.limits.max_scale_up_step = up;
+            policy.limits.max_scale_down_step = down;
+        });
         let decision = decided(&snapshot, &policy);
         let letters: Vec<&str> = decision.steps.iter().map(|step| step.clause.rule().letter()).collect();
         prop_assert_eq!(letters, ["D", "H", "U", "L"]);
@@ -222,7 +229,7 @@ proptest! {
     #[test]
     fn pause_holds(cluster in mixed(), policy in limited_policy(), seconds in 1_i64..1_000_000) {
         let pause_until = Some(NOON.saturating_add(SignedDuration::from_secs(seconds)).unwrap());
-        let decision = decided(&cluster.snapshot(), &Policy { pause_until, ..policy });
+        let decision = decided(&cluster.snapshot(), &policy.with(|policy| policy.timing.pause_until = pause_until));
         prop_assert_eq!((decision.delta, decision.state), (0, ScalingState::Held));
         prop_assert!(decision.scale_down_agents.is_empty());
         prop_assert_eq!(decision.steps.last().map(|step| step.clause.name()), Some("L0"));
@@ -254,7 +261,10 @@ proptest! {
         let (now, then) = (decided(&snapshot, &policy), decide(&snapshot, &policy, later).unwrap());
         let decided_at: Timestamp = then.decided_at;
         prop_assert_eq!(&ScalingDecision { decided_at, ..now.clone() }, &then);
-        let other = Policy { min: policy.min + 1, max: policy.max.map(|max| max + 1), ..policy };
+        let other = policy.with(|policy| {
+            policy.limits.min += 1;
+            policy.limits.max = policy.limits.max.map(|max| max + 1);
+        });
         prop_assert_ne!(decided(&snapshot, &other).id, now.id);
     }
 }

@@ -60,7 +60,7 @@ fn a_scale_down_is_hardly_ever_undone_wherever_the_tasks_go() {
                 cluster.remove(number);
             }
             let policy = with_new_agent(&by_tasks(&policy), &cluster);
-            let policy = Policy { max_scale_down_step: step, ..policy };
+            let policy = policy.with(|policy| policy.limits.max_scale_down_step = step);
             let cluster = cluster.and(more, policy.new_agent.unwrap());
             let decision = decide(&cluster.snapshot(), &policy, NOON).unwrap();
             if decision.delta < 0 {

@@ -68,7 +68,7 @@ impl Handler {
 async fn masters(sdk: &SdkConfig, config: &Config) -> Result<Option<Masters>, SettingsError> {
     let drains = |strategy| matches!(strategy, ScaleDownStrategy::Drain { .. });
     let Some(mesos) = &config.mesos else { return Ok(None) };
-    if !config.pools.iter().any(|policy| drains(policy.scale_down_strategy)) {
+    if !config.pools.iter().any(|policy| drains(policy.scale_down.strategy)) {
         return Ok(None);
     }
     let credentials = resolve(sdk, "mesos.credentials", mesos.credentials.as_ref()).await?;

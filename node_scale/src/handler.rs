@@ -397,12 +397,13 @@ fn note(victim: &Victim, ending: &mut Ending) {
 
 /// Whether instances may be terminated for this decision.
 const fn may_end(policy: &Policy, decision: &ScalingDecision) -> bool {
-    decision.delta < 0 || matches!(policy.scale_down_strategy, ScaleDownStrategy::Drain { .. })
+    decision.delta < 0 || matches!(policy.scale_down.strategy, ScaleDownStrategy::Drain { .. })
 }
 
 /// How far back activities matter: to tell young instances, for the cooldowns and for launches that fail.
 fn looked_at_since(policy: &Policy, decision: &ScalingDecision, now: Timestamp) -> Timestamp {
-    let longest = policy.join_timeout.max(policy.scale_down_cooldown).max(policy.scale_up_cooldown);
+    let longest =
+        policy.timing.join_timeout.max(policy.timing.scale_down_cooldown).max(policy.timing.scale_up_cooldown);
     let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
     now.saturating_sub(longest).unwrap_or(Timestamp::MIN).min(decision.snapshot_taken_at)
 }

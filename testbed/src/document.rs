@@ -85,7 +85,7 @@ mod tests {
     fn masters_of(mesos: &str) -> Result<Vec<String>, DocumentError> {
         let document = format!("{mesos}\n[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n");
         let (_, config) = localize(&document, MASTER)?;
-        assert_eq!(config.pools[0].max, Some(7));
+        assert_eq!(config.pools[0].limits.max, Some(7));
         let mesos = config.mesos.unwrap();
         assert_eq!(mesos.credentials, None);
         Ok(mesos.masters.iter().map(Url::to_string).collect())

@@ -365,13 +365,13 @@ fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
         .map(|machine| (machine.instance.clone(), machine.zone.clone()))
         .collect();
     if !policy.source.is_mesos() {
-        let number = GROUP_SIZE.clamp(policy.min, policy.max.unwrap_or(u32::MAX));
+        let number = GROUP_SIZE.clamp(policy.limits.min, policy.limits.max.unwrap_or(u32::MAX));
         instances = (0..number).map(|n| (format!("i-{}{n}", policy.pool), format!("{REGION}a"))).collect();
     }
     let count = i32::try_from(instances.len()).unwrap_or(i32::MAX);
     let limit = |limit: u32| i32::try_from(limit).unwrap_or(i32::MAX);
-    let min = limit(policy.min).min(count);
-    let max = policy.max.map_or(count.saturating_mul(2).max(10), limit).max(count);
+    let min = limit(policy.limits.min).min(count);
+    let max = policy.limits.max.map_or(count.saturating_mul(2).max(10), limit).max(count);
     let mut group = Group::new(&policy.group, min, max, &[]);
     let launched = now.saturating_sub(INSTANCE_AGE).unwrap_or(now);
     for (instance, zone) in instances {

@@ -77,11 +77,11 @@ fn passed(runs: Vec<Run>) -> Vec<Passed> {
 /// Lets applications grow until the pool's headroom is exceeded.
 fn grow(stack: &Stack, policy: &Policy) -> usize {
     let has_grown = |total: Resources, used: Resources| {
-        policy.resources.iter().any(|&kind| {
+        policy.thresholds.considered.iter().any(|&kind| {
             let (total, used) = (total.get(kind).thousandths(), used.get(kind).thousandths());
-            let need = used.saturating_mul(u64::from(policy.application_headroom_percent) + 100);
+            let need = used.saturating_mul(u64::from(policy.headroom.percent) + 100);
             let lacks_headroom = need > total.saturating_mul(100 + OVERSHOOT_PERCENT);
-            let threshold = u64::from(policy.scale_up_threshold_percent) + OVERSHOOT_PERCENT;
+            let threshold = u64::from(policy.thresholds.scale_up_percent) + OVERSHOOT_PERCENT;
             lacks_headroom || used.saturating_mul(100) > total.saturating_mul(threshold)
         })
     };

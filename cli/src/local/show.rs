@@ -66,8 +66,8 @@ impl Show {
             let limits = stack.auto_scaling.group(group, |group| (group.desired(), group.min, group.max));
             if let Some((desired, min, max)) = limits {
                 let at = stack.auto_scaling.url();
-                let headroom = policy.application_headroom_percent;
-                let (down, up) = (policy.scale_down_threshold_percent, policy.scale_up_threshold_percent);
+                let headroom = policy.headroom.percent;
+                let (down, up) = (policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent);
                 self.page.field("group", &format!("{group}: desired {desired}, min {min}, max {max} at {at}"))?;
                 self.page.field(
                     "policy",

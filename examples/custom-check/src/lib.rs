@@ -29,8 +29,8 @@ impl Check for BusinessHours {
         if !self.contains(now) {
             return Standard.decide(snapshot, policy, now);
         }
-        let min = self.min.max(policy.min).min(policy.max.unwrap_or(u32::MAX));
-        Standard.decide(snapshot, &Policy { min, ..policy.clone() }, now)
+        let min = self.min.max(policy.limits.min).min(policy.limits.max.unwrap_or(u32::MAX));
+        Standard.decide(snapshot, &policy.with(|policy| policy.limits.min = min), now)
     }
 }
 

@@ -123,7 +123,7 @@ fn tasks(pool: &Pool<'_>, stray_tasks: u32, findings: &mut Findings) {
         findings.partial(format!("{stray_tasks} tasks run on agents that the master does not list"));
     }
     let (used, visible) = (pool.resources.used + pool.resources.displaced, pool.visible);
-    for kind in pool.policy.resources.iter().copied().filter(|kind| hides(&used, &visible, *kind)) {
+    for kind in pool.policy.thresholds.considered.iter().copied().filter(|kind| hides(&used, &visible, *kind)) {
         findings.partial(format!(
             "agents use {} {kind}, visible tasks and executors {}: the principal may not see everything",
             used.get(kind),

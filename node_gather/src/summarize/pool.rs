@@ -322,7 +322,7 @@ impl<'p> Pool<'p> {
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
     ) {
-        let protected = &self.policy.protected;
+        let protected = &self.policy.scale_down.protected;
         let is_protected = |(framework, name): (&str, &str)| {
             let among = |names: &[String], name| names.iter().any(|own| own == name);
             among(&protected.frameworks, framework) || among(&protected.applications, name)

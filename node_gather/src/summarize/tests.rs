@@ -146,7 +146,7 @@ fn the_least_loaded_agents_come_first_and_are_twenty_at_most() {
 fn candidates_tell_their_tasks_address_and_instance() {
     let config = config("attributes = { pool = \"workers\" }\n");
     let mut config = config;
-    config.pools[0].protected.applications = vec!["db".to_owned()];
+    config.pools[0].scale_down.protected.applications = vec!["db".to_owned()];
     let agents = [
         agent("a", 2.5, &json!({"attributes": {"pool": "workers", "instance_id": "i-0abc"}})),
         agent("b", 3.0, &json!({})),
@@ -158,8 +158,8 @@ fn candidates_tell_their_tasks_address_and_instance() {
     assert_eq!((a.protected, b.protected, a.task_count), (true, false, 3));
     let tasks: Vec<_> = a.tasks.iter().map(|group| (group.count, group.resources.cpus)).collect();
     assert_eq!(tasks, [(1, amount(0.5)), (2, amount(1.0))]);
-    config.pools[0].protected.applications.clear();
-    config.pools[0].protected.frameworks = vec!["f".to_owned()];
+    config.pools[0].scale_down.protected.applications.clear();
+    config.pools[0].scale_down.protected.frameworks = vec!["f".to_owned()];
     let snapshot = run(&state(&agents, &frameworks), &config).unwrap().snapshots.remove(0);
     assert!(snapshot.scale_down_candidates.iter().all(|candidate| candidate.protected));
 }

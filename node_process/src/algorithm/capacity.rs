@@ -114,7 +114,7 @@ impl<'a> Pool<'a> {
 
     /// What the percent rules judge, in printing order: the order in the configuration means nothing.
     pub(super) fn considered(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| self.policy.resources.contains(kind))
+        Kind::ALL.into_iter().filter(|kind| self.policy.thresholds.considered.contains(kind))
     }
 
     /// H5: whether some empty agent would hold such a task, a new one or one like those there are.
@@ -159,12 +159,12 @@ impl<'a> Pool<'a> {
 
     /// Whether so many tasks are more than may move at once.
     pub(super) fn moves_too_many_tasks(&self, removed: usize) -> bool {
-        self.policy.max_scale_down_tasks.is_some_and(|limit| self.moving_tasks(removed) > limit.into())
+        self.policy.limits.max_scale_down_tasks.is_some_and(|limit| self.moving_tasks(removed) > limit.into())
     }
 
     /// How many agents may leave now: those that are leaving already count against the step.
     pub(super) const fn scale_down_step(&self) -> u32 {
-        self.policy.max_scale_down_step.saturating_sub(self.snapshot.agents.decommissioning())
+        self.policy.limits.max_scale_down_step.saturating_sub(self.snapshot.agents.decommissioning())
     }
 
     fn leaving(&self, removed: usize) -> Removed {

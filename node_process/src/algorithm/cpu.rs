@@ -93,8 +93,8 @@ pub(super) fn scale(pool: &Pool<'_>, rule: CpuRule) -> (Wanted, Step) {
         CpuLevel::Above(_) => (Clause::C1, wanted(pool.capacity(0, 1), false), ": adds 1 agent".to_owned()),
         CpuLevel::Unknown => (Clause::C5, wanted(observed, false), ": no agent comes and none goes".to_owned()),
         CpuLevel::Between(_) => (Clause::C4, wanted(observed, false), String::new()),
-        CpuLevel::Below(_) if agents <= pool.policy.min => {
-            (Clause::C2, wanted(observed, true), format!(", but min is {}", pool.policy.min))
+        CpuLevel::Below(_) if agents <= pool.policy.limits.min => {
+            (Clause::C2, wanted(observed, true), format!(", but min is {}", pool.policy.limits.min))
         }
         CpuLevel::Below(cpu) if cpu.would_rise(rule, agents, 1) => {
             let then = match cpu.without_one(agents) {

@@ -20,7 +20,7 @@ pub(super) struct Headroom {
 /// H1: makes room for the displaced tasks, for instances that wait, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Headroom {
     let needs: Vec<Need<'_>> = pool.snapshot.applications.iter().map(|application| need(pool, application)).collect();
-    match pool.policy.headroom_placement {
+    match pool.policy.headroom.placement {
         HeadroomPlacement::Sum => sum::make_room(pool, before, &needs),
         HeadroomPlacement::Pack => packing::make_room(pool, before, &needs),
     }
@@ -89,7 +89,7 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
 }
 
 fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
-    let percent = pool.policy.headroom_percent(&application.name);
+    let percent = pool.policy.headroom.percent_of(&application.name);
     let has_place = |task: &Resources| has_place(pool, application, task);
     let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
@@ -128,7 +128,7 @@ fn queued(application: &Application) -> Resources {
 /// H5: whether an empty agent would hold such a task: a new one, or one like those there are.
 fn has_place(pool: &Pool<'_>, application: &Application, task: &Resources) -> bool {
     // Totals do not know which agents have gpus (H2).
-    let is_gpu_aware = application.gpu_aware || pool.policy.headroom_placement == HeadroomPlacement::Sum;
+    let is_gpu_aware = application.gpu_aware || pool.policy.headroom.placement == HeadroomPlacement::Sum;
     // Where nothing is known of new agents, nothing is known to be too large for them.
     pool.new_agent.is_none() || task.is_zero() || pool.has_place(task, is_gpu_aware)
 }

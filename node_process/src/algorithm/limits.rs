@@ -75,12 +75,12 @@ fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change
     let agents = i64::from(pool.agents());
     let recovered = i64::from(pool.snapshot.agents.recovered);
     let target = agents + change.delta;
-    if let Some(max) = pool.policy.max.filter(|max| target > i64::from(*max)) {
+    if let Some(max) = pool.policy.limits.max.filter(|max| target > i64::from(*max)) {
         // Agents that D left in the pool were not asked for by H or U.
         change.is_kept_by_max = wanted.capacity.agents > wanted.after_scale_down.agents;
         change.becomes(i64::from(max) - agents, Clause::L1, format!("{} wanted, max is {max}", counted_agents(target)));
     }
-    let min = i64::from(pool.policy.min);
+    let min = i64::from(pool.policy.limits.min);
     if agents + recovered + change.delta < min {
         let have = counted_agents(agents + change.delta);
         change.becomes(min - agents - recovered, Clause::L1, format!("{have}{}, min is {min}", returning(pool)));
@@ -94,7 +94,7 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
         let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
         change.becomes(delta, Clause::L2, reason);
     }
-    let step = i64::from(pool.policy.max_scale_up_step);
+    let step = i64::from(pool.policy.limits.max_scale_up_step);
     if change.delta > step {
         let reason = format!("{} more wanted, max_scale_up_step is {step}", change.delta);
         change.becomes(step, Clause::L2, reason);
@@ -105,7 +105,7 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
             0 => format!("{} fewer wanted, max_scale_down_step is {step}", -change.delta),
             leaving => format!(
                 "{} fewer wanted, max_scale_down_step is {} and {leaving} leaving already",
-                -change.delta, pool.policy.max_scale_down_step
+                -change.delta, pool.policy.limits.max_scale_down_step
             ),
         };
         change.becomes(-step, Clause::L2, reason);
@@ -127,7 +127,7 @@ fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
         change.becomes(-i64::from(named), Clause::L2, reason);
     }
     let Ok(named) = usize::try_from(-change.delta) else { return };
-    if let Some(limit) = pool.policy.max_scale_down_tasks
+    if let Some(limit) = pool.policy.limits.max_scale_down_tasks
         && pool.moves_too_many_tasks(named)
     {
         let allowed = (0..named).rev().find(|removed| !pool.moves_too_many_tasks(*removed)).unwrap_or_default();
@@ -154,7 +154,7 @@ fn hold_what_may_not_be_done(pool: &Pool<'_>, change: &mut Change) {
 
 /// L0: the other steps are reported all the same, so that one sees what the pause holds back.
 fn hold_while_paused(pool: &Pool<'_>, now: Timestamp, change: &mut Change) {
-    if let Some(until) = pool.policy.pause_until.filter(|_| pool.policy.is_paused(now)) {
+    if let Some(until) = pool.policy.timing.pause_until.filter(|_| pool.policy.timing.is_paused(now)) {
         change.is_held = true;
         change.becomes(0, Clause::L0, format!("paused until {}: nothing is changed", shared::time::format(until)));
     }
@@ -180,8 +180,8 @@ const fn state(wanted: &Wanted, change: &Change) -> ScalingState {
 
 fn within(pool: &Pool<'_>, change: &Change) -> String {
     let target = counted_agents(i64::from(pool.agents()) + change.delta);
-    let (returning, min) = (returning(pool), pool.policy.min);
-    match pool.policy.max {
+    let (returning, min) = (returning(pool), pool.policy.limits.min);
+    match pool.policy.limits.max {
         Some(max) => format!("{target}{returning}, within min {min} and max {max}"),
         None => format!("{target}{returning}, not below min {min}"),
     }

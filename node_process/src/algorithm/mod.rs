@@ -75,7 +75,7 @@ fn decision(
         snapshot_id: Some(snapshot.id),
         snapshot_taken_at: time::truncate(snapshot.taken_at),
         decided_at: time::truncate(now),
-        expires_at: time::truncate(policy.expires_at(snapshot.taken_at)),
+        expires_at: time::truncate(policy.timing.expires_at(snapshot.taken_at)),
         pool: snapshot.pool.clone(),
         agents: snapshot.agents,
         delta: limited.delta,
@@ -124,7 +124,7 @@ pub enum Expired {
 /// L0
 fn check_time(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<(), Expired> {
     let taken_at = snapshot.taken_at;
-    let expired_at = policy.expires_at(taken_at);
+    let expired_at = policy.timing.expires_at(taken_at);
     if now > expired_at {
         return Err(Expired::TooOld { taken_at, expired_at, now });
     }

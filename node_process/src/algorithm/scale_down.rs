@@ -63,13 +63,13 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
     if removed >= pool.removable_count() {
         return Some(Stop::NoCandidate);
     }
-    if then.agents < pool.policy.min {
+    if then.agents < pool.policy.limits.min {
         return Some(Stop::Min);
     }
     if count(removed + 1) > pool.scale_down_step() {
         return Some(Stop::Step);
     }
-    if let Some(limit) = pool.policy.max_scale_down_tasks
+    if let Some(limit) = pool.policy.limits.max_scale_down_tasks
         && pool.moves_too_many_tasks(removed + 1)
     {
         return Some(Stop::Tasks { moving: pool.moving_tasks(removed + 1), limit });
@@ -78,7 +78,7 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
         return Some(Stop::WouldRise(utilization));
     }
     let has_room =
-        pool.policy.headroom_placement == HeadroomPlacement::Sum || packing::moved_tasks_have_room(pool, &then);
+        pool.policy.headroom.placement == HeadroomPlacement::Sum || packing::moved_tasks_have_room(pool, &then);
     (!has_room).then_some(Stop::NoRoom)
 }
 
@@ -86,14 +86,14 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
 fn not_under(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
     utilizations(pool, capacity)
         .filter(|utilization| !utilization.total.is_zero())
-        .filter(|utilization| !utilization.is_below(pool.policy.scale_down_threshold_percent))
+        .filter(|utilization| !utilization.is_below(pool.policy.thresholds.scale_down_percent))
         .reduce(Utilization::higher)
 }
 
 /// D3: the highest considered resource that would be above the threshold at which U puts agents back.
 fn risen(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
     utilizations(pool, capacity)
-        .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
+        .filter(|utilization| utilization.is_above(pool.policy.thresholds.scale_up_percent))
         .reduce(Utilization::higher)
 }
 
@@ -121,7 +121,7 @@ fn reason(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
 
 /// The highest of what is considered stands for all.
 fn under(pool: &Pool<'_>) -> String {
-    let threshold = pool.policy.scale_down_threshold_percent;
+    let threshold = pool.policy.thresholds.scale_down_percent;
     match pool.observed().highest(pool) {
         Some(highest) => format!("{} is below {threshold} %", highest.beside(threshold)),
         None => format!("the pool is below {threshold} %"),
@@ -140,16 +140,16 @@ fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
         Stop::Empty if pool.capacity(removed, 0).agents == 0 => "no agent is left".to_owned(),
         Stop::Empty => "no agent is left that has any of what is considered".to_owned(),
         Stop::NotUnder(utilization) => {
-            let threshold = policy.scale_down_threshold_percent;
+            let threshold = policy.thresholds.scale_down_percent;
             format!("{} is not below {threshold} %", utilization.beside(threshold))
         }
         Stop::NoCandidate => {
             "no further agent can be chosen: those left run protected tasks or are not named".to_owned()
         }
-        Stop::Min => format!("min is {}", policy.min),
+        Stop::Min => format!("min is {}", policy.limits.min),
         Stop::Step => format!(
             "max_scale_down_step is {}{}",
-            policy.max_scale_down_step,
+            policy.limits.max_scale_down_step,
             match pool.snapshot.agents.decommissioning() {
                 0 => String::new(),
                 leaving => format!(" and {} leaving already", counted_are(leaving)),
@@ -161,7 +161,7 @@ fn obstacle(pool: &Pool<'_>, removed: usize, stop: &Stop) -> String {
             counted(*moving, "task")
         ),
         Stop::WouldRise(utilization) => {
-            let threshold = policy.scale_up_threshold_percent;
+            let threshold = policy.thresholds.scale_up_percent;
             format!("one agent less would bring {}, above {threshold} %", utilization.beside(threshold))
         }
         Stop::NoRoom => format!(

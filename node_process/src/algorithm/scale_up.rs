@@ -28,18 +28,18 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> (Capacity, Step) {
 fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
     pool.considered()
         .map(|kind| capacity.utilization(pool, kind))
-        .filter(|utilization| utilization.is_above(pool.policy.scale_up_threshold_percent))
+        .filter(|utilization| utilization.is_above(pool.policy.thresholds.scale_up_percent))
         .collect()
 }
 
 /// In closed form: how many agents bring this one down to the threshold; `None` where they have nothing of it.
 fn agents_for(pool: &Pool<'_>, utilization: Utilization) -> Option<u128> {
     let per_agent = pool.new_agent.unwrap_or_default().total.get(utilization.kind);
-    utilization.agents_for(pool.policy.scale_up_threshold_percent, per_agent)
+    utilization.agents_for(pool.policy.thresholds.scale_up_percent, per_agent)
 }
 
 fn reason(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: &[Kind]) -> String {
-    let threshold = pool.policy.scale_up_threshold_percent;
+    let threshold = pool.policy.thresholds.scale_up_percent;
     let Some(binding) = binding(pool, before) else {
         return match before.highest(pool) {
             Some(highest) if !highest.total.is_zero() => {

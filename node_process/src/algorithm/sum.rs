@@ -165,8 +165,8 @@ pub(super) fn left_out(needs: &[Need<'_>]) -> String {
 
 /// What the need is for.
 fn promise(pool: &Pool<'_>, binding: &Balance) -> String {
-    let percent = pool.policy.application_headroom_percent;
-    let own = if pool.policy.applications.is_empty() { "" } else { " or by its own percentage" };
+    let percent = pool.policy.headroom.percent;
+    let own = if pool.policy.headroom.applications.is_empty() { "" } else { " or by its own percentage" };
     let growth = format!("every application may grow by {percent} %{own}");
     match (binding.queued, binding.growth) {
         _ if pool.agents() == 0 => "what waits must have room".to_owned(),

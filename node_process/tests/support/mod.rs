@@ -3,7 +3,7 @@
 
 use cluster::{Agent, Cluster, Connection, TaskSpec, policy, resources};
 use proptest::prelude::*;
-use shared::config::{HeadroomPlacement, Policy};
+use shared::config::{Headroom, HeadroomPlacement, Policy, Thresholds};
 use shared::contract::{
     AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
     PoolResources, ScalingDecision, TaskGroup,
@@ -101,49 +101,50 @@ pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
     let considered = prop::sample::select(vec![vec![Kind::Cpus], vec![Kind::Mem], vec![Kind::Mem, Kind::Cpus]]);
     let placement = prop::sample::select(vec![HeadroomPlacement::Pack, HeadroomPlacement::Sum]);
     (1_u32..99, 1_u32..60, 0_u32..150, prop::option::of(0_u32..300), considered, placement).prop_map(
-        |(down, gap, headroom, own, considered, headroom_placement)| Policy {
-            headroom_placement,
-            min: 0,
-            max: None,
-            resources: considered,
-            scale_down_threshold_percent: down,
-            scale_up_threshold_percent: (down + gap).min(100),
-            application_headroom_percent: headroom,
-            applications: own.into_iter().map(|percent| ("/batch".to_owned(), percent)).collect(),
-            max_scale_up_step: u32::MAX,
-            max_scale_down_step: u32::MAX,
-            ..policy("").unwrap()
+        |(down, gap, percent, own, considered, placement)| {
+            policy("").unwrap().with(|policy| {
+                policy.limits.min = 0;
+                policy.limits.max = None;
+                policy.limits.max_scale_up_step = u32::MAX;
+                policy.limits.max_scale_down_step = u32::MAX;
+                policy.thresholds =
+                    Thresholds { scale_down_percent: down, scale_up_percent: (down + gap).min(100), considered };
+                let applications = own.into_iter().map(|percent| ("/batch".to_owned(), percent)).collect();
+                policy.headroom = Headroom { percent, placement, applications };
+            })
         },
     )
 }
 
 /// Any policy with limits on the size of the pool.
 pub(crate) fn bounded_policy() -> impl Strategy<Value = Policy> {
-    (unlimited_policy(), 0_u32..8, prop::option::of(0_u32..12)).prop_map(|(policy, min, more)| Policy {
-        min,
-        max: more.map(|more| min + more),
-        ..policy
+    (unlimited_policy(), 0_u32..8, prop::option::of(0_u32..12)).prop_map(|(policy, min, more)| {
+        policy.with(|policy| {
+            policy.limits.min = min;
+            policy.limits.max = more.map(|more| min + more);
+        })
     })
 }
 
 /// Any policy with limits on everything.
 pub(crate) fn limited_policy() -> impl Strategy<Value = Policy> {
-    (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30)).prop_map(|(policy, up, down, tasks)| Policy {
-        max_scale_up_step: up,
-        max_scale_down_step: down,
-        max_scale_down_tasks: tasks,
-        ..policy
+    (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30)).prop_map(|(policy, up, down, tasks)| {
+        policy.with(|policy| {
+            policy.limits.max_scale_up_step = up;
+            policy.limits.max_scale_down_step = down;
+            policy.limits.max_scale_down_tasks = tasks;
+        })
     })
 }
 
 /// The policy, with totals compared.
 pub(crate) fn by_total(policy: &Policy) -> Policy {
-    Policy { headroom_placement: HeadroomPlacement::Sum, ..policy.clone() }
+    policy.with(|policy| policy.headroom.placement = HeadroomPlacement::Sum)
 }
 
 /// The policy, with single tasks placed.
 pub(crate) fn by_tasks(policy: &Policy) -> Policy {
-    Policy { headroom_placement: HeadroomPlacement::Pack, ..policy.clone() }
+    policy.with(|policy| policy.headroom.placement = HeadroomPlacement::Pack)
 }
 
 /// The policy, which also knows what a new agent has: an empty pool could not grow otherwise.

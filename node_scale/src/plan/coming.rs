@@ -25,7 +25,7 @@ pub(super) struct Arrivals {
 /// delivered twice finds the instances it asked for coming, also where agents outside the group make r larger than the group
 /// ever was.
 pub(super) fn arrivals(decision: &ScalingDecision, state: &GroupState, policy: &Policy, now: Timestamp) -> Arrivals {
-    let join_timeout = signed(policy.join_timeout);
+    let join_timeout = signed(policy.timing.join_timeout);
     // Instances on their way out are old ones here: their agents may still be registered.
     let (mut new, mut young, mut old, mut leaving) = (0_u32, 0_u32, 0_u32, 0_u32);
     for instance in &state.group.instances {

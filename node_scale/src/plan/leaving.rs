@@ -81,7 +81,7 @@ fn step(victim: &Victim, call: AgentCall) -> AgentStep {
 
 impl Sight<'_> {
     pub(super) const fn is_draining(&self) -> bool {
-        matches!(self.policy.scale_down_strategy, ScaleDownStrategy::Drain { .. })
+        matches!(self.policy.scale_down.strategy, ScaleDownStrategy::Drain { .. })
     }
 
     /// How many agents leave because we told them to.
@@ -113,7 +113,7 @@ impl Sight<'_> {
 
     /// The next step of every agent that was told to leave; `otherwise` is said where there is none.
     pub(super) fn go_on_leaving(&self, unit: u32, besides: &mut Besides, otherwise: Reason) -> Verdict {
-        let ScaleDownStrategy::Drain { after, grace } = self.policy.scale_down_strategy else {
+        let ScaleDownStrategy::Drain { after, grace } = self.policy.scale_down.strategy else {
             return Err((Action::Nothing, otherwise));
         };
         if self.marks.leaving.is_empty() {
@@ -134,7 +134,7 @@ impl Sight<'_> {
         let empty: Vec<&Own<'_>> = own.iter().filter(|own| own.is_empty()).collect();
         if !empty.is_empty() {
             self.group_is_settled()?;
-            let count = self.room(unit).min(self.policy.max_scale_down_step) as usize;
+            let count = self.room(unit).min(self.policy.limits.max_scale_down_step) as usize;
             let victims: Vec<Victim> = empty.into_iter().take(count).map(|own| own.victim.clone()).collect();
             if victims.is_empty() {
                 return nothing(None, "the pool's and the group's min keep the agents that have left their tasks");
@@ -160,7 +160,8 @@ impl Sight<'_> {
                     member.instance_id == *instance && !matches!(member.lifecycle_state, Lifecycle::Leaving)
                 });
             // The snapshot may be older than the mark, and that of the next minute too, until the master has done it.
-            let is_seen = self.decision.snapshot_taken_at.duration_since(*since) > signed(self.policy.schedule_period);
+            let is_seen =
+                self.decision.snapshot_taken_at.duration_since(*since) > signed(self.policy.timing.schedule_period);
             let leaves = || self.leaving_agents_of(instance);
             if !is_member || (complete && is_seen && !leaves()) {
                 besides.tidied.push(MarkChange::stays(instance));

@@ -114,7 +114,7 @@ pub enum Action {
 pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Result<(), Reason> {
     let taken_at = decision.snapshot_taken_at;
     // A message that gives itself a longer life than the schedule allows does not get it.
-    let expires_at = decision.expires_at.min(policy.expires_at(taken_at));
+    let expires_at = decision.expires_at.min(policy.timing.expires_at(taken_at));
     if now > expires_at {
         let age = seconds(now.duration_since(taken_at));
         return Err(Reason::of(Clause::R1, format!("expired: what was seen {age} ago may no longer be acted upon")));
@@ -223,7 +223,7 @@ struct Besides {
 impl Besides {
     /// Since when decisions have said the same, this one included.
     fn join(&mut self, direction: Direction, sight: &Sight<'_>) -> Timestamp {
-        let life = signed(sight.policy.schedule_period).saturating_mul(ROW_PERIODS);
+        let life = signed(sight.policy.timing.schedule_period).saturating_mul(ROW_PERIODS);
         let (row, change) = Row::continued(sight.marks.row(direction), direction, sight.now, life);
         self.kept = Some(direction);
         self.change = change;
@@ -269,7 +269,7 @@ impl<'a> Sight<'a> {
         if let Some(status) = &group.status {
             return refuse(Clause::R1, format!("the group is being deleted ({status})"));
         }
-        if self.policy.is_paused(self.now) {
+        if self.policy.timing.is_paused(self.now) {
             return back_off(None, "the pool is paused (pause_until)");
         }
         if let Some(until) = self.marks.pause_until {

@@ -24,7 +24,7 @@ impl Sight<'_> {
         self.down_cooldown()?;
         stable?;
         let group = self.group();
-        let step = self.policy.max_scale_down_step;
+        let step = self.policy.limits.max_scale_down_step;
         let leaving = u32::try_from(self.decision.decommissioning_agents.len()).unwrap_or(u32::MAX);
         let step = if self.is_draining() { step.saturating_sub(leaving) } else { step };
         let wanted = self.decision.delta.unsigned_abs().min(step);
@@ -39,7 +39,7 @@ impl Sight<'_> {
                 ),
             );
         }
-        let verdict = match self.policy.scale_down_strategy {
+        let verdict = match self.policy.scale_down.strategy {
             ScaleDownStrategy::DesiredCapacity => self.lower(wanted, count, unit),
             ScaleDownStrategy::LeastLoaded => self.terminate(count),
             ScaleDownStrategy::Drain { .. } => self.tell_to_leave(count, besides),
@@ -51,7 +51,7 @@ impl Sight<'_> {
     /// The least desired capacity that the pool, the group and the floor allow.
     fn lowest(&self, unit: u32) -> i32 {
         let floor = self.marks.floor.map_or(0, |floor| floor.instances);
-        within(Some(self.policy.min.max(floor)), unit, self.group().min_size, i32::max)
+        within(Some(self.policy.limits.min.max(floor)), unit, self.group().min_size, i32::max)
     }
 
     /// How many instances may go until then.
@@ -158,12 +158,12 @@ impl Sight<'_> {
     /// B2: the group has just settled.
     fn down_cooldown(&self) -> Result<(), Held> {
         let ended = self.state.activities.iter().filter_map(|activity| activity.end).max();
-        self.cooldown(Clause::B2, ended, self.policy.scale_down_cooldown, "activity")
+        self.cooldown(Clause::B2, ended, self.policy.timing.scale_down_cooldown, "activity")
     }
 
     /// B2: decisions have said so for long enough. The row grows whatever else stands in the way.
     fn is_stable(&self, besides: &mut Besides) -> Result<(), Held> {
-        let stable_for = signed(self.policy.scale_down_stable_for);
+        let stable_for = signed(self.policy.scale_down.stable_for);
         if stable_for.is_zero() {
             return Ok(());
         }

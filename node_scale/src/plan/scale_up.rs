@@ -32,7 +32,7 @@ impl Sight<'_> {
     pub(super) fn scale_up(&self, unit: u32, besides: &mut Besides) -> Verdict {
         let group = self.group();
         // No message, whoever wrote it, adds more than one step (I7).
-        let step = self.policy.max_scale_up_step;
+        let step = self.policy.limits.max_scale_up_step;
         let wanted = u32::try_from(self.decision.delta).unwrap_or(0).min(step);
         let for_floor = self.floor_missing(unit).min(step);
         // An agent that can still be taken back needs no machine: whatever stands against a launch does not matter.
@@ -61,7 +61,7 @@ impl Sight<'_> {
         }
         self.launch_holds_back(missing, besides)?;
         self.up_cooldown()?;
-        let highest = within(self.policy.max, unit, group.max_size, i32::min);
+        let highest = within(self.policy.limits.max, unit, group.max_size, i32::min);
         // More instances than asked for are about to be terminated, or would be were it not suspended: the snapshot
         // counted them, so what it misses comes on top of them.
         let base = i64::from(group.desired_capacity).max(listed_capacity(group));
@@ -96,7 +96,7 @@ impl Sight<'_> {
     /// B3: a launch underway holds a scale-up back, but not for ever: a group of spot instances always replaces some.
     fn launch_holds_back(&self, missing: u32, besides: &mut Besides) -> Result<(), Held> {
         let Some(what) = self.launch_underway() else { return Ok(()) };
-        let patience = signed(self.policy.max_back_off);
+        let patience = signed(self.policy.timing.max_back_off);
         if patience.is_zero() {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Sight<'_> {
     /// B3: the same cooldown for launches.
     fn up_cooldown(&self) -> Result<(), Held> {
         let ended = self.launches().filter_map(|launch| launch.end).max();
-        self.cooldown(Clause::B3, ended, self.policy.scale_up_cooldown, "launch")
+        self.cooldown(Clause::B3, ended, self.policy.timing.scale_up_cooldown, "launch")
     }
 
     /// B5: launches fail, so asking for more would only fail more.
@@ -154,8 +154,8 @@ impl Sight<'_> {
         let fifth = u32::try_from(self.group().instances.len()).unwrap_or(u32::MAX) / 5;
         let latest = overdue_launches(
             self.state,
-            signed(self.policy.join_timeout),
-            NEVER_JOINED_BACK_OFF.saturating_add(signed(self.policy.join_timeout)),
+            signed(self.policy.timing.join_timeout),
+            NEVER_JOINED_BACK_OFF.saturating_add(signed(self.policy.timing.join_timeout)),
             self.now,
         );
         let is_much = self.never_joined >= fifth.max(FEW_NEVER_JOINED);
@@ -170,7 +170,7 @@ impl Sight<'_> {
                 "{} older than {} and no agents, those launched last among them; look at one of them, trying again {} after the \
              last launch",
                 instances(self.never_joined),
-                seconds(signed(self.policy.join_timeout)),
+                seconds(signed(self.policy.timing.join_timeout)),
                 seconds(NEVER_JOINED_BACK_OFF)
             ),
         )

@@ -11,8 +11,8 @@ use super::cpu::{cooldowns, needs_mesos, source};
 use super::reader::{Report, Section, shorten};
 use super::settings::{BaseUrl, Bytes, Percent};
 use super::{
-    CheckKind, Config, HeadroomPlacement, Marathon, Mesos, Policy, Problem, Problems, Protected, Reference,
-    ScaleDownStrategy,
+    CheckKind, Config, Headroom, HeadroomPlacement, Limits, Marathon, Mesos, Policy, Problem, Problems, Protected,
+    Reference, ScaleDown, ScaleDownStrategy, Thresholds, Timing,
 };
 use crate::resources::{Amount, Kind, Resources};
 
@@ -176,10 +176,9 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     let attributes = attributes(&mut section);
     let check = check(&mut section);
     let (min, max) = bounds(&mut section);
-    let resources = judged(&mut section);
-    let (scale_down_threshold_percent, scale_up_threshold_percent) = thresholds(&mut section);
-    let Percent(application_headroom_percent) = section.or("application_headroom_percent", Percent(10));
-    let headroom_placement = headroom_placement(&mut section);
+    let thresholds = thresholds(&mut section);
+    let Percent(percent) = section.or("application_headroom_percent", Percent(10));
+    let placement = headroom_placement(&mut section);
     let applications = applications(&mut section);
     let new_agent = new_agent(&mut section);
     let max_scale_up_step = step(&mut section, "max_scale_up_step", 10);
@@ -189,10 +188,10 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         section.problem("max_missing_agents_percent", "must lie between 0 and 100");
     }
     let max_scale_down_tasks = section.optional("max_scale_down_tasks");
-    let scale_down_strategy = scale_down_strategy(&mut section, check);
-    let protected = protected(&mut section, scale_down_strategy);
+    let strategy = scale_down_strategy(&mut section, check);
+    let protected = protected(&mut section, strategy);
     let cooldowns = cooldowns(&mut section, source);
-    let scale_down_stable_for = section.or("scale_down_stable_for", Duration::ZERO);
+    let stable_for = section.or("scale_down_stable_for", Duration::ZERO);
     let max_back_off = section.or("max_back_off", 3 * MINUTE);
     let join_timeout = section.or("join_timeout", 15 * MINUTE);
     if join_timeout < 2 * schedule_period {
@@ -207,32 +206,28 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     Some(Policy {
         pool: pool?,
         group: group?,
-        schedule_period,
         source,
         attributes,
         check,
-        min,
-        max,
-        resources,
-        scale_down_threshold_percent,
-        scale_up_threshold_percent,
-        application_headroom_percent,
-        headroom_placement,
-        applications,
         new_agent,
-        max_scale_up_step,
-        max_scale_down_step,
         max_missing_agents_percent,
-        max_scale_down_tasks,
-        protected,
-        scale_down_cooldown: cooldowns.down,
-        scale_down_stable_for,
-        scale_up_cooldown: cooldowns.up,
-        max_back_off,
-        join_timeout,
-        // Of a group nothing but its size is known, so no instance can be named to it.
-        scale_down_strategy: if source.is_mesos() { scale_down_strategy } else { ScaleDownStrategy::DesiredCapacity },
-        pause_until,
+        limits: Limits { min, max, max_scale_up_step, max_scale_down_step, max_scale_down_tasks },
+        thresholds,
+        headroom: Headroom { percent, placement, applications },
+        scale_down: ScaleDown {
+            // Of a group nothing but its size is known, so no instance can be named to it.
+            strategy: if source.is_mesos() { strategy } else { ScaleDownStrategy::DesiredCapacity },
+            protected,
+            stable_for,
+        },
+        timing: Timing {
+            schedule_period,
+            scale_up_cooldown: cooldowns.up,
+            scale_down_cooldown: cooldowns.down,
+            max_back_off,
+            join_timeout,
+            pause_until,
+        },
     })
 }
 
@@ -283,7 +278,7 @@ fn bounds(section: &mut Section<'_>) -> (u32, Option<u32>) {
     (min, max)
 }
 
-fn judged(section: &mut Section<'_>) -> Vec<Kind> {
+fn considered(section: &mut Section<'_>) -> Vec<Kind> {
     let Some(names) = section.optional::<Vec<String>>("resources") else { return vec![Kind::Cpus, Kind::Mem] };
     let mut kinds = Vec::new();
     for name in &names {
@@ -299,7 +294,8 @@ fn judged(section: &mut Section<'_>) -> Vec<Kind> {
     kinds
 }
 
-fn thresholds(section: &mut Section<'_>) -> (u32, u32) {
+fn thresholds(section: &mut Section<'_>) -> Thresholds {
+    let considered = considered(section);
     let Percent(down) = section.or("scale_down_threshold_percent", Percent(50));
     let Percent(up) = section.or("scale_up_threshold_percent", Percent(80));
     if !(1..=100).contains(&up) {
@@ -312,7 +308,7 @@ fn thresholds(section: &mut Section<'_>) -> (u32, u32) {
             ),
         );
     }
-    (down, up)
+    Thresholds { scale_down_percent: down, scale_up_percent: up, considered }
 }
 
 fn headroom_placement(section: &mut Section<'_>) -> HeadroomPlacement {

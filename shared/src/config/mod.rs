@@ -135,74 +135,124 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Everything that is decided by for one pool: its own settings, and the period of the schedule that dates messages.
+/// Everything that decides about one pool: its settings, and the schedule period that dates messages. Written as JSON it has
+/// the keys of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Policy {
     /// The pool's name.
     pub pool: String,
     /// The name of its Auto Scaling group.
     pub group: String,
-    /// See [`Config::schedule_period`].
-    pub schedule_period: Duration,
-    /// What it is judged by. (Where that is Mesos alone it is not written, so that ids of decisions stay what they were.)
+    /// Where its utilization comes from. (Not written where that is Mesos alone.)
     #[serde(skip_serializing_if = "PoolSource::is_mesos_alone")]
     pub source: PoolSource,
     /// The attributes that an agent of this pool has; empty: every agent.
     pub attributes: BTreeMap<String, String>,
     /// Who decides.
     pub check: CheckKind,
+    /// What a new agent has; `None`: the commonest shape in the pool.
+    pub new_agent: Option<Resources>,
+    /// The percentage of agents that may be missing before nothing changes at all.
+    pub max_missing_agents_percent: u32,
+    /// How far a decision may go.
+    #[serde(flatten)]
+    pub limits: Limits,
+    /// When the percent rules add and remove agents.
+    #[serde(flatten)]
+    pub thresholds: Thresholds,
+    /// By how much applications must be able to grow.
+    #[serde(flatten)]
+    pub headroom: Headroom,
+    /// How agents are removed.
+    #[serde(flatten)]
+    pub scale_down: ScaleDown,
+    /// When something may happen.
+    #[serde(flatten)]
+    pub timing: Timing,
+}
+
+/// Limits and step limits (clauses L1, L2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
     /// The fewest agents.
     pub min: u32,
     /// The most agents; `None`: as many as the group allows.
     pub max: Option<u32>,
-    /// What the percent rules judge. At least one, each once.
-    pub resources: Vec<Kind>,
-    /// Below this utilization agents go. 1 to 99, below `scale_up_threshold_percent`.
-    pub scale_down_threshold_percent: u32,
-    /// Above this utilization agents come. 2 to 100.
-    pub scale_up_threshold_percent: u32,
-    /// By how much every application must be able to grow at once. 0 turns the rule off.
-    pub application_headroom_percent: u32,
-    /// How the room to grow is counted.
-    pub headroom_placement: HeadroomPlacement,
-    /// Applications with a headroom of their own.
-    pub applications: BTreeMap<String, u32>,
-    /// What a new agent has; `None`: the commonest shape in the pool.
-    pub new_agent: Option<Resources>,
-    /// The most agents one decision adds. At least 1.
+    /// The most agents that one decision adds. At least 1.
     pub max_scale_up_step: u32,
-    /// The most agents one decision takes out, those already leaving included. At least 1.
+    /// The most agents that one decision removes, those already decommissioning included. At least 1.
     pub max_scale_down_step: u32,
-    /// The share of agents that may be missing before nothing is done at all.
-    pub max_missing_agents_percent: u32,
-    /// The most running tasks that one decision may make move; `None`: no limit.
+    /// The most running tasks that one decision may move; `None`: no limit.
     pub max_scale_down_tasks: Option<u32>,
+}
+
+/// The thresholds of utilization (rules D and U), and what is compared with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Thresholds {
+    /// Agents are removed below this utilization. 1 to 99, below `scale_up_percent`.
+    #[serde(rename = "scale_down_threshold_percent")]
+    pub scale_down_percent: u32,
+    /// Agents are added above this utilization. 2 to 100.
+    #[serde(rename = "scale_up_threshold_percent")]
+    pub scale_up_percent: u32,
+    /// The considered resources. At least one, each once.
+    #[serde(rename = "resources")]
+    pub considered: Vec<Kind>,
+}
+
+/// Application headroom (rule H).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Headroom {
+    /// By how much every application must be able to grow at once. 0 turns the rule off.
+    #[serde(rename = "application_headroom_percent")]
+    pub percent: u32,
+    /// How free resources are counted.
+    #[serde(rename = "headroom_placement")]
+    pub placement: HeadroomPlacement,
+    /// Applications with a percentage of their own.
+    pub applications: BTreeMap<String, u32>,
+}
+
+impl Headroom {
+    /// The headroom of the application of that name, in percent.
+    #[must_use]
+    pub fn percent_of(&self, application: &str) -> u32 {
+        self.applications.get(application).copied().unwrap_or(self.percent)
+    }
+}
+
+/// How agents are removed, and which never are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleDown {
+    /// How.
+    #[serde(rename = "scale_down_strategy")]
+    pub strategy: ScaleDownStrategy,
     /// Whose agents are never chosen.
     pub protected: Protected,
-    /// How long no agent is taken out after the group's last activity ended.
-    pub scale_down_cooldown: Duration,
-    /// For how long decisions must have said `scale_down` without a break before one is acted upon.
-    pub scale_down_stable_for: Duration,
+    /// For how long decisions must have been `scale_down` without a break before one is applied.
+    #[serde(rename = "scale_down_stable_for")]
+    pub stable_for: Duration,
+}
+
+/// When something may happen, and how long node_scale waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Timing {
+    /// See [`Config::schedule_period`].
+    pub schedule_period: Duration,
     /// How long no agent is added after the group's last launch ended.
     pub scale_up_cooldown: Duration,
-    /// How long launches underway may hold a scale-up back.
+    /// How long no agent is removed after the group's last activity ended.
+    pub scale_down_cooldown: Duration,
+    /// How long launches in progress may postpone a scale-up.
     pub max_back_off: Duration,
     /// How old an instance may be and still be expected to become an agent.
     pub join_timeout: Duration,
-    /// How agents leave.
-    pub scale_down_strategy: ScaleDownStrategy,
     /// Until when nothing is changed.
     pub pause_until: Option<Timestamp>,
 }
 
-impl Policy {
-    /// The headroom of the application of that name, in percent.
-    #[must_use]
-    pub fn headroom_percent(&self, application: &str) -> u32 {
-        self.applications.get(application).copied().unwrap_or(self.application_headroom_percent)
-    }
-
-    /// When what was seen at that time may no longer be acted upon.
+impl Timing {
+    /// When a snapshot of that time may no longer be acted upon.
     #[must_use]
     pub fn expires_at(&self, taken_at: Timestamp) -> Timestamp {
         let period = SignedDuration::try_from(self.schedule_period).unwrap_or(SignedDuration::MAX);
@@ -213,6 +263,16 @@ impl Policy {
     #[must_use]
     pub fn is_paused(&self, now: Timestamp) -> bool {
         self.pause_until.is_some_and(|until| now < until)
+    }
+}
+
+impl Policy {
+    /// The same policy with one change.
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut policy = self.clone();
+        change(&mut policy);
+        policy
     }
 }
 

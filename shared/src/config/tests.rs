@@ -35,13 +35,13 @@ fn the_smallest_document_takes_every_default() {
     assert_eq!(mesos.max_state_bytes, 4 << 30);
     let pool = config.pool("workers").unwrap();
     assert_eq!(pool.source, PoolSource::Mesos { cpu: None });
-    assert_eq!((pool.min, pool.max), (1, None));
-    assert_eq!(pool.resources, [Kind::Cpus, Kind::Mem]);
-    assert_eq!((pool.scale_down_threshold_percent, pool.scale_up_threshold_percent), (50, 80));
-    assert_eq!(pool.headroom_percent("/any"), 10);
-    assert_eq!((pool.max_scale_up_step, pool.max_scale_down_step), (10, 1));
-    assert_eq!(pool.scale_down_cooldown, Duration::from_secs(600));
-    assert_eq!(pool.join_timeout, Duration::from_secs(900));
+    assert_eq!((pool.limits.min, pool.limits.max), (1, None));
+    assert_eq!(pool.thresholds.considered, [Kind::Cpus, Kind::Mem]);
+    assert_eq!((pool.thresholds.scale_down_percent, pool.thresholds.scale_up_percent), (50, 80));
+    assert_eq!(pool.headroom.percent_of("/any"), 10);
+    assert_eq!((pool.limits.max_scale_up_step, pool.limits.max_scale_down_step), (10, 1));
+    assert_eq!(pool.timing.scale_down_cooldown, Duration::from_secs(600));
+    assert_eq!(pool.timing.join_timeout, Duration::from_secs(900));
     assert!(config.pool("other").is_none());
 }
 
@@ -99,11 +99,11 @@ fn every_setting_of_this_version_is_read() {
     assert_eq!(pool.source, PoolSource::Mesos { cpu: Some(cpu) });
     assert_eq!(pool.attributes.get("generation").map(String::as_str), Some("3"));
     assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 mem");
-    assert_eq!((pool.headroom_percent("/shop/web"), pool.headroom_percent("/other")), (50, 25));
-    assert_eq!(pool.schedule_period, Duration::from_secs(120));
+    assert_eq!((pool.headroom.percent_of("/shop/web"), pool.headroom.percent_of("/other")), (50, 25));
+    assert_eq!(pool.timing.schedule_period, Duration::from_secs(120));
     let taken_at: Timestamp = "2026-12-24T17:59:00Z".parse().unwrap();
-    assert_eq!(pool.expires_at(taken_at).to_string(), "2026-12-24T18:03:00Z");
-    assert!(pool.is_paused(taken_at) && !pool.is_paused(pool.expires_at(taken_at)));
+    assert_eq!(pool.timing.expires_at(taken_at).to_string(), "2026-12-24T18:03:00Z");
+    assert!(pool.timing.is_paused(taken_at) && !pool.timing.is_paused(pool.timing.expires_at(taken_at)));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_pool_of_cloudwatch_needs_nothing_of_mesos() {
     assert_eq!(pool.source.cpu(), Some(cpu));
     // An average over ten minutes does not show the last instance any sooner.
     let ten_minutes = Duration::from_secs(600);
-    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (ten_minutes, ten_minutes));
+    assert_eq!((pool.timing.scale_up_cooldown, pool.timing.scale_down_cooldown), (ten_minutes, ten_minutes));
     // Beside a pool of Mesos, and beside another of its own kind: no attributes keep them apart.
     let other = CLOUDWATCH.replace("web", "api");
     assert!(Config::parse(&format!("{SMALLEST}{CLOUDWATCH}{other}")).unwrap().mesos.is_some());
@@ -248,33 +248,39 @@ fn cooltime_stands_for_both_cooldowns() {
     let config = Config::parse(&with_pool_settings("cpu_utilization = true\ncooltime = 7")).unwrap();
     let pool = config.pool("workers").unwrap();
     let seven_minutes = Duration::from_secs(420);
-    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (seven_minutes, seven_minutes));
+    assert_eq!((pool.timing.scale_up_cooldown, pool.timing.scale_down_cooldown), (seven_minutes, seven_minutes));
     // Without it a pool of Mesos has the defaults that it has without the rule.
     let config = Config::parse(&with_pool_settings("cpu_utilization = true")).unwrap();
     let pool = config.pool("workers").unwrap();
-    assert_eq!((pool.scale_up_cooldown, pool.scale_down_cooldown), (Duration::ZERO, Duration::from_secs(600)));
+    assert_eq!(
+        (pool.timing.scale_up_cooldown, pool.timing.scale_down_cooldown),
+        (Duration::ZERO, Duration::from_secs(600))
+    );
 }
 
 #[test]
 fn the_default_strategy_terminates_what_the_decision_names() {
     let pool = |settings| Config::parse(&with_pool_settings(settings)).unwrap().pools.remove(0);
-    assert_eq!(pool("").scale_down_strategy, ScaleDownStrategy::LeastLoaded);
-    assert_eq!((pool("").max_back_off, pool("").scale_down_stable_for), (Duration::from_secs(180), Duration::ZERO));
-    assert_eq!(pool("max_back_off = \"0s\"").max_back_off, Duration::ZERO);
+    assert_eq!(pool("").scale_down.strategy, ScaleDownStrategy::LeastLoaded);
+    assert_eq!(
+        (pool("").timing.max_back_off, pool("").scale_down.stable_for),
+        (Duration::from_secs(180), Duration::ZERO)
+    );
+    assert_eq!(pool("max_back_off = \"0s\"").timing.max_back_off, Duration::ZERO);
     let protected = "protected = { frameworks = [\"kafka\"], applications = [\"/db\"] }";
-    assert_eq!(pool(protected).protected.applications, ["/db"]);
+    assert_eq!(pool(protected).scale_down.protected.applications, ["/db"]);
     let drain = |after, grace| ScaleDownStrategy::Drain {
         after: Duration::from_secs(after),
         grace: Duration::from_secs(grace),
     };
-    assert_eq!(pool("scale_down_strategy = \"drain\"").scale_down_strategy, drain(300, 120));
+    assert_eq!(pool("scale_down_strategy = \"drain\"").scale_down.strategy, drain(300, 120));
     let quick = "scale_down_strategy = \"drain\"\ndrain_after = \"0s\"\ndrain_grace = \"10s\"";
-    assert_eq!(pool(quick).scale_down_strategy, drain(0, 10));
+    assert_eq!(pool(quick).scale_down.strategy, drain(0, 10));
     only_problem(
         &with_pool_settings("drain_after = \"5m\""),
         "pools[0].drain_after: has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out",
     );
-    assert_eq!(pool("check = \"custom\"").scale_down_strategy, ScaleDownStrategy::DesiredCapacity);
+    assert_eq!(pool("check = \"custom\"").scale_down.strategy, ScaleDownStrategy::DesiredCapacity);
     // Where the group chooses, nothing can be protected.
     let problems = problems(&with_pool_settings(&format!("scale_down_strategy = \"desired_capacity\"\n{protected}")));
     assert_eq!(problems.len(), 1);
@@ -377,8 +383,8 @@ fn the_example_document_is_valid_with_and_without_what_is_commented_out() {
     // What is commented out is the default, but for what is absent by default.
     let (some, all) = (Config::parse(example).unwrap(), Config::parse(&everything).unwrap());
     let (some, mut all) = (&some.pools[0], all.pools[0].clone());
-    (all.new_agent, all.max_scale_down_tasks, all.pause_until) = (None, None, None);
+    (all.new_agent, all.limits.max_scale_down_tasks, all.timing.pause_until) = (None, None, None);
     all.source = some.source;
-    all.protected = Protected::default();
+    all.scale_down.protected = Protected::default();
     assert_eq!(*some, all);
 }
