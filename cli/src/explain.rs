@@ -157,7 +157,7 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let groups = options.group.as_deref().map(read_groups).transpose()?;
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
-    let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.is_mesos())) {
+    let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
         (Some(path), _) => Some(read_state(path, &queue, &config, now)?),
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
@@ -280,7 +280,7 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
         let Explanation { policy, snapshot, decision, what_if, plan } = explanation;
         page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
         render::snapshot(page, snapshot)?;
-        if let Some(summary) = cluster.filter(|_| policy.source.is_mesos() && snapshot.agents.registered == 0) {
+        if let Some(summary) = cluster.filter(|_| policy.source.needs_masters() && snapshot.agents.registered == 0) {
             render::no_agents_matched(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
         }
         match decision {

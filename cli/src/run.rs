@@ -157,7 +157,7 @@ impl Stages {
                     if index > 0 {
                         Page::stdout().blank()?;
                     }
-                    text(&answer, read.as_ref().filter(|_| policy.source.is_mesos()))?;
+                    text(&answer, read.as_ref().filter(|_| policy.source.needs_masters()))?;
                 }
             }
         }

@@ -79,7 +79,7 @@ pub fn complete(
     let mut cluster: BTreeMap<String, ClusterSnapshot> =
         cluster.into_iter().map(|snapshot| (snapshot.pool.clone(), snapshot)).collect();
     let complete = |policy: &Policy| {
-        let seen = if policy.source.is_mesos() {
+        let seen = if policy.source.needs_masters() {
             cluster.remove(&policy.pool)?
         } else {
             of_group(policy, groups.size.get(&policy.group), taken_at)

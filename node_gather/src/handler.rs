@@ -94,7 +94,7 @@ impl Handler {
         let mut failures = Vec::new();
         for snapshot in snapshots {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
-            let read = read.as_ref().filter(|_| policy.source.is_mesos());
+            let read = read.as_ref().filter(|_| policy.source.needs_masters());
             if let Err(error) = self.publish(policy, snapshot, read).await {
                 failures.push((policy.pool.clone(), error));
             }

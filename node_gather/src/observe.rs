@@ -98,7 +98,7 @@ impl Sources {
         let marathon = settings.map(|settings| marathon::client::Client::new(settings, ca_bundle)).transpose()?;
         let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
         let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(sdk)).transpose()?;
-        let asks_sizes = config.pools.iter().any(|policy| !policy.source.is_mesos());
+        let asks_sizes = config.pools.iter().any(|policy| policy.source.needs_group_size());
         let auto_scaling = asks_sizes.then(|| autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
         Ok(Self { mesos, marathon, cloudwatch, auto_scaling })
     }
@@ -128,7 +128,7 @@ impl Sources {
             groups.cpu = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
         }
         if let Some(auto_scaling) = &self.auto_scaling {
-            let names = names(|policy| !policy.source.is_mesos());
+            let names = names(|policy| policy.source.needs_group_size());
             let known = auto_scaling.sizes(&names).await;
             groups.size = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
         }

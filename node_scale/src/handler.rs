@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::Client;
 use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use shared::clause::Clause;
-use shared::config::{Config, Policy, ScaleDownStrategy};
+use shared::config::{Config, Policy};
 use shared::contract::{EncodeError, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::error::Chain;
 use shared::sns::{self, PublishError, Topic};
@@ -397,7 +397,7 @@ fn note(victim: &Victim, ending: &mut Ending) {
 
 /// Whether instances may be terminated for this decision.
 const fn may_end(policy: &Policy, decision: &ScalingDecision) -> bool {
-    decision.delta < 0 || matches!(policy.scale_down.strategy, ScaleDownStrategy::Drain { .. })
+    decision.delta < 0 || policy.scale_down.strategy.decommissions()
 }
 
 /// How far back activities matter: to tell young instances, for the cooldowns and for launches that fail.

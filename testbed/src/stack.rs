@@ -294,7 +294,7 @@ impl Stack {
             let joined = self.auto_scaling.group(&policy.group, |group| {
                 group.joined(now).map(|instance| (instance.id.clone(), instance.zone.clone())).collect::<Vec<_>>()
             });
-            if let Some(joined) = joined.filter(|_| policy.source.is_mesos()) {
+            if let Some(joined) = joined.filter(|_| policy.source.needs_masters()) {
                 self.master.cluster(|cluster| cluster.follow(&joined, |machine| belongs(machine, policy), now));
             }
         }
@@ -352,7 +352,7 @@ pub fn decode<M: contract::Message>(message: &Message) -> Option<M> {
 
 /// Whether a machine's agent has all the attributes of a pool. A pool of a group alone has no agents.
 fn belongs(machine: &Machine, policy: &Policy) -> bool {
-    policy.source.is_mesos()
+    policy.source.needs_masters()
         && policy.attributes.iter().all(|(name, value)| machine.attributes.get(name) == Some(value))
 }
 
@@ -364,7 +364,7 @@ fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
         .filter(|machine| belongs(machine, policy))
         .map(|machine| (machine.instance.clone(), machine.zone.clone()))
         .collect();
-    if !policy.source.is_mesos() {
+    if !policy.source.needs_masters() {
         let number = GROUP_SIZE.clamp(policy.limits.min, policy.limits.max.unwrap_or(u32::MAX));
         instances = (0..number).map(|n| (format!("i-{}{n}", policy.pool), format!("{REGION}a"))).collect();
     }

@@ -89,7 +89,7 @@ fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change
 
 /// L2: how far one decision may go.
 fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
-    if !pool.policy.source.is_mesos() && change.delta.abs() > 1 {
+    if pool.policy.source.moves_by_one() && change.delta.abs() > 1 {
         let (more, delta) = (if change.delta.is_positive() { "more" } else { "fewer" }, change.delta.signum());
         let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
         change.becomes(delta, Clause::L2, reason);
@@ -116,7 +116,7 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
 /// L2: a decision names every agent that is to leave, so it cannot take more than are named to it. Of a pool that is no
 /// part of a Mesos cluster nobody can name any.
 fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
-    if !pool.policy.source.is_mesos() {
+    if !pool.policy.source.needs_masters() {
         return;
     }
     let Ok(fewer) = usize::try_from(-change.delta) else { return };

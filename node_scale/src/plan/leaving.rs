@@ -81,7 +81,7 @@ fn step(victim: &Victim, call: AgentCall) -> AgentStep {
 
 impl Sight<'_> {
     pub(super) const fn is_draining(&self) -> bool {
-        matches!(self.policy.scale_down.strategy, ScaleDownStrategy::Drain { .. })
+        self.policy.scale_down.strategy.decommissions()
     }
 
     /// How many agents leave because we told them to.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use toml::{Table, Value};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Collects what is wrong while a document is read.
 #[derive(Debug, Default)]
@@ -135,4 +135,15 @@ pub(super) fn shorten(value: &Value) -> String {
         return text;
     }
     text.chars().take(MAX_CHARS).chain("...".chars()).collect()
+}
+
+/// One of a few words; what is none of them is reported with all of them.
+pub(super) fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    let text: String = section.optional(key)?;
+    let found = words.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        section.problem(key, format!("{text:?} is not one of {}", known.join(", ")));
+    }
+    found.map(|(_, value)| *value)
 }

@@ -1,4 +1,10 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+
 use super::*;
+use crate::resources::Kind;
 
 const SMALLEST: &str = r#"
 [mesos]

@@ -1,4 +1,4 @@
-//! The types of single settings.
+//! The types of single values.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use toml::Value;
 use url::Url;
 
-use super::Reference;
 use super::reader::Setting;
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 impl Setting for bool {
     const EXPECTED: &'static str = "true or false";
@@ -113,22 +114,6 @@ impl Setting for Vec<String> {
     const EXPECTED: &'static str = r#"a list of texts; write ["a", "b"]"#;
     fn read(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(String::read).collect()
-    }
-}
-
-impl Setting for Reference {
-    const EXPECTED: &'static str =
-        r#"a place where it is kept; write "ssm:/name", "secretsmanager:name", "env:NAME" or "file:path""#;
-    fn read(value: &Value) -> Option<Self> {
-        let (kind, name) = value.as_str()?.trim().split_once(':')?;
-        let name = Some(name.trim()).filter(|name| !name.is_empty())?.to_owned();
-        match kind {
-            "ssm" => Some(Self::Ssm(name)),
-            "secretsmanager" => Some(Self::SecretsManager(name)),
-            "env" => Some(Self::Env(name)),
-            "file" => Some(Self::File(name)),
-            _ => None,
-        }
     }
 }
 

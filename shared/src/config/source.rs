@@ -1,13 +1,10 @@
 //! Where a pool's utilization comes from, and the settings of the CPU utilization rule.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::document::word;
-use super::reader::{Section, Setting};
-use super::settings::Percent;
+use super::reader::{Section, Setting, word};
+use super::values::Percent;
 
 /// What a pool is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,15 +32,36 @@ impl PoolSource {
         }
     }
 
-    /// Whether nothing but what Mesos has allocated counts.
+    /// Whether only what Mesos has allocated counts.
     pub(super) const fn is_mesos_alone(&self) -> bool {
         matches!(self, Self::Mesos { cpu: None })
     }
 
-    /// Whether the pool's agents are those of a Mesos cluster.
+    /// Whether the masters are asked for the pool's agents.
     #[must_use]
-    pub const fn is_mesos(self) -> bool {
-        matches!(self, Self::Mesos { .. })
+    pub const fn needs_masters(self) -> bool {
+        match self {
+            Self::Mesos { .. } => true,
+            Self::CloudWatch { .. } => false,
+        }
+    }
+
+    /// Whether the size of the group is asked for: it stands for agents where no master lists them.
+    #[must_use]
+    pub const fn needs_group_size(self) -> bool {
+        match self {
+            Self::Mesos { .. } => false,
+            Self::CloudWatch { .. } => true,
+        }
+    }
+
+    /// Whether a decision adds or removes one agent at a time (L2).
+    #[must_use]
+    pub const fn moves_by_one(self) -> bool {
+        match self {
+            Self::Mesos { .. } => false,
+            Self::CloudWatch { .. } => true,
+        }
     }
 }
 
@@ -70,20 +88,6 @@ impl Setting for Ratio {
         let is_exact = (ratio * 1000.0 - thousandths).abs() < 1e-6;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
         (is_exact && (0.0..1000.0).contains(&thousandths)).then_some(Self { thousandths: thousandths as u32 })
-    }
-}
-
-/// A number of whole minutes, at most a week of them.
-struct Minutes(u32);
-
-impl Minutes {
-    const MAX: u32 = 7 * 24 * 60;
-}
-
-impl Setting for Minutes {
-    const EXPECTED: &'static str = "a whole number of minutes, at most 10080; write 10";
-    fn read(value: &Value) -> Option<Self> {
-        u32::read(value).filter(|minutes| *minutes <= Self::MAX).map(Self)
     }
 }
 
@@ -149,29 +153,6 @@ fn rule(section: &mut Section<'_>) -> CpuRule {
     }
     let Ratio { thousandths } = section.or("scale_down_ratio", Ratio { thousandths: 700 });
     CpuRule { scale_out_threshold, scale_down_ratio_thousandths: thousandths }
-}
-
-/// How long nothing comes, and nothing goes, after the group's last activity.
-pub(super) struct Cooldowns {
-    pub(super) up: Duration,
-    pub(super) down: Duration,
-}
-
-/// Reads both cooldowns. `cooltime` stands for both, as in scalepot.
-pub(super) fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
-    const DEFAULT: Duration = Duration::from_secs(10 * 60);
-    // The utilization is an average over ten minutes: for as long it still shows the group without its last agent.
-    let default_up = if source.is_mesos() { Duration::ZERO } else { DEFAULT };
-    let up = section.or("scale_up_cooldown", default_up);
-    let down = section.or("scale_down_cooldown", DEFAULT);
-    let Some(Minutes(cooltime)) = section.optional("cooltime") else { return Cooldowns { up, down } };
-    for key in ["scale_up_cooldown", "scale_down_cooldown"] {
-        if section.table().contains_key(key) {
-            section.problem(key, "cooltime stands for both cooldowns; leave one of the two out");
-        }
-    }
-    let both = Duration::from_secs(60 * u64::from(cooltime));
-    Cooldowns { up: both, down: both }
 }
 
 /// Whether any pool of the document is one of a Mesos cluster. A document without pools has other problems.

@@ -1,0 +1,51 @@
+//! How far a decision may go.
+
+use serde::Serialize;
+
+use super::reader::Section;
+
+/// Limits and step limits (clauses L1, L2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// The fewest agents.
+    pub min: u32,
+    /// The most agents; `None`: as many as the group allows.
+    pub max: Option<u32>,
+    /// The most agents that one decision adds. At least 1.
+    pub max_scale_up_step: u32,
+    /// The most agents that one decision removes, those already decommissioning included. At least 1.
+    pub max_scale_down_step: u32,
+    /// The most running tasks that one decision may move; `None`: no limit.
+    pub max_scale_down_tasks: Option<u32>,
+}
+
+/// Reads the limits and the step limits.
+pub(super) fn limits(section: &mut Section<'_>) -> Limits {
+    let (min, max) = bounds(section);
+    Limits {
+        min,
+        max,
+        max_scale_up_step: step(section, "max_scale_up_step", 10),
+        max_scale_down_step: step(section, "max_scale_down_step", 1),
+        max_scale_down_tasks: section.optional("max_scale_down_tasks"),
+    }
+}
+
+fn bounds(section: &mut Section<'_>) -> (u32, Option<u32>) {
+    let min = section.or("min", 1);
+    let max: Option<u32> = section.optional("max");
+    if let Some(max) = max
+        && max < min
+    {
+        section.problem("max", format!("{max} is less than min, which is {min}; raise max or lower min"));
+    }
+    (min, max)
+}
+
+fn step(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
+    let step = section.or(key, default);
+    if step == 0 {
+        section.problem(key, "must be at least 1; to stop scaling set pause_until");
+    }
+    step
+}

@@ -1,0 +1,120 @@
+//! Where the state of the cluster is read: the masters, and Marathon.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use toml::Value;
+use url::{Host, Url};
+
+use super::reader::Section;
+use super::reference::Reference;
+use super::values::{BaseUrl, Bytes, MINUTE};
+
+/// Where and how the cluster's state is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mesos {
+    /// The masters, also the allow-list for redirects. At least one; http or https, with a host, without credentials.
+    pub masters: Vec<Url>,
+    /// Where the credentials are kept.
+    pub credentials: Option<Reference>,
+    /// A PEM file with the certificate authorities that vouch for the masters.
+    pub ca_bundle: Option<Reference>,
+    /// For the whole read of /state, all masters and redirects included.
+    pub timeout: Duration,
+    /// The most decoded bytes that are read.
+    pub max_state_bytes: u64,
+    /// Whether to ask the master to compress.
+    pub gzip: bool,
+}
+
+impl Mesos {
+    /// Whether one of the masters has this host and port.
+    #[must_use]
+    pub fn lists(&self, url: &Url) -> bool {
+        self.masters
+            .iter()
+            .any(|master| master.host() == url.host() && master.port_or_known_default() == url.port_or_known_default())
+    }
+}
+
+/// Marathon, the second source: it knows of instances that wait for room, which no master does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marathon {
+    /// Where it answers: http or https, with a host, without credentials.
+    pub url: Url,
+}
+
+/// Whether an address of that host leads to this very machine or to its metadata service.
+#[must_use]
+pub fn is_local_host(host: &Host<&str>) -> bool {
+    let is_local = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unspecified(),
+    };
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
+        }
+        Host::Ipv4(ip) => is_local(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => is_local(IpAddr::V6(*ip)),
+    }
+}
+
+pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
+    let Some(mut section) = top.section("mesos") else {
+        if !top.table().contains_key("mesos") {
+            top.problem("mesos.masters", format!("missing; expected a list with {}", BaseUrl::MASTER.expected));
+        }
+        return None;
+    };
+    let masters = masters(&mut section);
+    let credentials = section.optional("credentials");
+    if matches!(credentials, Some(Reference::File(_))) {
+        section.problem(
+            "credentials",
+            r#"a secret does not belong into the zip; write "ssm:/name", "secretsmanager:name" or "env:NAME""#,
+        );
+    }
+    let ca_bundle = section.optional("ca_bundle");
+    let timeout = section.or("timeout", Duration::from_secs(20));
+    if timeout < Duration::from_secs(1) || timeout > 15 * MINUTE {
+        section.problem("timeout", r#"must lie between "1s" and "15m" (the longest that a Lambda runs)"#);
+    }
+    let Bytes(max_state_bytes) = section.or("max_state_bytes", Bytes(4 << 30));
+    if max_state_bytes == 0 {
+        section.problem("max_state_bytes", r#"must be more than 0; write "4GiB""#);
+    }
+    let gzip = section.or("gzip", false);
+    section.finish();
+    Some(Mesos { masters, credentials, ca_bundle, timeout, max_state_bytes, gzip })
+}
+
+fn masters(section: &mut Section<'_>) -> Vec<Url> {
+    let texts: Vec<String> = section.required("masters").unwrap_or_default();
+    if texts.is_empty() && section.table().get("masters").is_some_and(Value::is_array) {
+        section.problem("masters", format!("is empty; expected a list with {}", BaseUrl::MASTER.expected));
+    }
+    let mut masters = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match BaseUrl::MASTER.parse(text) {
+            Ok(url) => masters.push(url),
+            Err(problem) => section.problem(&format!("masters[{index}]"), problem),
+        }
+    }
+    masters
+}
+
+pub(super) fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
+    let mut section = top.section("marathon")?;
+    let text: Option<String> = section.required("url");
+    let url = text.and_then(|text| match BaseUrl::MARATHON.parse(&text) {
+        Ok(url) => Some(url),
+        Err(problem) => {
+            section.problem("url", problem);
+            None
+        }
+    });
+    section.finish();
+    url.map(|url| Marathon { url })
+}

@@ -1,0 +1,127 @@
+//! How agents are removed, and which never are.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::check::CheckKind;
+use super::reader::{Section, word};
+use super::source::PoolSource;
+use super::values::MINUTE;
+
+/// How agents are removed, and which never are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleDown {
+    /// How.
+    #[serde(rename = "scale_down_strategy")]
+    pub strategy: ScaleDownStrategy,
+    /// Whose agents are never chosen.
+    pub protected: Protected,
+    /// For how long decisions must have been `scale_down` without a break before one is applied.
+    #[serde(rename = "scale_down_stable_for")]
+    pub stable_for: Duration,
+}
+
+/// How agents leave (section "Apply" of docs/acting.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleDownStrategy {
+    /// Just the instances of the agents that the decision names are terminated.
+    LeastLoaded,
+    /// The desired capacity is lowered and the group's termination policy chooses.
+    DesiredCapacity,
+    /// The agents that the decision names are deactivated, then drained, and their instances terminated once no task runs there.
+    Drain {
+        /// How long a deactivated agent can still be taken back.
+        after: Duration,
+        /// What tasks get between SIGTERM and SIGKILL.
+        grace: Duration,
+    },
+}
+
+impl ScaleDownStrategy {
+    /// Whether it removes the agents that the decision names; otherwise the group chooses.
+    #[must_use]
+    pub const fn names_agents(self) -> bool {
+        match self {
+            Self::LeastLoaded | Self::Drain { .. } => true,
+            Self::DesiredCapacity => false,
+        }
+    }
+
+    /// Whether agents are decommissioning for some runs before their instances are terminated.
+    #[must_use]
+    pub const fn decommissions(self) -> bool {
+        match self {
+            Self::Drain { .. } => true,
+            Self::LeastLoaded | Self::DesiredCapacity => false,
+        }
+    }
+
+    /// Whether it needs the operator API of the masters.
+    #[must_use]
+    pub const fn needs_operator_api(self) -> bool {
+        match self {
+            Self::Drain { .. } => true,
+            Self::LeastLoaded | Self::DesiredCapacity => false,
+        }
+    }
+}
+
+/// Frameworks and applications whose agents are never chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Protected {
+    /// Names of frameworks.
+    pub frameworks: Vec<String>,
+    /// Names of applications.
+    pub applications: Vec<String>,
+}
+
+/// Reads the strategy and what goes with it.
+pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: PoolSource) -> ScaleDown {
+    let strategy = strategy(section, check);
+    let protected = protected(section, strategy);
+    let stable_for = section.or("scale_down_stable_for", Duration::ZERO);
+    // Without masters only the size of the group is known, so no instance can be named to it.
+    let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
+    ScaleDown { strategy, protected, stable_for }
+}
+
+/// Whoever decides by the state alone names no agent, so the group chooses unless the document says otherwise.
+fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
+    let default = match check {
+        CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
+        CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
+    };
+    let after = section.optional("drain_after");
+    let grace = section.optional("drain_grace");
+    let drain = ScaleDownStrategy::Drain { after: after.unwrap_or(5 * MINUTE), grace: grace.unwrap_or(2 * MINUTE) };
+    let strategies = [
+        ("least_loaded", ScaleDownStrategy::LeastLoaded),
+        ("desired_capacity", ScaleDownStrategy::DesiredCapacity),
+        ("drain", drain),
+    ];
+    let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(default);
+    for (key, is_there) in [("drain_after", after.is_some()), ("drain_grace", grace.is_some())] {
+        if is_there && strategy != drain {
+            section
+                .problem(key, "has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out");
+        }
+    }
+    strategy
+}
+
+fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protected {
+    let Some(mut inner) = section.section("protected") else { return Protected::default() };
+    let frameworks = inner.optional("frameworks").unwrap_or_default();
+    let applications = inner.optional("applications").unwrap_or_default();
+    inner.finish();
+    if !strategy.names_agents() {
+        section.problem(
+            "protected",
+            "cannot be kept with scale_down_strategy = \"desired_capacity\": the group chooses the instance, whatever runs on it; \
+             write \"least_loaded\", or leave this out and set scale-in protection on the instances",
+        );
+    }
+    Protected { frameworks, applications }
+}

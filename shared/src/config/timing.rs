@@ -1,0 +1,103 @@
+//! When something may happen.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use toml::Value;
+
+use super::reader::{Section, Setting};
+use super::source::PoolSource;
+use super::values::MINUTE;
+
+/// When something may happen, and how long node_scale waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Timing {
+    /// See [`Config::schedule_period`].
+    pub schedule_period: Duration,
+    /// How long no agent is added after the group's last launch ended.
+    pub scale_up_cooldown: Duration,
+    /// How long no agent is removed after the group's last activity ended.
+    pub scale_down_cooldown: Duration,
+    /// How long launches in progress may postpone a scale-up.
+    pub max_back_off: Duration,
+    /// How old an instance may be and still be expected to become an agent.
+    pub join_timeout: Duration,
+    /// Until when nothing is changed.
+    pub pause_until: Option<Timestamp>,
+}
+
+impl Timing {
+    /// When a snapshot of that time may no longer be acted upon.
+    #[must_use]
+    pub fn expires_at(&self, taken_at: Timestamp) -> Timestamp {
+        let period = SignedDuration::try_from(self.schedule_period).unwrap_or(SignedDuration::MAX);
+        taken_at.saturating_add(period.saturating_mul(2)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether nothing may be changed at that time.
+    #[must_use]
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.pause_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Reads the times.
+pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Timing {
+    let Cooldowns { up, down } = cooldowns(section, source);
+    let max_back_off = section.or("max_back_off", 3 * MINUTE);
+    let join_timeout = section.or("join_timeout", 15 * MINUTE);
+    if join_timeout < 2 * schedule_period {
+        section.problem(
+            "join_timeout",
+            "must be at least two schedule periods, the life of a decision: else one delivered twice would no longer \
+             find the instances it asked for coming",
+        );
+    }
+    let pause_until = section.optional("pause_until");
+    Timing {
+        schedule_period,
+        scale_up_cooldown: up,
+        scale_down_cooldown: down,
+        max_back_off,
+        join_timeout,
+        pause_until,
+    }
+}
+
+/// How long nothing comes, and nothing goes, after the group's last activity.
+struct Cooldowns {
+    up: Duration,
+    down: Duration,
+}
+
+/// Reads both cooldowns. `cooltime` stands for both, as in scalepot.
+fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
+    const DEFAULT: Duration = Duration::from_secs(600);
+    // The utilization is an average over ten minutes: for as long it still shows the group without its last agent.
+    let default_up = if source.needs_masters() { Duration::ZERO } else { DEFAULT };
+    let up = section.or("scale_up_cooldown", default_up);
+    let down = section.or("scale_down_cooldown", DEFAULT);
+    let Some(Minutes(cooltime)) = section.optional("cooltime") else { return Cooldowns { up, down } };
+    for key in ["scale_up_cooldown", "scale_down_cooldown"] {
+        if section.table().contains_key(key) {
+            section.problem(key, "cooltime stands for both cooldowns; leave one of the two out");
+        }
+    }
+    let both = Duration::from_secs(60 * u64::from(cooltime));
+    Cooldowns { up: both, down: both }
+}
+
+/// A number of whole minutes, at most a week of them.
+struct Minutes(u32);
+
+impl Minutes {
+    const MAX: u32 = 7 * 24 * 60;
+}
+
+impl Setting for Minutes {
+    const EXPECTED: &'static str = "a whole number of minutes, at most 10080; write 10";
+    fn read(value: &Value) -> Option<Self> {
+        u32::read(value).filter(|minutes| *minutes <= Self::MAX).map(Self)
+    }
+}
