@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use shared::config::{Config, Policy};
 use shared::contract::{ClusterSnapshot, CompletenessLevel, EncodeError};
 use shared::error::Chain;
+use shared::metric::{Figure, Metric};
 use shared::resources::Kind;
 use shared::sns::{PublishError, Topic};
-use shared::telemetry::{self, Metric, PositiveScale, Record, Unit};
+use shared::telemetry::{self, Record};
 use thiserror::Error;
 
 use crate::config::{Settings, SettingsError, from_environment};
@@ -166,23 +167,23 @@ impl Report<'_> {
 
     fn record(&self) -> Record<'_> {
         let snapshot = &self.fitted.snapshot;
-        let bytes = |name, count: u64| Metric { name, value: count as f64, unit: Unit::Byte(PositiveScale::One) };
+        let bytes = |metric: Metric, count: u64| metric.of(count as f64);
         let mut metrics = vec![
-            Metric::count("RegisteredAgents", snapshot.agents.registered),
-            Metric::count("UsableAgents", snapshot.agents.usable),
-            Metric::count("CompletenessLevel", level_number(snapshot.completeness.level)),
-            bytes("MessageBytes", u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
-            Metric::count("MessageSizeStep", self.fitted.step.rung()),
+            Metric::RegisteredAgents.of(snapshot.agents.registered),
+            Metric::UsableAgents.of(snapshot.agents.usable),
+            Metric::CompletenessLevel.of(level_number(snapshot.completeness.level)),
+            bytes(Metric::MessageBytes, u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
+            Metric::MessageSizeStep.of(self.fitted.step.rung()),
         ];
         if let Some(read) = self.read {
-            metrics.push(bytes("StateBytes", read.bytes));
-            metrics.push(Metric::seconds("FetchTime", read.elapsed.as_secs_f64()));
+            metrics.push(bytes(Metric::StateBytes, read.bytes));
+            metrics.push(Metric::FetchTime.of(read.elapsed.as_secs_f64()));
             // Where nobody was asked or nobody said, 0 would be a claim.
             if matches!(read.queue, Queue::Known(_)) {
-                metrics.push(Metric::count("QueuedInstances", queued(snapshot)));
+                metrics.push(Metric::QueuedInstances.of(queued(snapshot)));
             }
         }
-        metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::percent("GroupCpuUtilization", percent)));
+        metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::GroupCpuUtilization.of(percent)));
         metrics.extend(self.policy.thresholds.considered.iter().map(|kind| self.utilization(*kind)));
         Record {
             at: snapshot.taken_at,
@@ -197,17 +198,11 @@ impl Report<'_> {
     }
 
     /// What is used and displaced of what the usable agents have; not finite, and so left out, where they have none.
-    fn utilization(&self, kind: Kind) -> Metric {
+    fn utilization(&self, kind: Kind) -> Figure {
         let resources = &self.fitted.snapshot.resources;
         let used = resources.used.get(kind) + resources.displaced.get(kind);
         let share = used.thousandths() as f64 / resources.total.get(kind).thousandths() as f64;
-        let name = match kind {
-            Kind::Cpus => "CpusUtilization",
-            Kind::Mem => "MemUtilization",
-            Kind::Disk => "DiskUtilization",
-            Kind::Gpus => "GpusUtilization",
-        };
-        Metric::percent(name, 100.0 * share)
+        Metric::Utilization(kind).of(100.0 * share)
     }
 }
 

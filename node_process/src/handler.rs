@@ -7,8 +7,9 @@ use shared::clause::Rule;
 use shared::config::CheckKind;
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::error::Chain;
+use shared::metric::{Figure, Metric};
 use shared::sns::{self, PublishError, RecordError};
-use shared::telemetry::{self, Metric, Record};
+use shared::telemetry::{self, Record};
 use thiserror::Error;
 
 use crate::algorithm::Expired;
@@ -140,9 +141,9 @@ fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
         Refusal::Expired(_) => tracing::warn!(pool, outcome, reason, "no decision: {reason}"),
         _ => tracing::error!(pool, outcome, reason, "no decision: {reason}"),
     }
-    let metric = if matches!(refusal, Refusal::Expired(_)) { "Expired" } else { "Refused" };
+    let metric = if matches!(refusal, Refusal::Expired(_)) { Metric::Expired } else { Metric::Refused };
     let properties = vec![("Outcome", outcome.to_owned()), ("Reason", reason)];
-    telemetry::emit(&Record { at: now, pool, properties, metrics: vec![Metric::count(metric, 1)] });
+    telemetry::emit(&Record { at: now, pool, properties, metrics: vec![metric.of(1)] });
 }
 
 fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) {
@@ -182,14 +183,14 @@ fn headroom_shortfall(decision: &ScalingDecision) -> u32 {
 
 /// What the decision adds to what is known of the pool: agents and utilization are told by `node_gather`, and would count
 /// twice.
-fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Metric> {
+fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Figure> {
     let unplaceable = u32::try_from(decision.unplaceable.len()).unwrap_or(u32::MAX);
     vec![
-        Metric::count("Delta", decision.delta),
-        Metric::count("Target", decision.target),
-        Metric::count("HeadroomShortfall", headroom_shortfall(decision)),
-        Metric::count("UnplaceableApplications", unplaceable),
-        Metric::seconds("SnapshotAge", now.duration_since(snapshot.taken_at).as_secs_f64()),
+        Metric::Delta.of(decision.delta),
+        Metric::Target.of(decision.target),
+        Metric::HeadroomShortfall.of(headroom_shortfall(decision)),
+        Metric::UnplaceableApplications.of(unplaceable),
+        Metric::SnapshotAge.of(now.duration_since(snapshot.taken_at).as_secs_f64()),
     ]
 }
 

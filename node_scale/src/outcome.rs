@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clause::Clause;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState, encode};
 use shared::error::Chain;
-use shared::telemetry::{self, Metric, Record};
+use shared::metric::{Figure, Metric};
+use shared::telemetry::{self, Record};
 use shared::time;
 
 use crate::group::CallError;
@@ -18,7 +19,7 @@ const UNKNOWN_POOL: &str = "unknown";
 /// What came of one record, before it is told.
 pub(crate) struct Ending {
     pub(crate) outcome: ScalingOutcome,
-    pub(crate) metrics: Vec<Metric>,
+    pub(crate) metrics: Vec<Figure>,
     /// What trying again may mend.
     pub(crate) error: Option<ScaleError>,
 }
@@ -67,15 +68,15 @@ impl Ending {
 
     /// What the group and the plan tell.
     pub(crate) fn seen(mut self, plan: &Plan, state: Option<&GroupState>) -> Self {
-        self.metrics.push(Metric::count("InFlightInstances", plan.coming));
-        self.metrics.push(Metric::count("LaunchFailures", plan.launch_failures));
-        self.metrics.push(Metric::count("NeverJoined", plan.never_joined));
+        self.metrics.push(Metric::InFlightInstances.of(plan.coming));
+        self.metrics.push(Metric::LaunchFailures.of(plan.launch_failures));
+        self.metrics.push(Metric::NeverJoined.of(plan.never_joined));
         if let Some(state) = state {
             let instances = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
             let is_at_max = is_at_max(self.outcome.state, &state.group);
-            self.metrics.push(Metric::count("AtMax", u8::from(is_at_max)));
-            self.metrics.push(Metric::count("DesiredCapacity", state.group.desired_capacity));
-            self.metrics.push(Metric::count("Instances", u32::try_from(instances).unwrap_or(u32::MAX)));
+            self.metrics.push(Metric::AtMax.of(u8::from(is_at_max)));
+            self.metrics.push(Metric::DesiredCapacity.of(state.group.desired_capacity));
+            self.metrics.push(Metric::Instances.of(u32::try_from(instances).unwrap_or(u32::MAX)));
         }
         self.outcome.from = state.map(|state| state.group.desired_capacity);
         self.outcome.to = self.outcome.from;
@@ -125,11 +126,11 @@ impl Handler {
 }
 
 /// How old what was decided upon is, and how long the group took.
-pub(crate) fn time_metrics(decision: &ScalingDecision, begun: Timestamp, ended: Timestamp) -> [Metric; 2] {
+pub(crate) fn time_metrics(decision: &ScalingDecision, begun: Timestamp, ended: Timestamp) -> [Figure; 2] {
     let seconds = |duration: SignedDuration| duration.as_secs_f64();
     [
-        Metric::seconds("ActionAge", seconds(ended.duration_since(decision.snapshot_taken_at))),
-        Metric::seconds("ActionTime", seconds(ended.duration_since(begun))),
+        Metric::ActionAge.of(seconds(ended.duration_since(decision.snapshot_taken_at))),
+        Metric::ActionTime.of(seconds(ended.duration_since(begun))),
     ]
 }
 
@@ -142,19 +143,19 @@ fn is_at_max(state: Option<ScalingState>, group: &Group) -> bool {
     }
 }
 
-fn action_metrics(outcome: &ScalingOutcome) -> [Metric; 6] {
+fn action_metrics(outcome: &ScalingOutcome) -> [Figure; 6] {
     let acted = |action| f64::from(u8::from(outcome.action == action));
     let change = match (outcome.from, outcome.to) {
         (Some(from), Some(to)) if outcome.action != OutcomeAction::DryRun => to.saturating_sub(from),
         _ => 0,
     };
     [
-        Metric::count("CapacityChange", change),
-        Metric::count("Outcomes", 1),
-        Metric::count("BackedOff", acted(OutcomeAction::BackedOff)),
-        Metric::count("Refused", acted(OutcomeAction::Refused)),
-        Metric::count("Failed", acted(OutcomeAction::Failed)),
-        Metric::count("Notes", u32::try_from(outcome.notes.len()).unwrap_or(u32::MAX)),
+        Metric::CapacityChange.of(change),
+        Metric::Outcomes.of(1),
+        Metric::BackedOff.of(acted(OutcomeAction::BackedOff)),
+        Metric::Refused.of(acted(OutcomeAction::Refused)),
+        Metric::Failed.of(acted(OutcomeAction::Failed)),
+        Metric::Notes.of(u32::try_from(outcome.notes.len()).unwrap_or(u32::MAX)),
     ]
 }
 
@@ -194,10 +195,10 @@ mod tests {
         let outcome = ScalingOutcome { from: Some(3), to: Some(5), ..dry.outcome };
         let told = (outcome.action, outcome.clause, outcome.reason.as_str());
         assert_eq!(told, (OutcomeAction::DryRun, None, "dry run: would increase desired capacity 3 -> 5"));
-        let value = |name: &str| {
-            let metrics = action_metrics(&outcome);
-            metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+        let value = |metric| {
+            let figures = action_metrics(&outcome);
+            figures.iter().find(|figure| figure.metric == metric).map(|figure| figure.value)
         };
-        assert_eq!((value("CapacityChange"), value("Refused")), (Some(0.0), Some(0.0)));
+        assert_eq!((value(Metric::CapacityChange), value(Metric::Refused)), (Some(0.0), Some(0.0)));
     }
 }

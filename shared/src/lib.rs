@@ -4,6 +4,7 @@
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the one configuration document
+//! - [`metric`]: the metrics in CloudWatch
 //! - [`time`], [`error`]: how times and failures are written
 //!
 //! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`; with `mesos` what talks to masters.
@@ -12,6 +13,7 @@ pub mod clause;
 pub mod config;
 pub mod contract;
 pub mod error;
+pub mod metric;
 pub mod resources;
 pub mod time;
 

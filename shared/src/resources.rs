@@ -40,6 +40,17 @@ impl Kind {
         }
     }
 
+    /// The name of the metric of its utilization.
+    #[must_use]
+    pub const fn utilization_metric(self) -> &'static str {
+        match self {
+            Self::Cpus => "CpusUtilization",
+            Self::Mem => "MemUtilization",
+            Self::Disk => "DiskUtilization",
+            Self::Gpus => "GpusUtilization",
+        }
+    }
+
     /// The kind of that name, if it is one that is looked at.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -8,15 +8,14 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use metrique_writer_core::format::Format;
+use metrique_writer_core::unit::{NegativeScale, PositiveScale};
 use metrique_writer_core::value::{MetricFlags, Observation, ValueWriter};
-use metrique_writer_core::{Entry, EntryWriter, Value};
+use metrique_writer_core::{Entry, EntryWriter, Unit, Value};
 use metrique_writer_format_emf::Emf;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::aws;
-
-pub use metrique_writer_core::Unit;
-pub use metrique_writer_core::unit::{NegativeScale, PositiveScale};
+use crate::metric::{self, Figure};
 
 /// The CloudWatch namespace of all metrics, where [`NAMESPACE_VARIABLE`] names no other.
 pub const NAMESPACE: &str = "LambdaScale";
@@ -41,37 +40,6 @@ pub fn init() {
         .try_init();
 }
 
-/// One figure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Metric {
-    /// Its name, in CloudWatch's CamelCase.
-    pub name: &'static str,
-    /// Its value. What is not finite is left out.
-    pub value: f64,
-    /// Its unit.
-    pub unit: Unit,
-}
-
-impl Metric {
-    /// A number of things.
-    #[must_use]
-    pub fn count(name: &'static str, value: impl Into<f64>) -> Self {
-        Self { name, value: value.into(), unit: Unit::Count }
-    }
-
-    /// A share.
-    #[must_use]
-    pub fn percent(name: &'static str, value: impl Into<f64>) -> Self {
-        Self { name, value: value.into(), unit: Unit::Percent }
-    }
-
-    /// A time span in seconds.
-    #[must_use]
-    pub fn seconds(name: &'static str, value: impl Into<f64>) -> Self {
-        Self { name, value: value.into(), unit: Unit::Second(NegativeScale::One) }
-    }
-}
-
 /// The figures of one run of one stage for one pool, with the words that go with them.
 #[derive(Clone, Debug)]
 pub struct Record<'a> {
@@ -82,7 +50,7 @@ pub struct Record<'a> {
     /// Words that are searched by but are no dimension: ids, states, reasons.
     pub properties: Vec<(&'static str, String)>,
     /// The figures.
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<Figure>,
 }
 
 impl Entry for Record<'_> {
@@ -92,15 +60,21 @@ impl Entry for Record<'_> {
         for (name, text) in &self.properties {
             writer.value(*name, text);
         }
-        for metric in self.metrics.iter().filter(|metric| metric.value.is_finite()) {
-            writer.value(metric.name, metric);
+        for figure in self.metrics.iter().filter(|figure| figure.value.is_finite()) {
+            writer.value(figure.metric.name(), figure);
         }
     }
 }
 
-impl Value for Metric {
+impl Value for Figure {
     fn write(&self, writer: impl ValueWriter) {
-        writer.metric([Observation::Floating(self.value)], self.unit, [], MetricFlags::empty());
+        let unit = match self.metric.unit() {
+            metric::Unit::Count => Unit::Count,
+            metric::Unit::Percent => Unit::Percent,
+            metric::Unit::Seconds => Unit::Second(NegativeScale::One),
+            metric::Unit::Bytes => Unit::Byte(PositiveScale::One),
+        };
+        writer.metric([Observation::Floating(self.value)], unit, [], MetricFlags::empty());
     }
 }
 
@@ -128,6 +102,8 @@ fn write(namespace: String, record: &Record<'_>, output: &mut Vec<u8>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Metric;
+    use crate::resources::Kind;
 
     #[test]
     fn metrics_are_one_line_of_embedded_metric_format() {
@@ -136,9 +112,9 @@ mod tests {
             pool: "workers",
             properties: vec![("State", "scale_down".to_owned())],
             metrics: vec![
-                Metric::count("Delta", -2),
-                Metric::percent("CpusUtilization", 37.5),
-                Metric::seconds("SnapshotAge", f64::NAN),
+                Metric::Delta.of(-2),
+                Metric::Utilization(Kind::Cpus).of(37.5),
+                Metric::SnapshotAge.of(f64::NAN),
             ],
         };
         let mut line = Vec::new();

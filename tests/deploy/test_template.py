@@ -98,8 +98,8 @@ def configuration(stack):
 def emitted_metrics():
     """The names of the metrics in the code of the functions."""
     sources = "".join(path.read_text() for stage in ("node_gather", "node_process", "node_scale") for path in (ROOT / stage / "src").rglob("*.rs"))
-    found = set(re.findall(r'(?:Metric::(?:count|percent|seconds)|bytes)\(\s*"([A-Z][A-Za-z]+)"', sources))
-    return found | set(re.findall(r'Kind::\w+ => "([A-Z][A-Za-z]+Utilization)"', sources))
+    found = set(re.findall(r"\bMetric::([A-Z][A-Za-z]+)\b", sources)) - {"Utilization"}
+    return found | set(re.findall(r'=> "([A-Z][A-Za-z]+Utilization)"', (ROOT / "shared/src/resources.rs").read_text()))
 
 
 class TemplateTest(unittest.TestCase):
