@@ -50,10 +50,12 @@ impl Cluster {
         for (number, agent) in (0..).zip(state.slaves.into_iter().chain(state.recovered_slaves)) {
             cluster.register(agent.into_agent(number, &cluster.master));
         }
+        cluster.keep_agent_numbers();
         let numbers: BTreeMap<String, u32> = cluster.agents().map(|agent| (agent.id.clone(), agent.number)).collect();
         for framework in state.frameworks {
             cluster.add_captured(framework, &numbers)?;
         }
+        cluster.new_agent = commonest(&cluster);
         Ok(cluster)
     }
 
@@ -81,12 +83,20 @@ impl Cluster {
         self
     }
 
+    /// The id of a new agent ends in its number: none that was captured may have the same.
+    fn keep_agent_numbers(&mut self) {
+        let number = |agent: &Agent| agent.id.rsplit_once("-S").and_then(|(_, number)| number.parse().ok());
+        let last: Option<u32> = self.agents().filter_map(number).max();
+        self.skip_agents(last.map_or(0, |last| last.saturating_add(1)));
+    }
+
     fn add_captured(&mut self, raw: RawFramework, agents: &BTreeMap<String, u32>) -> Result<(), CaptureError> {
         let framework = self.add_framework(raw.framework());
         let now = self.master.elected_at;
         for task in raw.tasks {
+            let number = self.issue_task();
             let agent = self.captured_agent(agents, &task.slave_id, &task.id)?;
-            agent.run(task.into_task(framework, now));
+            agent.run(task.into_task(number, framework, now));
         }
         for RawExecutor { executor_id, slave_id, resources, role } in raw.executors {
             let agent = self.captured_agent(agents, &slave_id, &executor_id)?;
@@ -105,6 +115,16 @@ impl Cluster {
         let agent = agents.get(id).and_then(|number| self.agent_mut(*number));
         agent.ok_or_else(|| CaptureError::Stray { what: what.to_owned(), agent: id.to_owned() })
     }
+}
+
+/// What most agents have; of several the smallest: what a group most likely launches.
+fn commonest(cluster: &Cluster) -> Option<Capacity> {
+    let mut counts: BTreeMap<Resources, (usize, &Capacity)> = BTreeMap::new();
+    for agent in cluster.registered() {
+        counts.entry(agent.capacity.total).or_insert((0, &agent.capacity)).0 += 1;
+    }
+    // Of equal numbers `max_by_key` takes the last: the smallest, in reverse order.
+    counts.into_values().rev().max_by_key(|(count, _)| *count).map(|(_, capacity)| capacity.clone())
 }
 
 #[derive(Deserialize)]
@@ -321,12 +341,13 @@ struct Label {
 }
 
 impl RawTask {
-    fn into_task(self, framework: u32, now: Timestamp) -> Task {
+    fn into_task(self, number: u64, framework: u32, now: Timestamp) -> Task {
         let containers =
             || self.statuses.iter().filter_map(|status| status.container_status.as_ref()?.container_id.as_ref());
         let container = containers().find_map(|id| Uuid::parse_str(&id.value).ok()).unwrap_or_default();
         let known = TaskState::ALL.into_iter().find(|state| state.name() == self.state);
         Task {
+            number,
             framework,
             // A state that the model does not know takes no resources, for `node_gather` neither.
             state: known.unwrap_or(TaskState::Lost),

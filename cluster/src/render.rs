@@ -52,7 +52,9 @@ impl Cluster {
         let used = tasks.chain(self.executors_of(framework).map(|(_, executor)| executor.resources)).sum();
         framework_head(output, framework, &used)?;
         output.write_all(br#","tasks":["#)?;
-        list(output, self.tasks_of(framework), |output, (agent, of)| {
+        let mut tasks: Vec<(&Agent, &Task)> = self.tasks_of(framework).collect();
+        tasks.sort_by_key(|(_, task)| task.number);
+        list(output, tasks, |output, (agent, of)| {
             task(output, framework, Place { agent_id: &agent.id, ip: agent.ip() }, of, labels)
         })?;
         output.write_all(br#"],"unreachable_tasks":[],"completed_tasks":[],"offers":[],"executors":["#)?;

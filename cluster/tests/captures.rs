@@ -102,10 +102,6 @@ fn known(mut value: Value) -> Value {
                     .retain(|name, _| !["statuses", "discovery", "health_check", "limits"].contains(&&**name));
                 task["resources"].as_object_mut().unwrap().remove("fpga");
             }
-            if let Some(tasks) = fields.get_mut("tasks").and_then(Value::as_array_mut) {
-                // The model lists them by agent.
-                tasks.sort_by_key(|task| task["id"].to_string());
-            }
         }
     }
     value.as_object_mut().unwrap().remove("completed_frameworks");

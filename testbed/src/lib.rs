@@ -4,7 +4,7 @@
 //! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`]: the endpoints.
 //!   Each says at its top what it models
 //! - [`faults`]: what goes wrong with their calls
-//! - [`cluster`]: the captured `/state`, and the changes that scenes need
+//! - [`capture`]: the cluster that the local master leads
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
 //! - [`document`]: a configuration, pointed at the local master
@@ -12,9 +12,9 @@
 //! No stage contains any of it: stages have it as a dev-dependency.
 
 pub mod autoscaling;
+pub mod capture;
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
-pub mod cluster;
 pub mod document;
 pub mod ec2;
 pub mod faults;
@@ -28,6 +28,7 @@ pub mod stage;
 
 mod http;
 mod json;
+mod operator;
 mod query;
 mod sdk;
 mod xml;

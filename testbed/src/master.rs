@@ -1,5 +1,5 @@
 //! A Mesos master's `/state`, as far as it matters how it answers: leading, not leading, without a leader, starting, gone. And its
-//! operator API, `POST /api/v1`, for what is done to agents; see `cluster::operator` for the calls.
+//! operator API, `POST /api/v1`, for what is done to agents; see `operator` for the calls.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use cluster::Cluster;
 use serde_json::Value;
 
-use super::cluster::Cluster;
 use super::faults::{FaultPlan, Mode};
 use super::http::{self, Call, Endpoint, Service, lock, now};
+use super::operator;
 
 /// The endpoint.
 pub type Master = Endpoint<Leader>;
@@ -59,7 +60,7 @@ async fn state(State(leader): State<Arc<Leader>>, headers: HeaderMap) -> Respons
     let answer = || {
         let mut cluster = lock(&leader.cluster);
         cluster.tick(now());
-        http::answer(StatusCode::OK, "application/json", cluster.to_json())
+        http::answer(StatusCode::OK, "application/json", cluster.to_state_json())
     };
     closing(leader.refusal(&headers, "/master/state").unwrap_or_else(answer))
 }
@@ -69,7 +70,7 @@ async fn operate(State(leader): State<Arc<Leader>>, headers: HeaderMap, body: By
         let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut cluster = lock(&leader.cluster);
         cluster.tick(now());
-        match cluster.operate(&call, now()) {
+        match operator::operate(&mut cluster, &call, now()) {
             Ok(()) => http::answer(StatusCode::OK, "application/json", ""),
             Err((status, text)) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);

@@ -12,9 +12,12 @@ use shared::config::{Config, Policy};
 use shared::contract::{self, CONTENT_ENCODING, ClusterSnapshot, ScalingDecision, ScalingOutcome};
 use thiserror::Error;
 
+use cluster::Agent;
+use cluster::capture::CaptureError;
+
 use super::autoscaling::{AutoScaling, Group};
+use super::capture::captured;
 use super::cloudwatch::{CloudWatch, Utilization};
-use super::cluster::{Cluster, ClusterError, Machine};
 use super::document::{self, DocumentError};
 use super::ec2::{Ec2, Ec2Instance};
 use super::faults::{FaultPlan, Faults};
@@ -69,7 +72,7 @@ pub enum Logs {
 pub enum StackError {
     /// The capture is none.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Capture(#[from] CaptureError),
     /// The configuration cannot be used.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -158,17 +161,18 @@ impl Stack {
     /// Where the capture or the configuration is of no use, or something does not start.
     pub async fn start(setup: Setup) -> Result<Self, StackError> {
         let faults = FaultPlan::from(setup.faults);
-        let cluster = Cluster::from_capture(&setup.capture, now())?;
+        let cluster = captured(&setup.capture, now())?;
         let master = Master::start(cluster, &faults).await.map_err(StackError::Port)?;
         let (document, config) = document::localize(&setup.document, &master.url())?;
-        let machines = master.cluster(|cluster| cluster.machines());
-        let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &machines, now())).collect();
+        let agents: Vec<Agent> = master.cluster(|cluster| cluster.registered().cloned().collect());
+        let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &agents, now())).collect();
         let auto_scaling = AutoScaling::start(groups, &faults).await.map_err(StackError::Port)?;
         let cloudwatch = CloudWatch::start(&faults).await.map_err(StackError::Port)?;
         for policy in config.pools.iter().filter(|policy| policy.source.cpu().is_some()) {
             cloudwatch.set(&policy.group, Utilization::Percent(CPU_PERCENT));
         }
-        let instances = machines.iter().map(|machine| Ec2Instance::running(&machine.instance, &machine.ip)).collect();
+        let running = |agent: &Agent| Some(Ec2Instance::running(agent.instance_id()?, &agent.ip()?.to_string()));
+        let instances = agents.iter().filter_map(running).collect();
         let ec2 = Ec2::start(instances, &faults).await.map_err(StackError::Port)?;
         let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries, &faults));
         let gather = gather.await.map_err(StackError::Port)?;
@@ -295,7 +299,7 @@ impl Stack {
                 group.joined(now).map(|instance| (instance.id.clone(), instance.zone.clone())).collect::<Vec<_>>()
             });
             if let Some(joined) = joined.filter(|_| policy.source.needs_masters()) {
-                self.master.cluster(|cluster| cluster.follow(&joined, |machine| belongs(machine, policy), now));
+                self.master.cluster(|cluster| cluster.follow(&joined, |agent| belongs(agent, policy), now));
             }
         }
     }
@@ -350,20 +354,18 @@ pub fn decode<M: contract::Message>(message: &Message) -> Option<M> {
     contract::decode(&message.body, encoding).ok()
 }
 
-/// Whether a machine's agent has all the attributes of a pool. A pool of a group alone has no agents.
-fn belongs(machine: &Machine, policy: &Policy) -> bool {
+/// Whether an agent has all the attributes of a pool. A pool of a group alone has no agents.
+fn belongs(agent: &Agent, policy: &Policy) -> bool {
     policy.source.needs_masters()
-        && policy.attributes.iter().all(|(name, value)| machine.attributes.get(name) == Some(value))
+        && policy.attributes.iter().all(|(name, value)| agent.attributes.text(name) == Some(value))
 }
 
 /// The group of a pool, with the instances that the captured agents run on; that of a pool without agents has a few of its
 /// own.
-fn group(policy: &Policy, machines: &[Machine], now: Timestamp) -> Group {
-    let mut instances: Vec<(String, String)> = machines
-        .iter()
-        .filter(|machine| belongs(machine, policy))
-        .map(|machine| (machine.instance.clone(), machine.zone.clone()))
-        .collect();
+fn group(policy: &Policy, agents: &[Agent], now: Timestamp) -> Group {
+    let instance = |agent: &Agent| Some((agent.instance_id()?.to_owned(), agent.zone()?.to_owned()));
+    let mut instances: Vec<(String, String)> =
+        agents.iter().filter(|agent| belongs(agent, policy)).filter_map(instance).collect();
     if !policy.source.needs_masters() {
         let number = GROUP_SIZE.clamp(policy.limits.min, policy.limits.max.unwrap_or(u32::MAX));
         instances = (0..number).map(|n| (format!("i-{}{n}", policy.pool), format!("{REGION}a"))).collect();

@@ -263,7 +263,7 @@ async fn a_termination_underway_does_not_hold_back_a_scale_up() {
 #[tokio::test]
 async fn agents_already_leaving_count_as_scaled_down() {
     let stack = start("leaving", &[SHRINK]).await;
-    stack.master.cluster(|cluster| cluster.deactivate(1));
+    stack.master.cluster(|cluster| cluster.deactivate_fullest(1));
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!((run.snapshot.agents.usable, run.snapshot.agents.deactivated), (59, 1));
     assert_eq!(run.decision.delta, 0);

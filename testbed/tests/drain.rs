@@ -47,7 +47,7 @@ fn marks(stack: &Stack) -> Vec<String> {
 #[tokio::test]
 async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other() {
     let stack = cluster("drain", "0s").await;
-    let tasks = stack.master.cluster(|cluster| cluster.task_count());
+    let tasks = stack.master.cluster(|cluster| cluster.tasks().count());
     let (decision, outcome) = tick(&stack).await;
     let victim = decision.scale_down_agents[0].clone();
     assert!(victim.task_count > 0);
@@ -75,7 +75,7 @@ async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other
     stack.finish_activities();
     tick(&stack).await;
     assert!(!marks(&stack).iter().any(|mark| mark.contains(&outcome.instances[0])), "the mark goes with the instance");
-    assert_eq!(stack.master.cluster(|cluster| cluster.task_count()), tasks, "every task runs elsewhere");
+    assert_eq!(stack.master.cluster(|cluster| cluster.tasks().count()), tasks, "every task runs elsewhere");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn when_load_returns_the_agent_is_taken_back_and_nothing_is_bought() {
 #[tokio::test]
 async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
     let stack = cluster("operators-own", "0s").await;
-    stack.master.cluster(|cluster| cluster.deactivate(1));
+    stack.master.cluster(|cluster| cluster.deactivate_fullest(1));
     for _ in 0..3 {
         let (decision, outcome) = tick(&stack).await;
         assert_eq!((decision.agents.deactivated, decision.delta), (1, 0));

@@ -11,7 +11,6 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use shared::clause::Clause;
 use shared::contract::OutcomeAction;
 use support::{AGENTS, GROUP, desired, start};
@@ -62,11 +61,11 @@ async fn just_the_least_loaded_agents_are_terminated() {
 fn forget_instances(stack: &Stack) -> BTreeMap<String, String> {
     let mut instances = BTreeMap::new();
     stack.master.cluster(|cluster| {
-        for (index, agent) in cluster.state_mut()["slaves"].as_array_mut().unwrap().iter_mut().enumerate() {
+        for (index, agent) in cluster.agents_mut().enumerate() {
             let ip = format!("10.1.0.{index}");
-            agent["pid"] = json!(format!("slave(1)@{ip}:5051"));
-            let id = agent["attributes"].as_object_mut().unwrap().remove("instance_id").unwrap();
-            let id = id.as_str().unwrap().to_owned();
+            agent.pid = format!("slave(1)@{ip}:5051");
+            let id = agent.instance_id().unwrap().to_owned();
+            agent.attributes.remove("instance_id");
             stack.ec2.add(Ec2Instance::running(&id, &ip));
             instances.insert(ip, id);
         }
@@ -188,8 +187,8 @@ async fn an_instance_that_an_operator_protects_stays() {
 async fn an_agent_outside_the_group_is_not_terminated() {
     let stack = start("foreign", &[SHRINK]).await;
     stack.master.cluster(|cluster| {
-        for (index, agent) in cluster.state_mut()["slaves"].as_array_mut().unwrap().iter_mut().enumerate() {
-            agent["attributes"]["instance_id"] = json!(format!("i-{index:017x}"));
+        for (index, agent) in cluster.agents_mut().enumerate() {
+            agent.attributes.set("instance_id", &format!("i-{index:017x}"));
         }
     });
     let (_, outcome) = run(&stack).await;

@@ -15,7 +15,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::contract::{self, ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};
-use testbed::cluster::Cluster;
+use testbed::capture::captured;
 use testbed::faults::FaultPlan;
 use testbed::master::Master;
 use testbed::moto::Moto;
@@ -37,7 +37,7 @@ async fn the_chain_works_against_an_independent_aws() {
     let decisions = moto.topic("decisions").await.unwrap();
     let outcomes = moto.topic("outcomes").await.unwrap();
     moto.create_group(GROUP, 3).await.unwrap();
-    let master = Master::start(Cluster::from_capture(CAPTURE, now()).unwrap(), &FaultPlan::default()).await.unwrap();
+    let master = Master::start(captured(CAPTURE, now()).unwrap(), &FaultPlan::default()).await.unwrap();
     moto.put_parameter("/lambda-scale/config", &document(&master.url())).await.unwrap();
     moto.put_parameter("/lambda-scale/mesos", "lambda-scale:not-a-secret").await.unwrap();
     let start = async |name| Function::start(name, &moto, "ssm:/lambda-scale/config").await;

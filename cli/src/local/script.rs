@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::resources::Resources;
-use testbed::cluster::Cluster;
 use testbed::{Run, Stack, StackError, now};
 
 use super::RunError;
@@ -52,7 +51,7 @@ pub(super) async fn play(stack: &Stack, is_own: bool, show: &mut Show) -> Result
     player.close(&opening, "The agents have joined", story, &STAY_QUIET, passed(runs))?;
 
     let agents = stack.master.cluster(|cluster| {
-        let agents = cluster.agent_count();
+        let agents = cluster.registered().count();
         cluster.fail_over(now());
         agents
     });
@@ -85,7 +84,7 @@ fn grow(stack: &Stack, policy: &Policy) -> usize {
             lacks_headroom || used.saturating_mul(100) > total.saturating_mul(threshold)
         })
     };
-    stack.master.cluster(|cluster: &mut Cluster| cluster.grow(has_grown))
+    stack.master.cluster(|cluster| cluster.grow(has_grown, now()))
 }
 
 async fn deliver_again(stack: &Stack, decision: &ScalingDecision) -> Result<ScalingOutcome, StackError> {

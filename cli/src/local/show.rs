@@ -57,8 +57,9 @@ impl Show {
         if self.json {
             return Ok(());
         }
-        let (agents, tasks, version) =
-            stack.master.cluster(|cluster| (cluster.agent_count(), cluster.task_count(), cluster.version().to_owned()));
+        let (agents, tasks, version) = stack
+            .master
+            .cluster(|cluster| (cluster.registered().count(), cluster.tasks().count(), cluster.master.version.clone()));
         self.page
             .field("cluster", &format!("{agents} agents, {tasks} tasks, Mesos {version} at {}", stack.master.url()))?;
         for policy in &stack.config.pools {

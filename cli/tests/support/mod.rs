@@ -7,8 +7,8 @@ use std::process::Output;
 
 use jiff::SignedDuration;
 use testbed::autoscaling::{AutoScaling, Group};
+use testbed::capture::captured;
 use testbed::cloudwatch_logs::CloudWatchLogs;
-use testbed::cluster::Cluster;
 use testbed::faults::FaultPlan;
 use testbed::master::Master;
 use testbed::{CAPTURE, now};
@@ -31,12 +31,14 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) async fn start(test: &'static str) -> Self {
         let (now, faults) = (now(), FaultPlan::default());
-        let master = Master::start(Cluster::from_capture(CAPTURE, now).unwrap(), &faults).await.unwrap();
+        let master = Master::start(captured(CAPTURE, now).unwrap(), &faults).await.unwrap();
         let mut group = Group::new(GROUP, 1, 100, &[]);
         let launched = now - SignedDuration::from_hours(24);
-        for machine in master.cluster(|cluster| cluster.machines()) {
-            group.adopt(&machine.instance, &machine.zone, launched);
-        }
+        master.cluster(|cluster| {
+            for agent in cluster.agents() {
+                group.adopt(agent.instance_id().unwrap(), agent.zone().unwrap(), launched);
+            }
+        });
         let auto_scaling = AutoScaling::start([group, Group::new("web-asg", 1, 5, &["a"])], &faults).await.unwrap();
         let logs = CloudWatchLogs::start(&faults).await.unwrap();
         Self { master, auto_scaling, logs, faults, test }

@@ -235,6 +235,7 @@ impl<W: Write, F: FnMut()> Document<'_, W, F> {
         let second = SignedDuration::from_secs(i64::from(number % 86_400));
         let micros = i64::try_from(uuid.as_u64_pair().1 % 999_999 + 1).unwrap_or_default();
         let task = Task {
+            number: u64::from(*number),
             name: format!("{}-{:04}.{}", application.part, application.number, application.group),
             framework: framework.number,
             executor_id: if application.has_executor { format!("instance-{id}") } else { String::new() },

@@ -211,6 +211,12 @@ impl Agent {
         self.attributes.text(ZONE)
     }
 
+    /// Says which instance it runs on, in which zone.
+    pub fn set_instance(&mut self, id: &str, zone: &str) {
+        self.attributes.set(INSTANCE_ID, id);
+        self.attributes.set(ZONE, zone);
+    }
+
     /// The address by which the master speaks to it.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {

@@ -49,9 +49,20 @@ impl Cluster {
         self.issued_agents
     }
 
+    /// Uses no number below that for a new agent.
+    pub(crate) fn skip_agents(&mut self, first: u32) {
+        self.issued_agents = self.issued_agents.max(first);
+    }
+
+    /// The number of a task that starts.
+    pub(crate) const fn issue_task(&mut self) -> u64 {
+        self.issued_tasks += 1;
+        self.issued_tasks
+    }
+
     /// An agent without tasks, named like those of EC2, that is to register.
     #[must_use]
-    pub fn new_agent(&self, capacity: Capacity, now: Timestamp) -> Agent {
+    pub fn make_agent(&self, capacity: Capacity, now: Timestamp) -> Agent {
         let number = self.issued_agents;
         let [_, high, middle, low] = number.to_be_bytes();
         let high = high.wrapping_add(16);
@@ -74,6 +85,36 @@ impl Cluster {
     /// Takes out an agent and all that runs on it: its instance has ended.
     pub fn remove(&mut self, number: u32) -> Option<Agent> {
         self.agents.remove(&number)
+    }
+
+    /// Brings the agents of a group into line with its instances, of which id and zone are given: those of new instances
+    /// register, like the others of the group, and those of instances that have ended go with their tasks. `is_member` says
+    /// which agents are the group's. Without an agent that tells what a [new one](Cluster::new_agent) has, none registers.
+    pub fn follow(&mut self, instances: &[(String, String)], is_member: impl Fn(&Agent) -> bool, now: Timestamp) {
+        let is_alive = |agent: &Agent| instances.iter().any(|(id, _)| Some(id.as_str()) == agent.instance_id());
+        let members: Vec<&Agent> = self.registered().filter(|agent| is_member(agent)).collect();
+        let attributes = members.first().map(|agent| agent.attributes.clone()).unwrap_or_default();
+        let ended: Vec<u32> = members.iter().filter(|agent| !is_alive(agent)).map(|agent| agent.number).collect();
+        for number in ended {
+            self.remove(number);
+        }
+        for (id, zone) in instances {
+            if self.registered().any(|agent| agent.instance_id() == Some(id)) {
+                continue;
+            }
+            let Some(capacity) = self.new_agent.clone() else { return };
+            let mut agent = self.make_agent(capacity, now);
+            agent.attributes = attributes.clone();
+            agent.set_instance(id, zone);
+            self.register(agent);
+        }
+    }
+
+    /// Deactivates that many agents, the fullest first, as an operator does before maintenance.
+    pub fn deactivate_fullest(&mut self, count: usize) {
+        let mut agents: Vec<&mut Agent> = self.agents.values_mut().filter(|agent| agent.is_registered()).collect();
+        agents.sort_by_key(|agent| std::cmp::Reverse(agent.used()));
+        agents.into_iter().take(count).for_each(|agent| agent.mode = Mode::Deactivated);
     }
 
     /// Marks an agent unreachable: the master has waited for it long enough. It may [come back](Self::register_again).
@@ -163,8 +204,7 @@ impl Cluster {
     }
 
     fn renumbered(&mut self, task: &Task, now: Timestamp) -> Task {
-        self.issued_tasks += 1;
-        task.renumbered(self.issued_tasks, now)
+        task.renumbered(self.issue_task(), now)
     }
 
     /// Adds a framework. Its number is the next, whatever it says.
@@ -243,11 +283,11 @@ impl Cluster {
 
     /// Starts a task of a framework on an agent, whether or not there is room. Returns the agent's number.
     pub fn start_on(&mut self, agent: u32, framework: u32, spec: TaskSpec, now: Timestamp) -> u32 {
-        self.issued_tasks += 1;
+        let number = self.issue_task();
         if let Some(framework) = self.frameworks.get(&framework)
             && let Some(agent) = self.agents.get_mut(&agent)
         {
-            agent.run(Task::new(spec, framework, self.issued_tasks, now));
+            agent.run(Task::new(spec, framework, number, now));
         }
         agent
     }
@@ -259,7 +299,8 @@ impl Cluster {
         let mut places: VecDeque<(u32, Resources)> =
             self.registered().filter(|agent| agent.is_active()).map(|agent| (agent.number, agent.free())).collect();
         let is_pattern = |task: &&Task| task.state == TaskState::Running && !task.resources.is_zero();
-        let patterns: Vec<Task> = self.tasks().filter(is_pattern).cloned().collect();
+        let mut patterns: Vec<Task> = self.tasks().filter(is_pattern).cloned().collect();
+        patterns.sort_by_key(|task| (task.framework, task.number));
         let mut started = 0;
         loop {
             let before = started;

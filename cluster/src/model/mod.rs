@@ -33,6 +33,8 @@ pub struct Cluster {
     pub queue: Vec<QueuedInstances>,
     /// How many agents the master has marked unreachable. They are not in the list of agents.
     pub unreachable: u32,
+    /// What an agent on one more instance has, where that is known.
+    pub new_agent: Option<Capacity>,
     /// By number.
     agents: BTreeMap<u32, Agent>,
     /// By number.
@@ -51,6 +53,7 @@ impl Cluster {
             master: Master::elected(elected_at),
             queue: Vec::new(),
             unreachable: 0,
+            new_agent: None,
             agents: BTreeMap::new(),
             frameworks: BTreeMap::new(),
             issued_agents: 0,

@@ -19,6 +19,8 @@ pub struct TaskSpec {
 /// A task on an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
+    /// In the order of their start; no other task has it.
+    pub number: u64,
     /// Its id.
     pub id: String,
     /// Its name.
@@ -126,6 +128,7 @@ impl Task {
             (format!("{application}:{}", uuid(number)), application)
         };
         Self {
+            number,
             id,
             name,
             framework: framework.number,
@@ -144,7 +147,7 @@ impl Task {
     /// Another task of the same application.
     pub(super) fn renumbered(&self, number: u64, now: Timestamp) -> Self {
         let container = Uuid::from_u64_pair(0x636f_6e74_6100_4000, (1 << 63) | number);
-        Self { id: renamed(&self.id, number), container, started_at: now, ..self.clone() }
+        Self { number, id: renamed(&self.id, number), container, started_at: now, ..self.clone() }
     }
 
     /// The application that it belongs to, as `node_gather` tells it.

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use shared::contract::{ScalingDecision, ScalingOutcome, to_json};
-use shared::resources::Kind;
+use shared::resources::{Kind, Resources};
 use testbed::faults::Faults;
 use testbed::sns::Message;
 use testbed::stack::decode;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, stage};
+use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, now, stage};
 
 /// The group of the configuration.
 pub(crate) const GROUP: &str = "mesos-workers";
@@ -35,9 +35,10 @@ pub(crate) async fn start_with(test: &str, binaries: PathBuf, document: String) 
 pub(crate) fn grow_to(stack: &Stack, percent: u64) {
     let used_percent = |cpus: u64, total: u64| cpus * 100 / total;
     let started = stack.master.cluster(|cluster| {
-        cluster.grow(|total, used| {
+        let is_enough = |total: Resources, used: Resources| {
             used_percent(used.get(Kind::Cpus).thousandths(), total.get(Kind::Cpus).thousandths()) >= percent
-        })
+        };
+        cluster.grow(is_enough, now())
     });
     assert!(started > 0, "{percent} % are used already");
 }
