@@ -174,7 +174,7 @@ impl State {
     }
 }
 
-/// A registered agent, or a recovered one, of which less is told.
+/// A registered agent, or a recovered one, of which the master says less.
 #[derive(Deserialize)]
 struct RawAgent {
     id: String,
@@ -399,7 +399,7 @@ impl TryFrom<f64> for Seconds {
     }
 }
 
-/// Resources, with ports.
+/// Resources and ports.
 #[derive(Default)]
 struct Holding {
     resources: Resources,

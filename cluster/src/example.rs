@@ -18,19 +18,19 @@ use shared::resources::{Amount, Resources};
 
 use crate::model::{Agent, Capacity, Cluster, Connection, Drain, Mode, QueuedInstances, Task, TaskSpec};
 
-/// When every example takes place, unless it says otherwise.
+/// The time of every example that sets no other.
 pub const NOON: Timestamp = Timestamp::constant(1_795_262_400, 0);
 
-/// How long the master of an example has been leading: long enough that nobody doubts its view.
+/// How long the master of an example has been leading: long enough for complete snapshots.
 const TERM: SignedDuration = SignedDuration::from_hours(24);
 
-/// The master of every example.
+/// The URL of every example's master.
 const MASTER: &str = "http://10.0.0.5:5050";
 
 /// The framework whose tasks protect their agents.
 const PROTECTED: &str = "protected";
 
-/// So many cpus, and so much mem in MB.
+/// Resources of `cpus` cpus and `mem` MB.
 #[must_use]
 pub const fn resources(cpus: u64, mem: u64) -> Resources {
     const UNIT: Amount = Amount::from_thousandths(1000);
@@ -52,12 +52,12 @@ fn config(settings: &str) -> Result<Config, Problems> {
     Config::parse(&format!("{mesos}[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n{settings}"))
 }
 
-/// The snapshot of a pool of CloudWatch: nothing is known but how many instances its group has, and how busy they are.
+/// The snapshot of a pool of CloudWatch: it knows only the number of instances and their CPU utilization.
 ///
 /// # Panics
 /// Never: the configuration is one.
 #[must_use]
-#[expect(clippy::expect_used, reason = "an example that is none had better fail")]
+#[expect(clippy::expect_used, reason = "an invalid example must fail")]
 pub fn group_snapshot(instances: u32, cpu_utilization_percent: Option<f64>) -> ClusterSnapshot {
     let config = config("source = \"cloudwatch\"").expect("the configuration is valid");
     let cpu = match cpu_utilization_percent {
@@ -80,19 +80,19 @@ impl Default for Cluster {
 }
 
 impl Cluster {
-    /// So many equal agents.
+    /// A cluster of `count` equal agents.
     #[must_use]
     pub fn of(count: usize, total: Resources) -> Self {
         Self::default().and(count, total)
     }
 
-    /// So many agents more.
+    /// Adds `count` equal agents.
     #[must_use]
     pub fn and(self, count: usize, total: Resources) -> Self {
         self.and_with(count, &Capacity::of(total))
     }
 
-    /// So many agents more, of each of which so much is reserved for a role.
+    /// Adds `count` equal agents, each with a reservation for one role.
     #[must_use]
     pub fn and_reserved(self, count: usize, total: Resources, reserved: Resources) -> Self {
         let reserved = BTreeMap::from([("reserved".to_owned(), reserved)]);
@@ -114,7 +114,7 @@ impl Cluster {
         self.register(Agent::new(number, id, format!("agent-{number}"), &ip, capacity, since))
     }
 
-    /// Starts so many tasks, each on the least loaded agent that has room for it. Those that fit nowhere do not start.
+    /// Starts `count` tasks, each on the least loaded agent that has room for it. Those that fit nowhere do not start.
     #[must_use]
     pub fn running(mut self, application: &str, count: usize, resources: Resources) -> Self {
         for _ in 0..count {
@@ -125,13 +125,13 @@ impl Cluster {
         self
     }
 
-    /// So many instances are queued. What was queued of that application is not any more.
+    /// Queues instances of an application. They replace what was queued of it.
     #[must_use]
     pub fn queued(self, application: &str, instances: u32, resources: Resources) -> Self {
         self.queued_pod(application, instances, &[resources])
     }
 
-    /// So many instances of a pod are queued, each of tasks that start together on one agent.
+    /// Queues instances of a pod, each of tasks that start together on one agent.
     #[must_use]
     pub fn queued_pod(mut self, application: &str, instances: u32, tasks: &[Resources]) -> Self {
         self.queue.retain(|queued| queued.application != application);
@@ -144,7 +144,7 @@ impl Cluster {
         self
     }
 
-    /// One agent is in that state.
+    /// Sets the state of one agent.
     #[must_use]
     pub fn with_state(mut self, number: u32, state: AgentState) -> Self {
         let drain = Drain { since: Some(NOON), max_grace_period: None };
@@ -159,8 +159,7 @@ impl Cluster {
         self
     }
 
-    /// The framework of these applications is offered agents with gpus: a Marathon of their own. What runs of them already
-    /// is its.
+    /// Gives these applications, and the tasks that they run, to a Marathon that is offered agents with gpus.
     #[must_use]
     pub fn gpu_aware(mut self, applications: &[&str]) -> Self {
         let known = self.frameworks().find(|framework| framework.is_gpu_aware()).map(|framework| framework.number);
@@ -233,9 +232,9 @@ impl Cluster {
     /// What `node_gather` publishes of the pool `workers`, which every agent is of, at [`NOON`].
     ///
     /// # Panics
-    /// Where no cluster can be like that, such as an agent with 10^9 cpus.
+    /// Where no real cluster can be like that, such as one with 10^10 cpus on an agent.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "an example that is none had better fail")]
+    #[expect(clippy::expect_used, reason = "an invalid example must fail")]
     pub fn snapshot(&self) -> ClusterSnapshot {
         thread_local! {
             // Parsed once: property tests take thousands of snapshots.

@@ -18,8 +18,8 @@ impl SplitMix64 {
         Self(seed)
     }
 
-    /// The numbers of one thing among many: of that seed, concern, and number. A thing keeps its numbers whatever is drawn
-    /// for the others.
+    /// The numbers of one thing among many: of that seed, concern, and number. A thing keeps its numbers when
+    /// others are added or removed.
     #[must_use]
     pub const fn stream(seed: u64, concern: u64, number: u64) -> Self {
         Self(seed).split(concern).split(number)

@@ -143,7 +143,7 @@ pub(crate) fn agent(
     output.write_all(b"}")
 }
 
-/// What is told of an agent whatever its state.
+/// The fields that an agent has in every state.
 fn agent_head(output: &mut impl Write, agent: &Agent) -> io::Result<()> {
     write!(output, r#"{{"id":{},"hostname":{},"port":{}"#, Text(&agent.id), Text(&agent.hostname), agent.port)?;
     attributes(output, &agent.attributes)

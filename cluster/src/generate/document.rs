@@ -290,7 +290,7 @@ fn framework(spec: &FrameworkSpec, master: &Master) -> Framework {
     }
 }
 
-/// What a master tells of a task beside what the model holds: most of its bytes, and nothing that counts.
+/// The fields of a task that the model does not hold: most of its bytes. `node_gather` reads none of them.
 fn details(output: &mut impl Write, application: &Application, uuid: &Uuid, port: Option<u32>) -> io::Result<()> {
     let Application { number, group, part, .. } = application;
     write!(

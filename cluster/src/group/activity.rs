@@ -150,7 +150,7 @@ pub(super) fn terminate_cause(
     join(change, sentence)
 }
 
-/// `Cause` of a termination that somebody asked for by the instance's id.
+/// `Cause` of a termination that was requested by the instance's id.
 pub(super) fn requested_cause(instance: &str, before: i32, after: i32, now: Timestamp) -> String {
     let at = seconds(now);
     let shrinking =
@@ -166,7 +166,7 @@ fn join(change: Option<Change>, sentence: String) -> String {
     }
 }
 
-/// Causes are told to the second.
+/// A cause gives its times to the second.
 fn seconds(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }

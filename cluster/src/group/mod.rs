@@ -1,7 +1,7 @@
-//! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] brings it to a time.
+//! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] advances it to a time.
 //!
 //! It holds what `DescribeAutoScalingGroups`, `DescribeScalingActivities`, and `DescribeInstanceRefreshes` answer, in the words
-//! of AWS. Whoever serves it writes the XML.
+//! of AWS. The endpoint that serves it writes the XML.
 
 mod activity;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use activity::Change;
 pub use activity::{Activity, ActivityKind, ActivityStatus};
 
-/// A group and everything that AWS tells of it.
+/// A group, and all that AWS reports of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its name.
@@ -26,7 +26,7 @@ pub struct Group {
     pub max: i32,
     /// What it takes its time for, and what fails.
     pub behavior: Behavior,
-    /// The processes that somebody has suspended, such as `Launch`.
+    /// The suspended processes, such as `Launch`.
     pub suspended: BTreeSet<String>,
     /// The instance refreshes, the newest first.
     pub refreshes: Vec<Refresh>,
@@ -64,7 +64,7 @@ pub struct Behavior {
     pub cooldown: Duration,
     /// How many launches are still to fail.
     pub failing_launches: u32,
-    /// How long the group waits after a failed launch.
+    /// How long the group pauses after a failed launch.
     pub launch_retry: Duration,
 }
 
@@ -209,7 +209,7 @@ impl Group {
         }
     }
 
-    /// Takes in an instance that has long been in service, of which no activity tells any more.
+    /// Adds an instance that has been in service so long that no activity mentions it.
     pub fn adopt(&mut self, id: &str, zone: &str, launched: Timestamp) {
         if !self.zones.iter().any(|known| known == zone) {
             self.zones.push(zone.to_owned());
@@ -408,7 +408,7 @@ impl Group {
         }
     }
 
-    /// Starts to end an instance, for a cause that is told of it.
+    /// Starts to terminate an instance. `cause` gets its id.
     fn end_instance(&mut self, index: usize, now: Timestamp, cause: impl FnOnce(&str) -> String) -> Option<Activity> {
         self.issued += 1;
         let id = self.activity_id();

@@ -27,7 +27,7 @@ fn a_group_at_its_desired_capacity_does_nothing() {
 }
 
 #[test]
-fn a_launch_takes_its_time_and_tells_its_cause() {
+fn a_launch_takes_its_time_and_names_its_cause() {
     let mut group = group();
     group.set_desired(6, false, at(0)).unwrap();
     group.tick(at(5));
@@ -70,9 +70,9 @@ fn the_fullest_zone_loses_its_oldest_instance() {
     let mut group = group();
     group.set_desired(2, false, at(0)).unwrap();
     group.tick(at(0));
-    let leaving: Vec<&str> =
+    let terminating: Vec<&str> =
         group.instances().iter().filter(|i| i.state == Lifecycle::Terminating).map(|i| i.id.as_str()).collect();
-    assert_eq!(leaving, ["i-0", "i-3"], "first of a, which has two; then of a, b, c the first by name");
+    assert_eq!(terminating, ["i-0", "i-3"], "first of a, which has two; then of a, b, c the first by name");
     assert!(group.activities().next().unwrap().cause.ends_with("instance i-3 was selected for termination."));
     group.tick(at(60));
     assert_eq!(group.instances().len(), 2);
@@ -117,11 +117,11 @@ fn the_limits_hold_in_the_words_of_aws() {
 }
 
 #[test]
-fn only_who_honours_the_cooldown_is_held_by_it() {
+fn only_callers_that_honor_the_cooldown_are_held_by_it() {
     let mut group = group();
     group.set_desired(5, true, at(0)).unwrap();
     group.tick(at(0));
-    assert!(matches!(group.set_desired(6, true, at(1)), Err(Refusal::InProgress(_))), "the launch is underway");
+    assert!(matches!(group.set_desired(6, true, at(1)), Err(Refusal::InProgress(_))), "the launch is in progress");
     group.tick(at(90));
     assert!(matches!(group.set_desired(6, true, at(389)), Err(Refusal::InProgress(_))), "300 s after its end");
     assert_eq!(group.set_desired(6, false, at(100)), Ok(()));
@@ -129,7 +129,7 @@ fn only_who_honours_the_cooldown_is_held_by_it() {
 }
 
 #[test]
-fn a_failed_launch_is_told_and_tried_again_later() {
+fn a_failed_launch_is_reported_and_tried_again_later() {
     let mut group = group();
     group.behavior.failing_launches = 1;
     group.set_desired(5, false, at(0)).unwrap();

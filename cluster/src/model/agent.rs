@@ -1,4 +1,4 @@
-//! Agents, whatever the master knows of them.
+//! Agents in every state.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -67,7 +67,7 @@ pub struct Capacity {
 pub enum Connection {
     /// They do.
     Connected,
-    /// They do not, and the master waits for it to come back.
+    /// They do not, and the master waits for the agent to re-register.
     Disconnected,
     /// It has not registered with a new master, which knows it from its registry.
     Recovered,

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::framework::GPU_RESOURCES;
 use super::{Agent, Capacity, Cluster, Connection, Drain, Framework, Mode, Presence, Roles, Task, TaskSpec, TaskState};
 
-/// How long tasks take to end once they are told to.
+/// How long a task takes to end.
 const KILL_TIME: Duration = Duration::from_secs(1);
 
 /// The framework of applications whose names begin with a `/`.
@@ -49,7 +49,7 @@ impl Cluster {
         self.issued_agents
     }
 
-    /// Uses no number below that for a new agent.
+    /// Keeps the numbers below `first` from new agents.
     pub(crate) fn skip_agents(&mut self, first: u32) {
         self.issued_agents = self.issued_agents.max(first);
     }
@@ -89,7 +89,7 @@ impl Cluster {
 
     /// Brings the agents of a group into line with its instances, of which id and zone are given: those of new instances
     /// register, like the others of the group, and those of instances that have ended go with their tasks. `is_member` says
-    /// which agents are the group's. Without an agent that tells what a [new one](Cluster::new_agent) has, none registers.
+    /// which agents are the group's. Where no [new agent](Cluster::new_agent) is known, none registers.
     pub fn follow(&mut self, instances: &[(String, String)], is_member: impl Fn(&Agent) -> bool, now: Timestamp) {
         let is_alive = |agent: &Agent| instances.iter().any(|(id, _)| Some(id.as_str()) == agent.instance_id());
         let members: Vec<&Agent> = self.registered().filter(|agent| is_member(agent)).collect();
@@ -124,7 +124,7 @@ impl Cluster {
         Some(agent)
     }
 
-    /// Registers an agent again that the master had marked unreachable.
+    /// An agent re-registers that the master had marked unreachable.
     pub fn register_again(&mut self, mut agent: Agent, now: Timestamp) -> u32 {
         self.unreachable = self.unreachable.saturating_sub(1);
         agent.connection = Connection::Connected;
@@ -139,7 +139,7 @@ impl Cluster {
         }
     }
 
-    /// A disconnected agent, or one that a new master waits for, registers again.
+    /// A disconnected or recovered agent re-registers.
     pub fn reconnect(&mut self, number: u32, now: Timestamp) {
         let lost = |agent: &&mut Agent| agent.connection != Connection::Connected;
         if let Some(agent) = self.agents.get_mut(&number).filter(lost) {
@@ -207,7 +207,7 @@ impl Cluster {
         task.renumbered(self.issue_task(), now)
     }
 
-    /// Adds a framework. Its number is the next, whatever it says.
+    /// Adds a framework under the next number.
     pub fn add_framework(&mut self, framework: Framework) -> u32 {
         let number = self.frameworks.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
         self.frameworks.insert(number, Framework { number, ..framework });

@@ -93,7 +93,7 @@ impl Master {
         self.capabilities.iter().any(|capability| capability == AGENT_DRAINING)
     }
 
-    /// How long it waits for its agents after it was elected.
+    /// How long a newly elected master waits for its agents.
     #[must_use]
     pub fn agent_reregister_timeout(&self) -> Duration {
         let flag =
@@ -106,7 +106,7 @@ impl Master {
     pub fn agent_timeout(&self) -> Duration {
         let ping = self.flags.get("agent_ping_timeout").and_then(|text| to_duration(text));
         let times = self.flags.get("max_agent_ping_timeouts").and_then(|text| text.parse().ok());
-        // What Mesos takes where nobody says otherwise.
+        // The defaults of Mesos.
         ping.unwrap_or(Duration::from_secs(15)).saturating_mul(times.unwrap_or(5))
     }
 }

@@ -50,13 +50,13 @@ pub struct Task {
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// The agent has been told to start it.
+    /// The agent has been asked to start it.
     Staging,
     /// Its executor starts it.
     Starting,
     /// It runs.
     Running,
-    /// It has been told to end.
+    /// It is being ended.
     Killing,
     /// It has ended well.
     Finished,
@@ -117,7 +117,7 @@ pub struct Executor {
 }
 
 impl Task {
-    /// A running task of that framework. `number` tells it from all others.
+    /// A running task of that framework. `number` is unique.
     pub(super) fn new(spec: TaskSpec, framework: &Framework, number: u64, now: Timestamp) -> Self {
         let TaskSpec { application, resources } = spec;
         let (id, name) = if is_marathon(&framework.name) {
@@ -150,7 +150,7 @@ impl Task {
         Self { number, id: renamed(&self.id, number), container, started_at: now, ..self.clone() }
     }
 
-    /// The application that it belongs to, as `node_gather` tells it.
+    /// The application that it belongs to, by the rules of `node_gather`.
     #[must_use]
     pub fn application(&self, framework: &Framework) -> String {
         Mark::of(is_marathon(&framework.name), self.id.as_bytes(), self.name.as_bytes()).application()
