@@ -10,7 +10,7 @@ from template import ROOT, Stack, source
 from test_template import MINIMAL, emitted_metrics
 
 # Emitted only for some considered resources and sources.
-RARE = {"DiskUtilization", "GpusUtilization", "GroupCpuUtilization"}
+RARE = {"DiskUtilization", "Expired", "GpusUtilization", "GroupCpuUtilization"}
 
 
 def anchors(text):
