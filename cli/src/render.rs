@@ -3,7 +3,6 @@
 use std::io;
 
 use node_gather::summarize::SeenAttributes;
-use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
 use shared::config::{Limits, Policy};
@@ -120,7 +119,7 @@ fn change(delta: i32, target: u32) -> String {
 pub fn what_if(page: Page, what_if: &[WhatIf]) -> io::Result<()> {
     what_if.iter().enumerate().try_for_each(|(index, other)| {
         let label = if index == 0 { "what if" } else { "" };
-        page.field(label, &format!("{}: {}", report::change(&other.change), change(other.delta, other.target)))
+        page.field(label, &format!("{}: {}", other.change, change(other.delta, other.target)))
     })
 }
 

@@ -45,7 +45,7 @@ async fn group_agents_and_decisions_are_told_in_one_screen() {
         outcome(130, "another", "scale_down", "scaled_down", "not ours"),
         (125, "START RequestId: an outcome of nothing".to_owned()),
     ];
-    lines.extend([180, 120, 60].map(|ago| outcome(ago, GROUP, "normal", "none", "60 agents, not below min 1")));
+    lines.extend([180, 120, 60].map(|ago| outcome(ago, GROUP, "normal", "none", "not below min = 1")));
     let lines: Vec<(i64, &str)> = lines.iter().map(|(ago, line)| (*ago, line.as_str())).collect();
     account.logs.write(LOG, &lines);
     let config = account.config("", r#"asg = "workers""#, "application_headroom_percent = 200");
@@ -57,8 +57,8 @@ async fn group_agents_and_decisions_are_told_in_one_screen() {
         "desired 60, in service 60, min 1, max 100",
         "60 agents, all usable; 282 tasks",
         "least loaded ip-10-0-2-25.ec2.internal (0 tasks); ",
-        "next decision scale_up, +10, to 70 agents: L2: 19 more wanted, max_scale_up_step is 10",
-        "decisions 3 times from 3m ago to 60s ago: normal, none 58 -> 60: 60 agents, not below min 1",
+        "next decision scale_up, +10, to 70 agents: L2: max_scale_up_step = 10 allows 10 of 19 more agents",
+        "decisions 3 times from 3m ago to 60s ago: normal, none 58 -> 60: not below min = 1",
         "5m ago: scale_up, scaled_up 58 -> 60: 2 more wanted",
     ] {
         assert!(words.contains(wanted), "{wanted:?} is not in {words}");

@@ -1,15 +1,17 @@
 //! What if: the nearest changes that lead to another decision: more or less load, another setting, a complete snapshot.
 //!
-//! Every answer is a decision of [`decide`] on the snapshot or policy with one thing changed, so it cannot differ from what
+//! Every answer is a decision of [`decide`](crate::decide) on the snapshot or policy with one thing changed, so it cannot differ from what
 //! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use shared::config::{HeadroomPlacement, Limits, Policy};
-use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, ScalingDecision, TaskGroup};
+use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 
-use crate::algorithm::{Expired, decide};
+use crate::algorithm::{Expired, explain};
 
 /// Another decision, and what it would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,24 +45,128 @@ pub enum Change {
     },
     /// A setting of the pool has this value.
     Setting {
-        /// Its name in the configuration.
-        setting: &'static str,
-        /// Its value, as the configuration would say it; `none` where it would be left out.
-        value: String,
+        /// The setting.
+        setting: Setting,
+        /// Its value.
+        value: Value,
     },
-    /// Neither `min` nor `max` nor the steps limit it; told where none of them alone makes a difference.
+    /// Neither `min` nor `max` nor the step limits apply; where none of them alone makes a difference.
     NoLimits,
     /// The snapshot is complete.
     CompleteSnapshot,
 }
 
+/// A setting that leads to another decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// The growth of every application.
+    ApplicationHeadroomPercent,
+    /// What headroom is compared with.
+    HeadroomPlacement,
+    /// The fewest agents.
+    Min,
+    /// The most agents.
+    Max,
+    /// The most agents that one decision adds.
+    MaxScaleUpStep,
+    /// The most agents that one decision removes.
+    MaxScaleDownStep,
+    /// The most tasks that one decision moves.
+    MaxScaleDownTasks,
+    /// Until when the pool is paused.
+    PauseUntil,
+    /// The threshold of D.
+    ScaleDownThresholdPercent,
+    /// The threshold of U.
+    ScaleUpThresholdPercent,
+}
+
+/// A value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The setting is left out.
+    None,
+    /// It is as large as it can be.
+    Unlimited,
+    /// A number.
+    Number(u32),
+    /// `headroom_placement = "sum"`.
+    Sum,
+}
+
+impl Setting {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApplicationHeadroomPercent => "application_headroom_percent",
+            Self::HeadroomPlacement => "headroom_placement",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::MaxScaleUpStep => "max_scale_up_step",
+            Self::MaxScaleDownStep => "max_scale_down_step",
+            Self::MaxScaleDownTasks => "max_scale_down_tasks",
+            Self::PauseUntil => "pause_until",
+            Self::ScaleDownThresholdPercent => "scale_down_threshold_percent",
+            Self::ScaleUpThresholdPercent => "scale_up_threshold_percent",
+        }
+    }
+
+    /// Whether it limits how far a decision goes.
+    const fn is_limit(self) -> bool {
+        match self {
+            Self::Min | Self::Max | Self::MaxScaleUpStep | Self::MaxScaleDownStep => true,
+            Self::ApplicationHeadroomPercent
+            | Self::HeadroomPlacement
+            | Self::MaxScaleDownTasks
+            | Self::PauseUntil
+            | Self::ScaleDownThresholdPercent
+            | Self::ScaleUpThresholdPercent => false,
+        }
+    }
+}
+
+/// As JSON has it: `none`, `unlimited`, `66`, `sum`.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_str("none"),
+            Self::Unlimited => serializer.serialize_str("unlimited"),
+            Self::Number(number) => serializer.collect_str(number),
+            Self::Sum => serializer.serialize_str("sum"),
+        }
+    }
+}
+
+/// `30% more load (cpus 48.9%)`, `without max_scale_down_step`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { load_percent, resource, utilization_percent } => {
+                let (word, by) =
+                    if *load_percent < 100.0 { ("less", 100.0 - load_percent) } else { ("more", load_percent - 100.0) };
+                // To a tenth, without a zero behind the point.
+                let by = (10.0 * by).round() / 10.0;
+                write!(f, "{by}% {word} load ({resource} {utilization_percent}%)")
+            }
+            Self::Cpu { cpu_utilization_percent } => write!(f, "CPU utilization {cpu_utilization_percent}%"),
+            Self::Setting { setting, value: Value::None | Value::Unlimited } => write!(f, "without {}", setting.name()),
+            Self::Setting { setting, value: Value::Number(number) } => write!(f, "{} = {number}", setting.name()),
+            Self::Setting { setting, value: Value::Sum } => write!(f, "{} = \"sum\"", setting.name()),
+            Self::NoLimits => f.write_str("without min, max, and step limits"),
+            Self::CompleteSnapshot => f.write_str("a complete snapshot"),
+        }
+    }
+}
+
 /// The nearest other decisions, those by load first; none where nothing that is looked at makes a difference.
 ///
 /// # Errors
-/// [`Expired`] as [`decide`] says.
+/// [`Expired`] as [`decide`](crate::decide) says.
 pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<Vec<WhatIf>, Expired> {
-    let decision = decide(snapshot, policy, now)?;
-    let question = Question { snapshot, policy, now, decision };
+    let target = explain(snapshot, policy, now)?.target();
+    let question = Question { snapshot, policy, now, target };
     let mut answers = Vec::new();
     answers.extend(question.less_load()?);
     answers.extend(question.more_load()?);
@@ -71,8 +177,8 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
         answers.extend(question.answer(change, snapshot, &policy)?);
     }
     // Where two limits hold it back, neither alone makes a difference.
-    if !answers.iter().any(|other| matches!(&other.change, Change::Setting { setting, .. } if LIMITS.contains(setting)))
-    {
+    let is_limit = |what_if: &WhatIf| matches!(what_if.change, Change::Setting { setting, .. } if setting.is_limit());
+    if !answers.iter().any(is_limit) {
         let unlimited = policy.with(|policy| {
             let Limits { max_scale_down_tasks, .. } = policy.limits;
             let (min, max) = (0, None);
@@ -89,29 +195,30 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
     Ok(answers)
 }
 
-/// The settings that limit how far a decision goes.
-const LIMITS: [&str; 4] = ["min", "max", "max_scale_up_step", "max_scale_down_step"];
-
 /// The settings that keep a decision from going further, each without its effect.
-fn settings(policy: &Policy) -> Vec<(&'static str, String, Policy)> {
-    let none = || "none".to_owned();
-    let unlimited = || "unlimited".to_owned();
+fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
     let without_headroom = |policy: &mut Policy| {
         policy.headroom.percent = 0;
         policy.headroom.applications.clear();
     };
+    let without_up_step = |policy: &mut Policy| policy.limits.max_scale_up_step = u32::MAX;
+    let without_down_step = |policy: &mut Policy| policy.limits.max_scale_down_step = u32::MAX;
+    let without_tasks = |policy: &mut Policy| policy.limits.max_scale_down_tasks = None;
     let mut changes = vec![
-        ("application_headroom_percent", "0".to_owned(), policy.with(without_headroom)),
-        ("min", "0".to_owned(), policy.with(|policy| policy.limits.min = 0)),
-        ("max", none(), policy.with(|policy| policy.limits.max = None)),
-        ("max_scale_up_step", unlimited(), policy.with(|policy| policy.limits.max_scale_up_step = u32::MAX)),
-        ("max_scale_down_step", unlimited(), policy.with(|policy| policy.limits.max_scale_down_step = u32::MAX)),
-        ("max_scale_down_tasks", none(), policy.with(|policy| policy.limits.max_scale_down_tasks = None)),
-        ("pause_until", none(), policy.with(|policy| policy.timing.pause_until = None)),
+        (Setting::ApplicationHeadroomPercent, Value::Number(0), policy.with(without_headroom)),
+        (Setting::Min, Value::Number(0), policy.with(|policy| policy.limits.min = 0)),
+        (Setting::Max, Value::None, policy.with(|policy| policy.limits.max = None)),
+        (Setting::MaxScaleUpStep, Value::Unlimited, policy.with(without_up_step)),
+        (Setting::MaxScaleDownStep, Value::Unlimited, policy.with(without_down_step)),
+        (Setting::MaxScaleDownTasks, Value::None, policy.with(without_tasks)),
+        (Setting::PauseUntil, Value::None, policy.with(|policy| policy.timing.pause_until = None)),
     ];
-    if policy.headroom.placement == HeadroomPlacement::Pack {
-        let sum = policy.with(|policy| policy.headroom.placement = HeadroomPlacement::Sum);
-        changes.push(("headroom_placement", "sum".to_owned(), sum));
+    match policy.headroom.placement {
+        HeadroomPlacement::Sum => {}
+        HeadroomPlacement::Pack => {
+            let sum = policy.with(|policy| policy.headroom.placement = HeadroomPlacement::Sum);
+            changes.push((Setting::HeadroomPlacement, Value::Sum, sum));
+        }
     }
     changes
 }
@@ -120,7 +227,7 @@ struct Question<'a> {
     snapshot: &'a ClusterSnapshot,
     policy: &'a Policy,
     now: Timestamp,
-    decision: ScalingDecision,
+    target: u32,
 }
 
 /// Load is counted in thousandths of what it is.
@@ -129,8 +236,9 @@ const PRESENT: u32 = 1000;
 impl Question<'_> {
     /// The decision with that change, where it is another one.
     fn answer(&self, change: Change, snapshot: &ClusterSnapshot, policy: &Policy) -> Result<Option<WhatIf>, Expired> {
-        let ScalingDecision { delta, target, .. } = decide(snapshot, policy, self.now)?;
-        Ok((target != self.decision.target).then_some(WhatIf { change, delta, target }))
+        let other = explain(snapshot, policy, self.now)?;
+        let (delta, target) = (other.delta(), other.target());
+        Ok((target != self.target).then_some(WhatIf { change, delta, target }))
     }
 
     fn at_load(&self, thousandths: u32) -> Result<Option<WhatIf>, Expired> {
@@ -140,13 +248,13 @@ impl Question<'_> {
 
     /// The most load at which fewer agents would stay.
     fn less_load(&self) -> Result<Option<WhatIf>, Expired> {
-        let is_fewer = |load| Ok(self.at_load(load)?.filter(|other| other.target < self.decision.target));
+        let is_fewer = |load| Ok(self.at_load(load)?.filter(|other| other.target < self.target));
         nearest(PRESENT, 0, is_fewer)
     }
 
     /// The least load at which there would be more.
     fn more_load(&self) -> Result<Option<WhatIf>, Expired> {
-        let is_more = |load| Ok(self.at_load(load)?.filter(|other| other.target > self.decision.target));
+        let is_more = |load| Ok(self.at_load(load)?.filter(|other| other.target > self.target));
         for farthest in [PRESENT * 5 / 4, PRESENT * 2, PRESENT * 4] {
             if let Some(other) = nearest(PRESENT, farthest, is_more)? {
                 return Ok(Some(other));
@@ -180,15 +288,15 @@ impl Question<'_> {
         let policy = self.policy;
         let (down, up) = (policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent);
         let answer = |setting, percent: u32, policy: Policy| {
-            self.answer(Change::Setting { setting, value: percent.to_string() }, self.snapshot, &policy)
+            self.answer(Change::Setting { setting, value: Value::Number(percent) }, self.snapshot, &policy)
         };
         let with_down = |percent| {
             let policy = policy.with(|policy| policy.thresholds.scale_down_percent = percent);
-            answer("scale_down_threshold_percent", percent, policy)
+            answer(Setting::ScaleDownThresholdPercent, percent, policy)
         };
         let with_up = |percent| {
             let policy = policy.with(|policy| policy.thresholds.scale_up_percent = percent);
-            answer("scale_up_threshold_percent", percent, policy)
+            answer(Setting::ScaleUpThresholdPercent, percent, policy)
         };
         let mut answers = Vec::new();
         answers.extend(nearest(down, 0, with_down)?);
@@ -278,65 +386,108 @@ fn groups(groups: &mut [TaskGroup], factor: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report;
+    use crate::algorithm::decide;
     use cluster::{Cluster, NOON, policy, resources};
     use proptest::prelude::*;
 
+    fn answers(cluster: &Cluster, settings: &str) -> Vec<(Change, u32)> {
+        let answers = what_if(&cluster.snapshot(), &policy(settings).unwrap(), NOON).unwrap();
+        answers.into_iter().map(|other| (other.change, other.target)).collect()
+    }
+
+    const fn setting(setting: Setting, value: Value) -> Change {
+        Change::Setting { setting, value }
+    }
+
     #[test]
-    fn the_nearest_cpu_utilizations_are_told() {
-        let told = |percent: Option<f64>, settings: &str| -> Vec<String> {
+    fn the_nearest_cpu_utilizations_are_reported() {
+        let answers = |percent: Option<f64>, settings: &str| -> Vec<(f64, i32)> {
             let mut snapshot = Cluster::of(5, resources(4, 14_000)).snapshot();
             snapshot.cpu_utilization_percent = percent;
             let answers = what_if(&snapshot, &policy(settings).unwrap(), NOON).unwrap();
-            let of_cpu = answers.iter().filter(|other| matches!(other.change, Change::Cpu { .. }));
-            of_cpu.map(|other| format!("{}: {:+}", report::change(&other.change), other.delta)).collect()
+            let of_cpu = answers.into_iter().filter_map(|other| match other.change {
+                Change::Cpu { cpu_utilization_percent } => Some((cpu_utilization_percent, other.delta)),
+                _ => None,
+            });
+            of_cpu.collect()
         };
         let rule = "source = \"cloudwatch\"\nscale_out_threshold = 60\nscale_down_ratio = 0.7";
-        let (fewer, more) = ("with a CPU utilization of 41.9 %: -1", "with a CPU utilization of 60.1 %: +1");
-        assert_eq!(told(Some(50.05), rule), [fewer, more]);
-        assert_eq!(told(Some(60.0), rule), [fewer, more]);
-        assert_eq!(told(Some(75.0), rule), ["with a CPU utilization of 60 %: +0"]);
-        assert_eq!(told(Some(0.0), rule), ["with a CPU utilization of 42 %: +0"]);
-        assert_eq!(told(None, rule), Vec::<String>::new());
-        assert_eq!(told(Some(50.0), ""), Vec::<String>::new(), "nobody asked");
-    }
-
-    fn words(cluster: &Cluster, settings: &str) -> Vec<String> {
-        let answers = what_if(&cluster.snapshot(), &policy(settings).unwrap(), NOON).unwrap();
-        answers.iter().map(|other| format!("{} -> {}", report::change(&other.change), other.target)).collect()
+        let (fewer, more) = ((41.9, -1), (60.1, 1));
+        assert_eq!(answers(Some(50.05), rule), [fewer, more]);
+        assert_eq!(answers(Some(60.0), rule), [fewer, more]);
+        assert_eq!(answers(Some(75.0), rule), [(60.0, 0)]);
+        assert_eq!(answers(Some(0.0), rule), [(42.0, 0)]);
+        assert_eq!(answers(None, rule), []);
+        assert_eq!(answers(Some(50.0), ""), [], "the pool does not ask for it");
     }
 
     #[test]
-    fn a_healthy_pool_tells_where_it_would_change() {
-        // 10 agents of 4 cpus, 26 used: 65 %. D acts below 50 %, H from 36 used on, U above 32.
+    fn a_healthy_pool_reports_where_it_would_change() {
+        // 10 agents of 4 cpus, 26 used: 65%. D acts below 50%, H from 36 used on, U above 32.
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/shop/web", 26, resources(1, 1_000));
+        let load = |load_percent, utilization_percent| Change::Load {
+            load_percent,
+            resource: Kind::Cpus,
+            utilization_percent,
+        };
         assert_eq!(
-            words(&cluster, ""),
+            answers(&cluster, ""),
             [
-                "with 23.1 % less load (cpus 49.9 %) -> 9",
-                "with 23.1 % more load (cpus 80 %) -> 11",
-                "with scale_down_threshold_percent = 66 -> 9",
-                "with scale_up_threshold_percent = 64 -> 11",
+                (load(76.9, 49.9), 9),
+                (load(123.1, 80.0), 11),
+                (setting(Setting::ScaleDownThresholdPercent, Value::Number(66)), 9),
+                (setting(Setting::ScaleUpThresholdPercent, Value::Number(64)), 11),
             ]
         );
     }
 
     #[test]
-    fn what_holds_a_pool_back_is_named() {
+    fn the_setting_that_limits_a_pool_is_named() {
         let full = Cluster::of(10, resources(4, 14_000)).running("/shop/web", 40, resources(1, 1_000));
-        let words = words(&full, "max = 11\nmax_scale_up_step = 1");
-        assert!(words.contains(&"without min, max and steps -> 13".to_owned()), "{words:?}");
-        let alone = self::words(&full, "max = 11");
-        assert!(alone.contains(&"with max = none -> 13".to_owned()), "{alone:?}");
-        let paused = self::words(&full, "pause_until = \"2026-12-24T18:00:00Z\"");
-        assert!(paused.contains(&"with pause_until = none -> 13".to_owned()), "{paused:?}");
+        for (settings, change) in [
+            ("max = 11\nmax_scale_up_step = 1", Change::NoLimits),
+            ("max = 11", setting(Setting::Max, Value::None)),
+            ("pause_until = \"2026-12-24T18:00:00Z\"", setting(Setting::PauseUntil, Value::None)),
+        ] {
+            let answers = answers(&full, settings);
+            assert!(answers.contains(&(change, 13)), "{settings}: {answers:?}");
+        }
     }
 
     #[test]
-    fn a_view_that_is_not_complete_is_named() {
+    fn a_complete_snapshot_is_named_where_it_makes_a_difference() {
         let mut idle = Cluster::of(4, resources(4, 14_000));
         idle.master.elected_at = NOON;
-        assert!(words(&idle, "").contains(&"with a complete view -> 3".to_owned()));
+        assert!(answers(&idle, "").contains(&(Change::CompleteSnapshot, 3)));
+    }
+
+    #[test]
+    fn every_change_has_a_phrase_and_a_value_in_json() {
+        let load = |load_percent| Change::Load { load_percent, resource: Kind::Cpus, utilization_percent: 48.9 };
+        for (change, phrase) in [
+            (load(130.0), "30% more load (cpus 48.9%)"),
+            (load(76.9), "23.1% less load (cpus 48.9%)"),
+            (Change::Cpu { cpu_utilization_percent: 41.9 }, "CPU utilization 41.9%"),
+            (setting(Setting::Max, Value::None), "without max"),
+            (setting(Setting::MaxScaleDownStep, Value::Unlimited), "without max_scale_down_step"),
+            (setting(Setting::Min, Value::Number(0)), "min = 0"),
+            (setting(Setting::HeadroomPlacement, Value::Sum), "headroom_placement = \"sum\""),
+            (Change::NoLimits, "without min, max, and step limits"),
+            (Change::CompleteSnapshot, "a complete snapshot"),
+        ] {
+            assert_eq!(change.to_string(), phrase);
+        }
+        let json = |value| serde_json::to_string(&setting(Setting::MaxScaleUpStep, value)).unwrap();
+        let expected = |value| format!(r#"{{"change":"setting","setting":"max_scale_up_step","value":"{value}"}}"#);
+        let values = [Value::None, Value::Unlimited, Value::Number(66), Value::Sum];
+        assert_eq!(values.map(json), ["none", "unlimited", "66", "sum"].map(expected));
+    }
+
+    #[test]
+    fn settings_are_named_in_json_as_in_the_configuration() {
+        for (setting, _, _) in settings(&policy("").unwrap()) {
+            assert_eq!(serde_json::to_value(setting).unwrap(), setting.name());
+        }
     }
 
     proptest! {

@@ -4,8 +4,10 @@
 mod support;
 
 use cluster::{Cluster, NOON, policy, resources};
-use node_process::decide;
+use node_process::{decide, explain};
 use proptest::prelude::*;
+use serde_json::json;
+use shared::clause::Clause;
 use shared::config::{CpuRule, Policy, PoolSource};
 use shared::contract::{self, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
 use support::*;
@@ -215,9 +217,14 @@ fn an_instance_on_its_way_out_counts_against_the_step() {
     let policy = policy("source = \"cloudwatch\"").unwrap();
     let mut snapshot = group(8, Some(10_000));
     (snapshot.agents.registered, snapshot.agents.draining) = (9, 1);
-    let decision = decided(&snapshot.identified(), &policy);
+    let snapshot = snapshot.identified();
+    let decision = decided(&snapshot, &policy);
     assert_eq!((decision.delta, decision.state), (0, ScalingState::Normal));
-    assert_eq!(decision.steps[1].reason, "1 fewer wanted, max_scale_down_step is 1 and 1 leaving already");
+    let limited = explain(&snapshot, &policy, NOON).unwrap().limited;
+    let expected = json!({ "limited": [
+        { "from": -1, "to": 0, "by": { "scale_down_step": { "max": 1, "decommissioning": 1 } } }
+    ] });
+    assert_eq!((limited.clause, serde_json::to_value(&limited.reason).unwrap()), (Clause::L2, expected));
 }
 
 #[test]

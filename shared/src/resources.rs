@@ -51,6 +51,21 @@ impl Kind {
         }
     }
 
+    /// What stands behind an amount of it: ` MB`, or nothing where the kind itself is counted.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Cpus | Self::Gpus => "",
+            Self::Mem | Self::Disk => " MB",
+        }
+    }
+
+    /// An amount with its unit and kind: `4 cpus`, `14000 MB mem`.
+    #[must_use]
+    pub fn quantity(self, amount: Amount) -> String {
+        format!("{amount}{} {self}", self.unit())
+    }
+
     /// The kind of that name, if it is one that is looked at.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -69,6 +84,12 @@ impl Kind {
 pub struct PerKind<T>([T; Kind::ALL.len()]);
 
 impl<T> PerKind<T> {
+    /// From a value for each kind, in printing order.
+    #[must_use]
+    pub const fn new(values: [T; Kind::ALL.len()]) -> Self {
+        Self(values)
+    }
+
     /// Builds one from a function of the kind.
     #[must_use]
     pub fn from_fn(value: impl FnMut(Kind) -> T) -> Self {
@@ -310,10 +331,15 @@ impl Sum for Resources {
 
 impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut kinds = Kind::ALL.into_iter().filter(|kind| !self.get(*kind).is_zero());
-        let Some(first) = kinds.next() else { return f.write_str("nothing") };
-        write!(f, "{} {first}", self.get(first))?;
-        kinds.try_for_each(|kind| write!(f, ", {} {kind}", self.get(kind)))
+        let quantity = |kind: Kind| match (kind, self.get(kind)) {
+            (_, Amount::ZERO) => None,
+            // In a list of resources, MB alone are those of the memory.
+            (Kind::Mem, amount) => Some(format!("{amount}{}", kind.unit())),
+            (_, amount) => Some(kind.quantity(amount)),
+        };
+        let quantities: Vec<String> = Kind::ALL.into_iter().filter_map(quantity).collect();
+        f.write_str(if quantities.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&quantities.join(", "))
     }
 }
 
@@ -389,7 +415,11 @@ mod tests {
     fn whole_amounts_have_no_decimal_point() {
         let resources = Resources { cpus: Amount(40_000), mem: Amount(512_500), ..Resources::ZERO };
         assert_eq!(serde_json::to_string(&resources).unwrap(), r#"{"cpus":40,"mem":512.5,"disk":0,"gpus":0}"#);
-        assert_eq!(resources.to_string(), "40 cpus, 512.5 mem");
+        assert_eq!(resources.to_string(), "40 cpus, 512.5 MB");
+        let disk = Resources { disk: Amount(500_000), ..resources };
+        assert_eq!(disk.to_string(), "40 cpus, 512.5 MB, 500 MB disk");
+        assert_eq!(Kind::Mem.quantity(resources.mem), "512.5 MB mem");
+        assert_eq!(Resources::ZERO.to_string(), "nothing");
     }
 
     #[test]

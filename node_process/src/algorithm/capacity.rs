@@ -1,13 +1,13 @@
 //! The pool as it is, and as it would be after some agents left or came: what the steps hand on.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use shared::clause::Clause;
 use shared::config::Policy;
-use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, Step};
-use shared::resources::{Amount, Kind, Resources};
+use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot};
+use shared::resources::{Kind, Resources};
+
+use super::numbers::count;
+use super::utilization::Utilization;
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
 pub(super) struct Pool<'a> {
@@ -215,188 +215,10 @@ fn new_agent(snapshot: &ClusterSnapshot, policy: &Policy) -> Option<NewAgent> {
     Some(NewAgent { total, unreserved })
 }
 
-/// How much of a kind is allocated. Comparisons are exact; only what is printed is rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Utilization {
-    pub(super) kind: Kind,
-    pub(super) used: Amount,
-    pub(super) total: Amount,
-}
-
-impl Utilization {
-    /// Above that many percent. Where there is nothing, any use is above any threshold.
-    pub(super) fn is_above(self, percent: u32) -> bool {
-        self.hundredfold_used() > u128::from(percent) * u128::from(self.total.thousandths())
-    }
-
-    /// Below that many percent.
-    pub(super) fn is_below(self, percent: u32) -> bool {
-        self.hundredfold_used() < u128::from(percent) * u128::from(self.total.thousandths())
-    }
-
-    /// How many new agents of that much each bring it down to that many percent; `None` where they never do.
-    pub(super) fn agents_for(self, percent: u32, per_agent: Amount) -> Option<u128> {
-        let held = u128::from(percent) * u128::from(self.total.thousandths());
-        let missing = self.hundredfold_used().saturating_sub(held);
-        agents_to_cover(missing, u128::from(percent) * u128::from(per_agent.thousandths()))
-    }
-
-    /// As a phrase to be compared with that many percent: with as many decimals as it takes to see the difference.
-    pub(super) fn beside(self, percent: u32) -> String {
-        const MOST_DECIMALS: u32 = 15;
-        if self.total.is_zero() {
-            return format!("{} ({} used of none)", self.kind, self.used);
-        }
-        let reads_equal = |decimals| self.rounded(decimals) == u128::from(percent) * 10_u128.pow(decimals);
-        let decimals = (1..MOST_DECIMALS).find(|decimals| !reads_equal(*decimals)).unwrap_or(MOST_DECIMALS);
-        format!("{} {} %", self.kind, decimal(self.rounded(decimals), decimals))
-    }
-
-    /// Percent times ten to the power of `decimals`, rounded to the nearest.
-    fn rounded(self, decimals: u32) -> u128 {
-        let total = u128::from(self.total.thousandths()).max(1);
-        (self.hundredfold_used() * 10_u128.pow(decimals) + total / 2) / total
-    }
-
-    fn hundredfold_used(self) -> u128 {
-        100 * u128::from(self.used.thousandths())
-    }
-
-    /// The higher of the two; of equal ones `self`.
-    pub(super) fn higher(self, other: Self) -> Self {
-        let product = |a: Amount, b: Amount| u128::from(a.thousandths()) * u128::from(b.thousandths());
-        let is_higher = match other.class().cmp(&self.class()) {
-            Ordering::Less => false,
-            Ordering::Equal => product(other.used, self.total) > product(self.used, other.total),
-            Ordering::Greater => true,
-        };
-        if is_higher { other } else { self }
-    }
-
-    /// Any use of nothing is above every share; nothing of nothing is below.
-    const fn class(self) -> u8 {
-        match (self.total.is_zero(), self.used.is_zero()) {
-            (true, true) => 0,
-            (false, _) => 1,
-            (true, false) => 2,
-        }
-    }
-}
-
-impl fmt::Display for Utilization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.total.is_zero() {
-            return write!(f, "{} ({} used of none)", self.kind, self.used);
-        }
-        write!(f, "{} {} %", self.kind, decimal(self.rounded(1), 1))
-    }
-}
-
-/// `7125` with two decimals is `71.25`, `7100` is `71`.
-fn decimal(value: u128, decimals: u32) -> String {
-    let unit = 10_u128.pow(decimals);
-    let (whole, rest) = (value / unit, value % unit);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let digits = format!("{rest:0width$}", width = usize::try_from(decimals).unwrap_or_default());
-    format!("{whole}.{}", digits.trim_end_matches('0'))
-}
-
-/// How many agents it takes to cover what is missing; `None` where something is and they bring nothing.
-pub(super) const fn agents_to_cover(missing: u128, per_agent: u128) -> Option<u128> {
-    match (missing, per_agent) {
-        (0, _) => Some(0),
-        (_, 0) => None,
-        _ => Some(missing.div_ceil(per_agent)),
-    }
-}
-
-/// As a number to compute with.
-pub(super) fn thousandths(amount: Amount) -> u128 {
-    amount.thousandths().into()
-}
-
-/// A number of new agents, as far as a decision's `delta` can say it.
-pub(super) fn agent_count(wanted: u128) -> u32 {
-    u32::try_from(wanted).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
-}
-
-/// A number of candidates as a number of agents.
-pub(super) fn count(candidates: usize) -> u32 {
-    u32::try_from(candidates).unwrap_or(u32::MAX)
-}
-
-/// `1 agent`, `2 agents`.
-pub(super) fn counted(number: impl Into<u64>, noun: &str) -> String {
-    let number = number.into();
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// What a step says.
-pub(super) fn step(clause: Clause, before: u32, after: u32, reason: String) -> Step {
-    Step { clause, agents_before: before, agents_after: after, agents_alone: None, reason, application: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
-
-    fn amount(thousandths: u64) -> Amount {
-        Amount::from_thousandths(thousandths)
-    }
-
-    fn utilization(used: u64, total: u64) -> Utilization {
-        Utilization { kind: Kind::Mem, used: amount(used), total: amount(total) }
-    }
-
-    #[test]
-    fn utilization_at_a_threshold_is_neither_above_nor_below() {
-        // D1, U1: the comparisons are exact.
-        assert!(!utilization(500, 1000).is_above(50) && !utilization(500, 1000).is_below(50));
-        assert!(utilization(501, 1000).is_above(50) && utilization(499, 1000).is_below(50));
-        let (used, total) = (Amount::MAX.thousandths() - 1, Amount::MAX.thousandths());
-        assert!(utilization(used, total).is_below(100) && !utilization(total, total).is_below(100));
-    }
-
-    #[test]
-    fn any_use_of_nothing_is_above_any_threshold() {
-        // U1: T = 0.
-        assert!(utilization(1, 0).is_above(100));
-        assert!(!utilization(0, 0).is_above(1));
-        assert_eq!(utilization(2500, 0).to_string(), "mem (2.5 used of none)");
-    }
-
-    #[test]
-    fn percentages_print_as_many_decimals_as_tell_them_apart() {
-        assert_eq!(utilization(712, 1000).beside(50), "mem 71.2 %");
-        assert_eq!(utilization(500, 1000).beside(50), "mem 50 %");
-        assert_eq!(utilization(500_001, 1_000_000).beside(50), "mem 50.0001 %");
-        assert_eq!(utilization(1, 3).to_string(), "mem 33.3 %");
-        assert_eq!(
-            utilization(Amount::MAX.thousandths() / 2 + 1, Amount::MAX.thousandths()).beside(50),
-            "mem 50.0000000000001 %"
-        );
-    }
-
-    #[test]
-    fn the_highest_utilization_is_found_in_any_order() {
-        let (low, high, none, free) = (utilization(1, 4), utilization(3, 4), utilization(1, 0), utilization(0, 0));
-        for (a, b, highest) in [(low, high, high), (high, none, none), (low, free, low), (none, free, none)] {
-            assert_eq!((a.higher(b), b.higher(a)), (highest, highest));
-        }
-    }
-
-    #[test]
-    fn agents_cover_what_is_missing_to_the_last_thousandth() {
-        // U1: 9.2 of 10 cpus at 80 %: 920 > 80 · 11, 920 = 80 · 11.5.
-        assert_eq!(utilization(9200, 10_000).agents_for(80, amount(500)), Some(3));
-        assert_eq!(utilization(9201, 10_000).agents_for(80, amount(500)), Some(4));
-        assert_eq!(utilization(9200, 10_000).agents_for(80, Amount::ZERO), None);
-        assert_eq!(utilization(8000, 10_000).agents_for(80, Amount::ZERO), Some(0));
-        assert_eq!(agent_count(u128::MAX), 2_147_483_647);
-    }
 
     #[test]
     fn a_new_agent_is_of_the_commonest_shape_and_the_smaller_of_two() {

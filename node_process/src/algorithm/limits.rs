@@ -1,282 +1,253 @@
 //! L: limits.
 
+pub(super) mod reason;
+
 use jiff::Timestamp;
 use shared::clause::Clause;
-use shared::contract::{CompletenessLevel, ScalingState, Step};
+use shared::config::PoolSource;
+use shared::contract::{CompletenessLevel, ScalingState};
 
-use super::capacity::{Capacity, Pool, count, counted, step};
+use super::capacity::{Capacity, Pool};
+use super::numbers::{agent_count, count};
+use super::ruling::{Reason, Ruling};
+use super::words::Incomplete;
+use reason::{Limit, Limited, LimitsReason};
 
-/// What D, H and U made of the pool.
-pub(super) struct Wanted {
-    pub(super) after_scale_down: Capacity,
-    pub(super) is_kept_by_min: bool,
-    pub(super) capacity: Capacity,
-}
-
-/// What is left of it within the limits.
-pub(super) struct Limited {
-    pub(super) delta: i32,
-    /// How many agents leave: `-delta` where that is positive.
-    pub(super) removed: usize,
-    pub(super) state: ScalingState,
-    pub(super) step: Step,
-}
-
-/// The change, on its way through the limits.
+/// The change in the number of agents, on its way through the limits.
 struct Change {
     delta: i64,
     clause: Clause,
-    reasons: Vec<String>,
-    /// Whether nothing may be changed at all (L0, L3).
-    is_held: bool,
-    /// Whether `max` kept agents back that were wanted.
-    is_kept_by_max: bool,
+    limited: Vec<Limited>,
 }
 
-/// L1 to L4.
-pub(super) fn limit(pool: &Pool<'_>, wanted: &Wanted, now: Timestamp) -> Limited {
-    let mut change = Change {
-        delta: i64::from(wanted.capacity.added) - i64::from(count(wanted.capacity.removed)),
-        clause: Clause::L1,
-        reasons: Vec::new(),
-        is_held: false,
-        is_kept_by_max: false,
-    };
-    keep_within_min_and_max(pool, wanted, &mut change);
+/// L1 to L3: what the limits leave of what the rules require.
+pub(super) fn limit(pool: &Pool<'_>, rulings: &[Ruling], now: Timestamp) -> Ruling {
+    let required = required(pool, rulings);
+    let delta = i64::from(required.added) - i64::from(count(required.removed));
+    let mut change = Change { delta, clause: Clause::L1, limited: Vec::new() };
+    keep_within_min_and_max(pool, &mut change);
     keep_within_steps(pool, &mut change);
-    hold_what_may_not_be_done(pool, &mut change);
+    hold_while_incomplete(pool, &mut change);
     hold_while_paused(pool, now, &mut change);
 
+    let reason = if change.limited.is_empty() { within(pool) } else { LimitsReason::Limited(change.limited) };
     // Below zero it is no more than the agents that are named.
-    let delta = i32::try_from(change.delta).unwrap_or(i32::MAX);
-    let state = state(wanted, &change);
-    if change.reasons.is_empty() {
-        change.reasons.push(within(pool, &change));
+    let removed = usize::try_from(change.delta.min(0).unsigned_abs()).unwrap_or(usize::MAX);
+    let added = agent_count(change.delta.max(0).unsigned_abs().into());
+    Ruling::new(change.clause, required, pool.capacity(removed, added), reason)
+}
+
+/// L4
+pub(super) fn state(pool: &Pool<'_>, rulings: &[Ruling], limited: &Ruling) -> ScalingState {
+    let Reason::Limits(reason) = &limited.reason else { return ScalingState::Normal };
+    let required = required(pool, rulings).agents;
+    // What D left in the pool, no rule asked for.
+    let fewest = rulings.iter().map(Ruling::agents_after).fold(pool.agents(), u32::min);
+    let is_held = reason.limits().any(|limit| matches!(limit, Limit::Incomplete(_) | Limit::Paused { .. }));
+    let is_max = reason.limits().any(|limit| matches!(limit, Limit::Max(_))) && required > fewest;
+    let is_min = rulings.iter().any(|ruling| ruling.reason.is_min()) && required == fewest;
+    let Capacity { removed, added, .. } = limited.capacity;
+    if is_held {
+        ScalingState::Held
+    } else if is_max {
+        ScalingState::MaxLimit
+    } else if is_min && added == 0 {
+        ScalingState::MinLimit
+    } else if added > 0 {
+        ScalingState::ScaleUp
+    } else if removed > 0 {
+        ScalingState::ScaleDown
+    } else {
+        ScalingState::Normal
     }
-    let after = pool.agents().saturating_add_signed(delta);
-    Limited {
-        delta,
-        removed: usize::try_from(delta.min(0).unsigned_abs()).unwrap_or(usize::MAX),
-        state,
-        step: step(change.clause, wanted.capacity.agents, after, change.reasons.join("; ")),
-    }
+}
+
+/// What the last rule made of the pool.
+fn required(pool: &Pool<'_>, rulings: &[Ruling]) -> Capacity {
+    rulings.last().map_or_else(|| pool.observed(), |ruling| ruling.capacity)
 }
 
 impl Change {
-    fn becomes(&mut self, delta: i64, clause: Clause, reason: String) {
+    fn becomes(&mut self, delta: i64, clause: Clause, by: Limit) {
+        self.limited.push(Limited { from: self.delta, to: delta, by });
         self.delta = delta;
         self.clause = clause;
-        self.reasons.push(reason);
     }
 }
 
-/// L1: recovered agents are about to return, so they count towards `min`, but no task can be given to them yet.
-fn keep_within_min_and_max(pool: &Pool<'_>, wanted: &Wanted, change: &mut Change) {
+/// L1: recovered agents are expected to re-register, so they count towards `min`, but no task can be given to them yet.
+fn keep_within_min_and_max(pool: &Pool<'_>, change: &mut Change) {
     let agents = i64::from(pool.agents());
     let recovered = i64::from(pool.snapshot.agents.recovered);
     let target = agents + change.delta;
     if let Some(max) = pool.policy.limits.max.filter(|max| target > i64::from(*max)) {
-        // Agents that D left in the pool were not asked for by H or U.
-        change.is_kept_by_max = wanted.capacity.agents > wanted.after_scale_down.agents;
-        change.becomes(i64::from(max) - agents, Clause::L1, format!("{} wanted, max is {max}", counted_agents(target)));
+        change.becomes(i64::from(max) - agents, Clause::L1, Limit::Max(max));
     }
     let min = i64::from(pool.policy.limits.min);
     if agents + recovered + change.delta < min {
-        let have = counted_agents(agents + change.delta);
-        change.becomes(min - agents - recovered, Clause::L1, format!("{have}{}, min is {min}", returning(pool)));
+        let limit = Limit::Min { min: pool.policy.limits.min, recovered: pool.snapshot.agents.recovered };
+        change.becomes(min - agents - recovered, Clause::L1, limit);
     }
 }
 
 /// L2: how far one decision may go.
 fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
     if pool.policy.source.moves_by_one() && change.delta.abs() > 1 {
-        let (more, delta) = (if change.delta.is_positive() { "more" } else { "fewer" }, change.delta.signum());
-        let reason = format!("{} {more} wanted, one at a time by CPU utilization", change.delta.abs());
-        change.becomes(delta, Clause::L2, reason);
+        change.becomes(change.delta.signum(), Clause::L2, Limit::CloudWatch);
     }
-    let step = i64::from(pool.policy.limits.max_scale_up_step);
-    if change.delta > step {
-        let reason = format!("{} more wanted, max_scale_up_step is {step}", change.delta);
-        change.becomes(step, Clause::L2, reason);
+    let step = pool.policy.limits.max_scale_up_step;
+    if change.delta > i64::from(step) {
+        change.becomes(step.into(), Clause::L2, Limit::ScaleUpStep(step));
     }
     let step = i64::from(pool.scale_down_step());
     if -change.delta > step {
-        let reason = match pool.snapshot.agents.decommissioning() {
-            0 => format!("{} fewer wanted, max_scale_down_step is {step}", -change.delta),
-            leaving => format!(
-                "{} fewer wanted, max_scale_down_step is {} and {leaving} leaving already",
-                -change.delta, pool.policy.limits.max_scale_down_step
-            ),
-        };
-        change.becomes(-step, Clause::L2, reason);
+        let decommissioning = pool.snapshot.agents.decommissioning();
+        let limit = Limit::ScaleDownStep { max: pool.policy.limits.max_scale_down_step, decommissioning };
+        change.becomes(-step, Clause::L2, limit);
     }
-    keep_to_candidates(pool, change);
+    match pool.policy.source {
+        PoolSource::Mesos { .. } => keep_to_candidates(pool, change),
+        // No agent of it is named: the group chooses.
+        PoolSource::CloudWatch { .. } => {}
+    }
 }
 
-/// L2: a decision names every agent that is to leave, so it cannot take more than are named to it. Of a pool that is no
-/// part of a Mesos cluster nobody can name any.
+/// L2: a decision names every agent that it removes, so it cannot remove more than the snapshot names.
 fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
-    if !pool.policy.source.needs_masters() {
-        return;
-    }
     let Ok(fewer) = usize::try_from(-change.delta) else { return };
     if fewer > pool.removable_count() {
-        let named = count(pool.removable_count());
-        let reason =
-            format!("only {} can be chosen: the others run protected tasks or are not named", counted(named, "agent"));
-        change.becomes(-i64::from(named), Clause::L2, reason);
+        change.becomes(-i64::from(count(pool.removable_count())), Clause::L2, Limit::Candidates);
     }
     let Ok(named) = usize::try_from(-change.delta) else { return };
-    if let Some(limit) = pool.policy.limits.max_scale_down_tasks
+    if let Some(max) = pool.policy.limits.max_scale_down_tasks
         && pool.moves_too_many_tasks(named)
     {
         let allowed = (0..named).rev().find(|removed| !pool.moves_too_many_tasks(*removed)).unwrap_or_default();
-        let reason = format!(
-            "{} would have to move, max_scale_down_tasks is {limit}",
-            counted(pool.moving_tasks(named), "task")
-        );
-        change.becomes(-i64::from(count(allowed)), Clause::L2, reason);
+        let limit = Limit::ScaleDownTasks { max, moving: pool.moving_tasks(named) };
+        change.becomes(-i64::from(count(allowed)), Clause::L2, limit);
     }
 }
 
-/// L3: what cannot be seen is not acted upon.
-fn hold_what_may_not_be_done(pool: &Pool<'_>, change: &mut Change) {
-    let completeness = &pool.snapshot.completeness;
-    let what = match completeness.level {
-        CompletenessLevel::Partial if change.delta < 0 => "no agent is taken out",
-        CompletenessLevel::Blind => "nothing is changed",
-        _ => return,
-    };
-    let cause = completeness.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    change.is_held = true;
-    change.becomes(0, Clause::L3, format!("the snapshot is {}{cause}: {what}", completeness.level.name()));
+/// L3: what the snapshot may miss is not acted upon.
+fn hold_while_incomplete(pool: &Pool<'_>, change: &mut Change) {
+    if let Some(incomplete) = Incomplete::of(pool)
+        && (incomplete.level == CompletenessLevel::Blind || change.delta < 0)
+    {
+        change.becomes(0, Clause::L3, Limit::Incomplete(incomplete));
+    }
 }
 
 /// L0: the other steps are reported all the same, so that one sees what the pause holds back.
 fn hold_while_paused(pool: &Pool<'_>, now: Timestamp, change: &mut Change) {
     if let Some(until) = pool.policy.timing.pause_until.filter(|_| pool.policy.timing.is_paused(now)) {
-        change.is_held = true;
-        change.becomes(0, Clause::L0, format!("paused until {}: nothing is changed", shared::time::format(until)));
+        change.becomes(0, Clause::L0, Limit::Paused { until });
     }
 }
 
-/// L4
-const fn state(wanted: &Wanted, change: &Change) -> ScalingState {
-    let is_kept_by_min = wanted.is_kept_by_min && wanted.capacity.agents == wanted.after_scale_down.agents;
-    if change.is_held {
-        ScalingState::Held
-    } else if change.is_kept_by_max {
-        ScalingState::MaxLimit
-    } else if is_kept_by_min && change.delta <= 0 {
-        ScalingState::MinLimit
-    } else {
-        match change.delta {
-            0 => ScalingState::Normal,
-            1.. => ScalingState::ScaleUp,
-            _ => ScalingState::ScaleDown,
-        }
+const fn within(pool: &Pool<'_>) -> LimitsReason {
+    LimitsReason::Within {
+        min: pool.policy.limits.min,
+        max: pool.policy.limits.max,
+        recovered: pool.snapshot.agents.recovered,
     }
-}
-
-fn within(pool: &Pool<'_>, change: &Change) -> String {
-    let target = counted_agents(i64::from(pool.agents()) + change.delta);
-    let (returning, min) = (returning(pool), pool.policy.limits.min);
-    match pool.policy.limits.max {
-        Some(max) => format!("{target}{returning}, within min {min} and max {max}"),
-        None => format!("{target}{returning}, not below min {min}"),
-    }
-}
-
-fn returning(pool: &Pool<'_>) -> String {
-    match pool.snapshot.agents.recovered {
-        0 => String::new(),
-        recovered => format!(" and {recovered} about to return"),
-    }
-}
-
-fn counted_agents(agents: i64) -> String {
-    counted(agents.unsigned_abs(), if agents < 0 { "agents below none" } else { "agent" })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cpu::reason::{CpuLevel, CpuReason, Effect};
     use super::*;
     use cluster::{Cluster, NOON, policy, resources};
     use shared::contract::ClusterSnapshot;
 
-    /// What the limits make of a pool of so many agents, `removed` of which D took out, and `added` H and U want.
-    fn limited(agents: usize, removed: usize, added: u32, settings: &str) -> (i32, ScalingState) {
+    /// Rulings after which `removed` agents are removed, and `added` are added.
+    fn rulings(pool: &Pool<'_>, removed: usize, added: u32) -> Vec<Ruling> {
+        let reason = CpuReason { level: CpuLevel::Unknown, effect: Effect::NoChange };
+        let (observed, down) = (pool.observed(), pool.capacity(removed, 0));
+        vec![
+            Ruling::new(Clause::D2, observed, down, reason),
+            Ruling::new(Clause::H4, down, pool.capacity(removed, added), reason),
+        ]
+    }
+
+    fn delta(ruling: &Ruling) -> i64 {
+        i64::from(ruling.capacity.added) - i64::from(count(ruling.capacity.removed))
+    }
+
+    /// What the limits make of a pool of so many agents, of which D removed `removed` and H and U add `added`.
+    fn limited(agents: usize, removed: usize, added: u32, settings: &str) -> (i64, ScalingState) {
         let snapshot = Cluster::of(agents, resources(4, 14_000)).snapshot();
         let policy = policy(settings).unwrap();
         let pool = Pool::new(&snapshot, &policy);
-        let wanted = Wanted {
-            after_scale_down: pool.capacity(removed, 0),
-            is_kept_by_min: false,
-            capacity: pool.capacity(removed, added),
-        };
-        let limited = limit(&pool, &wanted, NOON);
-        (limited.delta, limited.state)
+        let rulings = rulings(&pool, removed, added);
+        let limited = limit(&pool, &rulings, NOON);
+        (delta(&limited), state(&pool, &rulings, &limited))
+    }
+
+    /// The limits that changed it, with the change before and after each.
+    fn limits_of(snapshot: &ClusterSnapshot, (removed, added): (usize, u32), settings: &str) -> (Clause, Vec<Limited>) {
+        let policy = policy(settings).unwrap();
+        let pool = Pool::new(snapshot, &policy);
+        let ruling = limit(&pool, &rulings(&pool, removed, added), NOON);
+        match ruling.reason {
+            Reason::Limits(LimitsReason::Limited(limited)) => (ruling.clause, limited),
+            Reason::Limits(LimitsReason::Within { .. }) => (ruling.clause, Vec::new()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn change(from: i64, to: i64, by: Limit) -> Vec<Limited> {
+        vec![Limited { from, to, by }]
     }
 
     #[test]
-    fn steps_limit_what_min_and_max_leave() {
-        // L1, L2
+    fn steps_limit_what_min_and_max_leave_l1_l2() {
         assert_eq!(limited(2, 0, 0, "min = 20\nmax_scale_up_step = 5"), (5, ScalingState::ScaleUp));
         assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 3"), (-3, ScalingState::ScaleDown));
         assert_eq!(limited(9, 0, 0, "max = 4\nmax_scale_down_step = 9"), (-5, ScalingState::ScaleDown));
     }
 
     #[test]
-    fn what_was_there_and_wanted_is_told() {
-        // L1
-        let told = |agents: usize, recovered: u32, (removed, added): (usize, u32), settings: &str| {
+    fn each_limit_says_what_it_limits_l1_l2() {
+        let limits = |agents: usize, recovered: u32, rules: (usize, u32), settings: &str| {
             let mut snapshot = Cluster::of(agents, resources(4, 14_000)).snapshot();
             snapshot.agents.recovered = recovered;
-            let policy = policy(settings).unwrap();
-            let pool = Pool::new(&snapshot, &policy);
-            let (after_scale_down, capacity) = (pool.observed(), pool.capacity(removed, added));
-            let Limited { delta, step: Step { clause, reason, .. }, .. } =
-                limit(&pool, &Wanted { after_scale_down, is_kept_by_min: false, capacity }, NOON);
-            format!("{clause} {delta:+}: {reason}")
+            limits_of(&snapshot, rules, settings)
         };
-        assert_eq!(told(5, 0, (0, 3), "max = 6"), "L1 +1: 8 agents wanted, max is 6");
-        assert_eq!(told(2, 1, (0, 3), "min = 8"), "L1 +5: 5 agents and 1 about to return, min is 8");
-        // L2: just as many as a step allows are no more.
-        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 3"), "L1 +3: 8 agents, not below min 1");
-        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 3"), "L1 -3: 2 agents, not below min 1");
-        assert_eq!(told(5, 0, (0, 3), "max_scale_up_step = 2"), "L2 +2: 3 more wanted, max_scale_up_step is 2");
-        assert_eq!(told(5, 0, (3, 0), "max_scale_down_step = 2"), "L2 -2: 3 fewer wanted, max_scale_down_step is 2");
+        assert_eq!(limits(5, 0, (0, 3), "max = 6"), (Clause::L1, change(3, 1, Limit::Max(6))));
+        let min = Limit::Min { min: 8, recovered: 1 };
+        assert_eq!(limits(2, 1, (0, 3), "min = 8"), (Clause::L1, change(3, 5, min)));
+        // Just as many as a step allows are no more.
+        assert_eq!(limits(5, 0, (0, 3), "max_scale_up_step = 3"), (Clause::L1, Vec::new()));
+        assert_eq!(limits(5, 0, (3, 0), "max_scale_down_step = 3"), (Clause::L1, Vec::new()));
+        assert_eq!(limits(5, 0, (0, 3), "max_scale_up_step = 2"), (Clause::L2, change(3, 2, Limit::ScaleUpStep(2))));
+        let step = Limit::ScaleDownStep { max: 2, decommissioning: 0 };
+        assert_eq!(limits(5, 0, (3, 0), "max_scale_down_step = 2"), (Clause::L2, change(-3, -2, step)));
     }
 
     #[test]
-    fn too_many_agents_go_only_as_far_as_they_may_be_chosen() {
-        // L2: five agents with two tasks each, and max is 1.
+    fn no_more_agents_are_removed_than_are_candidates_l2() {
+        // Five agents with two tasks each, and max is 1.
         let mut snapshot = Cluster::of(5, resources(4, 14_000)).running("/a", 10, resources(1, 1_000)).snapshot();
-        let told = |snapshot: &ClusterSnapshot, settings: &str| {
-            let policy = policy(&format!("max = 1\nmax_scale_down_step = 9\n{settings}")).unwrap();
-            let pool = Pool::new(snapshot, &policy);
-            let wanted = Wanted { after_scale_down: pool.observed(), is_kept_by_min: false, capacity: pool.observed() };
-            let Limited { delta, step, .. } = limit(&pool, &wanted, NOON);
-            (delta, step.reason)
+        let limits = |snapshot: &ClusterSnapshot, settings: &str| {
+            limits_of(snapshot, (0, 0), &format!("max = 1\nmax_scale_down_step = 9\n{settings}")).1
         };
-        assert_eq!(told(&snapshot, ""), (-4, "5 agents wanted, max is 1".to_owned()));
-        assert_eq!(told(&snapshot, "max_scale_down_tasks = 8").0, -4);
-        let (delta, reason) = told(&snapshot, "max_scale_down_tasks = 5");
-        assert_eq!(delta, -2, "two agents have 4 tasks, three have 6");
-        assert!(reason.ends_with("; 8 tasks would have to move, max_scale_down_tasks is 5"), "{reason}");
+        let max = change(0, -4, Limit::Max(1));
+        let and = |next: Limited| [max.clone(), vec![next]].concat();
+        assert_eq!(limits(&snapshot, ""), max);
+        assert_eq!(limits(&snapshot, "max_scale_down_tasks = 8"), max);
+        // Two agents have 4 tasks, three have 6.
+        let tasks = Limited { from: -4, to: -2, by: Limit::ScaleDownTasks { max: 5, moving: 8 } };
+        assert_eq!(limits(&snapshot, "max_scale_down_tasks = 5"), and(tasks));
         snapshot.scale_down_candidates.iter_mut().skip(1).for_each(|candidate| candidate.protected = true);
-        let (delta, reason) = told(&snapshot, "");
-        assert_eq!(delta, -1);
-        assert!(
-            reason.ends_with("; only 1 agent can be chosen: the others run protected tasks or are not named"),
-            "{reason}"
-        );
-        assert_eq!(told(&snapshot, "max_scale_down_tasks = 1").0, 0);
+        let candidates = Limited { from: -4, to: -1, by: Limit::Candidates };
+        assert_eq!(limits(&snapshot, ""), and(candidates));
+        let last = limits(&snapshot, "max_scale_down_tasks = 1").pop().unwrap();
+        assert_eq!(last, Limited { from: -1, to: 0, by: Limit::ScaleDownTasks { max: 1, moving: 2 } });
     }
 
     #[test]
-    fn the_state_says_whether_max_kept_agents_that_were_wanted() {
-        // L4: with a delta of either sign, but not for agents that are merely still there.
+    fn max_is_the_state_where_it_keeps_agents_that_are_needed_l4() {
+        // With a delta of either sign, but not for agents that are merely still there.
         assert_eq!(limited(5, 0, 3, "max = 6"), (1, ScalingState::MaxLimit));
         assert_eq!(limited(5, 0, 3, "max = 5"), (0, ScalingState::MaxLimit));
         assert_eq!(limited(5, 0, 3, "max = 4"), (-1, ScalingState::MaxLimit));

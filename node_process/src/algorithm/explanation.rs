@@ -1,0 +1,105 @@
+//! A decision with its reasons as types, and the message that is made of it.
+
+use jiff::Timestamp;
+use shared::config::Policy;
+use shared::contract::{self, AgentRef, AgentState, ClusterSnapshot, ScalingDecision, ScalingState, Step, Unplaceable};
+use shared::time;
+use uuid::Uuid;
+
+use super::capacity::Pool;
+use super::each_alone;
+use super::numbers::count;
+use super::ruling::{Reason, Rule, Ruling};
+
+/// A decision with its reasons as types. Sentences are made of them where the message is, and nowhere else.
+pub struct Explanation<'a> {
+    pub(super) pool: Pool<'a>,
+    pub(super) now: Timestamp,
+    pub(super) rules: &'static [Rule],
+    /// What each rule makes of the pool.
+    pub rulings: Vec<Ruling>,
+    /// What the limits leave of it.
+    pub limited: Ruling,
+    /// L4
+    pub state: ScalingState,
+}
+
+impl Explanation<'_> {
+    /// How many agents to add; negative: to remove.
+    #[must_use]
+    pub fn delta(&self) -> i32 {
+        let agents = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
+        agents(self.limited.capacity.added).saturating_sub(agents(count(self.limited.capacity.removed)))
+    }
+
+    /// How many usable agents there will then be.
+    #[must_use]
+    pub const fn target(&self) -> u32 {
+        self.limited.agents_after()
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn decision(&self) -> ScalingDecision {
+        let Pool { snapshot, policy, .. } = self.pool;
+        ScalingDecision {
+            id: id(snapshot, policy),
+            snapshot_id: Some(snapshot.id),
+            snapshot_taken_at: time::truncate(snapshot.taken_at),
+            decided_at: time::truncate(self.now),
+            expires_at: time::truncate(policy.timing.expires_at(snapshot.taken_at)),
+            pool: snapshot.pool.clone(),
+            agents: snapshot.agents,
+            delta: self.delta(),
+            target: self.target(),
+            state: self.state,
+            completeness: Some(snapshot.completeness.level),
+            steps: self.steps(),
+            unplaceable: self.unplaceable(),
+            scale_down_agents: self.pool.removable(self.limited.capacity.removed).map(AgentRef::from).collect(),
+            decommissioning_agents: decommissioning_agents(snapshot),
+        }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let alone = each_alone::agents(&self.pool, self.rules, &self.rulings).into_iter().map(Some);
+        let rulings = self.rulings.iter().chain([&self.limited]);
+        rulings.zip(alone.chain([None])).map(|(ruling, agents_alone)| step(ruling, agents_alone)).collect()
+    }
+
+    fn unplaceable(&self) -> Vec<Unplaceable> {
+        let of_ruling = |ruling: &Ruling| match &ruling.reason {
+            Reason::Headroom(reason) => reason.unplaceable.iter().map(unplaceable).collect(),
+            Reason::ScaleDown(_) | Reason::ScaleUp(_) | Reason::Cpu(_) | Reason::Limits(_) => Vec::new(),
+        };
+        self.rulings.iter().flat_map(of_ruling).collect()
+    }
+}
+
+fn step(ruling: &Ruling, agents_alone: Option<u32>) -> Step {
+    Step {
+        clause: ruling.clause,
+        agents_before: ruling.agents_before(),
+        agents_after: ruling.agents_after(),
+        agents_alone,
+        reason: ruling.reason.to_string(),
+        application: ruling.application.clone(),
+    }
+}
+
+fn unplaceable(found: &super::headroom::reason::Unplaceable) -> Unplaceable {
+    Unplaceable { application: found.application.clone(), reason: found.to_string() }
+}
+
+/// The same snapshot, pool and policy always have the same id, whoever decides and when: a decision that is delivered or
+/// made twice can be recognized.
+fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
+    // A policy has names, numbers and lists only, for which JSON always has a form.
+    let content = serde_json::to_vec(&(snapshot.id, &snapshot.pool, policy)).unwrap_or_default();
+    Uuid::new_v5(&contract::NAMESPACE, &content)
+}
+
+fn decommissioning_agents(snapshot: &ClusterSnapshot) -> Vec<AgentRef> {
+    let candidates = snapshot.scale_down_candidates.iter();
+    candidates.filter(|candidate| candidate.state != AgentState::Active).map(AgentRef::from).collect()
+}

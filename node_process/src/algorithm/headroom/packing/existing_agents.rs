@@ -1,0 +1,330 @@
+//! The agents there are, as room for tasks.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use shared::resources::{Amount, Kind, PerKind, Resources};
+
+use super::super::super::capacity::{NewAgent, Pool, free_of};
+use super::bin_index::{BinGroup, BinIndex};
+use super::tasks::Tasks;
+use super::vector::Vector;
+
+/// The usable agents that stay.
+pub(super) struct ExistingAgents {
+    new_agent: Option<NewAgent>,
+    /// Agents without gpus.
+    plain: BinIndex,
+    /// Agents with gpus. Only tasks of applications that know of gpus are placed there, and those try them first: the
+    /// others are open to all.
+    gpu: BinIndex,
+    /// Empty agents like new ones.
+    empty: BinIndex,
+}
+
+/// The three sorts of agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Plain,
+    Gpu,
+    Empty,
+}
+
+/// Agents whose turn comes the earlier the emptier they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    emptiness: u128,
+    sort: Sort,
+    group: BinGroup,
+}
+
+impl Turn {
+    fn new(sort: Sort, group: BinGroup, whole: &Vector) -> Self {
+        Self { emptiness: group.free.least_share(whole), sort, group }
+    }
+}
+
+/// The fullest first.
+fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
+    groups.sort_by_cached_key(|group| (group.free.largest_share(whole), *group));
+    BinIndex::new(&groups)
+}
+
+type Shape = (Resources, Resources, Resources);
+
+impl ExistingAgents {
+    /// The pool without the first `removed` agents that may leave.
+    pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
+        let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        for ((total, unreserved, free), agents) in shapes(pool, removed) {
+            let is_empty = free == unreserved;
+            let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(&total, &unreserved, &new_agent));
+            let groups = match (is_empty && is_like_new, total.gpus.is_zero()) {
+                (true, _) => &mut empty,
+                (false, true) => &mut plain,
+                (false, false) => &mut gpu,
+            };
+            groups.push(BinGroup::new(Vector::of(&free), agents));
+        }
+        let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
+        Self {
+            new_agent: pool.new_agent,
+            plain: in_order(&whole, plain),
+            gpu: in_order(&whole, gpu),
+            empty: in_order(&whole, empty),
+        }
+    }
+
+    /// Places tasks on agents that run something, and returns how many found no room.
+    pub(super) fn place(&mut self, tasks: &Tasks<'_>) -> u64 {
+        self.place_count(tasks, tasks.count())
+    }
+
+    fn place_count(&mut self, tasks: &Tasks<'_>, count: u64) -> u64 {
+        let left = if tasks.is_gpu_aware { self.gpu.place(&tasks.size, count) } else { count };
+        self.plain.place(&tasks.size, left)
+    }
+
+    /// Places tasks on all agents, those that run nothing last, and returns how many found no room.
+    pub(super) fn place_anywhere(&mut self, tasks: &Tasks<'_>) -> u64 {
+        let left = self.place(tasks);
+        if left > 0 && self.opens_empty_to(tasks) { self.empty.place(&tasks.size, left) } else { left }
+    }
+
+    /// Places tasks on the emptiest agent of all, one after the other, and returns how many found no room. So do schedulers
+    /// that spread their tasks.
+    pub(super) fn spread(&mut self, tasks: &Tasks<'_>) -> u64 {
+        /// A turn gives an agent this part of what it would get in all, at least one task: else tiny ones would take for ever.
+        const TURNS: u64 = 32;
+        let whole = self.whole();
+        let (open, closed): (Vec<Turn>, Vec<Turn>) =
+            self.turns().partition(|turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.group.free));
+        let (mut turns, mut done) = (BinaryHeap::from(open), closed);
+        let agents = turns.iter().map(|turn| turn.group.agents).fold(0, u64::saturating_add);
+        let mut left = tasks.count();
+        while let Some(turn) = turns.pop() {
+            let free = turn.group.free;
+            let each = (left / agents.saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
+            // Of more than one each there are far more left than all agents take in a turn.
+            let takers = turn.group.agents.min(left);
+            if takers == 0 || !tasks.size.fits_in(&free) {
+                done.push(turn);
+                continue;
+            }
+            left -= takers * each;
+            turns.push(Turn::new(turn.sort, BinGroup::used(free.without(&tasks.size, each), takers), &whole));
+            if turn.group.agents > takers {
+                turns.push(Turn { group: BinGroup { agents: turn.group.agents - takers, ..turn.group }, ..turn });
+            }
+        }
+        let of = |sort: Sort| {
+            in_order(&whole, done.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
+        };
+        (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
+        left
+    }
+
+    fn turns(&self) -> impl Iterator<Item = Turn> {
+        let whole = self.whole();
+        let sorts = [(Sort::Plain, &self.plain), (Sort::Gpu, &self.gpu), (Sort::Empty, &self.empty)];
+        sorts
+            .into_iter()
+            .flat_map(move |(sort, groups)| groups.iter().map(move |group| Turn::new(sort, *group, &whole)))
+    }
+
+    fn opens(&self, sort: Sort, tasks: &Tasks<'_>) -> bool {
+        match sort {
+            Sort::Plain => true,
+            Sort::Gpu => tasks.is_gpu_aware,
+            Sort::Empty => self.opens_empty_to(tasks),
+        }
+    }
+
+    fn whole(&self) -> Vector {
+        Vector::of(&self.new_agent.unwrap_or_default().unreserved)
+    }
+
+    /// Counts the agents that were empty before something was placed there among those that run something.
+    pub(super) fn settle(&mut self) {
+        if self.empty.iter().all(|group| group.is_untouched) {
+            return;
+        }
+        let (untouched, used): (Vec<BinGroup>, Vec<BinGroup>) = self.empty.iter().partition(|group| group.is_untouched);
+        let groups = if self.empty_have_gpus() { &mut self.gpu } else { &mut self.plain };
+        let all: Vec<BinGroup> = groups.iter().chain(&used).copied().collect();
+        *groups = BinIndex::new(&all);
+        self.empty = BinIndex::new(&untouched);
+    }
+
+    /// Whether one such task more would find room on an agent that runs something.
+    pub(super) fn has_room(&self, tasks: &Tasks<'_>) -> bool {
+        self.plain.has_room(&tasks.size) || (tasks.is_gpu_aware && self.gpu.has_room(&tasks.size))
+    }
+
+    /// Whether one such task more would find room on an empty agent.
+    pub(super) fn has_empty_room(&self, tasks: &Tasks<'_>) -> bool {
+        self.opens_empty_to(tasks) && self.empty.has_room(&tasks.size)
+    }
+
+    /// Empty agents like new ones.
+    pub(super) fn empty(&self) -> u64 {
+        self.empty.iter().map(|group| group.agents).fold(0, u64::saturating_add)
+    }
+
+    /// What is free beyond what the empty agents would have if they were just that: in all, and without gpus.
+    pub(super) fn free(&self) -> (PerKind<u128>, PerKind<u128>) {
+        let whole = self.whole();
+        let none = Vector::default();
+        let (plain, gpu, empty) = (sum(&self.plain, &none), sum(&self.gpu, &none), sum(&self.empty, &whole));
+        let add = |a: PerKind<u128>, b: PerKind<u128>| PerKind::from_fn(|kind| a[kind].saturating_add(b[kind]));
+        let open = if self.empty_have_gpus() { plain } else { add(plain, empty) };
+        (add(add(plain, gpu), empty), open)
+    }
+
+    fn empty_have_gpus(&self) -> bool {
+        self.new_agent.is_some_and(|new_agent| !new_agent.total.gpus.is_zero())
+    }
+
+    fn opens_empty_to(&self, tasks: &Tasks<'_>) -> bool {
+        tasks.is_gpu_aware || !self.empty_have_gpus()
+    }
+}
+
+/// Whether an agent is as good as a new one, and hardly better: what the setting `new_agent` says may be rounded, and leave
+/// out kinds that are not considered.
+fn is_like(total: &Resources, unreserved: &Resources, new_agent: &NewAgent) -> bool {
+    let is_hardly_more = |kind: Kind| {
+        let (has, new) = (unreserved.get(kind).thousandths(), new_agent.unreserved.get(kind).thousandths());
+        new == 0 || has - has / 16 <= new
+    };
+    new_agent.unreserved.fits_in(unreserved)
+        && new_agent.total.gpus.is_zero() == total.gpus.is_zero()
+        && Kind::ALL.into_iter().all(is_hardly_more)
+}
+
+fn sum(groups: &BinIndex, without: &Vector) -> PerKind<u128> {
+    let mut sums = PerKind::<u128>::default();
+    for group in groups.iter() {
+        let free = group.free.without(without, 1);
+        for (kind, sum) in sums.iter_mut() {
+            *sum = sum.saturating_add(u128::from(free.0[kind]) * u128::from(group.agents));
+        }
+    }
+    sums
+}
+
+/// How many agents there are of each (total, unreserved, free) without the first `removed` that may leave.
+fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
+    let mut shapes: BTreeMap<Shape, u64> = BTreeMap::new();
+    for shape in &pool.snapshot.agent_shapes {
+        *shapes.entry((shape.total, shape.unreserved, shape.free)).or_default() += u64::from(shape.count);
+    }
+    for candidate in pool.removable(removed) {
+        let (total, unreserved, free) = (candidate.total, candidate.unreserved, free_of(candidate));
+        let equal = (total, unreserved, Resources::ZERO)..=(total, unreserved, Resources::from_fn(|_| Amount::MAX));
+        // What is free may have been rounded down (`free_floor`), so the nearest below will be it.
+        let mut alike = shapes.range_mut(equal).filter(|(_, agents)| **agents > 0).rev();
+        let mut first = None;
+        let found = alike.find_map(|((_, _, shape_free), agents)| {
+            if shape_free.fits_in(&free) {
+                Some(agents)
+            } else {
+                first = first.take().or(Some(agents));
+                None
+            }
+        });
+        if let Some(agents) = found.or(first) {
+            *agents -= 1;
+        }
+    }
+    shapes.retain(|_, agents| *agents > 0);
+    shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::{Cluster, policy, resources};
+
+    fn tasks(size: Resources, count: u64, is_gpu_aware: bool) -> Tasks<'static> {
+        Tasks { displaced: count, ..Tasks::none_of(size, None, is_gpu_aware) }
+    }
+
+    #[test]
+    fn tasks_are_spread_one_by_one_on_the_emptiest() {
+        // H4: ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
+        let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
+        let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(existing.spread(&tasks(resources(1, 0), 10, false)), 0);
+        let left: u64 = existing.plain.iter().map(|group| group.free.0[Kind::Cpus] * group.agents).sum();
+        assert_eq!(left, 4_000);
+        assert!(existing.plain.iter().all(|group| group.free.0[Kind::Cpus] == 1_000), "each has 3 cpus in use");
+        // Fewer tasks than agents: the others stay as they are.
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+        assert_eq!(existing.spread(&tasks(resources(1, 0), 1, false)), 0);
+        let mut groups: Vec<(u64, u64)> =
+            existing.plain.iter().map(|group| (group.free.0[Kind::Cpus], group.agents)).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [(2_000, 1), (3_000, 1), (4_000, 2)]);
+        // Many tiny ones are as many, in fewer turns.
+        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+        let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
+        assert_eq!(existing.spread(&tasks(tiny, 14_001, false)), 1, "14 cpus are free");
+    }
+
+    #[test]
+    fn tasks_that_do_not_know_of_gpus_are_not_spread_on_agents_that_have_some() {
+        // H4: an agent with gpus and room, and one without.
+        let gpus = Resources { gpus: Amount::from_thousandths(1000), ..resources(8, 14_000) };
+        let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
+        let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        let spread = |is_gpu_aware| ExistingAgents::new(&pool, 0).spread(&tasks(resources(2, 1_000), 5, is_gpu_aware));
+        assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
+        assert_eq!(spread(true), 0);
+    }
+
+    #[test]
+    fn empty_agents_are_open_to_all_unless_they_have_gpus_and_used_ones_are_counted_with_the_others() {
+        // H3
+        let gpus = |gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources(4, 14_000) };
+        for (has, is_gpu_aware, is_open) in [(0, false, true), (0, true, true), (1, false, false), (1, true, true)] {
+            let (snapshot, policy) = (Cluster::of(2, gpus(has)).snapshot(), policy("").unwrap());
+            let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
+            let task = tasks(resources(3, 100), 1, is_gpu_aware);
+            assert_eq!((existing.empty(), existing.has_room(&task)), (2, false));
+            assert_eq!(existing.has_empty_room(&task), is_open, "{has} gpus, aware: {is_gpu_aware}");
+            assert_eq!(existing.place_anywhere(&task), u64::from(!is_open));
+            existing.settle();
+            assert_eq!(existing.empty(), 2 - u64::from(is_open));
+            assert_eq!(existing.has_room(&tasks(resources(1, 100), 1, is_gpu_aware)), is_open, "beside the first");
+        }
+    }
+
+    #[test]
+    fn an_agent_is_like_a_new_one_where_it_has_at_most_a_sixteenth_more() {
+        // H3
+        let empty = |thousandths: u64| {
+            let total = Resources { cpus: Amount::from_thousandths(thousandths), ..resources(4, 14_000) };
+            let (snapshot, policy) =
+                (Cluster::of(1, total).snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+            ExistingAgents::new(&Pool::new(&snapshot, &policy), 0).empty()
+        };
+        assert_eq!([3_999, 4_000, 4_250, 4_300].map(empty), [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn agents_that_leave_are_taken_from_the_nearest_shape_that_is_left() {
+        // D2: two agents with 3 cpus free each; the snapshot gives one of them as having 2.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 100)).snapshot();
+        let mut shape = snapshot.agent_shapes[0];
+        shape.count = 1;
+        let fewer = Resources { cpus: Amount::from_thousandths(2_000), ..shape.free };
+        snapshot.agent_shapes = vec![shape, shared::contract::AgentShape { free: fewer, ..shape }];
+        let policy = policy("").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        let task = tasks(resources(1, 100), 1, false);
+        assert!(ExistingAgents::new(&pool, 1).has_room(&task));
+        assert!(!ExistingAgents::new(&pool, 2).has_room(&task), "no agent is left");
+    }
+}

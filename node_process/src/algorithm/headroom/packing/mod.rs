@@ -1,0 +1,399 @@
+//! H3: whole tasks on single agents.
+//!
+//! Tasks are counted by size and agents by what they have free; many equal tasks go to many equal agents at a time. So
+//! the cost follows from how many different ones there are.
+
+mod bin_index;
+mod bins;
+mod demand;
+mod existing_agents;
+mod plan;
+#[cfg(test)]
+mod quality;
+mod tasks;
+mod vector;
+
+use shared::resources::PerKind;
+
+use super::super::capacity::{Capacity, Pool};
+use super::super::numbers::agent_count;
+use super::balance::{Balance, agents_for_all, balances, sums};
+use super::needs::Need;
+use super::reason::{EmptyAgents, Placed, Unfit};
+use super::report::{HeadroomReport, TasksReport, UnplaceableTasks};
+use demand::Demand;
+use existing_agents::ExistingAgents;
+use plan::Plan;
+use tasks::Tasks;
+
+/// D3: whether all tasks that must move when so many agents are removed have room on the agents that stay, as they are.
+pub(in super::super) fn moved_tasks_have_room(pool: &Pool<'_>, capacity: &Capacity) -> bool {
+    let demand = Demand::new(pool, &[]);
+    let (displaced, _) = demand.displaced(pool, capacity);
+    let mut existing = ExistingAgents::new(pool, capacity.removed);
+    displaced.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
+}
+
+/// H3, H4.
+pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> HeadroomReport {
+    let demand = Demand::new(pool, needs);
+    let whole = Plan::new(pool, &demand, &pool.observed());
+    // An agent stays removed only where all is placed without it, and was without those before it: first fit may by chance
+    // place on fewer agents what it could not on more.
+    let mut plan = None;
+    let mut failed = None;
+    let mut removed = 0;
+    while removed < before.removed && whole.missing() == 0 {
+        let fewer = pool.capacity(removed + 1, 0);
+        let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&whole);
+        let next = Plan::new(pool, &demand, &fewer);
+        // Wherever its tasks go, it must not take a new agent afterwards.
+        let spread = Plan::when_moved(pool, &demand, &fewer);
+        if !is_placed(&next) || !is_placed(&spread) {
+            failed = Some(if is_placed(&next) { (spread, true) } else { (next, false) });
+            break;
+        }
+        plan = Some(next);
+        removed += 1;
+    }
+    let plan = plan.unwrap_or(whole);
+    let after = pool.capacity(removed, agent_count(plan.missing().into()));
+
+    let balances_kept = total_balances(needs, &demand, &pool.capacity(removed, 0));
+    // H5
+    let is_lacking = |balance: &&Balance| plan.lacking[balance.kind] > 0;
+    let lacking = balances_kept.values().filter(is_lacking).copied().collect();
+    let for_total = agents_for_all(&balances_kept, pool.new_agent);
+    let is_by_tasks = u128::from(after.added) > for_total;
+    let one_fewer = total_balances(needs, &demand, &pool.capacity(removed + 1, 0));
+    let is_kept_by_tasks = one_fewer.values().all(|balance| balance.missing() == 0);
+    let decisive = match &failed {
+        _ if is_by_tasks => Some((&plan, false)),
+        Some((plan, when_spread)) if is_kept_by_tasks => Some((plan, *when_spread)),
+        _ => None,
+    };
+    let placed = match decisive {
+        Some((plan, when_spread)) => Placed::Unfit { when_spread, tasks: unfit(plan) },
+        None if plan.tasks > 0 && before.agents == after.agents && plan.unplaceable.is_empty() => {
+            Placed::All(plan.tasks)
+        }
+        None => Placed::Undecisive,
+    };
+    let tasks = TasksReport {
+        placed,
+        application: decisive.and_then(|(plan, _)| first_unplaced(plan)).map(|tasks| name(&tasks)),
+        for_total: is_by_tasks.then(|| u64::try_from(for_total).unwrap_or(u64::MAX)),
+        unplaceable: plan.unplaceable.iter().map(unplaceable).collect(),
+    };
+    let balances_before = total_balances(needs, &demand, &before);
+    HeadroomReport { before, after, balances_before, balances_kept, lacking, tasks: Some(tasks) }
+}
+
+/// What is needed in total, with whole tasks where they are more than X % of the resources.
+fn total_balances(needs: &[Need<'_>], demand: &Demand<'_>, capacity: &Capacity) -> PerKind<Balance> {
+    let mut sums = sums(needs);
+    sums.iter_mut().for_each(|(kind, sum)| sum.growth = demand.growth[kind]);
+    balances(&sums, capacity)
+}
+
+fn name(tasks: &Tasks<'_>) -> Option<String> {
+    tasks.application.map(|application| application.name.clone())
+}
+
+fn unplaceable((tasks, count): &(Tasks<'_>, u64)) -> UnplaceableTasks {
+    UnplaceableTasks { resources: tasks.resources, is_gpu_aware: tasks.is_gpu_aware, count: *count }
+}
+
+/// The largest of the tasks that ask for an agent.
+fn first_unplaced<'a>(plan: &Plan<'a>) -> Option<Tasks<'a>> {
+    let first = |tasks: &[(Tasks<'a>, u64)]| tasks.first().map(|(tasks, _)| *tasks);
+    plan.largest.or_else(|| first(&plan.left)).or_else(|| first(&plan.unplaceable))
+}
+
+/// Why it takes more agents than the total would.
+fn unfit(plan: &Plan<'_>) -> Unfit {
+    // What is enough in total, and places all tasks, is short where part of it is on agents with gpus.
+    let Some(first) = first_unplaced(plan) else { return Unfit::OnGpuAgents };
+    if plan.largest.is_some() {
+        return Unfit::Largest(first.resources);
+    }
+    let (left, agents) = if plan.left.is_empty() {
+        (&plan.unplaceable, None)
+    } else {
+        (&plan.left, Some(EmptyAgents { required: plan.for_tasks, existing: plan.empty }))
+    };
+    Unfit::Some {
+        count: left.iter().map(|(_, count)| *count).fold(0, u64::saturating_add),
+        of: plan.tasks,
+        largest: first.resources,
+        is_one_size: left.len() <= 1,
+        agents,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::ruling::{Reason, Ruling};
+    use super::super::reason::{HeadroomReason, Lack, Needed, Obstacle};
+    use super::*;
+    use cluster::{Cluster, policy, resources};
+    use shared::clause::Clause;
+    use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
+    use shared::resources::{Amount, Kind, Resources};
+
+    fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Ruling {
+        headroom_without(0, snapshot, settings)
+    }
+
+    fn reason(ruling: &Ruling) -> &HeadroomReason {
+        match &ruling.reason {
+            Reason::Headroom(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What decides, where it is that tasks fit no single agent.
+    fn unfit_of(ruling: &Ruling) -> &Unfit {
+        match &reason(ruling).placed {
+            Some(Placed::Unfit { when_spread: false, tasks }) => tasks,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is needed, and what is free.
+    fn cpus(ruling: &Ruling) -> (Amount, Amount) {
+        match &reason(ruling).needed {
+            Needed::Of(need) if need.kind == Kind::Cpus => (need.amount, need.free),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn amount(units: u64) -> Amount {
+        Amount::from_thousandths(1000 * units)
+    }
+
+    /// After D took out so many agents.
+    fn headroom_without(removed: usize, snapshot: &ClusterSnapshot, settings: &str) -> Ruling {
+        let policy = policy(settings).unwrap();
+        let pool = Pool::new(snapshot, &policy);
+        super::super::make_room(&pool, pool.capacity(removed, 0))
+    }
+
+    fn gpus(gpus: u64, resources: Resources) -> Resources {
+        Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources }
+    }
+
+    #[test]
+    fn free_parts_that_are_each_too_small_are_no_room() {
+        // H3, H4: ten agents of 4 cpus with 3 used each: 10 free, and the application is to grow by 1 task of 3.
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
+        let packed = headroom(&cluster.snapshot(), "");
+        assert_eq!((packed.capacity.added, packed.clause), (1, Clause::H4));
+        let largest = resources(3, 1_000);
+        let agents = Some(EmptyAgents { required: 1, existing: 0 });
+        assert_eq!(unfit_of(&packed), &Unfit::Some { count: 1, of: 1, largest, is_one_size: true, agents });
+        assert_eq!((cpus(&packed), reason(&packed).for_total), ((amount(3), amount(10)), Some(0)));
+        assert_eq!(packed.application.as_deref(), Some("/a"));
+        assert_eq!(headroom(&cluster.snapshot(), "headroom_placement = \"sum\"").capacity.added, 0);
+    }
+
+    #[test]
+    fn an_empty_agent_that_is_there_counts_as_one_that_would_be_added() {
+        // H3
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
+        let packed = headroom(&cluster.clone().and(1, resources(4, 14_000)).snapshot(), "");
+        assert_eq!((packed.capacity.added, packed.clause), (0, Clause::H3));
+        // Two tasks of 3 take two.
+        let twice = "application_headroom_percent = 20";
+        assert_eq!(headroom(&cluster.and(1, resources(4, 14_000)).snapshot(), twice).capacity.added, 1);
+    }
+
+    #[test]
+    fn the_largest_task_of_an_application_must_have_room_once_more() {
+        // H3: 10 % of 5 tasks are none, and 10 free cpus are enough in total. But no agent has 3 free.
+        let cluster = Cluster::of(5, resources(5, 14_000)).running("/a", 5, resources(3, 1_000));
+        let packed = headroom(&cluster.snapshot(), "");
+        assert_eq!(packed.capacity.added, 1);
+        assert_eq!(unfit_of(&packed), &Unfit::Largest(resources(3, 1_000)));
+        assert_eq!(cpus(&packed).1, amount(10));
+        assert_eq!(headroom(&cluster.and(1, resources(5, 14_000)).snapshot(), "").capacity.added, 0);
+    }
+
+    #[test]
+    fn remainders_must_be_free_in_total_after_whole_tasks_are_placed() {
+        // H3: of 15 tasks of 1 cpu one is whole and half a cpu remains: 1.5 cpus, with 1 free it takes an agent.
+        let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 15, resources(1, 100));
+        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
+        assert_eq!(headroom(&cluster.snapshot(), "application_headroom_percent = 6").capacity.added, 0);
+        // 6 % of 17 are 1.02.
+        let cluster = Cluster::of(5, resources(4, 14_000)).running("/a", 15, resources(1, 100)).running(
+            "/b",
+            4,
+            resources(1, 100),
+        );
+        assert_eq!(headroom(&cluster.snapshot(), "application_headroom_percent = 7").capacity.added, 1);
+    }
+
+    #[test]
+    fn agents_with_gpus_are_no_room_for_those_that_do_not_know_of_gpus() {
+        // H3: the agent with gpus is empty.
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
+        let cluster = cluster.and(1, gpus(2, resources(8, 14_000)));
+        assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
+        assert_eq!(headroom(&cluster.gpu_aware(&["/a"]).snapshot(), "").capacity.added, 0);
+    }
+
+    #[test]
+    fn new_agents_with_gpus_are_none_either() {
+        // H5
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
+        let packed = headroom(&cluster.snapshot(), "new_agent = { cpus = 4, mem = 14000, gpus = 1 }");
+        assert_eq!((packed.capacity.added, packed.clause), (0, Clause::H5));
+        assert_eq!(reason(&packed).unplaceable[0].obstacles, [Obstacle::KeptOffGpus]);
+        assert_eq!(reason(&packed).unplaced, 1);
+    }
+
+    #[test]
+    fn a_task_that_fits_only_agents_there_are_buys_none_and_is_reported() {
+        // H5: 6 cpus fit an agent of 8; a second such task finds none, and new agents have 4.
+        let large = resources(6, 1_000);
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000)).running("/l", 1, large);
+        let one = headroom(&cluster.snapshot(), "application_headroom_percent = 100");
+        assert_eq!((one.capacity.added, reason(&one).unplaceable.len()), (0, 0));
+        let two = headroom(&cluster.queued("/m", 1, large).snapshot(), "application_headroom_percent = 100");
+        assert_eq!((two.capacity.added, two.clause), (0, Clause::H5));
+        assert_eq!(reason(&two).unplaced, 1);
+        let too_large = Obstacle::TooLarge { kind: Kind::Cpus, needs: amount(6), has: amount(4) };
+        let unplaceable = &reason(&two).unplaceable;
+        assert!(unplaceable.iter().any(|entry| entry.obstacles == [too_large.clone()]), "{unplaceable:?}");
+    }
+
+    #[test]
+    fn only_an_application_that_is_to_grow_is_reported_for_its_growth() {
+        // H5: both have a task that fits no new agent; /b may grow by none.
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000));
+        let cluster = cluster.running("/a", 1, resources(6, 1_000)).running("/b", 1, resources(6, 1_000));
+        let settings = "application_headroom_percent = 100\napplications.\"/b\".application_headroom_percent = 0";
+        let headroom = headroom(&cluster.snapshot(), settings);
+        let unplaceable = &reason(&headroom).unplaceable;
+        let names: Vec<&str> = unplaceable.iter().map(|entry| entry.application.as_str()).collect();
+        assert_eq!(names, ["/a"]);
+    }
+
+    #[test]
+    fn tasks_of_several_sizes_are_told_by_the_largest() {
+        // H4: 10 cpus are free, 1 or 2 on each agent; two tasks of 3 cpus and one of 4 are to grow.
+        let cluster = Cluster::of(6, resources(5, 14_000));
+        let cluster = cluster.running("/a", 4, resources(3, 100)).running("/b", 2, resources(4, 100));
+        let headroom = headroom(&cluster.snapshot(), "application_headroom_percent = 50");
+        let Unfit::Some { count, of, largest, is_one_size, .. } = unfit_of(&headroom) else { panic!("{headroom:?}") };
+        assert_eq!((*count, *of, *largest, *is_one_size), (3, 3, resources(4, 100), false));
+    }
+
+    #[test]
+    fn an_agent_comes_back_that_alone_has_room_for_what_no_new_one_could_hold() {
+        // H4, H5: new agents have 4 cpus. The empty agent of 8 is the one place for a task of 6 more.
+        let cluster = Cluster::of(3, resources(4, 14_000)).and(1, resources(8, 14_000));
+        let cluster = cluster.running("/large", 1, resources(6, 1_000)).running("/small", 3, resources(2, 1_000));
+        let snapshot = cluster.and(1, resources(8, 14_000)).snapshot();
+        let settings = "application_headroom_percent = 0\napplications.\"/large\".application_headroom_percent = 100";
+        let kept = headroom_without(1, &snapshot, settings);
+        assert_eq!(
+            (kept.capacity.removed, kept.capacity.added, reason(&kept).unplaceable.len()),
+            (0, 0, 0),
+            "{}",
+            kept.reason
+        );
+        let removed = headroom_without(1, &snapshot, "application_headroom_percent = 0");
+        assert_eq!((removed.capacity.removed, removed.clause), (1, Clause::H3), "{}", removed.reason);
+    }
+
+    #[test]
+    fn an_agent_comes_back_for_parts_of_tasks_of_a_kind_that_new_ones_lack() {
+        // H4, H5: new agents have no disk. Of five applications each is to grow by four fifths of a task of 9 disk: 36. Two
+        // agents have 10 free each, the third is empty.
+        let disk = |amount: u64, rest| Resources { disk: Amount::from_thousandths(1000 * amount), ..rest };
+        let mut cluster = Cluster::of(2, disk(100, resources(4, 14_000)));
+        for name in ["/a", "/b", "/c", "/d", "/e"] {
+            cluster = cluster.running(name, 4, disk(9, Resources::ZERO));
+        }
+        let settings = "application_headroom_percent = 20\nnew_agent = { cpus = 4, mem = 14000 }";
+        let short = headroom(&cluster.snapshot(), settings);
+        assert_eq!((short.capacity.added, short.clause), (0, Clause::H5), "{}", short.reason);
+        assert_eq!(reason(&short).lack, Some(Lack::Kinds(vec![(Kind::Disk, amount(16))])));
+        let snapshot = cluster.and(1, disk(100, resources(4, 14_000))).snapshot();
+        let kept = headroom_without(1, &snapshot, settings);
+        assert_eq!((kept.capacity.removed, kept.capacity.added), (0, 0), "{}", kept.reason);
+    }
+
+    #[test]
+    fn whole_tasks_of_those_that_know_of_gpus_count_in_the_total_too() {
+        // H3: two full agents. A task of 3 cpus and five halves of one: 5.5 cpus are two agents.
+        let mut cluster = Cluster::of(2, resources(4, 14_000)).gpu_aware(&["/g"]).running("/g", 1, resources(3, 100));
+        for name in ["/a", "/b", "/c", "/d", "/e"] {
+            cluster = cluster.running(name, 1, resources(1, 100));
+        }
+        let settings = "application_headroom_percent = 50\napplications.\"/g\".application_headroom_percent = 100";
+        assert_eq!(headroom(&cluster.snapshot(), settings).capacity.added, 2);
+    }
+
+    #[test]
+    fn what_is_displaced_may_move_to_an_empty_agent() {
+        // D3: the task of the agent that drains has room on either of the two empty ones.
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 1, resources(3, 1_000));
+        let snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
+        let policy = policy("").unwrap();
+        let pool = Pool::new(&snapshot, &policy);
+        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
+        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+    }
+
+    #[test]
+    fn tasks_of_which_there_are_none_need_nothing() {
+        // H1
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 1_000)).snapshot();
+        snapshot.applications[0].tasks.push(TaskGroup { count: 0, resources: resources(9, 1_000) });
+        assert_eq!(reason(&headroom(&snapshot, "application_headroom_percent = 10")).unplaceable, []);
+    }
+
+    #[test]
+    fn displaced_tasks_are_placed_first_and_whole() {
+        // H1, H3: the leaving agent's task of 3 cpus fits none of three agents with 2 free.
+        let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 3, resources(2, 100)).running(
+            "/b",
+            1,
+            resources(3, 100),
+        );
+        let cluster = cluster.with_state(3, AgentState::Draining);
+        let packed = headroom(&cluster.snapshot(), "application_headroom_percent = 0");
+        assert_eq!((packed.capacity.added, packed.application.as_deref()), (1, Some("/b")));
+        let Unfit::Some { count: 1, of: 1, .. } = unfit_of(&packed) else { panic!("{packed:?}") };
+        assert_eq!(cpus(&packed), (amount(3), amount(6)));
+    }
+
+    #[test]
+    fn what_waits_is_placed_with_all_its_tasks_on_one_agent() {
+        // H3: a pod of two tasks of 2 cpus; two agents have 2 free each.
+        let mut snapshot = Cluster::of(2, resources(4, 14_000))
+            .running("/a", 2, resources(2, 100))
+            .queued("/pod", 1, resources(2, 100))
+            .snapshot();
+        let pod = snapshot.applications.iter_mut().find(|application| application.name == "/pod").unwrap();
+        pod.queued_tasks[0].count = 2;
+        assert_eq!(headroom(&snapshot, "application_headroom_percent = 0").capacity.added, 1);
+    }
+
+    #[test]
+    fn an_agent_stays_out_only_where_its_tasks_have_room_on_single_agents() {
+        // D3: three agents of 4 cpus run 1, 3 and 3: in total 2 are free for the 1.
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 2, resources(3, 100)).running(
+            "/b",
+            1,
+            resources(1, 100),
+        );
+        let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
+        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+    }
+}

@@ -1,0 +1,158 @@
+//! How many empty agents are needed beside those that run something.
+
+use shared::resources::{PerKind, Resources};
+
+use super::super::super::capacity::{Capacity, Pool};
+use super::super::super::numbers::{agents_to_cover, thousandths};
+use super::bins;
+use super::demand::{Demand, Remainder};
+use super::existing_agents::ExistingAgents;
+use super::tasks::Tasks;
+use super::vector::Vector;
+
+/// What H3 needs of a pool, and what of that it has.
+///
+/// The answer depends on the agents that run something and on what needs room, and not on how many empty ones there are:
+/// agents that a decision adds come empty, so the next one finds just what this one wanted.
+pub(super) struct Plan<'a> {
+    /// How many empty agents like a new one it takes.
+    pub(super) needed: u64,
+    /// How many there are.
+    pub(super) empty: u64,
+    /// How many whole tasks alone would take.
+    pub(super) for_tasks: u64,
+    /// How many whole tasks there are to place.
+    pub(super) tasks: u64,
+    /// Those that find no room on agents that run something, the largest first.
+    pub(super) left: Vec<(Tasks<'a>, u64)>,
+    /// The largest task of an application that finds no room even beside all others.
+    pub(super) largest: Option<Tasks<'a>>,
+    /// H5: those for which nothing can be added, since no new agent could hold them.
+    pub(super) unplaceable: Vec<(Tasks<'a>, u64)>,
+    /// H5: what is missing of each kind that a new agent has nothing of, a hundredfold.
+    pub(super) lacking: PerKind<u128>,
+}
+
+impl<'a> Plan<'a> {
+    /// H3, for the pool of that capacity.
+    pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
+        let (displaced, rest) = demand.displaced(pool, capacity);
+        let existing = ExistingAgents::new(pool, capacity.removed);
+        Self::on(pool, demand, existing, &displaced, &displaced, &rest)
+    }
+
+    /// H4: the same where the displaced tasks have moved already, and each to the emptiest agent: which agents take them is
+    /// for Mesos and the frameworks to say.
+    pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
+        let (displaced, rest) = demand.displaced(pool, capacity);
+        let mut existing = ExistingAgents::new(pool, capacity.removed);
+        let left: Vec<Tasks<'a>> =
+            displaced.iter().map(|tasks| Tasks { displaced: existing.spread(tasks), ..*tasks }).collect();
+        existing.settle();
+        Self::on(pool, demand, existing, &displaced, &left, &rest)
+    }
+
+    /// Makes room on the agents there are for what is `left` of the `displaced` tasks, and for all others.
+    fn on(
+        pool: &Pool<'a>,
+        demand: &Demand<'a>,
+        mut existing: ExistingAgents,
+        displaced: &[Tasks<'a>],
+        left_displaced: &[Tasks<'a>],
+        rest: &Resources,
+    ) -> Self {
+        let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
+            left_displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
+        let left = |(tasks, count): (&Tasks<'a>, u64)| (count > 0).then_some((*tasks, count));
+        let mut unplaceable: Vec<(Tasks<'a>, u64)> =
+            large.into_iter().filter_map(|tasks| left((tasks, existing.place_anywhere(tasks)))).collect();
+        existing.settle();
+        let mut unplaced: Vec<(Tasks<'a>, u64)> =
+            small.into_iter().filter_map(|tasks| left((tasks, existing.place(tasks)))).collect();
+        // Displaced ones and others, together in order of size; equal ones need not be together.
+        let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
+        unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
+        let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
+        let bins = bins::pack(&new, &sizes);
+
+        let totals = Totals::of(pool, demand, &existing, &unplaced, rest);
+        let mut needed = bins.count.max(totals.needed);
+        let mut largest = None;
+        for tasks in &demand.largest {
+            if existing.has_room(tasks) || existing.has_empty_room(tasks) && !tasks.fit(pool.new_agent) {
+                continue;
+            }
+            if !tasks.fit(pool.new_agent) {
+                unplaceable.push((*tasks, 1));
+            } else if needed == bins.count && !bins.groups.has_room(&tasks.size) {
+                // One more, which is empty, has room for any of them.
+                needed = needed.saturating_add(1);
+                largest = Some(*tasks);
+            }
+        }
+        Self {
+            needed,
+            empty: existing.empty(),
+            for_tasks: bins.count,
+            tasks: displaced.iter().chain(&demand.tasks).map(Tasks::count).fold(0, u64::saturating_add),
+            left: unplaced,
+            largest,
+            unplaceable,
+            lacking: totals.lacking,
+        }
+    }
+
+    /// How many agents are to be added.
+    pub(super) const fn missing(&self) -> u64 {
+        self.needed.saturating_sub(self.empty)
+    }
+
+    /// H4, H5: whether all have their place that would have it in that other pool.
+    pub(super) fn places_as_much_as(&self, other: &Self) -> bool {
+        let unplaceable = |plan: &Self| plan.unplaceable.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        unplaceable(self) <= unplaceable(other)
+            && self.lacking.iter().all(|(kind, amount)| *amount <= other.lacking[kind])
+    }
+}
+
+/// H3: what must be free in total beside whole tasks.
+struct Totals {
+    needed: u64,
+    lacking: PerKind<u128>,
+}
+
+impl Totals {
+    fn of(
+        pool: &Pool<'_>,
+        demand: &Demand<'_>,
+        existing: &ExistingAgents,
+        unplaced: &[(Tasks<'_>, u64)],
+        rest: &Resources,
+    ) -> Self {
+        let new_agent = pool.new_agent.unwrap_or_default();
+        let (free, open) = existing.free();
+        let mut totals = Self { needed: 0, lacking: PerKind::default() };
+        let remainder: &Remainder = &demand.remainder;
+        for (kind, lacking) in totals.lacking.iter_mut() {
+            let taken = |tasks: &Tasks<'_>, count: u64| thousandths(tasks.resources.get(kind)) * u128::from(count);
+            let sum = |only_plain: bool| {
+                let counted = unplaced.iter().filter(|(tasks, _)| !(only_plain && tasks.is_gpu_aware));
+                100 * counted.map(|(tasks, count)| taken(tasks, *count)).fold(0, u128::saturating_add)
+            };
+            let brings = 100 * thousandths(new_agent.unreserved.get(kind));
+            let (free, open) = (free[kind].saturating_mul(100), open[kind].saturating_mul(100));
+            let all = sum(false).saturating_add(remainder.all[kind]).saturating_add(100 * thousandths(rest.get(kind)));
+            let plain = sum(true).saturating_add(remainder.plain[kind]);
+            // New agents without gpus are there for all; where they have gpus, nothing of what is needed on plain ones is
+            // counted here, since no new agent could hold the tasks (H5).
+            let missing = all.saturating_sub(free).max(plain.saturating_sub(open));
+            match agents_to_cover(missing, brings) {
+                Some(agents) if brings > 0 => {
+                    totals.needed = totals.needed.max(u64::try_from(agents).unwrap_or(u64::MAX));
+                }
+                _ => *lacking = missing.max(all.saturating_add(remainder.unplaceable[kind]).saturating_sub(free)),
+            }
+        }
+        totals
+    }
+}

@@ -1,0 +1,82 @@
+//! Amounts of every kind, side by side: what packing computes with millions of times.
+
+use shared::resources::{Kind, PerKind, Resources};
+
+/// Thousandths of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Vector(pub(super) PerKind<u64>);
+
+impl Vector {
+    pub(super) fn of(resources: &Resources) -> Self {
+        Self(PerKind::from_fn(|kind| resources.get(kind).thousandths()))
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    #[inline]
+    pub(super) fn fits_in(&self, free: &Self) -> bool {
+        // Without a branch in between.
+        Kind::ALL.into_iter().fold(true, |fits, kind| fits & (self.0[kind] <= free.0[kind]))
+    }
+
+    /// How many of them fit into what is free.
+    #[inline]
+    pub(super) fn times_in(&self, free: &Self) -> u64 {
+        let times = self.with(free, |size, free| free.checked_div(size).unwrap_or(u64::MAX));
+        times.0.values().copied().min().unwrap_or(u64::MAX)
+    }
+
+    /// What is left of it without `count` times `other`, never below 0.
+    #[inline]
+    pub(super) fn without(&self, other: &Self, count: u64) -> Self {
+        self.with(other, |a, b| a.saturating_sub(b.saturating_mul(count)))
+    }
+
+    /// Of each kind the larger amount.
+    #[inline]
+    pub(super) fn larger(&self, other: &Self) -> Self {
+        self.with(other, u64::max)
+    }
+
+    /// The largest share of what there is of each kind, in units of 2^-32.
+    pub(super) fn largest_share(&self, whole: &Self) -> u128 {
+        self.shares(whole).max().unwrap_or_default()
+    }
+
+    /// The least share.
+    pub(super) fn least_share(&self, whole: &Self) -> u128 {
+        self.shares(whole).min().unwrap_or_default()
+    }
+
+    fn shares(&self, whole: &Self) -> impl Iterator<Item = u128> {
+        let shares = PerKind::from_fn(|kind| (u128::from(self.0[kind]) << 32).checked_div(u128::from(whole.0[kind])));
+        Kind::ALL.into_iter().filter_map(move |kind| shares[kind])
+    }
+
+    #[inline]
+    fn with(&self, other: &Self, amount: impl Fn(u64, u64) -> u64) -> Self {
+        Self(PerKind::from_fn(|kind| amount(self.0[kind], other.0[kind])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_kind_by_kind() {
+        let (task, free) = (Vector(PerKind::new([2, 3, 0, 0])), Vector(PerKind::new([7, 9, 0, 5])));
+        assert!(task.fits_in(&free) && !free.fits_in(&task));
+        assert_eq!((task.times_in(&free), free.times_in(&task), Vector::default().times_in(&free)), (3, 0, u64::MAX));
+        assert_eq!(free.without(&task, 3), Vector(PerKind::new([1, 0, 0, 5])));
+        assert_eq!(free.without(&task, 9), Vector(PerKind::new([0, 0, 0, 5])), "never below nothing");
+        assert_eq!(task.larger(&Vector(PerKind::new([1, 4, 0, 0]))), Vector(PerKind::new([2, 4, 0, 0])));
+        assert!(Vector::default().is_zero() && !Vector(PerKind::new([0, 0, 0, 1])).is_zero());
+        // 2 of 7 and 3 of 9, the kinds that there are none of aside.
+        assert_eq!((task.largest_share(&free), task.least_share(&free)), ((3 << 32) / 9, 0));
+        assert_eq!(Vector(PerKind::new([2, 3, 0, 0])).least_share(&Vector(PerKind::new([7, 9, 0, 0]))), (2 << 32) / 7);
+        assert_eq!(task.largest_share(&Vector::default()), 0);
+    }
+}

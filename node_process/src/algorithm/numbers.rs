@@ -1,0 +1,37 @@
+//! Numbers of agents, and amounts to compute them from.
+
+use shared::resources::Amount;
+
+/// How many agents it takes to cover what is missing; `None` where something is and they bring nothing.
+pub(super) const fn agents_to_cover(missing: u128, per_agent: u128) -> Option<u128> {
+    match (missing, per_agent) {
+        (0, _) => Some(0),
+        (_, 0) => None,
+        _ => Some(missing.div_ceil(per_agent)),
+    }
+}
+
+/// As a number to compute with.
+pub(super) fn thousandths(amount: Amount) -> u128 {
+    amount.thousandths().into()
+}
+
+/// A number of new agents, as far as a decision's `delta` can say it.
+pub(super) fn agent_count(wanted: u128) -> u32 {
+    u32::try_from(wanted).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
+}
+
+/// A number of candidates as a number of agents.
+pub(super) fn count(candidates: usize) -> u32 {
+    u32::try_from(candidates).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_agents_is_at_most_what_a_delta_can_say() {
+        assert_eq!(agent_count(u128::MAX), 2_147_483_647);
+    }
+}

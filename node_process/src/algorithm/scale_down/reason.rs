@@ -1,0 +1,182 @@
+//! D in words: the highest utilization, how many agents it removes, and what stops it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::super::utilization::Utilization;
+use super::super::words::{Incomplete, counted};
+
+/// Why D removes as many agents as it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleDownReason {
+    /// The considered resource with the highest utilization before any removal.
+    pub highest: Option<Utilization>,
+    /// `scale_down_threshold_percent`.
+    pub threshold_percent: u32,
+    /// How many agents it removes.
+    pub removed: u32,
+    /// Why it removes no more.
+    pub stop: Stop,
+}
+
+/// What stops the removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// D4
+    Incomplete(Incomplete),
+    /// D5
+    NoAgent,
+    /// D5
+    NoConsideredResource,
+    /// D1
+    NotBelow(Utilization),
+    /// D3, 1
+    NoCandidate,
+    /// D3, 2: `min`.
+    Min(u32),
+    /// D3, 3
+    Step {
+        /// `max_scale_down_step`.
+        max: u32,
+        /// Agents that are decommissioning already.
+        decommissioning: u32,
+    },
+    /// D3, 4
+    Tasks {
+        /// How many tasks would have to move with one agent fewer.
+        moving: u64,
+        /// `max_scale_down_tasks`.
+        max: u32,
+    },
+    /// D3, 5
+    WouldRise {
+        /// With one agent fewer.
+        to: Utilization,
+        /// `scale_up_threshold_percent`.
+        threshold_percent: u32,
+    },
+    /// D3, 6
+    NoRoom,
+}
+
+impl ScaleDownReason {
+    pub(crate) const fn is_min(&self) -> bool {
+        matches!(self.stop, Stop::Min(_))
+    }
+
+    fn threshold(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.highest {
+            Some(highest) => {
+                let percent = self.threshold_percent;
+                write!(f, "{} (highest) is below {percent}%", highest.beside(percent))
+            }
+            None => write!(f, "the pool is below {}%", self.threshold_percent),
+        }
+    }
+
+    fn stop(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.stop {
+            Stop::Incomplete(incomplete) => write!(f, "{incomplete}: removes no agent"),
+            Stop::NoAgent => f.write_str("the pool has no usable agent"),
+            Stop::NoConsideredResource => f.write_str("no usable agent has any considered resource"),
+            Stop::NotBelow(utilization) => {
+                let percent = self.threshold_percent;
+                write!(f, "{} (highest) is not below {percent}%", utilization.beside(percent))
+            }
+            Stop::NoCandidate => {
+                f.write_str("stopped because every other agent runs protected tasks or is not a candidate")
+            }
+            Stop::Min(min) => write!(f, "stopped by min = {min}"),
+            Stop::Step { max, decommissioning: 0 } => write!(f, "stopped by max_scale_down_step = {max}"),
+            Stop::Step { max, decommissioning } => {
+                let agents = counted(*decommissioning, "agent");
+                write!(f, "stopped by max_scale_down_step = {max} with {agents} already decommissioning")
+            }
+            Stop::Tasks { moving, max } => {
+                let tasks = counted(*moving, "task");
+                write!(f, "stopped by max_scale_down_tasks = {max}; one agent fewer would move {tasks}")
+            }
+            Stop::WouldRise { to, threshold_percent } => write!(
+                f,
+                "stopped because one agent fewer would bring {}, above {threshold_percent}%",
+                to.beside(*threshold_percent)
+            ),
+            Stop::NoRoom => f.write_str("stopped because not every displaced task would fit a single agent that stays"),
+        }
+    }
+}
+
+impl fmt::Display for ScaleDownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_at_once =
+            matches!(self.stop, Stop::Incomplete(_) | Stop::NoAgent | Stop::NoConsideredResource | Stop::NotBelow(_));
+        match (self.removed, is_at_once) {
+            (0, true) => return self.stop(f),
+            (0, false) => {
+                self.threshold(f)?;
+                f.write_str(": removes no agent; ")?;
+            }
+            (removed, _) => {
+                self.threshold(f)?;
+                write!(f, ": removes {}; ", counted(removed, "agent"))?;
+            }
+        }
+        if is_at_once {
+            f.write_str("then ")?;
+        }
+        self.stop(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::contract::CompletenessLevel;
+    use shared::resources::{Amount, Kind};
+
+    fn cpus(used: u64, total: u64) -> Utilization {
+        let amount = |cpus: u64| Amount::from_thousandths(1000 * cpus);
+        Utilization { kind: Kind::Cpus, used: amount(used), total: amount(total) }
+    }
+
+    #[test]
+    fn every_stop_has_a_sentence_d3() {
+        let highest = Some(cpus(7, 16));
+        let text = |removed, stop| ScaleDownReason { highest, threshold_percent: 50, removed, stop }.to_string();
+        let below = "cpus 43.8% (highest) is below 50%: ";
+        for (stop, expected) in [
+            (Stop::Min(4), "stopped by min = 4"),
+            (Stop::NoCandidate, "stopped because every other agent runs protected tasks or is not a candidate"),
+            (Stop::Step { max: 3, decommissioning: 0 }, "stopped by max_scale_down_step = 3"),
+            (
+                Stop::Step { max: 3, decommissioning: 1 },
+                "stopped by max_scale_down_step = 3 with 1 agent already decommissioning",
+            ),
+            (
+                Stop::Tasks { moving: 2, max: 1 },
+                "stopped by max_scale_down_tasks = 1; one agent fewer would move 2 tasks",
+            ),
+            (
+                Stop::WouldRise { to: cpus(7, 8), threshold_percent: 80 },
+                "stopped because one agent fewer would bring cpus 87.5%, above 80%",
+            ),
+            (Stop::NoRoom, "stopped because not every displaced task would fit a single agent that stays"),
+        ] {
+            assert_eq!(text(0, stop.clone()), format!("{below}removes no agent; {expected}"));
+            assert_eq!(text(1, stop.clone()), format!("{below}removes 1 agent; {expected}"));
+            assert_eq!(text(2, stop), format!("{below}removes 2 agents; {expected}"));
+        }
+        for (stop, expected) in [
+            (Stop::NoAgent, "the pool has no usable agent"),
+            (Stop::NoConsideredResource, "no usable agent has any considered resource"),
+            (Stop::NotBelow(cpus(2, 4)), "cpus 50% (highest) is not below 50%"),
+        ] {
+            assert_eq!(text(0, stop.clone()), expected);
+            assert_eq!(text(2, stop), format!("{below}removes 2 agents; then {expected}"));
+        }
+        let incomplete = Incomplete { level: CompletenessLevel::Partial, cause: None };
+        assert_eq!(text(0, Stop::Incomplete(incomplete)), "the snapshot is partial: removes no agent");
+    }
+}

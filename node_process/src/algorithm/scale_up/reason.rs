@@ -1,0 +1,119 @@
+//! U in words: what is above the threshold, and what that takes.
+
+use std::fmt;
+
+use serde::Serialize;
+use shared::resources::Kind;
+
+use super::super::utilization::Utilization;
+use super::super::words::{Change, NO_NEW_AGENT};
+
+/// Why U keeps and adds as many agents as it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleUpReason {
+    /// `scale_up_threshold_percent`.
+    pub threshold_percent: u32,
+    /// What the considered resources say.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Whether a considered resource is above the threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// No considered resource is used, and there is none.
+    Unused,
+    /// U1: the highest of them is not.
+    NotAbove(Utilization),
+    /// U1, U2: some are.
+    Above(Above),
+}
+
+/// What is above the threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Above {
+    /// What requires most agents; where none can be added, the first.
+    pub binding: Utilization,
+    /// What U does.
+    pub change: Change,
+    /// The binding one afterwards.
+    pub then: Utilization,
+    /// U2
+    pub lack: Option<Lack>,
+}
+
+/// U2: what a new agent does not bring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// Nothing shows what a new agent has.
+    NewAgentUnknown,
+    /// It has none of these.
+    Kinds(Vec<Kind>),
+}
+
+impl fmt::Display for ScaleUpReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.threshold_percent;
+        match &self.finding {
+            Finding::Unused => f.write_str("no considered resource is used"),
+            Finding::NotAbove(highest) => {
+                write!(f, "{} (highest) is not above {percent}%", highest.beside(percent))
+            }
+            Finding::Above(Above { binding, change, then, lack }) => {
+                write!(f, "{} is above {percent}%", binding.beside(percent))?;
+                if change.is_some() {
+                    write!(f, ": {change}")?;
+                }
+                if change.added > 0 {
+                    write!(f, ", then {}", then.beside(percent))?;
+                }
+                match lack {
+                    None => Ok(()),
+                    Some(Lack::NewAgentUnknown) => write!(f, "; {NO_NEW_AGENT}"),
+                    Some(Lack::Kinds(kinds)) => {
+                        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+                        write!(f, "; adds none for {}, which a new agent does not have", kinds.join(" and "))
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::resources::Amount;
+
+    fn cpus(used: u64, total: u64) -> Utilization {
+        let amount = |cpus: u64| Amount::from_thousandths(1000 * cpus);
+        Utilization { kind: Kind::Cpus, used: amount(used), total: amount(total) }
+    }
+
+    #[test]
+    fn every_finding_has_a_sentence_u1_u2() {
+        let above = |(kept, added), lack| {
+            let change = Change { kept, of_removed: kept, added };
+            Finding::Above(Above { binding: cpus(9, 10), change, then: cpus(9, 12), lack })
+        };
+        for (finding, text) in [
+            (Finding::Unused, "no considered resource is used"),
+            (Finding::NotAbove(cpus(8, 10)), "cpus 80% (highest) is not above 80%"),
+            (above((0, 2), None), "cpus 90% is above 80%: adds 2 agents, then cpus 75%"),
+            (above((1, 0), None), "cpus 90% is above 80%: keeps the agent D removed"),
+            (above((1, 2), None), "cpus 90% is above 80%: keeps the agent D removed and adds 2, then cpus 75%"),
+            (
+                above((0, 0), Some(Lack::NewAgentUnknown)),
+                "cpus 90% is above 80%; adds none, since nothing shows what a new agent has; set new_agent",
+            ),
+            (
+                above((0, 0), Some(Lack::Kinds(vec![Kind::Disk, Kind::Gpus]))),
+                "cpus 90% is above 80%; adds none for disk and gpus, which a new agent does not have",
+            ),
+        ] {
+            assert_eq!(ScaleUpReason { threshold_percent: 80, finding }.to_string(), text);
+        }
+    }
+}
