@@ -1,4 +1,4 @@
-//! Who decides: the standard algorithm, or one's own.
+//! What decides: the standard algorithm, or a custom check.
 
 use jiff::Timestamp;
 use shared::config::Policy;
@@ -6,14 +6,14 @@ use shared::contract::{ClusterSnapshot, ScalingDecision};
 
 use crate::algorithm::{self, Expired};
 
-/// Turns a snapshot into a decision. Pass one's own to `node_process::run` to decide otherwise.
+/// Turns a snapshot into a decision. Pass your own to `node_process::run` for a custom check.
 ///
-/// It must be pure: the same arguments always give the same decision, and nothing is done on the way.
+/// It must be pure: the same arguments always give the same decision, without side effects.
 pub trait Check {
     /// The decision for one pool.
     ///
     /// # Errors
-    /// Where the snapshot is not of the present; nothing is published then.
+    /// Where the snapshot has expired; nothing is published then.
     fn decide(&self, snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<ScalingDecision, Expired>;
 }
 

@@ -39,7 +39,7 @@ pub enum ProcessError {
     },
 }
 
-/// Why a snapshot leads to no decision. None of these is mended by delivering it again.
+/// Why a snapshot leads to no decision. Delivering it again mends none of these.
 #[derive(Debug, Error)]
 enum Refusal {
     #[error(transparent)]
@@ -70,7 +70,7 @@ impl<C: Check> Handler<C> {
     }
 
     /// Answers every record of the event with a decision, each on its own: a bad record does not hide another.
-    /// What cannot be mended by another delivery is reported and done with.
+    /// A record that another delivery cannot mend is reported and not tried again.
     ///
     /// # Errors
     /// Where a decision could not be published.
@@ -101,12 +101,12 @@ impl<C: Check> Handler<C> {
     ) -> Result<Result<(), PublishError>, (String, Refusal)> {
         let snapshot = message.map_err(|error| (UNKNOWN_POOL.to_owned(), error.into()))?;
         let Some(policy) = self.settings.config.pool(&snapshot.pool) else {
-            // What somebody else calls a pool is no name for a metric of ours.
+            // A name that is not in the configuration names no metric.
             let name = snapshot.pool.chars().take(100).collect();
             return Err((UNKNOWN_POOL.to_owned(), Refusal::UnknownPool(name)));
         };
         if policy.check == CheckKind::Custom {
-            tracing::debug!(pool = policy.pool, "left to the pool's own check");
+            tracing::debug!(pool = policy.pool, "left to the custom check of the pool");
             return Ok(Ok(()));
         }
         let refused = |refusal| (policy.pool.clone(), refusal);
@@ -121,7 +121,7 @@ impl<C: Check> Handler<C> {
 const UNKNOWN_POOL: &str = "unknown";
 
 impl Refusal {
-    /// The word that metrics are searched by.
+    /// The value that metrics are searched by.
     const fn outcome(&self) -> &'static str {
         match self {
             Self::Record(RecordError::WrongTopic { .. }) => "wrong_topic",
@@ -137,7 +137,7 @@ fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
     let outcome = refusal.outcome();
     let reason = Chain::new(refusal).to_string();
     match refusal {
-        // Late messages are a matter of course; silence after them would not be.
+        // Late messages happen; the next snapshot replaces them.
         Refusal::Expired(_) => tracing::warn!(pool, outcome, reason, "no decision: {reason}"),
         _ => tracing::error!(pool, outcome, reason, "no decision: {reason}"),
     }
@@ -175,14 +175,13 @@ fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: 
     });
 }
 
-/// H: how many agents more the headroom asked for, those that D would have taken out among them.
+/// H: how many agents headroom keeps and adds.
 fn headroom_shortfall(decision: &ScalingDecision) -> u32 {
     let headroom = decision.steps.iter().find(|step| step.clause.rule() == Rule::Headroom);
     headroom.map_or(0, |step| step.agents_after.saturating_sub(step.agents_before))
 }
 
-/// What the decision adds to what is known of the pool: agents and utilization are told by `node_gather`, and would count
-/// twice.
+/// The metrics of a decision. Those of agents and utilization are `node_gather`'s and would count twice.
 fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Figure> {
     let unplaceable = u32::try_from(decision.unplaceable.len()).unwrap_or(u32::MAX);
     vec![
@@ -201,7 +200,7 @@ mod tests {
     use cluster::{Cluster, NOON, policy, resources};
 
     #[test]
-    fn the_shortfall_is_what_the_headroom_asked_for_whoever_asked_for_more() {
+    fn the_shortfall_counts_what_headroom_keeps_and_adds() {
         let full = Cluster::of(5, resources(4, 14_000)).running("/shop/web", 18, resources(1, 1000)).snapshot();
         for (settings, delta, shortfall) in
             [("application_headroom_percent = 0", 1, 0), ("application_headroom_percent = 50", 2, 2)]

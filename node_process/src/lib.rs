@@ -1,9 +1,9 @@
 //! Turns a cluster snapshot into a scaling decision.
 //!
-//! - [`algorithm`]: the decision, a pure function of what is seen of a pool; its page is docs/algorithm.md
-//! - [`check`]: the seam for those who decide otherwise
-//! - [`what_if`]: what would have to change for another decision
-//! - [`report`]: a decision in words
+//! - [`algorithm`]: the decision, a pure function of a pool's snapshot and policy; its page is docs/algorithm.md
+//! - [`check`]: the trait that a custom check implements
+//! - [`what_if`]: the nearest changes that lead to another decision
+//! - [`report`]: a decision in a line
 //!
 //! With the feature `lambda` (default) also what makes it a Lambda function: `config`, `handler`, `run`.
 

@@ -1,6 +1,6 @@
 //! The Lambda function `node_process`: reads cluster snapshots from a topic and publishes scaling decisions.
 //!
-//! To decide otherwise, copy this file and pass your own [`Check`](node_process::Check).
+//! For a custom check, copy this file and pass your own [`Check`](node_process::Check).
 
 use node_process::{Standard, run};
 use shared::error::Chain;

@@ -1,4 +1,4 @@
-//! A decision in words, for logs and subject lines.
+//! A decision in a line, for logs and subject lines.
 
 use shared::contract::{ScalingDecision, Step};
 

@@ -19,7 +19,7 @@ pub struct WhatIf {
     /// What would have to change.
     #[serde(flatten)]
     pub change: Change,
-    /// How many agents would then be added; negative: taken out.
+    /// How many agents would then be added; negative: removed.
     pub delta: i32,
     /// How many there would then be.
     pub target: u32,

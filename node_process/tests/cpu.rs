@@ -124,7 +124,7 @@ proptest! {
         prop_assert_eq!((decision.delta, decision.state), (0, ScalingState::Normal));
     }
 
-    /// L1, L2: below `min` an agent comes whatever the load, above `max` one goes; one at a time.
+    /// L1, L2: below `min` an agent is added at any load, above `max` one is removed; one at a time.
     #[test]
     fn outside_the_limits_the_group_moves_by_one(
         cpu in rule(), instances in 0_u32..30, min in 0_u32..30, size in 0_u32..10, thousandths in prop::option::of(load())
@@ -186,7 +186,7 @@ proptest! {
         }
     }
 
-    /// C5, L3 (I4, I10, I11): whatever a message says, a group gets an answer of at most one agent, and none on a doubt.
+    /// C5, L3 (I4, I10, I11): any message gets a decision of at most one agent, and of none on an incomplete snapshot.
     #[test]
     fn any_numbers_give_a_group_a_decision(
         snapshot in any_snapshot(), percent in prop::option::of(prop::num::f64::ANY), cpu in rule(), min in any::<u32>()
@@ -212,7 +212,7 @@ proptest! {
 }
 
 #[test]
-fn an_instance_on_its_way_out_counts_against_the_step() {
+fn a_decommissioning_instance_counts_against_the_step_l2() {
     // L2
     let policy = policy("source = \"cloudwatch\"").unwrap();
     let mut snapshot = group(8, Some(10_000));
@@ -229,7 +229,7 @@ fn an_instance_on_its_way_out_counts_against_the_step() {
 
 #[test]
 fn an_empty_pool_of_a_cluster_is_not_scaled_by_its_cpu_alone() {
-    // C2: a group without instances has no utilization; whatever is said of it, nothing can go.
+    // C2: a group without instances has no utilization; so at any figure no agent can be removed.
     let policy = policy("cpu_utilization = true\nmin = 0\nnew_agent = { cpus = 4, mem = 1000 }").unwrap();
     let empty = Cluster::of(0, resources(4, 1000)).snapshot();
     assert_eq!(decided(&with_cpu(empty.clone(), Some(0)), &policy).delta, 0);

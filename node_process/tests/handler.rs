@@ -163,7 +163,7 @@ async fn every_snapshot_is_answered_with_a_decision() {
 }
 
 #[tokio::test]
-async fn a_bad_record_does_not_hide_another_and_is_not_tried_again() {
+async fn a_bad_record_does_not_hide_another() {
     let sns = Sns::accepting(9);
     let late = Cluster::of(2, resources(4, 14_000)).snapshot();
     let late = ClusterSnapshot { taken_at: NOON - SignedDuration::from_secs(121), ..late };
@@ -177,7 +177,7 @@ async fn a_bad_record_does_not_hide_another_and_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_published_is_reported_after_all_records_were_handled() {
+async fn failed_publishing_is_reported_after_every_record_is_handled() {
     let sns = Sns::accepting(0);
     let event = event(&[&snapshot("workers", 10, 36), "no JSON", &snapshot("workers", 10, 26)]);
     let ProcessError::NotPublished { failed, records, .. } =
@@ -186,7 +186,7 @@ async fn what_could_not_be_published_is_reported_after_all_records_were_handled(
 }
 
 #[tokio::test]
-async fn pools_with_a_check_of_their_own_are_left_alone() {
+async fn pools_with_a_custom_check_are_left_alone() {
     let sns = Sns::accepting(9);
     sns.handler(Standard).handle(&event(&[&snapshot("own", 10, 36)]), NOON).await.unwrap();
     assert!(sns.published().is_empty());

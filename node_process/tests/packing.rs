@@ -61,7 +61,7 @@ proptest! {
 
     /// D3, H4: the same where D takes agents out, in pools of equal agents.
     #[test]
-    fn nothing_added_is_taken_out_again(cluster in homogeneous(), policy in unlimited_policy()) {
+    fn no_added_agent_is_removed_again(cluster in homogeneous(), policy in unlimited_policy()) {
         let policy = by_tasks(&with_new_agent(&policy, &cluster));
         let first = decided(&cluster.snapshot(), &policy);
         if (0..1000).contains(&first.delta) {
@@ -116,7 +116,7 @@ proptest! {
 
     /// H5: adding stops, and buys nothing for what cannot be placed.
     #[test]
-    fn what_fits_no_agent_buys_none(cluster in homogeneous(), policy in unlimited_policy(), queued in 1_u32..1000) {
+    fn what_fits_no_agent_adds_none(cluster in homogeneous(), policy in unlimited_policy(), queued in 1_u32..1000) {
         let policy = without_scale_down(&with_new_agent(&policy, &cluster));
         let shape = policy.new_agent.unwrap();
         let large = Resources { cpus: shape.cpus + shape.cpus, ..shape };

@@ -157,7 +157,7 @@ proptest! {
 
     /// D2, D3, L2 (I7): no more agents leave than may, those leaving already included, and none that is protected.
     #[test]
-    fn agents_leave_by_the_rules(cluster in mixed(), policy in limited_policy()) {
+    fn agents_are_removed_by_the_rules(cluster in mixed(), policy in limited_policy()) {
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         let leaving = u32::try_from(decision.scale_down_agents.len()).unwrap();
@@ -177,7 +177,7 @@ proptest! {
 
     /// D4, L3 (I4): a partial view never scales down, a blind one does nothing.
     #[test]
-    fn doubt_blocks(snapshot in any_snapshot(), policy in limited_policy()) {
+    fn an_incomplete_snapshot_blocks(snapshot in any_snapshot(), policy in limited_policy()) {
         let decision = decided(&snapshot, &policy);
         match snapshot.completeness.level {
             CompletenessLevel::Complete => {}
@@ -186,7 +186,7 @@ proptest! {
         }
     }
 
-    /// H5, U2, L4 (I10, I11): whatever the numbers, there is an answer, and it can be written and read again.
+    /// H5, U2, L4 (I10, I11): any numbers give a decision, which can be written and read again.
     #[test]
     fn any_numbers_give_a_decision(
         snapshot in any_snapshot(), policy in limited_policy(), new_agent in prop::option::of(any_resources()),

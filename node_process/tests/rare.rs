@@ -54,7 +54,7 @@ fn a_scale_down_is_hardly_ever_undone_wherever_the_tasks_go() {
         for (mut cluster, policy, more, chance) in
             cases(&(homogeneous(), unlimited_policy(), 0_usize..30, any::<usize>()))
         {
-            // Of what is displaced without a name nobody knows how many tasks it is.
+            // How many tasks are displaced is unknown where they have no name.
             let lost = cluster.agents().find(|agent| agent.connection == Connection::Disconnected);
             if let Some(number) = lost.map(|agent| agent.number) {
                 cluster.remove(number);

@@ -221,7 +221,7 @@ mod tests {
     use cluster::{Cluster, policy, resources};
 
     #[test]
-    fn a_new_agent_is_of_the_commonest_shape_and_the_smaller_of_two() {
+    fn a_new_agent_has_the_commonest_shape_or_the_smaller_of_two() {
         let of = |cluster: Cluster, settings: &str| {
             let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
             Pool::new(&snapshot, &policy).new_agent.map(|agent| agent.total)
@@ -239,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn agents_take_and_bring_what_no_role_has_reserved() {
-        // H2: of 4 cpus 1 is reserved. With 2 used, 1 of them from the reservation, 2 are free.
+    fn agents_take_and_bring_what_no_role_has_reserved_h2() {
+        // Of 4 cpus 1 is reserved. With 2 used, 1 of them from the reservation, 2 are free.
         let agents = Cluster::default().and_reserved(2, resources(4, 14_000), resources(1, 0));
         let cluster = agents.running("/a", 4, resources(1, 1_000));
         let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());

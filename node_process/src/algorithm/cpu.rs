@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn either_rule_adds_an_agent_and_both_must_allow_to_remove_one() {
+    fn either_rule_adds_and_both_must_allow_a_removal_c1_to_c5() {
         // C1 to C5 in a pool of a Mesos cluster.
         let change = |kept, of_removed, added| Change { kept, of_removed, added };
         let with = |kept, of_removed, added| Effect::Change(change(kept, of_removed, added));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_most_agents_is_named_and_of_equals_the_first_u1() {
+    fn the_resource_that_requires_most_agents_is_named_u1() {
         // Both are full.
         let snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(4, 14_000)).snapshot();
         let above = |settings: &str| {

@@ -159,7 +159,7 @@ pub(crate) fn after(cluster: &Cluster, policy: &Policy, decision: &ScalingDecisi
     stay.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap()).with_tasks(unplaced)
 }
 
-/// The cluster without the agents that the decision takes out, and without displaced tasks; and what must be placed.
+/// The cluster without the agents that the decision removes, and without displaced tasks; and what must be placed.
 pub(crate) fn without(cluster: &Cluster, decision: &ScalingDecision) -> (Cluster, Vec<TaskSpec>) {
     let goes = |agent: &Agent| decision.scale_down_agents.iter().any(|gone| gone.agent_id == agent.id);
     let is_lost = |agent: &Agent| agent.connection == Connection::Disconnected;

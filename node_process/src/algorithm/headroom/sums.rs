@@ -67,8 +67,8 @@ mod tests {
     }
 
     #[test]
-    fn every_application_grows_at_once_and_displaced_tasks_come_on_top() {
-        // H1, H2: 12 cpus, 6 used, one agent with 2 more leaves. 6 free ≥ 2 + 50 % of 8, to the thousandth.
+    fn every_application_grows_at_once_on_top_of_displaced_tasks_h1_h2() {
+        // 12 cpus, 6 used, one agent with 2 more leaves. 6 free ≥ 2 + 50 % of 8, to the thousandth.
         let cluster = Cluster::of(4, resources(4, 14_000))
             .running("/a", 4, resources(1, 100))
             .running("/b", 4, resources(1, 100))
@@ -83,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_that_asks_for_most_agents_decides() {
-        // H4: cpus: 8 - 4 = 4 more, one agent; disk: 90 - 10 = 80 more, 20 an agent, four.
+    fn the_kind_that_asks_for_most_agents_decides_h4() {
+        // Cpus: 8 - 4 = 4 more, one agent; disk: 90 - 10 = 80 more, 20 an agent, four.
         let mut cluster = Cluster::of(5, Resources { disk: Amount::from_thousandths(20_000), ..resources(4, 14_000) });
         cluster = cluster.running("/a", 16, resources(1, 100));
         cluster = cluster.running("/b", 5, Resources { disk: Amount::from_thousandths(18_000), ..Resources::ZERO });
@@ -95,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn a_task_too_large_for_any_agent_is_left_out_and_reported_once() {
-        // H5: two groups of one application are too large, in different kinds.
+    fn a_task_too_large_for_any_agent_is_left_out_h5() {
+        // Two groups of one application are too large, in different kinds.
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
         let group = |count, resources| TaskGroup { count, resources };
         let tasks = vec![group(1, resources(1, 100)), group(2, resources(6, 100)), group(1, resources(1, 20_000))];
@@ -117,8 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn many_unplaceable_applications_are_counted() {
-        // H5
+    fn many_unplaceable_applications_are_counted_h5() {
         let mut snapshot = Cluster::of(1, resources(4, 14_000)).running("/a", 1, resources(1, 100)).snapshot();
         let large = TaskGroup { count: 1, resources: resources(8, 100) };
         let template = snapshot.applications.pop().unwrap();
@@ -138,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn waiting_instances_must_have_room_beside_growth() {
-        // H2: 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
+    fn queued_instances_need_room_beside_growth_h2() {
+        // 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
         let enough = headroom(&cluster.clone().queued("/b", 3, resources(1, 100)).snapshot(), "");
         assert_eq!(reason(&enough).needed, cpus([0, 3000, 400, 4000]));
@@ -152,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_instance_too_large_for_any_agent_buys_none() {
-        // H5: 6 cpus in two tasks of 3 that start together; each alone would fit.
+    fn a_queued_instance_too_large_for_any_agent_adds_none_h5() {
+        // 6 cpus in two tasks of 3 that start together; each alone would fit.
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).queued("/pod", 7, resources(3, 100)).snapshot();
         snapshot.applications[0].queued_tasks[0].count = 2;
         let headroom = headroom(&snapshot, "");
@@ -164,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_new_agents_lack_is_reported_for_what_waits() {
-        // H5: a large agent has what new ones lack, but not enough of it.
+    fn a_kind_new_agents_lack_is_named_for_queued_instances_h5() {
+        // A large agent has what new ones lack, but not enough of it.
         let gpus = |gpus| Resources { gpus: Amount::from_thousandths(gpus), ..resources(4, 14_000) };
         let one = Resources { gpus: Amount::from_thousandths(1000), ..Resources::ZERO };
         let cluster = Cluster::of(3, resources(4, 14_000)).and(1, gpus(1000)).queued("/ml", 2, one);
@@ -177,8 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_instances_make_an_empty_pool_grow() {
-        // H6
+    fn queued_instances_scale_up_an_empty_pool_h6() {
         let empty = Cluster::default().queued("/a", 5, resources(1, 100)).snapshot();
         assert_eq!(headroom(&empty, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
         // Nothing says what an agent would have.
@@ -187,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_does_not_say_what_an_instance_takes_means_the_largest_task() {
-        // H2: as another gatherer may write it.
+    fn a_queued_instance_of_unknown_size_counts_as_the_largest_task_h2() {
+        // As another gatherer may write it.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
         let mut snapshot = cluster.running("/a", 1, resources(2, 100)).queued("/a", 3, resources(1, 100)).snapshot();
         snapshot.applications[0].queued_tasks.clear();

@@ -230,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn the_list_grows_with_sizes_and_not_with_tasks() {
-        // H3: a million tasks of one size on a million equal agents are three groups.
+    fn the_list_grows_with_sizes_and_not_with_tasks_h3() {
+        // A million tasks of one size on a million equal agents are three groups.
         let mut groups = BinIndex::new(&[group(16_000, 64_000, 1_000_000)]);
         assert_eq!(groups.place(&Vector(PerKind::new([3_000, 1_000, 0, 0])), 1_000_001), 0);
         let parts: Vec<u64> = groups.iter().map(|group| group.agents).collect();

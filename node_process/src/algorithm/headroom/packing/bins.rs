@@ -24,7 +24,7 @@ pub(super) struct Bins {
     pub(super) groups: BinIndex,
 }
 
-/// So many agents that nobody runs out of them.
+/// More agents than any list of tasks fills.
 const PLENTY: u64 = u64::MAX / 2;
 
 /// Fills as few agents as it can. Each task fits an empty one, and the largest come first.
@@ -237,7 +237,7 @@ mod tests {
         /// H3: every task is placed once, no agent is filled beyond what it has, and no fewer agents are said to be
         /// needed than the lower bound.
         #[test]
-        fn every_task_is_placed_and_no_agent_holds_too_much(
+        fn every_task_is_placed_where_it_fits(
             tasks in prop::collection::vec((1_u64..16_000, 1_u64..64_000, 1_u64..300), 0..40)
         ) {
             let tasks = sorted(tasks.into_iter().map(|(cpus, mem, count)| (Vector(PerKind::new([cpus, mem, 0, 0])), count)).collect());
@@ -272,8 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn tasks_that_complement_each_other_share_an_agent() {
-        // H3: those that take much cpu and those that take much mem; first fit decreasing keeps them apart.
+    fn tasks_that_complement_each_other_share_an_agent_h3() {
+        // Those that take much cpu and those that take much mem; first fit decreasing keeps them apart.
         let tasks = sorted(vec![
             (Vector(PerKind::new([9_600, 3_200, 0, 0])), 100),
             (Vector(PerKind::new([6_400, 38_400, 0, 0])), 100),
@@ -290,8 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn the_work_follows_from_sizes_and_not_from_tasks() {
-        // H3: as many tasks as a number can say, of the least size there is.
+    fn the_work_follows_from_sizes_and_not_from_tasks_h3() {
+        // As many tasks as a number can say, of the least size there is.
         let tasks = [(Vector(PerKind::new([1, 1, 0, 0])), 1 << 40), (Vector(PerKind::new([1, 0, 0, 0])), 1 << 40)];
         assert_eq!(closest(&AGENT, &tasks).count, (1_u64 << 41).div_ceil(16_000));
     }

@@ -190,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn an_application_grows_in_the_proportion_of_its_tasks_the_largest_first() {
-        // H3: one in ten of 4 + 16: the 1st and the 11th; of 4 + 5: none, one in five: the 1st.
+    fn an_application_grows_in_proportion_largest_tasks_first_h3() {
+        // One in ten of 4 + 16: the 1st and the 11th; of 4 + 5: none, one in five: the 1st.
         let of = |cpus, count| (resources(cpus, 100), count);
         assert_eq!(whole_tasks(10, &[group(4, 3), group(16, 1)]), [of(3, 1), of(1, 1)]);
         assert_eq!(whole_tasks(10, &[group(4, 3), group(5, 1)]), []);
@@ -201,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_task_is_that_of_which_a_new_agent_holds_fewest() {
-        // H3: 13 of 14 GB are more of an agent than 2 of 4 cpus.
+    fn the_largest_task_is_that_of_which_a_new_agent_holds_fewest_h3() {
+        // 13 of 14 GB are more of an agent than 2 of 4 cpus.
         let snapshot = Cluster::of(1, resources(4, 14_000)).snapshot();
         let policy = policy("").unwrap();
         let pool = Pool::new(&snapshot, &policy);
@@ -214,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn displaced_tasks_know_of_gpus_where_they_have_some_or_all_their_owners_do() {
-        // H3: an agent that drains has a task of each size.
+    fn displaced_tasks_are_gpu_aware_by_their_gpus_or_all_owners_h3() {
+        // An agent that drains has a task of each size.
         let gpu = Resources { gpus: Amount::from_thousandths(1000), ..resources(1, 100) };
         let (aware, mixed, unknown) = (resources(1, 200), resources(1, 300), resources(1, 400));
         let mut cluster = Cluster::of(1, Resources { gpus: gpu.gpus, ..resources(8, 14_000) });

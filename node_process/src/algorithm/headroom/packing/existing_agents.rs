@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_spread_one_by_one_on_the_emptiest() {
-        // H4: ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
+    fn tasks_are_spread_one_by_one_on_the_emptiest_h4() {
+        // Ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
         let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
         let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
@@ -273,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn tasks_that_do_not_know_of_gpus_are_not_spread_on_agents_that_have_some() {
-        // H4: an agent with gpus and room, and one without.
+    fn only_gpu_aware_tasks_spread_to_gpu_agents_h4() {
+        // An agent with gpus and room, and one without.
         let gpus = Resources { gpus: Amount::from_thousandths(1000), ..resources(8, 14_000) };
         let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
         let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
@@ -285,8 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_agents_are_open_to_all_unless_they_have_gpus_and_used_ones_are_counted_with_the_others() {
-        // H3
+    fn empty_gpu_agents_take_only_gpu_aware_tasks_h3() {
         let gpus = |gpus: u64| Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources(4, 14_000) };
         for (has, is_gpu_aware, is_open) in [(0, false, true), (0, true, true), (1, false, false), (1, true, true)] {
             let (snapshot, policy) = (Cluster::of(2, gpus(has)).snapshot(), policy("").unwrap());
@@ -302,8 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_like_a_new_one_where_it_has_at_most_a_sixteenth_more() {
-        // H3
+    fn an_agent_is_like_a_new_one_up_to_a_sixteenth_more_h3() {
         let empty = |thousandths: u64| {
             let total = Resources { cpus: Amount::from_thousandths(thousandths), ..resources(4, 14_000) };
             let (snapshot, policy) =
@@ -314,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn agents_that_leave_are_taken_from_the_nearest_shape_that_is_left() {
-        // D2: two agents with 3 cpus free each; the snapshot gives one of them as having 2.
+    fn removed_agents_come_off_the_nearest_shape_d2() {
+        // Two agents with 3 cpus free each; the snapshot gives one of them as having 2.
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 100)).snapshot();
         let mut shape = snapshot.agent_shapes[0];
         shape.count = 1;

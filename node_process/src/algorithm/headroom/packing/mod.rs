@@ -184,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn free_parts_that_are_each_too_small_are_no_room() {
-        // H3, H4: ten agents of 4 cpus with 3 used each: 10 free, and the application is to grow by 1 task of 3.
+    fn free_parts_that_are_each_too_small_hold_no_task_h3_h4() {
+        // Ten agents of 4 cpus with 3 used each: 10 free, and the application is to grow by 1 task of 3.
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
         let packed = headroom(&cluster.snapshot(), "");
         assert_eq!((packed.capacity.added, packed.clause), (1, Clause::H4));
@@ -198,8 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_agent_that_is_there_counts_as_one_that_would_be_added() {
-        // H3
+    fn an_existing_empty_agent_counts_as_a_new_one_h3() {
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 10, resources(3, 1_000));
         let packed = headroom(&cluster.clone().and(1, resources(4, 14_000)).snapshot(), "");
         assert_eq!((packed.capacity.added, packed.clause), (0, Clause::H3));
@@ -209,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_task_of_an_application_must_have_room_once_more() {
-        // H3: 10 % of 5 tasks are none, and 10 free cpus are enough in total. But no agent has 3 free.
+    fn the_largest_task_of_an_application_must_have_room_once_more_h3() {
+        // 10 % of 5 tasks are none, and 10 free cpus are enough in total. But no agent has 3 free.
         let cluster = Cluster::of(5, resources(5, 14_000)).running("/a", 5, resources(3, 1_000));
         let packed = headroom(&cluster.snapshot(), "");
         assert_eq!(packed.capacity.added, 1);
@@ -220,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn remainders_must_be_free_in_total_after_whole_tasks_are_placed() {
-        // H3: of 15 tasks of 1 cpu one is whole and half a cpu remains: 1.5 cpus, with 1 free it takes an agent.
+    fn remainders_must_be_free_in_total_after_whole_tasks_are_placed_h3() {
+        // Of 15 tasks of 1 cpu one is whole and half a cpu remains: 1.5 cpus, with 1 free it takes an agent.
         let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 15, resources(1, 100));
         assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
         assert_eq!(headroom(&cluster.snapshot(), "application_headroom_percent = 6").capacity.added, 0);
@@ -235,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn agents_with_gpus_are_no_room_for_those_that_do_not_know_of_gpus() {
-        // H3: the agent with gpus is empty.
+    fn gpu_agents_hold_no_tasks_that_are_not_gpu_aware_h3() {
+        // The agent with gpus is empty.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
         let cluster = cluster.and(1, gpus(2, resources(8, 14_000)));
         assert_eq!(headroom(&cluster.snapshot(), "").capacity.added, 1);
@@ -244,8 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn new_agents_with_gpus_are_none_either() {
-        // H5
+    fn new_gpu_agents_hold_no_tasks_that_are_not_gpu_aware_h5() {
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 8, resources(1, 100));
         let packed = headroom(&cluster.snapshot(), "new_agent = { cpus = 4, mem = 14000, gpus = 1 }");
         assert_eq!((packed.capacity.added, packed.clause), (0, Clause::H5));
@@ -254,8 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_fits_only_agents_there_are_buys_none_and_is_reported() {
-        // H5: 6 cpus fit an agent of 8; a second such task finds none, and new agents have 4.
+    fn a_task_that_no_new_agent_holds_adds_none_h5() {
+        // 6 cpus fit an agent of 8; a second such task finds none, and new agents have 4.
         let large = resources(6, 1_000);
         let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000)).running("/l", 1, large);
         let one = headroom(&cluster.snapshot(), "application_headroom_percent = 100");
@@ -269,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn only_an_application_that_is_to_grow_is_reported_for_its_growth() {
-        // H5: both have a task that fits no new agent; /b may grow by none.
+    fn only_an_application_that_grows_is_unplaceable_for_growth_h5() {
+        // Both have a task that fits no new agent; /b may grow by none.
         let cluster = Cluster::of(3, resources(4, 14_000)).and(2, resources(8, 14_000));
         let cluster = cluster.running("/a", 1, resources(6, 1_000)).running("/b", 1, resources(6, 1_000));
         let settings = "application_headroom_percent = 100\napplications.\"/b\".application_headroom_percent = 0";
@@ -281,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_several_sizes_are_told_by_the_largest() {
-        // H4: 10 cpus are free, 1 or 2 on each agent; two tasks of 3 cpus and one of 4 are to grow.
+    fn tasks_of_several_sizes_are_named_by_the_largest_h4() {
+        // 10 cpus are free, 1 or 2 on each agent; two tasks of 3 cpus and one of 4 are to grow.
         let cluster = Cluster::of(6, resources(5, 14_000));
         let cluster = cluster.running("/a", 4, resources(3, 100)).running("/b", 2, resources(4, 100));
         let headroom = headroom(&cluster.snapshot(), "application_headroom_percent = 50");
@@ -291,8 +289,8 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_comes_back_that_alone_has_room_for_what_no_new_one_could_hold() {
-        // H4, H5: new agents have 4 cpus. The empty agent of 8 is the one place for a task of 6 more.
+    fn the_only_agent_that_holds_a_large_task_is_kept_h4_h5() {
+        // New agents have 4 cpus. The empty agent of 8 is the one place for a task of 6 more.
         let cluster = Cluster::of(3, resources(4, 14_000)).and(1, resources(8, 14_000));
         let cluster = cluster.running("/large", 1, resources(6, 1_000)).running("/small", 3, resources(2, 1_000));
         let snapshot = cluster.and(1, resources(8, 14_000)).snapshot();
@@ -309,8 +307,8 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_comes_back_for_parts_of_tasks_of_a_kind_that_new_ones_lack() {
-        // H4, H5: new agents have no disk. Of five applications each is to grow by four fifths of a task of 9 disk: 36. Two
+    fn an_agent_is_kept_for_remainders_of_a_kind_new_agents_lack_h4_h5() {
+        // New agents have no disk. Of five applications each is to grow by four fifths of a task of 9 disk: 36. Two
         // agents have 10 free each, the third is empty.
         let disk = |amount: u64, rest| Resources { disk: Amount::from_thousandths(1000 * amount), ..rest };
         let mut cluster = Cluster::of(2, disk(100, resources(4, 14_000)));
@@ -327,8 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn whole_tasks_of_those_that_know_of_gpus_count_in_the_total_too() {
-        // H3: two full agents. A task of 3 cpus and five halves of one: 5.5 cpus are two agents.
+    fn whole_gpu_aware_tasks_count_in_the_total_h3() {
+        // Two full agents. A task of 3 cpus and five halves of one: 5.5 cpus are two agents.
         let mut cluster = Cluster::of(2, resources(4, 14_000)).gpu_aware(&["/g"]).running("/g", 1, resources(3, 100));
         for name in ["/a", "/b", "/c", "/d", "/e"] {
             cluster = cluster.running(name, 1, resources(1, 100));
@@ -338,8 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_displaced_may_move_to_an_empty_agent() {
-        // D3: the task of the agent that drains has room on either of the two empty ones.
+    fn displaced_tasks_may_move_to_an_empty_agent_d3() {
+        // The task of the agent that drains has room on either of the two empty ones.
         let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 1, resources(3, 1_000));
         let snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
         let policy = policy("").unwrap();
@@ -349,16 +347,15 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_which_there_are_none_need_nothing() {
-        // H1
+    fn tasks_of_which_there_are_none_need_nothing_h1() {
         let mut snapshot = Cluster::of(2, resources(4, 14_000)).running("/a", 2, resources(1, 1_000)).snapshot();
         snapshot.applications[0].tasks.push(TaskGroup { count: 0, resources: resources(9, 1_000) });
         assert_eq!(reason(&headroom(&snapshot, "application_headroom_percent = 10")).unplaceable, []);
     }
 
     #[test]
-    fn displaced_tasks_are_placed_first_and_whole() {
-        // H1, H3: the leaving agent's task of 3 cpus fits none of three agents with 2 free.
+    fn displaced_tasks_are_placed_first_and_whole_h1_h3() {
+        // The leaving agent's task of 3 cpus fits none of three agents with 2 free.
         let cluster = Cluster::of(4, resources(4, 14_000)).running("/a", 3, resources(2, 100)).running(
             "/b",
             1,
@@ -372,8 +369,8 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_placed_with_all_its_tasks_on_one_agent() {
-        // H3: a pod of two tasks of 2 cpus; two agents have 2 free each.
+    fn a_queued_pod_is_placed_on_one_agent_h3() {
+        // A pod of two tasks of 2 cpus; two agents have 2 free each.
         let mut snapshot = Cluster::of(2, resources(4, 14_000))
             .running("/a", 2, resources(2, 100))
             .queued("/pod", 1, resources(2, 100))
@@ -384,8 +381,8 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_stays_out_only_where_its_tasks_have_room_on_single_agents() {
-        // D3: three agents of 4 cpus run 1, 3 and 3: in total 2 are free for the 1.
+    fn an_agent_is_removed_only_if_its_tasks_fit_single_agents_d3() {
+        // Three agents of 4 cpus run 1, 3 and 3: in total 2 are free for the 1.
         let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 2, resources(3, 100)).running(
             "/b",
             1,
