@@ -9,7 +9,7 @@ from pathlib import Path
 from template import ROOT, Stack, source
 from test_template import MINIMAL, emitted_metrics
 
-# Emitted only for some considered resources and sources.
+# Emitted only for some considered resources and sources, and for faults.
 RARE = {"DiskUtilization", "Expired", "GpusUtilization", "GroupCpuUtilization"}
 
 
