@@ -1,4 +1,4 @@
-//! How a failure is told: once, with all its causes, where it is handled.
+//! How a failure is reported: once, with all its causes, where it is handled.
 
 use std::error::Error;
 use std::fmt;

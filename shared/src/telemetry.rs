@@ -20,8 +20,8 @@ use crate::metric::{self, Figure};
 /// The CloudWatch namespace of all metrics, where [`NAMESPACE_VARIABLE`] names no other.
 pub const NAMESPACE: &str = "LambdaScale";
 
-/// The variable that names another namespace. Metrics are told apart by their pool alone, so two stacks in one account and
-/// region whose pools have the same name need two.
+/// The variable that names another namespace. Only the pool distinguishes metrics, so two stacks in one account and region
+/// whose pools have the same name need two.
 pub const NAMESPACE_VARIABLE: &str = "METRICS_NAMESPACE";
 
 /// Sends log lines to standard output as JSON, from the level that the variable `RUST_LOG` names on: `error`, `warn`,

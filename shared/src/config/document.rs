@@ -74,7 +74,7 @@ fn parse(document: &str) -> Result<Config, Problems> {
     }
 }
 
-/// Reads a section that is there for pools of a Mesos cluster; without any it would be read by nobody, and is refused.
+/// Reads a section that only pools of a Mesos cluster need; without such a pool it is refused.
 fn needed_by_a_pool<T>(
     top: &mut Section<'_>,
     key: &'static str,

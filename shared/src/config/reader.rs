@@ -1,5 +1,5 @@
-//! Reads a TOML table key by key and remembers what was asked for, so that at the end every key nobody asked for can be
-//! reported together with every value that was wrong.
+//! Reads a TOML table key by key and remembers the known keys, so that at the end every unknown key can be reported
+//! together with every wrong value.
 
 use std::cell::RefCell;
 
@@ -109,7 +109,7 @@ impl<'a> Section<'a> {
         self.table
     }
 
-    /// Reports every key nobody asked for, with the nearest known one.
+    /// Reports every unknown key, with the nearest known one.
     pub(super) fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.as_str())) {
             let nearest = self

@@ -32,7 +32,7 @@ pub enum ScaleDownStrategy {
     DesiredCapacity,
     /// The agents that the decision names are deactivated, then drained, and their instances terminated once no task runs there.
     Drain {
-        /// How long a deactivated agent can still be taken back.
+        /// How long a deactivated agent can still be reactivated.
         after: Duration,
         /// What tasks get between SIGTERM and SIGKILL.
         grace: Duration,
@@ -119,7 +119,7 @@ fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protecte
     if !strategy.names_agents() {
         section.problem(
             "protected",
-            "cannot be kept with scale_down_strategy = \"desired_capacity\": the group chooses the instance, whatever runs on it; \
+            "cannot be kept with scale_down_strategy = \"desired_capacity\": the group chooses the instance, regardless of its tasks; \
              write \"least_loaded\", or leave this out and set scale-in protection on the instances",
         );
     }

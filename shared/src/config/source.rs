@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::reader::{Section, Setting, word};
 use super::values::Percent;
 
-/// What a pool is judged by.
+/// Where the load of a pool comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolSource {
@@ -120,7 +120,7 @@ pub(super) fn source(section: &mut Section<'_>) -> PoolSource {
         if asked == Some(false) {
             section.problem(
                 "cpu_utilization",
-                r#"source = "cloudwatch" is judged by nothing else; leave it out, or write source = "mesos""#,
+                r#"source = "cloudwatch" always scales on CPU utilization; omit it, or write source = "mesos""#,
             );
         }
         refuse(section, &MESOS_ONLY, r#"needs a Mesos cluster; leave it out, or write source = "mesos""#);

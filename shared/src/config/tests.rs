@@ -208,7 +208,7 @@ fn what_a_pool_of_cloudwatch_has_no_use_for_is_refused_all_at_once() {
         assert!(problems.contains(&format!("pools[0].{key}: {needs}")), "{key}: {problems:#?}");
     }
     let has = |text: &str| problems.iter().any(|problem| problem.starts_with(text));
-    assert!(has("pools[0].cpu_utilization: source = \"cloudwatch\" is judged by nothing else"), "{problems:#?}");
+    assert!(has("pools[0].cpu_utilization: source = \"cloudwatch\" always scales on CPU utilization"), "{problems:#?}");
     assert!(has("pools[0].scale_down_strategy: no Mesos agent can be chosen"), "{problems:#?}");
     // What every pool has it has too.
     let common = "min = 2\nmax = 9\nmax_scale_up_step = 1\njoin_timeout = \"5m\"\ncpu_utilization = true\n\

@@ -34,7 +34,7 @@ impl Setting for u32 {
     }
 }
 
-/// The nearest whole number to what somebody seems to have meant with `"85"` or `"85 %"`, or `85.0`.
+/// The whole number that `"85"`, `"85 %"`, or `85.0` most likely means.
 fn number_in(value: &Value) -> Option<u32> {
     match value {
         Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),

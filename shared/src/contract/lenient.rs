@@ -1,5 +1,5 @@
-//! What a decision of somebody else's check may leave out (docs/messages.md): `state` alone stands for a delta of one,
-//! and what only explains may be absent.
+//! What a decision of a custom check may omit (docs/messages.md): `state` alone means a delta of one, and fields that only
+//! explain are optional.
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -39,7 +39,7 @@ pub struct ClusterSnapshot {
     /// The applications with tasks on the pool's agents.
     pub applications: Vec<Application>,
     /// Average CPU utilization of the group over the last ten minutes, 0 to 100; `None` where the pool does not ask for it
-    /// or nobody knows it.
+    /// or it is unknown.
     pub cpu_utilization_percent: Option<f64>,
 }
 
@@ -65,7 +65,7 @@ impl Message for ClusterSnapshot {
     }
 }
 
-/// Who answered for the cluster. Of a pool that is no part of one nobody did: all is empty.
+/// The master that answered. Empty for a pool without a Mesos cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The URL of the leading master, without credentials; empty and left out where none was asked.
@@ -271,27 +271,27 @@ pub struct ScalingDecision {
     /// When the decision was made.
     #[serde(with = "millis")]
     pub decided_at: Timestamp,
-    /// From when on nobody may act on it.
+    /// From this time it must not be applied.
     #[serde(with = "millis")]
     pub expires_at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
     /// The agents the snapshot counted.
     pub agents: AgentCounts,
-    /// How many agents to add; negative: to take out.
+    /// The number of agents to add; negative: to remove.
     pub delta: i32,
     /// How many usable agents there will then be.
     pub target: u32,
     /// The decision in a word.
     pub state: ScalingState,
-    /// How far the snapshot may be trusted; `None` where nobody says.
+    /// The completeness of the snapshot; `None` where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<CompletenessLevel>,
     /// What each clause said, in the order of the algorithm.
     pub steps: Vec<Step>,
     /// Applications of which some task fits no agent that could be added.
     pub unplaceable: Vec<Unplaceable>,
-    /// The agents to take out, where `delta` is negative.
+    /// The agents to remove, where `delta` is negative.
     pub scale_down_agents: Vec<AgentRef>,
     /// Agents that were on their way out already.
     pub decommissioning_agents: Vec<AgentRef>,
@@ -432,7 +432,7 @@ pub struct ScalingOutcome {
     pub clause: Option<Clause>,
     /// Why, in a sentence.
     pub reason: String,
-    /// What an operator should know besides, such as a tag of the group that cannot be read.
+    /// What an operator should fix, such as a tag of the group that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -464,7 +464,7 @@ pub enum OutcomeAction {
     ScaledUp,
     /// The desired capacity was lowered.
     ScaledDown,
-    /// Agents were told to leave, or taken back; the group itself was not changed.
+    /// Agents were deactivated, drained, or reactivated; the group itself was not changed.
     Draining,
     /// Nothing was wanted, or nothing is left to do.
     None,
