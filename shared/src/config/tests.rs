@@ -104,7 +104,7 @@ fn every_setting_of_this_version_is_read() {
     let cpu = CpuRule { scale_out_threshold: 70, scale_down_ratio_thousandths: 500 };
     assert_eq!(pool.source, PoolSource::Mesos { cpu: Some(cpu) });
     assert_eq!(pool.attributes.get("generation").map(String::as_str), Some("3"));
-    assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 mem");
+    assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 MB");
     assert_eq!((pool.headroom.percent_of("/shop/web"), pool.headroom.percent_of("/other")), (50, 25));
     assert_eq!(pool.timing.schedule_period, Duration::from_secs(120));
     let taken_at: Timestamp = "2026-12-24T17:59:00Z".parse().unwrap();
