@@ -142,7 +142,7 @@ fn the_document_has_the_fields_and_values_of_the_capture() {
     }
 }
 
-/// What the captures of a real master show of an agent in each state, besides what every agent has.
+/// The fields of an agent in the captures of a real master that depend on its state.
 fn shown(state: &Value, id: &str) -> Value {
     let agents = state["slaves"].as_array().unwrap();
     let agent = agents.iter().find(|agent| agent["id"].as_str().unwrap().ends_with(id)).unwrap();
@@ -179,7 +179,7 @@ fn agents_show_as_in_the_captures_what_was_done_to_them() {
 
     cluster.operate(&third, Operation::Reactivate, at(61)).unwrap();
     assert_eq!(shown(&now(&cluster), "-S3"), shown(&reactivated, "-S1"));
-    assert!(cluster.operate("nobody", Operation::Deactivate, at(61)).is_err());
+    assert!(cluster.operate("unknown", Operation::Deactivate, at(61)).is_err());
 }
 
 #[test]

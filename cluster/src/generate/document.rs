@@ -28,7 +28,7 @@ pub struct Totals {
     pub bytes: u64,
     /// How many tasks run.
     pub tasks: u32,
-    /// How many executors run besides.
+    /// How many executors run too.
     pub executors: u32,
     /// What the agents have.
     pub total: Resources,

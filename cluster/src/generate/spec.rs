@@ -65,7 +65,7 @@ pub(super) const FRAMEWORKS: [FrameworkSpec; 3] = [
     },
 ];
 
-/// What an executor takes besides its task.
+/// The resources of an executor, in addition to its task.
 pub(super) const EXECUTOR: Resources = resources(100, 32, 0, 0);
 
 /// An application.
