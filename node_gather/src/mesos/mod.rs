@@ -1,4 +1,4 @@
-//! The Mesos master: what it says ([`state`]), how it writes it ([`scan`]) and how it is asked (`client`).
+//! The Mesos master: the contents of its state ([`state`]), the reader ([`scan`]), and the HTTP client (`client`).
 
 mod forms;
 pub mod names;

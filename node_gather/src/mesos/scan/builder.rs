@@ -1,5 +1,5 @@
-//! From values to the [`Sink`]: holds the one agent, task or executor that is being read, and hands it on when it is
-//! whole. What comes here has the type that its [`Field`] asks for.
+//! From values to the [`Sink`]: collects the fields of one agent, task, or executor, and passes it on when it is complete.
+//! Every value has the type that its [`Field`] requires.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::mesos::state::{
 
 use super::schema::Field;
 
-/// A value of a field that takes any.
+/// A value of a field that accepts any type.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
     Number(f64),
-    Text(&'a str),
-    /// What it is, where nothing more of it is kept.
+    String(&'a str),
+    /// A description of a value that is not kept.
     Other(&'static str),
 }
 
-/// The sink, and what is not yet whole.
+/// The sink, and the parts that are incomplete.
 #[derive(Debug)]
 pub(super) struct Builder<S> {
     sink: S,
@@ -31,7 +31,7 @@ pub(super) struct Builder<S> {
     roles: BTreeMap<String, RawResources>,
     /// The key of the attribute or role whose value comes next.
     key: String,
-    /// The resources being read, whoever's they are.
+    /// The resources being read, whichever object they belong to.
     amounts: RawResources,
     recovered: RecoveredAgent,
     gpu_aware: bool,
@@ -94,7 +94,7 @@ impl<S: Sink> Builder<S> {
             }
             Field::AgentAttributes | Field::RecoveredAttributes => self.attributes.clear(),
             Field::Reserved => self.roles.clear(),
-            // Whatever its state is; without one it has just begun.
+            // An agent with `drain_info` drains; its state may say that it has drained.
             Field::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
             Field::Capabilities => self.gpu_aware = false,
             Field::Executor => self.executor = Executor::default(),
@@ -130,7 +130,7 @@ impl<S: Sink> Builder<S> {
         Ok(())
     }
 
-    /// All that is wanted of a task is there.
+    /// All fields of a task that are read are known.
     pub(super) fn task(&mut self) -> Result<(), StateError> {
         let Task { id, name, agent_id, state, resources } = &self.task;
         self.sink.task(&RawTask {
@@ -144,7 +144,7 @@ impl<S: Sink> Builder<S> {
 
     fn executor(&mut self) -> Result<(), StateError> {
         let Executor { agent_id, resources } = &self.executor;
-        // Without it nobody knows where the executor is; it is then missing in what is visible of its agent.
+        // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
         agent_id.as_ref().map_or(Ok(()), |agent_id| self.sink.executor(&RawExecutor { agent_id, resources }))
     }
 
@@ -155,15 +155,15 @@ impl<S: Sink> Builder<S> {
         }
     }
 
-    /// The key whose value comes next, where it is part of what is wanted.
+    /// The key of the next value, where the key itself is kept.
     pub(super) fn key(&mut self, key: &str) {
         self.key.clear();
         self.key.push_str(key);
     }
 
-    pub(super) fn text(&mut self, field: Field, text: &str) {
+    pub(super) fn string(&mut self, field: Field, text: &str) {
         let set = |to: &mut String| {
-            // Tasks come by the million: what there is of room is used again.
+            // There may be a million tasks: allocations are reused.
             to.clear();
             to.push_str(text);
         };
@@ -188,7 +188,7 @@ impl<S: Sink> Builder<S> {
         }
     }
 
-    /// Whether the last task had that state, as nearly all have the same one.
+    /// Whether the previous task had that state: nearly all have the same.
     #[inline]
     pub(super) fn has_task_state(&self, state: &[u8]) -> bool {
         self.task.state.as_bytes() == state
@@ -216,7 +216,7 @@ impl<S: Sink> Builder<S> {
         }
     }
 
-    /// An amount in its usual form.
+    /// An amount that the fast path has read.
     pub(super) fn amount(&mut self, kind: Kind, amount: Amount) {
         self.amounts.amount(kind, amount);
     }
@@ -225,15 +225,15 @@ impl<S: Sink> Builder<S> {
     pub(super) fn any(&mut self, field: Field, value: Value<'_>) {
         match (field.kind(), value) {
             (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
-            (Some(kind), Value::Text(text)) => self.amounts.refuse(kind, format!("{text:?}")),
+            (Some(kind), Value::String(text)) => self.amounts.refuse(kind, format!("{text:?}")),
             (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),
             (None, Value::Number(number)) => self.attributes.push(&self.key, &number.to_string()),
-            (None, Value::Text(text)) => self.attributes.push(&self.key, text),
+            (None, Value::String(text)) => self.attributes.push(&self.key, text),
             (None, Value::Other(what)) => self.attributes.push(&self.key, what),
         }
     }
 
-    /// Nothing is known of the next agent; what there is of room is used again.
+    /// Prepares for the next agent; allocations are reused.
     fn clear_agent(&mut self) {
         let RawAgent { agent, total, used, unreserved, reserved } = &mut self.agent;
         agent.id.clear();
@@ -244,7 +244,7 @@ impl<S: Sink> Builder<S> {
         reserved.clear();
     }
 
-    /// A task that was read elsewhere, in its usual form.
+    /// A task that the fast path has read.
     #[inline]
     pub(super) fn fast_path_task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
         self.sink.task(task)
@@ -257,7 +257,7 @@ impl<S: Sink> Builder<S> {
 }
 
 impl Task {
-    /// What is not there is empty; the other parts are always there.
+    /// Clears the optional fields; the required ones are always set.
     fn clear(&mut self) {
         self.id.clear();
         self.name.clear();

@@ -1,10 +1,10 @@
-//! A task in the form in which masters write it (the captured ones, 1.4.3 and 1.11.0, do), read in one go.
+//! Reads a task in one step, in the form in which masters write it (the captured 1.4.3 and 1.11.0 masters do).
 //!
-//! Nearly every token that is looked at belongs to a task, and nearly every task begins the same way: what is wanted of
-//! it, in one order, without blanks, escapes or anything beyond ASCII (`src/common/http.cpp`, the writer of `Task`). So
-//! much is compared here as it stands. Of whatever is otherwise, and of a task whose beginning is not yet there as a
-//! whole, nothing is taken: the machine reads it from its bracket on, by the rules that hold for all. Whatever is taken
-//! here it would take too, and pass on the same.
+//! Nearly every token that is read belongs to a task, and nearly every task begins the same way: the fields that are
+//! read, in one order, without blanks, escapes, or bytes beyond ASCII (`src/common/http.cpp`, the writer of `Task`). The
+//! fast path compares this form literally. It leaves every other form, and a task whose beginning is not complete in the
+//! chunk, to the state machine, from the task's first bracket on. It accepts nothing that the state machine refuses, and
+//! passes on the same values.
 
 use shared::resources::Amount;
 
@@ -14,7 +14,7 @@ use super::kernel::Kernel;
 use super::schema::{SeenFields, field_of_amounts};
 use super::values::{MAX_TOKEN_BYTES, plain_amount};
 
-/// All that is wanted of a task.
+/// The fields of a task that are read.
 #[derive(Debug)]
 pub(super) struct FastPathTask<'a> {
     id: &'a [u8],
@@ -22,7 +22,7 @@ pub(super) struct FastPathTask<'a> {
     agent_id: &'a [u8],
     state: &'a [u8],
     resources: RawResources,
-    /// How many bytes of it have been read: it is still to be closed.
+    /// How many bytes have been read: the closing bracket is not among them.
     pub(super) length: usize,
 }
 
@@ -34,7 +34,7 @@ impl FastPathTask<'_> {
     }
 }
 
-/// The task at the beginning of the bytes, if it has the usual form as far as it is wanted.
+/// The task at the beginning of the bytes, if its fields up to `resources` have the usual form.
 #[inline(always)]
 pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_>> {
     let (id, rest) = text(kernel, bytes, br#"{"id":""#)?;
@@ -47,7 +47,7 @@ pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_
     Some(FastPathTask { id, name, agent_id, state, resources, length: bytes.len() - rest.len() })
 }
 
-/// The text that follows these bytes, and what follows the text.
+/// The string after these bytes, and what follows the string.
 #[inline(always)]
 fn text<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let bytes = bytes.strip_prefix(before)?;
@@ -64,7 +64,7 @@ fn amount(bytes: &[u8]) -> Option<(Amount, &[u8])> {
     Some((amount, value.get(length..)?))
 }
 
-/// The resources within brackets, and what follows the closing one. What is not looked at has to be a text, as `ports`,
+/// The resources within brackets, and what follows the closing one. Other resources must be a string, such as `ports`,
 /// or an amount.
 #[inline(always)]
 fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
@@ -75,7 +75,7 @@ fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> 
         let (key, value) = text(kernel, rest, b"\"")?;
         let field = field_of_amounts(key);
         rest = match field.kind() {
-            // What is there twice is refused by the machine, and with the right words.
+            // The state machine refuses a repeated resource, and reports where it is.
             Some(_) if seen.has(field) => return None,
             Some(kind) => {
                 let (amount, rest) = amount(value)?;

@@ -1,11 +1,11 @@
-//! A chunk of the document, and how far it has been read.
+//! A chunk of the document and the position in it.
 
-/// Bytes where they are, with their place in the document.
+/// A borrowed chunk, with its position in the document.
 #[derive(Debug)]
 pub(super) struct Input<'a> {
     chunk: &'a [u8],
     at: usize,
-    /// How many bytes of the document came before the chunk.
+    /// How many bytes of the document precede the chunk.
     before: u64,
 }
 
@@ -34,12 +34,12 @@ impl<'a> Input<'a> {
         self.at = self.chunk.len();
     }
 
-    /// Where in the document the next byte is, counted from 0.
+    /// The position of the next byte in the document, from 0.
     pub(super) fn position(&self) -> u64 {
         self.position_after(0)
     }
 
-    /// The same for the byte that many bytes further on.
+    /// The position of the byte that follows after so many bytes.
     pub(super) fn position_after(&self, bytes: usize) -> u64 {
         self.before.saturating_add(u64::try_from(self.at + bytes).unwrap_or(u64::MAX))
     }

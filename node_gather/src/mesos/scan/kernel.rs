@@ -1,20 +1,20 @@
-//! What the scanner asks of the processor: where in some bytes there are quotes, backslashes and brackets.
+//! The SIMD part of the scanner: finds quotes, backslashes, and brackets.
 //!
-//! Two methods are all there is to write for another instruction set. [`Bytewise`] says in the simplest words what they
-//! have to answer; the tests hold every other kernel to it.
+//! Another instruction set needs these two methods. [`Bytewise`] defines their results; tests compare every other kernel
+//! with it.
 
 use fearless_simd::{Bytes, Simd, SimdBase, SimdMask, i8x32, u8x32, u8x64};
 
-/// As many bytes as [`Kernel::masks`] looks at, one for each bit of a mask.
+/// How many bytes [`Kernel::masks`] examines: one for each bit of a mask.
 pub(super) const BLOCK_BYTES: usize = 64;
 
-/// Setting this bit makes `[` a `{` and `]` a `}`, and nothing else one of them.
+/// Setting this bit turns `[` into `{` and `]` into `}`, and no other byte into either.
 const BRACKET_BIT: u8 = 0x20;
 
-/// The lowest byte that is no control character.
+/// The lowest byte that is not a control character.
 const BLANK: i8 = 0x20;
 
-/// Which bytes of a block are what: the lowest bit tells of the first byte.
+/// One bit for each byte of a block; the lowest bit stands for the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Masks {
     pub(super) quotes: u64,
@@ -25,17 +25,17 @@ pub(super) struct Masks {
     pub(super) closes: u64,
 }
 
-/// The work that is done for many bytes at once.
+/// What is done for many bytes at once.
 pub(super) trait Kernel: Copy {
-    /// Which bytes of the block are what.
+    /// Which bytes of the block are quotes, backslashes, and brackets.
     fn masks(self, block: &[u8; BLOCK_BYTES]) -> Masks;
 
-    /// Where the first byte is that is not plain within a text: a quote, a backslash, a control character or a part of
-    /// a character beyond ASCII; the length where there is none.
+    /// The position of the first byte that is not plain within a string: a quote, a backslash, a control character, or
+    /// a byte beyond ASCII; the length if there is none.
     fn find_special(self, bytes: &[u8]) -> usize;
 }
 
-/// The vectors of the processor at hand.
+/// The vector instructions of the processor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Vectors<S>(pub(super) S);
 
@@ -56,10 +56,10 @@ impl<S: Simd> Kernel for Vectors<S> {
     fn find_special(self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         let mut at = 0;
-        // Keys and ids have some ten to fifty bytes: half a block is worth more than a whole one.
+        // Keys and ids have ten to fifty bytes: half a block is faster than a whole one.
         while let Some((half, more)) = rest.split_first_chunk::<32>() {
             let half = u8x32::from_slice(self.0, half);
-            // As signed numbers all beyond ASCII are negative, so one comparison finds them and control characters.
+            // As signed numbers, bytes beyond ASCII are negative: one comparison finds these and control characters.
             let signed: i8x32<S> = half.bitcast();
             let found = (half.simd_eq(b'"') | half.simd_eq(b'\\') | signed.simd_lt(BLANK)).to_bitmask();
             if found != 0 {
@@ -71,7 +71,7 @@ impl<S: Simd> Kernel for Vectors<S> {
     }
 }
 
-/// One byte after the other: slow, and plainly right.
+/// One byte after the other: slow, and obviously correct.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bytewise;
 
@@ -94,7 +94,7 @@ impl Kernel for Bytewise {
     }
 }
 
-/// The place of the lowest bit that is set.
+/// The position of the lowest set bit.
 #[inline(always)]
 pub(super) fn place(mask: u64) -> usize {
     // At most 64.

@@ -1,27 +1,27 @@
-//! Reads /state while it arrives, chunk by chunk, without looking at most of it.
+//! Reads /state while it arrives, chunk by chunk, and skips most of it.
 //!
 //! ```text
 //!  chunk ──▶ Scanner ──▶ StateMachine: which value is this? ──▶ Builder: values to agents, tasks … ──▶ Sink
-//!                        ├─ usual: a task as it nearly      └─ values: texts and numbers
-//!                        │         always is, in one go
-//!                        ├─ places: what is wanted
-//!                        └─ skip: over the rest ── kernel: 64 bytes at once, by the processor's vectors
+//!                        ├─ fast_path: a task in its usual     └─ values: strings and numbers
+//!                        │             form, in one step
+//!                        ├─ schema: which fields are read
+//!                        └─ skip: the rest ── kernel: 64 bytes at once, with SIMD
 //! ```
 //!
-//! Nine tenths of a /state are labels, health checks and past statuses of tasks, which nobody asks for. So this is less
-//! a parser than a way not to look: a value that is not wanted is skipped by counting its brackets, and a task is left
-//! as soon as all that is wanted of it is known. Memory holds one token and what the [`Sink`] keeps.
+//! Nine tenths of a /state are labels, health checks, and past statuses of tasks, which Lambda Scale does not need. The
+//! scanner skips such a value by counting brackets, and skips the rest of a task as soon as it has the fields that it
+//! reads. Memory holds one token and what the [`Sink`] keeps.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - What serde_json would take is taken, and the [`Sink`] is given the same. (But for brackets nested more than 128 deep,
-//!   wanted tokens of more than 64 KiB, and lists in place of objects, which serde takes as its own form of a struct.)
-//! - The outcome depends on the bytes alone, right or wrong: not on how they were cut into chunks, nor on the processor.
-//! - Everything that is used is checked: its type, its range, its text, and that it is there once. What is skipped is
-//!   not, the rest of a task included: an error in there goes unnoticed unless brackets and quotes do not match. That
-//!   the bytes are those the master sent is for others to say: HTTP's length or gzip's checksum.
-//! - The document is whole: it ends with its last bracket, and has its agents and frameworks.
-//! - A scanner that has failed goes on failing.
+//! - It accepts what serde_json accepts, and calls the [`Sink`] the same way. (Exceptions: brackets nested more than 128
+//!   deep, tokens of more than 64 KiB, and lists in place of objects, which serde accepts as a form of a struct.)
+//! - The result, good or bad, depends on the bytes alone: not on the chunks, and not on the processor.
+//! - Every value that is used is checked: type, range, UTF-8, and that it occurs once. Skipped values are not checked,
+//!   the rest of a task included, except that brackets and quotes match. Whether the bytes are those that the master
+//!   sent is checked elsewhere: by HTTP's length or gzip's checksum.
+//! - The document is complete: it ends with its last bracket, and has agents and frameworks.
+//! - After an error, every further call fails.
 
 mod builder;
 mod fast_path;
@@ -44,10 +44,10 @@ use self::kernel::Vectors;
 use self::state_machine::StateMachine;
 use super::state::{Sink, StateError};
 
-/// As much as is asked of a source at once.
+/// How much is read from a source at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Reads a /state that is given to it piece by piece.
+/// Reads a /state chunk by chunk.
 ///
 /// ```
 /// # use node_gather::mesos::scan::Scanner;
@@ -63,11 +63,11 @@ pub struct Scanner<S> {
     processor: Processor,
     limit: u64,
     bytes: u64,
-    /// `None` once it has failed.
+    /// `None` after an error.
     machine: Option<Box<StateMachine<S>>>,
 }
 
-/// By what the bytes are looked at.
+/// The instructions that examine the bytes.
 #[derive(Clone, Copy, Debug)]
 enum Processor {
     Vectors(Level),
@@ -76,14 +76,14 @@ enum Processor {
 }
 
 impl<S: Sink> Scanner<S> {
-    /// A scanner for a document of at most `limit` bytes, which `sink` is to take.
+    /// A scanner for a document of at most `limit` bytes that fills `sink`.
     #[must_use]
     pub fn new(sink: S, limit: u64) -> Self {
         Self::with(Processor::Vectors(Level::new()), sink, limit)
     }
 
-    /// The same with no more than any x86-64 processor has, to measure what the wider vectors bring. On other processors
-    /// it is no different from [`Self::new`].
+    /// A scanner that uses only what every x86-64 processor has, to measure the gain of wider vectors. On other
+    /// processors it equals [`Self::new`].
     #[cfg(feature = "reference")]
     #[must_use]
     pub fn without_avx(sink: S, limit: u64) -> Self {
@@ -97,18 +97,18 @@ impl<S: Sink> Scanner<S> {
         Self { processor, limit, bytes: 0, machine: Some(Box::new(StateMachine::new(sink))) }
     }
 
-    /// Takes in the next bytes of the document.
+    /// Reads the next bytes of the document.
     ///
     /// # Errors
-    /// Where they show that it is no state, or has more bytes than the limit. Every further call then fails too.
+    /// The document is not a state, or exceeds the limit. Every further call then fails, too.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), StateError> {
         let Some(mut machine) = self.machine.take() else { return Err(StateError::Refused) };
-        // What is within the limit is looked at first, so that the error does not depend on where chunks end.
+        // Bytes within the limit are read first, so that the error does not depend on where chunks end.
         let left = usize::try_from(self.limit - self.bytes).unwrap_or(usize::MAX);
         let (within, beyond) = chunk.split_at_checked(left).unwrap_or((chunk, &[]));
         let mut input = Input::new(within, self.bytes);
         match self.processor {
-            // Once for a chunk, and everything below is compiled for the processor at hand.
+            // Dispatched once per chunk: everything below is compiled for the processor.
             Processor::Vectors(level) => dispatch!(level, simd => machine.feed(Vectors(simd), &mut input)),
             #[cfg(test)]
             Processor::Bytewise => machine.feed(kernel::Bytewise, &mut input),
@@ -122,19 +122,19 @@ impl<S: Sink> Scanner<S> {
         Ok(())
     }
 
-    /// The sink, if that was all of the document.
+    /// The filled sink.
     ///
     /// # Errors
-    /// Where the document does not end there, or has been refused already.
+    /// The document is incomplete, or an earlier call failed.
     pub fn finish(self) -> Result<S, StateError> {
         self.machine.ok_or(StateError::Refused)?.finish(self.bytes)
     }
 }
 
-/// Gives the sink a whole /state of at most `limit` bytes, to the end of the source.
+/// Reads a /state of at most `limit` bytes to the end of the source, and fills `sink`.
 ///
 /// # Errors
-/// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
+/// The source is not a state. A missing list is an error, not an empty list.
 pub fn read<S: Sink>(mut source: impl Read, sink: S, limit: u64) -> Result<S, StateError> {
     let mut scanner = Scanner::new(sink, limit);
     let mut buffer = vec![0; BUFFER_BYTES];

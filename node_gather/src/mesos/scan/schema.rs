@@ -1,8 +1,8 @@
-//! The parts of /state that are looked into, and what is wanted of each: the whole form of the document in one container.
+//! The objects, lists, and fields of /state that are read: the whole form of the document in one file.
 
 use shared::resources::Kind;
 
-/// An object or a list that is looked into.
+/// An object or a list whose contents are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Container {
     Document,
@@ -11,7 +11,7 @@ pub(super) enum Container {
     Agent,
     DrainInfo,
     Attributes,
-    /// The amounts of anything's resources.
+    /// The resources of an agent, a task, or an executor.
     Amounts,
     /// The reserved resources of an agent, by role.
     Roles,
@@ -26,11 +26,11 @@ pub(super) enum Container {
     Executor,
 }
 
-/// What a value is for.
+/// What a value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Field {
-    Unwanted,
+    Ignored,
     Document,
     Version,
     Cluster,
@@ -85,30 +85,30 @@ pub(super) enum Field {
     ExecutorResources,
 }
 
-/// What a value has to be.
+/// The JSON type that a value must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Text,
+pub(super) enum ValueType {
+    String,
     Number,
     Boolean,
-    /// An object, looked into as that container.
+    /// An object, read as that container.
     Object(Container),
-    /// A list, looked into as that container.
+    /// A list, read as that container.
     List(Container),
-    /// Of any type: what it is is kept.
+    /// Any type; the value is kept.
     Any,
-    /// Of any type, and skipped.
-    Unwanted,
+    /// Any type; the value is skipped.
+    Ignored,
 }
 
-/// The fields of an object that have been seen, one bit for each.
+/// The fields of an object that have occurred, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SeenFields(u64);
 
 impl SeenFields {
     pub(super) const NONE: Self = Self(0);
 
-    /// All that is wanted of a task.
+    /// All fields of a task that are read.
     pub(super) const WHOLE_TASK: Self =
         Self::of(&[Field::TaskId, Field::TaskName, Field::TaskAgent, Field::TaskState, Field::TaskResources]);
 
@@ -144,7 +144,7 @@ impl Container {
         )
     }
 
-    /// What the items of a list are for.
+    /// What the items of a list mean.
     pub(super) const fn item(self) -> Field {
         match self {
             Self::Agents => Field::Agent,
@@ -153,22 +153,22 @@ impl Container {
             Self::Capabilities => Field::Capability,
             Self::Tasks => Field::Task,
             Self::Executors => Field::Executor,
-            _ => Field::Unwanted,
+            _ => Field::Ignored,
         }
     }
 
-    /// What the value of that key in an object is for.
+    /// What the value of that key in an object means.
     #[inline]
     pub(super) fn field(self, key: &[u8]) -> Field {
         match self {
-            // The container with the most keys first.
+            // First, because most keys belong to tasks.
             Self::Task => match key {
                 b"id" => Field::TaskId,
                 b"name" => Field::TaskName,
                 b"slave_id" => Field::TaskAgent,
                 b"state" => Field::TaskState,
                 b"resources" => Field::TaskResources,
-                _ => Field::Unwanted,
+                _ => Field::Ignored,
             },
             Self::Amounts => field_of_amounts(key),
             Self::Document => field_of_document(key),
@@ -177,27 +177,27 @@ impl Container {
             Self::Executor => match key {
                 b"slave_id" => Field::ExecutorAgent,
                 b"resources" => Field::ExecutorResources,
-                _ => Field::Unwanted,
+                _ => Field::Ignored,
             },
             Self::RecoveredAgent => match key {
                 b"id" => Field::RecoveredId,
                 b"attributes" => Field::RecoveredAttributes,
-                _ => Field::Unwanted,
+                _ => Field::Ignored,
             },
             Self::Flags => match key {
                 b"agent_reregister_timeout" => Field::AgentReregisterTimeout,
                 // Its name before Mesos 1.4.
                 b"slave_reregister_timeout" => Field::SlaveReregisterTimeout,
-                _ => Field::Unwanted,
+                _ => Field::Ignored,
             },
             Self::DrainInfo if key == b"state" => Field::DrainState,
             Self::Attributes => Field::Attribute,
             Self::Roles => Field::ReservedForRole,
-            _ => Field::Unwanted,
+            _ => Field::Ignored,
         }
     }
 
-    /// The fields without which an object is not taken.
+    /// The fields that an object must have.
     pub(super) const fn required(self) -> &'static [Field] {
         match self {
             Self::Document => &[Field::Agents, Field::Frameworks],
@@ -209,7 +209,7 @@ impl Container {
     }
 }
 
-/// Four of them in every task: compared byte by byte, which is quicker than by length and then as a whole.
+/// Every task has four of them: comparing byte by byte is faster than by length and then as a whole.
 #[inline(always)]
 pub(super) const fn field_of_amounts(key: &[u8]) -> Field {
     match key {
@@ -217,7 +217,7 @@ pub(super) const fn field_of_amounts(key: &[u8]) -> Field {
         [b'm', b'e', b'm'] => Field::Mem,
         [b'd', b'i', b's', b'k'] => Field::Disk,
         [b'g', b'p', b'u', b's'] => Field::Gpus,
-        _ => Field::Unwanted,
+        _ => Field::Ignored,
     }
 }
 
@@ -234,7 +234,7 @@ fn field_of_document(key: &[u8]) -> Field {
         b"recovered_slaves" => Field::RecoveredAgents,
         b"frameworks" => Field::Frameworks,
         b"orphan_tasks" => Field::OrphanTasks,
-        _ => Field::Unwanted,
+        _ => Field::Ignored,
     }
 }
 
@@ -251,7 +251,7 @@ fn field_of_agent(key: &[u8]) -> Field {
         b"used_resources" => Field::Used,
         b"unreserved_resources" => Field::Unreserved,
         b"reserved_resources" => Field::Reserved,
-        _ => Field::Unwanted,
+        _ => Field::Ignored,
     }
 }
 
@@ -262,7 +262,7 @@ fn field_of_framework(key: &[u8]) -> Field {
         b"recovered" => Field::FrameworkRecovered,
         b"tasks" => Field::Tasks,
         b"executors" => Field::Executors,
-        _ => Field::Unwanted,
+        _ => Field::Ignored,
     }
 }
 
@@ -271,14 +271,14 @@ impl Field {
         1 << self as u8
     }
 
-    /// Whether the key may stand more than once in its object.
+    /// Whether the key may occur more than once in its object.
     pub(super) const fn may_repeat(self) -> bool {
-        matches!(self, Self::Unwanted | Self::Attribute | Self::ReservedForRole)
+        matches!(self, Self::Ignored | Self::Attribute | Self::ReservedForRole)
     }
 
-    pub(super) const fn shape(self) -> Shape {
+    pub(super) const fn value_type(self) -> ValueType {
         match self {
-            Self::Unwanted => Shape::Unwanted,
+            Self::Ignored => ValueType::Ignored,
             Self::Version
             | Self::Cluster
             | Self::AgentReregisterTimeout
@@ -294,38 +294,38 @@ impl Field {
             | Self::TaskName
             | Self::TaskAgent
             | Self::TaskState
-            | Self::ExecutorAgent => Shape::Text,
+            | Self::ExecutorAgent => ValueType::String,
             Self::ElectedTime | Self::ActivatedAgents | Self::DeactivatedAgents | Self::UnreachableAgents => {
-                Shape::Number
+                ValueType::Number
             }
-            Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => Shape::Boolean,
-            Self::Attribute | Self::Cpus | Self::Mem | Self::Disk | Self::Gpus => Shape::Any,
-            Self::Document => Shape::Object(Container::Document),
-            Self::Flags => Shape::Object(Container::Flags),
-            Self::Agents => Shape::List(Container::Agents),
-            Self::RecoveredAgents => Shape::List(Container::RecoveredAgents),
-            Self::Frameworks => Shape::List(Container::Frameworks),
-            Self::OrphanTasks | Self::Tasks => Shape::List(Container::Tasks),
-            Self::Agent => Shape::Object(Container::Agent),
-            Self::AgentAttributes | Self::RecoveredAttributes => Shape::Object(Container::Attributes),
-            Self::DrainInfo => Shape::Object(Container::DrainInfo),
-            Self::Reserved => Shape::Object(Container::Roles),
+            Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => ValueType::Boolean,
+            Self::Attribute | Self::Cpus | Self::Mem | Self::Disk | Self::Gpus => ValueType::Any,
+            Self::Document => ValueType::Object(Container::Document),
+            Self::Flags => ValueType::Object(Container::Flags),
+            Self::Agents => ValueType::List(Container::Agents),
+            Self::RecoveredAgents => ValueType::List(Container::RecoveredAgents),
+            Self::Frameworks => ValueType::List(Container::Frameworks),
+            Self::OrphanTasks | Self::Tasks => ValueType::List(Container::Tasks),
+            Self::Agent => ValueType::Object(Container::Agent),
+            Self::AgentAttributes | Self::RecoveredAttributes => ValueType::Object(Container::Attributes),
+            Self::DrainInfo => ValueType::Object(Container::DrainInfo),
+            Self::Reserved => ValueType::Object(Container::Roles),
             Self::Total
             | Self::Used
             | Self::Unreserved
             | Self::ReservedForRole
             | Self::TaskResources
-            | Self::ExecutorResources => Shape::Object(Container::Amounts),
-            Self::RecoveredAgent => Shape::Object(Container::RecoveredAgent),
-            Self::Framework => Shape::Object(Container::Framework),
-            Self::Capabilities => Shape::List(Container::Capabilities),
-            Self::Task => Shape::Object(Container::Task),
-            Self::Executors => Shape::List(Container::Executors),
-            Self::Executor => Shape::Object(Container::Executor),
+            | Self::ExecutorResources => ValueType::Object(Container::Amounts),
+            Self::RecoveredAgent => ValueType::Object(Container::RecoveredAgent),
+            Self::Framework => ValueType::Object(Container::Framework),
+            Self::Capabilities => ValueType::List(Container::Capabilities),
+            Self::Task => ValueType::Object(Container::Task),
+            Self::Executors => ValueType::List(Container::Executors),
+            Self::Executor => ValueType::Object(Container::Executor),
         }
     }
 
-    /// Whether `null` is as good as nothing.
+    /// Whether `null` equals an absent value.
     pub(super) const fn may_be_null(self) -> bool {
         matches!(
             self,
@@ -342,7 +342,7 @@ impl Field {
         )
     }
 
-    /// The resource whose amount it is.
+    /// The resource whose amount the value is.
     pub(super) const fn kind(self) -> Option<Kind> {
         match self {
             Self::Cpus => Some(Kind::Cpus),
@@ -353,10 +353,10 @@ impl Field {
         }
     }
 
-    /// What it is called in the document.
+    /// Its path in the document.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Unwanted => "other",
+            Self::Ignored => "other",
             Self::Document => "the state",
             Self::Version => "version",
             Self::Cluster => "cluster",
@@ -413,16 +413,16 @@ impl Field {
     }
 }
 
-impl Shape {
-    /// What is expected where something else stands.
+impl ValueType {
+    /// The expected type, for error messages.
     pub(super) const fn expected(self) -> &'static str {
         match self {
-            Self::Text => "a text",
+            Self::String => "a string",
             Self::Number => "a number",
             Self::Boolean => "true or false",
             Self::Object(_) => "an object",
             Self::List(_) => "a list",
-            Self::Any | Self::Unwanted => "a value",
+            Self::Any | Self::Ignored => "a value",
         }
     }
 }

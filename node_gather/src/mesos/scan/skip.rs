@@ -1,9 +1,9 @@
-//! Over what is not wanted, block by block, looking only for the bracket that closes it.
+//! Skips a value, block by block, up to its closing bracket.
 //!
-//! Nothing in between is checked: whether a bracket is square or curly, a number is one, a text is UTF-8. All that
-//! counts is what cannot be mistaken: a quote begins or ends a text, brackets within texts are none, a backslash takes
-//! the byte after it out of account. The last rule holds outside of texts as well, where JSON has no backslashes: any
-//! rule will do there, but it must not depend on where a chunk or a block ends.
+//! The contents are not checked: brackets may be square or curly, numbers invalid, strings not UTF-8. Three rules
+//! suffice: a quote begins or ends a string, brackets within strings do not count, and a backslash escapes the next
+//! byte. The last rule also holds outside strings, where JSON has no backslashes: any rule would do there, as long as it
+//! does not depend on where a chunk or a block ends.
 
 use super::kernel::{BLOCK_BYTES, Kernel, Masks, place};
 
@@ -11,38 +11,38 @@ use super::kernel::{BLOCK_BYTES, Kernel, Masks, place};
 pub(super) const MAX_DEPTH: u32 = 128;
 
 /// The bits of the second, fourth, sixth byte and so on.
-const EVEN_PLACES: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+const EVEN_POSITIONS: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
-/// Somewhere within brackets that are skipped.
+/// The state within a skipped value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Skip {
-    /// How many brackets are still to be closed.
+    /// How many brackets are open.
     depth: u32,
-    /// All bits where the next byte is within a text, else none.
-    in_text: u64,
-    /// The lowest bit where the next byte follows a backslash that counts.
+    /// All bits if the next byte is within a string, else none.
+    in_string: u64,
+    /// The lowest bit if the next byte is escaped.
     escaped: u64,
 }
 
-/// What became of some bytes that were to be skipped.
+/// How far some bytes were skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// The last bracket is not among them.
+    /// All of them; the closing bracket is not among them.
     All,
-    /// After so many bytes the last bracket is closed.
+    /// The closing bracket ends after so many bytes.
     Closed(usize),
-    /// The bracket at that place is nested too deep.
+    /// The bracket at that position is nested too deep.
     TooDeep(usize),
 }
 
 impl Skip {
-    /// Just within the outermost bracket that is to be skipped.
-    pub(super) const INSIDE: Self = Self { depth: 1, in_text: 0, escaped: 0 };
+    /// After the opening bracket of a skipped value.
+    pub(super) const INSIDE: Self = Self { depth: 1, in_string: 0, escaped: 0 };
 
-    /// Goes on over these bytes.
+    /// Continues with these bytes.
     #[inline(always)]
     pub(super) fn skip<K: Kernel>(&mut self, kernel: K, bytes: &[u8]) -> Skipped {
-        // In a local of its own the state stays in registers.
+        // A local copy stays in registers.
         let mut state = *self;
         let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
         let mut at = 0;
@@ -52,7 +52,7 @@ impl Skip {
                 end => return end.after(at),
             }
         }
-        // Blanks make no difference, so the rest becomes a block by them.
+        // Blanks have no meaning, so they pad the rest to a block.
         let mut block = [b' '; BLOCK_BYTES];
         for (to, from) in block.iter_mut().zip(rest) {
             *to = *from;
@@ -62,7 +62,7 @@ impl Skip {
         end.after(at)
     }
 
-    /// Goes on over a block of which the first `length` bytes count and the others are blanks.
+    /// Continues with a block: its first `length` bytes, and blanks.
     #[inline(always)]
     fn block<K: Kernel>(&mut self, kernel: K, block: &[u8; BLOCK_BYTES], length: usize) -> Skipped {
         let Masks { mut quotes, backslashes, mut opens, mut closes } = kernel.masks(block);
@@ -72,10 +72,10 @@ impl Skip {
             opens &= !escaped;
             closes &= !escaped;
         }
-        let text = parity_of_all_before(quotes) ^ self.in_text;
-        self.in_text = 0_u64.wrapping_sub(text >> (BLOCK_BYTES - 1));
-        opens &= !text;
-        closes &= !text;
+        let strings = parity_of_all_before(quotes) ^ self.in_string;
+        self.in_string = 0_u64.wrapping_sub(strings >> (BLOCK_BYTES - 1));
+        opens &= !strings;
+        closes &= !strings;
         let (opened, closed) = (opens.count_ones(), closes.count_ones());
         if closed < self.depth && self.depth + opened <= MAX_DEPTH {
             self.depth = self.depth + opened - closed;
@@ -84,20 +84,20 @@ impl Skip {
         self.bracket_by_bracket(opens, closes)
     }
 
-    /// Which bytes a backslash takes out of account: those that follow an odd number of them.
+    /// Which bytes are escaped: those that follow an odd number of backslashes.
     ///
-    /// In a run of backslashes every second one is escaped itself. Subtracting the run from the even places flips, by
-    /// the borrow, what follows it according to where the run began; no loop is needed, however many there are.
+    /// In a run of backslashes every second one is itself escaped. Subtracting the run from the even positions flips, by
+    /// the borrow, the bit after the run, depending on where the run began. No loop is needed.
     fn escapes(&mut self, backslashes: u64, length: usize) -> u64 {
         let candidates = backslashes & !self.escaped;
-        let after_odd_runs = ((candidates << 1 | EVEN_PLACES).wrapping_sub(candidates)) ^ EVEN_PLACES;
+        let after_odd_runs = ((candidates << 1 | EVEN_POSITIONS).wrapping_sub(candidates)) ^ EVEN_POSITIONS;
         let escaped = after_odd_runs ^ (backslashes | self.escaped);
         let escaping = after_odd_runs & backslashes;
         self.escaped = escaping >> length.saturating_sub(1) & 1;
         escaped
     }
 
-    /// Counts one by one where the last bracket may be among them, or one that is too deep.
+    /// Counts one by one if the closing bracket, or one nested too deep, may be among them.
     fn bracket_by_bracket(&mut self, opens: u64, closes: u64) -> Skipped {
         let mut brackets = opens | closes;
         while brackets != 0 {
@@ -121,7 +121,7 @@ impl Skip {
 }
 
 impl Skipped {
-    /// The same where so many bytes came before.
+    /// The same, preceded by so many bytes.
     #[inline(always)]
     const fn after(self, bytes: usize) -> Self {
         match self {
@@ -132,8 +132,8 @@ impl Skipped {
     }
 }
 
-/// For each place whether the bits up to it, itself included, are odd in number: whether it is within a text, if the
-/// bits are quotes.
+/// For each position, whether the number of set bits up to and including it is odd. If the bits are quotes: whether the
+/// position is within a string.
 #[inline(always)]
 const fn parity_of_all_before(mut bits: u64) -> u64 {
     bits ^= bits << 1;

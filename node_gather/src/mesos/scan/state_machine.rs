@@ -1,13 +1,13 @@
-//! The scanner's states. Between two calls everything is in the [`StateMachine`]; within one, bytes are looked at where they
-//! are. Only what straddles the end of a chunk is copied.
+//! The scanner's states. Between two calls the [`StateMachine`] holds everything; within a call bytes are read in place.
+//! Only a token that straddles the end of a chunk is copied.
 //!
 //! ```text
 //!             ┌────────────────── , ──────────────────┐
 //!             ▼                                       │
-//!  Start ─{─▶ Key ─"…"─▶ Colon ─:─▶ Value ─┬─ scalar ─┴─▶ After ─ } or ] ─▶ After of what is around it … ─▶ Done
-//!                                    ▲     ├─ wanted object: its Key
-//!                                    │     ├─ wanted list: Value of its first item
-//!                                    , ────┴─ unwanted: Skip to its end
+//!  Start ─{─▶ Key ─"…"─▶ Colon ─:─▶ Value ─┬─ scalar ─┴─▶ After ─ } or ] ─▶ After of the parent … ─▶ Done
+//!                                    ▲     ├─ object that is read: its Key
+//!                                    │     ├─ list that is read: Value of its first item
+//!                                    , ────┴─ other: Skip to its end
 //! ```
 
 use crate::mesos::state::{Fault, Sink, StateError};
@@ -16,17 +16,17 @@ use super::builder::{Builder, Value};
 use super::fast_path;
 use super::input::Input;
 use super::kernel::Kernel;
-use super::schema::{Container, Field, SeenFields, Shape};
+use super::schema::{Container, Field, SeenFields, ValueType};
 use super::skip::{Skip, Skipped};
 use super::values::{self, MAX_TOKEN_BYTES};
 
-/// A result whose error is small, since every step has one.
+/// A result with a small error, because every step returns one.
 pub(super) type Outcome<T = ()> = Result<T, Box<StateError>>;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The document; nothing but blanks has come.
+    /// The document; only blanks so far.
     Start,
     /// The first key of an object, or its end.
     FirstKey,
@@ -40,23 +40,23 @@ enum Mode {
     Value,
     /// A comma or the end of the object or list.
     After,
-    /// More of a text.
+    /// More of a string.
     Text,
     /// More of a number, `true`, `false` or `null`.
     Scalar,
-    /// More of what is not wanted.
+    /// More of a value that is skipped.
     Skip,
     /// Blanks.
     Done,
 }
 
-/// Within a text.
+/// Within a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Text {
     role: Role,
-    /// Whether the next byte follows a backslash that counts.
+    /// Whether the next byte is escaped.
     escaped: bool,
-    /// Whether there was one.
+    /// Whether any byte was escaped.
     has_escapes: bool,
 }
 
@@ -64,41 +64,41 @@ struct Text {
 enum Role {
     Key,
     Value,
-    Unwanted,
+    Ignored,
 }
 
-/// An object or list that is looked into.
+/// An object or list that is being read.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     container: Container,
-    /// What it is for in what is around it.
+    /// What it means in its parent.
     field: Field,
-    /// Its keys so far that are looked at.
+    /// Its fields so far.
     seen: SeenFields,
 }
 
-/// The beginning of a token whose end is in a chunk to come.
+/// The beginning of a token that ends in a later chunk.
 #[derive(Debug, Default)]
 struct Token {
     bytes: Vec<u8>,
-    /// Where it began.
+    /// Its position in the document.
     start: u64,
 }
 
-/// Everything that is known of the document so far.
+/// The state between two chunks.
 #[derive(Debug)]
 pub(super) struct StateMachine<S> {
     mode: Mode,
-    /// Where in a text, if in one.
+    /// The state within a string.
     text: Text,
-    /// Where in what is skipped, if anything is.
+    /// The state within a skipped value.
     skip: Skip,
-    /// What the value to come, or at hand, is for.
+    /// What the current or next value means.
     field: Field,
-    /// The object or list at hand.
+    /// The current object or list.
     here: Frame,
-    /// What is around it.
-    around: Vec<Frame>,
+    /// Its parents, the outermost first.
+    parents: Vec<Frame>,
     token: Token,
     builder: Builder<S>,
 }
@@ -111,13 +111,13 @@ impl<S: Sink> StateMachine<S> {
             skip: Skip::INSIDE,
             field: Field::Document,
             here: Frame { container: Container::Document, field: Field::Document, seen: SeenFields::NONE },
-            around: Vec::new(),
+            parents: Vec::new(),
             token: Token::default(),
             builder: Builder::new(sink),
         }
     }
 
-    /// Takes in a chunk of the document, whatever its size.
+    /// Reads a chunk of the document, of any size.
     #[inline(always)]
     pub(super) fn feed<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>) -> Outcome {
         while let Some(byte) = input.peek() {
@@ -142,16 +142,16 @@ impl<S: Sink> StateMachine<S> {
         Ok(())
     }
 
-    /// The end of the document, after so many bytes.
+    /// Ends the document after so many bytes.
     pub(super) fn finish(self, bytes: u64) -> Result<S, StateError> {
         match self.mode {
             Mode::Done => Ok(self.builder.finish()),
             Mode::Start => Err(StateError::Empty),
-            _ => Err(StateError::Truncated(Fault::new(format!("there is nothing after byte {bytes}")))),
+            _ => Err(StateError::Truncated(Fault::new(format!("it ends after byte {bytes}")))),
         }
     }
 
-    /// Tells what is certainly not a master's answer by its first byte, for the sake of a better message.
+    /// Recognizes by the first byte what is not a master's answer, for a better message.
     fn start(&mut self, input: &mut Input<'_>, byte: u8) -> Outcome {
         match byte {
             b'{' => {
@@ -164,7 +164,7 @@ impl<S: Sink> StateMachine<S> {
         }
     }
 
-    /// At the quote that begins a key. The value is nearly always there already, without a blank: it saves a step.
+    /// At the quote that begins a key. The value nearly always follows without a blank: reading it here saves a step.
     #[inline(always)]
     fn member<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>) -> Outcome {
         self.begin_text(kernel, input, Role::Key)?;
@@ -177,9 +177,9 @@ impl<S: Sink> StateMachine<S> {
     #[inline(always)]
     fn value<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, byte: u8) -> Outcome {
         match byte {
-            b'"' => match self.field.shape() {
-                Shape::Text | Shape::Any => self.begin_text(kernel, input, Role::Value),
-                Shape::Unwanted => self.begin_text(kernel, input, Role::Unwanted),
+            b'"' => match self.field.value_type() {
+                ValueType::String | ValueType::Any => self.begin_text(kernel, input, Role::Value),
+                ValueType::Ignored => self.begin_text(kernel, input, Role::Ignored),
                 _ => Err(self.wrong_type(input.position())),
             },
             b'{' | b'[' => self.open(kernel, input, byte),
@@ -211,20 +211,20 @@ impl<S: Sink> StateMachine<S> {
             self.mode = Mode::Skip;
             return Ok(());
         }
-        self.look_into(input, bracket)
+        self.enter(input, bracket)
     }
 
-    /// At a bracket: looks into what it begins, or skips it.
-    fn look_into(&mut self, input: &mut Input<'_>, bracket: u8) -> Outcome {
-        let (container, mode) = match (self.field.shape(), bracket) {
-            (Shape::Object(container), b'{') => (container, Mode::FirstKey),
-            (Shape::List(container), b'[') => (container, Mode::FirstItem),
-            (Shape::Any, _) => {
+    /// At a bracket: reads the contents, or skips them.
+    fn enter(&mut self, input: &mut Input<'_>, bracket: u8) -> Outcome {
+        let (container, mode) = match (self.field.value_type(), bracket) {
+            (ValueType::Object(container), b'{') => (container, Mode::FirstKey),
+            (ValueType::List(container), b'[') => (container, Mode::FirstItem),
+            (ValueType::Any, _) => {
                 self.builder.any(self.field, Value::Other(if bracket == b'[' { "a list" } else { "an object" }));
                 self.begin_skip(input);
                 return Ok(());
             }
-            (Shape::Unwanted, _) => {
+            (ValueType::Ignored, _) => {
                 self.begin_skip(input);
                 return Ok(());
             }
@@ -232,14 +232,14 @@ impl<S: Sink> StateMachine<S> {
         };
         input.advance(1);
         self.builder.open(self.field);
-        self.around
+        self.parents
             .push(std::mem::replace(&mut self.here, Frame { container, field: self.field, seen: SeenFields::NONE }));
         self.field = container.item();
         self.mode = mode;
         Ok(())
     }
 
-    /// At what follows a value.
+    /// After a value.
     #[inline(always)]
     fn after(&mut self, input: &mut Input<'_>, byte: u8) -> Outcome {
         let is_list = self.here.container.is_list();
@@ -254,7 +254,7 @@ impl<S: Sink> StateMachine<S> {
         }
     }
 
-    /// At the bracket that ends the object or list at hand.
+    /// At the bracket that ends the current object or list.
     fn close(&mut self, input: &mut Input<'_>) -> Outcome {
         let Frame { container, field, seen } = self.here;
         if let Some(missing) = container.required().iter().find(|field| !seen.has(**field)) {
@@ -264,7 +264,7 @@ impl<S: Sink> StateMachine<S> {
         if container != Container::Document {
             self.builder.close(field)?;
         }
-        match self.around.pop() {
+        match self.parents.pop() {
             Some(frame) => {
                 self.here = frame;
                 self.end_value(input);
@@ -277,7 +277,7 @@ impl<S: Sink> StateMachine<S> {
         }
     }
 
-    /// After every value. The comma is nearly always there already: it saves a step.
+    /// After every value. A comma nearly always follows: reading it here saves a step.
     #[inline(always)]
     fn end_value(&mut self, input: &mut Input<'_>) {
         self.mode = Mode::After;
@@ -294,15 +294,15 @@ impl<S: Sink> StateMachine<S> {
         self.field = self.here.container.item();
     }
 
-    /// A task of which everything wanted is known is done: the rest of it, most of the document, is skipped. Masters
-    /// write what is wanted first; where it comes later the task is done later, and that is all.
+    /// Skips the rest of a task, most of the document, once all its fields are known. Masters write these first; where
+    /// they come later, the task ends later.
     #[inline(always)]
     fn end_task_early(&mut self) -> Outcome {
         if self.here.seen != SeenFields::WHOLE_TASK || self.here.container != Container::Task {
             return Ok(());
         }
         self.builder.task()?;
-        if let Some(list) = self.around.pop() {
+        if let Some(list) = self.parents.pop() {
             self.here = list;
         }
         self.skip = Skip::INSIDE;
@@ -310,7 +310,7 @@ impl<S: Sink> StateMachine<S> {
         Ok(())
     }
 
-    /// At the bracket that begins an object or a list that is not looked into.
+    /// At the bracket that begins a skipped object or list.
     fn begin_skip(&mut self, input: &mut Input<'_>) {
         input.advance(1);
         self.skip = Skip::INSIDE;
@@ -330,8 +330,8 @@ impl<S: Sink> StateMachine<S> {
         Ok(())
     }
 
-    /// At the quote that begins a text. Nearly all end in the same chunk and are plain; the others go on by
-    /// [`Self::text`].
+    /// At the quote that begins a string. Nearly all are plain and end in the same chunk; [`Self::text`] reads the
+    /// others.
     #[inline(always)]
     fn begin_text<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, role: Role) -> Outcome {
         self.token.start = input.position();
@@ -347,13 +347,13 @@ impl<S: Sink> StateMachine<S> {
         self.text(input, Text { role, ..Text::START })
     }
 
-    /// Goes on within a text, to its end if that is here. There are so few of them that bytes are looked at one by one.
+    /// Continues within a string, to its end if the chunk has it. This is rare, so bytes are read one by one.
     #[inline(never)]
     fn text(&mut self, input: &mut Input<'_>, mut text: Text) -> Outcome {
         let rest = input.rest();
         let end = text.find_end(rest);
         let part = end.map_or(rest, |end| rest.get(..end).unwrap_or_default());
-        if text.role != Role::Unwanted && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
+        if text.role != Role::Ignored && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
             return Err(too_long(self.token.start));
         }
         if end.is_some() {
@@ -362,8 +362,8 @@ impl<S: Sink> StateMachine<S> {
             input.advance_to_end();
         }
         match (text.role, end) {
-            (Role::Unwanted, Some(_)) => self.end_text(input, &[], text),
-            (Role::Unwanted, None) => {
+            (Role::Ignored, Some(_)) => self.end_text(input, &[], text),
+            (Role::Ignored, None) => {
                 self.text = text;
                 self.mode = Mode::Text;
                 Ok(())
@@ -395,7 +395,7 @@ impl<S: Sink> StateMachine<S> {
         match text.role {
             Role::Key => return self.key(input, bytes, text.has_escapes),
             Role::Value => {}
-            Role::Unwanted => {
+            Role::Ignored => {
                 self.end_value(input);
                 return Ok(());
             }
@@ -405,18 +405,18 @@ impl<S: Sink> StateMachine<S> {
             return self.end_task_early();
         }
         let Some(value) = values::text(bytes, text.has_escapes) else {
-            return Err(self.fault(self.token.start, "is no valid text"));
+            return Err(self.fault(self.token.start, "not a valid string"));
         };
-        if self.field.shape() == Shape::Any {
-            self.builder.any(self.field, Value::Text(&value));
+        if self.field.value_type() == ValueType::Any {
+            self.builder.any(self.field, Value::String(&value));
         } else {
-            self.builder.text(self.field, &value);
+            self.builder.string(self.field, &value);
         }
         self.end_value(input);
         self.end_task_early()
     }
 
-    /// A key is there: what is its value for?
+    /// Ends a key, and determines what its value means.
     #[inline(always)]
     fn key(&mut self, input: &mut Input<'_>, bytes: &[u8], has_escapes: bool) -> Outcome {
         let unescaped;
@@ -428,7 +428,7 @@ impl<S: Sink> StateMachine<S> {
         let field = self.here.container.field(key);
         self.field = field;
         self.mode = Mode::Colon;
-        // The colon is nearly always there already: it saves a step.
+        // A colon nearly always follows: reading it here saves a step.
         if input.peek() == Some(b':') {
             input.advance(1);
             self.mode = Mode::Value;
@@ -438,33 +438,33 @@ impl<S: Sink> StateMachine<S> {
                 return Err(repeated_key(self.here.container, field, self.token.start));
             }
             self.here.seen = self.here.seen.with(field);
-        } else if field != Field::Unwanted {
+        } else if field != Field::Ignored {
             let key = values::text(key, false).ok_or_else(|| invalid_key(self.token.start))?;
             self.builder.key(&key);
         }
         Ok(())
     }
 
-    /// Goes on within a number, `true`, `false` or `null`, to its end if that is here.
+    /// Continues within a number, `true`, `false`, or `null`, to its end if the chunk has it.
     fn scalar(&mut self, input: &mut Input<'_>) -> Outcome {
         let rest = input.rest();
         let end = rest.iter().position(|byte| !values::is_of_scalar(*byte));
         let part = end.map_or(rest, |end| rest.get(..end).unwrap_or_default());
-        let is_wanted = self.field != Field::Unwanted;
-        if is_wanted && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
+        let is_read = self.field != Field::Ignored;
+        if is_read && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
             return Err(too_long(self.token.start));
         }
         input.advance(part.len());
         if end.is_none() {
             self.mode = Mode::Scalar;
-            if is_wanted {
+            if is_read {
                 self.token.bytes.extend_from_slice(part);
             }
             return Ok(());
         }
-        if is_wanted && self.token.bytes.is_empty() {
+        if is_read && self.token.bytes.is_empty() {
             self.end_scalar(part)?;
-        } else if is_wanted {
+        } else if is_read {
             self.end_straddling(part, Self::end_scalar)?;
         }
         self.end_value(input);
@@ -472,17 +472,17 @@ impl<S: Sink> StateMachine<S> {
     }
 
     fn end_scalar(&mut self, bytes: &[u8]) -> Outcome {
-        let (field, shape) = (self.field, self.field.shape());
-        match (bytes, shape) {
-            (b"null", Shape::Any) => self.builder.any(field, Value::Other("null")),
-            (b"true", Shape::Any) => self.builder.any(field, Value::Other("true")),
-            (b"false", Shape::Any) => self.builder.any(field, Value::Other("false")),
-            (b"true", Shape::Boolean) => self.builder.boolean(field, true),
-            (b"false", Shape::Boolean) => self.builder.boolean(field, false),
+        let (field, value_type) = (self.field, self.field.value_type());
+        match (bytes, value_type) {
+            (b"null", ValueType::Any) => self.builder.any(field, Value::Other("null")),
+            (b"true", ValueType::Any) => self.builder.any(field, Value::Other("true")),
+            (b"false", ValueType::Any) => self.builder.any(field, Value::Other("false")),
+            (b"true", ValueType::Boolean) => self.builder.boolean(field, true),
+            (b"false", ValueType::Boolean) => self.builder.boolean(field, false),
             (b"null", _) if field.may_be_null() => {}
-            (_, Shape::Number | Shape::Any) => {
+            (_, ValueType::Number | ValueType::Any) => {
                 let number = values::number(bytes).map_err(|_| self.wrong_type(self.token.start))?;
-                if shape == Shape::Any {
+                if value_type == ValueType::Any {
                     self.builder.any(field, Value::Number(number));
                 } else {
                     self.builder.number(field, number);
@@ -495,12 +495,12 @@ impl<S: Sink> StateMachine<S> {
 
     #[cold]
     fn wrong_type(&self, at: u64) -> Box<StateError> {
-        self.fault(at, &format!("is not {}", self.field.shape().expected()))
+        self.fault(at, &format!("expected {}", self.field.value_type().expected()))
     }
 
     #[cold]
     fn fault(&self, at: u64, what: &str) -> Box<StateError> {
-        fault(at, &format!("{} {what}", self.field.name()))
+        fault(at, &format!("{}: {what}", self.field.name()))
     }
 
     #[cold]
@@ -515,19 +515,19 @@ impl<S: Sink> StateMachine<S> {
             Mode::Done => "nothing more",
             _ => "a value",
         };
-        fault(input.position(), &format!("{expected} is expected"))
+        fault(input.position(), &format!("expected {expected}"))
     }
 }
 
 impl Text {
-    const START: Self = Self { role: Role::Unwanted, escaped: false, has_escapes: false };
+    const START: Self = Self { role: Role::Ignored, escaped: false, has_escapes: false };
 
-    /// Where the quote is that ends the text, if it is among these bytes.
+    /// The position of the quote that ends the string, if these bytes have it.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
             if self.escaped {
-                // Whatever it is, it ends no text; a missing byte comes with the next chunk.
+                // An escaped byte never ends a string; it may be in the next chunk.
                 bytes.get(at)?;
                 self.escaped = false;
                 at += 1;
@@ -550,7 +550,7 @@ fn fault(at: u64, what: &str) -> Box<StateError> {
 
 #[cold]
 fn too_long(at: u64) -> Box<StateError> {
-    fault(at, &format!("a key, text or number has more than {MAX_TOKEN_BYTES} bytes"))
+    fault(at, &format!("a key, string, or number exceeds {MAX_TOKEN_BYTES} bytes"))
 }
 
 #[cold]
@@ -560,15 +560,15 @@ fn too_deep(at: u64) -> Box<StateError> {
 
 #[cold]
 fn invalid_key(at: u64) -> Box<StateError> {
-    fault(at, "a key is no valid text")
+    fault(at, "a key is not a valid string")
 }
 
-/// What a list has to be there for, or must not be there twice for, has an error of its own.
+/// Fields of the document and of frameworks have errors that say what to do.
 #[cold]
 fn repeated_key(container: Container, field: Field, at: u64) -> Box<StateError> {
     match container {
         Container::Document | Container::Framework => Box::new(StateError::Twice(field.name())),
-        _ => fault(at, &format!("{} is there twice", field.name())),
+        _ => fault(at, &format!("{} occurs twice", field.name())),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Texts and numbers from their bytes. The usual ones are read here; all others, and all faults, are left to serde_json,
-//! so that there is one opinion of what is valid.
+//! Strings and numbers from their bytes. This module reads the usual ones and leaves all others, and all errors, to
+//! serde_json, so that one parser defines what is valid.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use shared::resources::Amount;
 /// The longest key, string, or number that is read, in bytes. The longest ones of Mesos, ids and attributes, have a few hundred.
 pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// More digits before the point are left to the slow path, which says what is wrong with them.
+/// Numbers with more digits before the point take the slow path, which reports errors.
 const MAX_FAST_DIGITS: usize = 10;
 
-/// The text between two quotes. `None` where it is none.
+/// The string between two quotes; `None` if it is not valid.
 #[inline]
 pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
     if has_escapes {
@@ -21,13 +21,13 @@ pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
     (!has_control_characters(bytes)).then_some(Cow::Borrowed(text))
 }
 
-/// Whether there is a byte below the blank, eight at a time. Such have to be escaped in JSON.
+/// Whether a byte is below the blank, eight at a time. JSON requires escapes for these.
 #[inline]
 fn has_control_characters(bytes: &[u8]) -> bool {
     const BLANKS: u64 = 0x2020_2020_2020_2020;
     const HIGHEST: u64 = 0x8080_8080_8080_8080;
-    // The lowest byte that is below the blank borrows, and shows it in its highest bit; those of other scripts, which
-    // have that bit themselves, are left out.
+    // The lowest byte below the blank borrows, which sets its highest bit. Bytes beyond ASCII have that bit already and
+    // are excluded.
     let any = |word: u64| word.wrapping_sub(BLANKS) & !word & HIGHEST != 0;
     let mut rest = bytes;
     while let Some((word, more)) = rest.split_first_chunk() {
@@ -44,7 +44,7 @@ fn unescaped(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice(&[b"\"", bytes, b"\""].concat()).ok()
 }
 
-/// Any number.
+/// Any JSON number.
 pub(super) fn number(bytes: &[u8]) -> Result<f64, serde_json::Error> {
     serde_json::from_slice(bytes)
 }
@@ -54,9 +54,9 @@ pub(super) const fn is_of_scalar(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'+' | b'-' | b'_')
 }
 
-/// The amount at the beginning of some bytes, and its length: as masters write nearly all of them, without a sign or an
-/// exponent and with at most three decimals. `None` for every other one, and where the bytes end before the number
-/// certainly does.
+/// The amount at the beginning of the bytes, and its length, in the form in which masters write nearly all of them:
+/// without sign or exponent, and with at most three decimals. `None` for every other form, and if the number may continue
+/// in the next chunk.
 #[inline(always)]
 pub(super) fn plain_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
     let (units, whole) = digits(bytes, MAX_FAST_DIGITS)?;
@@ -77,8 +77,8 @@ pub(super) fn plain_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
     ends(bytes, length).then_some((Amount::from_thousandths(units * 1000 + fraction * scale), length))
 }
 
-/// The number of at least one and at most `most` digits, and how many they are; `None` where they are more, or the bytes
-/// end with them.
+/// The number of one to `most` digits, and how many digits it has; `None` if there are more, or if the bytes end with
+/// them.
 #[inline(always)]
 fn digits(bytes: &[u8], most: usize) -> Option<(u64, usize)> {
     let mut number = 0_u64;
@@ -92,7 +92,7 @@ fn digits(bytes: &[u8], most: usize) -> Option<(u64, usize)> {
     None
 }
 
-/// Whether what ends there is certainly not continued by what follows.
+/// Whether the value surely ends after `length` bytes.
 #[inline(always)]
 fn ends(bytes: &[u8], length: usize) -> bool {
     matches!(bytes.get(length), Some(b',' | b'}'))

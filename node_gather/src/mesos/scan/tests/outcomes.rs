@@ -49,37 +49,37 @@ fn what_is_no_state_is_told_apart() {
 #[test]
 fn a_fault_says_where_it_is_and_what_is_expected() {
     for (text, expected) in [
-        (r#"{"slaves":[],"frameworks":[]}x"#, "at byte 29: nothing more is expected"),
-        (r#"{"slaves":[],"frameworks":[]} {}"#, "at byte 30: nothing more is expected"),
-        (r#"{"slaves":{}}"#, "at byte 10: slaves is not a list"),
-        (r#"{"slaves":null}"#, "at byte 10: slaves is not a list"),
-        (r#"{"slaves":[5]}"#, "at byte 11: slaves[] is not an object"),
-        (r#"{"slaves":[{"id":null}]}"#, "at byte 17: slaves[].id is not a text"),
+        (r#"{"slaves":[],"frameworks":[]}x"#, "at byte 29: expected nothing more"),
+        (r#"{"slaves":[],"frameworks":[]} {}"#, "at byte 30: expected nothing more"),
+        (r#"{"slaves":{}}"#, "at byte 10: slaves: expected a list"),
+        (r#"{"slaves":null}"#, "at byte 10: slaves: expected a list"),
+        (r#"{"slaves":[5]}"#, "at byte 11: slaves[]: expected an object"),
+        (r#"{"slaves":[{"id":null}]}"#, "at byte 17: slaves[].id: expected a string"),
         (r#"{"slaves":[{"id":"A"}]}"#, "at byte 20: slaves[].active is missing"),
-        (r#"{"slaves":[{"id":"A","id":"B"}]}"#, "at byte 21: slaves[].id is there twice"),
-        (r#"{"slaves":[{"active":0}]}"#, "at byte 21: slaves[].active is not true or false"),
-        (r#"{"slaves":[{"active":truely}]}"#, "at byte 21: slaves[].active is not true or false"),
-        (r#"{"slaves":[{"resources":{"cpus":1,"cpus":1}}]}"#, "at byte 34: resources.cpus is there twice"),
-        (r#"{"slaves":[{"resources":{"cpus":1e999}}]}"#, "at byte 32: resources.cpus is not a value"),
-        (r#"{"elected_time":"now"}"#, "at byte 16: elected_time is not a number"),
+        (r#"{"slaves":[{"id":"A","id":"B"}]}"#, "at byte 21: slaves[].id occurs twice"),
+        (r#"{"slaves":[{"active":0}]}"#, "at byte 21: slaves[].active: expected true or false"),
+        (r#"{"slaves":[{"active":truely}]}"#, "at byte 21: slaves[].active: expected true or false"),
+        (r#"{"slaves":[{"resources":{"cpus":1,"cpus":1}}]}"#, "at byte 34: resources.cpus occurs twice"),
+        (r#"{"slaves":[{"resources":{"cpus":1e999}}]}"#, "at byte 32: resources.cpus: expected a value"),
+        (r#"{"elected_time":"now"}"#, "at byte 16: elected_time: expected a number"),
         (r#"{"slaves":[{},]}"#, "at byte 12: slaves[].id is missing"),
-        (r#"{"slaves":[,]}"#, "at byte 11: a value or the end of the list is expected"),
-        (r#"{"slaves":[}"#, "at byte 11: a value or the end of the list is expected"),
-        (r#"{"slaves":[] "x"}"#, "at byte 13: a comma or the end of the object is expected"),
-        (r#"{"slaves":[]]"#, "at byte 12: a comma or the end of the object is expected"),
-        (r#"{"slaves" []}"#, "at byte 10: a colon is expected"),
-        (r#"{slaves:[]}"#, "at byte 1: a key or the end of the object is expected"),
-        (r#"{"x":1,}"#, "at byte 7: a key is expected"),
-        (r#"{"x":}"#, "at byte 5: a value is expected"),
-        ("{\"version\":\"a\u{1}\"}", "at byte 11: version is no valid text"),
-        (r#"{"version":"\ud800"}"#, "at byte 11: version is no valid text"),
-        (r#"{"\x":1}"#, "at byte 1: a key is no valid text"),
+        (r#"{"slaves":[,]}"#, "at byte 11: expected a value or the end of the list"),
+        (r#"{"slaves":[}"#, "at byte 11: expected a value or the end of the list"),
+        (r#"{"slaves":[] "x"}"#, "at byte 13: expected a comma or the end of the object"),
+        (r#"{"slaves":[]]"#, "at byte 12: expected a comma or the end of the object"),
+        (r#"{"slaves" []}"#, "at byte 10: expected a colon"),
+        (r#"{slaves:[]}"#, "at byte 1: expected a key or the end of the object"),
+        (r#"{"x":1,}"#, "at byte 7: expected a key"),
+        (r#"{"x":}"#, "at byte 5: expected a value"),
+        ("{\"version\":\"a\u{1}\"}", "at byte 11: version: not a valid string"),
+        (r#"{"version":"\ud800"}"#, "at byte 11: version: not a valid string"),
+        (r#"{"\x":1}"#, "at byte 1: a key is not a valid string"),
     ] {
         assert_eq!(fault(text), expected, "{text}");
     }
     let no_text = scan_every_way(b"{\"version\":\"\xff\"}", 3);
     assert!(
-        matches!(no_text, Err(StateError::Json(fault)) if fault.to_string() == "at byte 11: version is no valid text")
+        matches!(no_text, Err(StateError::Json(fault)) if fault.to_string() == "at byte 11: version: not a valid string")
     );
 }
 
@@ -122,7 +122,7 @@ fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
     let twice = with_task(&format!(r#"{{{TASK},"state":"TASK_FAILED"}}"#));
     assert!(json::read(twice.as_bytes(), Record::default()).is_err() && scan_every_way(twice.as_bytes(), 1).is_ok());
     let early = with_task(&format!(r#"{{"state":"TASK_FAILED",{TASK}}}"#));
-    assert!(fault(&early).ends_with("tasks[].state is there twice"));
+    assert!(fault(&early).ends_with("tasks[].state occurs twice"));
 }
 
 #[test]
@@ -136,14 +136,14 @@ fn nesting_has_an_end() {
     for depth in [most + 1, 100_000] {
         assert_eq!(fault(&nested(depth)), "at byte 161: brackets are nested more than 128 deep");
     }
-    assert!(fault(&format!(r#"{{"slaves":{}}}"#, "[".repeat(100_000))).ends_with("slaves[] is not an object"));
+    assert!(fault(&format!(r#"{{"slaves":{}}}"#, "[".repeat(100_000))).ends_with("slaves[]: expected an object"));
 }
 
 #[test]
 fn tokens_have_an_end() {
     let version = |length: usize| format!(r#"{{"version":"{}","slaves":[],"frameworks":[]}}"#, "v".repeat(length));
     assert!(scan_every_way(version(MAX_TOKEN_BYTES).as_bytes(), 1).is_ok());
-    let too_long = "a key, text or number has more than 65536 bytes";
+    let too_long = "a key, string, or number exceeds 65536 bytes";
     assert_eq!(fault(&version(MAX_TOKEN_BYTES + 1)), format!("at byte 11: {too_long}"));
     let long = "9".repeat(MAX_TOKEN_BYTES + 1);
     for text in
