@@ -228,7 +228,7 @@ fn size(group: &Group) -> Size {
         let instances = group.instances.iter().filter(|instance| instance.lifecycle_state == lifecycle);
         u32::try_from(instances.count()).unwrap_or(u32::MAX)
     };
-    Size::Known { in_service: count(Lifecycle::InService), leaving: count(Lifecycle::Leaving) }
+    Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Leaving) }
 }
 
 fn read_state(path: &Path, queue: &Queue, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {

@@ -67,7 +67,7 @@ pub fn group_snapshot(instances: u32, cpu_utilization_percent: Option<f64>) -> C
     let group = "workers-asg".to_owned();
     let groups = Groups {
         cpu: BTreeMap::from([(group.clone(), cpu)]),
-        size: BTreeMap::from([(group, Size::Known { in_service: instances, leaving: 0 })]),
+        size: BTreeMap::from([(group, Size::Known { in_service: instances, terminating: 0 })]),
     };
     groups::complete(&config, Vec::new(), &groups, NOON).pop().expect("there is a pool")
 }

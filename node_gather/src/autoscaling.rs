@@ -78,5 +78,5 @@ fn size(group: &AutoScalingGroup) -> Size {
             _ => {}
         }
     }
-    Size::Known { in_service: counts.0, leaving: counts.1 }
+    Size::Known { in_service: counts.0, terminating: counts.1 }
 }

@@ -1,23 +1,28 @@
-//! What is known of Auto Scaling groups beside what Mesos says of their agents: their CPU utilization, and for pools of
-//! CloudWatch alone their size. Pure: `cloudwatch` and `autoscaling` ask for it.
+//! What AWS reports about Auto Scaling groups: their CPU utilization, and for pools without a Mesos master their size.
+//! Pure: `cloudwatch` and `autoscaling` make the calls.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
-use shared::contract::{AgentCounts, ClusterSnapshot, Completeness, CompletenessLevel, PoolResources, Source};
+use shared::contract::{AgentCounts, ClusterSnapshot, PoolResources, Source};
 use shared::time::truncate;
 use uuid::Uuid;
 
-/// The most percent that CloudWatch could mean: more than a hundred only by rounding.
+use crate::finding::{self, Finding};
+
+/// The highest mean that is a percentage: rounding may exceed 100 a little.
 const MAX_PERCENT: f64 = 101.0;
 
-/// What is known of the groups, by their names.
+/// Why a value is unknown that no client was set up for.
+const NOT_QUERIED: &str = "it was not queried";
+
+/// What AWS reports about the groups, by their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
-    /// How busy they are.
+    /// Their CPU utilization.
     pub cpu: BTreeMap<String, Cpu>,
-    /// How large they are.
+    /// Their sizes.
     pub size: BTreeMap<String, Size>,
 }
 
@@ -26,25 +31,25 @@ pub struct Groups {
 pub enum Cpu {
     /// In percent, 0 to 100, to the thousandth.
     Known(f64),
-    /// It could not be asked for, or nobody knows it.
+    /// The call failed, or there is no such value.
     Unknown {
-        /// Why, in half a sentence.
+        /// Why, as the end of a sentence.
         reason: String,
     },
 }
 
 impl Cpu {
-    /// The mean of what was measured.
+    /// The mean of the measured percentages.
     #[must_use]
     pub fn of(measured: &[f64]) -> Self {
         if measured.is_empty() {
             let reason =
-                "CloudWatch has no data for the last 10 minutes; look at the group's name and whether it has instances";
+                "CloudWatch has no data for the last 10 minutes; check pools.group, and that the group has instances";
             return Self::Unknown { reason: reason.to_owned() };
         }
         let mean = measured.iter().sum::<f64>() / measured.len() as f64;
         if !(0.0..=MAX_PERCENT).contains(&mean) {
-            return Self::Unknown { reason: format!("CloudWatch says {mean}, which is no percentage") };
+            return Self::Unknown { reason: format!("CloudWatch returned {mean}, expected a percentage") };
         }
         Self::Known((mean.min(100.0) * 1000.0).round() / 1000.0)
     }
@@ -53,22 +58,22 @@ impl Cpu {
 /// How many instances a group has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// As Auto Scaling says.
+    /// As Auto Scaling reports it.
     Known {
-        /// Those that do their work.
+        /// Instances in service.
         in_service: u32,
-        /// Those on their way out.
-        leaving: u32,
+        /// Instances that are terminating or detaching.
+        terminating: u32,
     },
-    /// It could not be asked for, or nobody knows it.
+    /// The call failed, or there is no such value.
     Unknown {
-        /// Why, in half a sentence.
+        /// Why, as the end of a sentence.
         reason: String,
     },
 }
 
-/// The snapshots of all pools in the order of the configuration. `cluster` are those of the pools of the Mesos cluster;
-/// a pool of which there is none has none here either.
+/// The snapshots of all pools, in the order of the configuration. `cluster` holds those of the Mesos cluster; a pool of
+/// the cluster that is not in it gets no snapshot.
 #[must_use]
 pub fn complete(
     config: &Config,
@@ -79,43 +84,37 @@ pub fn complete(
     let mut cluster: BTreeMap<String, ClusterSnapshot> =
         cluster.into_iter().map(|snapshot| (snapshot.pool.clone(), snapshot)).collect();
     let complete = |policy: &Policy| {
-        let seen = if policy.source.needs_masters() {
+        let snapshot = if policy.source.needs_masters() {
             cluster.remove(&policy.pool)?
         } else {
             of_group(policy, groups.size.get(&policy.group), taken_at)
         };
-        Some(if policy.source.cpu().is_some() { with_cpu(seen, groups.cpu.get(&policy.group)) } else { seen })
+        Some(if policy.source.cpu().is_some() { with_cpu(snapshot, groups.cpu.get(&policy.group)) } else { snapshot })
     };
     config.pools.iter().filter_map(complete).collect()
 }
 
-/// The snapshot of a pool of which nothing is known but its group: every instance in service counts as an agent.
+/// The snapshot of a pool without a Mesos master: every instance in service counts as an agent.
 fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> ClusterSnapshot {
-    let (agents, completeness) = match size {
-        Some(Size::Known { in_service, leaving }) => {
+    let (agents, findings) = match size {
+        Some(Size::Known { in_service, terminating }) => {
             let agents = AgentCounts {
-                registered: in_service.saturating_add(*leaving),
+                registered: in_service.saturating_add(*terminating),
                 usable: *in_service,
-                draining: *leaving,
+                draining: *terminating,
                 ..AgentCounts::default()
             };
-            (agents, Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() })
+            (agents, Vec::new())
         }
-        unknown => {
-            let reason = match unknown {
-                Some(Size::Unknown { reason }) => reason,
-                _ => "nobody was asked",
-            };
-            let reasons = vec![format!("the size of the group {} is not known: {reason}", policy.group)];
-            (AgentCounts::default(), Completeness { level: CompletenessLevel::Blind, reasons })
-        }
+        Some(Size::Unknown { reason }) => (AgentCounts::default(), vec![unknown_size(policy, reason)]),
+        None => (AgentCounts::default(), vec![unknown_size(policy, NOT_QUERIED)]),
     };
     ClusterSnapshot {
         id: Uuid::nil(),
         taken_at: truncate(taken_at),
         pool: policy.pool.clone(),
         source: Source::default(),
-        completeness,
+        completeness: finding::completeness(findings),
         agents,
         resources: PoolResources::default(),
         agent_shapes: Vec::new(),
@@ -127,29 +126,31 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
     .identified()
 }
 
-/// The snapshot with the group's CPU utilization. Where that is not known the view is partial: agents may come by what
-/// else is known, and none goes.
+fn unknown_size(policy: &Policy, reason: &str) -> Finding {
+    Finding::UnknownSize { group: policy.group.clone(), reason: reason.to_owned() }
+}
+
+/// The snapshot with the group's CPU utilization. Without it the snapshot is partial: other rules may add agents, and no
+/// rule removes any.
 fn with_cpu(mut snapshot: ClusterSnapshot, cpu: Option<&Cpu>) -> ClusterSnapshot {
-    match cpu {
-        Some(Cpu::Known(percent)) => snapshot.cpu_utilization_percent = Some(*percent),
-        unknown => {
-            let reason = match unknown {
-                Some(Cpu::Unknown { reason }) => reason,
-                _ => "nobody was asked",
-            };
-            let Completeness { level, reasons } = &mut snapshot.completeness;
-            *level = CompletenessLevel::Partial.max(*level);
-            reasons.push(format!("the group's CPU utilization is not known: {reason}"));
+    let reason = match cpu {
+        Some(Cpu::Known(percent)) => {
+            snapshot.cpu_utilization_percent = Some(*percent);
+            return snapshot.identified();
         }
-    }
+        Some(Cpu::Unknown { reason }) => reason,
+        None => NOT_QUERIED,
+    };
+    Finding::UnknownCpu { reason: reason.to_owned() }.add_to(&mut snapshot.completeness);
     snapshot.identified()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::contract::CompletenessLevel;
 
-    const DOCUMENT: &str = "mesos.masters = [\"http://10.0.0.5:5050\"]\n\
+    const CONFIG: &str = "mesos.masters = [\"http://10.0.0.5:5050\"]\n\
         [[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\ncpu_utilization = true\n\
         [[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\n\
         [[pools]]\nname = \"plain\"\ngroup = \"plain-asg\"\nattributes = { pool = \"plain\" }\n";
@@ -158,24 +159,24 @@ mod tests {
         "2026-11-21T18:00:00.1234Z".parse().unwrap()
     }
 
-    /// The pools of the document; those of the cluster were seen with that level.
+    /// The snapshots of all pools; those of the cluster have that level.
     fn completed(level: CompletenessLevel, groups: &Groups) -> Vec<ClusterSnapshot> {
         let config =
-            Config::parse(&DOCUMENT.replace("cpu_utilization", "attributes = { pool = \"workers\" }\ncpu_utilization"));
+            Config::parse(&CONFIG.replace("cpu_utilization", "attributes = { pool = \"workers\" }\ncpu_utilization"));
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-        let seen = |policy: &Policy| {
-            let mut snapshot = of_group(policy, Some(&Size::Known { in_service: 9, leaving: 0 }), now());
+        let snapshot = |policy: &Policy| {
+            let mut snapshot = of_group(policy, Some(&Size::Known { in_service: 9, terminating: 0 }), now());
             snapshot.completeness.level = level;
             snapshot.source.master = "http://10.0.0.5:5050".to_owned();
             snapshot.identified()
         };
-        let cluster: Vec<ClusterSnapshot> = config.mesos_pools().iter().rev().map(seen).collect();
+        let cluster: Vec<ClusterSnapshot> = config.mesos_pools().iter().rev().map(snapshot).collect();
         complete(&config, cluster, groups, now())
     }
 
     fn known() -> Groups {
         let cpu = [("workers-asg", 71.5), ("web-asg", 12.25), ("plain-asg", 99.0)];
-        let size = Size::Known { in_service: 3, leaving: 1 };
+        let size = Size::Known { in_service: 3, terminating: 1 };
         Groups {
             cpu: cpu.map(|(name, percent)| (name.to_owned(), Cpu::Known(percent))).into(),
             size: [("web-asg".to_owned(), size)].into(),
@@ -183,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn every_pool_is_told_what_it_asked_for_and_no_more() {
+    fn every_pool_gets_the_cpu_utilization_that_it_asks_for() {
         let snapshots = completed(CompletenessLevel::Complete, &known());
-        let told: Vec<_> =
+        let percentages: Vec<_> =
             snapshots.iter().map(|snapshot| (&*snapshot.pool, snapshot.cpu_utilization_percent)).collect();
-        assert_eq!(told, [("workers", Some(71.5)), ("web", Some(12.25)), ("plain", None)]);
+        assert_eq!(percentages, [("workers", Some(71.5)), ("web", Some(12.25)), ("plain", None)]);
         let web = &snapshots[1];
         assert_eq!((web.agents.registered, web.agents.usable, web.agents.draining), (4, 3, 1));
         assert_eq!(web.completeness.level, CompletenessLevel::Complete);
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_makes_no_view_better_and_hides_no_pool() {
+    fn unknown_values_reduce_completeness_but_keep_every_pool() {
         for (level, expected) in [
             (CompletenessLevel::Complete, CompletenessLevel::Partial),
             (CompletenessLevel::Partial, CompletenessLevel::Partial),
@@ -208,24 +209,24 @@ mod tests {
             let snapshots = completed(level, &Groups::default());
             let levels: Vec<_> = snapshots.iter().map(|snapshot| snapshot.completeness.level).collect();
             assert_eq!(levels, [expected, CompletenessLevel::Blind, level]);
-            let reason = "the group's CPU utilization is not known: nobody was asked";
-            assert_eq!(snapshots[0].completeness.reasons, [reason]);
-            let size = "the size of the group web-asg is not known: nobody was asked";
-            assert_eq!(snapshots[1].completeness.reasons, [size, reason]);
+            let cpu = Finding::UnknownCpu { reason: NOT_QUERIED.to_owned() }.to_string();
+            assert_eq!(snapshots[0].completeness.reasons, std::slice::from_ref(&cpu));
+            let size = Finding::UnknownSize { group: "web-asg".to_owned(), reason: NOT_QUERIED.to_owned() }.to_string();
+            assert_eq!(snapshots[1].completeness.reasons, [size, cpu]);
         }
     }
 
     #[test]
-    fn a_pool_of_which_the_master_said_nothing_has_no_snapshot() {
+    fn a_cluster_pool_that_was_not_read_has_no_snapshot() {
         let config =
-            Config::parse(&DOCUMENT.replace("attributes = { pool = \"plain\" }", "source = \"cloudwatch\"")).unwrap();
+            Config::parse(&CONFIG.replace("attributes = { pool = \"plain\" }", "source = \"cloudwatch\"")).unwrap();
         let pools: Vec<String> =
             complete(&config, Vec::new(), &known(), now()).into_iter().map(|snapshot| snapshot.pool).collect();
         assert_eq!(pools, ["web", "plain"]);
     }
 
     #[test]
-    fn a_mean_is_a_percentage_to_the_thousandth_or_is_not_known() {
+    fn a_mean_is_a_percentage_to_the_thousandth_or_unknown() {
         assert_eq!(Cpu::of(&[1.0, 2.0, 2.0]), Cpu::Known(1.667));
         assert_eq!(Cpu::of(&[100.000_000_1]), Cpu::Known(100.0));
         for measured in [&[][..], &[-1.0], &[250.0], &[f64::NAN], &[f64::INFINITY, 1.0]] {

@@ -16,6 +16,7 @@
 //!
 //! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
 
+pub mod finding;
 pub mod fit;
 pub mod groups;
 pub mod marathon;

@@ -1,6 +1,6 @@
-//! From what passes by of a /state to one [`ClusterSnapshot`] per pool. Pure: no clock, no network, no log.
+//! Makes one [`ClusterSnapshot`] per pool from a /state. Pure: no clock, no network, no log.
 //!
-//! A [`ClusterState`] takes what the reader meets, [`summarize()`] makes the snapshots of it.
+//! A [`ClusterState`] collects what the reader finds, [`summarize()`] makes the snapshots.
 //!
 //! The result does not depend on the order in which the master lists agents, frameworks and tasks.
 
@@ -21,6 +21,7 @@ use shared::time::truncate;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::finding;
 use crate::marathon::Queue;
 use crate::mesos::names::is_marathon;
 use crate::mesos::state::Attributes;
@@ -31,14 +32,14 @@ pub(crate) use pool::merge_shapes;
 pub use pool::{free, is_usable};
 pub use seen::SeenAttributes;
 
-/// The snapshots, and what is in none of them.
+/// The snapshots, and the agents that are in none of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// One per pool, in the order of the policies.
     pub snapshots: Vec<ClusterSnapshot>,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
-    /// What attributes these have.
+    /// Their attributes.
     pub attributes_of_no_pool: SeenAttributes,
 }
 
@@ -47,7 +48,7 @@ pub struct Summary {
 pub enum SummarizeError {
     /// An agent has the attributes of two pools.
     #[error(
-        "the agent {agent_id:?} has the attributes of the pools {first:?} and {second:?}; give each pool attributes of its own"
+        "agent {agent_id:?} has the attributes of pools {first:?} and {second:?}; give the pools attributes that exclude each other"
     )]
     TwoPools {
         /// The agent.
@@ -66,11 +67,11 @@ impl SummarizeError {
     }
 }
 
-/// Makes one snapshot of each pool. `queue` is what Marathon says of instances that wait, `master` the URL to name as the
-/// source, `taken_at` when the master was asked.
+/// Makes one snapshot of each pool. `queue` holds the queued instances of Marathon, `master` is the URL to name as the
+/// source, `taken_at` the time of the request.
 ///
 /// # Errors
-/// Where an agent belongs to two pools: both would count it.
+/// An agent belongs to two pools: both would count it.
 pub fn summarize(
     mut state: ClusterState<'_>,
     queue: &Queue,
@@ -82,7 +83,7 @@ pub fn summarize(
     let pools = std::mem::take(&mut state.pools);
     let mut applications = applications::by_pool(&state, tasks);
     if let Queue::Known(queued) = queue {
-        // A Marathon that is offered gpus is for all its applications.
+        // A framework's GPU capability holds for all its applications, also for those without tasks.
         let gpu_aware = state.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
         queued::count_in(&mut applications, state.policies, queued, gpu_aware);
     }
@@ -97,7 +98,7 @@ pub fn summarize(
                 cluster: state.master.cluster.clone(),
                 elected_at: state.master.elected_at,
             },
-            completeness: completeness::of(&pool, &state, queue, taken_at),
+            completeness: finding::completeness(completeness::findings(&pool, &state, queue, taken_at)),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             agent_shapes: pool.take_shapes(),

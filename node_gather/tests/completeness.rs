@@ -1,4 +1,4 @@
-//! What may be made of a cluster whose master has just been elected: the failovers of real masters, replayed.
+//! Snapshots during and after the failovers of real masters, replayed from captures.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use node_gather::finding::{Election, Finding};
 use node_gather::marathon::Queue;
 use node_gather::{ReadError, snapshots};
 use shared::config::Config;
@@ -31,7 +32,7 @@ fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError>
         .map(|mut snapshots| snapshots.remove(0))
 }
 
-/// The polls of a failover: how long after the master's death, and what came.
+/// The polls of a failover: how long after the master's death, and the answer.
 fn timeline(version: &str) -> Vec<(SignedDuration, Vec<u8>)> {
     let polls: serde_json::Value =
         serde_json::from_slice(&read(&format!("{version}/25-failover-timeline/timeline.json"))).unwrap();
@@ -46,11 +47,11 @@ fn timeline(version: &str) -> Vec<(SignedDuration, Vec<u8>)> {
 }
 
 #[test]
-fn during_a_failover_the_view_is_refused_blind_or_partial_and_never_complete() {
+fn during_a_failover_no_snapshot_is_complete() {
     for version in VERSIONS {
         let polls = timeline(version);
         assert_eq!(polls.len(), 9);
-        // The master that came back was elected shortly before the first poll that has a state.
+        // The new master was elected shortly before the first poll that has a state.
         let (first_answer, state) = &polls[2];
         let died_at = elected_at(state) - *first_answer;
         let mut seen = Vec::new();
@@ -79,7 +80,7 @@ fn during_a_failover_the_view_is_refused_blind_or_partial_and_never_complete() {
 }
 
 #[test]
-fn when_the_agents_stay_away_time_alone_does_not_complete_the_view() {
+fn a_snapshot_stays_incomplete_until_all_agents_reregister() {
     for version in VERSIONS {
         for (_, body) in timeline(version) {
             if take(&body, Timestamp::UNIX_EPOCH).is_err() {
@@ -95,7 +96,7 @@ fn when_the_agents_stay_away_time_alone_does_not_complete_the_view() {
 }
 
 #[test]
-fn the_view_completes_when_the_time_to_come_back_is_over() {
+fn a_snapshot_is_complete_after_the_agent_reregister_timeout() {
     for version in VERSIONS {
         let (_, body) = timeline(version).pop().unwrap();
         let elected_at = elected_at(&body);
@@ -107,32 +108,39 @@ fn the_view_completes_when_the_time_to_come_back_is_over() {
 }
 
 #[test]
-fn frameworks_and_agents_that_are_not_back_hold_the_view_back() {
+fn missing_frameworks_and_agents_reduce_completeness() {
     use CompletenessLevel::{Blind, Partial};
     for version in VERSIONS {
-        // An empty list is no proof of an empty cluster; agents that the master knows of are missing whenever it is.
-        let none_back = if version == "1.4.3" { Blind } else { Partial };
-        for (situation, reason, at_once, hours_later) in [
-            ("19-after-master-failover-no-agents-back", "agent", Blind, none_back),
-            ("19b-after-master-failover-some-agents-back", "2 of 4 agents have not come back", Blind, Blind),
-            ("19c-after-master-failover-framework-back", "2 of 4 agents have not come back", Blind, Blind),
-            ("19d-after-master-failover-all-agents-back", "legacy", Partial, Partial),
+        let recent = Election::Recent { age: SignedDuration::from_secs(5), timeout: Duration::from_secs(600) };
+        let missing = |missing| Finding::MissingAgents { missing, known: 4, max_percent: 10 };
+        let frameworks = |names: &[&str]| Finding::MissingFrameworks(names.iter().map(|&name| name.into()).collect());
+        // The captured 1.11.0 master has recovered no agents; an empty list does not prove an empty cluster.
+        let no_agents = if version == "1.4.3" { (missing(4), Blind) } else { (Finding::NoAgents, Partial) };
+        for (situation, at_once, hours_later) in [
+            ("19-after-master-failover-no-agents-back", (Finding::NoAgentsYet(recent), Blind), no_agents),
+            ("19b-after-master-failover-some-agents-back", (missing(2), Blind), (missing(2), Blind)),
+            ("19c-after-master-failover-framework-back", (missing(2), Blind), (missing(2), Blind)),
+            (
+                "19d-after-master-failover-all-agents-back",
+                (Finding::RecentElection(recent), Partial),
+                (frameworks(&["legacy"]), Partial),
+            ),
         ] {
             let body = read(&format!("{version}/{situation}/state.json"));
             let elected_at = elected_at(&body);
-            for (age, level) in [(SignedDuration::from_secs(5), at_once), (SignedDuration::from_hours(5), hours_later)]
-            {
+            let after = [(SignedDuration::from_secs(5), at_once), (SignedDuration::from_hours(5), hours_later)];
+            for (age, (finding, level)) in after {
                 let completeness = take(&body, elected_at + age).unwrap().completeness;
                 assert_eq!(completeness.level, level, "{version} {situation} after {age}: {completeness:?}");
-                let told = completeness.reasons.iter().any(|own| own.contains(reason));
-                assert!(told, "{version} {situation} after {age}: {completeness:?}");
+                let is_found = completeness.reasons.contains(&finding.to_string());
+                assert!(is_found, "{version} {situation} after {age}: {completeness:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_looser_limit_for_missing_agents_lets_a_partial_view_scale_up() {
+fn a_higher_max_missing_agents_percent_makes_the_snapshot_partial() {
     let body = read("1.11.0/19b-after-master-failover-some-agents-back/state.json");
     let taken_at = elected_at(&body) + SignedDuration::from_secs(30);
     let level = |percent: u32| {
@@ -143,7 +151,7 @@ fn a_looser_limit_for_missing_agents_lets_a_partial_view_scale_up() {
 }
 
 #[test]
-fn recovered_agents_count_in_their_own_pool_only() {
+fn recovered_agents_count_in_their_own_pool() {
     let config = config(
         "attributes = { pool = \"batch\" }\n[[pools]]\nname = \"rest\"\ngroup = \"rest\"\nattributes = { pool = \"rest\" }\n",
     );

@@ -163,7 +163,7 @@ fn without_marathon_the_snapshot_is_partial_but_there() {
         let snapshot: ClusterSnapshot = decode(&message, None).unwrap();
         assert_ne!(snapshot.completeness.level, CompletenessLevel::Complete);
         let reasons = snapshot.completeness.reasons.join("; ");
-        assert!(reasons.contains("instances may wait for room unseen: http://127.0.0.1:"), "{reasons}");
+        assert!(reasons.contains("queued instances are unknown: http://127.0.0.1:"), "{reasons}");
         assert!(reasons.contains("/v2/queue: it answers with status 503"), "{reasons}");
     }
 }

@@ -105,7 +105,7 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
         let completeness = &run.snapshot.completeness;
         assert_eq!((completeness.level, run.snapshot.cpu_utilization_percent), (CompletenessLevel::Partial, None));
         let told = &completeness.reasons[0];
-        assert!(told.starts_with("the group's CPU utilization is not known: ") && told.contains(reason), "{told}");
+        assert!(told.starts_with("the group's CPU utilization is unknown: ") && told.contains(reason), "{told}");
         assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Normal, 0));
         assert_eq!(run.outcome.action, OutcomeAction::None);
     }
@@ -145,7 +145,7 @@ async fn a_group_that_is_not_there_is_left_alone() {
     assert_eq!(run.snapshot.completeness.level, CompletenessLevel::Blind);
     assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Held, 0));
     let reason = &run.snapshot.completeness.reasons[0];
-    assert!(reason.contains("the size of the group web-asg is not known: there is no such group"), "{reason}");
+    assert!(reason.contains("the size of group web-asg is unknown: there is no such group"), "{reason}");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ pub struct ClusterState<'p> {
     /// How many tasks run in a pool, by application and resources.
     counts: Map<(u32, u32, u32), u32>,
     /// How many tasks run on agents that the master does not list.
-    pub(super) stray_tasks: u32,
+    pub(super) unlisted_tasks: u32,
     unplaced: Unplaced,
 }
 
@@ -76,7 +76,7 @@ struct Agents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spot {
     /// The master does not list it.
-    Stray,
+    Unlisted,
     /// To no pool.
     NoPool,
     /// To that pool, where nothing is kept of it alone.
@@ -91,13 +91,13 @@ impl Agents {
             return *number;
         }
         let number = count_u32(self.spots.len());
-        self.spots.push(Spot::Stray);
+        self.spots.push(Spot::Unlisted);
         self.ids.insert(id.into(), number);
         number
     }
 
     fn spot(&self, number: u32) -> Spot {
-        self.spots.get(index(number)).copied().unwrap_or(Spot::Stray)
+        self.spots.get(index(number)).copied().unwrap_or(Spot::Unlisted)
     }
 
     fn set_spot(&mut self, number: u32, spot: Spot) {
@@ -155,7 +155,7 @@ impl<'p> ClusterState<'p> {
             resources: Interned::default(),
             open: OpenFramework::default(),
             counts: Map::default(),
-            stray_tasks: 0,
+            unlisted_tasks: 0,
             unplaced: Unplaced::default(),
         }
     }
@@ -226,8 +226,8 @@ impl<'p> ClusterState<'p> {
             return;
         }
         let pool = match self.agents.spot(agent) {
-            Spot::Stray => {
-                self.stray_tasks = self.stray_tasks.saturating_add(count);
+            Spot::Unlisted => {
+                self.unlisted_tasks = self.unlisted_tasks.saturating_add(count);
                 return;
             }
             Spot::NoPool => return,
@@ -248,7 +248,7 @@ impl<'p> ClusterState<'p> {
             return;
         }
         let (pool, member) = match self.agents.spot(agent) {
-            Spot::Stray | Spot::NoPool => return,
+            Spot::Unlisted | Spot::NoPool => return,
             Spot::Pool(pool) => (pool, None),
             Spot::Member(pool, member) => (pool, Some(index(member))),
         };
@@ -285,7 +285,7 @@ impl Sink for ClusterState<'_> {
         let resources = agent.check()?;
         let agent = &agent.agent;
         let number = self.agents.number(agent.id.as_bytes());
-        if self.agents.spot(number) != Spot::Stray {
+        if self.agents.spot(number) != Spot::Unlisted {
             return Err(StateError::AgentTwice(agent.id.clone()));
         }
         self.agents.registered = self.agents.registered.saturating_add(1);

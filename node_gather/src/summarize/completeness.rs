@@ -1,139 +1,86 @@
-//! How far the view may be trusted: every doubt is a finding with a reason, and the worst of them is the level.
+//! What the snapshot of a pool lacks or may lack.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Kind, Resources};
 
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
+use crate::finding::{Election, Finding};
 use crate::marathon::Queue;
 use crate::mesos::state::{Framework, Master};
 
-/// By how much agents may use more than is visible, in percent, before something must be hidden.
+/// By how many percent the used resources of agents may exceed the visible ones before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
 
-/// How many frameworks a reason names.
-const MAX_NAMES: usize = 3;
-
-/// Judges the view of one pool.
-pub(super) fn of(pool: &Pool<'_>, state: &ClusterState<'_>, queue: &Queue, taken_at: Timestamp) -> Completeness {
-    let mut findings = Findings::default();
-    election(pool, &state.master, taken_at, &mut findings);
-    missing_agents(pool, &state.master, state.registered_agents(), &mut findings);
-    frameworks(&state.frameworks, &mut findings);
-    tasks(pool, state.stray_tasks, &mut findings);
-    // What is known of runs; what waits may be hidden.
+/// The findings about one pool.
+pub(super) fn findings(pool: &Pool<'_>, state: &ClusterState<'_>, queue: &Queue, taken_at: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(election(pool, &state.master, taken_at));
+    findings.extend(missing_agents(pool));
+    findings.extend(unlisted_agents(&state.master, state.registered_agents()));
+    findings.extend(missing_frameworks(&state.frameworks));
+    findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
+    findings.extend((state.unlisted_tasks > 0).then_some(Finding::TasksOnUnlistedAgents(state.unlisted_tasks)));
+    findings.extend(hidden_use(pool));
+    // Running tasks are known; queued instances may not be.
     if let Queue::Unknown { reason } = queue {
-        findings.partial(format!("instances may wait for room unseen: {reason}"));
+        findings.push(Finding::UnknownQueue { reason: reason.clone() });
     }
-    findings.into_completeness()
+    findings
 }
 
-#[derive(Default)]
-struct Findings(Vec<(CompletenessLevel, String)>);
-
-impl Findings {
-    fn blind(&mut self, reason: String) {
-        self.0.push((CompletenessLevel::Blind, reason));
-    }
-
-    fn partial(&mut self, reason: String) {
-        self.0.push((CompletenessLevel::Partial, reason));
-    }
-
-    /// The worst finding first: it is the one that decides, and the one that others quote.
-    fn into_completeness(mut self) -> Completeness {
-        self.0.sort_by_key(|(level, _)| Reverse(*level));
-        let level = self.0.first().map_or(CompletenessLevel::Complete, |(level, _)| *level);
-        Completeness { level, reasons: self.0.into_iter().map(|(_, reason)| reason).collect() }
-    }
-}
-
-/// What is missing just after an election: first everything, then agents, then frameworks with their tasks.
-fn election(pool: &Pool<'_>, master: &Master, taken_at: Timestamp, findings: &mut Findings) {
+/// After an election agents re-register first, then frameworks with their tasks.
+fn election(pool: &Pool<'_>, master: &Master, taken_at: Timestamp) -> Option<Finding> {
     let timeout = master.agent_reregister_timeout;
-    let doubt = match master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
-        Some(age) if !is_younger(age, timeout) => None,
-        Some(age) => Some(format!(
-            "the master was elected {} s ago, less than its agent_reregister_timeout of {} s",
-            age.as_secs(),
-            timeout.as_secs()
-        )),
-        None => Some("the master does not say when it was elected".to_owned()),
+    let election = match master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
+        Some(age) if !is_recent(age, timeout) => None,
+        Some(age) => Some(Election::Recent { age, timeout }),
+        None => Some(Election::Unknown),
     };
-    match (doubt, pool.counts.registered == 0) {
-        (Some(doubt), true) => findings.blind(format!("no agent of the pool is registered, and {doubt}")),
-        (Some(doubt), false) => findings.partial(format!("{doubt}: frameworks and tasks may be missing")),
-        (None, true) if pool.counts.recovered == 0 => findings.partial(
-            "no agent of the pool is registered or recovered: an empty list is no proof of an empty cluster".to_owned(),
-        ),
-        (None, _) => {}
+    let (has_agents, has_recovered) = (pool.counts.registered > 0, pool.counts.recovered > 0);
+    match election {
+        Some(election) if has_agents => Some(Finding::RecentElection(election)),
+        Some(election) => Some(Finding::NoAgentsYet(election)),
+        None if has_agents || has_recovered => None,
+        None => Some(Finding::NoAgents),
     }
 }
 
-/// A clock that is behind the master's makes an election look as if it were to come: that is young, too.
-fn is_younger(age: SignedDuration, timeout: Duration) -> bool {
+/// Where the clock is behind the master's, the election lies in the future: that is recent, too.
+fn is_recent(age: SignedDuration, timeout: Duration) -> bool {
     age < SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX)
 }
 
-fn missing_agents(pool: &Pool<'_>, master: &Master, listed: u32, findings: &mut Findings) {
-    let recovered = u64::from(pool.counts.recovered);
-    let known = recovered + u64::from(pool.counts.registered);
-    let limit = pool.policy.max_missing_agents_percent;
-    if recovered > 0 {
-        let reason = format!("{recovered} of {known} agents have not come back since the election of the master");
-        if 100 * recovered > u64::from(limit) * known {
-            findings.blind(format!("{reason}, more than max_missing_agents_percent ({limit} %)"));
-        } else {
-            findings.partial(reason);
-        }
-    }
-    if let Some(counted) = master.counted_agents.filter(|counted| *counted > listed) {
-        findings.partial(format!("the master counts {counted} registered agents but lists {listed}"));
-    }
+fn missing_agents(pool: &Pool<'_>) -> Option<Finding> {
+    let missing = u64::from(pool.counts.recovered);
+    let known = missing + u64::from(pool.counts.registered);
+    let max_percent = pool.policy.max_missing_agents_percent;
+    (missing > 0).then_some(Finding::MissingAgents { missing, known, max_percent })
 }
 
-fn frameworks(frameworks: &[Framework], findings: &mut Findings) {
-    let mut names: Vec<&str> =
-        frameworks.iter().filter(|framework| framework.recovered).map(|framework| &*framework.name).collect();
+fn unlisted_agents(master: &Master, listed: u32) -> Option<Finding> {
+    let counted = master.counted_agents.filter(|counted| *counted > listed)?;
+    Some(Finding::UnlistedAgents { counted, listed })
+}
+
+/// Sorted, so that the order in which the master lists them does not matter.
+fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
+    let mut names: Vec<String> =
+        frameworks.iter().filter(|framework| framework.recovered).map(|framework| framework.name.clone()).collect();
     names.sort_unstable();
-    let Some(more) = names.len().checked_sub(MAX_NAMES) else {
-        if !names.is_empty() {
-            findings.partial(not_back(&names.join(", ")));
-        }
-        return;
-    };
-    let named = names.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
-    findings.partial(not_back(&if more == 0 { named } else { format!("{named} and {more} more") }));
+    (!names.is_empty()).then_some(Finding::MissingFrameworks(names))
 }
 
-fn not_back(names: &str) -> String {
-    format!("frameworks have not come back since the election of the master: {names}")
-}
-
-fn tasks(pool: &Pool<'_>, stray_tasks: u32, findings: &mut Findings) {
-    let silent = pool.silent;
-    if silent > 0 {
-        findings.partial(format!("the master does not say what {silent} agents use; what is visible was added up"));
-    }
-    if stray_tasks > 0 {
-        findings.partial(format!("{stray_tasks} tasks run on agents that the master does not list"));
-    }
+fn hidden_use(pool: &Pool<'_>) -> impl Iterator<Item = Finding> {
     let (used, visible) = (pool.resources.used + pool.resources.displaced, pool.visible);
-    for kind in pool.policy.thresholds.considered.iter().copied().filter(|kind| hides(&used, &visible, *kind)) {
-        findings.partial(format!(
-            "agents use {} {kind}, visible tasks and executors {}: the principal may not see everything",
-            used.get(kind),
-            visible.get(kind)
-        ));
-    }
+    let hidden = pool.policy.thresholds.considered.iter().copied().filter(move |kind| is_hidden(&used, &visible, *kind));
+    hidden.map(move |kind| Finding::HiddenUse { kind, used: used.get(kind), visible: visible.get(kind) })
 }
 
 /// Whether agents use more than [`MAX_HIDDEN_PERCENT`] more than is visible.
-fn hides(used: &Resources, visible: &Resources, kind: Kind) -> bool {
+fn is_hidden(used: &Resources, visible: &Resources, kind: Kind) -> bool {
     100 * u128::from(used.get(kind).thousandths())
         > u128::from(100 + MAX_HIDDEN_PERCENT) * u128::from(visible.get(kind).thousandths())
 }

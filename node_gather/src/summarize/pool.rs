@@ -24,7 +24,7 @@ pub(super) struct Pool<'p> {
     pub(super) counts: AgentCounts,
     pub(super) resources: PoolResources,
     /// How many of them the master does not say of what they use.
-    pub(super) silent: u32,
+    pub(super) unreported: u32,
     /// What their visible tasks and executors use.
     pub(super) visible: Resources,
     shapes: Shapes,
@@ -221,7 +221,7 @@ impl<'p> Pool<'p> {
             policy,
             counts: AgentCounts::default(),
             resources: PoolResources::default(),
-            silent: 0,
+            unreported: 0,
             visible: Resources::ZERO,
             shapes: Shapes::default(),
             least_loaded: BinaryHeap::new(),
@@ -254,7 +254,7 @@ impl<'p> Pool<'p> {
             protected: false,
         };
         let Some(used) = resources.used else {
-            self.silent = self.silent.saturating_add(1);
+            self.unreported = self.unreported.saturating_add(1);
             self.members.push(member());
             return;
         };

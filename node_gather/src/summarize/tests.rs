@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use shared::config::Config;
@@ -5,6 +8,7 @@ use shared::contract::{AgentState, Application, CompletenessLevel};
 
 use super::pool::free;
 use super::*;
+use crate::finding::{Election, Finding};
 use crate::marathon::queue::QueuedInstances;
 use crate::mesos::json;
 use crate::testing::{Shuffle, capture, config, now};
@@ -128,22 +132,22 @@ fn equal_agents_are_one_shape() {
 }
 
 #[test]
-fn the_least_loaded_agents_come_first_and_are_twenty_at_most() {
+fn candidates_are_the_twenty_least_loaded_agents() {
     let mut agents: Vec<Json> =
         (0..30).map(|place| agent(&format!("a{place:02}"), f64::from(place % 5) * 0.5, &json!({}))).collect();
     // Much of one resource weighs more than little of another.
     agents.push(agent("mem", 0.0, &json!({"used_resources": {"cpus": 0.1, "mem": 990.0}})));
-    agents.push(agent("leaving", 0.0, &json!({"active": false, "deactivated": true})));
+    agents.push(agent("deactivated", 0.0, &json!({"active": false, "deactivated": true})));
     let snapshot = only(&state(&agents, &[]));
     let ids: Vec<&str> = snapshot.scale_down_candidates.iter().map(|candidate| &*candidate.agent_id).collect();
     assert_eq!(ids.len(), 21);
     assert_eq!(ids[..7], ["a00", "a05", "a10", "a15", "a20", "a25", "a01"]);
-    assert_eq!(ids[20], "leaving");
+    assert_eq!(ids[20], "deactivated");
     assert!(!ids.contains(&"mem"));
 }
 
 #[test]
-fn candidates_tell_their_tasks_address_and_instance() {
+fn candidates_have_tasks_address_and_instance_id() {
     let config = config("attributes = { pool = \"workers\" }\n");
     let mut config = config;
     config.pools[0].scale_down.protected.applications = vec!["db".to_owned()];
@@ -191,19 +195,19 @@ fn pools_share_no_agent() {
 }
 
 #[test]
-fn applications_of_equal_frameworks_add_up_unless_only_one_sees_gpus() {
+fn applications_of_equal_frameworks_add_up_unless_one_is_gpu_aware() {
     let mut aware = framework("marathon", &[("web", "a", 1.0)]);
     aware["capabilities"] = json!(["GPU_RESOURCES"]);
     let plain = framework("marathon", &[("web", "a", 0.5)]);
     let snapshot = only(&state(&[agent("a", 2.0, &json!({}))], &[plain.clone(), aware, plain]));
-    let told: Vec<_> = snapshot
+    let applications: Vec<_> = snapshot
         .applications
         .iter()
         .map(|application| {
             (&*application.name, application.gpu_aware, application.task_count, application.resources.cpus)
         })
         .collect();
-    assert_eq!(told, [("web", false, 2, amount(1.0)), ("web", true, 1, amount(1.0))]);
+    assert_eq!(applications, [("web", false, 2, amount(1.0)), ("web", true, 1, amount(1.0))]);
 }
 
 fn sums(applications: &[Application]) -> (u32, Resources, Resources) {
@@ -216,7 +220,7 @@ fn sums(applications: &[Application]) -> (u32, Resources, Resources) {
 }
 
 #[test]
-fn the_smallest_of_too_many_applications_are_folded_with_exact_sums() {
+fn the_smallest_applications_are_folded_with_exact_sums() {
     let names: Vec<String> = (0..2500).map(|place| format!("job-{place:04}")).collect();
     let tasks: Vec<(&str, &str, f64)> = names
         .iter()
@@ -231,10 +235,10 @@ fn the_smallest_of_too_many_applications_are_folded_with_exact_sums() {
     let other: Vec<_> = applications.iter().filter(|application| application.name == OTHER_NAME).collect();
     let counts: Vec<_> = other.iter().map(|application| (&*application.framework, application.task_count)).collect();
     assert_eq!(counts, [("marathon", 1), ("spark", 500)]);
-    // The largest stay, and folding what is folded loses nothing.
+    // The largest applications stay, and folding again loses nothing.
     assert!(applications.iter().all(|application| application.name != "job-0599"));
     let again = fold_smallest(applications.clone(), 10);
-    // The largest ten have what was folded of spark among them, which is folded again.
+    // Among the largest ten is spark's folded application, which is folded again.
     assert_eq!(again.len(), 11);
     assert_eq!(sums(&again), sums(applications));
 }
@@ -242,7 +246,7 @@ fn the_smallest_of_too_many_applications_are_folded_with_exact_sums() {
 const OTHER_NAME: &str = "(other)";
 
 #[test]
-fn what_is_hidden_makes_the_view_partial() {
+fn hidden_use_makes_the_snapshot_partial() {
     let level = |used: f64, visible: f64| {
         let frameworks = [framework("f", &[("x", "a", visible)])];
         only(&state(&[agent("a", used, &json!({}))], &frameworks)).completeness.level
@@ -250,66 +254,66 @@ fn what_is_hidden_makes_the_view_partial() {
     assert_eq!(level(1.0, 1.0), CompletenessLevel::Complete);
     assert_eq!(level(1.05, 1.0), CompletenessLevel::Complete);
     assert_eq!(level(1.051, 1.0), CompletenessLevel::Partial);
+    let frameworks = [framework("f", &[("x", "a", 1.0)])];
+    let hidden = Finding::HiddenUse { kind: Kind::Cpus, used: amount(1.051), visible: amount(1.0) };
+    assert_eq!(only(&state(&[agent("a", 1.051, &json!({}))], &frameworks)).completeness.reasons, [hidden.to_string()]);
     assert_eq!(level(0.5, 1.0), CompletenessLevel::Complete);
-    // A resource that is not judged says nothing.
+    // Only considered resources are compared.
     let disk = agent("a", 0.0, &json!({"used_resources": {"disk": 500.0}}));
     assert_eq!(only(&state(&[disk], &[])).completeness.level, CompletenessLevel::Complete);
 }
 
 #[test]
-fn each_doubt_has_its_reason() {
+fn each_finding_is_found() {
     let good = state(&[agent("a", 1.0, &json!({}))], &[framework("f", &[("x", "a", 1.0)])]);
     assert_eq!(only(&good).completeness.level, CompletenessLevel::Complete);
-    let doubts: [(&str, Json, CompletenessLevel); 9] = [
-        ("elected 60 s ago", json!({"elected_time": now().as_second() - 60}), CompletenessLevel::Partial),
-        ("elected -5 s ago", json!({"elected_time": now().as_second() + 5}), CompletenessLevel::Partial),
-        ("does not say when", json!({"elected_time": null}), CompletenessLevel::Partial),
+    let recent =
+        |seconds| Election::Recent { age: SignedDuration::from_secs(seconds), timeout: Duration::from_secs(600) };
+    let (blind, partial) = (CompletenessLevel::Blind, CompletenessLevel::Partial);
+    let elected = |seconds_ago: i64| json!({"elected_time": now().as_second() - seconds_ago});
+    let findings: [(Finding, Json, CompletenessLevel); 9] = [
+        (Finding::RecentElection(recent(60)), elected(60), partial),
+        (Finding::RecentElection(recent(-5)), elected(-5), partial),
+        (Finding::RecentElection(Election::Unknown), json!({"elected_time": null}), partial),
+        (Finding::NoAgents, json!({"slaves": [], "frameworks": []}), partial),
+        (Finding::NoAgentsYet(recent(599)), json!({"slaves": [], "elected_time": now().as_second() - 599}), blind),
         (
-            "no agent of the pool is registered or recovered",
-            json!({"slaves": [], "frameworks": []}),
-            CompletenessLevel::Partial,
-        ),
-        (
-            "no agent of the pool is registered, and",
-            json!({"slaves": [], "elected_time": now().as_second() - 599}),
-            CompletenessLevel::Blind,
-        ),
-        (
-            "1 of 2 agents have not come back",
+            Finding::MissingAgents { missing: 1, known: 2, max_percent: 10 },
             json!({"recovered_slaves": [{"id": "r", "attributes": {}}]}),
-            CompletenessLevel::Blind,
+            blind,
         ),
         (
-            "counts 3 registered agents but lists 1",
+            Finding::UnlistedAgents { counted: 3, listed: 1 },
             json!({"activated_slaves": 2.0, "deactivated_slaves": 1.0}),
-            CompletenessLevel::Partial,
+            partial,
         ),
         (
-            "have not come back since the election of the master: f",
+            Finding::MissingFrameworks(vec!["f".to_owned()]),
             json!({"frameworks": [{"name": "f", "recovered": true, "tasks": good["frameworks"][0]["tasks"]}]}),
-            CompletenessLevel::Partial,
+            partial,
         ),
         (
-            "1 tasks run on agents that",
+            Finding::TasksOnUnlistedAgents(1),
             json!({"orphan_tasks": [{"id": "o", "name": "o", "slave_id": "?", "state": "TASK_RUNNING", "resources": {}}]}),
-            CompletenessLevel::Partial,
+            partial,
         ),
     ];
-    for (reason, change, level) in doubts {
+    for (finding, change, level) in findings {
         let mut state = good.clone();
         state.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let completeness = only(&state).completeness;
-        assert_eq!(completeness.level, level, "{reason}: {completeness:?}");
-        assert!(completeness.reasons.iter().any(|own| own.contains(reason)), "{reason}: {completeness:?}");
+        assert_eq!(completeness.level, level, "{finding}: {completeness:?}");
+        assert!(completeness.reasons.contains(&finding.to_string()), "{finding}: {completeness:?}");
     }
-    let mut silent = good;
-    silent["slaves"][0].as_object_mut().unwrap().remove("used_resources");
-    let snapshot = only(&silent);
+    let mut unreported = good;
+    unreported["slaves"][0].as_object_mut().unwrap().remove("used_resources");
+    let snapshot = only(&unreported);
+    assert_eq!(snapshot.completeness.reasons, [Finding::UnreportedUse(1).to_string()]);
     assert_eq!((snapshot.completeness.level, snapshot.resources.used.cpus), (CompletenessLevel::Partial, amount(1.0)));
 }
 
 #[test]
-fn one_missing_agent_in_ten_is_partial_and_two_are_blind() {
+fn more_than_max_missing_agents_percent_is_blind() {
     let agents: Vec<Json> = (0..18).map(|place| agent(&format!("a{place}"), 0.0, &json!({}))).collect();
     let level = |missing: usize| {
         let mut state = state(&agents, &[]);
@@ -325,14 +329,15 @@ fn one_missing_agent_in_ten_is_partial_and_two_are_blind() {
 }
 
 #[test]
-fn many_frameworks_are_named_in_part() {
+fn missing_frameworks_are_sorted_by_name() {
     let frameworks: Vec<Json> =
         ["e", "d", "c", "b", "a"].iter().map(|name| json!({"name": name, "recovered": true, "tasks": []})).collect();
     let reasons =
         |count: usize| only(&state(&[agent("a", 0.0, &json!({}))], &frameworks[..count])).completeness.reasons;
-    assert!(reasons(5)[0].ends_with(": a, b, c and 2 more"), "{:?}", reasons(5));
-    assert!(reasons(3)[0].ends_with(": c, d, e"), "{:?}", reasons(3));
-    assert!(reasons(1)[0].ends_with(": e"), "{:?}", reasons(1));
+    for (count, names) in [(5, &["a", "b", "c", "d", "e"][..]), (3, &["c", "d", "e"]), (1, &["e"])] {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(reasons(count), [Finding::MissingFrameworks(names).to_string()]);
+    }
 }
 
 #[test]
@@ -342,7 +347,7 @@ fn a_captured_cluster_is_summarized_as_it_is() {
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
     let snapshot = summarize(state, &Queue::NotAsked, "m", later).unwrap().snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
-    // The executor of the pod is used, but is no application's.
+    // The pod's executor uses resources, but belongs to no application.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
     let visible: Resources = snapshot.applications.iter().map(|application| application.resources).sum();
     assert_eq!(visible.cpus, amount(12.069));
@@ -354,7 +359,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn the_sums_of_a_made_up_cluster_agree(
+    fn the_sums_of_a_generated_cluster_agree(
         agents in prop::collection::vec((0_u8..5, 0_u16..4000), 0..12),
         tasks in prop::collection::vec((0_usize..14, 0_u8..4, 0_u16..900), 0..40),
         seed in any::<u64>(),
@@ -395,7 +400,7 @@ proptest! {
     }
 }
 
-/// Instances of an application that wait, each of one task of so many cpus.
+/// Queued instances of an application, each with one task of so many cpus.
 fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
     let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
     QueuedInstances { application: application.to_owned(), instances, tasks }
@@ -406,7 +411,7 @@ fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapsh
 }
 
 /// Name, framework, tasks, queued instances and the cpus of one of them.
-fn seen(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
+fn rows(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
     let cpus = |application: &Application| -> String {
         let one: Resources =
             application.queued_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
@@ -419,7 +424,7 @@ fn seen(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
     rows.collect()
 }
 
-/// Tasks of Marathon's, each (id without its uuid, agent).
+/// Tasks of Marathon, each (id without its UUID, agent).
 fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
     let tasks: Vec<Json> = tasks
         .iter()
@@ -432,7 +437,7 @@ fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
 }
 
 #[test]
-fn what_waits_is_counted_with_its_application_or_as_one_without_tasks() {
+fn queued_instances_are_counted_with_their_application() {
     let state = state(
         &[agent("a", 3.0, &json!({}))],
         &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
@@ -445,24 +450,24 @@ fn what_waits_is_counted_with_its_application_or_as_one_without_tasks() {
     ]);
     let snapshot = with_queue(&state, &config(""), &queue).remove(0);
     let expected = [
-        // Of equal name, but no application of Marathon's.
+        // A framework other than Marathon has an application of the same name.
         ("/new", "marathon", 0, 4, "0.5".to_owned()),
         ("/z", "marathon", 0, 1, "9".to_owned()),
         ("/web", "marathon-user", 2, 2, "1".to_owned()),
         ("/new", "spark", 1, 0, "0".to_owned()),
     ];
-    assert_eq!(seen(&snapshot), expected);
+    assert_eq!(rows(&snapshot), expected);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete);
     assert_eq!(snapshot.clone().identified(), snapshot);
 }
 
 #[test]
-fn versions_of_several_sizes_wait_with_their_mean_whatever_their_order() {
+fn queued_instances_of_several_sizes_have_their_mean_in_any_order() {
     let state = state(&[agent("a", 0.0, &json!({}))], &[]);
     let mut items = vec![queued("/a", 1, 1.0), queued("/a", 2, 0.5), queued("/a", 4, 0.1)];
     let first = with_queue(&state, &config(""), &Queue::Known(items.clone())).remove(0);
-    // (1 + 1 + 0.4) / 7, rounded up on the way: never less than what they take together.
-    let rows = seen(&first);
+    // (1 + 1 + 0.4) / 7, rounded up in each step: never less than their total.
+    let rows = rows(&first);
     let [(_, _, 0, 7, cpus)] = rows.as_slice() else { panic!("{rows:?}") };
     let cpus: f64 = cpus.parse().unwrap();
     assert!((0.342..=0.345).contains(&cpus), "{cpus}");
@@ -471,7 +476,7 @@ fn versions_of_several_sizes_wait_with_their_mean_whatever_their_order() {
 }
 
 #[test]
-fn what_waits_goes_to_the_pool_of_its_tasks_or_to_the_first() {
+fn queued_instances_belong_to_the_pool_of_their_tasks_or_the_first() {
     let in_pool = |pool: &str| json!({ "attributes": { "pool": pool } });
     let state = state(
         &[agent("a", 1.0, &in_pool("workers")), agent("b", 2.0, &in_pool("other"))],
@@ -481,12 +486,12 @@ fn what_waits_goes_to_the_pool_of_its_tasks_or_to_the_first() {
     let queue = Queue::Known(vec![queued("/web", 5, 1.0), queued("/new", 2, 1.0)]);
     let snapshots = with_queue(&state, &config(more), &queue);
     let counts: Vec<Vec<(&str, u32)>> =
-        snapshots.iter().map(|snapshot| seen(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
+        snapshots.iter().map(|snapshot| rows(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
     assert_eq!(counts, [vec![("/new", 2), ("/web", 0)], vec![("/web", 5)]]);
 }
 
 #[test]
-fn a_marathon_that_is_offered_gpus_is_so_for_what_waits() {
+fn queued_instances_are_gpu_aware_when_marathon_is() {
     let mut gpus = marathon("marathon", &[]);
     gpus["capabilities"] = json!(["GPU_RESOURCES"]);
     let state = state(&[agent("a", 0.0, &json!({}))], &[gpus]);
@@ -495,12 +500,13 @@ fn a_marathon_that_is_offered_gpus_is_so_for_what_waits() {
 }
 
 #[test]
-fn a_queue_that_is_not_known_forbids_to_scale_down_and_nothing_else() {
+fn an_unknown_queue_makes_the_snapshot_partial() {
     let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
     let queue = Queue::Unknown { reason: "cannot ask Marathon".to_owned() };
     let snapshot = with_queue(&state, &config(""), &queue).remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Partial);
-    assert_eq!(snapshot.completeness.reasons, ["instances may wait for room unseen: cannot ask Marathon"]);
+    let finding = Finding::UnknownQueue { reason: "cannot ask Marathon".to_owned() };
+    assert_eq!(snapshot.completeness.reasons, [finding.to_string()]);
     assert_eq!(
         with_queue(&state, &config(""), &Queue::NotAsked).remove(0).completeness.level,
         CompletenessLevel::Complete
@@ -508,7 +514,7 @@ fn a_queue_that_is_not_known_forbids_to_scale_down_and_nothing_else() {
 }
 
 #[test]
-fn what_waits_is_folded_last_and_then_with_its_sum() {
+fn applications_with_queued_instances_are_folded_last() {
     let names: Vec<String> = (0..2500).map(|place| format!("job-{place}")).collect();
     let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.001)).collect();
     let state = state(&[agent("a", 2.5, &json!({}))], &[framework("spark", &tasks)]);
@@ -516,7 +522,7 @@ fn what_waits_is_folded_last_and_then_with_its_sum() {
     let applications = with_queue(&state, &config(""), &queue).remove(0).applications;
     assert_eq!(applications.len(), 2001);
     let names: Vec<&str> = applications.iter().take(2).map(|application| &*application.name).collect();
-    assert_eq!(names, ["/a", "/b"], "they are kept though they have no task");
+    assert_eq!(names, ["/a", "/b"], "kept although they have no task");
     let all = fold_smallest(applications, 0);
     let other = all.iter().find(|application| application.framework == "marathon").unwrap();
     assert_eq!((&*other.name, other.queued), ("(other)", 4));
@@ -524,7 +530,7 @@ fn what_waits_is_folded_last_and_then_with_its_sum() {
 }
 
 #[test]
-fn the_attributes_of_agents_of_no_pool_are_told_but_not_every_value() {
+fn attributes_of_agents_of_no_pool_are_listed_in_part() {
     let agents: Vec<_> = (0..10)
         .map(|n| {
             let attributes = json!({"asg": if n % 2 == 0 { "web" } else { "batch" }, "instance_id": format!("i-{n}")});

@@ -1,0 +1,270 @@
+//! What reduces the completeness of a snapshot. Every sentence about it stands here.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{Spacing, SpanPrinter};
+use shared::contract::{Completeness, CompletenessLevel};
+use shared::resources::{Amount, Kind};
+
+/// How many frameworks a reason names.
+const MAX_NAMES: usize = 3;
+
+/// Compact, such as `3m20s`.
+const DURATION: SpanPrinter = SpanPrinter::new().spacing(Spacing::None);
+
+/// Something that the snapshot lacks or may lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// No agent of the pool is registered, and agents may still re-register.
+    NoAgentsYet(Election),
+    /// Agents may still re-register, and with them frameworks and tasks.
+    RecentElection(Election),
+    /// No agent of the pool is registered or recovered. An empty list does not prove an empty cluster.
+    NoAgents,
+    /// Agents that were registered before the failover.
+    MissingAgents {
+        /// How many of them have not re-registered.
+        missing: u64,
+        /// How many the master knows, the registered ones included.
+        known: u64,
+        /// More missing agents than this percentage make the snapshot blind.
+        max_percent: u32,
+    },
+    /// The master counts more agents than it lists.
+    UnlistedAgents {
+        /// How many it counts.
+        counted: u32,
+        /// How many it lists.
+        listed: u32,
+    },
+    /// The names of frameworks that have not re-registered since the failover.
+    MissingFrameworks(Vec<String>),
+    /// The master does not report the used resources of so many agents.
+    UnreportedUse(u32),
+    /// So many tasks run on agents that the master does not list.
+    TasksOnUnlistedAgents(u32),
+    /// Agents use more than the visible tasks and executors.
+    HiddenUse {
+        /// Of which resource.
+        kind: Kind,
+        /// What agents use.
+        used: Amount,
+        /// What visible tasks and executors use.
+        visible: Amount,
+    },
+    /// Marathon did not list the queued instances.
+    UnknownQueue {
+        /// Why.
+        reason: String,
+    },
+    /// CloudWatch did not report the CPU utilization of the group.
+    UnknownCpu {
+        /// Why.
+        reason: String,
+    },
+    /// Auto Scaling did not report the size of the group.
+    UnknownSize {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An election after which agents may still re-register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// The master does not report its time.
+    Unknown,
+    /// It was less than the timeout ago.
+    Recent {
+        /// How long ago; negative where the clock is behind the master's.
+        age: SignedDuration,
+        /// The master's `agent_reregister_timeout`.
+        timeout: Duration,
+    },
+}
+
+impl Finding {
+    /// What the finding makes of the snapshot.
+    #[must_use]
+    pub const fn level(&self) -> CompletenessLevel {
+        match self {
+            Self::NoAgentsYet(_) | Self::UnknownSize { .. } => CompletenessLevel::Blind,
+            Self::MissingAgents { missing, known, max_percent } if is_above(*missing, *known, *max_percent) => {
+                CompletenessLevel::Blind
+            }
+            Self::MissingAgents { .. }
+            | Self::RecentElection(_)
+            | Self::NoAgents
+            | Self::UnlistedAgents { .. }
+            | Self::MissingFrameworks(_)
+            | Self::UnreportedUse(_)
+            | Self::TasksOnUnlistedAgents(_)
+            | Self::HiddenUse { .. }
+            | Self::UnknownQueue { .. }
+            | Self::UnknownCpu { .. } => CompletenessLevel::Partial,
+        }
+    }
+
+    /// Adds the finding to those of a snapshot, as the last one.
+    pub fn add_to(&self, completeness: &mut Completeness) {
+        completeness.level = completeness.level.max(self.level());
+        completeness.reasons.push(self.to_string());
+    }
+}
+
+/// The completeness of a snapshot with these findings. The worst comes first: it decides, and others quote it.
+#[must_use]
+pub fn completeness(mut findings: Vec<Finding>) -> Completeness {
+    findings.sort_by_key(|finding| Reverse(finding.level()));
+    let mut completeness = Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() };
+    findings.iter().for_each(|finding| finding.add_to(&mut completeness));
+    completeness
+}
+
+const fn is_above(missing: u64, known: u64, max_percent: u32) -> bool {
+    100 * missing > max_percent as u64 * known
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAgentsYet(election) => write!(f, "no agent of the pool is registered, and {election}"),
+            Self::RecentElection(election) => write!(f, "{election}; frameworks and tasks may be missing"),
+            Self::NoAgents => f.write_str(
+                "no agent of the pool is registered or recovered; an empty list does not prove an empty cluster",
+            ),
+            Self::MissingAgents { missing, known, max_percent } => {
+                write!(f, "{missing} of {known} agents have not re-registered since the failover")?;
+                if is_above(*missing, *known, *max_percent) {
+                    write!(f, ", more than max_missing_agents_percent = {max_percent}")?;
+                }
+                Ok(())
+            }
+            Self::UnlistedAgents { counted, listed } => {
+                write!(f, "the master counts {counted} registered agents but lists {listed}")
+            }
+            Self::MissingFrameworks(names) => {
+                let named = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "frameworks have not re-registered since the failover: {named}")?;
+                match names.len().saturating_sub(MAX_NAMES) {
+                    0 => Ok(()),
+                    more => write!(f, ", and {more} more"),
+                }
+            }
+            Self::UnreportedUse(agents) => write!(
+                f,
+                "agents whose used resources the master does not report: {agents}; \
+                 their visible tasks and executors are counted instead"
+            ),
+            Self::TasksOnUnlistedAgents(tasks) => write!(f, "tasks on agents that the master does not list: {tasks}"),
+            Self::HiddenUse { kind, used, visible } => write!(
+                f,
+                "agents use {used} {kind}, visible tasks and executors {visible}; \
+                 allow the principal to view all tasks and executors"
+            ),
+            Self::UnknownQueue { reason } => write!(f, "queued instances are unknown: {reason}"),
+            Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
+            Self::UnknownSize { group, reason } => write!(f, "the size of group {group} is unknown: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Election {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |age: SignedDuration| {
+            DURATION.duration_to_string(&SignedDuration::from_secs(age.as_secs().saturating_abs()))
+        };
+        match self {
+            Self::Unknown => f.write_str("the master does not report when it was elected"),
+            Self::Recent { age, .. } if age.is_negative() => {
+                write!(f, "the master's election is {} in the future; check the clocks", seconds(*age))
+            }
+            Self::Recent { age, timeout } => write!(
+                f,
+                "the master was elected {} ago, less than its agent_reregister_timeout of {}",
+                seconds(*age),
+                DURATION.unsigned_duration_to_string(timeout)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one place that compares the sentences; all other tests compare findings.
+    #[test]
+    fn each_finding_is_one_sentence() {
+        let timeout = Duration::from_secs(600);
+        let recent = |seconds| Election::Recent { age: SignedDuration::from_secs(seconds), timeout };
+        let missing = |missing| Finding::MissingAgents { missing, known: 4, max_percent: 25 };
+        let frameworks = |names: &[&str]| Finding::MissingFrameworks(names.iter().map(|&name| name.into()).collect());
+        let reason = || "status 503".to_owned();
+        let amount = |units| Amount::from_units(units).unwrap();
+        for (finding, sentence) in [
+            (
+                Finding::NoAgentsYet(recent(200)),
+                "no agent of the pool is registered, and the master was elected 3m20s ago, \
+                 less than its agent_reregister_timeout of 10m",
+            ),
+            (
+                Finding::RecentElection(recent(-5)),
+                "the master's election is 5s in the future; check the clocks; frameworks and tasks may be missing",
+            ),
+            (
+                Finding::RecentElection(Election::Unknown),
+                "the master does not report when it was elected; frameworks and tasks may be missing",
+            ),
+            (
+                Finding::NoAgents,
+                "no agent of the pool is registered or recovered; an empty list does not prove an empty cluster",
+            ),
+            (missing(1), "1 of 4 agents have not re-registered since the failover"),
+            (
+                missing(2),
+                "2 of 4 agents have not re-registered since the failover, more than max_missing_agents_percent = 25",
+            ),
+            (Finding::UnlistedAgents { counted: 3, listed: 1 }, "the master counts 3 registered agents but lists 1"),
+            (frameworks(&["a", "b", "c"]), "frameworks have not re-registered since the failover: a, b, c"),
+            (
+                frameworks(&["a", "b", "c", "d", "e"]),
+                "frameworks have not re-registered since the failover: a, b, c, and 2 more",
+            ),
+            (
+                Finding::UnreportedUse(1),
+                "agents whose used resources the master does not report: 1; \
+                 their visible tasks and executors are counted instead",
+            ),
+            (Finding::TasksOnUnlistedAgents(7), "tasks on agents that the master does not list: 7"),
+            (
+                Finding::HiddenUse { kind: Kind::Cpus, used: amount(2.0), visible: amount(1.5) },
+                "agents use 2 cpus, visible tasks and executors 1.5; \
+                 allow the principal to view all tasks and executors",
+            ),
+            (Finding::UnknownQueue { reason: reason() }, "queued instances are unknown: status 503"),
+            (Finding::UnknownCpu { reason: reason() }, "the group's CPU utilization is unknown: status 503"),
+            (
+                Finding::UnknownSize { group: "web".to_owned(), reason: reason() },
+                "the size of group web is unknown: status 503",
+            ),
+        ] {
+            assert_eq!(finding.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn the_worst_finding_comes_first_and_decides() {
+        let missing = |missing| Finding::MissingAgents { missing, known: 4, max_percent: 25 };
+        let Completeness { level, reasons } = completeness(vec![Finding::NoAgents, missing(2)]);
+        assert_eq!(level, CompletenessLevel::Blind);
+        assert_eq!(reasons, [missing(2).to_string(), Finding::NoAgents.to_string()]);
+        assert_eq!((missing(1).level(), missing(2).level()), (CompletenessLevel::Partial, CompletenessLevel::Blind));
+        assert_eq!(completeness(Vec::new()).level, CompletenessLevel::Complete);
+    }
+}
