@@ -112,7 +112,7 @@ async fn masters_that_cannot_be_reached_or_refuse_are_told() {
     let output = run(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains(&account.master.address()), "{}", told(&output));
-    assert!(told(&output).contains("it knows of no leader"), "{}", told(&output));
+    assert!(told(&output).contains("no leading master"), "{}", told(&output));
     let document = fs::read_to_string(&config).unwrap();
     fs::write(&config, document.replace(&account.master.address(), "127.0.0.1:1")).unwrap();
     let output = run(&account, &config, &[]).await;
@@ -125,11 +125,11 @@ async fn credentials_that_are_missing_or_refused_are_told() {
     let account = Account::start("credentials").await;
     account.faults.change(|faults| faults.master_credentials = Some("lambda-scale:secret".to_owned()));
     for (mesos, secret, wanted) in [
-        ("", "", Some("it asks for credentials (401); set mesos.credentials")),
+        ("", "", Some("the master requires credentials (401); set mesos.credentials")),
         (
             CREDENTIALS,
             "lambda-scale:wrong",
-            Some("it refuses the credentials (401); check what mesos.credentials leads to"),
+            Some("the master refuses the credentials (401); check the secret of mesos.credentials"),
         ),
         (CREDENTIALS, "", Some("the environment variable MESOS_CREDENTIALS is not set")),
         (CREDENTIALS, "lambda-scale:secret", None),

@@ -89,7 +89,7 @@ async fn what_cannot_be_learned_is_told_beside_the_rest() {
     let output = status(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let words = told(&output);
-    assert!(words.contains("desired 60, in service 60") && words.contains("it knows of no leader"), "{words}");
+    assert!(words.contains("desired 60, in service 60") && words.contains("no leading master"), "{words}");
     account.faults.master(Mode::Leading);
 
     account.faults.refuse("FilterLogEvents", AwsError::new(400, "AccessDeniedException", "refused"), 100);

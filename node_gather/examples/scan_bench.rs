@@ -1,13 +1,13 @@
-//! Measures how fast a /state is read, against the bare reading of its bytes and against serde_json, from a file, over
-//! HTTP and packed; and what it takes of memory.
+//! Measures the time and memory that reading a /state takes, compared with only reading its bytes and with serde_json:
+//! from a file, over HTTP, and compressed.
 //!
 //! ```text
 //! cargo run --release -p node_gather --no-default-features --features reference --example scan_bench -- FILE [ROUNDS]
 //! cargo run --release ... --example scan_bench -- FILE WAY     one way, once: for its memory, and for callgrind
 //! ```
 //!
-//! The ways take turns, and of each the best round counts: what else the machine does only ever adds. CPU time is that
-//! of the one thread that reads; what serves the document over HTTP is another.
+//! The ways take turns, and the best round of each counts, because other load on the computer only adds time. CPU time is
+//! that of the reading thread; another thread serves the document over HTTP.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,12 +36,12 @@ use node_gather::mesos::scan::{self, Scanner};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Config;
 
-/// What is read at once from a file.
+/// How much is read from a file at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 type Way = (&'static str, &'static str, fn(&Path));
 
-/// Name, what it is compared with, and how.
+/// The name of a way, what it is compared with, and the way.
 const WAYS: [Way; 10] = [
     ("read", "read", |path| drain(open(path))),
     ("scan", "read", |path| drop(black_box(scan::read(open(path), cluster_state(), u64::MAX).unwrap()))),
@@ -112,8 +112,8 @@ fn main() {
     println!("message: {}", gather(&path));
 }
 
-/// What `json.load` and a loop take, once: it needs seven times the memory of the document, so only where that is likely
-/// to be there.
+/// The time of `json.load` and a loop. It needs seven times the memory of the document, so it runs only if that much is
+/// likely to be available.
 fn python(path: &Path) -> Option<f64> {
     const MOST_BYTES: f64 = 1e9;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/json_load.py");
@@ -139,7 +139,7 @@ fn drain(mut source: impl Read) {
     }
 }
 
-/// All that the function does between the first byte and the last: the size of the message, and what was done for it.
+/// Everything that the function does with a document: prints the size of the message and the step that made it fit.
 fn gather(path: &Path) -> String {
     let state = scan::read(open(path), cluster_state(), u64::MAX).unwrap();
     let now = "2026-11-21T18:00:00Z".parse().unwrap();
@@ -149,7 +149,7 @@ fn gather(path: &Path) -> String {
     format!("{agents} agents, {applications} applications in {} bytes ({})", fitted.encoded.body.len(), fitted.step)
 }
 
-/// The document over HTTP, from this machine to itself, as the client of the function asks for it.
+/// Reads the document over HTTP from this computer, like the client of the function.
 fn http(path: &Path, mut take: impl FnMut(&[u8])) {
     let address = serve(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -162,7 +162,7 @@ fn http(path: &Path, mut take: impl FnMut(&[u8])) {
     });
 }
 
-/// Answers one request with the document, with its length and in one piece, as a master does.
+/// Answers one request with the document, with its length and at once, like a master.
 fn serve(path: &Path) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -187,7 +187,7 @@ fn packed(path: &Path) -> PathBuf {
     path.with_extension("json.gz")
 }
 
-/// Packs the document as a master would (zlib's usual level), unless that has been done.
+/// Compresses the document like a master (zlib's default level), unless the result exists.
 fn pack(path: &Path) {
     let packed = packed(path);
     if !packed.exists() {
@@ -206,7 +206,7 @@ fn cluster_state() -> ClusterState<'static> {
     ClusterState::new(&CONFIG.pools)
 }
 
-/// The CPU time of this one thread so far.
+/// The CPU time of this thread.
 fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9

@@ -1,4 +1,4 @@
-//! Asks Auto Scaling how many instances groups have.
+//! Reads from Auto Scaling how many instances groups have.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use shared::aws;
 
 use crate::groups::Size;
 
-/// The most groups that one call of
+/// The maximum number of groups that one call of
 /// [`DescribeAutoScalingGroups`](https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html)
 /// describes by name.
 const MAX_NAMES: usize = 50;
 
-/// For everything that is asked.
+/// For all calls together.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks Auto Scaling.
+/// An Auto Scaling client.
 #[derive(Clone, Debug)]
 pub struct Client {
     sdk: aws_sdk_autoscaling::Client,
@@ -24,13 +24,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that waits for an answer as long as is sensible.
+    /// A client on the SDK's client.
     #[must_use]
     pub const fn new(sdk: aws_sdk_autoscaling::Client) -> Self {
         Self { sdk, timeout: TIMEOUT }
     }
 
-    /// The size of each group, in their order. That it is not known is an answer, too.
+    /// The size of each group, in the order of the names. A failure is a value, too.
     pub async fn sizes(&self, groups: &[&str]) -> Vec<Size> {
         let mut known = Vec::with_capacity(groups.len());
         let all = async {
@@ -38,7 +38,7 @@ impl Client {
                 known.extend(self.ask(groups).await);
             }
         };
-        // What was answered in time is kept.
+        // Answers that arrived in time are kept.
         let _ = tokio::time::timeout(self.timeout, all).await;
         let late = format!("Auto Scaling did not answer within {} ms", self.timeout.as_millis());
         known.resize(groups.len(), Size::Unknown { reason: late });
@@ -67,7 +67,7 @@ impl Client {
     }
 }
 
-/// Instances on their way in are coming, not there; those in standby or a warm pool are no part of the capacity.
+/// Pending instances are in flight, not in service; those in standby or a warm pool do not belong to the capacity.
 fn size(group: &AutoScalingGroup) -> Size {
     let mut counts = (0_u32, 0_u32);
     for instance in group.instances() {

@@ -1,10 +1,10 @@
-//! Asks CloudWatch for the CPU utilization of Auto Scaling groups.
+//! Reads the CPU utilization of Auto Scaling groups from CloudWatch.
 //!
-//! One [`GetMetricData`](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html) for all of
-//! them: EC2 publishes `CPUUtilization` in the namespace `AWS/EC2` under the dimension `AutoScalingGroupName` by itself,
-//! every minute with detailed monitoring and every five without.
+//! One [`GetMetricData`](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html) call serves
+//! all groups: EC2 publishes `CPUUtilization` in the namespace `AWS/EC2` under the dimension `AutoScalingGroupName`, every
+//! minute with detailed monitoring and every five minutes without.
 //!
-//! The call is made in the JSON protocol of the service; docs/design/cloudwatch.md says why the SDK's client is not used.
+//! The call uses the service's JSON protocol; docs/design/cloudwatch.md says why not the SDK's client.
 
 use std::time::Duration;
 
@@ -17,20 +17,19 @@ use shared::aws::call::{Call, Protocol, Service, SetUpError};
 
 use crate::groups::Cpu;
 
-/// The most queries in one call.
+/// The maximum number of queries in one call.
 const MAX_QUERIES: usize = 500;
 
-/// Over how long the average is taken.
+/// The window of the average.
 const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 
-/// The averages of single minutes are asked for and their mean is taken: where CloudWatch lets longer periods begin does
-/// then not matter.
+/// The result is the mean of one-minute averages, so it does not depend on where CloudWatch starts longer periods.
 const PERIOD_SECONDS: u32 = 60;
 
-/// A call with 500 queries has one page of 5,000 values. What takes more pages than these is not known.
+/// A call with 500 queries returns one page of 5,000 values. A result with more pages than these is unknown.
 const MAX_PAGES: usize = 10;
 
-/// For everything that is asked: the masters wait meanwhile.
+/// For all calls together: the masters are read afterwards.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 const GET_METRIC_DATA: Service = Service {
@@ -43,7 +42,7 @@ const GET_METRIC_DATA: Service = Service {
     },
 };
 
-/// Asks CloudWatch.
+/// A CloudWatch client.
 #[derive(Clone, Debug)]
 pub struct Client {
     call: Call,
@@ -86,16 +85,16 @@ struct MetricDataResponse {
 }
 
 impl Client {
-    /// A client with the SDK's region, endpoint and credentials, which waits for an answer as long as is sensible.
+    /// A client with the SDK's region, endpoint, and credentials.
     ///
     /// # Errors
-    /// Where one of them is missing.
+    /// The SDK lacks one of them.
     pub fn new(sdk: &SdkConfig) -> Result<Self, SetUpError> {
         Ok(Self { call: Call::new(sdk, GET_METRIC_DATA)?, timeout: TIMEOUT })
     }
 
-    /// The average CPU utilization of each group over the ten minutes before `now`, in the groups' order. That it is not
-    /// known is an answer, too.
+    /// The average CPU utilization of each group over the ten minutes before `now`, in the order of the groups. A failure
+    /// is a value, too.
     pub async fn cpu_utilization(&self, groups: &[&str], now: Timestamp) -> Vec<Cpu> {
         let mut known = Vec::with_capacity(groups.len());
         let all = async {
@@ -103,7 +102,7 @@ impl Client {
                 known.extend(self.ask(groups, now).await);
             }
         };
-        // What was answered in time is kept.
+        // Answers that arrived in time are kept.
         let _ = tokio::time::timeout(self.timeout, all).await;
         let late = format!("CloudWatch did not answer within {} ms", self.timeout.as_millis());
         known.resize(groups.len(), Cpu::Unknown { reason: late });
@@ -131,18 +130,18 @@ impl Client {
             }
             match (answer.next_token, call.as_object_mut()) {
                 (Some(token), Some(call)) => call.insert("NextToken".to_owned(), token.into()),
-                _ => return responses.into_iter().map(MetricDataResponse::judge).collect(),
+                _ => return responses.into_iter().map(MetricDataResponse::into_cpu).collect(),
             };
         }
-        let reason = format!("the answer of CloudWatch has more than {MAX_PAGES} pages");
+        let reason = format!("the answer of CloudWatch exceeds {MAX_PAGES} pages");
         vec![Cpu::Unknown { reason }; groups.len()]
     }
 
-    /// One page; an error in words.
+    /// One page, or why there is none.
     async fn page(&self, request: String) -> Result<Answer, String> {
         let answer = self.call.send(request).await;
         let answer = answer.map_err(|error| aws::call_failure("GetMetricData", "cloudwatch:GetMetricData", &error))?;
-        serde_json::from_str(&answer).map_err(|error| format!("the answer cannot be read: {error}"))
+        serde_json::from_str(&answer).map_err(|error| format!("cannot read the answer: {error}"))
     }
 }
 
@@ -154,23 +153,23 @@ impl MetricDataResponse {
         self.messages.extend(result.messages.into_iter().map(text));
     }
 
-    /// Half an average is none.
-    fn judge(self) -> Cpu {
-        let what = match self.status.as_deref() {
+    /// The mean, if the response is complete.
+    fn into_cpu(self) -> Cpu {
+        let problem = match self.status.as_deref() {
             Some("Complete") => return Cpu::of(&self.values),
-            Some("PartialData") => "CloudWatch gave a part of the data only",
+            Some("PartialData") => "CloudWatch returned partial data",
             Some("InternalError") => "CloudWatch failed to read the data",
-            Some("Forbidden") => "CloudWatch does not allow to read the data",
-            Some(_) => "CloudWatch gave a status that is not known here",
-            None => "CloudWatch said nothing of it",
+            Some("Forbidden") => "CloudWatch denied access to the data",
+            Some(_) => "CloudWatch returned an unknown status",
+            None => "CloudWatch returned no result",
         };
         let messages = self.messages.join("; ");
-        let reason = if messages.is_empty() { what.to_owned() } else { format!("{what}: {messages}") };
+        let reason = if messages.is_empty() { problem.to_owned() } else { format!("{problem}: {messages}") };
         Cpu::Unknown { reason }
     }
 }
 
-/// The query of the group at that place. An id must begin with a small letter.
+/// The query of the group at that index. An id must begin with a lower-case letter.
 fn query(index: usize, group: &str) -> Value {
     let metric = json!({
         "Namespace": "AWS/EC2",
@@ -194,13 +193,13 @@ mod tests {
     use aws_sdk_sns::config::Credentials;
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn an_incomplete_response_has_no_mean() {
         let response = |status: Option<&str>, values: &[f64]| MetricDataResponse {
             values: values.to_vec(),
             status: status.map(str::to_owned),
             messages: Vec::new(),
         };
-        assert_eq!(response(Some("Complete"), &[70.0, 73.0]).judge(), Cpu::Known(71.5));
+        assert_eq!(response(Some("Complete"), &[70.0, 73.0]).into_cpu(), Cpu::Known(71.5));
         for (status, values) in [
             (Some("PartialData"), &[70.0][..]),
             (Some("InternalError"), &[70.0]),
@@ -209,12 +208,12 @@ mod tests {
             (Some("Complete"), &[f64::NAN]),
             (None, &[]),
         ] {
-            assert!(matches!(response(status, values).judge(), Cpu::Unknown { .. }), "{status:?} {values:?}");
+            assert!(matches!(response(status, values).into_cpu(), Cpu::Unknown { .. }), "{status:?} {values:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_silent_cloudwatch_is_not_waited_for_long() {
+    async fn a_silent_cloudwatch_ends_at_the_timeout() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))

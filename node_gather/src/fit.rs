@@ -1,32 +1,32 @@
-//! From a snapshot to a message that SNS surely carries: the budget ladder.
+//! From a snapshot to a message within the size limit of SNS.
 //!
-//! Each step gives up a little precision, always to the safe side, and says so in the message. Nothing is ever cut off.
+//! Each step gives up some precision, always to the safe side, and says so in the message. Nothing is truncated.
 
 use shared::contract::{AgentShape, ClusterSnapshot, EncodeError, Encoded, encode};
 use shared::resources::{Amount, Resources};
 
 use crate::summarize::{fold_smallest, merge_shapes};
 
-/// The fractions of a shape's total to which `free` is rounded down, one after the other.
+/// The fractions of an agent shape's total to which `free` is rounded down, one after the other.
 const FREE_FLOORS: [u32; 3] = [64, 32, 16];
 
-/// What was done to make a snapshot fit.
+/// What made a snapshot fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing: plain JSON.
     Plain,
-    /// It was packed.
+    /// Compressed.
     Packed,
     /// `free` was rounded down to this fraction of the total.
     FreeFloor(u32),
-    /// And all but this many applications were folded into `(other)`.
+    /// In addition, all but so many applications were folded into `(other)`.
     Folded(usize),
 }
 
 impl Step {
-    /// How far up the ladder, from 0.
+    /// The number of the step, from 0.
     #[must_use]
-    pub const fn rung(self) -> u32 {
+    pub const fn number(self) -> u32 {
         match self {
             Self::Plain => 0,
             Self::Packed => 1,
@@ -45,7 +45,7 @@ impl std::fmt::Display for Step {
         match self {
             Self::Plain => f.write_str("plain"),
             Self::Packed => f.write_str("packed"),
-            Self::FreeFloor(floor) => write!(f, "free floored to 1/{floor}"),
+            Self::FreeFloor(floor) => write!(f, "free rounded down to 1/{floor}"),
             Self::Folded(kept) => write!(f, "all but {kept} applications folded"),
         }
     }
@@ -72,7 +72,7 @@ pub fn fit(snapshot: &ClusterSnapshot) -> Result<Fitted, EncodeError> {
     }
     let mut last = snapshot.clone();
     for floor in FREE_FLOORS {
-        // From the snapshot itself each time: what is rounded twice would lose more than the message says.
+        // Each time from the original snapshot: rounding twice would lose more than the message says.
         last = with_free_floor(snapshot.clone(), floor);
         if let Some(fitted) = try_fit(&last, Some(Step::FreeFloor(floor)))? {
             return Ok(fitted);
@@ -87,11 +87,11 @@ pub fn fit(snapshot: &ClusterSnapshot) -> Result<Fitted, EncodeError> {
             return Ok(fitted);
         }
     }
-    // The last refusal says how large it still is.
+    // The error says how large the message still is.
     encode(&last).map(|encoded| Fitted { snapshot: last, encoded, step: Step::Folded(0) })
 }
 
-/// The message, or nothing where it is too large. A step that is not given is told by whether the message is packed.
+/// The message; `None` if it is too large. Without a given step, it is plain or packed.
 fn try_fit(snapshot: &ClusterSnapshot, step: Option<Step>) -> Result<Option<Fitted>, EncodeError> {
     match encode(snapshot) {
         Ok(encoded) => {
@@ -104,7 +104,7 @@ fn try_fit(snapshot: &ClusterSnapshot, step: Option<Step>) -> Result<Option<Fitt
 }
 
 /// The snapshot with `free` rounded down to multiples of `1/floor` of each shape's total, so that shapes become equal.
-/// It never claims room that is not there.
+/// The result never exceeds the actual free resources.
 fn with_free_floor(mut snapshot: ClusterSnapshot, floor: u32) -> ClusterSnapshot {
     let floored = |shape: &AgentShape| AgentShape { free: floor_to(&shape.free, &shape.total, floor), ..*shape };
     snapshot.agent_shapes = merge_shapes(snapshot.agent_shapes.iter().map(floored).collect());

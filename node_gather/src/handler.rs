@@ -1,4 +1,4 @@
-//! The order of the work: look, fit, publish one message per pool, report.
+//! The order of the work: observe, fit, publish one message per pool, log.
 
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
@@ -15,7 +15,7 @@ use crate::fit::{Fitted, fit};
 use crate::marathon::Queue;
 use crate::observe::{Observation, ObserveError, Read, SourceError, Sources};
 
-/// What stays from one event to the next.
+/// What lives from one event to the next.
 #[derive(Debug)]
 pub struct Handler {
     config: Config,
@@ -26,10 +26,10 @@ pub struct Handler {
 /// Why the function cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Its environment is not right.
+    /// A setting is missing or not valid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Somebody cannot be asked.
+    /// The client of a source cannot be set up.
     #[error(transparent)]
     Source(#[from] SourceError),
 }
@@ -37,10 +37,10 @@ pub enum StartError {
 /// Why a run published nothing, or not for every pool.
 #[derive(Debug, Error)]
 pub enum GatherError {
-    /// The cluster could not be looked at. Of its pools nothing was published.
+    /// The cluster could not be observed. No snapshot of its pools was published.
     #[error(transparent)]
     Observe(#[from] ObserveError),
-    /// Some pools' snapshots were not published; those of the others were.
+    /// The snapshots of some pools were not published; the others were.
     #[error("{} of {pools} snapshots were not published: {}", .failures.len(), list(.failures))]
     Publish {
         /// How many pools there are.
@@ -54,9 +54,9 @@ pub enum GatherError {
 #[derive(Debug, Error)]
 pub enum PoolError {
     /// It does not fit a message.
-    #[error("it is not sent")]
+    #[error("cannot encode the snapshot")]
     Encode(#[source] EncodeError),
-    /// SNS did not take it.
+    /// SNS did not accept it.
     #[error(transparent)]
     Publish(#[from] PublishError),
 }
@@ -70,7 +70,7 @@ impl Handler {
     /// Reads the environment and sets up what every event needs.
     ///
     /// # Errors
-    /// Where something is missing or not valid.
+    /// A setting is missing or not valid.
     pub async fn from_environment() -> Result<Self, StartError> {
         let sdk = shared::aws::sdk_config().await;
         let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
@@ -78,17 +78,17 @@ impl Handler {
         Ok(Self::new(config, sources, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
     }
 
-    /// A handler of parts that are there already.
+    /// A handler of these parts.
     #[must_use]
     pub const fn new(config: Config, sources: Sources, topic: Topic) -> Self {
         Self { config, sources, topic }
     }
 
-    /// Looks once and publishes a snapshot of each pool. `now` is when the schedule fired it.
+    /// Observes once and publishes a snapshot of each pool. `now` is the time of the run.
     ///
     /// # Errors
-    /// Where the state could not be read, or a snapshot not be published. A failure for one pool does not keep the
-    /// others from theirs, nor one of the masters those that are no pools of theirs.
+    /// The state could not be read, or a snapshot not be published. A failure for one pool does not affect the others,
+    /// and a failure of the masters does not affect pools without a master.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
         let Observation { snapshots, read, failure } = self.sources.observe(&self.config, now).await;
         let failure = failure.map(GatherError::Observe);
@@ -106,7 +106,7 @@ impl Handler {
             (None, None) => Ok(()),
             (None, Some(error)) | (Some(error), None) => Err(error),
             (Some(error), Some(unpublished)) => {
-                tracing::error!(reason = %Chain::new(&unpublished), "snapshots of groups were not published either");
+                tracing::error!(reason = %Chain::new(&unpublished), "snapshots of pools without a master were not published either");
                 Err(error)
             }
         }
@@ -124,7 +124,7 @@ impl Handler {
     }
 }
 
-/// What is told of one snapshot.
+/// The log line and the metrics of one snapshot.
 struct Report<'a> {
     policy: &'a Policy,
     read: Option<&'a Read>,
@@ -135,7 +135,7 @@ impl Report<'_> {
     fn subject(&self) -> String {
         let snapshot = &self.fitted.snapshot;
         let (usable, level) = (snapshot.agents.usable, snapshot.completeness.level.name());
-        format!("Lambda Scale: {} has {usable} usable agents ({level} view)", snapshot.pool)
+        format!("Lambda Scale: {} has {usable} usable agents ({level} snapshot)", snapshot.pool)
     }
 
     fn log(&self) {
@@ -150,13 +150,13 @@ impl Report<'_> {
             reasons,
             registered = agents.registered,
             usable = agents.usable,
-            leaving = agents.decommissioning(),
+            decommissioning = agents.decommissioning(),
             recovered = agents.recovered,
             applications = applications.len(),
             queued = queued(&self.fitted.snapshot),
             message_bytes = self.fitted.encoded.body.len(),
             budget_step = %self.fitted.step,
-            "pool {pool}: {} of {} registered agents are usable, {} applications, the view is {}{}{reasons}",
+            "pool {pool}: {} of {} registered agents are usable, {} applications, the snapshot is {}{}{reasons}",
             agents.usable,
             agents.registered,
             applications.len(),
@@ -173,12 +173,12 @@ impl Report<'_> {
             Metric::UsableAgents.of(snapshot.agents.usable),
             Metric::CompletenessLevel.of(level_number(snapshot.completeness.level)),
             bytes(Metric::MessageBytes, u64::try_from(self.fitted.encoded.body.len()).unwrap_or(u64::MAX)),
-            Metric::MessageSizeStep.of(self.fitted.step.rung()),
+            Metric::MessageSizeStep.of(self.fitted.step.number()),
         ];
         if let Some(read) = self.read {
             metrics.push(bytes(Metric::StateBytes, read.bytes));
             metrics.push(Metric::FetchTime.of(read.elapsed.as_secs_f64()));
-            // Where nobody was asked or nobody said, 0 would be a claim.
+            // If the queue is unknown, the metric is absent: 0 would be a claim.
             if matches!(read.queue, Queue::Known(_)) {
                 metrics.push(Metric::QueuedInstances.of(queued(snapshot)));
             }
@@ -197,7 +197,7 @@ impl Report<'_> {
         }
     }
 
-    /// What is used and displaced of what the usable agents have; not finite, and so left out, where they have none.
+    /// Used and displaced resources, divided by the total of the usable agents; not finite, and so omitted, if that is 0.
     fn utilization(&self, kind: Kind) -> Figure {
         let resources = &self.fitted.snapshot.resources;
         let used = resources.used.get(kind) + resources.displaced.get(kind);
@@ -206,7 +206,7 @@ impl Report<'_> {
     }
 }
 
-/// How many instances wait for room.
+/// How many instances are queued.
 fn queued(snapshot: &ClusterSnapshot) -> u32 {
     snapshot.applications.iter().fold(0, |sum, application| sum.saturating_add(application.queued))
 }

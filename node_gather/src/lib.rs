@@ -5,16 +5,17 @@
 //!                     (feature lambda)         (as it streams in)            one per pool                  one message each
 //! ```
 //!
-//! - [`mesos`]: what the master says. `client` asks the leading master and gives up rather than guess;
-//!   [`mesos::scan`] folds the document while it streams in, so that it is never held as a whole.
-//! - [`mod@summarize`]: from the state to one snapshot per pool, purely: no clock, no network, no log.
-//! - [`groups`]: what CloudWatch and Auto Scaling say of the groups of pools that ask for it (`cloudwatch`,
-//!   `autoscaling`), put into their snapshots.
-//! - [`mod@fit`]: from the snapshot to a message that SNS surely carries.
-//! - `config`, `look`, `handler` (feature `lambda`, default): what the function reads from its environment, and the order of
-//!   its work. A failure anywhere fails the invocation: no snapshot is better than a wrong one.
+//! - [`mesos`]: reads the master's state. `client` requests it from the leading master; [`mesos::scan`] reads it while it
+//!   arrives, so that it is never in memory as a whole.
+//! - [`mod@summarize`]: from the state to one snapshot per pool. Pure: no clock, no network, no log.
+//! - [`finding`]: what reduces the completeness of a snapshot.
+//! - [`groups`]: adds to the snapshots what CloudWatch and Auto Scaling (`cloudwatch`, `autoscaling`) report about the
+//!   groups.
+//! - [`mod@fit`]: from the snapshot to a message within the size limit of SNS.
+//! - `config`, `observe`, `handler` (feature `lambda`, default): the settings of the function, and the order of its work.
+//!   A failure anywhere fails the invocation: no snapshot is better than a wrong one.
 //!
-//! Without the feature `lambda` nothing here needs a runtime, a network or an SDK; [`snapshots`] is then the way in.
+//! Without the feature `lambda` the crate needs no runtime, network, or SDK; [`snapshots`] is then the entry point.
 
 pub mod finding;
 pub mod fit;
@@ -48,25 +49,25 @@ use crate::marathon::Queue;
 use crate::mesos::state::StateError;
 use crate::summarize::{ClusterState, SummarizeError, Summary, summarize};
 
-/// Why a state gave no snapshots.
+/// Why there are no snapshots.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// It is no state of a cluster.
+    /// The document is not the state of a cluster.
     #[error("cannot read the state of the cluster")]
     State(#[source] StateError),
-    /// It does not fit the pools of the configuration.
-    #[error("cannot tell the pools apart")]
+    /// The state does not fit the pools of the configuration.
+    #[error("cannot assign the agents to pools")]
     Summarize(#[source] SummarizeError),
 }
 
-/// Reads a /state to its end and makes of it the snapshots of the pools of the Mesos cluster, in the order of the
-/// configuration. [`groups::complete`] adds what is known of groups, and the pools of groups alone.
+/// Reads a /state to its end and makes the snapshots of the pools of the Mesos cluster, in the order of the configuration.
+/// [`groups::complete`] adds the data of groups, and the pools without a master.
 ///
-/// `queue` is what Marathon says of instances that wait, `master` the URL to name as the source, `taken_at` the time when
-/// the master was asked.
+/// `queue` holds the queued instances of Marathon, `master` is the URL to name as the source, `taken_at` the time of the
+/// request.
 ///
 /// # Errors
-/// Where it is not a whole /state, or an agent belongs to two pools.
+/// The source is not a complete /state, or an agent belongs to two pools.
 pub fn snapshots(
     state: impl Read,
     queue: &Queue,
@@ -74,14 +75,14 @@ pub fn snapshots(
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-    // Without a master there is no pool that a state could be read for.
+    // Without a master no pool needs a state.
     if config.mesos.is_none() {
         return Ok(Vec::new());
     }
     summary(state, queue, config, master, taken_at).map(|summary| summary.snapshots)
 }
 
-/// As [`snapshots`], with what is in none of them. Without a master in the configuration every agent is of no pool.
+/// Like [`snapshots`], with what is in none of them. Without a master in the configuration no agent belongs to a pool.
 ///
 /// # Errors
 /// See [`snapshots`].

@@ -10,7 +10,7 @@ use shared::error::Chain;
 async fn main() -> Result<(), lambda_runtime::Error> {
     shared::telemetry::init();
     let handler = Handler::from_environment().await.map_err(|error| Chain::new(&error))?;
-    // What fires the function does not matter: a schedule sends its event, a person `{}`.
+    // The event does not matter: a schedule sends its own, a test `{}`.
     let serve = async |_: LambdaEvent<IgnoredAny>| {
         handler.handle(now()).await.map_err(|error| lambda_runtime::Error::from(Chain::new(&error)))
     };

@@ -1,4 +1,4 @@
-//! Asks everyone who knows something of the pools, and makes their snapshots.
+//! Reads all sources, and makes the snapshots of the pools.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
 use crate::summarize::{ClusterState, SeenAttributes, SummarizeError, summarize};
 use crate::{autoscaling, cloudwatch};
 
-/// Who is asked: each of them where the configuration has a use for it.
+/// The clients of the sources that the configuration needs.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// The masters.
@@ -28,64 +28,64 @@ pub struct Sources {
     pub auto_scaling: Option<autoscaling::Client>,
 }
 
-/// Why somebody cannot be asked at all.
+/// Why the client of a source cannot be set up.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// The masters.
-    #[error("cannot set up what asks the masters")]
+    #[error("cannot set up the client of the masters")]
     Client(#[from] ClientError),
     /// CloudWatch.
-    #[error("cannot set up what asks CloudWatch")]
+    #[error("cannot set up the client of CloudWatch")]
     CloudWatch(#[from] shared::aws::call::SetUpError),
     /// Marathon.
-    #[error("cannot set up what asks Marathon")]
+    #[error("cannot set up the client of Marathon")]
     Marathon(#[from] marathon::client::ClientError),
 }
 
 /// Why there are no snapshots of the pools of the Mesos cluster.
 #[derive(Debug, Error)]
 pub enum ObserveError {
-    /// The state did not come.
+    /// The state could not be read.
     #[error("cannot read the state of the cluster")]
     Fetch(#[source] FetchError),
     /// The state does not fit the pools.
-    #[error("cannot tell the pools apart")]
+    #[error("cannot assign the agents to pools")]
     Summarize(#[source] SummarizeError),
 }
 
-/// What was seen.
+/// The result of one run over all sources.
 #[derive(Debug)]
 pub struct Observation {
-    /// A snapshot of each pool, in the order of the configuration; without those of the cluster where that failed.
+    /// A snapshot of each pool, in the order of the configuration; if the cluster failed, without those of its pools.
     pub snapshots: Vec<ClusterSnapshot>,
-    /// How the state was come by; `None` where there is no pool of a cluster, or it failed.
+    /// How the state was read; `None` if no pool has a master, or reading failed.
     pub read: Option<Read>,
-    /// Why the cluster's pools have no snapshot.
+    /// Why the pools of the cluster have no snapshot.
     pub failure: Option<ObserveError>,
 }
 
-/// How the state was come by, and what is in no snapshot.
+/// How the state was read, and what is in no snapshot.
 #[derive(Debug)]
 pub struct Read {
     /// The URL of the leading master.
     pub master: String,
     /// The size of the state, decoded.
     pub bytes: u64,
-    /// How long reading it took.
+    /// How long it took to read it.
     pub elapsed: Duration,
-    /// What waits.
+    /// The queued instances.
     pub queue: Queue,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
-    /// What attributes these have.
+    /// Their attributes.
     pub attributes_of_no_pool: SeenAttributes,
 }
 
 impl Sources {
-    /// Everyone whom that configuration has a use for. `credentials` and `ca_bundle` are what its settings lead to.
+    /// The clients that the configuration needs. `credentials` and `ca_bundle` are the contents that its settings refer to.
     ///
     /// # Errors
-    /// Where one of them cannot be asked.
+    /// A client cannot be set up.
     pub fn new(
         config: &Config,
         sdk: &SdkConfig,
@@ -103,9 +103,9 @@ impl Sources {
         Ok(Self { mesos, marathon, cloudwatch, auto_scaling })
     }
 
-    /// Looks once. `now` is the time of the look.
+    /// Observes all pools once. `now` is the time of the run.
     pub async fn observe(&self, config: &Config, now: Timestamp) -> Observation {
-        // First, so that the state does not grow old meanwhile: an average over ten minutes does not.
+        // First, because the state ages faster than an average over ten minutes.
         let groups = self.groups(config, now).await;
         let (cluster, read, failure) = match self.cluster(config, now).await {
             Ok(None) => (Vec::new(), None, None),
@@ -115,8 +115,8 @@ impl Sources {
         Observation { snapshots: groups::complete(config, cluster, &groups, now), read, failure }
     }
 
-    /// What CloudWatch and Auto Scaling know of the groups of pools that ask for it. That it is not known is told in their
-    /// snapshots.
+    /// What CloudWatch and Auto Scaling report about groups, for the pools that need it. A failure becomes a finding in
+    /// their snapshots.
     async fn groups(&self, config: &Config, now: Timestamp) -> Groups {
         let names = |asks: fn(&Policy) -> bool| -> Vec<&str> {
             config.pools.iter().filter(|policy| asks(policy)).map(|policy| policy.group.as_str()).collect()
@@ -135,7 +135,7 @@ impl Sources {
         groups
     }
 
-    /// The snapshots of the pools of the Mesos cluster, and what was read for them; `None` where there is no such pool.
+    /// The snapshots of the pools of the Mesos cluster, and how they were read; `None` if there is no such pool.
     async fn cluster(
         &self,
         config: &Config,
@@ -150,7 +150,7 @@ impl Sources {
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,
-                "{} registered agents have the attributes of no pool and are left alone; theirs are: {}",
+                "{} registered agents belong to no pool and are ignored; their attributes: {}",
                 summary.agents_of_no_pool,
                 summary.attributes_of_no_pool
             );
@@ -166,13 +166,13 @@ impl Sources {
         Ok(Some((summary.snapshots, read)))
     }
 
-    /// What waits is asked for after the state: an instance that starts in between is then missed for a minute, but never
+    /// The queue is read after the state: an instance that starts in between is missed until the next run, but never
     /// counted twice.
     async fn queue(&self) -> Queue {
         let Some(marathon) = &self.marathon else { return Queue::NotAsked };
         let queue = marathon.queue().await;
         if let Queue::Unknown { reason } = &queue {
-            tracing::warn!(reason, "what waits for room is not known, so no agent goes: {reason}");
+            tracing::warn!(reason, "queued instances are unknown, so no agent is removed: {reason}");
         }
         queue
     }

@@ -130,7 +130,12 @@ fn pool_of(agent_id: &str, attributes: &Attributes, policies: &[Policy]) -> Resu
     }
 }
 
-/// Adds up groups of tasks with equal resources, in the order of their resources.
+/// How many tasks there are in all groups.
+fn task_count(groups: &[TaskGroup]) -> u32 {
+    groups.iter().fold(0, |sum, group| sum.saturating_add(group.count))
+}
+
+/// Merges groups of tasks with equal resources, in the order of their resources.
 fn merge_groups(mut groups: Vec<TaskGroup>) -> Vec<TaskGroup> {
     groups.sort_unstable_by_key(|group| group.resources);
     groups.dedup_by(|next, kept| {

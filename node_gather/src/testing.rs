@@ -1,4 +1,4 @@
-//! What the unit tests share: captured states, a policy, and JSON written in any order of keys.
+//! Shared by the unit tests: captured states, a configuration, and JSON with keys in any order.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use shared::config::Config;
 
-/// A time long after the elections of the states that the tests make up.
+/// A time long after the elections in the states of the tests.
 pub(crate) fn now() -> Timestamp {
     "2026-11-21T18:00:00Z".parse().unwrap()
 }
 
-/// The bytes of every captured state, with its place.
+/// The bytes of every captured state, with its path.
 pub(crate) fn captures() -> Vec<(String, Vec<u8>)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ impl Shuffle {
         self.0.shuffle(items);
     }
 
-    /// The same JSON with the keys of objects in another order, and the lists of things that have none too.
+    /// The same JSON with objects and lists in another order.
     pub(crate) fn write(&mut self, value: &Value, output: &mut String) {
         match value {
             Value::Object(map) => {

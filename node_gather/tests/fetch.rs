@@ -1,6 +1,6 @@
-//! How the masters are asked: real answers and made-up faults, from a server of our own on this machine.
+//! Requests to the masters: real answers and injected faults, from a local server.
 //!
-//! Every test ends with a look for the secret in what went wrong: no error may hold it.
+//! Every test searches its errors for the secret: no error may contain it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
@@ -21,10 +21,10 @@ use shared::config::Mesos;
 use support::{Master, answer, capture, settings, state_answer};
 use tokio::time::Instant;
 
-/// What must never be seen in an error.
+/// A secret that no error may contain.
 const SECRET: &str = "canary-5ecret";
 
-/// A captured answer whose length is true again: names in the captures were changed, which made some shorter.
+/// A captured answer with the right length: names in the captures were replaced by shorter ones.
 fn captured_answer(path: &str) -> Vec<u8> {
     let bytes = capture(path);
     let end_of_head = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
@@ -60,12 +60,12 @@ fn fetch_with(client: &Client) -> Result<Fetched<ClusterState<'static>>, FetchEr
     fetched
 }
 
-/// Asks the masters with credentials, so that a leak would show.
+/// Asks the masters with credentials, so that a leak is visible.
 fn fetch(settings: Mesos) -> Result<Fetched<ClusterState<'static>>, FetchError> {
     fetch_with(&client(settings, &format!("reader:{SECRET}")))
 }
 
-/// The one cause for which the one master gave no state.
+/// Why the only master returned no state.
 fn cause(settings: Mesos) -> Cause {
     let mut error = fetch(settings).unwrap_err();
     assert_eq!(error.0.len(), 1, "{error}");
@@ -116,18 +116,18 @@ fn a_real_redirect_leads_to_the_leader_which_gets_the_credentials() {
 }
 
 #[test]
-fn a_redirect_to_an_unlisted_address_of_this_machine_is_refused_and_gets_no_credentials() {
-    let victim = Master::with(state_answer());
+fn a_redirect_to_an_unlisted_local_address_is_refused() {
+    let unlisted = Master::with(state_answer());
     for location in [
-        format!("//127.0.0.1:{}/state", victim.address.port()),
-        format!("http://localhost:{}/state", victim.address.port()),
+        format!("//127.0.0.1:{}/state", unlisted.address.port()),
+        format!("http://localhost:{}/state", unlisted.address.port()),
         "http://169.254.169.254/latest/meta-data/iam".to_owned(),
     ] {
         let master = Master::with(redirect(&location));
         let cause = cause_of(&master);
         assert!(matches!(&cause, Cause::Redirect(RedirectError::Local(_))), "{location}: {cause:?}");
     }
-    assert!(victim.requests().is_empty());
+    assert!(unlisted.requests().is_empty());
 }
 
 #[test]
@@ -149,11 +149,11 @@ fn redirects_that_lead_nowhere_are_refused() {
 }
 
 #[test]
-fn masters_that_redirect_to_each_other_are_left() {
+fn masters_that_redirect_to_each_other_have_too_many_redirects() {
     let second_url = Arc::new(Mutex::new(String::new()));
-    let told = second_url.clone();
+    let location_url = second_url.clone();
     let first = Master::start(move |_, stream| {
-        let location = format!("{}/state", told.lock().unwrap());
+        let location = format!("{}/state", location_url.lock().unwrap());
         drop(stream.write_all(&redirect(&location)));
     });
     let back = first.url();
@@ -165,7 +165,7 @@ fn masters_that_redirect_to_each_other_are_left() {
 }
 
 #[test]
-fn a_master_without_a_leader_is_asked_again_until_there_is_one() {
+fn a_master_without_a_leader_is_asked_again() {
     for version in ["1.4.3", "1.11.0"] {
         let no_leader = captured_answer(&format!("{version}/21-no-leader/master-state.http"));
         let asked = Mutex::new(0);
@@ -187,7 +187,7 @@ fn a_master_without_a_leader_is_asked_again_until_there_is_one() {
 }
 
 #[test]
-fn a_real_master_with_authentication_tells_missing_from_wrong_credentials() {
+fn missing_and_wrong_credentials_are_different_errors() {
     for version in ["1.4.3", "1.11.0"] {
         let file = |name: &str| captured_answer(&format!("{version}/22-http-auth/{name}.http"));
         let (anon, wrong, ok) = (file("state-anon"), file("state-wrong"), file("state-ok"));
@@ -212,7 +212,7 @@ fn a_real_master_with_authentication_tells_missing_from_wrong_credentials() {
 }
 
 #[test]
-fn credentials_of_no_known_form_are_refused_without_naming_them() {
+fn an_error_about_credentials_does_not_contain_them() {
     for text in [SECRET, ":canary-5ecret", "token:canary-5ecret\nx"] {
         let refused =
             Client::new(settings(&["http://10.0.0.5:5050".to_owned()]), Some(&SecretString::from(text)), None);
@@ -225,8 +225,8 @@ fn credentials_of_no_known_form_are_refused_without_naming_them() {
 }
 
 #[test]
-fn statuses_are_told_apart_and_only_transient_ones_asked_again() {
-    // Each in a thread of its own, since what is asked again is waited for.
+fn only_transient_statuses_are_asked_again() {
+    // In one thread each, because retries pause.
     let cases = [
         ("403 Forbidden", "(403)", 1),
         ("404 Not Found", "(404)", 1),
@@ -246,18 +246,18 @@ fn statuses_are_told_apart_and_only_transient_ones_asked_again() {
 }
 
 #[test]
-fn nothing_is_waited_for_where_nothing_is_asked_again() {
+fn a_final_error_ends_without_a_pause() {
     let start = Instant::now();
     for _ in 0..10 {
         let master = Master::with(answer("403 Forbidden", "", ""));
         assert!(matches!(cause_of(&master), Cause::Forbidden));
     }
-    // With two pauses each it would be nine seconds.
+    // With two pauses each it would take nine seconds.
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
 #[test]
-fn what_is_no_state_is_told_apart() {
+fn each_answer_that_is_no_state_has_its_error() {
     let state = |answer: Vec<u8>| match cause_of(&Master::with(answer)) {
         Cause::State(error) => error,
         other => panic!("{other:?}"),
@@ -266,12 +266,12 @@ fn what_is_no_state_is_told_apart() {
     assert!(matches!(state(answer("200 OK", "", "")), StateError::Empty));
     assert!(matches!(state(answer("200 OK", "", "{}")), StateError::Missing("slaves")));
     assert!(matches!(state(answer("200 OK", "", "{\"slaves\":[")), StateError::Truncated(_)));
-    // An answer without a length ends where the connection does; the parser alone notices.
+    // An answer without a length ends with the connection; only the parser notices.
     assert!(matches!(state(b"HTTP/1.1 200 OK\r\n\r\n{\"slaves\":[]".to_vec()), StateError::Truncated(_)));
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_no_state_whatever_came() {
+fn an_incomplete_answer_is_no_state() {
     let whole = state_answer();
     let length_too_long =
         String::from_utf8(whole.clone()).unwrap().replacen("Content-Length: ", "Content-Length: 1", 1);
@@ -284,7 +284,7 @@ fn an_answer_that_breaks_off_is_no_state_whatever_came() {
     }
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n";
     assert!(matches!(cause_of(&Master::with(&chunked[..])), Cause::BrokenOff { bytes: 5, .. }));
-    // What was sent and not read makes the system reset the connection.
+    // Unread data makes the system reset the connection.
     let reset = Master::start(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{\"slaves\":["));
         thread::sleep(Duration::from_millis(50));
@@ -294,7 +294,7 @@ fn an_answer_that_breaks_off_is_no_state_whatever_came() {
 }
 
 #[test]
-fn an_answer_that_is_no_http_is_a_failed_request() {
+fn an_answer_that_is_not_http_is_a_failed_request() {
     assert!(matches!(cause_of(&Master::with("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
     assert!(matches!(cause_of(&Master::with("")), Cause::Request(_)));
 }
@@ -314,7 +314,7 @@ fn a_slow_drip_ends_at_the_deadline() {
 }
 
 #[test]
-fn a_master_that_says_nothing_leaves_time_for_the_next() {
+fn a_silent_master_leaves_time_for_the_next() {
     let mute = Master::start(|_, _| thread::sleep(Duration::from_secs(30)));
     let leader = Master::with(state_answer());
     let both = Mesos { timeout: Duration::from_secs(2), ..settings(&[mute.url(), leader.url()]) };
@@ -324,7 +324,7 @@ fn a_master_that_says_nothing_leaves_time_for_the_next() {
 }
 
 #[test]
-fn a_state_beyond_the_limit_is_refused_by_its_length_or_as_it_comes() {
+fn a_state_beyond_the_limit_is_refused() {
     let announced = Master::with("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n");
     assert!(matches!(cause_of(&announced), Cause::TooLarge { limit: 1_048_576 }));
     let endless = Master::start(|_, stream| {
@@ -350,13 +350,13 @@ fn gzipped(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn gzip_is_read_where_it_was_asked_for_and_counted_unpacked() {
+fn gzip_is_accepted_if_requested_and_its_size_counts_decoded() {
     let state = capture("1.11.0/24-v0-driver-framework/state.json");
     let master = Master::with(gzipped(&state));
     let fetched = fetch(Mesos { gzip: true, ..settings(&[master.url()]) }).unwrap();
     assert_eq!(fetched.bytes, 5424);
     assert!(master.requests()[0].to_lowercase().contains("accept-encoding: gzip"), "{}", master.requests()[0]);
-    // Not asked for, it is no state.
+    // If not requested, it is no state.
     assert!(matches!(cause_of(&master), Cause::State(StateError::NotAnObject)));
 
     let mut bomb = b"{\"other\":\"".to_vec();
@@ -367,7 +367,7 @@ fn gzip_is_read_where_it_was_asked_for_and_counted_unpacked() {
 }
 
 #[test]
-fn when_all_masters_are_down_each_is_named_with_its_cause() {
+fn the_error_names_every_master_with_its_cause() {
     let unused = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
@@ -387,7 +387,7 @@ fn when_all_masters_are_down_each_is_named_with_its_cause() {
 }
 
 #[test]
-fn a_dead_master_does_not_keep_the_next_from_being_asked() {
+fn after_an_unreachable_master_the_next_is_asked() {
     let down =
         TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let leader = Master::with(state_answer());

@@ -75,7 +75,7 @@ fn read_message(stream: &mut impl Read) -> String {
     form.query_pairs().find(|(name, _)| name == "Message").unwrap().1.into_owned()
 }
 
-/// Two pools, the first of which has the attribute of the captured cluster's one agent.
+/// Two pools; the first has the attribute of the captured cluster's only agent.
 fn run(master: &Master, sns: &Sns) -> Result<(), GatherError> {
     run_with(master, sns, "")
 }
@@ -109,12 +109,12 @@ fn every_pool_gets_its_snapshot() {
     run(&Master::with(state_answer()), &sns).unwrap();
     let snapshots: Vec<ClusterSnapshot> = sns.messages().iter().map(|message| decode(message, None).unwrap()).collect();
     let pools: Vec<&str> = snapshots.iter().map(|snapshot| &*snapshot.pool).collect();
-    assert_eq!(pools, ["first", "second"], "a pool with somebody's own check too");
+    assert_eq!(pools, ["first", "second"], "a pool with a custom check, too");
     assert!(snapshots.iter().all(|snapshot| snapshot.source.mesos_version == "1.11.0"));
 }
 
 #[test]
-fn a_failure_for_one_pool_does_not_keep_the_others_from_theirs() {
+fn a_failure_for_one_pool_does_not_affect_the_others() {
     let sns = Sns::refusing("\"pool\":\"first\"");
     let error = run(&Master::with(state_answer()), &sns).unwrap_err();
     assert_eq!(sns.messages().len(), 2);
@@ -124,8 +124,8 @@ fn a_failure_for_one_pool_does_not_keep_the_others_from_theirs() {
 }
 
 #[test]
-fn a_doubtful_reading_publishes_nothing() {
-    for doubtful in [
+fn an_invalid_state_publishes_nothing() {
+    for invalid in [
         answer("503 Service Unavailable", "", "No leader elected"),
         answer("200 OK", "", "{}"),
         answer("200 OK", "", r#"{"slaves":[]}"#),
@@ -133,14 +133,14 @@ fn a_doubtful_reading_publishes_nothing() {
         answer("200 OK", "", "<html>"),
     ] {
         let sns = Sns::refusing("everything is fine");
-        let error = run(&Master::with(doubtful), &sns).unwrap_err();
+        let error = run(&Master::with(invalid), &sns).unwrap_err();
         assert!(matches!(error, GatherError::Observe(ObserveError::Fetch(_))), "{error:?}");
         assert!(sns.messages().is_empty());
     }
 }
 
 #[test]
-fn what_waits_in_marathon_is_in_the_snapshot() {
+fn queued_instances_of_marathon_are_in_the_snapshot() {
     let queue =
         r#"{"queue":[{"count":3,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#;
     let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", queue));
@@ -154,7 +154,7 @@ fn what_waits_in_marathon_is_in_the_snapshot() {
 }
 
 #[test]
-fn without_marathon_the_snapshot_is_partial_but_there() {
+fn without_marathon_the_snapshot_is_partial() {
     let marathon = Master::with(answer("503 Service Unavailable", "", ""));
     let sns = Sns::refusing("nothing is forbidden");
     let settings = format!("marathon.url = \"{}\"", marathon.url());
@@ -164,6 +164,6 @@ fn without_marathon_the_snapshot_is_partial_but_there() {
         assert_ne!(snapshot.completeness.level, CompletenessLevel::Complete);
         let reasons = snapshot.completeness.reasons.join("; ");
         assert!(reasons.contains("queued instances are unknown: http://127.0.0.1:"), "{reasons}");
-        assert!(reasons.contains("/v2/queue: it answers with status 503"), "{reasons}");
+        assert!(reasons.contains("/v2/queue: status 503"), "{reasons}");
     }
 }

@@ -1,4 +1,4 @@
-//! How Marathon is asked: real answers and made-up faults, from a server of our own on this machine.
+//! Requests to Marathon: real answers and injected faults, from a local server.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
@@ -36,7 +36,7 @@ fn cause_of(marathon: &Master) -> Cause {
 }
 
 #[test]
-fn what_waits_is_read_and_nothing_but_the_queue_is_asked_for() {
+fn only_the_queue_is_requested() {
     let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
     for base in [marathon.url(), format!("{}/service/marathon/", marathon.url())] {
         let queued = fetch_with(&client(&base)).unwrap();
@@ -55,11 +55,11 @@ fn statuses_say_what_to_do() {
     let chain =
         |status: &str, headers: &str| Chain::new(&cause_of(&Master::with(answer(status, headers, "")))).to_string();
     for (status, words) in [
-        ("401 Unauthorized", "asks for credentials (status 401)"),
-        ("403 Forbidden", "asks for credentials (status 403)"),
+        ("401 Unauthorized", "requires credentials (status 401)"),
+        ("403 Forbidden", "requires credentials (status 403)"),
         ("404 Not Found", "check that marathon.url leads to Marathon"),
-        ("500 Internal Server Error", "answers with status 500"),
-        ("503 Service Unavailable", "answers with status 503"),
+        ("500 Internal Server Error", "status 500"),
+        ("503 Service Unavailable", "status 503"),
     ] {
         let text = chain(status, "");
         assert!(text.contains(words), "{status}: {text}");
@@ -80,12 +80,12 @@ fn no_redirect_is_followed() {
 }
 
 #[test]
-fn an_answer_that_is_no_queue_is_not_taken() {
+fn an_answer_that_is_not_a_queue_is_refused() {
     for body in ["", "<html>", "{}", r#"{"queue":[{}]}"#] {
         let cause = cause_of(&Master::with(answer("200 OK", "", body)));
         assert!(matches!(cause, Cause::Queue(QueueError::Json(_))), "{body}: {cause:?}");
     }
-    // Without a length an answer ends where the connection does.
+    // An answer without a length ends with the connection.
     let cut = format!("HTTP/1.1 200 OK\r\n\r\n{}", &QUEUE[..QUEUE.len() - 3]);
     assert!(matches!(cause_of(&Master::with(cut)), Cause::Queue(QueueError::Json(_))));
     let announced_longer = String::from_utf8(answer("200 OK", "", QUEUE)).unwrap().replacen("Length: ", "Length: 1", 1);
@@ -94,7 +94,7 @@ fn an_answer_that_is_no_queue_is_not_taken() {
 }
 
 #[test]
-fn an_answer_without_end_is_refused_by_its_length_or_as_it_comes() {
+fn an_endless_answer_is_refused() {
     let announced = Master::with("HTTP/1.1 200 OK\r\nContent-Length: 40000000\r\n\r\n");
     assert!(matches!(cause_of(&announced), Cause::TooLarge));
     let endless = Master::start(|_, stream| {
@@ -106,7 +106,7 @@ fn an_answer_without_end_is_refused_by_its_length_or_as_it_comes() {
 }
 
 #[test]
-fn a_slow_drip_and_silence_end_at_the_deadline() {
+fn slow_and_silent_answers_end_at_the_deadline() {
     let dripping = Master::start(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
         while stream.write_all(b" ").is_ok() {
@@ -121,17 +121,17 @@ fn a_slow_drip_and_silence_end_at_the_deadline() {
 }
 
 #[test]
-fn that_it_cannot_be_reached_is_an_answer_with_its_url() {
+fn an_unreachable_marathon_is_an_unknown_queue_with_its_url() {
     let url =
         TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
     assert!(matches!(fetch_with(&client(&url)), Err(Cause::Connect(_))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let Queue::Unknown { reason } = runtime.block_on(client(&url).queue()) else { panic!("it is not there") };
+    let Queue::Unknown { reason } = runtime.block_on(client(&url).queue()) else { panic!("there is no Marathon") };
     assert!(reason.starts_with(&format!("{url}/v2/queue: cannot connect; check marathon.url")), "{reason}");
 }
 
 #[test]
-fn authorities_are_read_for_https_alone() {
+fn authorities_are_loaded_only_for_https() {
     let settings = |url: &str| Marathon { url: url.parse().unwrap() };
     let no_pem = SecretString::from("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----");
     assert!(Client::new(&settings("http://10.0.0.5:8080"), Some(&no_pem)).is_ok());

@@ -1,4 +1,4 @@
-//! Masters behind https: only a certificate that the configured authorities vouch for is good.
+//! Masters behind https: only certificates of the configured authorities are trusted.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
@@ -16,14 +16,14 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use secrecy::SecretString;
 use support::{settings, state_answer};
 
-/// A certificate authority of the test's own.
+/// A certificate authority for one test.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A master that answers every connection with its state, with a certificate for that name. Gives its URL.
+/// A master that answers every connection with its state, with a certificate for that name. Returns its URL.
 fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired: bool) -> String {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     if is_expired {
@@ -44,14 +44,14 @@ fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired:
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream.unwrap());
-            // A client that does not like the certificate goes away, which is what the test is about.
+            // A client that refuses the certificate disconnects, which the test expects.
             let _ = support::serve(&mut stream, &state_answer());
         }
     });
     url
 }
 
-/// What comes of asking the master, trusting these authorities alone.
+/// The result of asking the master, with trust in these authorities only.
 fn ask(url: String, ca_bundle: &str) -> Result<u32, Cause> {
     let client = Client::new(settings(&[url]), None, Some(&SecretString::from(ca_bundle))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -69,14 +69,14 @@ fn is_refused(asked: &Result<u32, Cause>, why: &str) {
 }
 
 #[test]
-fn a_master_that_the_bundle_vouches_for_is_read() {
+fn a_master_with_a_certificate_of_the_bundle_is_read() {
     let (ours, another) = (authority(), authority());
     let agents = ask(master(&ours, "127.0.0.1", false), &format!("{}\n{}", another.pem(), ours.pem()));
     assert!(agents.is_ok_and(|agents| agents > 0));
 }
 
 #[test]
-fn a_master_that_somebody_else_vouches_for_is_refused() {
+fn a_master_with_a_certificate_of_another_authority_is_refused() {
     is_refused(&ask(master(&authority(), "127.0.0.1", false), &authority().pem()), "invalid peer certificate");
 }
 

@@ -85,12 +85,12 @@ async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
     for (utilization, fault, reason) in [
         (Utilization::Minutes(Vec::new()), None, "CloudWatch has no data for the last 10 minutes"),
         (Utilization::Status("InternalError", "try later"), None, "CloudWatch failed to read the data: try later"),
-        (Utilization::Status("Forbidden", "not yours"), None, "CloudWatch does not allow to read the data: not yours"),
-        (Utilization::Status("PartialData", "half"), None, "CloudWatch gave a part of the data only: half"),
-        (Utilization::Status("Tomorrow", "new"), None, "CloudWatch gave a status that is not known here: new"),
-        (Utilization::Missing, None, "CloudWatch said nothing of it"),
-        (Utilization::Percent(250.0), None, "CloudWatch says 250, which is no percentage"),
-        (Utilization::Percent(-1.0), None, "CloudWatch says -1, which is no percentage"),
+        (Utilization::Status("Forbidden", "not yours"), None, "CloudWatch denied access to the data: not yours"),
+        (Utilization::Status("PartialData", "half"), None, "CloudWatch returned partial data: half"),
+        (Utilization::Status("Tomorrow", "new"), None, "CloudWatch returned an unknown status: new"),
+        (Utilization::Missing, None, "CloudWatch returned no result"),
+        (Utilization::Percent(250.0), None, "CloudWatch returned 250, expected a percentage"),
+        (Utilization::Percent(-1.0), None, "CloudWatch returned -1, expected a percentage"),
         (
             Utilization::Percent(99.0),
             Some(denied),

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::*;
 use crate::testing::now;
 
-/// Amounts that do not compress, but are always the same.
+/// Random amounts, which do not compress and are the same in each run.
 fn resources(random: &mut SplitMix64, limit: u64) -> Resources {
     Resources::from_fn(|_| Amount::from_thousandths(random.below(limit)))
 }
 
-/// A pool of so many agents, each with other free resources, and so many applications.
+/// A pool of so many agents, all with different free resources, and so many applications.
 fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
     let mut random = SplitMix64::new(7);
     let total = Resources::from_fn(|_| Amount::from_thousandths(64_000));
@@ -55,7 +55,7 @@ fn free_of(snapshot: &ClusterSnapshot) -> Resources {
     snapshot.agent_shapes.iter().map(|shape| shape.free.times(u64::from(shape.count))).sum()
 }
 
-/// What holds on every rung.
+/// What holds for every step.
 fn check(before: &ClusterSnapshot) -> Step {
     let Fitted { snapshot, encoded, step } = fit(before).unwrap();
     assert!(encoded.body.len() <= WIRE_BUDGET_BYTES);
@@ -78,7 +78,7 @@ fn a_small_snapshot_is_plain_and_a_larger_one_is_packed() {
 }
 
 #[test]
-fn free_is_floored_before_applications_are_folded() {
+fn free_resources_are_rounded_before_applications_are_folded() {
     let step = check(&snapshot(12_000, 100));
     assert!(matches!(step, Step::FreeFloor(_)), "{step}");
     let step = check(&snapshot(10, 9000));
@@ -86,7 +86,7 @@ fn free_is_floored_before_applications_are_folded() {
 }
 
 #[test]
-fn what_cannot_be_made_to_fit_is_an_error_and_not_cut() {
+fn a_snapshot_that_cannot_fit_is_an_error() {
     let mut large = snapshot(10, 0);
     let mut random = SplitMix64::new(9);
     large.completeness.reasons = (0..60_000).map(|_| format!("{:x}", random.below(1 << 40))).collect();
@@ -94,15 +94,15 @@ fn what_cannot_be_made_to_fit_is_an_error_and_not_cut() {
 }
 
 #[test]
-fn rungs_are_in_the_order_of_the_ladder() {
-    let ladder =
+fn steps_are_numbered_in_their_order() {
+    let steps =
         [Step::Plain, Step::Packed, Step::FreeFloor(64), Step::FreeFloor(32), Step::FreeFloor(16), Step::Folded(9)];
-    assert_eq!(ladder.map(Step::rung), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(steps.map(Step::number), [0, 1, 2, 3, 4, 5]);
 }
 
 proptest! {
     #[test]
-    fn flooring_never_claims_more_and_loses_less_than_a_part(
+    fn rounding_down_loses_less_than_one_part(
         (free, total) in (0_u64..=1_000_000_000_000_000).prop_flat_map(|total| (0..=total, Just(total))),
         floor in prop::sample::select(&FREE_FLOORS[..]),
     ) {
@@ -115,10 +115,10 @@ proptest! {
 
 #[test]
 fn fifty_thousand_agents_and_ten_thousand_applications_fit() {
-    // Numbers that do not compress are worse than any cluster's.
+    // Random numbers compress worse than those of any cluster.
     let fitted = fit(&snapshot(50_000, 10_000)).unwrap();
     assert!(fitted.encoded.body.len() <= WIRE_BUDGET_BYTES);
     let agents: u32 = fitted.snapshot.agent_shapes.iter().map(|shape| shape.count).sum();
     let tasks: u32 = fitted.snapshot.applications.iter().map(|application| application.task_count).sum();
-    assert_eq!((agents, tasks), (50_000, 10_000), "nothing is left out");
+    assert_eq!((agents, tasks), (50_000, 10_000), "nothing is omitted");
 }

@@ -1,4 +1,4 @@
-//! Asks Marathon for its queue. Any of its instances answers: those that do not lead ask the leader themselves.
+//! Reads Marathon's queue. Any of its instances answers: a follower forwards the request to the leader.
 
 use std::time::Duration;
 
@@ -13,74 +13,74 @@ use url::Url;
 use super::Queue;
 use super::queue::{QueueError, QueuedInstances, parse};
 
-/// For the whole answer. The queue is short and Marathon has it in memory; the state has been read by then, and must not
-/// grow old for it.
+/// For the whole answer. The queue is short, and Marathon has it in memory; the state has been read by then and must not
+/// get old.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer: some 10,000 queued applications with their definitions.
+/// The maximum size of an answer: about 10,000 queued applications with their definitions.
 const MAX_BYTES: usize = 32 << 20;
 
-/// Asks one Marathon.
+/// A client of one Marathon.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
-    /// Of the queue.
+    /// The URL of the queue.
     url: Url,
     timeout: Duration,
 }
 
-/// Why no client can be set up.
+/// Why the client cannot be set up.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The certificate authorities cannot be read.
-    #[error("mesos.ca_bundle leads to what is no PEM file with certificates")]
+    #[error("mesos.ca_bundle: got other contents, expected certificates in PEM")]
     CaBundle(#[source] reqwest::Error),
     /// The HTTP client cannot be built.
     #[error("cannot set up the HTTP client")]
     Build(#[source] reqwest::Error),
 }
 
-/// Why Marathon did not say what waits.
+/// Why the queue could not be read.
 #[derive(Debug, Error)]
 pub enum Cause {
-    /// It cannot be reached.
-    #[error("cannot connect; check marathon.url and that the network lets the function reach it")]
+    /// Marathon cannot be reached.
+    #[error("cannot connect; check marathon.url, and that the network allows the connection")]
     Connect(#[source] reqwest::Error),
-    /// It broke off before its answer began, or answered no HTTP.
+    /// The connection ended before the answer began, or the answer is not HTTP.
     #[error("the request failed")]
     Request(#[source] reqwest::Error),
-    /// It took too long.
-    #[error("no whole answer within {} ms", .0.as_millis())]
+    /// The answer took too long.
+    #[error("no complete answer within {} ms", .0.as_millis())]
     Deadline(Duration),
-    /// It wants credentials.
-    #[error("it asks for credentials (status {0}); in this version it must answer without")]
+    /// Marathon requires credentials.
+    #[error("Marathon requires credentials (status {0}), which this release does not support; allow anonymous access")]
     Credentials(u16),
     /// There is no queue.
-    #[error("it has no /v2/queue (404); check that marathon.url leads to Marathon")]
+    #[error("no /v2/queue (404); check that marathon.url leads to Marathon")]
     NotFound,
     /// The queue is elsewhere.
-    #[error("it redirects (status {0}), which is not followed; write the URL that answers itself in marathon.url")]
+    #[error("redirect (status {0}) not followed; set marathon.url to the URL that answers directly")]
     Redirect(u16),
-    /// It answers something else.
-    #[error("it answers with status {0}")]
+    /// Marathon answers with another status.
+    #[error("status {0}, expected 200")]
     Status(u16),
     /// The answer is too large.
-    #[error("its queue has more than {MAX_BYTES} bytes")]
+    #[error("the queue exceeds {MAX_BYTES} bytes")]
     TooLarge,
-    /// The answer broke off.
-    #[error("its answer broke off")]
+    /// The connection ended within the answer.
+    #[error("the answer is incomplete")]
     BrokenOff(#[source] reqwest::Error),
-    /// What it sent is no queue.
-    #[error("its answer is not taken")]
+    /// The answer is not a queue.
+    #[error("cannot read the answer")]
     Queue(#[source] QueueError),
 }
 
 impl Client {
-    /// Sets up a client. `ca_bundle` vouches for an https Marathon beside the authorities that everybody trusts. The
-    /// masters' credentials are none of Marathon's business.
+    /// Sets up a client. It trusts `ca_bundle` in addition to the system's authorities if the URL is https. It does not
+    /// send the masters' credentials.
     ///
     /// # Errors
-    /// Where the bundle has no usable form.
+    /// The bundle is not valid.
     pub fn new(settings: &Marathon, ca_bundle: Option<&SecretString>) -> Result<Self, ClientError> {
         let is_tls = settings.url.scheme() == "https";
         let mut builder = reqwest::Client::builder()
@@ -94,20 +94,20 @@ impl Client {
                 Certificate::from_pem_bundle(bundle.expose_secret().as_bytes()).map_err(ClientError::CaBundle)?,
             ),
             _ if is_tls => builder,
-            // Reading the system's authorities takes longer than reading the queue.
+            // Loading the system's authorities takes longer than reading the queue.
             _ => builder.tls_certs_only([]),
         };
         let http = builder.build().map_err(ClientError::Build)?;
         Ok(Self { http, url: queue_url(&settings.url), timeout: TIMEOUT })
     }
 
-    /// The same client with another patience, for tests.
+    /// The same client with another timeout, for tests.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Asks what waits. That it cannot be said is an answer, too.
+    /// Reads the queue. A failure is a value, too.
     pub async fn queue(&self) -> Queue {
         match self.fetch().await {
             Ok(queued) => Queue::Known(queued),
@@ -115,10 +115,10 @@ impl Client {
         }
     }
 
-    /// Asks what waits.
+    /// Reads the queue.
     ///
     /// # Errors
-    /// Where Marathon cannot be asked, or what it says is no queue.
+    /// Marathon cannot be read, or its answer is not a queue.
     pub async fn fetch(&self) -> Result<Vec<QueuedInstances>, Cause> {
         let body = timeout(self.timeout, self.body()).await.map_err(|_| Cause::Deadline(self.timeout))??;
         parse(&body).map_err(Cause::Queue)
@@ -156,7 +156,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Cause> {
     Ok(body)
 }
 
-/// `/v2/queue` below whatever path Marathon is served at.
+/// `/v2/queue` below the path of Marathon's URL.
 fn queue_url(base: &Url) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/v2/queue", base.path().trim_end_matches('/')));

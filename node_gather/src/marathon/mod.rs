@@ -1,10 +1,10 @@
-//! Marathon, the optional second source: it knows of instances that wait for room, which no master does.
+//! Marathon, the optional second source: it lists queued instances, which no master does.
 //!
-//! - [`queue`]: what its `/v2/queue` says, purely
-//! - `client` (feature `lambda`): how it is asked
+//! - [`queue`]: reads the answer of `/v2/queue`. Pure.
+//! - `client` (feature `lambda`): the HTTP client
 //!
-//! That it cannot be asked is no failure: what runs is known without it. But what waits may then be hidden, so the
-//! snapshot is `partial`, with the reason.
+//! If Marathon cannot be read, the run continues: running tasks are known without it. Queued instances may then be
+//! missing, so the snapshot is `partial`, with the reason.
 
 pub mod queue;
 
@@ -13,15 +13,15 @@ pub mod client;
 
 use queue::QueuedInstances;
 
-/// What is known of instances that wait for room.
+/// The queued instances, if they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Queue {
-    /// Nobody was asked: the configuration has no `[marathon]`.
+    /// The configuration has no `[marathon]`.
     #[default]
     NotAsked,
-    /// All that wait.
+    /// All queued instances.
     Known(Vec<QueuedInstances>),
-    /// Marathon was asked and did not say.
+    /// Marathon could not be read.
     Unknown {
         /// Why.
         reason: String,

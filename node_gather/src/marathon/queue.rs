@@ -1,7 +1,7 @@
-//! What Marathon's `/v2/queue` says: which applications wait for how many instances, and what one of them takes.
+//! Reads Marathon's `/v2/queue`: how many instances of which applications are queued, and the resources of one.
 //!
-//! The queue also holds applications whose instances crash: they wait for time, not for room, and buying agents would
-//! not help them. `delay.timeLeftSeconds` tells them apart; `delay.overdue` does not (it was wrong in some releases).
+//! The queue also holds applications whose instances crash. These back off, and more agents would not help them.
+//! `delay.timeLeftSeconds` identifies them; `delay.overdue` does not (it was wrong in some releases).
 
 use std::collections::BTreeMap;
 
@@ -12,40 +12,40 @@ use thiserror::Error;
 
 use crate::mesos::state::MAX_UNITS;
 
-/// Instances of one application that wait for room.
+/// The queued instances of one application.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueuedInstances {
     /// The application's id, such as `/shop/web`.
     pub application: String,
-    /// How many instances wait.
+    /// How many instances are queued.
     pub instances: u32,
-    /// What one instance takes, all of it on one agent: the one task of an application; of a pod its containers and its
-    /// executor. Grouped by equal resources, in their order.
+    /// The tasks of one instance, all on one agent: one task for an application; the containers and the executor for a
+    /// pod. Grouped by equal resources, sorted.
     pub tasks: Vec<TaskGroup>,
 }
 
-/// Why an answer is no queue.
+/// Why an answer is not a queue.
 #[derive(Debug, Error)]
 pub enum QueueError {
     /// It is not JSON, or not of the form that Marathon sends.
-    #[error("the answer is not a queue of Marathon's; check that the URL leads to Marathon")]
+    #[error("the answer is not a queue of Marathon; check that marathon.url leads to Marathon")]
     Json(#[source] serde_json::Error),
     /// An entry is neither an application nor a pod.
-    #[error("entry {0} of the queue has neither \"app\" nor \"pod\"")]
+    #[error("queue[{0}]: expected \"app\" or \"pod\"")]
     Nameless(usize),
-    /// A resource is no amount.
-    #[error("{application} waits with {value} {kind}, which is not an amount from 0 to {MAX_UNITS}")]
+    /// A resource is not a valid amount.
+    #[error("{application}: got {value} {kind}, expected an amount from 0 to {MAX_UNITS}")]
     Amount {
-        /// Whose it is.
+        /// The application.
         application: String,
         /// Which resource.
         kind: Kind,
-        /// What stands there.
+        /// The value in the answer.
         value: f64,
     },
 }
 
-/// Reads the answer of `/v2/queue`. What waits for its back-off to end is left out.
+/// Reads the answer of `/v2/queue`. Instances that back off are omitted.
 ///
 /// ```
 /// let body = br#"{"queue": [
@@ -59,7 +59,7 @@ pub enum QueueError {
 /// ```
 ///
 /// # Errors
-/// Where it is no queue: what is missing is never taken for nothing.
+/// The answer is not a queue. A missing field is an error, not an empty value.
 pub fn parse(body: &[u8]) -> Result<Vec<QueuedInstances>, QueueError> {
     let Document { queue } = serde_json::from_slice(body).map_err(QueueError::Json)?;
     let mut queued = Vec::new();
@@ -116,7 +116,7 @@ struct Container {
     resources: Amounts,
 }
 
-/// Marathon always writes cpus and mem. Gpus came with its version 1.3.
+/// Marathon always writes cpus and mem; gpus since version 1.3.
 #[derive(Deserialize)]
 struct Amounts {
     cpus: f64,
@@ -137,7 +137,7 @@ fn queued_pod(pod: &Pod, instances: u32) -> Result<QueuedInstances, QueueError> 
     Ok(QueuedInstances { application: pod.id.clone(), instances, tasks: grouped(parts) })
 }
 
-/// The range is that of /state.
+/// The valid range is that of /state.
 fn resources(application: &str, amounts: &Amounts) -> Result<Resources, QueueError> {
     let mut resources = Resources::ZERO;
     for kind in Kind::ALL {

@@ -1,7 +1,7 @@
-//! Asks the masters for their state: the leading one answers, the others redirect to it.
+//! Requests /state from the masters: the leading one answers, the others redirect to it.
 //!
-//! The answer is scanned while it arrives, each chunk where it lies, and never held as a whole. Everything together, all
-//! masters, redirects and pauses included, ends at one deadline.
+//! The answer is scanned chunk by chunk while it arrives, and never in memory as a whole. One deadline limits everything:
+//! all masters, redirects, and pauses.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,41 +22,41 @@ use super::redirect::{RedirectError, target};
 use super::scan::Scanner;
 use super::state::{Sink, StateError};
 
-/// How often all masters are asked in turn. An election takes seconds; the next run is a minute away.
+/// How many times all masters are asked in turn. An election takes seconds; the next run follows in a minute.
 const MAX_ROUNDS: u32 = 3;
 
-/// What is waited, on average, after the first round; after the second it is twice that.
+/// The average pause after the first round; after the second round it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
-/// How much of an error's body is looked at.
+/// How much of an error's body is read.
 const MAX_ERROR_BODY_BYTES: usize = 1024;
 
-/// Asks the masters of one configuration.
+/// A client of the masters of one configuration.
 #[derive(Debug)]
 pub struct Client {
     http: Http,
     settings: Mesos,
 }
 
-/// A state, and how it was come by.
+/// A state, and how it was read.
 #[derive(Debug)]
 pub struct Fetched<S> {
-    /// What took the state.
+    /// The sink that holds the state.
     pub state: S,
     /// The URL of the leading master.
     pub master: String,
-    /// How many bytes the state had, decoded.
+    /// The size of the state in bytes, decoded.
     pub bytes: u64,
-    /// How long it took, from the first master asked.
+    /// How long it took, from the first request.
     pub elapsed: Duration,
 }
 
 /// Why there is no state.
 #[derive(Debug, Error)]
-#[error("no master gave its state: {}", list(.0))]
+#[error("no master returned its state: {}", list(.0))]
 pub struct FetchError(pub Vec<Failure>);
 
-/// Why one master gave no state.
+/// Why one master returned no state.
 #[derive(Debug)]
 pub struct Failure {
     /// The master's URL in the configuration.
@@ -70,76 +70,76 @@ fn list(failures: &[Failure]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// What went wrong with one master.
+/// Why one master returned no state.
 #[derive(Debug, Error)]
 pub enum Cause {
-    /// It cannot be reached.
+    /// The master cannot be reached.
     #[error(
-        "cannot connect; check that it runs, that the network lets the function reach it, and mesos.ca_bundle for https"
+        "cannot connect; check that the master runs, that the network allows the connection, and mesos.ca_bundle for https"
     )]
     Connect(#[source] reqwest::Error),
-    /// It broke off before its answer began, or answered no HTTP.
+    /// The connection ended before the answer began, or the answer is not HTTP.
     #[error("the request failed")]
     Request(#[source] reqwest::Error),
-    /// Nothing came while there were other masters to ask.
+    /// No answer began while other masters remained to be asked.
     #[error("no answer within {} ms", .0.as_millis())]
     NoAnswer(Duration),
-    /// The deadline came.
-    #[error("the {} ms of mesos.timeout were over, {bytes} bytes of the state had come", .timeout.as_millis())]
+    /// The deadline has passed.
+    #[error("mesos.timeout = {}ms has passed after {bytes} bytes of the state", .timeout.as_millis())]
     Deadline {
-        /// The whole time there was.
+        /// The timeout.
         timeout: Duration,
-        /// What had come.
+        /// How many bytes had arrived.
         bytes: u64,
     },
-    /// It wants credentials and got none.
-    #[error("it asks for credentials (401); set mesos.credentials")]
+    /// The master requires credentials, and there are none.
+    #[error("the master requires credentials (401); set mesos.credentials")]
     CredentialsMissing,
-    /// It does not know the credentials.
-    #[error("it refuses the credentials (401); check what mesos.credentials leads to")]
+    /// The master refuses the credentials.
+    #[error("the master refuses the credentials (401); check the secret of mesos.credentials")]
     CredentialsRefused,
-    /// It knows the credentials and does not let them see the state.
-    #[error("it forbids the principal to see its state (403); check the master's authorization")]
+    /// The principal must not view the state.
+    #[error("the principal must not view the state (403); allow it in the master's ACLs")]
     Forbidden,
-    /// It has no state there.
-    #[error("it has no /state (404); check its URL: a master that has just started answers so too")]
+    /// There is no state at the URL.
+    #[error("no /state (404); check the URL, unless the master has just started")]
     NotFound,
-    /// It knows of no leader.
-    #[error("it knows of no leader (503 \"No leader elected\"); check ZooKeeper and the quorum of the masters")]
+    /// No master leads.
+    #[error("no leading master (503 \"No leader elected\"); check ZooKeeper and the quorum of the masters")]
     NoLeader,
-    /// It is asked too often.
-    #[error("it is asked too often (429)")]
+    /// The master limits requests.
+    #[error("too many requests (429); the next run retries")]
     TooManyRequests,
-    /// It answers something else.
-    #[error("it answers with status {0}")]
+    /// The master answers with another status.
+    #[error("status {0}, expected 200")]
     Status(u16),
-    /// It redirects to where nobody should go.
-    #[error("its redirect is not followed")]
+    /// The target of the redirect is not allowed.
+    #[error("redirect not followed")]
     Redirect(#[source] RedirectError),
-    /// The redirects have no end.
+    /// The redirects do not end.
     #[error("more than {MAX_REDIRECTS} redirects; the masters do not agree on a leader")]
     TooManyRedirects,
     /// The state is too large.
-    #[error("its state has more than {limit} bytes; raise mesos.max_state_bytes if that is no fault")]
+    #[error("the state exceeds mesos.max_state_bytes = {limit}; raise it if the cluster is that large")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// The answer broke off.
-    #[error("its answer broke off after {bytes} bytes")]
+    /// The connection ended within the answer.
+    #[error("the answer ended after {bytes} bytes")]
     BrokenOff {
-        /// What had come.
+        /// How many bytes had arrived.
         bytes: u64,
-        /// How.
+        /// The cause.
         source: reqwest::Error,
     },
-    /// What it sent is no state.
-    #[error("its answer is not taken")]
+    /// The answer is not a state.
+    #[error("cannot read the answer")]
     State(#[source] StateError),
 }
 
 impl Cause {
-    /// Whether it may be otherwise in a moment.
+    /// Whether the master may answer shortly.
     const fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -147,7 +147,7 @@ impl Cause {
         )
     }
 
-    /// What it means that the scanner refuses the answer.
+    /// The cause if the scanner refuses the answer.
     fn refused(error: StateError) -> Self {
         match error {
             StateError::TooLarge { limit } => Self::TooLarge { limit },
@@ -156,7 +156,7 @@ impl Cause {
     }
 }
 
-/// How far the work has come, for the message when the deadline cuts it off.
+/// The progress so far, for the message if the deadline passes.
 #[derive(Debug, Default)]
 struct Progress {
     failures: Vec<Failure>,
@@ -173,10 +173,10 @@ impl Progress {
 }
 
 impl Client {
-    /// Sets up a client: `credentials` and `ca_bundle` are what their settings lead to.
+    /// Sets up a client. `credentials` and `ca_bundle` are the contents that their settings refer to.
     ///
     /// # Errors
-    /// Where these have no usable form.
+    /// These are not valid.
     pub fn new(
         settings: Mesos,
         credentials: Option<&SecretString>,
@@ -186,10 +186,10 @@ impl Client {
         Ok(Self { http, settings })
     }
 
-    /// Asks the masters until one gives the state of the cluster, each time to a new `sink`.
+    /// Asks the masters until one returns the state of the cluster, each time with a new `sink`.
     ///
     /// # Errors
-    /// Where none did before the deadline: with the cause for each.
+    /// No master did before the deadline; the error has a cause for each.
     pub async fn fetch<S: Sink>(&self, sink: impl Fn() -> S) -> Result<Fetched<S>, FetchError> {
         let start = Instant::now();
         let progress = Mutex::new(Progress::default());
@@ -206,7 +206,7 @@ impl Client {
         Err(FetchError(progress.failures))
     }
 
-    /// Round by round, until a master gives its state or nothing is left to hope for.
+    /// Round by round, until a master returns its state or none may still do so.
     async fn ask_all<S: Sink>(
         &self,
         sink: &impl Fn() -> S,
@@ -222,10 +222,10 @@ impl Client {
             let count = masters.len();
             for (place, master) in masters.into_iter().enumerate() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                // A master that accepts and says nothing must leave time for the others.
-                let patience = if place + 1 < count { left / 2 } else { left };
+                // A master that accepts and does not answer must leave time for the others.
+                let timeout_left = if place + 1 < count { left / 2 } else { left };
                 lock(progress).asking = Some(master.to_string());
-                let cause = match self.ask(master, sink, patience, progress).await {
+                let cause = match self.ask(master, sink, timeout_left, progress).await {
                     Ok(fetched) => return Some(fetched),
                     Err(cause) => cause,
                 };
@@ -244,20 +244,20 @@ impl Client {
         None
     }
 
-    /// Asks one master, and whom it redirects to.
+    /// Asks one master, and the targets of its redirects.
     async fn ask<S: Sink>(
         &self,
         master: &Url,
         sink: &impl Fn() -> S,
-        patience: Duration,
+        timeout_left: Duration,
         progress: &Mutex<Progress>,
     ) -> Result<Fetched<S>, Cause> {
         // (Newer masters have no `/state.json`.)
         let mut url = url_of(master, "/state");
         for _ in 0..=MAX_REDIRECTS {
-            let response = match timeout(patience, self.get(&url)).await {
+            let response = match timeout(timeout_left, self.get(&url)).await {
                 Ok(answer) => answer?,
-                Err(_) => return Err(Cause::NoAnswer(patience)),
+                Err(_) => return Err(Cause::NoAnswer(timeout_left)),
             };
             if response.status() == StatusCode::OK {
                 let (state, bytes) = self.read(response, sink(), progress).await?;
@@ -281,7 +281,7 @@ impl Client {
         })
     }
 
-    /// What an answer that is neither a state nor a redirect means.
+    /// The cause of an answer that is neither a state nor a redirect.
     async fn cause_of(&self, response: Response) -> Cause {
         match response.status() {
             StatusCode::UNAUTHORIZED if !self.http.has_credentials() => Cause::CredentialsMissing,
@@ -295,8 +295,8 @@ impl Client {
         }
     }
 
-    /// Hands the answer to the scanner, chunk by chunk, on the thread that waits for it: scanning a chunk takes less
-    /// time than handing it to another thread.
+    /// Passes the answer to the scanner, chunk by chunk, on the thread that receives it: scanning a chunk takes less time
+    /// than passing it to another thread.
     async fn read<S: Sink>(
         &self,
         mut response: Response,
@@ -309,7 +309,7 @@ impl Client {
         }
         let mut scanner = Scanner::new(sink, limit);
         let mut bytes = 0_u64;
-        // An end before the announced length, or before the end of what was packed, is an error and not the end.
+        // An end before the announced length, or before the end of the gzip stream, is an error.
         while let Some(chunk) =
             response.chunk().await.map_err(|error| Cause::BrokenOff { bytes, source: error.without_url() })?
         {
@@ -334,7 +334,7 @@ fn base_of(url: &Url) -> String {
     text.strip_suffix("/master").unwrap_or(text).trim_end_matches('/').to_owned()
 }
 
-/// Whether the answer says what a master says that has lost its leader.
+/// Whether the answer is that of a master without a leader.
 async fn says_no_leader(mut response: Response) -> bool {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR_BODY_BYTES
@@ -345,9 +345,9 @@ async fn says_no_leader(mut response: Response) -> bool {
     String::from_utf8_lossy(&body).contains("No leader elected")
 }
 
-/// From half to one and a half of the pause, so that functions that were started together do not stay so.
+/// From half to one and a half of the pause, so that functions that start together spread out.
 fn jittered(pause: Duration) -> Duration {
-    // The standard library's one source of chance: the keys of its hash maps.
-    let chance = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or(0);
-    pause / 2 + pause * chance / 1000
+    // The standard library's only source of randomness: the keys of its hash maps.
+    let random = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or(0);
+    pause / 2 + pause * random / 1000
 }

@@ -13,7 +13,7 @@ pub(super) fn to_count(number: f64) -> u32 {
     }
 }
 
-/// Mesos writes times as seconds since 1970 with a fraction. What is no time is as good as none.
+/// Mesos writes times as seconds since 1970 with a fraction. A value that is not a time counts as absent.
 pub(super) fn to_time(seconds: Option<f64>) -> Option<Timestamp> {
     let milliseconds = (seconds? * 1000.0).round();
     // Year 9999, far below 2^53: the conversion is exact.

@@ -1,10 +1,10 @@
-//! The reference for [`scan`](super::scan): reads /state by serde_json, and calls the [`Sink`] with what it meets.
+//! The reference for [`scan`](super::scan): reads /state with serde_json, and calls the [`Sink`].
 //!
-//! It looks at every byte and refuses what is no JSON anywhere, and is some ten times slower. It is there for tests and
-//! measurements only.
+//! It checks every byte, refuses invalid JSON everywhere, and is about ten times slower. Only tests and measurements use
+//! it.
 //!
-//! The order of keys does not matter. What is not needed is skipped without being kept. A key that is needed and there
-//! twice is an error, except for attributes, which Mesos itself repeats.
+//! The order of keys does not matter. Other values are skipped. A key that occurs twice is an error, except for
+//! attributes, which Mesos itself repeats.
 
 mod values;
 
@@ -23,20 +23,20 @@ use super::state::{
     Sink, StateError,
 };
 
-/// As much as is asked of the source at once.
+/// How much is read from the source at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Reads a whole /state, to the end of the source.
 ///
 /// # Errors
-/// Where it is not one: nothing is ever taken for granted, an absent list is no empty list.
+/// The source is not a state. A missing list is an error, not an empty list.
 pub fn read<S: Sink>(source: impl Read, sink: S) -> Result<S, StateError> {
     let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
     check_start(&mut source)?;
     feed(serde_json::Deserializer::from_reader(source), sink)
 }
 
-/// Reads a /state that is there as a whole.
+/// Reads a /state that is in memory.
 ///
 /// # Errors
 /// As [`read`].
@@ -64,7 +64,7 @@ fn feed<'de, S: Sink>(
     }
 }
 
-/// Tells what is certainly not a master's answer by its first byte, for the sake of a better message.
+/// Recognizes by the first byte what is not a master's answer, for a better message.
 fn check_start(source: &mut impl BufRead) -> Result<(), StateError> {
     loop {
         let buffer = source.fill_buf().map_err(StateError::Io)?;
@@ -79,14 +79,14 @@ fn check_start(source: &mut impl BufRead) -> Result<(), StateError> {
     }
 }
 
-/// The sink, and what it could not take: serde's errors are text alone.
+/// The sink, and its error: serde's errors are strings only.
 struct Feeding<S> {
     sink: S,
     failure: Option<StateError>,
 }
 
 impl<S: Sink> Feeding<S> {
-    /// Calls the sink; keeps its error and stops the reader with one that nobody reads.
+    /// Calls the sink, keeps its error, and stops the reader with a placeholder.
     fn call<T, E: de::Error>(&mut self, call: impl FnOnce(&mut S) -> Result<T, StateError>) -> Result<T, E> {
         call(&mut self.sink).map_err(|failure| {
             self.failure.get_or_insert(failure);
@@ -95,7 +95,7 @@ impl<S: Sink> Feeding<S> {
     }
 }
 
-/// The parts of an object that were met.
+/// The fields of an object that have occurred.
 struct SeenFields<F>(Vec<F>);
 
 impl<F: Copy + PartialEq> SeenFields<F> {
@@ -219,12 +219,12 @@ impl Flags {
     }
 }
 
-/// An item of a list, complete before it is handed on.
+/// An item of a list, complete before it is passed on.
 trait Item: de::DeserializeOwned {
     fn give(self, sink: &mut impl Sink) -> Result<(), StateError>;
 }
 
-/// A list of which no more than the item at hand is held.
+/// A list of which only the current item is in memory.
 struct List<'a, S, T>(&'a mut Feeding<S>, PhantomData<T>);
 
 impl<'a, S, T> List<'a, S, T> {
@@ -255,7 +255,7 @@ impl<'de, S: Sink, T: Item> Visitor<'de> for List<'_, S, T> {
     }
 }
 
-/// The list of frameworks, each of which is read part by part.
+/// The list of frameworks, each of which is read field by field.
 struct Frameworks<'a, S>(&'a mut Feeding<S>);
 
 impl<'de, S: Sink> DeserializeSeed<'de> for Frameworks<'_, S> {
@@ -432,7 +432,7 @@ impl Item for TaskJson {
 
 #[derive(Deserialize)]
 struct ExecutorJson {
-    /// Without it nobody knows where the executor is; it is then missing in what is visible of its agent.
+    /// Without it the executor cannot be placed, and its resources are missing from the visible ones.
     slave_id: Option<String>,
     #[serde(default)]
     resources: RawResources,

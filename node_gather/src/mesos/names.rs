@@ -1,34 +1,34 @@
-//! Which application a task belongs to.
+//! Determines the application of a task.
 
-/// What stands before an application's uuid in a Marathon task id, newest form first.
+/// The markers before the UUID in a Marathon task id, the newest form first.
 const MARKERS: [&[u8]; 4] = [b".instance-", b".marathon-", b".", b"_"];
 
-/// The length of a uuid in its usual form: 8-4-4-4-12 hexadecimal digits.
+/// The length of a UUID in its usual form: 8-4-4-4-12 hexadecimal digits.
 const UUID_LENGTH: usize = 36;
 
-/// Where the last dash of a uuid is.
+/// The position of the last dash of a UUID.
 const LAST_DASH: usize = 23;
 
-/// Whether the tasks of a framework of that name carry Marathon's ids.
+/// Whether the tasks of a framework of that name have Marathon's ids.
 #[must_use]
 pub fn is_marathon(framework: &str) -> bool {
     framework.starts_with("marathon")
 }
 
-/// By what a task of a framework is known to belong to its application.
+/// What identifies the application of a task within its framework.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark<'a> {
-    /// What stands before the uuid in a task id of Marathon's.
+    /// The part of a Marathon task id before the UUID.
     Path(&'a [u8]),
     /// The task's own name.
     Name(&'a [u8]),
 }
 
 impl<'a> Mark<'a> {
-    /// For Marathon what its task id says, else, and where that has no form of Marathon's, the task's own name.
+    /// The path in the task id for Marathon; the task's name for other frameworks, and for ids of another form.
     ///
-    /// The name will not do for Marathon: it is the application's id reversed, and since the parts of an id may contain
-    /// dots themselves, the reversal cannot be undone.
+    /// Marathon's task names do not identify the application: they are the application's id with its parts reversed, and
+    /// parts may contain dots, so the reversal is ambiguous.
     #[must_use]
     pub fn of(is_marathon: bool, task_id: &'a [u8], task_name: &'a [u8]) -> Self {
         let path = if is_marathon { marathon_path(task_id) } else { None };
@@ -53,11 +53,11 @@ impl<'a> Mark<'a> {
     }
 }
 
-/// What stands in a Marathon task id before the first of the markers that a uuid follows somewhere, and before the last
-/// such place, since a path may contain a uuid itself. `None` where the task id has no form of Marathon's.
+/// The part of a Marathon task id before the newest marker that precedes a UUID, at its last occurrence, because a path
+/// may contain a UUID, too. `None` if the task id does not have Marathon's form.
 ///
-/// Every task comes by here, so uuids are looked for first, from the end and by their last dash: nearly always the first
-/// one found decides.
+/// This runs for every task, so it searches for UUIDs from the end, by their last dash: nearly always the first one
+/// decides.
 #[must_use]
 pub fn marathon_path(task_id: &[u8]) -> Option<&[u8]> {
     let mut best: Option<(usize, &[u8])> = None;
@@ -81,7 +81,7 @@ pub fn marathon_path(task_id: &[u8]) -> Option<&[u8]> {
     best.map(|(_, path)| path)
 }
 
-/// Whether a uuid is there, and ends there.
+/// Whether a UUID begins there and is not continued.
 #[inline]
 fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
     let Some((uuid, rest)) = bytes.get(start..).and_then(|bytes| bytes.split_first_chunk::<UUID_LENGTH>()) else {
@@ -89,12 +89,12 @@ fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
     };
     matches!(rest.first(), None | Some(b'.' | b'_'))
         && [8, 13, 18, LAST_DASH].iter().all(|at| uuid.get(*at) == Some(&b'-'))
-        // With the dashes, of which there are then no more.
+        // 32 digits and the four dashes: nothing else.
         && uuid.iter().fold(0, |sum, byte| sum + HEX_DIGITS.get(usize::from(*byte)).unwrap_or(&0)) == 32
 }
 
-/// 1 for each byte that is a hexadecimal digit: every task is asked for 36 of them.
-#[expect(clippy::indexing_slicing, reason = "what is out of bounds here would not compile")]
+/// 1 for each byte that is a hexadecimal digit: a table, because every task has 36 bytes to check.
+#[expect(clippy::indexing_slicing, reason = "an index out of bounds would not compile")]
 const HEX_DIGITS: [u8; 256] = {
     let mut table = [0; 256];
     let mut digits: &[u8] = b"0123456789abcdefABCDEF";
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_marathon_task_id_gives_the_application_id() {
+    fn every_form_of_marathon_task_id_has_an_application() {
         for (id, expected) in [
             (format!("shop_web.instance-{UUID}._app.1"), "/shop/web"),
             (format!("shop_web.marathon-{UUID}.nginx"), "/shop/web"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_without_marathons_form_gives_nothing() {
+    fn an_id_without_marathons_form_has_no_path() {
         for id in
             ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID]
         {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn other_frameworks_go_by_the_task_name() {
+    fn applications_of_other_frameworks_are_task_names() {
         let id = format!("etl_hourly.{UUID}");
         assert_eq!(application(is_marathon("chronos-3.0"), &id, "hourly.etl"), "hourly.etl");
         assert_eq!(application(is_marathon("marathon-user"), &id, "hourly.etl"), "/etl/hourly");

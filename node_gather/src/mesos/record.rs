@@ -1,4 +1,4 @@
-//! A [`Sink`] that keeps everything it is given, so that two readers can be compared.
+//! A [`Sink`] that keeps everything, to compare two readers.
 
 use shared::resources::Resources;
 
@@ -7,16 +7,16 @@ use super::state::{
     Agent, AgentResources, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError,
 };
 
-/// Everything of a /state, in the order of the document.
+/// The contents of a /state, in the order of the document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Record {
     pub(crate) master: Master,
     pub(crate) agents: Vec<(Agent, AgentResources)>,
     pub(crate) recovered_agents: Vec<RecoveredAgent>,
     pub(crate) frameworks: Vec<Framework>,
-    /// By the number of their framework.
+    /// With the index of their framework.
     pub(crate) tasks: Vec<(usize, Task)>,
-    /// What executors take, by the number of their framework and the id of their agent.
+    /// The resources of executors, with the index of their framework and the id of their agent.
     pub(crate) executors: Vec<(usize, String, Resources)>,
     name: Option<String>,
     gpu_aware: bool,

@@ -1,7 +1,7 @@
-//! What there is in a master's /state, and the [`Sink`] that takes it while the document passes by.
+//! The contents of a master's /state, and the [`Sink`] that receives them while the document is read.
 //!
-//! A sink knows nothing of JSON, and a reader nothing of what is made of the cluster: it calls the sink with what it
-//! meets, in whatever order the document has it, and keeps nothing itself.
+//! A sink does not depend on JSON, and a reader not on the use of the cluster: it calls the sink in the order of the
+//! document, and keeps nothing itself.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,31 +11,30 @@ use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
-/// How long a newly elected master waits for its agents, where it does not say: Mesos' default, and its minimum.
+/// How long agents may re-register with a new leading master that does not report it: Mesos's default and minimum.
 pub const DEFAULT_AGENT_REREGISTER_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The name under which tasks without a framework are kept. Masters before 1.2 list them apart.
+/// The framework name of tasks without a framework. Masters before 1.2 list them separately.
 pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
 
-/// The most units of one resource that one agent or task can have. More is a fault of the sender, and far below it
-/// no sum can overflow.
+/// The maximum amount of one resource of one agent or task. More is an error of the sender; up to it, no sum overflows.
 pub(crate) const MAX_UNITS: f64 = 1e9;
 const MAX_THOUSANDTHS: u64 = 1_000_000_000_000;
 
-/// What the master says of itself.
+/// What the master reports about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Master {
-    /// Its version; empty where it does not say.
+    /// Its version; empty if not reported.
     pub version: String,
-    /// The cluster's name, where it has one.
+    /// The name of the cluster, if it has one.
     pub cluster: Option<String>,
-    /// When it became the leader; `None` where it does not say.
+    /// When it was elected; `None` if not reported.
     pub elected_at: Option<Timestamp>,
-    /// How long it waits for agents after its election.
+    /// How long agents may re-register after its election.
     pub agent_reregister_timeout: Duration,
-    /// How many agents it counts as registered (`activated_slaves` + `deactivated_slaves`); `None` where it does not say.
+    /// How many registered agents it counts (`activated_slaves` + `deactivated_slaves`); `None` if not reported.
     pub counted_agents: Option<u32>,
-    /// How many agents it has marked unreachable.
+    /// How many agents it counts as unreachable.
     pub unreachable_agents: u32,
 }
 
@@ -52,12 +51,12 @@ impl Default for Master {
     }
 }
 
-/// The attributes of an agent, each value as text. A name may be there more than once.
+/// The attributes of an agent, with values as strings. A name may occur more than once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// Names and values, one after the other: agents come by the ten thousand, and so there is one allocation to reuse.
+    /// Names and values, one after the other: with ten thousand agents, one allocation is reused.
     text: String,
-    /// Where each name ends, and where its value.
+    /// The end of each name, and of its value.
     ends: Vec<(usize, usize)>,
 }
 
@@ -70,7 +69,7 @@ impl Attributes {
         self.ends.push((name_end, self.text.len()));
     }
 
-    /// Takes all out.
+    /// Removes all.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -86,7 +85,7 @@ impl Attributes {
         })
     }
 
-    /// Whether one of the values of that name is this one. Numbers are compared in their shortest form, so `2.0` is `2`.
+    /// Whether the name has that value. Numbers are compared in their shortest form, so `2.0` equals `2`.
     #[must_use]
     pub fn has(&self, name: &str, value: &str) -> bool {
         let number = || value.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.to_string());
@@ -108,7 +107,7 @@ pub struct Agent {
     pub id: String,
     /// Its hostname.
     pub hostname: String,
-    /// The address by which the master speaks to it.
+    /// The address at which the master reaches it.
     pub ip: Option<IpAddr>,
     /// Its attributes.
     pub attributes: Attributes,
@@ -116,31 +115,31 @@ pub struct Agent {
     pub active: bool,
     /// Whether an operator has deactivated it (since Mesos 1.9).
     pub deactivated: bool,
-    /// How far an operator's draining has come, if one has asked for it (since Mesos 1.9).
+    /// The progress of its draining, if an operator has started it (since Mesos 1.9).
     pub drain: Option<Drain>,
 }
 
 /// The resources of an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AgentResources {
-    /// All it has; nothing where it does not say.
+    /// All it has; nothing if not reported.
     pub total: Resources,
-    /// What of them no role has reserved.
+    /// Those that no role has reserved.
     pub unreserved: Resources,
-    /// What tasks and executors use, as the master says it; `None` where it does not.
+    /// What tasks and executors use, as the master reports it; `None` if it does not.
     pub used: Option<Resources>,
 }
 
-/// How far the draining of an agent has come.
+/// The progress of draining an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// Tasks are still leaving.
+    /// Tasks are still running.
     Draining,
-    /// All have left.
+    /// All tasks have ended.
     Drained,
 }
 
-/// An agent known from before the election.
+/// An agent that was registered before the failover and has not re-registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveredAgent {
     /// Its id.
@@ -152,21 +151,21 @@ pub struct RecoveredAgent {
 /// A framework.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Framework {
-    /// Its name; two frameworks may have the same.
+    /// Its name; two frameworks may have the same name.
     pub name: String,
-    /// Whether it is offered agents with gpus (capability `GPU_RESOURCES`).
+    /// Whether it receives offers of agents with gpus (capability `GPU_RESOURCES`).
     pub gpu_aware: bool,
-    /// Whether it is known only from its agents: it has not come back to a newly elected master.
+    /// Whether it has not re-registered since the failover: the master knows it from its agents.
     pub recovered: bool,
 }
 
-/// What is wrong with a document, and where.
+/// An error in a document, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Fault(String);
 
 impl Fault {
-    /// What is wrong, the place included.
+    /// A fault, the position included.
     #[must_use]
     pub const fn new(what: String) -> Self {
         Self(what)
@@ -176,57 +175,57 @@ impl Fault {
 /// Why a document is not the state of a cluster.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// There is nothing.
-    #[error("the answer is empty; a master always sends an object")]
+    /// The document is empty.
+    #[error("the answer is empty, expected a JSON object")]
     Empty,
-    /// It is a web page.
+    /// The document is a web page.
     #[error(
-        "the answer is a web page, not a master's state; check that the URL leads to the master and not to a login page"
+        "the answer is a web page, expected a master's state; check that the URL leads to the master, not to a login page"
     )]
     Html,
-    /// It is no JSON object.
+    /// The document is not a JSON object.
     #[error("the answer is not a JSON object; check that the URL leads to a Mesos master")]
     NotAnObject,
-    /// It ends in the middle.
-    #[error("the state ends in the middle")]
+    /// The document is incomplete.
+    #[error("the state is incomplete")]
     Truncated(#[source] Fault),
-    /// It is not JSON, or not of the form that masters send.
-    #[error("the state cannot be read as one")]
+    /// The document is not JSON, or does not have the form that masters send.
+    #[error("the state is not valid")]
     Json(#[source] Fault),
-    /// It has more bytes than are read.
-    #[error("the state has more than {limit} bytes; raise mesos.max_state_bytes if that is no fault")]
+    /// The document exceeds the limit.
+    #[error("the state exceeds mesos.max_state_bytes = {limit}; raise it if the cluster is that large")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// Its reader has refused it already and takes no more of it.
-    #[error("the state has been refused already")]
+    /// The reader has failed before.
+    #[error("the state was refused before")]
     Refused,
-    /// It could not be read to its end.
-    #[error("the state cannot be read to its end")]
+    /// The source failed.
+    #[error("cannot read the state to its end")]
     Io(#[source] io::Error),
-    /// A list is not there. It is never taken for an empty one.
+    /// A list is missing. It does not count as an empty one.
     #[error("the state has no {0:?}; check that the URL leads to a Mesos master")]
     Missing(&'static str),
-    /// A part is there twice.
+    /// A part occurs twice.
     #[error("the state has {0:?} twice")]
     Twice(&'static str),
-    /// An agent is there twice.
-    #[error("the state lists the agent {0:?} twice")]
+    /// An agent occurs twice.
+    #[error("the state lists agent {0:?} twice")]
     AgentTwice(String),
-    /// A resource is no amount.
-    #[error("{owner} has {value} {kind}, which is not an amount from 0 to {MAX_UNITS}")]
+    /// A resource is not a valid amount.
+    #[error("{owner}: got {value} {kind}, expected an amount from 0 to {MAX_UNITS}")]
     Amount {
-        /// Whose it is.
+        /// The agent, task, or executor.
         owner: String,
         /// Which resource.
         kind: Kind,
-        /// What stands there.
+        /// The value in the document.
         value: String,
     },
 }
 
-/// The resources of something as they stand in the document: checked only when its owner is known.
+/// Resources as in the document: checked when their owner is known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawResources {
     amounts: Resources,
@@ -234,7 +233,7 @@ pub struct RawResources {
 }
 
 impl RawResources {
-    /// Takes in a number.
+    /// Sets a number.
     pub fn number(&mut self, kind: Kind, units: f64) {
         let amount = Amount::from_units(units).filter(|_| (0.0..=MAX_UNITS).contains(&units));
         match amount {
@@ -243,7 +242,7 @@ impl RawResources {
         }
     }
 
-    /// Takes in what is known to the thousandth.
+    /// Sets an amount.
     #[inline]
     pub fn amount(&mut self, kind: Kind, amount: Amount) {
         if amount.thousandths() <= MAX_THOUSANDTHS {
@@ -253,12 +252,12 @@ impl RawResources {
         }
     }
 
-    /// Takes in what is no number.
+    /// Keeps a value that is not a valid amount.
     pub fn refuse(&mut self, kind: Kind, value: String) {
         self.refused.get_or_insert((kind, value));
     }
 
-    /// The amounts, if each is one.
+    /// The amounts, if all are valid.
     fn check(&self, owner: impl FnOnce() -> String) -> Result<Resources, StateError> {
         match &self.refused {
             None => Ok(self.amounts),
@@ -267,10 +266,10 @@ impl RawResources {
     }
 }
 
-/// An agent as it stands in the document.
+/// An agent as in the document.
 #[derive(Clone, Debug, Default)]
 pub struct RawAgent {
-    /// What needs no check.
+    /// The fields that need no check.
     pub agent: Agent,
     /// `resources`.
     pub total: Option<RawResources>,
@@ -286,9 +285,9 @@ impl RawAgent {
     /// Its resources.
     ///
     /// # Errors
-    /// Where one of them is no amount.
+    /// One of them is not a valid amount.
     pub fn check(&self) -> Result<AgentResources, StateError> {
-        let check = |resources: &RawResources| resources.check(|| format!("the agent {:?}", self.agent.id));
+        let check = |resources: &RawResources| resources.check(|| format!("agent {:?}", self.agent.id));
         let total = self.total.as_ref().map(check).transpose()?.unwrap_or_default();
         let used = self.used.as_ref().map(check).transpose()?;
         let reserved = self.reserved.iter().map(check).sum::<Result<Resources, _>>()?;
@@ -297,8 +296,8 @@ impl RawAgent {
     }
 }
 
-/// A task as it stands in the document. Its texts are valid UTF-8; as bytes, because a million of them are compared with
-/// what is known already, and only what is new becomes a text.
+/// A task as in the document. Its strings are valid UTF-8, but given as bytes: a million of them are compared with known
+/// ones, and only new ones become a `String`.
 #[derive(Clone, Copy, Debug)]
 pub struct RawTask<'a> {
     /// Its id.
@@ -314,19 +313,18 @@ pub struct RawTask<'a> {
 }
 
 impl RawTask<'_> {
-    /// What it takes; `None` where it takes nothing any more. Terminal tasks may stay in the list until they are
-    /// acknowledged.
+    /// Its resources; `None` if it has ended. Terminal tasks may stay in the list until they are acknowledged.
     ///
     /// # Errors
-    /// Where one of its resources is no amount.
+    /// One of its resources is not a valid amount.
     pub fn check(&self) -> Result<Option<Resources>, StateError> {
-        let resources = self.resources.check(|| format!("the task {:?}", String::from_utf8_lossy(self.id)))?;
+        let resources = self.resources.check(|| format!("task {:?}", String::from_utf8_lossy(self.id)))?;
         let holds = matches!(self.state, b"TASK_RUNNING" | b"TASK_STAGING" | b"TASK_STARTING" | b"TASK_KILLING");
         Ok(holds.then_some(resources))
     }
 }
 
-/// What an executor uses itself, as it stands in the document.
+/// The own resources of an executor, as in the document.
 #[derive(Clone, Copy, Debug)]
 pub struct RawExecutor<'a> {
     /// Its agent's id (`slave_id`).
@@ -336,60 +334,60 @@ pub struct RawExecutor<'a> {
 }
 
 impl RawExecutor<'_> {
-    /// What it takes.
+    /// Its resources.
     ///
     /// # Errors
-    /// Where one of its resources is no amount.
+    /// One of its resources is not a valid amount.
     pub fn check(&self) -> Result<Resources, StateError> {
-        self.resources.check(|| format!("an executor on the agent {:?}", self.agent_id))
+        self.resources.check(|| format!("an executor on agent {:?}", self.agent_id))
     }
 }
 
-/// Takes what a reader meets in a /state. An error stops the reader.
+/// Receives the contents of a /state from a reader. An error stops the reader.
 ///
-/// Lists come one after the other and each as a whole, in any order; a framework's name may come after its tasks.
+/// Lists are complete and do not overlap, in any order; a framework's name may follow its tasks.
 pub trait Sink {
-    /// What the master says of itself, set by the reader as it comes.
+    /// What the master reports about itself, to be set by the reader.
     fn master(&mut self) -> &mut Master;
 
     /// An agent.
     ///
     /// # Errors
-    /// Where one of its resources is no amount, or it has been there already.
+    /// One of its resources is not a valid amount, or its id occurred before.
     fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError>;
 
-    /// An agent that has not come back since the election.
+    /// An agent that has not re-registered since the failover.
     fn recovered_agent(&mut self, agent: &RecoveredAgent);
 
     /// The name of the framework that is being read.
     fn framework_name(&mut self, name: String);
 
-    /// Whether the framework that is being read is offered agents with gpus.
+    /// Whether the framework that is being read receives offers of agents with gpus.
     fn framework_gpu_aware(&mut self, gpu_aware: bool);
 
-    /// Whether the framework that is being read has yet to come back.
+    /// Whether the framework that is being read has not re-registered since the failover.
     fn framework_recovered(&mut self, recovered: bool);
 
     /// A task of the framework that is being read.
     ///
     /// # Errors
-    /// Where one of its resources is no amount.
+    /// One of its resources is not a valid amount.
     fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError>;
 
     /// An executor of the framework that is being read.
     ///
     /// # Errors
-    /// Where one of its resources is no amount.
+    /// One of its resources is not a valid amount.
     fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError>;
 
-    /// The framework that is being read ends.
+    /// Ends the framework that is being read.
     ///
     /// # Errors
-    /// Where its name never came.
+    /// It has no name.
     fn end_framework(&mut self) -> Result<(), StateError>;
 }
 
-/// 2^32 of anything do not fit the bytes that are read at most.
+/// The bytes that are read at most cannot hold 2^32 of anything.
 pub(crate) fn count_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,9 @@
-//! What is kept of a /state while it passes by: of each pool what its snapshot needs, and no more.
+//! Collects what the snapshots need while a /state is read.
 //!
 //! Tasks become counts at once: how many of an application with equal resources run in a pool. Agents become sums and
-//! shapes; only those that may be named as candidates are kept one by one, with the tasks on them. So memory grows with
-//! agents and applications, never with tasks or bytes. Masters list agents before tasks; where tasks come first, counts
-//! are kept per agent until the agents are known.
+//! agent shapes; only possible candidates are kept one by one, with their tasks. So memory grows with agents and
+//! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
+//! agents are known.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,7 +22,7 @@ use crate::mesos::state::{
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// A cluster as its leading master sees it, by pools.
+/// A cluster as its leading master reports it, by pools.
 #[derive(Debug)]
 pub struct ClusterState<'p> {
     pub(super) master: Master,
@@ -31,7 +31,7 @@ pub struct ClusterState<'p> {
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
     pub(super) attributes_of_no_pool: SeenAttributes,
-    /// The agent with the smallest id of those that have the attributes of two pools.
+    /// Of the agents with the attributes of two pools, that with the smallest id.
     two_pools: Option<SummarizeError>,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
@@ -44,10 +44,10 @@ pub struct ClusterState<'p> {
     unplaced: Unplaced,
 }
 
-/// An application of a framework. Two may have the same name and framework: tasks tell it in more than one way.
+/// An application of a framework. Two may have the same name and framework, because tasks name it in two ways.
 #[derive(Debug)]
 pub(super) struct ApplicationName {
-    /// Where in [`ClusterState::frameworks`] its framework is.
+    /// The index of its framework in [`ClusterState::frameworks`].
     pub(super) framework: u32,
     pub(super) name: String,
 }
@@ -56,32 +56,32 @@ pub(super) struct ApplicationName {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tasks {
     pub(super) pool: u32,
-    /// Where in [`ClusterState::applications`] their application is.
+    /// The index of their application in [`ClusterState::applications`].
     pub(super) application: u32,
     pub(super) resources: Resources,
     pub(super) count: u32,
 }
 
-/// What is known of where tasks run: agents by the order in which their ids were met.
+/// The agents, numbered in the order in which their ids occurred.
 #[derive(Debug, Default)]
 struct Agents {
     ids: Map<Box<[u8]>, u32>,
-    spots: Vec<Spot>,
+    places: Vec<Place>,
     registered: u32,
-    /// Whether the agents that are kept one by one have their spots.
+    /// Whether the agents that are kept one by one have their places.
     is_sealed: bool,
 }
 
-/// Where an agent belongs.
+/// The pool of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spot {
+enum Place {
     /// The master does not list it.
     Unlisted,
-    /// To no pool.
+    /// It belongs to no pool.
     NoPool,
-    /// To that pool, where nothing is kept of it alone.
+    /// It belongs to that pool, and is not kept one by one.
     Pool(u32),
-    /// To that pool, as that member.
+    /// It belongs to that pool, as that member.
     Member(u32, u32),
 }
 
@@ -90,46 +90,46 @@ impl Agents {
         if let Some(number) = self.ids.get(id) {
             return *number;
         }
-        let number = count_u32(self.spots.len());
-        self.spots.push(Spot::Unlisted);
+        let number = count_u32(self.places.len());
+        self.places.push(Place::Unlisted);
         self.ids.insert(id.into(), number);
         number
     }
 
-    fn spot(&self, number: u32) -> Spot {
-        self.spots.get(index(number)).copied().unwrap_or(Spot::Unlisted)
+    fn place_of(&self, number: u32) -> Place {
+        self.places.get(index(number)).copied().unwrap_or(Place::Unlisted)
     }
 
-    fn set_spot(&mut self, number: u32, spot: Spot) {
-        if let Some(own) = self.spots.get_mut(index(number)) {
-            *own = spot;
+    fn set_place(&mut self, number: u32, place: Place) {
+        if let Some(own) = self.places.get_mut(index(number)) {
+            *own = place;
         }
     }
 }
 
-/// What was met before the agents: by agent.
+/// Tasks and executors that occurred before the agents, by agent.
 #[derive(Debug, Default)]
 struct Unplaced {
     tasks: Map<(u32, u32, u32), u32>,
     executors: Map<u32, Resources>,
 }
 
-/// A framework of which more may follow.
+/// The framework that is being read.
 #[derive(Debug, Default)]
 struct OpenFramework {
     name: Option<String>,
     is_marathon: bool,
     gpu_aware: bool,
     recovered: bool,
-    /// Its applications, by what marks their tasks.
+    /// Its applications, by what identifies their tasks.
     paths: Map<Box<[u8]>, u32>,
     names: Map<Box<[u8]>, u32>,
-    /// Tasks met before its name, which decides what marks their application: the path in their id, if any, or their
-    /// name; by agent and resources.
+    /// Tasks that occurred before its name. The name decides what identifies their application: the path in their id, if
+    /// any, or their name.
     unnamed: Map<Unnamed, u32>,
 }
 
-/// Equal tasks on one agent, of a framework without a name.
+/// Equal tasks on one agent, of a framework whose name is not yet known.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Unnamed {
     path: Option<Box<[u8]>>,
@@ -139,7 +139,7 @@ struct Unnamed {
 }
 
 impl<'p> ClusterState<'p> {
-    /// A view of a cluster with these pools, of which nothing has been seen.
+    /// An empty state of a cluster with these pools.
     #[must_use]
     pub fn new(policies: &'p [Policy]) -> Self {
         Self {
@@ -166,7 +166,7 @@ impl<'p> ClusterState<'p> {
         self.agents.registered
     }
 
-    /// Ends the document: everything has its place. Returns the tasks, by pool.
+    /// Ends the document, and returns the tasks by pool.
     pub(super) fn end(&mut self) -> Result<Vec<Tasks>, SummarizeError> {
         if let Some(error) = self.two_pools.take() {
             return Err(error);
@@ -193,12 +193,12 @@ impl<'p> ClusterState<'p> {
         Ok(tasks)
     }
 
-    /// The agents are known: those that are kept one by one get their spots, and what came before them its own.
+    /// All agents are known: assigns members, and places the tasks and executors that occurred before.
     fn seal(&mut self) {
         self.agents.is_sealed = true;
         for (place, pool) in self.pools.iter_mut().enumerate() {
             for (member, number) in pool.seal().enumerate() {
-                self.agents.set_spot(number, Spot::Member(count_u32(place), count_u32(member)));
+                self.agents.set_place(number, Place::Member(count_u32(place), count_u32(member)));
             }
         }
         let Unplaced { tasks, executors } = std::mem::take(&mut self.unplaced);
@@ -210,7 +210,7 @@ impl<'p> ClusterState<'p> {
         }
     }
 
-    /// Whether the agents are known, as they are once one of them is: the list comes as a whole.
+    /// Whether the agents are known: once one of them is, all are, because the list is read as a whole.
     #[inline]
     fn knows_agents(&mut self) -> bool {
         if !self.agents.is_sealed && self.agents.registered > 0 {
@@ -225,14 +225,14 @@ impl<'p> ClusterState<'p> {
             add(&mut self.unplaced.tasks, (agent, application, resources), count);
             return;
         }
-        let pool = match self.agents.spot(agent) {
-            Spot::Unlisted => {
+        let pool = match self.agents.place_of(agent) {
+            Place::Unlisted => {
                 self.unlisted_tasks = self.unlisted_tasks.saturating_add(count);
                 return;
             }
-            Spot::NoPool => return,
-            Spot::Pool(pool) => pool,
-            Spot::Member(pool, member) => {
+            Place::NoPool => return,
+            Place::Pool(pool) => pool,
+            Place::Member(pool, member) => {
                 if let Some(pool) = self.pools.get_mut(index(pool)) {
                     pool.add_to_member(index(member), application, resources, count);
                 }
@@ -247,10 +247,10 @@ impl<'p> ClusterState<'p> {
             *self.unplaced.executors.entry(agent).or_default() += resources;
             return;
         }
-        let (pool, member) = match self.agents.spot(agent) {
-            Spot::Unlisted | Spot::NoPool => return,
-            Spot::Pool(pool) => (pool, None),
-            Spot::Member(pool, member) => (pool, Some(index(member))),
+        let (pool, member) = match self.agents.place_of(agent) {
+            Place::Unlisted | Place::NoPool => return,
+            Place::Pool(pool) => (pool, None),
+            Place::Member(pool, member) => (pool, Some(index(member))),
         };
         if let Some(pool) = self.pools.get_mut(index(pool)) {
             pool.add_executor(member, resources);
@@ -269,7 +269,7 @@ impl<'p> ClusterState<'p> {
         }
         let application = count_u32(self.applications.len());
         known.insert(bytes.into(), application);
-        // Where its framework will be when it ends.
+        // The index that its framework gets when it ends.
         let framework = count_u32(self.frameworks.len());
         self.applications.push(ApplicationName { framework, name: mark.application() });
         application
@@ -285,13 +285,13 @@ impl Sink for ClusterState<'_> {
         let resources = agent.check()?;
         let agent = &agent.agent;
         let number = self.agents.number(agent.id.as_bytes());
-        if self.agents.spot(number) != Spot::Unlisted {
+        if self.agents.place_of(number) != Place::Unlisted {
             return Err(StateError::AgentTwice(agent.id.clone()));
         }
         self.agents.registered = self.agents.registered.saturating_add(1);
         let pool = self.pool_of(&agent.id, &agent.attributes);
-        let spot = pool.map_or(Spot::NoPool, |place| Spot::Pool(count_u32(place)));
-        self.agents.set_spot(number, spot);
+        let place = pool.map_or(Place::NoPool, |place| Place::Pool(count_u32(place)));
+        self.agents.set_place(number, place);
         match pool.and_then(|place| self.pools.get_mut(place)) {
             Some(pool) => pool.register(agent, resources, number),
             None => {
@@ -358,7 +358,7 @@ impl Sink for ClusterState<'_> {
 }
 
 impl ClusterState<'_> {
-    /// The one pool of an agent. One that has two is remembered, and what is made of it does not matter.
+    /// The pool of an agent. Two pools are an error that is reported at the end.
     fn pool_of(&mut self, agent_id: &str, attributes: &crate::mesos::state::Attributes) -> Option<usize> {
         pool_of(agent_id, attributes, self.policies).unwrap_or_else(|error| {
             let is_smaller = |other: &SummarizeError| error.agent_id() < other.agent_id();
@@ -376,7 +376,7 @@ fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
     *sum = sum.saturating_add(count);
 }
 
-/// Values that are each kept once and known by the order in which they first came.
+/// Distinct values, numbered in the order in which they first occurred.
 #[derive(Debug)]
 struct Interned<T>(Map<T, u32>);
 
@@ -403,6 +403,6 @@ impl<T: Hash + Eq> Interned<T> {
     }
 }
 
-fn index(place: u32) -> usize {
+pub(super) fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }

@@ -75,7 +75,8 @@ fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
 
 fn hidden_use(pool: &Pool<'_>) -> impl Iterator<Item = Finding> {
     let (used, visible) = (pool.resources.used + pool.resources.displaced, pool.visible);
-    let hidden = pool.policy.thresholds.considered.iter().copied().filter(move |kind| is_hidden(&used, &visible, *kind));
+    let hidden =
+        pool.policy.thresholds.considered.iter().copied().filter(move |kind| is_hidden(&used, &visible, *kind));
     hidden.map(move |kind| Finding::HiddenUse { kind, used: used.get(kind), visible: visible.get(kind) })
 }
 

@@ -1,4 +1,4 @@
-//! One pool while its agents pass by.
+//! Collects the agents of one pool.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -7,40 +7,40 @@ use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResources, TaskGroup};
 use shared::resources::Resources;
 
-use super::{Share, merge_groups};
+use super::{Share, merge_groups, task_count};
 use crate::mesos::state::{Agent, AgentResources, Drain, count_u32};
 
-/// How many of the usable agents are named as candidates to leave: more than any sensible step takes out at once.
+/// How many usable agents are candidates: more than any sensible `max_scale_down_step` removes at once.
 const MAX_USABLE_CANDIDATES: usize = 20;
 
-/// The attribute in which an agent's start-up may have put the id of its EC2 instance.
+/// The attribute that may hold the id of an agent's EC2 instance, set by its user data.
 const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
 
 /// The agents of one pool.
 #[derive(Debug)]
 pub(super) struct Pool<'p> {
     pub(super) policy: &'p Policy,
-    /// How many there are, but for the unreachable ones, which the master only counts.
+    /// How many agents there are, without the unreachable ones, which the master only counts.
     pub(super) counts: AgentCounts,
     pub(super) resources: PoolResources,
-    /// How many of them the master does not say of what they use.
+    /// How many of them have no used resources in the master's state.
     pub(super) unreported: u32,
-    /// What their visible tasks and executors use.
+    /// The resources of their visible tasks and executors.
     pub(super) visible: Resources,
     shapes: Shapes,
-    /// The least loaded usable agents of which the master says what they use.
+    /// The least loaded usable agents with used resources in the master's state.
     least_loaded: BinaryHeap<Ranked>,
-    /// Agents that are kept one by one: those that leave, and those of which only their tasks say what they use. Then,
-    /// once all are known, the least loaded ones.
+    /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
+    /// once all agents are known, also the least loaded ones.
     members: Vec<Member>,
 }
 
-/// The usable agents by shape. There may be as many as agents, so what many have in common is kept once.
+/// The usable agents by agent shape. There may be as many shapes as agents, so common parts are kept once.
 #[derive(Debug, Default)]
 struct Shapes {
-    /// Total and unreserved, in the order in which they came: a handful.
+    /// Total and unreserved resources, in the order of the document; there are few.
     whole: Vec<(Resources, Resources)>,
-    /// Where in `whole`, and what is free.
+    /// The index in `whole`, and the free resources.
     free: Vec<(u32, Resources)>,
 }
 
@@ -54,7 +54,7 @@ impl Shapes {
         self.free.push((count_u32(place), free(total, unreserved, used)));
     }
 
-    /// Sorted, equal ones together.
+    /// Sorted, with equal shapes merged.
     fn take(&mut self) -> Vec<AgentShape> {
         let Self { whole, free } = std::mem::take(self);
         let shapes = free.into_iter().filter_map(|(place, free)| {
@@ -65,15 +65,15 @@ impl Shapes {
     }
 }
 
-/// What a new task of the default role can take. The state does not tell from which part tasks took theirs, so
-/// reservations are taken to be used first.
+/// What a new task of the default role can use. The state does not report whether tasks use reserved resources, so they
+/// are assumed to use these first.
 #[must_use]
 pub fn free(total: Resources, unreserved: Resources, used: Resources) -> Resources {
     let reserved = total.saturating_sub(&unreserved);
     unreserved.saturating_sub(&used.saturating_sub(&reserved))
 }
 
-/// Adds up shapes that are equal but for their count, sorted.
+/// Merges shapes that differ in their count only, and sorts them.
 pub(crate) fn merge_shapes(mut shapes: Vec<AgentShape>) -> Vec<AgentShape> {
     shapes.sort_unstable_by_key(|shape| (shape.total, shape.unreserved, shape.free));
     shapes.dedup_by(|next, kept| {
@@ -86,19 +86,19 @@ pub(crate) fn merge_shapes(mut shapes: Vec<AgentShape>) -> Vec<AgentShape> {
     shapes
 }
 
-/// A registered agent that is kept, with what runs on it.
+/// A registered agent that is kept one by one, with its tasks.
 #[derive(Debug)]
 struct Member {
     agent: Agent,
     resources: AgentResources,
-    /// By the order in which ids were met.
+    /// Its number, in the order in which ids occurred.
     number: u32,
     standing: Standing,
     /// By application and resources.
     tasks: BTreeMap<(u32, u32), u32>,
-    /// What its visible executors use and, at the end, its tasks.
+    /// The resources of its visible executors and, at the end, of its tasks.
     visible: Resources,
-    /// At the end: its tasks, by what one takes.
+    /// At the end: its tasks, by equal resources.
     groups: Vec<TaskGroup>,
     protected: bool,
 }
@@ -109,7 +109,7 @@ pub fn is_usable(agent: &Agent, total: &Resources) -> bool {
     Standing::of(agent, total) == Standing::Usable
 }
 
-/// Whether an agent takes tasks, and why not.
+/// Whether an agent accepts tasks, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Usable,
@@ -119,7 +119,7 @@ enum Standing {
 }
 
 impl Standing {
-    /// An agent on its way out is told as such even where it is disconnected too.
+    /// A draining or deactivated agent counts as such even if it is disconnected, too.
     fn of(agent: &Agent, total: &Resources) -> Self {
         let has_resources = !(total.cpus.is_zero() && total.mem.is_zero());
         match agent.drain {
@@ -130,7 +130,7 @@ impl Standing {
         }
     }
 
-    /// The word for a candidate; `None` for an agent that is none.
+    /// The state of a candidate; `None` if the agent is not a candidate.
     const fn candidate_state(self) -> Option<AgentState> {
         match self {
             Self::Usable => Some(AgentState::Active),
@@ -147,12 +147,12 @@ impl Member {
         self.standing == Standing::Usable
     }
 
-    /// What tasks and executors use: as the agent's master says it, else what is visible.
+    /// What tasks and executors use: as the master reports it, else the visible ones.
     fn used(&self) -> Resources {
         self.resources.used.unwrap_or(self.visible)
     }
 
-    /// The largest share that is used.
+    /// The largest used share of its resources.
     fn load(&self) -> Share {
         Share::largest(&self.used(), &self.resources.total)
     }
@@ -161,7 +161,7 @@ impl Member {
         let used = self.used();
         let Self { agent, resources: AgentResources { total, unreserved, .. }, .. } = self;
         Candidate {
-            // The smallest, so that the order of the document does not matter.
+            // The smallest value, so that the order of the document does not matter.
             instance_id: agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned),
             agent_id: agent.id,
             hostname: agent.hostname,
@@ -171,13 +171,13 @@ impl Member {
             total,
             unreserved,
             used,
-            task_count: self.groups.iter().fold(0, |sum, group| sum.saturating_add(group.count)),
+            task_count: task_count(&self.groups),
             tasks: self.groups,
         }
     }
 }
 
-/// A member in its order among the usable ones: the least loaded first, then by id.
+/// A member with its rank among the usable ones: the least loaded first, then by id.
 #[derive(Debug)]
 struct Ranked {
     load: Share,
@@ -229,7 +229,7 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Takes in a registered agent; `number` is what it is known by.
+    /// Adds a registered agent with that number.
     pub(super) fn register(&mut self, agent: &Agent, resources: AgentResources, number: u32) {
         let standing = Standing::of(agent, &resources.total);
         let count = match standing {
@@ -275,7 +275,7 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Takes in what an agent uses.
+    /// Adds the used resources of an agent.
     fn add_used(&mut self, standing: Standing, resources: &AgentResources, used: Resources) {
         if standing == Standing::Usable {
             self.resources.used += used;
@@ -289,13 +289,13 @@ impl<'p> Pool<'p> {
         self.counts.recovered = self.counts.recovered.saturating_add(1);
     }
 
-    /// All agents are known: returns the numbers of those that are kept one by one, in their order.
+    /// All agents are known: returns the numbers of the members, in their order.
     pub(super) fn seal(&mut self) -> impl Iterator<Item = u32> {
         self.members.extend(self.least_loaded.drain().map(|ranked| ranked.member));
         self.members.iter().map(|member| member.number)
     }
 
-    /// Takes in tasks on one of the agents that are kept.
+    /// Adds tasks of a member.
     pub(super) fn add_to_member(&mut self, member: usize, application: u32, resources: u32, count: u32) {
         if let Some(member) = self.members.get_mut(member) {
             let sum = member.tasks.entry((application, resources)).or_insert(0);
@@ -303,7 +303,7 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Takes in what an executor uses on any of the agents, or on that of them which is kept.
+    /// Adds the resources of an executor, on a member if given.
     pub(super) fn add_executor(&mut self, member: Option<usize>, resources: Resources) {
         self.visible += resources;
         if let Some(member) = member.and_then(|member| self.members.get_mut(member)) {
@@ -311,12 +311,12 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Takes in what tasks use on all of the agents.
+    /// Adds the resources of visible tasks.
     pub(super) fn add_visible(&mut self, resources: Resources) {
         self.visible += resources;
     }
 
-    /// All tasks are known. `resources` are those of a task, `application` its framework and name.
+    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
@@ -343,20 +343,20 @@ impl<'p> Pool<'p> {
         self.members = members;
     }
 
-    /// The usable agents, grouped by equal shape and equal free resources.
+    /// The usable agents, grouped by equal agent shape.
     pub(super) fn take_shapes(&mut self) -> Vec<AgentShape> {
         self.shapes.take()
     }
 
-    /// The usable agents that hold least, the least loaded first, then every agent on its way out.
+    /// The least loaded usable agents, then every decommissioning agent.
     pub(super) fn take_candidates(&mut self) -> Vec<Candidate> {
-        let (usable, mut leaving): (Vec<Member>, Vec<Member>) =
+        let (usable, mut decommissioning): (Vec<Member>, Vec<Member>) =
             std::mem::take(&mut self.members).into_iter().partition(Member::is_usable);
         let mut usable: Vec<Ranked> = usable.into_iter().map(Ranked::new).collect();
         usable.sort_unstable();
-        leaving.sort_by(|a, b| a.agent.id.cmp(&b.agent.id));
+        decommissioning.sort_by(|a, b| a.agent.id.cmp(&b.agent.id));
         let usable = usable.into_iter().take(MAX_USABLE_CANDIDATES).map(|ranked| ranked.member);
-        let members = usable.chain(leaving);
+        let members = usable.chain(decommissioning);
         members
             .filter_map(|member| member.standing.candidate_state().map(|state| member.into_candidate(state)))
             .collect()

@@ -1,8 +1,8 @@
-//! Which pool the instances that wait for room are counted in, and under which name.
+//! Assigns queued instances to a pool and an application.
 //!
-//! Marathon says what waits, not where it may run: constraints and roles are not in its queue. An application that has
-//! tasks is taken to go where most of them are. One that has none goes to the first pool without `attributes`, which
-//! any agent belongs to; where all have some, to the first pool of the configuration.
+//! Marathon's queue has no constraints and roles, so it does not say where an instance may run. An application with tasks
+//! belongs to the pool of most of them. One without tasks belongs to the first pool without `attributes`, which any agent
+//! may belong to; if all pools have some, to the first pool of the configuration.
 
 use shared::config::Policy;
 
@@ -10,10 +10,10 @@ use super::applications::{Applications, Key};
 use crate::marathon::queue::QueuedInstances;
 use crate::mesos::names::is_marathon;
 
-/// The framework of an application of which nothing but its id is known.
+/// The framework of an application without tasks.
 const MARATHON: &str = "marathon";
 
-/// Counts what waits in the pools. An application without tasks is taken to be `gpu_aware` where Marathon is.
+/// Adds the queued instances to the pools. An application without tasks is `gpu_aware` if Marathon is.
 pub(super) fn count_in<'a>(
     pools: &mut [Applications<'a>],
     policies: &[Policy],
@@ -21,10 +21,10 @@ pub(super) fn count_in<'a>(
     gpu_aware: bool,
 ) {
     let default = policies.iter().position(|policy| policy.attributes.is_empty()).unwrap_or(0);
-    // In an order of their own: that of the queue means nothing.
+    // Sorted, because the order of the queue has no meaning.
     let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
     queued.sort_unstable();
-    // First all places, then all counts: what is counted must not be taken for what has tasks.
+    // First all pools, then all counts: a counted application must not seem to have tasks.
     let places: Vec<(usize, Key<'a>)> = queued
         .iter()
         .map(|&queued| {
@@ -39,7 +39,7 @@ pub(super) fn count_in<'a>(
     }
 }
 
-/// The pool and the framework in which an application of Marathon's has most tasks, of equal ones the first.
+/// The pool and framework in which an application of Marathon has most tasks; of equal ones the first.
 fn home<'a>(pools: &[Applications<'a>], application: &'a str) -> Option<(usize, Key<'a>)> {
     let mut best: Option<(u32, usize, Key<'a>)> = None;
     for (place, applications) in pools.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! What attributes the agents of no pool have: who wrote the wrong ones into the configuration sees the right ones at once.
+//! The attributes of agents of no pool, so that an operator sees which ones the configuration should have.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::mesos::state::Attributes;
 
-/// How many names are kept, and how many values of each: enough to see what they are called.
+/// How many names are kept, and how many values of each.
 const MAX_NAMES: usize = 20;
 const MAX_VALUES: usize = 3;
 
@@ -38,7 +38,7 @@ impl SeenAttributes {
 impl fmt::Display for SeenAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str("none at all");
+            return f.write_str("none");
         }
         for (index, (name, values)) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };

@@ -179,7 +179,7 @@ fn pools_share_no_agent() {
     ];
     let summary = run(&state(&agents, &[framework("f", &[("x", "w", 1.0), ("x", "e", 0.5)])]), &config).unwrap();
     assert_eq!(summary.agents_of_no_pool, 1);
-    assert_eq!(summary.attributes_of_no_pool.to_string(), "none at all");
+    assert_eq!(summary.attributes_of_no_pool.to_string(), "none");
     let [workers, edge] = &summary.snapshots[..] else { panic!() };
     assert_eq!((workers.agents.registered, edge.agents.registered), (1, 1));
     assert_eq!(

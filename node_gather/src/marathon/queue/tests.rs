@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// An entry as Marathon 1.4 to 1.11 writes it, `more` being the app or pod.
+/// An entry as Marathon 1.4 to 1.11 writes it; `more` is the app or pod.
 fn item(count: u32, time_left_seconds: u32, more: &Json) -> Json {
     let mut item = json!({
         "count": count,
@@ -62,26 +62,26 @@ fn group(count: u32, cpus: f64, mem: f64, disk: f64) -> TaskGroup {
 }
 
 #[test]
-fn an_empty_queue_has_nothing_waiting() {
+fn an_empty_queue_has_no_instances() {
     assert_eq!(parse(br#"{"queue":[]}"#).unwrap(), []);
 }
 
 #[test]
-fn applications_wait_with_the_resources_of_one_instance() {
+fn queued_applications_have_the_resources_of_one_instance() {
     let queued = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
     let tasks = vec![group(1, 0.5, 128.5, 10.0)];
     assert_eq!(queued, [QueuedInstances { application: "/shop/web".to_owned(), instances: 7, tasks }]);
 }
 
 #[test]
-fn a_pod_waits_with_all_its_containers_and_its_executor() {
+fn a_queued_pod_has_its_containers_and_its_executor() {
     let queued = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
     let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
     assert_eq!(queued, [QueuedInstances { application: "/pods/web".to_owned(), instances: 2, tasks }]);
 }
 
 #[test]
-fn what_backs_off_or_has_nothing_left_to_start_does_not_wait_for_room() {
+fn instances_that_back_off_are_not_queued() {
     let mut lies = item(3, 17, &app("/crashing", 1.0, 64.0));
     lies["delay"]["overdue"] = json!(true);
     let items = [
@@ -96,7 +96,7 @@ fn what_backs_off_or_has_nothing_left_to_start_does_not_wait_for_room() {
 }
 
 #[test]
-fn an_application_may_wait_in_several_versions() {
+fn an_application_may_have_several_queued_versions() {
     let items = [item(1, 0, &app("/a", 1.0, 64.0)), item(2, 0, &app("/a", 2.0, 64.0))];
     assert_eq!(parsed(&items).unwrap().len(), 2);
 }
@@ -104,9 +104,9 @@ fn an_application_may_wait_in_several_versions() {
 #[test]
 fn amounts_out_of_range_are_refused_with_their_application() {
     for (cpus, mem, text) in [
-        (-1.0, 64.0, "/a waits with -1 cpus, which is not an amount from 0 to 1000000000"),
-        (1.0, 1e300, "mem, which is not an amount"),
-        (-0.0001, 1.0, "/a waits with -0.0001 cpus"),
+        (-1.0, 64.0, "/a: got -1 cpus, expected an amount from 0 to 1000000000"),
+        (1.0, 1e300, "mem, expected an amount"),
+        (-0.0001, 1.0, "/a: got -0.0001 cpus"),
     ] {
         let error = parsed(&[item(1, 0, &app("/a", cpus, mem))]).unwrap_err();
         assert!(matches!(error, QueueError::Amount { .. }) && error.to_string().contains(text), "{error}");
@@ -114,7 +114,7 @@ fn amounts_out_of_range_are_refused_with_their_application() {
 }
 
 #[test]
-fn what_is_no_queue_is_refused() {
+fn an_answer_that_is_not_a_queue_is_refused() {
     for body in ["", "null", "[]", "{}", "<html>", r#"{"queue":null}"#, r#"{"queue":{}}"#, r#"{"queue":[]}x"#] {
         assert!(matches!(parse(body.as_bytes()), Err(QueueError::Json(_))), "{body}");
     }
@@ -129,7 +129,7 @@ fn what_is_no_queue_is_refused() {
         let error = without(pointer, key);
         assert!(matches!(error, QueueError::Json(_)), "{pointer}/{key}: {error}");
     }
-    assert_eq!(without("", "app").to_string(), "entry 0 of the queue has neither \"app\" nor \"pod\"");
+    assert_eq!(without("", "app").to_string(), "queue[0]: expected \"app\" or \"pod\"");
     for count in [json!(-1), json!(1.5), json!("1"), json!(5_000_000_000_u64), json!(null)] {
         let mut item = item(1, 0, &app("/a", 1.0, 64.0));
         item["count"] = count;

@@ -7,7 +7,7 @@ use crate::marathon::Queue;
 use crate::mesos::record::Record;
 use crate::testing::{Shuffle, capture, captures, config, now};
 
-/// A small state with everything that is read.
+/// A small state with every field that is read.
 fn small() -> Json {
     json!({
         "version": "1.11.0", "cluster": "prod", "elected_time": 1_795_270_000.25,
@@ -51,7 +51,7 @@ fn amounts(cpus: f64, mem: f64) -> Resources {
     Resources { cpus: Amount::from_units(cpus).unwrap(), mem: Amount::from_units(mem).unwrap(), ..Resources::ZERO }
 }
 
-/// Everything of a state that does not depend on the order of the document, with its tasks.
+/// The contents of a state that do not depend on the order of the document, with its tasks.
 fn essence(state: &[u8]) -> Result<String, String> {
     let config = config("resources = [\"cpus\", \"mem\", \"disk\", \"gpus\"]\n");
     let snapshots = crate::snapshots(state, &Queue::NotAsked, &config, "http://m:5050", now())
@@ -60,7 +60,7 @@ fn essence(state: &[u8]) -> Result<String, String> {
 }
 
 #[test]
-fn everything_that_counts_is_kept() {
+fn every_field_is_kept() {
     let state = read_json(&small()).unwrap();
     assert_eq!(state.master.version, "1.11.0");
     assert_eq!(state.master.cluster.as_deref(), Some("prod"));
@@ -112,7 +112,7 @@ fn no_prefix_of_a_state_is_a_state() {
 }
 
 #[test]
-fn what_is_no_state_is_told_apart() {
+fn each_document_that_is_no_state_has_its_error() {
     assert!(matches!(read(b""), Err(StateError::Empty)));
     assert!(matches!(read(" \r\n ".as_bytes()), Err(StateError::Empty)));
     assert!(matches!(read("\n<!DOCTYPE html><html>".as_bytes()), Err(StateError::Html)));
@@ -130,7 +130,7 @@ fn what_is_no_state_is_told_apart() {
 }
 
 #[test]
-fn an_absent_list_is_never_an_empty_one() {
+fn a_missing_list_is_an_error() {
     for list in ["slaves", "frameworks"] {
         let mut state = small();
         state.as_object_mut().unwrap().remove(list);
@@ -158,7 +158,7 @@ fn an_absent_list_is_never_an_empty_one() {
 }
 
 #[test]
-fn what_is_there_twice_is_refused() {
+fn a_repeated_field_is_refused() {
     for key in ["slaves", "frameworks", "recovered_slaves", "elected_time"] {
         let state = small();
         let text = format!("{{\"{key}\":{},{}", state[key], &state.to_string()[1..]);
@@ -173,7 +173,7 @@ fn what_is_there_twice_is_refused() {
 }
 
 #[test]
-fn attributes_may_be_there_twice_and_numbers_are_in_their_shortest_form() {
+fn attributes_may_repeat_and_numbers_are_shortened() {
     let text = small()
         .to_string()
         .replace(r#""pool":"workers"}"#, r#""pool":"a","pool":"workers","zones":"[1-5]","n":2.0,"m":2,"x":null}"#);
@@ -186,13 +186,13 @@ fn attributes_may_be_there_twice_and_numbers_are_in_their_shortest_form() {
 }
 
 #[test]
-fn what_is_no_amount_is_refused_with_its_owner() {
+fn an_invalid_amount_is_refused_with_its_owner() {
     for bad in [json!(-1.0), json!(1e10), json!("4"), json!(null), json!([4]), json!(true), json!(-0.001)] {
         for (path, owner) in [
             ("/slaves/0/resources/cpus", "the agent \"A1\""),
             ("/slaves/0/used_resources/cpus", "the agent \"A1\""),
             ("/frameworks/0/tasks/1/resources/cpus", "the task"),
-            ("/frameworks/0/executors/0/resources/cpus", "an executor on the agent \"A1\""),
+            ("/frameworks/0/executors/0/resources/cpus", "an executor on agent \"A1\""),
         ] {
             let mut state = small();
             *state.pointer_mut(path).unwrap() = bad.clone();
@@ -203,7 +203,7 @@ fn what_is_no_amount_is_refused_with_its_owner() {
     }
     let overflow = small().to_string().replace("1000.0", "1e999");
     assert!(matches!(read(overflow.as_bytes()), Err(StateError::Json(_))));
-    // What has another name may hold anything.
+    // Other resources may have any value.
     let mut state = small();
     state["slaves"][0]["resources"]["fpga"] = json!({"x": [-1, "y"]});
     assert!(read_json(&state).is_ok());
@@ -227,7 +227,7 @@ fn durations_are_read_as_mesos_writes_them() {
 }
 
 #[test]
-fn a_framework_may_be_named_after_its_tasks() {
+fn a_frameworks_name_may_follow_its_tasks() {
     let tasks = json!([task("a_b.11111111-2222-3333-4444-555555555555", "b.a", "A1", "TASK_RUNNING")]).to_string();
     let text = |framework: &str| format!(r#"{{"frameworks":[{framework}],"slaves":[]}}"#);
     for (name, expected) in [("marathon", "/a/b"), ("chronos", "b.a")] {
@@ -241,7 +241,7 @@ fn a_framework_may_be_named_after_its_tasks() {
 }
 
 #[test]
-fn addresses_are_taken_from_pids() {
+fn addresses_are_read_from_pids() {
     for (pid, ip) in [
         ("slave(1)@10.0.0.7:5051", Some("10.0.0.7")),
         ("slave(1)@[fd00::7]:5051", Some("fd00::7")),
@@ -261,14 +261,14 @@ proptest! {
         let captures = captures();
         let (name, bytes) = &captures[which.index(captures.len())];
         let mut text = String::new();
-        // A map keeps one of two equal attributes only; both sides must have lost the same.
+        // A map keeps only one of two equal attributes; both sides must keep the same.
         let value: Json = serde_json::from_slice(bytes).unwrap();
         Shuffle::of(seed).write(&value, &mut text);
         prop_assert_eq!(essence(text.as_bytes()), essence(value.to_string().as_bytes()), "{}", name);
     }
 
     #[test]
-    fn no_prefix_of_a_made_up_state_is_a_state(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
+    fn no_prefix_of_a_generated_state_is_a_state(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
         let mut text = String::new();
         Shuffle::of(seed).write(&small(), &mut text);
         prop_assert!(read(&text.as_bytes()[..at.index(text.len())]).is_err());
@@ -285,7 +285,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        // Whatever comes of it: no panic.
+        // Any result is fine, except a panic.
         let _ = essence(&bytes);
     }
 

@@ -1,4 +1,4 @@
-//! Attributes and resources: objects whose keys are anybody's names and whose values have any type.
+//! Attributes and resources: objects with arbitrary keys, and values of any type.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use shared::resources::Kind;
 
 use crate::mesos::state::{Attributes, RawResources};
 
-/// One value of an attribute or a resource. Mesos writes scalars as numbers, ranges and sets as texts.
+/// One value of an attribute or a resource. Mesos writes scalars as numbers, ranges and sets as strings.
 enum Value {
     Number(f64),
     Text(String),
@@ -27,14 +27,14 @@ impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number or a text")
+        f.write_str("a number or a string")
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
         Ok(Value::Number(number))
     }
 
-    // Beyond 2^53 a whole number is rounded, but no amount and no sensible attribute is that large.
+    // A whole number above 2^53 is rounded, but no valid amount and no sensible attribute is that large.
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
         Ok(Value::Number(number as f64))
     }
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Attributes {
     }
 }
 
-/// The name of a resource, or of something that is not looked at.
+/// The name of a resource; `None` for one that is not read.
 struct Name(Option<Kind>);
 
 impl<'de> Deserialize<'de> for Name {

@@ -1,4 +1,4 @@
-//! The scanner beside its reference, on every processor that this machine can be, for documents cut anywhere.
+//! Compares the scanner with its reference, for every available instruction set, and for documents cut anywhere.
 
 mod documents;
 mod fast_path;
@@ -12,7 +12,7 @@ use crate::mesos::json;
 use crate::mesos::record::Record;
 use crate::testing::Shuffle;
 
-/// By everything that this machine can look at bytes with.
+/// All available instruction sets.
 fn processors() -> Vec<Processor> {
     let level = Level::new();
     let mut found = vec![Processor::Bytewise, Processor::Vectors(level)];
@@ -49,12 +49,12 @@ fn scan(
     scanner.finish()
 }
 
-/// Everything of a state, or of why there is none.
+/// A comparable description of the result.
 fn outcome(read: &Result<Record, StateError>) -> String {
     format!("{read:?}")
 }
 
-/// The one outcome of scanning the bytes by every processor, whole and cut in some ways.
+/// The one result of scanning the bytes with every instruction set, whole and cut in several ways.
 fn scan_every_way(bytes: &[u8], seed: u64) -> Result<Record, StateError> {
     scan_every_way_within(bytes, u64::MAX, seed)
 }
@@ -72,12 +72,12 @@ fn scan_every_way_within(bytes: &[u8], limit: u64, seed: u64) -> Result<Record, 
     whole
 }
 
-/// Asserts that the scanner makes of the bytes what the reference makes of them.
+/// Asserts that the scanner reads the bytes like the reference.
 fn agrees_with_the_reference(bytes: &[u8], seed: u64) {
     let (reference, scanned) = (json::read(bytes, Record::default()), scan_every_way(bytes, seed));
     match (&reference, &scanned) {
         (Ok(_), _) | (_, Ok(_)) => assert_eq!(outcome(&scanned), outcome(&reference), "{}", shown(bytes)),
-        // What is wrong is told in other words.
+        // The wording of errors differs.
         (Err(expected), Err(error)) => assert_eq!(
             std::mem::discriminant(error),
             std::mem::discriminant(expected),

@@ -1,5 +1,5 @@
-//! Documents made up by chance: any order of keys, blanks, escapes, texts of all scripts, nested things that nobody
-//! asks for, numbers in all their forms, and now and then a fault.
+//! Generated documents: any order of keys, blanks, escapes, strings of all scripts, nested values that are not read,
+//! numbers in all forms, and sometimes a fault.
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use super::*;
 use crate::testing::{capture, captures};
 
-/// Writes documents by chance.
+/// Writes random documents.
 struct Writer {
     chance: Shuffle,
-    /// One in so many values is not as it should be; none if 0.
+    /// One in so many values is wrong; none if 0.
     fault_in: usize,
 }
 
@@ -33,7 +33,7 @@ impl Writer {
         if self.one_in(4) { self.pick(&[" ", "\n", "\t", "\r\n", "  \n    "]) } else { "" }
     }
 
-    /// A text between quotes, some of its characters escaped.
+    /// A string with some characters escaped.
     fn text(&mut self, text: &str) -> String {
         let escape_in = [0, 0, 2, 10][self.chance.below(4)];
         let mut written = String::from("\"");
@@ -49,8 +49,8 @@ impl Writer {
         written + "\""
     }
 
-    /// A text that is wanted, or a fault instead.
-    fn wanted(&mut self, text: &str) -> String {
+    /// A string that is read, or a fault.
+    fn string_or_fault(&mut self, text: &str) -> String {
         if self.is_fault() {
             return self.pick(&["null", "5", "[]", "{}", "true", "\"\\x\"", "\"\\ud800\"", "\"\u{1}\""]).to_owned();
         }
@@ -83,7 +83,7 @@ impl Writer {
         written + "]"
     }
 
-    /// A value of any type that nobody asks for.
+    /// A value of any type that is not read.
     fn junk(&mut self, depth: usize) -> String {
         match self.chance.below(if depth > 0 { 8 } else { 5 }) {
             0 => self
@@ -136,19 +136,19 @@ impl Writer {
         let members =
             (0..self.chance.below(4)).map(|_| (self.pick(&["pool", "zone", "é"]), self.pick(&values).to_owned()));
         let members = members.collect::<Vec<_>>();
-        // Any key is an attribute's: no junk.
+        // Any key is an attribute: no other keys.
         let members = members.iter().map(|(key, value)| format!("{}:{value}", self.text(key))).collect::<Vec<_>>();
         format!("{{{}}}", members.join(","))
     }
 
     fn agent(&mut self, id: &str) -> String {
         let mut members = vec![
-            ("id", self.wanted(id)),
-            ("hostname", self.wanted("höst-1")),
+            ("id", self.string_or_fault(id)),
+            ("hostname", self.string_or_fault("höst-1")),
             ("active", if self.is_fault() { "1".to_owned() } else { self.pick(&["true", "false"]).to_owned() }),
         ];
         let optional = [
-            ("pid", self.wanted("slave(1)@10.0.0.7:5051")),
+            ("pid", self.string_or_fault("slave(1)@10.0.0.7:5051")),
             ("attributes", self.attributes()),
             ("deactivated", "false".to_owned()),
             ("resources", self.resources()),
@@ -165,15 +165,15 @@ impl Writer {
         let id = self.pick(&["shop_web.instance-", "etl.", "plain"]).to_owned() + UUID;
         let state = self.pick(&["TASK_RUNNING", "TASK_STAGING", "TASK_FINISHED", "TASK_ÜNKNOWN"]);
         let mut members = vec![
-            ("slave_id", self.wanted(&format!("A{}", place % 4))),
-            ("state", self.wanted(state)),
+            ("slave_id", self.string_or_fault(&format!("A{}", place % 4))),
+            ("state", self.string_or_fault(state)),
             ("resources", self.resources()),
         ];
         if !self.one_in(5) {
-            members.push(("id", self.wanted(&id)));
+            members.push(("id", self.string_or_fault(&id)));
         }
         if !self.one_in(5) {
-            members.push(("name", self.wanted("web.sh\"op🦀")));
+            members.push(("name", self.string_or_fault("web.sh\"op🦀")));
         }
         self.object(members)
     }
@@ -194,11 +194,11 @@ impl Writer {
     fn framework(&mut self) -> String {
         let name = self.pick(&["marathon", "chronos", "marathon-é", "a/b"]);
         let executors: Vec<String> = (0..self.chance.below(3)).map(|_| self.executor()).collect();
-        // Within what is skipped, faults go unnoticed.
+        // The scanner does not see faults in skipped values.
         let fault_in = std::mem::replace(&mut self.fault_in, 0);
         let completed = self.tasks();
         self.fault_in = fault_in;
-        let mut members = vec![("name", self.wanted(name)), ("tasks", self.tasks())];
+        let mut members = vec![("name", self.string_or_fault(name)), ("tasks", self.tasks())];
         let optional = [
             ("executors", self.list(&executors)),
             (
@@ -218,7 +218,7 @@ impl Writer {
         let recovered = format!("[{{\"id\":\"R\",\"attributes\":{}}}, {{}}]", self.attributes());
         let mut members = vec![("slaves", self.list(&agents)), ("frameworks", self.list(&frameworks))];
         let optional = [
-            ("version", self.wanted("1.11.0")),
+            ("version", self.string_or_fault("1.11.0")),
             ("cluster", self.pick(&["null", "\"prod\""]).to_owned()),
             ("elected_time", self.pick(&["null", "1795270000.25", "1.79527e9", "-5"]).to_owned()),
             (
@@ -246,7 +246,7 @@ fn document(seed: u64, fault_in: usize) -> String {
     Writer { chance: Shuffle::of(seed), fault_in }.document()
 }
 
-/// Damages the bytes in a few places, by what is likely to matter.
+/// Damages a few bytes, with bytes that are likely to matter.
 fn damage(bytes: &mut Vec<u8>, chance: &mut Shuffle) {
     for _ in 0..=chance.below(3) {
         let at = chance.below(bytes.len());
@@ -267,7 +267,7 @@ fn damage(bytes: &mut Vec<u8>, chance: &mut Shuffle) {
 }
 
 #[test]
-fn every_capture_is_read_as_the_reference_reads_it() {
+fn every_capture_is_read_like_the_reference() {
     for (place, (name, bytes)) in captures().iter().enumerate() {
         let scanned = scan_every_way(bytes, 7 * place as u64);
         assert!(scanned.is_ok(), "{name}: {scanned:?}");
@@ -293,7 +293,7 @@ fn no_prefix_of_a_capture_is_a_state() {
 }
 
 #[test]
-fn made_up_documents_are_mostly_states() {
+fn most_generated_documents_are_states() {
     let good = (0..200).filter(|seed| json::read(document(*seed, 0).as_bytes(), Record::default()).is_ok()).count();
     let faulty = (0..200).filter(|seed| json::read(document(*seed, 60).as_bytes(), Record::default()).is_err()).count();
     assert!(good > 190 && faulty > 50, "{good} good, {faulty} faulty");
@@ -303,29 +303,29 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn made_up_documents_are_read_as_the_reference_reads_them(seed in any::<u64>()) {
+    fn generated_documents_are_read_like_the_reference(seed in any::<u64>()) {
         agrees_with_the_reference(document(seed, 0).as_bytes(), seed);
     }
 
     #[test]
-    fn faults_are_refused_as_the_reference_refuses_them(seed in any::<u64>()) {
+    fn faults_are_refused_like_the_reference(seed in any::<u64>()) {
         agrees_with_the_reference(document(seed, 60).as_bytes(), seed);
     }
 
     #[test]
-    fn damage_has_one_outcome_however_it_is_read(seed in any::<u64>()) {
+    fn damaged_documents_have_one_outcome_in_every_chunking(seed in any::<u64>()) {
         let mut bytes = document(seed, 0).into_bytes();
         damage(&mut bytes, &mut Shuffle::of(seed ^ 1));
         let scanned = scan_every_way(&bytes, seed);
         let reference = json::read(bytes.as_slice(), Record::default());
-        // The scanner overlooks some faults, but never sees any where there are none, and never something else.
+        // The scanner overlooks some faults, but reports no other ones and no other values.
         if reference.is_ok() {
             prop_assert_eq!(outcome(&scanned), outcome(&reference));
         }
     }
 
     #[test]
-    fn damaged_captures_have_one_outcome_however_they_are_read(seed in any::<u64>()) {
+    fn damaged_captures_have_one_outcome_in_every_chunking(seed in any::<u64>()) {
         let mut bytes = capture("1.11.0/24-v0-driver-framework");
         damage(&mut bytes, &mut Shuffle::of(seed));
         let scanned = scan_every_way(&bytes, seed);
@@ -336,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_of_a_made_up_document_is_cut_off_and_nothing_else(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
+    fn a_prefix_of_a_generated_document_is_truncated(seed in any::<u64>(), at in any::<prop::sample::Index>()) {
         let text = document(seed, 0);
         let cut = &text.as_bytes()[..at.index(text.trim_end().len())];
         let scanned = scan_every_way(cut, seed);

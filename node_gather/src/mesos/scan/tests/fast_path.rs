@@ -1,4 +1,4 @@
-//! Tasks in the usual form, and nearly so.
+//! Tasks in the usual form, and in similar forms.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::mesos::scan::kernel::Bytewise;
 const USUAL: &str = r#"{"id":"web.1","name":"web","framework_id":"F-0000","executor_id":"","slave_id":"A","state":"TASK_RUNNING","resources":{"disk":0.0,"mem":64.5,"gpus":0,"cpus":0.125,"ports":"[31000-31001]"}"#;
 
 #[test]
-fn a_task_as_masters_write_it_is_read_in_one_go() {
+fn a_task_in_the_usual_form_takes_the_fast_path() {
     let text = format!(r#"{USUAL},"role":"*","statuses":[]}}"#);
     let task = fast_path::task(Bytewise, text.as_bytes()).unwrap();
     assert_eq!(task.length, USUAL.len());
@@ -25,7 +25,7 @@ fn a_task_as_masters_write_it_is_read_in_one_go() {
 }
 
 #[test]
-fn what_is_otherwise_is_left_to_the_machine() {
+fn other_forms_are_left_to_the_state_machine() {
     for (usual_part, other) in [
         (r#"{"id""#, r#"{ "id""#),
         (r#""id":"web.1","name":"web""#, r#""name":"web","id":"web.1""#),
@@ -50,7 +50,7 @@ fn what_is_otherwise_is_left_to_the_machine() {
     }
 }
 
-/// A text that is mostly plain.
+/// A string that is mostly plain.
 fn token() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[a-zA-Z0-9_.-]{0,60}",
@@ -74,11 +74,11 @@ fn amount() -> impl Strategy<Value = String> {
 
 fn task() -> impl Strategy<Value = String> {
     let state = prop::sample::select(vec!["TASK_RUNNING", "TASK_STAGING", "TASK_FINISHED", "TASK_KILLING", "odd"]);
-    // What is not wanted is not looked at, so only the reference would see a fault in it.
-    let wanted = (prop::sample::select(vec!["cpus", "mem", "disk", "gpus"]), amount());
+    // Skipped values are not checked, so only the reference would see a fault in them.
+    let known = (prop::sample::select(vec!["cpus", "mem", "disk", "gpus"]), amount());
     let value = prop::sample::select(vec!["1.0", "0", "-1.5e3", "\"[1-2]\"", "[{}]", "null", "\"\\n\""]);
-    let unwanted = (prop::sample::select(vec!["ports", "cpu"]), value.prop_map(str::to_owned));
-    let resources = prop::collection::vec(prop_oneof![3 => wanted, 1 => unwanted], 0..6);
+    let others = (prop::sample::select(vec!["ports", "cpu"]), value.prop_map(str::to_owned));
+    let resources = prop::collection::vec(prop_oneof![3 => known, 1 => others], 0..6);
     let executor = prop::sample::select(vec!["", "e-1", "säge", "x\\\"y\\\\"]);
     (token(), token(), executor, "[AB]", state, resources).prop_map(|(id, name, executor, agent, state, resources)| {
         let resources: Vec<String> = resources.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn tasks_that_are_nearly_usual_are_read_as_the_reference_reads_them(task in task(), seed in any::<u64>()) {
+    fn tasks_in_similar_forms_are_read_like_the_reference(task in task(), seed in any::<u64>()) {
         let text = format!(r#"{{"slaves":[],"frameworks":[{{"name":"f","tasks":[{task},{USUAL}}}]}}]}}"#);
         agrees_with_the_reference(text.as_bytes(), seed);
     }

@@ -1,4 +1,4 @@
-//! What is taken, what is refused, and with which words.
+//! What is accepted, what is refused, and with which error.
 
 use serde_json::{Value as Json, json};
 
@@ -13,15 +13,15 @@ fn with_task(task: &str) -> String {
     format!(r#"{{"slaves":[{{"id":"A","active":true}}],"frameworks":[{{"name":"f","tasks":[{task}]}}]}}"#)
 }
 
-/// The error, the same however the text is read.
+/// The error, the same in every chunking.
 fn refused(text: &str) -> StateError {
     match scan_every_way(text.as_bytes(), 3) {
         Err(error) => error,
-        Ok(state) => panic!("taken: {text}: {state:?}"),
+        Ok(state) => panic!("accepted: {text}: {state:?}"),
     }
 }
 
-/// What is wrong with it as JSON, or as the JSON of a state.
+/// The fault in the JSON.
 fn fault(text: &str) -> String {
     match refused(text) {
         StateError::Json(fault) => fault.to_string(),
@@ -30,7 +30,7 @@ fn fault(text: &str) -> String {
 }
 
 #[test]
-fn what_is_no_state_is_told_apart() {
+fn each_document_that_is_no_state_has_its_error() {
     assert!(matches!(refused(""), StateError::Empty));
     assert!(matches!(refused(" \r\n "), StateError::Empty));
     assert!(matches!(refused("\n<!DOCTYPE html><html>"), StateError::Html));
@@ -47,7 +47,7 @@ fn what_is_no_state_is_told_apart() {
 }
 
 #[test]
-fn a_fault_says_where_it_is_and_what_is_expected() {
+fn a_fault_has_a_position_and_an_expectation() {
     for (text, expected) in [
         (r#"{"slaves":[],"frameworks":[]}x"#, "at byte 29: expected nothing more"),
         (r#"{"slaves":[],"frameworks":[]} {}"#, "at byte 30: expected nothing more"),
@@ -84,7 +84,7 @@ fn a_fault_says_where_it_is_and_what_is_expected() {
 }
 
 #[test]
-fn brackets_that_are_skipped_are_of_one_kind() {
+fn skipped_brackets_count_regardless_of_their_form() {
     assert!(matches!(refused(r#"{"slaves":[],"frameworks":[],"x":[1}"#), StateError::Truncated(_)));
     assert!(scan_every_way(br#"{"slaves":[],"frameworks":[],"x":[1}}"#, 3).is_ok());
 }
@@ -95,13 +95,13 @@ fn amounts_out_of_range_are_refused_with_their_owner() {
         let text = with_task(&format!("{{{TASK}}}")).replace("1.5", amount);
         let error = refused(&text);
         assert!(matches!(&error, StateError::Amount { .. }), "{amount}: {error:?}");
-        assert!(error.to_string().starts_with("the task \"t\" has "), "{error}");
+        assert!(error.to_string().starts_with("task \"t\": got "), "{error}");
     }
     assert!(scan_every_way(with_task(&format!("{{{TASK}}}")).replace("1.5", "1000000000").as_bytes(), 5).is_ok());
 }
 
 #[test]
-fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
+fn the_rest_of_a_task_is_skipped_in_any_order_of_fields() {
     let parts: Vec<&str> = vec![
         r#""id":"t""#,
         r#""name":"n""#,
@@ -118,7 +118,7 @@ fn of_a_task_nothing_is_looked_at_after_what_is_wanted_whatever_the_order() {
         let text = with_task(&format!("{{{}}}", parts.join(",")));
         assert_eq!(outcome(&scan_every_way(text.as_bytes(), 1)), expected, "{text}");
     }
-    // The price: a second value after all five are known is not seen.
+    // The price: a repeated field after the fifth one is not seen.
     let twice = with_task(&format!(r#"{{{TASK},"state":"TASK_FAILED"}}"#));
     assert!(json::read(twice.as_bytes(), Record::default()).is_err() && scan_every_way(twice.as_bytes(), 1).is_ok());
     let early = with_task(&format!(r#"{{"state":"TASK_FAILED",{TASK}}}"#));
@@ -151,26 +151,26 @@ fn tokens_have_an_end() {
     {
         assert!(fault(&text).ends_with(too_long));
     }
-    // What is not wanted may be as long as it likes.
+    // A skipped value has no maximum length.
     let skipped = format!(r#"{{"slaves":[],"frameworks":[],"x":"{long}","y":{long},"z":["{long}"]}}"#);
     assert!(scan_every_way(skipped.as_bytes(), 1).is_ok());
 }
 
 #[test]
-fn no_more_bytes_are_taken_than_the_limit_says_and_what_is_within_is_judged_first() {
+fn bytes_within_the_limit_are_checked_first() {
     let text = with_task(&format!("{{{TASK}}}")) + " \n";
     let length = text.len() as u64;
     assert!(scan_every_way_within(text.as_bytes(), length, 1).is_ok());
     for limit in [0, 1, 70, length - 1] {
         let error = scan_every_way_within(text.as_bytes(), limit, 1).unwrap_err();
-        assert!(matches!(error, StateError::TooLarge { limit: told } if told == limit), "{error:?}");
+        assert!(matches!(error, StateError::TooLarge { limit: reported } if reported == limit), "{error:?}");
     }
     let wrong = scan_every_way_within(br#"{"slaves":0,"frameworks":[]}"#, 12, 1);
     assert!(matches!(wrong, Err(StateError::Json(_))));
 }
 
 #[test]
-fn a_scanner_that_has_failed_goes_on_failing() {
+fn after_an_error_every_call_fails() {
     let mut scanner = Scanner::new(Record::default(), u64::MAX);
     assert!(scanner.feed(b"{\"slaves\":0,").is_err());
     assert!(matches!(scanner.feed(b"}"), Err(StateError::Refused)));
@@ -189,7 +189,7 @@ fn empty_chunks_change_nothing() {
 }
 
 #[test]
-fn a_source_that_fails_is_no_end() {
+fn a_failing_source_does_not_end_the_document() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! The parts that all else rests on: masks, skipping, texts and numbers, each beside its simplest form.
+//! The basic parts: masks, skipping, strings, and numbers, each compared with its simplest form.
 
 use fearless_simd::dispatch;
 use proptest::prelude::*;
@@ -30,21 +30,21 @@ fn skip(processor: Processor, skip: &mut Skip, bytes: &[u8]) -> Skipped {
     }
 }
 
-/// What skipping is, byte by byte.
+/// The definition of skipping, byte by byte.
 fn skip_plainly(bytes: &[u8]) -> Skipped {
-    let (mut depth, mut in_text, mut escaped) = (1, false, false);
+    let (mut depth, mut in_string, mut escaped) = (1, false, false);
     for (at, byte) in bytes.iter().enumerate() {
         let counts = !std::mem::replace(&mut escaped, false);
         match byte {
             b'\\' if counts => escaped = true,
-            b'"' if counts => in_text = !in_text,
-            b'{' | b'[' if counts && !in_text => {
+            b'"' if counts => in_string = !in_string,
+            b'{' | b'[' if counts && !in_string => {
                 depth += 1;
                 if depth > MAX_DEPTH {
                     return Skipped::TooDeep(at);
                 }
             }
-            b'}' | b']' if counts && !in_text => {
+            b'}' | b']' if counts && !in_string => {
                 depth -= 1;
                 if depth == 0 {
                     return Skipped::Closed(at + 1);
@@ -56,7 +56,7 @@ fn skip_plainly(bytes: &[u8]) -> Skipped {
     Skipped::All
 }
 
-/// Bytes of which many matter, in runs as they come.
+/// Bytes of which many matter, in runs.
 fn telling_bytes() -> impl Strategy<Value = Vec<u8>> {
     let run = (prop::sample::select(b"\\\\\"\"{[}]a \xe9\x7b".to_vec()), 1..5_usize);
     let runs = prop::collection::vec(run, 0..200);
@@ -68,7 +68,7 @@ fn telling_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn there_is_more_than_one_processor_to_compare() {
+fn several_instruction_sets_are_compared() {
     assert!(!cfg!(target_arch = "x86_64") || processors().len() >= 3, "{:?}", processors());
 }
 
@@ -90,7 +90,7 @@ fn every_byte_has_the_same_masks_everywhere() {
 }
 
 #[test]
-fn amounts_are_read_as_serde_reads_them() {
+fn amounts_are_read_like_serde() {
     let check = |text: &str| {
         let followed = format!("{text},");
         if let Some((amount, length)) = values::plain_amount(followed.as_bytes()) {
@@ -106,7 +106,7 @@ fn amounts_are_read_as_serde_reads_them() {
     for text in ["", "-1", "01", "00", "1.", ".5", "1e3", "1.5e3", "0.0001", "12345678901", "1x", "true", "0.1.1"] {
         assert!(!check(text), "{text}");
     }
-    // Where the chunk ends, more digits may follow.
+    // More digits may follow in the next chunk.
     assert_eq!(values::plain_amount(b"12"), None);
     assert_eq!(values::plain_amount(b"12.5"), None);
     for thousandths in (0..10_000_000_u32).step_by(997) {
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn skipping_ends_where_it_plainly_ends(bytes in telling_bytes(), seed in any::<u64>(), most in 1..200_usize) {
+    fn skipping_ends_as_defined(bytes in telling_bytes(), seed in any::<u64>(), most in 1..200_usize) {
         let expected = skip_plainly(&bytes);
         let mut chance = Shuffle::of(seed);
         for processor in processors() {
