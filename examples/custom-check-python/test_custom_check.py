@@ -1,4 +1,4 @@
-"""Needs nothing but Python: `python3 -m unittest discover examples/custom-check-python`."""
+"""Needs only Python: `python3 -m unittest discover examples/custom-check-python`."""
 
 import base64
 import gzip
@@ -18,10 +18,10 @@ SNAPSHOT = {
 }
 
 
-def event(*snapshots, packed=False):
+def event(*snapshots, compressed=False):
     def record(snapshot):
         text = json.dumps(snapshot)
-        if not packed:
+        if not compressed:
             return {"Sns": {"Message": text, "MessageAttributes": {}}}
         attributes = {"content_encoding": {"Type": "String", "Value": "gzip+base64"}}
         return {"Sns": {"Message": base64.b64encode(gzip.compress(text.encode())).decode(), "MessageAttributes": attributes}}
@@ -40,7 +40,7 @@ class Test(unittest.TestCase):
         for messages, state in [(201, "scale_up"), (200, "normal"), (40, "normal"), (39, "scale_down")]:
             self.assertEqual(published(event(SNAPSHOT), messages)[0]["state"], state, messages)
 
-    def test_nothing_goes_on_a_doubtful_view(self):
+    def test_an_incomplete_snapshot_removes_nothing(self):
         for level, messages, state in [("partial", 0, "normal"), ("partial", 999, "scale_up"), ("blind", 999, "normal")]:
             doubtful = {**SNAPSHOT, "completeness": {"level": level, "reasons": ["?"]}}
             self.assertEqual(published(event(doubtful), messages)[0]["state"], state, level)
@@ -51,8 +51,8 @@ class Test(unittest.TestCase):
         self.assertEqual((decision["pool"], decision["agents"]["usable"]), ("batch", 4))
         self.assertEqual(published(event(SNAPSHOT), 999), [decision])
 
-    def test_other_pools_are_left_alone_and_packed_messages_are_read(self):
-        both = event({**SNAPSHOT, "pool": "workers"}, SNAPSHOT, packed=True)
+    def test_compressed_messages_are_read_and_other_pools_ignored(self):
+        both = event({**SNAPSHOT, "pool": "workers"}, SNAPSHOT, compressed=True)
         self.assertEqual(len(published(both, 0)), 1)
 
     def test_other_messages_are_refused(self):

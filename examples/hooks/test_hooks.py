@@ -1,11 +1,11 @@
-"""Run by `make test`, and by hand: python3 -m unittest discover examples/hooks"""
+"""`make test` runs these tests. Alone: python3 -m unittest discover examples/hooks"""
 
 import json
 import unittest
 
 import hooks
 
-# As the documentation of Amazon EC2 Auto Scaling shows it.
+# The example of the Amazon EC2 Auto Scaling documentation.
 LAUNCH = {
     "version": "0", "id": "12345678-1234-1234-1234-123456789012",
     "detail-type": "EC2 Instance Launch Successful", "source": "aws.autoscaling",
@@ -34,19 +34,19 @@ class Hooks(unittest.TestCase):
         hooks.on("launched")(self.seen.append)
         hooks.on("scaled_up")(self.seen.append)
 
-    def test_a_launch_comes_with_its_address(self):
+    def test_a_launch_has_its_address(self):
         self.assertEqual(hooks.handler(LAUNCH, address_of={"i-0123456789abcdef0": "10.0.1.13"}.get), 1)
         self.assertEqual(
             self.seen,
             [{"id": "i-0123456789abcdef0", "group": "mesos-workers", "zone": "us-east-1b", "address": "10.0.1.13"}],
         )
 
-    def test_an_outcome_comes_to_those_who_want_its_action(self):
+    def test_an_outcome_calls_the_functions_of_its_action(self):
         self.assertEqual(hooks.handler(outcome("scaled_up")), 1)
         self.assertEqual(self.seen[0]["to"], 12)
         self.assertEqual(hooks.handler(outcome("none")), 0)
 
-    def test_whatever_else_comes_is_nobodys(self):
+    def test_other_events_call_nothing(self):
         self.assertEqual(hooks.handler({"Records": [{"Sns": {"Message": "{}"}}]}), 0)
         self.assertEqual(hooks.handler({"detail-type": "EC2 Instance Terminate Successful", "detail": {}}), 0)
 
