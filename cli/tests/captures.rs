@@ -1,7 +1,7 @@
-//! What is seen and decided on every captured answer of a real master, as golden files beside this one.
+//! The snapshot and decision for every captured answer of a real master, as golden files beside this one.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test -p lambda-scale --test captures`, then read the
-//! difference against the capture.
+//! After an intended change: `INSTA_UPDATE=always cargo test -p lambda-scale --test captures`, then read the
+//! difference and compare it with the capture.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,8 +19,8 @@ use serde_json::Value;
 use shared::config::Config;
 use shared::contract;
 
-/// Most captures were taken seconds after an election, so each is looked at twice: as if it had been taken then, and as if
-/// the master had been the leader for long.
+/// Most captures were taken seconds after an election, so each is read twice: at that time, and as if the master had led
+/// for a long time.
 const AGES: [(&str, SignedDuration); 2] =
     [("30 seconds after the election", SignedDuration::from_secs(30)), ("a day later", SignedDuration::from_hours(24))];
 
@@ -36,7 +36,7 @@ max_scale_down_step = 3
 "#;
 
 #[test]
-fn every_capture_gives_the_snapshot_and_the_decision_on_file() {
+fn every_capture_gives_the_recorded_snapshot_and_decision() {
     insta::glob!("../../tests/captures", "*/*/state.json", |path| {
         let folder = path.parent().unwrap();
         let (version, situation) = (name(folder.parent().unwrap()), name(folder));
@@ -52,7 +52,7 @@ fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
-/// What is made of a state at that time after the master's election.
+/// The snapshot and the decision for a state at that time after the master's election.
 fn look(state: &[u8], age: SignedDuration) -> String {
     let config = Config::parse(CONFIG).unwrap();
     let now = elected_at(state) + age;

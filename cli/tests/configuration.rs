@@ -1,4 +1,4 @@
-//! `lambda-scale check` and `lambda-scale import` as people call them, and what the command line says about itself.
+//! `lambda-scale check` and `lambda-scale import`, and the completions and the manual.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
 
@@ -40,7 +40,7 @@ max = 20
 "#;
 
 #[test]
-fn a_valid_configuration_is_told_pool_by_pool() {
+fn a_valid_configuration_is_printed_by_pool() {
     let path = file("valid.toml", VALID);
     let output = call(&["check", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
@@ -57,7 +57,7 @@ fn a_valid_configuration_is_told_pool_by_pool() {
 }
 
 #[test]
-fn every_problem_of_a_configuration_is_told_at_once() {
+fn all_problems_of_a_configuration_are_printed_at_once() {
     let path = file("wrong.toml", &VALID.replace("min = 2", "min = \"2\"\nmxa = 3"));
     let output = call(&["check", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
@@ -73,7 +73,7 @@ fn every_problem_of_a_configuration_is_told_at_once() {
     assert_eq!(call(&["check", "/no/such/file"]).status.code(), Some(1));
 }
 
-/// As in scalepot's own README.
+/// The example of scalepot's README.
 const SCALEPOT: &str = "
 az: ap-northeast-1
 roles:
@@ -114,9 +114,9 @@ fn a_role_of_scalepot_becomes_a_pool_of_cloudwatch() {
     assert!(document.contains("favourite has no counterpart"), "{document}");
 }
 
-/// The page shows what is printed.
+/// The page shows the actual output.
 #[test]
-fn the_book_shows_what_an_import_gives() {
+fn the_documentation_shows_the_result_of_an_import() {
     let worker: String = SCALEPOT.split("- name: web").next().unwrap().to_owned();
     let path = file("readme.yml", &worker);
     let output = call(&["import", "scalepot", path.to_str().unwrap()]);
@@ -125,7 +125,7 @@ fn the_book_shows_what_an_import_gives() {
 }
 
 #[test]
-fn what_is_no_scalepot_file_or_cannot_be_kept_is_told() {
+fn an_invalid_scalepot_file_is_an_error() {
     let call = |content: &str, more: &[&str]| {
         let path = file("other.yml", content);
         let output = call(&[&["import", "scalepot", path.to_str().unwrap()], more].concat());
@@ -144,7 +144,7 @@ fn what_is_no_scalepot_file_or_cannot_be_kept_is_told() {
 }
 
 #[test]
-fn shells_and_man_know_every_command() {
+fn completions_and_manual_have_every_command() {
     let help = call(&["help"]);
     let commands: Vec<&str> = text(&help.stdout)
         .lines()

@@ -1,4 +1,4 @@
-//! What the pages show to be called is called, or says that it needs an account; and every command is described.
+//! Every call in the pages is run or marked as needing an account, and every command is described.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The blocks of shell of a page, without what the commands of a console print.
+/// The shell blocks of a page, without the output of commands.
 fn blocks(page: &str) -> Vec<String> {
     let fenced = page.split("```").skip(1).step_by(2);
     let commands = |block: &str| -> Option<String> {
@@ -53,14 +53,14 @@ fn blocks(page: &str) -> Vec<String> {
     fenced.filter_map(commands).collect()
 }
 
-/// The calls in a block of shell.
+/// The calls in a shell block.
 fn calls(block: &str) -> Vec<String> {
     let calls = block.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
     calls.filter(|line| line.starts_with("lambda-scale ")).map(str::to_owned).collect()
 }
 
 #[test]
-fn every_call_in_the_pages_is_one_that_it_takes() {
+fn every_call_in_the_pages_is_accepted() {
     let commands = commands();
     let mut options: BTreeMap<String, String> = BTreeMap::new();
     let mut count = 0;
@@ -84,14 +84,14 @@ fn every_call_in_the_pages_is_one_that_it_takes() {
     assert!(count > 20, "only {count} calls were found");
 }
 
-/// What a block says that cannot be run here, in its first line.
+/// The first line of a block that cannot be run here.
 const ELSEWHERE: [&str; 2] = ["# needs an account", "# on an agent"];
 
-/// What `make` is told in the pages: the checks that run these tests run all of it, and tests/chain.rs what `make run` starts.
+/// The targets of `make` in the pages: the checks that run these tests run all of them, and tests/chain.rs runs `make run`.
 const MADE: [&str; 3] = ["make run", "make test", "make all"];
 
-/// What is asked of others, and what they answered once; a run that would go on for ever looks once; and what is large is
-/// smaller here.
+/// Replacements: recorded answers for requests to others, one run instead of endless ones, and small inputs for large
+/// ones.
 const INSTEAD: [(&str, &str); 7] = [
     ("curl -s http://MASTER:5050/state", "cat answers/state.json"),
     ("curl -s http://MARATHON:8080/v2/queue", "cat answers/queue.json"),
@@ -103,7 +103,7 @@ const INSTEAD: [(&str, &str); 7] = [
 ];
 
 #[tokio::test]
-async fn every_command_in_the_pages_does_its_work_or_is_marked() {
+async fn every_command_in_the_pages_works_or_is_marked() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let binaries = Path::new(env!("CARGO_BIN_EXE_lambda-scale")).parent().unwrap();
     let account = Account::start("pages").await;

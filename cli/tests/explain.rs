@@ -1,4 +1,4 @@
-//! `lambda-scale explain` as people call it.
+//! `lambda-scale explain`.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ fn state() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures/1.11.0/30-big-60-agents/state.json")
 }
 
-/// A file of this test's own.
+/// A temporary file of one test.
 fn file(name: &str, content: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, content).unwrap();
@@ -86,7 +86,7 @@ fn a_program_reads_the_messages_and_the_action() {
     let otherwise = pool["what_if"].as_array().unwrap();
     let unlimited = otherwise.iter().find(|other| other["setting"] == "max_scale_up_step").unwrap();
     assert_eq!((unlimited["change"].as_str(), unlimited["delta"].as_i64()), (Some("setting"), Some(19)));
-    // Ten more are wanted, the group allows five.
+    // Ten more agents are needed, and the group allows five.
     assert_eq!(pool["action"]["action"], "set_desired_capacity");
     assert_eq!((pool["action"]["from"].as_i64(), pool["action"]["to"].as_i64()), (Some(60), Some(65)));
 }
@@ -97,7 +97,7 @@ fn the_example_in_the_readme_is_real() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let (_, rest) = readme.split_once("```console\n$ lambda-scale ").unwrap();
     let (console, _) = rest.split_once("```").unwrap();
-    // A command may go on behind a backslash at the end of a line.
+    // A command may continue after a backslash at the end of a line.
     let joined = console.replace("\\\n", " ");
     let (command, expected) = joined.split_once('\n').unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
@@ -109,7 +109,7 @@ fn the_example_in_the_readme_is_real() {
 }
 
 #[test]
-fn what_waits_is_part_of_the_explanation() {
+fn queued_instances_are_part_of_the_explanation() {
     let queue = r#"{"queue":[
         {"count":40,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":1024,"disk":0}},
         {"count":9,"delay":{"timeLeftSeconds":60,"overdue":false},"app":{"id":"/crashing","cpus":2,"mem":1024,"disk":0}}
@@ -142,7 +142,7 @@ fn a_group_is_explained_without_a_state() {
     ] {
         assert!(words.contains(expected), "{expected:?} in {words}{}", text(&output.stderr));
     }
-    // A utilization that is not given is not known.
+    // Without the option the utilization is unknown.
     let words = text(&call(&["--group", group]).stdout).to_owned();
     assert!(words.contains("add --cpu workers=PERCENT") && words.contains("normal"), "{words}");
     let words = text(&call(&["--cpu", "workers=71.5"]).stdout).to_owned();
@@ -166,7 +166,7 @@ fn a_group_is_explained_without_a_state() {
 }
 
 #[test]
-fn without_a_group_no_action_is_told() {
+fn without_a_group_no_action_is_printed() {
     let output = explain(&state(), &file("no-group.toml", CONFIG), &["--output", "json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["pools"][0]["action"], Value::Null);
@@ -184,7 +184,7 @@ fn a_group_that_is_not_in_the_file_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
+fn an_error_names_the_file_and_sets_the_exit_code() {
     let good = file("good.toml", CONFIG);
     let bad_config = file("bad.toml", "[[pools]]\nname = \"a\"");
     let no_state = file("login.html", "<html>Please log in</html>");
@@ -214,7 +214,7 @@ fn what_is_wrong_is_said_with_the_file_and_an_exit_code() {
 }
 
 #[test]
-fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
+fn a_pool_without_agents_is_printed_with_existing_attributes() {
     let config = file("nobody.toml", &format!("{CONFIG}attributes = {{ asg = \"worker\" }}\n"));
     let output = explain(&state(), &config, &[]);
     let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");

@@ -15,7 +15,7 @@ fn generated() -> Vec<u8> {
 }
 
 #[test]
-fn the_command_writes_the_same_to_a_file_and_to_standard_output() {
+fn file_and_standard_output_are_the_same() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated.json");
     let call = |more: &[&str]| {
         let args = ["generate", "--agents", "4", "--tasks", "40", "--applications", "6", "--seed", "3"];

@@ -1,4 +1,4 @@
-//! The example of hooks, by its own tests.
+//! Runs the tests of the hooks example.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! `lambda-scale local`: its scenes, played by the real binaries.
+//! `lambda-scale local`: its scenes, with the real binaries.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 #[test]
-fn the_local_run_ends_as_its_script_says() {
+fn the_local_run_follows_its_script() {
     let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
         .args(["local", "--output", "json"])
         .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))

@@ -31,7 +31,7 @@ fn tags(account: &Account) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_pause_is_set_seen_and_ended() {
+async fn a_pause_is_set_printed_and_ended() {
     let account = Account::start("pause").await;
     let before = json(&account, &["status"]).await;
     assert_eq!((&before["desired_capacity"], &before["in_service"]), (&60.into(), &60.into()));
@@ -43,7 +43,7 @@ async fn a_pause_is_set_seen_and_ended() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("until 20"), "{output:?}");
     assert!(json(&account, &["resume"]).await["paused_until"].is_null());
     assert!(tags(&account).is_empty());
-    // Once more changes nothing, and calls nothing.
+    // Once more changes nothing, and makes no call.
     let mark = account.auto_scaling.call_count();
     json(&account, &["resume"]).await;
     assert!(account.auto_scaling.calls().split_off(mark).iter().all(|call| !call.is_mutating()));
@@ -60,7 +60,7 @@ async fn a_floor_is_set_and_cleared() {
 }
 
 #[tokio::test]
-async fn the_groups_of_a_configuration_are_all_meant_or_the_pools_that_are_named() {
+async fn a_command_affects_all_groups_or_the_named_pools() {
     let account = Account::start("pools").await;
     let directory = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let config = directory.join("marks.toml");
@@ -83,7 +83,7 @@ async fn the_groups_of_a_configuration_are_all_meant_or_the_pools_that_are_named
 }
 
 #[tokio::test]
-async fn what_fails_says_why() {
+async fn a_failure_prints_its_cause() {
     let account = Account::start("marks-fail").await;
     account.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
     let output = run(&account, &["pause", "--for", "1h", "--group", GROUP]).await;

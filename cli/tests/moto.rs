@@ -1,4 +1,4 @@
-//! `lambda-scale status` against moto, an AWS that other people wrote.
+//! `lambda-scale status` against moto, an independent AWS emulator.
 
 #![allow(
     clippy::unwrap_used,

@@ -23,7 +23,7 @@ use tokio::process::Command;
 const FULL: &str = "scale_up_threshold_percent = 35\nscale_down_threshold_percent = 20\nnew_agent = { cpus = 4, mem = 14000 }\n\
                     headroom_placement = \"sum\"";
 
-/// Where the masters' credentials are.
+/// The parameter with the masters' credentials.
 const CREDENTIALS: &str = "credentials = \"env:MESOS_CREDENTIALS\"";
 
 async fn run(account: &Account, config: &Path, more: &[&str]) -> Output {
@@ -31,7 +31,7 @@ async fn run(account: &Account, config: &Path, more: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn a_run_changes_nothing_until_it_is_let() {
+async fn a_run_changes_nothing_without_apply() {
     let account = Account::start("apply").await;
     let config = account.config("", r#"asg = "workers""#, FULL);
     let output = run(&account, &config, &[]).await;
@@ -48,7 +48,7 @@ async fn a_run_changes_nothing_until_it_is_let() {
     assert_eq!(line["snapshot"]["agents"]["registered"], 60);
     assert_eq!(account.desired(), AGENTS + 6);
 
-    // What was asked for is coming: the same look again adds nothing.
+    // The added instances are in flight: a second run adds nothing.
     let output = run(&account, &config, &["--apply"]).await;
     assert!(told(&output).contains("coming"), "{}", told(&output));
     assert_eq!(account.desired(), AGENTS + 6);
@@ -66,7 +66,7 @@ async fn a_dry_configuration_stays_dry() {
 }
 
 #[tokio::test]
-async fn a_wrong_group_is_told_with_those_that_may_be_meant() {
+async fn an_unknown_group_is_an_error_with_suggestions() {
     let account = Account::start("group").await;
     let config = account.config("", r#"asg = "workers""#, "");
     let document = fs::read_to_string(&config).unwrap();
@@ -81,7 +81,7 @@ async fn a_wrong_group_is_told_with_those_that_may_be_meant() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_is_told_with_its_action() {
+async fn a_missing_permission_is_an_error_with_its_action() {
     let account = Account::start("permission").await;
     let config = account.config("", r#"asg = "workers""#, FULL);
     account.faults.refuse("SetDesiredCapacity", access_denied("SetDesiredCapacity"), 1);
@@ -95,7 +95,7 @@ async fn a_missing_permission_is_told_with_its_action() {
 }
 
 #[tokio::test]
-async fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
+async fn a_pool_without_agents_is_printed_with_existing_attributes() {
     let account = Account::start("attributes").await;
     let config = account.config("", r#"asg = "worker""#, "");
     let output = run(&account, &config, &[]).await;
@@ -105,7 +105,7 @@ async fn a_pool_without_agents_is_told_with_the_attributes_that_there_are() {
 }
 
 #[tokio::test]
-async fn masters_that_cannot_be_reached_or_refuse_are_told() {
+async fn unreachable_and_refusing_masters_are_errors() {
     let account = Account::start("masters").await;
     let config = account.config("", r#"asg = "workers""#, "");
     account.faults.master(Mode::NoLeader);
@@ -121,7 +121,7 @@ async fn masters_that_cannot_be_reached_or_refuse_are_told() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_missing_or_refused_are_told() {
+async fn missing_and_refused_credentials_are_errors() {
     let account = Account::start("credentials").await;
     account.faults.change(|faults| faults.master_credentials = Some("lambda-scale:secret".to_owned()));
     for (mesos, secret, wanted) in [
@@ -146,7 +146,7 @@ async fn credentials_that_are_missing_or_refused_are_told() {
 }
 
 #[tokio::test]
-async fn a_missing_region_and_a_wrong_configuration_are_told() {
+async fn a_missing_region_and_an_invalid_configuration_are_errors() {
     let account = Account::start("call").await;
     let config = account.config("", r#"asg = "workers""#, "min = \"two\"");
     assert_eq!(run(&account, &config, &[]).await.status.code(), Some(2));
@@ -166,7 +166,7 @@ async fn a_missing_region_and_a_wrong_configuration_are_told() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn it_looks_again_and_again_until_it_is_interrupted() {
+async fn with_every_it_repeats_until_it_is_interrupted() {
     let account = Account::start("every").await;
     let config = account.config("", r#"asg = "workers""#, FULL);
     let mut child = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))

@@ -37,7 +37,7 @@ fn outcome(ago: i64, group: &str, state: &str, action: &str, reason: &str) -> (i
 }
 
 #[tokio::test]
-async fn group_agents_and_decisions_are_told_in_one_screen() {
+async fn status_prints_group_agents_and_decisions() {
     let account = Account::start("screen").await;
     let mut lines = vec![
         outcome(7200, GROUP, "scale_up", "failed", "long ago"),
@@ -77,10 +77,10 @@ async fn group_agents_and_decisions_are_told_in_one_screen() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_learned_is_told_beside_the_rest() {
+async fn status_prints_what_is_unknown_with_the_rest() {
     let account = Account::start("unknown").await;
     let config = account.config("", r#"asg = "workers""#, "");
-    // Nothing was deployed under that name; whoever runs the chain on a machine of his own has no log at all.
+    // Nothing is deployed under that name; `lambda-scale run` on a computer has no log at all.
     let output = status(&account, &config, &["--stack", "elsewhere"]).await;
     assert!(output.status.success(), "{}", told(&output));
     assert!(told(&output).contains("60 agents, all usable"), "{}", told(&output));

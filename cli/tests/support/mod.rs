@@ -1,4 +1,4 @@
-//! What `lambda-scale` itself sees of an account and a cluster: masters, Auto Scaling and CloudWatch Logs.
+//! The part of an account and a cluster that `lambda-scale` uses: masters, Auto Scaling, and CloudWatch Logs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
@@ -63,7 +63,7 @@ impl Account {
         self.surround(command)
     }
 
-    /// A script of the shell in the same environment, which ends with the first command that fails.
+    /// A shell script in the same environment, which ends at the first failure.
     pub(crate) fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-e", "-c", script]);
@@ -91,7 +91,7 @@ impl Account {
     }
 }
 
-/// All that was printed, in single spaces.
+/// The whole output, with single spaces.
 pub(crate) fn told(output: &Output) -> String {
     let words = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     words.split_whitespace().collect::<Vec<_>>().join(" ")
