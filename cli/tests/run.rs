@@ -129,7 +129,7 @@ async fn missing_and_refused_credentials_are_errors() {
         (
             CREDENTIALS,
             "lambda-scale:wrong",
-            Some("the master refuses the credentials (401); check the secret of mesos.credentials"),
+            Some("the master refuses the credentials (401); check what mesos.credentials refers to"),
         ),
         (CREDENTIALS, "", Some("the environment variable MESOS_CREDENTIALS is not set")),
         (CREDENTIALS, "lambda-scale:secret", None),

@@ -96,7 +96,7 @@ pub enum Cause {
     #[error("the master requires credentials (401); set mesos.credentials")]
     CredentialsMissing,
     /// The master refuses the credentials.
-    #[error("the master refuses the credentials (401); check the secret of mesos.credentials")]
+    #[error("the master refuses the credentials (401); check what mesos.credentials refers to")]
     CredentialsRefused,
     /// The principal must not view the state.
     #[error("the principal must not view the state (403); allow it in the master's ACLs")]

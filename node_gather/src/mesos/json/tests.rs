@@ -189,9 +189,9 @@ fn attributes_may_repeat_and_numbers_are_shortened() {
 fn an_invalid_amount_is_refused_with_its_owner() {
     for bad in [json!(-1.0), json!(1e10), json!("4"), json!(null), json!([4]), json!(true), json!(-0.001)] {
         for (path, owner) in [
-            ("/slaves/0/resources/cpus", "the agent \"A1\""),
-            ("/slaves/0/used_resources/cpus", "the agent \"A1\""),
-            ("/frameworks/0/tasks/1/resources/cpus", "the task"),
+            ("/slaves/0/resources/cpus", "agent \"A1\""),
+            ("/slaves/0/used_resources/cpus", "agent \"A1\""),
+            ("/frameworks/0/tasks/1/resources/cpus", "task "),
             ("/frameworks/0/executors/0/resources/cpus", "an executor on agent \"A1\""),
         ] {
             let mut state = small();
