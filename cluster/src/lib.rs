@@ -26,5 +26,5 @@ pub mod render;
 pub use example::{NOON, group_snapshot, policy, resources};
 pub use model::{
     Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Drain, Executor, Framework, Master, Mode,
-    OperateError, Operation, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
+    OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
 };

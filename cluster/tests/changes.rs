@@ -82,6 +82,20 @@ fn deactivated_agents_keep_their_tasks() {
 }
 
 #[test]
+fn a_task_ends_where_it_was_started() {
+    let mut cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 1, resources(1, 100));
+    let spec = TaskSpec { application: "/a".to_owned(), resources: resources(2, 100) };
+    let placement = cluster.start(spec.clone(), NOON).unwrap();
+    assert_eq!(placement.agent, 1, "the least loaded agent");
+    let ended = cluster.end(placement).unwrap();
+    assert_eq!(cluster.spec_of(&ended), Some(spec));
+    assert_eq!(cluster.end(placement), None, "it has ended already");
+    assert_eq!(cluster.total_and_used().1, resources(1, 100));
+    let large = TaskSpec { application: "/a".to_owned(), resources: resources(5, 100) };
+    assert_eq!(cluster.start(large.clone(), NOON), Err(large));
+}
+
+#[test]
 fn an_agent_that_is_lost_takes_its_tasks_along_until_it_is_back() {
     let mut cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 6, resources(1, 100));
     cluster.disconnect(1);

@@ -32,6 +32,15 @@ pub enum Operation {
     Reactivate,
 }
 
+/// Where a task was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The number of the agent.
+    pub agent: u32,
+    /// The number of the task.
+    pub task: u64,
+}
+
 /// Why a master refuses an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OperateError {
@@ -261,12 +270,11 @@ impl Cluster {
         }
     }
 
-    /// Starts a task on the least loaded agent that has room for it and is offered to its framework. Returns the agent's
-    /// number.
+    /// Starts a task on the least loaded agent that has room for it and is offered to its framework.
     ///
     /// # Errors
     /// What was to be started, where there is no such agent.
-    pub fn start(&mut self, spec: TaskSpec, now: Timestamp) -> Result<u32, TaskSpec> {
+    pub fn start(&mut self, spec: TaskSpec, now: Timestamp) -> Result<Placement, TaskSpec> {
         let framework = self.framework_of(&spec.application);
         let is_gpu_aware = self.framework(framework).is_some_and(Framework::is_gpu_aware);
         let has_room = |agent: &&Agent| {
@@ -276,20 +284,22 @@ impl Cluster {
         };
         let place = self.agents().filter(has_room).min_by_key(|agent| agent.load()).map(|agent| agent.number);
         match place {
-            Some(number) => Ok(self.start_on(number, framework, spec, now)),
+            Some(number) => self.start_on(number, framework, spec.clone(), now).ok_or(spec),
             None => Err(spec),
         }
     }
 
-    /// Starts a task of a framework on an agent, whether or not there is room. Returns the agent's number.
-    pub fn start_on(&mut self, agent: u32, framework: u32, spec: TaskSpec, now: Timestamp) -> u32 {
-        let number = self.issue_task();
-        if let Some(framework) = self.frameworks.get(&framework)
-            && let Some(agent) = self.agents.get_mut(&agent)
-        {
-            agent.run(Task::new(spec, framework, number, now));
-        }
-        agent
+    /// Starts a task of a framework on an agent, even where that has no room. `None` where either does not exist.
+    pub fn start_on(&mut self, agent: u32, framework: u32, spec: TaskSpec, now: Timestamp) -> Option<Placement> {
+        let task = self.issue_task();
+        let framework = self.frameworks.get(&framework)?;
+        self.agents.get_mut(&agent)?.run(Task::new(spec, framework, task, now));
+        Some(Placement { agent, task })
+    }
+
+    /// Ends a task. `None` where it does not run there.
+    pub fn end(&mut self, placement: Placement) -> Option<Task> {
+        self.agents.get_mut(&placement.agent)?.end_tasks(|task| task.number == placement.task).pop()
     }
 
     /// Starts more tasks of every application, in turn, on agents that have room, until `is_enough` (of what all agents have

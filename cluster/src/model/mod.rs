@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use shared::resources::Resources;
 
 pub use agent::{Agent, Attribute, Attributes, Capacity, Connection, Drain, Mode};
-pub use change::{OperateError, Operation};
+pub use change::{OperateError, Operation, Placement};
 pub use framework::{Framework, Presence, Roles};
 pub use master::{Build, Master};
 pub use ports::Ports;
