@@ -20,11 +20,10 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use std::thread;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -35,6 +34,7 @@ use node_gather::mesos::json;
 use node_gather::mesos::scan::{self, Scanner};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Config;
+use testbed::raw::RawServer;
 
 /// How much is read from a file at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -151,36 +151,28 @@ fn gather(path: &Path) -> String {
 
 /// Reads the document over HTTP from this computer, like the client of the function.
 fn http(path: &Path, mut take: impl FnMut(&[u8])) {
-    let address = serve(path);
+    let master = serve(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
-        let mut response = client.get(format!("http://{address}/state")).send().await.unwrap();
+        let mut response = client.get(format!("{}/state", master.url())).send().await.unwrap();
         while let Some(chunk) = response.chunk().await.unwrap() {
             take(&chunk);
         }
     });
 }
 
-/// Answers one request with the document, with its length and at once, like a master.
-fn serve(path: &Path) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut file = open(path);
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.extend(byte);
-        }
+/// Answers with the document, with its length and at once, like a master.
+fn serve(path: &Path) -> RawServer {
+    let path = path.to_owned();
+    let answer = move |_: &str, stream: &mut TcpStream| {
+        let mut file = open(&path);
         let length = file.metadata().unwrap().len();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")
             .unwrap();
-        io::copy(&mut file, &mut stream).unwrap();
-    });
-    address
+        io::copy(&mut file, stream).unwrap();
+    };
+    RawServer::start(answer).unwrap()
 }
 
 fn packed(path: &Path) -> PathBuf {

@@ -188,9 +188,10 @@ fn index(id: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use testbed::cloudwatch::CloudWatch;
+    use testbed::faults::{Fault, FaultPlan, Trouble};
+
     use super::*;
-    use aws_config::{BehaviorVersion, Region};
-    use aws_sdk_sns::config::Credentials;
 
     #[test]
     fn an_incomplete_response_has_no_mean() {
@@ -214,13 +215,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_cloudwatch_ends_at_the_timeout() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
-            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
-            .load()
-            .await;
+        let faults = FaultPlan::default();
+        faults.add(Fault::of("GetMetricData", Trouble::HangsBefore));
+        let cloudwatch = CloudWatch::start(&faults).await.unwrap();
+        let sdk = testbed::sdk_config(&cloudwatch.url());
         let client = Client { timeout: Duration::from_millis(50), ..Client::new(&sdk).unwrap() };
         let known = client.cpu_utilization(&["a", "b"], Timestamp::UNIX_EPOCH).await;
         let late = Cpu::Unknown { reason: "CloudWatch did not answer within 50 ms".to_owned() };

@@ -18,7 +18,7 @@ use node_gather::mesos::state::StateError;
 use node_gather::summarize::ClusterState;
 use secrecy::SecretString;
 use shared::config::Mesos;
-use support::{Master, answer, capture, settings, state_answer};
+use support::{RawServer, answer, capture, server, server_by, settings, state_answer};
 use tokio::time::Instant;
 
 /// A secret that no error may contain.
@@ -72,13 +72,13 @@ fn cause(settings: Mesos) -> Cause {
     error.0.remove(0).cause
 }
 
-fn cause_of(master: &Master) -> Cause {
+fn cause_of(master: &RawServer) -> Cause {
     cause(settings(&[master.url()]))
 }
 
 #[test]
 fn the_state_of_a_leading_master_is_read_in_one_request() {
-    let master = Master::with(state_answer());
+    let master = server(state_answer());
     let fetched = fetch(settings(&[master.url()])).unwrap();
     assert_eq!(fetched.master, master.url());
     assert_eq!((fetched.state.registered_agents(), fetched.bytes), (1, 5424));
@@ -90,7 +90,7 @@ fn the_state_of_a_leading_master_is_read_in_one_request() {
 
 #[test]
 fn the_path_of_an_admin_router_is_kept() {
-    let master = Master::with(state_answer());
+    let master = server(state_answer());
     let url = format!("{}/mesos/", master.url());
     assert_eq!(fetch(settings(&[url])).unwrap().master, format!("{}/mesos", master.url()));
     assert!(master.requests()[0].starts_with("GET /mesos/state "));
@@ -99,12 +99,12 @@ fn the_path_of_an_admin_router_is_kept() {
 #[test]
 fn a_real_redirect_leads_to_the_leader_which_gets_the_credentials() {
     for version in ["1.4.3", "1.11.0"] {
-        let leader = Master::with(state_answer());
+        let leader = server(state_answer());
         let port = leader.address.port();
         let real =
             String::from_utf8(captured_answer(&format!("{version}/20-non-leading-master/master-state.http"))).unwrap();
         assert!(real.contains("Location: //localhost:5050/master/state\r\n"), "{real}");
-        let follower = Master::with(real.replace("localhost:5050", &format!("localhost:{port}")));
+        let follower = server(real.replace("localhost:5050", &format!("localhost:{port}")));
         let leader_url = format!("http://localhost:{port}");
         let fetched = fetch(settings(&[follower.url(), leader_url.clone()])).unwrap();
         assert_eq!(fetched.master, leader_url);
@@ -117,13 +117,13 @@ fn a_real_redirect_leads_to_the_leader_which_gets_the_credentials() {
 
 #[test]
 fn a_redirect_to_an_unlisted_local_address_is_refused() {
-    let unlisted = Master::with(state_answer());
+    let unlisted = server(state_answer());
     for location in [
         format!("//127.0.0.1:{}/state", unlisted.address.port()),
         format!("http://localhost:{}/state", unlisted.address.port()),
         "http://169.254.169.254/latest/meta-data/iam".to_owned(),
     ] {
-        let master = Master::with(redirect(&location));
+        let master = server(redirect(&location));
         let cause = cause_of(&master);
         assert!(matches!(&cause, Cause::Redirect(RedirectError::Local(_))), "{location}: {cause:?}");
     }
@@ -139,12 +139,12 @@ fn redirects_that_lead_nowhere_are_refused() {
         ("http://", "no URL"),
         ("//me:canary-5ecret@10.0.0.1/state", "credentials in the URL"),
     ] {
-        let master = Master::with(redirect(location));
+        let master = server(redirect(location));
         let error = fetch(settings(&[master.url()])).unwrap_err().to_string();
         assert!(error.contains(expected), "{location}: {error}");
         assert_eq!(master.requests().len(), 1, "not tried again");
     }
-    let silent = Master::with(answer("302 Found", "", ""));
+    let silent = server(answer("302 Found", "", ""));
     assert!(matches!(cause_of(&silent), Cause::Redirect(RedirectError::NoLocation)));
 }
 
@@ -152,12 +152,12 @@ fn redirects_that_lead_nowhere_are_refused() {
 fn masters_that_redirect_to_each_other_have_too_many_redirects() {
     let second_url = Arc::new(Mutex::new(String::new()));
     let location_url = second_url.clone();
-    let first = Master::start(move |_, stream| {
+    let first = server_by(move |_, stream| {
         let location = format!("{}/state", location_url.lock().unwrap());
         drop(stream.write_all(&redirect(&location)));
     });
     let back = first.url();
-    let second = Master::start(move |_, stream| drop(stream.write_all(&redirect(&format!("{back}/state")))));
+    let second = server_by(move |_, stream| drop(stream.write_all(&redirect(&format!("{back}/state")))));
     *second_url.lock().unwrap() = second.url();
     let error = fetch(settings(&[first.url(), second.url()])).unwrap_err();
     assert!(error.0.iter().all(|failure| matches!(failure.cause, Cause::TooManyRedirects)), "{error}");
@@ -169,7 +169,7 @@ fn a_master_without_a_leader_is_asked_again() {
     for version in ["1.4.3", "1.11.0"] {
         let no_leader = captured_answer(&format!("{version}/21-no-leader/master-state.http"));
         let asked = Mutex::new(0);
-        let recovering = Master::start({
+        let recovering = server_by({
             let no_leader = no_leader.clone();
             move |_, stream| {
                 let mut asked = asked.lock().unwrap();
@@ -180,7 +180,7 @@ fn a_master_without_a_leader_is_asked_again() {
         assert!(fetch(settings(&[recovering.url()])).is_ok());
         assert_eq!(recovering.requests().len(), 3);
 
-        let lasting = Master::with(no_leader);
+        let lasting = server(no_leader);
         assert!(matches!(cause_of(&lasting), Cause::NoLeader));
         assert_eq!(lasting.requests().len(), 3);
     }
@@ -191,7 +191,7 @@ fn missing_and_wrong_credentials_are_different_errors() {
     for version in ["1.4.3", "1.11.0"] {
         let file = |name: &str| captured_answer(&format!("{version}/22-http-auth/{name}.http"));
         let (anon, wrong, ok) = (file("state-anon"), file("state-wrong"), file("state-ok"));
-        let master = Master::start(move |request, stream| {
+        let master = server_by(move |request, stream| {
             let answer = match request.lines().find_map(|line| line.strip_prefix("authorization: ")) {
                 None => &anon,
                 Some("Basic cmVhZGVyOmNhbmFyeS01ZWNyZXQ=" | "token=canary-5ecret") => &ok,
@@ -237,7 +237,7 @@ fn only_transient_statuses_are_asked_again() {
         ("204 No Content", "status 204", 1),
     ];
     let check = |(status, expected, requests): (&str, &str, usize)| {
-        let master = Master::with(answer(status, "", ""));
+        let master = server(answer(status, "", ""));
         let error = fetch(settings(&[master.url()])).unwrap_err().to_string();
         assert!(error.contains(expected), "{status}: {error}");
         assert_eq!(master.requests().len(), requests, "{status}");
@@ -249,7 +249,7 @@ fn only_transient_statuses_are_asked_again() {
 fn a_final_error_ends_without_a_pause() {
     let start = Instant::now();
     for _ in 0..10 {
-        let master = Master::with(answer("403 Forbidden", "", ""));
+        let master = server(answer("403 Forbidden", "", ""));
         assert!(matches!(cause_of(&master), Cause::Forbidden));
     }
     // With two pauses each it would take nine seconds.
@@ -258,7 +258,7 @@ fn a_final_error_ends_without_a_pause() {
 
 #[test]
 fn each_answer_that_is_no_state_has_its_error() {
-    let state = |answer: Vec<u8>| match cause_of(&Master::with(answer)) {
+    let state = |answer: Vec<u8>| match cause_of(&server(answer)) {
         Cause::State(error) => error,
         other => panic!("{other:?}"),
     };
@@ -279,13 +279,13 @@ fn an_incomplete_answer_is_no_state() {
         ("cut in the middle", whole[..whole.len() - 2000].to_vec()),
         ("whole but announced longer", length_too_long.into_bytes()),
     ] {
-        let cause = cause_of(&Master::with(bytes));
+        let cause = cause_of(&server(bytes));
         assert!(matches!(cause, Cause::BrokenOff { bytes, .. } if bytes > 3000), "{what}: {cause:?}");
     }
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n";
-    assert!(matches!(cause_of(&Master::with(&chunked[..])), Cause::BrokenOff { bytes: 5, .. }));
+    assert!(matches!(cause_of(&server(&chunked[..])), Cause::BrokenOff { bytes: 5, .. }));
     // Unread data makes the system reset the connection.
-    let reset = Master::start(|_, stream| {
+    let reset = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{\"slaves\":["));
         thread::sleep(Duration::from_millis(50));
         drop(stream.shutdown(std::net::Shutdown::Both));
@@ -295,13 +295,13 @@ fn an_incomplete_answer_is_no_state() {
 
 #[test]
 fn an_answer_that_is_not_http_is_a_failed_request() {
-    assert!(matches!(cause_of(&Master::with("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
-    assert!(matches!(cause_of(&Master::with("")), Cause::Request(_)));
+    assert!(matches!(cause_of(&server("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
+    assert!(matches!(cause_of(&server("")), Cause::Request(_)));
 }
 
 #[test]
 fn a_slow_drip_ends_at_the_deadline() {
-    let dripping = Master::start(|_, stream| {
+    let dripping = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"other\":\""));
         while stream.write_all(b"x").is_ok() {
             thread::sleep(Duration::from_millis(20));
@@ -315,8 +315,8 @@ fn a_slow_drip_ends_at_the_deadline() {
 
 #[test]
 fn a_silent_master_leaves_time_for_the_next() {
-    let mute = Master::start(|_, _| thread::sleep(Duration::from_secs(30)));
-    let leader = Master::with(state_answer());
+    let mute = server_by(|_, _| thread::sleep(Duration::from_secs(30)));
+    let leader = server(state_answer());
     let both = Mesos { timeout: Duration::from_secs(2), ..settings(&[mute.url(), leader.url()]) };
     assert_eq!(fetch(both).unwrap().master, leader.url());
     let alone = Mesos { timeout: Duration::from_millis(500), ..settings(&[mute.url()]) };
@@ -325,16 +325,16 @@ fn a_silent_master_leaves_time_for_the_next() {
 
 #[test]
 fn a_state_beyond_the_limit_is_refused() {
-    let announced = Master::with("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n");
+    let announced = server("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n");
     assert!(matches!(cause_of(&announced), Cause::TooLarge { limit: 1_048_576 }));
-    let endless = Master::start(|_, stream| {
+    let endless = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"other\":["));
         while stream.write_all(b"0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,").is_ok() {}
     });
     assert!(matches!(cause_of(&endless), Cause::TooLarge { limit: 1_048_576 }));
-    let enough = Mesos { max_state_bytes: 5424, ..settings(&[Master::with(state_answer()).url()]) };
+    let enough = Mesos { max_state_bytes: 5424, ..settings(&[server(state_answer()).url()]) };
     assert!(fetch(enough).is_ok());
-    let short = Mesos { max_state_bytes: 5423, ..settings(&[Master::with(state_answer()).url()]) };
+    let short = Mesos { max_state_bytes: 5423, ..settings(&[server(state_answer()).url()]) };
     assert!(matches!(cause(short), Cause::TooLarge { .. }));
 }
 
@@ -352,7 +352,7 @@ fn gzipped(body: &[u8]) -> Vec<u8> {
 #[test]
 fn gzip_is_accepted_if_requested_and_its_size_counts_decoded() {
     let state = capture("1.11.0/24-v0-driver-framework/state.json");
-    let master = Master::with(gzipped(&state));
+    let master = server(gzipped(&state));
     let fetched = fetch(Mesos { gzip: true, ..settings(&[master.url()]) }).unwrap();
     assert_eq!(fetched.bytes, 5424);
     assert!(master.requests()[0].to_lowercase().contains("accept-encoding: gzip"), "{}", master.requests()[0]);
@@ -361,7 +361,7 @@ fn gzip_is_accepted_if_requested_and_its_size_counts_decoded() {
 
     let mut bomb = b"{\"other\":\"".to_vec();
     bomb.resize(16 << 20, b'x');
-    let master = Master::with(gzipped(&bomb));
+    let master = server(gzipped(&bomb));
     let cause = cause(Mesos { gzip: true, ..settings(&[master.url()]) });
     assert!(matches!(cause, Cause::TooLarge { limit: 1_048_576 }), "{cause:?}");
 }
@@ -372,7 +372,7 @@ fn the_error_names_every_master_with_its_cause() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let teapot = Master::with(answer("418 I'm a teapot", "", ""));
+    let teapot = server(answer("418 I'm a teapot", "", ""));
     let masters = [unused(), teapot.url(), "http://no-such-host.invalid:5050".to_owned()];
     let error = fetch(settings(&masters)).unwrap_err();
     assert_eq!(error.0.len(), 3);
@@ -390,6 +390,6 @@ fn the_error_names_every_master_with_its_cause() {
 fn after_an_unreachable_master_the_next_is_asked() {
     let down =
         TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let leader = Master::with(state_answer());
+    let leader = server(state_answer());
     assert_eq!(fetch(settings(&[down, leader.url()])).unwrap().master, leader.url());
 }

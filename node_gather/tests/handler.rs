@@ -4,12 +4,6 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
-use std::thread;
-
-use aws_sdk_sns::config::{BehaviorVersion, Region};
 use node_gather::handler::{GatherError, Handler};
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
@@ -18,70 +12,39 @@ use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, decode};
 use shared::error::Chain;
 use shared::sns::Topic;
-use support::{Master, answer, state_answer};
-use url::Url;
+use support::{RawServer, answer, server, state_answer};
+use testbed::faults::{Calls, Fault, FaultPlan, Trouble};
+use testbed::marathon::Marathon;
+use testbed::sns::Sns;
+use testbed::{AwsError, Service, sdk_config};
 
-const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:snapshots";
-
-/// An SNS on this machine: takes what does not hold the forbidden text, and keeps every message.
-struct Sns {
-    url: String,
-    messages: Arc<Mutex<Vec<String>>>,
+/// SNS with the topic of the snapshots.
+struct Snapshots {
+    sns: Sns,
+    topic: String,
+    faults: FaultPlan,
 }
 
-impl Sns {
-    fn refusing(forbidden: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let messages = Arc::new(Mutex::new(Vec::new()));
-        let kept = messages.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let message = read_message(&mut stream);
-                let refused = message.contains(forbidden);
-                kept.lock().unwrap().push(message);
-                let response = if refused {
-                    let error = "<Type>Sender</Type><Code>AuthorizationError</Code><Message>no</Message>";
-                    answer("403 Forbidden", "", &format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"))
-                } else {
-                    let result = "<PublishResult><MessageId>1</MessageId></PublishResult>";
-                    answer("200 OK", "", &format!("<PublishResponse>{result}</PublishResponse>"))
-                };
-                stream.write_all(&response).unwrap();
-            }
-        });
-        Self { url, messages }
+impl Snapshots {
+    async fn new() -> Self {
+        let faults = FaultPlan::default();
+        let sns = Sns::start(&faults).await.unwrap();
+        let topic = sns.create("snapshots", None);
+        Self { sns, topic, faults }
     }
 
-    fn messages(&self) -> Vec<String> {
-        self.messages.lock().unwrap().clone()
+    fn published(&self) -> Vec<ClusterSnapshot> {
+        self.sns.published(&self.topic, 0).iter().map(|message| decode(&message.body, None).unwrap()).collect()
     }
 }
 
-/// The field `Message` of the form that the SDK posts.
-fn read_message(stream: &mut impl Read) -> String {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        request.push(byte[0]);
-    }
-    let head = String::from_utf8(request).unwrap().to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
-    let mut form = vec![0; length];
-    stream.read_exact(&mut form).unwrap();
-    let form = format!("http://form/?{}", String::from_utf8(form).unwrap());
-    let form = Url::parse(&form).unwrap();
-    form.query_pairs().find(|(name, _)| name == "Message").unwrap().1.into_owned()
-}
-
-/// Two pools; the first has the attribute of the captured cluster's only agent.
-fn run(master: &Master, sns: &Sns) -> Result<(), GatherError> {
-    run_with(master, sns, "")
+/// Two pools, the first of which has the attribute of the captured cluster's one agent.
+async fn run(master: &RawServer, snapshots: &Snapshots) -> Result<(), GatherError> {
+    run_with(master, snapshots, "").await
 }
 
 /// The same with more settings at the top.
-fn run_with(master: &Master, sns: &Sns, settings: &str) -> Result<(), GatherError> {
+async fn run_with(master: &RawServer, snapshots: &Snapshots, settings: &str) -> Result<(), GatherError> {
     let document = format!(
         "{settings}\nmesos.masters = [\"{}\"]\n\
          [[pools]]\nname = \"first\"\ngroup = \"first\"\nattributes = {{ pool = \"none\" }}\n\
@@ -89,42 +52,38 @@ fn run_with(master: &Master, sns: &Sns, settings: &str) -> Result<(), GatherErro
         master.url()
     );
     let config = Config::parse(&document).unwrap_or_else(|problems| panic!("{problems}"));
-    let sdk = aws_sdk_sns::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .endpoint_url(&sns.url)
-        .allow_no_auth()
-        .build();
-    let topic = Topic::new(aws_sdk_sns::Client::from_conf(sdk), TOPIC.to_owned());
+    let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&snapshots.sns.url())), snapshots.topic.clone());
     let mesos = config.mesos.as_ref().map(|mesos| Client::new(mesos.clone(), None, None).unwrap());
     let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());
     let handler = Handler::new(config, Sources { mesos, marathon, ..Sources::default() }, topic);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(handler.handle("2026-11-21T18:00:00Z".parse().unwrap()))
+    handler.handle("2026-11-21T18:00:00Z".parse().unwrap()).await
 }
 
-#[test]
-fn every_pool_gets_its_snapshot() {
-    let sns = Sns::refusing("nothing is forbidden");
-    run(&Master::with(state_answer()), &sns).unwrap();
-    let snapshots: Vec<ClusterSnapshot> = sns.messages().iter().map(|message| decode(message, None).unwrap()).collect();
-    let pools: Vec<&str> = snapshots.iter().map(|snapshot| &*snapshot.pool).collect();
+#[tokio::test]
+async fn every_pool_gets_its_snapshot() {
+    let snapshots = Snapshots::new().await;
+    run(&server(state_answer()), &snapshots).await.unwrap();
+    let published = snapshots.published();
+    let pools: Vec<&str> = published.iter().map(|snapshot| &*snapshot.pool).collect();
     assert_eq!(pools, ["first", "second"], "a pool with a custom check, too");
-    assert!(snapshots.iter().all(|snapshot| snapshot.source.mesos_version == "1.11.0"));
+    assert!(published.iter().all(|snapshot| snapshot.source.mesos_version == "1.11.0"));
 }
 
-#[test]
-fn a_failure_for_one_pool_does_not_affect_the_others() {
-    let sns = Sns::refusing("\"pool\":\"first\"");
-    let error = run(&Master::with(state_answer()), &sns).unwrap_err();
-    assert_eq!(sns.messages().len(), 2);
+#[tokio::test]
+async fn a_failure_for_one_pool_does_not_affect_the_others() {
+    let snapshots = Snapshots::new().await;
+    let first = Calls::Containing(Service::Sns, "\"pool\":\"first\"".to_owned());
+    let refused = Trouble::Refused(AwsError::new(403, "AuthorizationError", "no"));
+    snapshots.faults.add(Fault::at(first, refused).times(100));
+    let error = run(&server(state_answer()), &snapshots).await.unwrap_err();
+    assert_eq!((snapshots.sns.call_count(), snapshots.published().len()), (2, 1));
     let text = Chain::new(&error).to_string();
     assert!(text.starts_with("1 of 2 snapshots were not published: first: cannot publish to"), "{text}");
     assert!(text.contains("sns:Publish") && !text.contains("second"), "{text}");
 }
 
-#[test]
-fn an_invalid_state_publishes_nothing() {
+#[tokio::test]
+async fn an_invalid_state_publishes_nothing() {
     for invalid in [
         answer("503 Service Unavailable", "", "No leader elected"),
         answer("200 OK", "", "{}"),
@@ -132,35 +91,38 @@ fn an_invalid_state_publishes_nothing() {
         answer("200 OK", "", r#"{"slaves":[],"frameworks":[]"#),
         answer("200 OK", "", "<html>"),
     ] {
-        let sns = Sns::refusing("everything is fine");
-        let error = run(&Master::with(invalid), &sns).unwrap_err();
+        let snapshots = Snapshots::new().await;
+        let error = run(&server(invalid), &snapshots).await.unwrap_err();
         assert!(matches!(error, GatherError::Observe(ObserveError::Fetch(_))), "{error:?}");
-        assert!(sns.messages().is_empty());
+        assert_eq!(snapshots.sns.call_count(), 0);
     }
 }
 
-#[test]
-fn queued_instances_of_marathon_are_in_the_snapshot() {
+#[tokio::test]
+async fn queued_instances_of_marathon_are_in_the_snapshot() {
     let queue =
         r#"{"queue":[{"count":3,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#;
-    let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", queue));
-    let sns = Sns::refusing("nothing is forbidden");
+    let snapshots = Snapshots::new().await;
+    let marathon = Marathon::start(&snapshots.faults).await.unwrap();
+    marathon.set_queue(queue);
     let settings = format!("marathon.url = \"{}\"", marathon.url());
-    run_with(&Master::with(state_answer()), &sns, &settings).unwrap();
-    let first: ClusterSnapshot = decode(&sns.messages()[0], None).unwrap();
+    run_with(&server(state_answer()), &snapshots, &settings).await.unwrap();
+    let first = snapshots.published().remove(0);
     let application = first.applications.iter().find(|application| application.name == "/new").unwrap();
     assert_eq!((application.queued, application.task_count), (3, 0));
     assert_eq!(application.queued_tasks[0].resources.to_string(), "2 cpus, 64 mem");
 }
 
-#[test]
-fn without_marathon_the_snapshot_is_partial() {
-    let marathon = Master::with(answer("503 Service Unavailable", "", ""));
-    let sns = Sns::refusing("nothing is forbidden");
+#[tokio::test]
+async fn without_marathon_the_snapshot_is_partial() {
+    let snapshots = Snapshots::new().await;
+    let marathon = Marathon::start(&snapshots.faults).await.unwrap();
+    snapshots.faults.refuse("/v2/queue", AwsError::new(503, "", ""), 100);
     let settings = format!("marathon.url = \"{}\"", marathon.url());
-    run_with(&Master::with(state_answer()), &sns, &settings).unwrap();
-    for message in sns.messages() {
-        let snapshot: ClusterSnapshot = decode(&message, None).unwrap();
+    run_with(&server(state_answer()), &snapshots, &settings).await.unwrap();
+    let published = snapshots.published();
+    assert_eq!(published.len(), 2);
+    for snapshot in published {
         assert_ne!(snapshot.completeness.level, CompletenessLevel::Complete);
         let reasons = snapshot.completeness.reasons.join("; ");
         assert!(reasons.contains("queued instances are unknown: http://127.0.0.1:"), "{reasons}");

@@ -15,7 +15,7 @@ use node_gather::marathon::queue::{QueueError, QueuedInstances};
 use secrecy::SecretString;
 use shared::config::Marathon;
 use shared::error::Chain;
-use support::{Master, answer};
+use support::{RawServer, answer, server, server_by};
 
 const QUEUE: &str = r#"{"queue":[
     {"count":2,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/shop/web","cpus":0.5,"mem":128,"disk":0,"gpus":0}},
@@ -31,13 +31,13 @@ fn fetch_with(client: &Client) -> Result<Vec<QueuedInstances>, Cause> {
     runtime.block_on(client.fetch())
 }
 
-fn cause_of(marathon: &Master) -> Cause {
+fn cause_of(marathon: &RawServer) -> Cause {
     fetch_with(&client(&marathon.url())).unwrap_err()
 }
 
 #[test]
 fn only_the_queue_is_requested() {
-    let marathon = Master::with(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
+    let marathon = server(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
     for base in [marathon.url(), format!("{}/service/marathon/", marathon.url())] {
         let queued = fetch_with(&client(&base)).unwrap();
         assert_eq!(queued.len(), 1);
@@ -52,8 +52,7 @@ fn only_the_queue_is_requested() {
 
 #[test]
 fn statuses_say_what_to_do() {
-    let chain =
-        |status: &str, headers: &str| Chain::new(&cause_of(&Master::with(answer(status, headers, "")))).to_string();
+    let chain = |status: &str, headers: &str| Chain::new(&cause_of(&server(answer(status, headers, "")))).to_string();
     for (status, words) in [
         ("401 Unauthorized", "requires credentials (status 401)"),
         ("403 Forbidden", "requires credentials (status 403)"),
@@ -68,11 +67,11 @@ fn statuses_say_what_to_do() {
 
 #[test]
 fn no_redirect_is_followed() {
-    let elsewhere = Master::with(answer("200 OK", "", QUEUE));
+    let elsewhere = server(answer("200 OK", "", QUEUE));
     for location in
         [format!("{}/v2/queue", elsewhere.url()), "/elsewhere".to_owned(), "http://169.254.169.254/".to_owned()]
     {
-        let marathon = Master::with(answer("307 Temporary Redirect", &format!("Location: {location}\r\n"), ""));
+        let marathon = server(answer("307 Temporary Redirect", &format!("Location: {location}\r\n"), ""));
         assert!(matches!(cause_of(&marathon), Cause::Redirect(307)), "{location}");
         assert_eq!(marathon.requests().len(), 1);
     }
@@ -82,22 +81,22 @@ fn no_redirect_is_followed() {
 #[test]
 fn an_answer_that_is_not_a_queue_is_refused() {
     for body in ["", "<html>", "{}", r#"{"queue":[{}]}"#] {
-        let cause = cause_of(&Master::with(answer("200 OK", "", body)));
+        let cause = cause_of(&server(answer("200 OK", "", body)));
         assert!(matches!(cause, Cause::Queue(QueueError::Json(_))), "{body}: {cause:?}");
     }
     // An answer without a length ends with the connection.
     let cut = format!("HTTP/1.1 200 OK\r\n\r\n{}", &QUEUE[..QUEUE.len() - 3]);
-    assert!(matches!(cause_of(&Master::with(cut)), Cause::Queue(QueueError::Json(_))));
+    assert!(matches!(cause_of(&server(cut)), Cause::Queue(QueueError::Json(_))));
     let announced_longer = String::from_utf8(answer("200 OK", "", QUEUE)).unwrap().replacen("Length: ", "Length: 1", 1);
-    assert!(matches!(cause_of(&Master::with(announced_longer)), Cause::BrokenOff(_)));
-    assert!(matches!(cause_of(&Master::with("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
+    assert!(matches!(cause_of(&server(announced_longer)), Cause::BrokenOff(_)));
+    assert!(matches!(cause_of(&server("SSH-2.0-OpenSSH_9.6\r\n")), Cause::Request(_)));
 }
 
 #[test]
 fn an_endless_answer_is_refused() {
-    let announced = Master::with("HTTP/1.1 200 OK\r\nContent-Length: 40000000\r\n\r\n");
+    let announced = server("HTTP/1.1 200 OK\r\nContent-Length: 40000000\r\n\r\n");
     assert!(matches!(cause_of(&announced), Cause::TooLarge));
-    let endless = Master::start(|_, stream| {
+    let endless = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
         let blanks = vec![b' '; 1 << 20];
         while stream.write_all(&blanks).is_ok() {}
@@ -107,13 +106,13 @@ fn an_endless_answer_is_refused() {
 
 #[test]
 fn slow_and_silent_answers_end_at_the_deadline() {
-    let dripping = Master::start(|_, stream| {
+    let dripping = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
         while stream.write_all(b" ").is_ok() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let mute = Master::start(|_, _| thread::sleep(Duration::from_secs(30)));
+    let mute = server_by(|_, _| thread::sleep(Duration::from_secs(30)));
     for marathon in [dripping, mute] {
         let client = client(&marathon.url()).with_timeout(Duration::from_millis(300));
         assert!(matches!(fetch_with(&client), Err(Cause::Deadline(_))));

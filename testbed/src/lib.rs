@@ -1,9 +1,10 @@
 //! The world around the three functions, on 127.0.0.1, for tests and for `lambda-scale local`.
 //!
 //! - [`stack`]: starts the endpoints and the functions' own binaries, and waits for the messages between them
-//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`]: the endpoints.
-//!   Each says at its top what it models
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`],
+//!   [`marathon`]: the endpoints. Each says at its top what it models
 //! - [`faults`]: what goes wrong with their calls
+//! - [`raw`]: a server that answers with any bytes
 //! - [`capture`]: the cluster that the local master leads
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
@@ -18,8 +19,10 @@ pub mod cloudwatch_logs;
 pub mod document;
 pub mod ec2;
 pub mod faults;
+pub mod marathon;
 pub mod master;
 pub mod moto;
+pub mod raw;
 pub mod runtime_api;
 pub mod sns;
 pub mod ssm;

@@ -50,6 +50,15 @@ pub struct Message {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl Message {
+    /// A message to a topic that was never published.
+    #[must_use]
+    pub fn unpublished(topic: &str, body: &str) -> Self {
+        let (id, attributes) = (Uuid::nil().to_string(), BTreeMap::new());
+        Self { topic: topic.to_owned(), id, at: now(), subject: None, body: body.to_owned(), attributes }
+    }
+}
+
 /// The endpoint.
 pub type Sns = Endpoint<Topics>;
 
@@ -191,13 +200,17 @@ impl Topics {
 
     fn deliver(&self, message: &Message) -> Option<oneshot::Receiver<Invocation>> {
         let subscriber = lock(&self.readers).get(&message.topic)?.clone()?;
-        Some(subscriber.enqueue(&event(message)))
+        Some(subscriber.enqueue(&event([message])))
     }
 }
 
-/// The event in which a Lambda function finds a message.
+/// The event in which a Lambda function finds messages, each in a record of its own.
 #[must_use]
-pub fn event(message: &Message) -> Value {
+pub fn event<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Value {
+    json!({ "Records": messages.into_iter().map(record).collect::<Vec<_>>() })
+}
+
+fn record(message: &Message) -> Value {
     let attributes: serde_json::Map<String, Value> = message
         .attributes
         .iter()
@@ -205,7 +218,7 @@ pub fn event(message: &Message) -> Value {
         .collect();
     let subscription = format!("{}:{}", message.topic, Uuid::from_u64_pair(0x7375_6273_0000_4000, 1 << 63));
     // One spelling of the two URLs only: readers take either, and refuse a record that has both.
-    json!({"Records": [{
+    json!({
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
         "EventSubscriptionArn": subscription,
@@ -222,7 +235,7 @@ pub fn event(message: &Message) -> Value {
             "UnsubscribeUrl": format!("https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"),
             "MessageAttributes": attributes,
         },
-    }]})
+    })
 }
 
 async fn handle(State(topics): State<Arc<Topics>>, body: Bytes) -> Response {
@@ -277,7 +290,7 @@ mod tests {
             body: "{\"a\":1}".to_owned(),
             attributes: BTreeMap::from([("pool".to_owned(), "workers".to_owned())]),
         };
-        let event = event(&message);
+        let event = event([&message]);
         let record = &event["Records"][0];
         assert_eq!(record["EventSource"], "aws:sns");
         assert_eq!(record["EventVersion"], "1.0");

@@ -43,7 +43,7 @@ fn asked_in_python(snapshot: &Message, queue_length: u32) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start python3: {error}"));
-    python.stdin.take().unwrap().write_all(sns::event(snapshot).to_string().as_bytes()).unwrap();
+    python.stdin.take().unwrap().write_all(sns::event([snapshot]).to_string().as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use shared::clause::Clause;
 use shared::contract::OutcomeAction;
 use support::{AGENTS, GROUP, desired, start};
-use testbed::autoscaling::{Lifecycle, access_denied, resource_contention};
+use testbed::autoscaling::{access_denied, resource_contention};
 use testbed::ec2::Ec2Instance;
 use testbed::faults::{Calls, Fault, Trouble};
 use testbed::{AwsError, Call, Service, Stack};
@@ -29,11 +29,7 @@ fn terminations(stack: &Stack) -> Vec<Call> {
 }
 
 fn going(stack: &Stack) -> Vec<String> {
-    let terminating = |group: &mut testbed::autoscaling::Group| {
-        let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
-        going.map(|instance| instance.id.clone()).collect()
-    };
-    stack.auto_scaling.group(GROUP, terminating).unwrap()
+    stack.auto_scaling.terminating(GROUP)
 }
 
 #[tokio::test]

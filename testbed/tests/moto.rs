@@ -51,7 +51,7 @@ async fn the_chain_works_against_an_independent_aws() {
     assert_eq!((snapshot.agents.usable, snapshot.applications.len()), (60, 40));
 
     // node_process reads it as SNS delivers it, and publishes a decision.
-    start("node_process").await.invoke(&sns::event(&message)).await;
+    start("node_process").await.invoke(&sns::event([&message])).await;
     let message = moto.receive(&decisions).await.unwrap();
     assert_eq!(message.attributes["state"], "scale_up");
     assert_eq!(message.subject.as_deref(), Some("workers: scale_up +10 (60 -> 70 agents)"));
@@ -60,7 +60,7 @@ async fn the_chain_works_against_an_independent_aws() {
 
     // node_scale raises the desired capacity, and tells so.
     let node_scale = start("node_scale").await;
-    node_scale.invoke(&sns::event(&message)).await;
+    node_scale.invoke(&sns::event([&message])).await;
     assert_eq!(moto.desired_capacity(GROUP).await.unwrap(), 13);
     let told = moto.receive(&outcomes).await.unwrap();
     assert_eq!(told.attributes["action"], "scaled_up");
@@ -71,7 +71,7 @@ async fn the_chain_works_against_an_independent_aws() {
 
     // Nothing wanted, nothing done.
     let quiet = ScalingDecision { delta: 0, state: ScalingState::Normal, ..decision };
-    node_scale.invoke(&sns::event(&Message { body: contract::to_json(&quiet).unwrap(), ..message })).await;
+    node_scale.invoke(&sns::event([&Message { body: contract::to_json(&quiet).unwrap(), ..message }])).await;
     let outcome: ScalingOutcome = contract::decode(&moto.receive(&outcomes).await.unwrap().body, None).unwrap();
     assert_eq!((outcome.action, outcome.from), (OutcomeAction::None, Some(13)));
     assert_eq!(moto.desired_capacity(GROUP).await.unwrap(), 13);
@@ -99,10 +99,10 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     let message = moto.receive(&snapshots).await.unwrap();
     let snapshot: ClusterSnapshot = contract::decode(&message.body, None).unwrap();
     assert_eq!((snapshot.agents.usable, snapshot.cpu_utilization_percent), (3, Some(71.5)), "{snapshot:?}");
-    start("node_process").await.invoke(&sns::event(&message)).await;
+    start("node_process").await.invoke(&sns::event([&message])).await;
     let message = moto.receive(&decisions).await.unwrap();
     assert_eq!(message.subject.as_deref(), Some("web: scale_up +1 (3 -> 4 agents)"));
-    start("node_scale").await.invoke(&sns::event(&message)).await;
+    start("node_scale").await.invoke(&sns::event([&message])).await;
     assert_eq!(moto.desired_capacity(GROUP).await.unwrap(), 4);
     assert_eq!(moto.receive(&outcomes).await.unwrap().attributes["action"], "scaled_up");
 }

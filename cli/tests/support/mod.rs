@@ -83,7 +83,7 @@ impl Account {
     }
 
     pub(crate) fn writes(&self) -> usize {
-        self.auto_scaling.calls().iter().filter(|call| call.is_mutating()).count()
+        self.auto_scaling.writes().len()
     }
 
     pub(crate) fn desired(&self) -> i32 {

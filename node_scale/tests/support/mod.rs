@@ -1,18 +1,17 @@
 //! A group and node_scale's own handler, in this process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::SignedDuration;
 use node_scale::handler::Handler;
-use serde_json::{Value, json};
 use shared::config::Config;
 use shared::contract::{
     AgentCounts, AgentRef, AgentState, CompletenessLevel, ScalingDecision, ScalingOutcome, ScalingState, decode,
     to_json,
 };
 use shared::sns::Topic;
-use testbed::autoscaling::{AutoScaling, Group, Lifecycle};
+use testbed::autoscaling::{AutoScaling, Group};
 use testbed::faults::FaultPlan;
 use testbed::sns::{self, Message, Sns};
 use testbed::{Call, now, sdk_config};
@@ -88,15 +87,11 @@ impl World {
     }
 
     pub(crate) fn going(&self) -> BTreeSet<String> {
-        let going = |group: &mut Group| {
-            let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
-            going.map(|instance| instance.id.clone()).collect()
-        };
-        self.auto_scaling.group(GROUP, going).unwrap()
+        self.auto_scaling.terminating(GROUP).into_iter().collect()
     }
 
     pub(crate) fn writes(&self) -> Vec<Call> {
-        self.auto_scaling.calls().into_iter().filter(Call::is_mutating).collect()
+        self.auto_scaling.writes()
     }
 
     pub(crate) fn actions(&self) -> Vec<String> {
@@ -147,19 +142,7 @@ pub(crate) fn body(decision: &ScalingDecision) -> String {
 }
 
 pub(crate) fn event(bodies: &[String]) -> SnsEvent {
-    let records: Vec<Value> = bodies
-        .iter()
-        .map(|body| {
-            let message = Message {
-                topic: sns::arn("decisions"),
-                id: Uuid::nil().to_string(),
-                at: now(),
-                subject: None,
-                body: body.clone(),
-                attributes: BTreeMap::new(),
-            };
-            sns::event(&message)["Records"][0].clone()
-        })
-        .collect();
-    serde_json::from_value(json!({ "Records": records })).unwrap()
+    let topic = sns::arn("decisions");
+    let messages: Vec<Message> = bodies.iter().map(|body| Message::unpublished(&topic, body)).collect();
+    serde_json::from_value(sns::event(&messages)).unwrap()
 }

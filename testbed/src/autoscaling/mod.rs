@@ -37,7 +37,7 @@ pub use cluster::group::{
 };
 
 use super::faults::FaultPlan;
-use super::http::{Endpoint, Service, lock, now};
+use super::http::{Call, Endpoint, Service, lock, now};
 use super::query::{AwsError, Namespace, Request};
 use super::xml::Xml;
 
@@ -81,6 +81,22 @@ impl AutoScaling {
         let result = act(group);
         group.tick(now());
         Some(result)
+    }
+
+    /// The instances of a group that are being terminated.
+    #[must_use]
+    pub fn terminating(&self, name: &str) -> Vec<String> {
+        let terminating = |group: &mut Group| {
+            let going = group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
+            going.map(|instance| instance.id.clone()).collect()
+        };
+        self.group(name, terminating).unwrap_or_default()
+    }
+
+    /// The calls so far that would change a group.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Call> {
+        self.calls().into_iter().filter(Call::is_mutating).collect()
     }
 
     /// Takes a group away, as if it had been deleted.

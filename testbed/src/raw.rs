@@ -1,0 +1,91 @@
+//! A server that answers with any bytes: for answers that no HTTP library would send.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::http::lock;
+
+/// A server that answers every request by a function, until the process ends.
+#[derive(Debug)]
+pub struct RawServer {
+    /// Its host and port.
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl RawServer {
+    /// Answers with what the function writes; each connection is closed after one answer.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (answer, seen) = (Arc::new(answer), Arc::clone(&requests));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
+                thread::spawn(move || {
+                    let request = read_request(&mut stream);
+                    lock(&seen).push(request.clone());
+                    answer(&request, &mut stream);
+                    // What happens to the connection is part of the fault.
+                    drop(stream.flush());
+                });
+            }
+        });
+        Ok(Self { address, requests })
+    }
+
+    /// Answers always with the same bytes.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub fn with(answer: impl Into<Vec<u8>>) -> io::Result<Self> {
+        let answer = answer.into();
+        Self::start(move |_, stream| drop(stream.write_all(&answer)))
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The heads of all requests so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.requests).clone()
+    }
+}
+
+/// Reads one request and gives one answer.
+///
+/// # Errors
+/// Where the connection breaks.
+pub fn serve(stream: &mut (impl Read + Write), answer: &[u8]) -> io::Result<()> {
+    read_request(stream);
+    stream.write_all(answer)?;
+    stream.flush()
+}
+
+/// An answer with that status line, further headers, each with its end of line, and body.
+#[must_use]
+pub fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len())
+        .into_bytes()
+}
+
+/// The head of a request.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+        request.extend(byte);
+    }
+    String::from_utf8_lossy(&request).into_owned()
+}
