@@ -1,94 +1,68 @@
-//! A configuration document, pointed at the local master.
+//! A configuration, pointed at the local endpoints.
 
 use shared::config::{Config, Problems};
 use thiserror::Error;
-use url::Url;
+use toml::{Table, Value};
 
-/// Why a document cannot be used here.
+/// Why a configuration cannot be used here.
 #[derive(Debug, Error)]
 pub enum DocumentError {
     /// It is not valid.
     #[error(transparent)]
     Config(#[from] Problems),
-    /// The masters in it were not found.
-    #[error(
-        "cannot put the local master into the configuration; write masters = [\"...\"] on a line of its own under [mesos]"
-    )]
-    Masters,
+    /// It cannot be read as TOML.
+    #[error("cannot point the configuration at the local endpoints")]
+    Toml(#[from] toml::de::Error),
 }
 
-/// The document with that master in place of its own, and without what only its own masters need, and its configuration.
-/// One without masters, of groups alone, is left as it is.
+/// Where the endpoints are that a configuration names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local<'a> {
+    /// The master's URL.
+    pub(crate) master: &'a str,
+    /// Where the master's credentials are, if it asks for any.
+    pub(crate) credentials: Option<&'a str>,
+    /// Marathon's URL.
+    pub(crate) marathon: &'a str,
+}
+
+/// The configuration with the local endpoints in place of its own, and without what only its own need. Sections that it does
+/// not have are not added.
 ///
 /// # Errors
-/// Where the document is not valid, or its masters stand where they cannot be found.
-pub(crate) fn localize(document: &str, master: &str) -> Result<(String, Config), DocumentError> {
-    let config = Config::parse(document)?;
-    if config.mesos.is_none() {
-        return Ok((document.to_owned(), config));
+/// Where it is not valid.
+pub(crate) fn localize(document: &str, local: Local<'_>) -> Result<(String, Config), DocumentError> {
+    // Problems are those of the configuration as its author wrote it.
+    Config::parse(document)?;
+    let mut document: Table = document.parse()?;
+    if let Some(Value::Table(mesos)) = document.get_mut("mesos") {
+        mesos.insert("masters".to_owned(), Value::Array(vec![local.master.into()]));
+        mesos.remove("credentials");
+        mesos.remove("ca_bundle");
+        if let Some(credentials) = local.credentials {
+            mesos.insert("credentials".to_owned(), credentials.into());
+        }
     }
-    let document = replace_masters(&without(document, &["credentials", "ca_bundle"]), master);
-    let document = document.ok_or(DocumentError::Masters)?;
+    if let Some(Value::Table(marathon)) = document.get_mut("marathon") {
+        marathon.insert("url".to_owned(), local.marathon.into());
+    }
+    let document = document.to_string();
     let config = Config::parse(&document)?;
-    let masters = config.mesos.as_ref().map(|mesos| mesos.masters.as_slice());
-    let is_local = Url::parse(master).is_ok_and(|master| masters == Some(&[master]));
-    if is_local { Ok((document, config)) } else { Err(DocumentError::Masters) }
-}
-
-/// The document without the lines of these settings of `[mesos]`.
-fn without(document: &str, keys: &[&str]) -> String {
-    let stays = |line: &&str| !keys.iter().any(|key| value_start(line, key).is_some());
-    document.lines().filter(stays).flat_map(|line| [line, "\n"]).collect()
-}
-
-fn replace_masters(document: &str, master: &str) -> Option<String> {
-    let mut start = 0;
-    for line in document.split_inclusive('\n') {
-        if let Some(value) = value_start(line, "masters") {
-            let (before, list) = document.split_at_checked(start + value)?;
-            let (_, after) = list.split_at_checked(list_end(list)?)?;
-            return Some(format!("{before} [{master:?}]{after}"));
-        }
-        start += line.len();
-    }
-    None
-}
-
-/// Where the value starts, if the line sets this key of `[mesos]`.
-fn value_start(line: &str, key: &str) -> Option<usize> {
-    let name = line.trim_start();
-    let rest = name.strip_prefix("mesos.").unwrap_or(name).strip_prefix(key)?;
-    rest.trim_start().starts_with('=').then(|| line.find('='))?.map(|equals| equals + 1)
-}
-
-/// Where a list ends: at the bracket that stands in no text and no comment.
-fn list_end(list: &str) -> Option<usize> {
-    let mut until = None;
-    for (index, c) in list.char_indices() {
-        match (until, c) {
-            (Some(end), c) if end == c => until = None,
-            (None, '"' | '\'') => until = Some(c),
-            (None, '#') => until = Some('\n'),
-            (None, ']') => return Some(index + 1),
-            _ => {}
-        }
-    }
-    None
+    Ok((document, config))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MASTER: &str = "http://127.0.0.1:12345";
+    const LOCAL: Local<'_> =
+        Local { master: "http://127.0.0.1:12345", credentials: None, marathon: "http://127.0.0.1:8080" };
+    const POOL: &str = "[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n";
 
-    fn masters_of(mesos: &str) -> Result<Vec<String>, DocumentError> {
-        let document = format!("{mesos}\n[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n");
-        let (_, config) = localize(&document, MASTER)?;
+    fn localized(sections: &str, local: Local<'_>) -> Config {
+        let (_, config) = localize(&format!("{sections}\n{POOL}"), local).unwrap();
         assert_eq!(config.pools[0].limits.max, Some(7));
-        let mesos = config.mesos.unwrap();
-        assert_eq!(mesos.credentials, None);
-        Ok(mesos.masters.iter().map(Url::to_string).collect())
+        config
     }
 
     #[test]
@@ -97,22 +71,32 @@ mod tests {
             "[mesos]\nmasters = [\"http://10.0.0.5:5050\"] # one\ncredentials = \"ssm:/a\"",
             "[mesos]\n  masters=[\n \"http://[::1]:5050\", # a]\n 'http://b:5050',\n]\nca_bundle = \"file:ca.pem\"\ntimeout = \"5s\"",
             "mesos.masters = [\"https://a\"]\nmesos.credentials = \"ssm:/a\"",
+            "mesos = { masters = [\"http://a:5050\"] }",
         ] {
-            assert_eq!(masters_of(mesos).unwrap(), ["http://127.0.0.1:12345/"], "{mesos}");
+            let mesos = localized(mesos, LOCAL).mesos.unwrap();
+            let masters: Vec<&str> = mesos.masters.iter().map(|master| master.as_str()).collect();
+            assert_eq!((masters, mesos.credentials), (vec!["http://127.0.0.1:12345/"], None));
         }
     }
 
     #[test]
-    fn a_document_of_groups_alone_stays_as_it_is() {
-        let document = "[[pools]]\nname = \"a\"\ngroup = \"b\"\nsource = \"cloudwatch\"\n";
-        let (same, config) = localize(document, MASTER).unwrap();
-        assert_eq!((same.as_str(), config.mesos), (document, None));
+    fn credentials_and_marathon_are_the_local_ones() {
+        let local = Local { credentials: Some("ssm:/local"), ..LOCAL };
+        let config = localized("mesos.masters = [\"http://a\"]\nmarathon.url = \"https://b\"", local);
+        assert_eq!(config.mesos.unwrap().credentials.unwrap().to_string(), "ssm:/local");
+        assert_eq!(config.marathon.unwrap().url.as_str(), "http://127.0.0.1:8080/");
     }
 
     #[test]
-    fn masters_that_are_not_found_are_told_of() {
-        let error = masters_of("mesos = { masters = [\"http://a:5050\"] }").unwrap_err();
-        assert!(matches!(error, DocumentError::Masters), "{error}");
-        assert!(matches!(masters_of("[mesos]\nmasters = 5").unwrap_err(), DocumentError::Config(_)));
+    fn a_configuration_of_groups_alone_gets_no_master() {
+        let groups = POOL.replace("max", "source = \"cloudwatch\"\nmax");
+        let (_, config) = localize(&groups, LOCAL).unwrap();
+        assert_eq!((config.mesos, config.marathon), (None, None));
+    }
+
+    #[test]
+    fn problems_are_those_of_the_configuration() {
+        let error = localize(&format!("[mesos]\nmasters = 5\n{POOL}"), LOCAL).unwrap_err();
+        assert!(matches!(error, DocumentError::Config(_)), "{error}");
     }
 }

@@ -18,13 +18,15 @@ use cluster::capture::CaptureError;
 use super::autoscaling::{AutoScaling, Group};
 use super::capture::captured;
 use super::cloudwatch::{CloudWatch, Utilization};
-use super::document::{self, DocumentError};
+use super::document::{self, DocumentError, Local};
 use super::ec2::{Ec2, Ec2Instance};
 use super::faults::{FaultPlan, Faults};
 use super::http::now;
+use super::marathon::Marathon;
 use super::master::Master;
 use super::runtime_api::{Function, FunctionError};
 use super::sns::{Message, Sns};
+use super::ssm::Ssm;
 use super::stage::{self, Stage};
 use super::{ACCOUNT, REGION};
 
@@ -39,6 +41,9 @@ const GROUP_SIZE: u32 = 3;
 
 /// How busy the groups are from the start: not enough for another instance, too much for one fewer.
 const CPU_PERCENT: f64 = 50.0;
+
+/// The parameter with the master's credentials, where it asks for any.
+const CREDENTIALS: &str = "/lambda-scale/mesos";
 
 /// How often a failed event runs again, as template.yaml says for each function.
 const RETRIES: [(&str, u32); 3] = [("node_gather", 0), ("node_process", 1), ("node_scale", 1)];
@@ -134,6 +139,10 @@ pub struct Stack {
     pub faults: FaultPlan,
     /// The Mesos master and its cluster.
     pub master: Master,
+    /// Marathon, where the configuration names one.
+    pub marathon: Marathon,
+    /// Parameter Store.
+    pub ssm: Ssm,
     /// The topics.
     pub sns: Sns,
     /// Their ARNs.
@@ -163,7 +172,19 @@ impl Stack {
         let faults = FaultPlan::from(setup.faults);
         let cluster = captured(&setup.capture, now())?;
         let master = Master::start(cluster, &faults).await.map_err(StackError::Port)?;
-        let (document, config) = document::localize(&setup.document, &master.url())?;
+        let marathon = Marathon::start(&faults).await.map_err(StackError::Port)?;
+        let ssm = Ssm::start(&faults).await.map_err(StackError::Port)?;
+        let credentials = faults.change(|faults| faults.master_credentials.clone());
+        if let Some(credentials) = &credentials {
+            ssm.put(CREDENTIALS, credentials);
+        }
+        let reference = format!("ssm:{CREDENTIALS}");
+        let local = Local {
+            master: &master.url(),
+            credentials: credentials.is_some().then_some(&reference),
+            marathon: &marathon.url(),
+        };
+        let (document, config) = document::localize(&setup.document, local)?;
         let agents: Vec<Agent> = master.cluster(|cluster| cluster.registered().cloned().collect());
         let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &agents, now())).collect();
         let auto_scaling = AutoScaling::start(groups, &faults).await.map_err(StackError::Port)?;
@@ -188,6 +209,8 @@ impl Stack {
             config,
             faults: faults.clone(),
             master,
+            marathon,
+            ssm,
             sns,
             topics,
             auto_scaling,
@@ -199,7 +222,7 @@ impl Stack {
             logs: setup.logs,
             stages: BTreeMap::new(),
         };
-        let cloudwatch_url = stack.cloudwatch.url();
+        let (cloudwatch_url, ssm_url) = (stack.cloudwatch.url(), stack.ssm.url());
         let (sns_url, auto_scaling_url, ec2_url) = (stack.sns.url(), stack.auto_scaling.url(), stack.ec2.url());
         let variables = [
             ("LAMBDA_SCALE_CONFIG", document.as_str()),
@@ -209,6 +232,7 @@ impl Stack {
             ("AWS_ENDPOINT_URL_SNS", &sns_url),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", &cloudwatch_url),
             ("AWS_ENDPOINT_URL_EC2", &ec2_url),
+            ("AWS_ENDPOINT_URL_SSM", &ssm_url),
             // Whatever else a function may call is refused there as an unknown action: nothing leaves the machine.
             ("AWS_ENDPOINT_URL", &auto_scaling_url),
         ];

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
-use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, mutating_calls, outcomes, publish, start};
+use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
-use testbed::faults::{Delivery, Mode};
-use testbed::now;
+use testbed::faults::{Delivery, Faults, Mode};
+use testbed::{AwsError, DOCUMENT, now, stage};
 use uuid::Uuid;
 
 /// More than SDK and Lambda together try.
@@ -36,7 +36,7 @@ async fn a_quiet_cluster_is_left_alone() {
     assert_eq!((run.snapshot.agents.usable, run.snapshot.applications.len()), (60, 40));
     assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Normal, 0));
     assert_eq!(run.outcome.action, OutcomeAction::None);
-    assert_eq!(mutating_calls(&stack, 0), 0);
+    assert_eq!(stack.auto_scaling.writes().len(), 0);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn too_little_room_scales_up_once() {
     let joined = stack.run().await.unwrap().remove(0);
     assert_eq!(joined.snapshot.agents.usable, run.decision.target);
     assert_eq!(joined.decision.state, ScalingState::Normal);
-    assert_eq!(mutating_calls(&stack, 0), 1);
+    assert_eq!(stack.auto_scaling.writes().len(), 1);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn instances_in_service_that_have_not_joined_are_still_coming() {
     assert_eq!(run.snapshot.agents.usable, 60);
     assert!(run.decision.delta > 0);
     assert_eq!(run.outcome.action, OutcomeAction::None);
-    assert_eq!(mutating_calls(&stack, 0), 1);
+    assert_eq!(stack.auto_scaling.writes().len(), 1);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn every_message_delivered_twice_changes_the_group_once() {
     let acted = outcomes.iter().filter(|outcome| outcome.action == OutcomeAction::ScaledUp).count();
     assert_eq!(acted, 1, "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| outcome.decision_id == outcomes[0].decision_id));
-    assert_eq!(mutating_calls(&stack, 0), 1);
+    assert_eq!(stack.auto_scaling.writes().len(), 1);
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn after_a_master_fail_over_nothing_is_done() {
     assert_eq!((run.snapshot.agents.registered, run.snapshot.agents.recovered), (0, 60));
     assert_eq!((run.decision.state, run.decision.delta), (ScalingState::Held, 0));
     assert_eq!(run.outcome.action, OutcomeAction::None);
-    assert_eq!(mutating_calls(&stack, 0), 0);
+    assert_eq!(stack.auto_scaling.writes().len(), 0);
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn agents_already_leaving_count_as_scaled_down() {
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!((run.snapshot.agents.usable, run.snapshot.agents.deactivated), (59, 1));
     assert_eq!(run.decision.delta, 0);
-    assert_eq!(mutating_calls(&stack, 0), 0);
+    assert_eq!(stack.auto_scaling.writes().len(), 0);
 }
 
 #[tokio::test]
@@ -279,7 +279,7 @@ async fn launches_that_fail_are_not_piled_up() {
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
     assert_eq!(run.outcome.clause, Some(Clause::B5), "{}", run.outcome.reason);
-    assert_eq!(mutating_calls(&stack, 0), 1);
+    assert_eq!(stack.auto_scaling.writes().len(), 1);
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
     assert!(run.outcome.dry_run);
     assert_eq!(run.outcome.action, OutcomeAction::DryRun);
     assert_eq!(run.outcome.to, Some(AGENTS + run.decision.delta));
-    assert_eq!(mutating_calls(&stack, 0), 0);
+    assert_eq!(stack.auto_scaling.writes().len(), 0);
     assert_eq!(desired(&stack), AGENTS);
 }
 
@@ -344,4 +344,32 @@ async fn a_group_that_is_gone_is_reported() {
     assert_eq!(run.outcome.action, OutcomeAction::Refused);
     assert!(run.outcome.reason.contains(GROUP), "{}", run.outcome.reason);
     assert_eq!(run.outcome.from, None);
+}
+
+#[tokio::test]
+async fn the_credentials_in_parameter_store_open_the_master() {
+    let faults = Faults { master_credentials: Some("lambda-scale:secret".to_owned()), ..Faults::default() };
+    let stack = start_faulty("credentials", stage::binaries().unwrap(), DOCUMENT.to_owned(), faults).await;
+    assert_eq!(stack.run().await.unwrap().remove(0).snapshot.agents.usable, 60);
+    assert_eq!(stack.ssm.calls()[0].action, "GetParameter");
+    stack.faults.change(|faults| faults.master_credentials = Some("lambda-scale:another".to_owned()));
+    let error = stack.gather().await.unwrap_err().to_string();
+    assert!(error.contains("401") && !error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn instances_queued_in_marathon_add_agents_for_them() {
+    let stack = start("queued", &[("[[pools]]", "[marathon]\nurl = \"http://10.0.0.5:8080\"\n[[pools]]")]).await;
+    assert_eq!(stack.run().await.unwrap().remove(0).decision.delta, 0, "nothing is queued");
+    // 400 cpus; 174.55 are free.
+    stack.marathon.set_queue(
+        r#"{"queue":[{"count":200,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#,
+    );
+    let run = stack.run().await.unwrap().remove(0);
+    let queued: u32 = run.snapshot.applications.iter().map(|application| application.queued).sum();
+    assert_eq!((queued, run.outcome.action), (200, OutcomeAction::ScaledUp), "{}", run.outcome.reason);
+    // Without the queue nothing is added, and nothing removed either.
+    stack.faults.refuse("/v2/queue", AwsError::new(503, "", ""), 1);
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!((run.snapshot.completeness.level, run.decision.delta), (CompletenessLevel::Partial, 0));
 }

@@ -26,8 +26,13 @@ pub(crate) async fn start(test: &str, edits: &[(&str, &str)]) -> Stack {
 
 /// The same with a configuration of the test's own, and the binaries of that directory.
 pub(crate) async fn start_with(test: &str, binaries: PathBuf, document: String) -> Stack {
+    start_faulty(test, binaries, document, Faults::default()).await
+}
+
+/// The same with faults from the start.
+pub(crate) async fn start_faulty(test: &str, binaries: PathBuf, document: String, faults: Faults) -> Stack {
     let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(test));
-    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs, faults: Faults::default() };
+    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs, faults };
     Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -46,11 +51,6 @@ pub(crate) fn grow_to(stack: &Stack, percent: u64) {
 /// The desired capacity of the group.
 pub(crate) fn desired(stack: &Stack) -> i32 {
     stack.desired(GROUP).unwrap()
-}
-
-/// The calls that would change something, from that mark on.
-pub(crate) fn mutating_calls(stack: &Stack, mark: usize) -> usize {
-    stack.auto_scaling.calls().split_off(mark).iter().filter(|call| call.is_mutating()).count()
 }
 
 /// Publishes a decision, as node_process would.
