@@ -45,7 +45,7 @@ impl Dice {
 // --- How often AWS is called ------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_quiet_tick_makes_two_calls_a_scale_up_three_a_scale_down_four() {
+async fn a_quiet_run_makes_two_calls_a_scale_up_three_a_scale_down_four() {
     for (delta, expected) in [
         (0, vec![ACTIVITIES, DESCRIBE]),
         (2, vec![ACTIVITIES, DESCRIBE, RESIZE]),
@@ -72,7 +72,7 @@ async fn crash_at(world: &World, call: usize, trouble: Trouble, decision: &Scali
 }
 
 #[tokio::test]
-async fn a_scale_up_that_dies_at_any_call_and_runs_again_adds_what_was_wanted_once() {
+async fn a_scale_up_stopped_at_any_call_and_run_again_adds_once() {
     for call in 0..3 {
         for trouble in [Trouble::HangsBefore, Trouble::HangsAfter] {
             let world = World::new().await;
@@ -89,7 +89,7 @@ async fn a_scale_up_that_dies_at_any_call_and_runs_again_adds_what_was_wanted_on
 }
 
 #[tokio::test]
-async fn a_scale_down_that_dies_at_any_call_and_runs_again_ends_nobody_else() {
+async fn a_scale_down_stopped_at_any_call_and_run_again_ends_no_other_instance() {
     for call in 0..6 {
         for trouble in [Trouble::HangsBefore, Trouble::HangsAfter] {
             let world = World::new().await;
@@ -191,7 +191,7 @@ async fn a_failing_record_does_not_hide_the_next_one() {
     let world = World::new().await;
     world.faults.refuse(DESCRIBE, access_denied(DESCRIBE), 1);
     let bodies = [body(&decision(1, 2, SIZE)), body(&decision(2, 2, SIZE))];
-    assert!(world.handler().handle(&event(&bodies), now).await.is_err(), "the failure is told to Lambda");
+    assert!(world.handler().handle(&event(&bodies), now).await.is_err(), "Lambda sees the failure");
     assert_eq!(world.desired(), 12, "and the second record was carried out");
 }
 
@@ -214,18 +214,18 @@ async fn two_functions_at_the_same_moment_add_what_one_would() {
 }
 
 #[tokio::test]
-async fn what_another_controller_added_meanwhile_counts_as_coming() {
+async fn instances_added_by_another_controller_count_as_in_flight() {
     let world = World::new().await;
     let up = decision(1, 2, SIZE);
     world.auto_scaling.group(GROUP, |group| group.set_desired(20, false, now())).unwrap().unwrap();
     let outcome = world.deliver(&up).await;
     assert_eq!(outcome.action, OutcomeAction::None);
     assert!(outcome.reason.contains("10 instances are coming"), "{}", outcome.reason);
-    assert_eq!(world.desired(), 20, "nobody's change is undone");
+    assert_eq!(world.desired(), 20, "no change is undone");
 }
 
 #[tokio::test]
-async fn what_another_controller_took_out_meanwhile_stops_a_scale_down() {
+async fn an_instance_removed_by_another_controller_stops_a_scale_down() {
     let world = World::new().await;
     let down = decision(1, -2, SIZE);
     world.auto_scaling.group(GROUP, |group| group.terminate_instance("i-7", true, now())).unwrap().unwrap();
@@ -235,7 +235,7 @@ async fn what_another_controller_took_out_meanwhile_stops_a_scale_down() {
 }
 
 #[tokio::test]
-async fn limits_that_somebody_changed_hold_at_once() {
+async fn limits_that_were_changed_meanwhile_hold_at_once() {
     let world = World::new().await;
     world.auto_scaling.group(GROUP, |group| group.max = 11).unwrap();
     assert_eq!(world.deliver(&decision(1, 5, SIZE)).await.to, Some(11));
@@ -338,7 +338,7 @@ async fn launches_that_fail_for_hours_raise_nothing() {
 }
 
 #[tokio::test]
-async fn a_scale_up_goes_through_although_some_launch_is_always_underway() {
+async fn a_scale_up_is_applied_although_a_launch_is_always_in_progress() {
     // A group of spot instances that replaces one machine after the other.
     let world = World::with("max_back_off = \"3m\"\n").await;
     world.auto_scaling.group(GROUP, |group| group.set_desired(11, false, now())).unwrap().unwrap();
@@ -350,7 +350,7 @@ async fn a_scale_up_goes_through_although_some_launch_is_always_underway() {
     }
     use OutcomeAction::{BackedOff, ScaledUp};
     assert_eq!(actions, [BackedOff, BackedOff, BackedOff, ScaledUp]);
-    assert_eq!(world.desired(), 14, "what was coming counts");
+    assert_eq!(world.desired(), 14, "what was in flight counts");
     assert!(
         world.auto_scaling.group(GROUP, |group| group.tags.is_empty()).unwrap(),
         "the mark is gone with its reason"
@@ -370,7 +370,7 @@ async fn a_group_that_is_gone_between_two_calls_is_refused() {
 // --- Calls that fail --------------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn every_call_that_fails_leaves_the_group_alone_and_is_told() {
+async fn every_failed_call_is_reported_and_leaves_the_group_unchanged() {
     for action in [ACTIVITIES, DESCRIBE, REFRESHES, TERMINATE, RESIZE] {
         for fault in [access_denied(action), AwsError::new(400, "ValidationError", "no"), throttling()] {
             let world = World::new().await;
@@ -399,7 +399,7 @@ async fn throttled_reads_are_made_again_and_writes_are_not() {
 }
 
 #[tokio::test]
-async fn marks_that_cannot_be_written_do_not_stop_what_matters() {
+async fn a_group_tag_that_cannot_be_written_does_not_stop_the_run() {
     let world = World::with("scale_down_stable_for = \"15m\"\n").await;
     world.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
     let outcome = world.deliver(&decision(1, -1, SIZE)).await;
@@ -427,18 +427,18 @@ async fn a_dry_run_makes_no_call_that_changes_anything_i15() {
 // --- Messages that lie --------------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn no_forged_message_ends_more_than_a_step_or_anything_outside_the_group() {
+async fn no_forged_message_ends_more_than_a_step_of_the_group() {
     let world = World::new().await;
     let mut forged = decision(1, -3, SIZE);
     forged.delta = i32::MIN;
     forged.scale_down_agents.extend(decision(1, -9, SIZE).scale_down_agents);
     forged.scale_down_agents.insert(
         0,
-        AgentRef { instance_id: Some("i-somebody-elses".to_owned()), ..forged.scale_down_agents[0].clone() },
+        AgentRef { instance_id: Some("i-of-another-group".to_owned()), ..forged.scale_down_agents[0].clone() },
     );
     let outcome = world.deliver(&forged).await;
     assert!(outcome.instances.len() <= 3 && world.desired() >= 7, "{outcome:?}");
-    assert!(world.writes().iter().all(|call| call.params["InstanceId"] != "i-somebody-elses"));
+    assert!(world.writes().iter().all(|call| call.params["InstanceId"] != "i-of-another-group"));
 }
 
 #[tokio::test]
@@ -447,7 +447,7 @@ async fn a_message_of_another_topic_is_refused() {
     let config = Config::parse(&format!(
         "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n"
     ));
-    let expected = Some(sns::arn("somebody-elses"));
+    let expected = Some(sns::arn("another"));
     let handler = Handler::new(config.unwrap(), &sdk_config(&world.auto_scaling.url()), expected, None);
     handler.handle(&event(&[body(&decision(1, 2, SIZE))]), now).await.unwrap();
     assert_eq!(world.auto_scaling.call_count(), 0, "not even the group is looked at");

@@ -14,9 +14,8 @@ use testbed::now;
 
 const GROUP: &str = "mesos-workers";
 
-/// What node_scale itself says to AWS, to an AWS that somebody else wrote: marks, addresses, and the end of an instance.
 #[tokio::test]
-async fn marks_addresses_and_terminations_are_understood_by_an_independent_aws() {
+async fn an_independent_aws_takes_the_calls_of_node_scale() {
     let Some(moto) = Moto::start().await.unwrap() else { return };
     moto.create_group(GROUP, 3).await.unwrap();
     let sdk = testbed::sdk_config(&moto.url());
@@ -46,5 +45,5 @@ async fn marks_addresses_and_terminations_are_understood_by_an_independent_aws()
     let described = group::group(&client, GROUP).await.unwrap().unwrap();
     assert_eq!(described.desired_capacity, 2);
     assert!(described.instances.iter().all(|instance| instance.instance_id != victim));
-    assert!(group::group(&client, "somebody-elses").await.unwrap().is_none());
+    assert!(group::group(&client, "another").await.unwrap().is_none());
 }

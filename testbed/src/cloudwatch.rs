@@ -1,9 +1,9 @@
 //! A CloudWatch endpoint that knows the CPU utilization of Auto Scaling groups (the service's JSON protocol).
 //!
-//! Modelled, as documented: `GetMetricData` with up to 500 queries, each for a metric of EC2 by Auto Scaling group; one
-//! value for each period; no value for what nobody measured; pages; the status codes and messages of single results.
+//! Modeled, as documented: `GetMetricData` with up to 500 queries, each for a metric of EC2 by Auto Scaling group; one
+//! value for each period; no value for what was not measured; pages; the status codes and messages of single results.
 //!
-//! Not modelled: other metrics, expressions, statistics other than `Average`, and every other action.
+//! Not modeled: other metrics, expressions, statistics other than `Average`, and every other action.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
 use std::collections::BTreeMap;
@@ -26,23 +26,23 @@ use super::query::AwsError;
 /// The most queries that one call may have.
 const MAX_QUERIES: usize = 500;
 
-/// What is known of a group.
+/// The utilization of a group, as CloudWatch has it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Utilization {
-    /// It is that busy, in percent, in each minute.
+    /// That percentage, in each minute.
     Percent(f64),
     /// The minutes have these values, the last one first; there is none for older ones.
     Minutes(Vec<f64>),
-    /// Only a part of it can be said, or nothing: the status of the result and its message.
+    /// Only a part of the data, or none: the status of the result and its message.
     Status(&'static str, &'static str),
-    /// The result says nothing of the group at all.
+    /// No result for the group.
     Missing,
 }
 
 /// The endpoint.
 pub type CloudWatch = Endpoint<Utilizations>;
 
-/// How busy the groups are.
+/// The utilization of each group.
 #[derive(Debug)]
 pub struct Utilizations {
     by_group: Mutex<BTreeMap<String, Utilization>>,
@@ -50,17 +50,17 @@ pub struct Utilizations {
 }
 
 impl CloudWatch {
-    /// Opens the endpoint. Nothing is known of any group yet.
+    /// Opens the endpoint, without data of any group.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let utilizations = Arc::new(Utilizations { by_group: Mutex::default(), faults: faults.clone() });
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&utilizations));
         Self::open(Service::CloudWatch, utilizations, routes, faults).await
     }
 
-    /// Says from now on how busy a group is.
+    /// Sets the utilization of a group.
     pub fn set(&self, group: &str, utilization: Utilization) {
         lock(&self.service.by_group).insert(group.to_owned(), utilization);
     }
@@ -103,7 +103,7 @@ impl Utilizations {
     }
 }
 
-/// What is said of one query.
+/// The result of one query.
 struct Said {
     result: Value,
     has_more: bool,
@@ -156,7 +156,7 @@ fn read(query: &Value) -> Result<Query<'_>, AwsError> {
         (Some(id), Some(group), Some(period)) if is_known && period > 0 && period % 60 == 0 => {
             Ok(Query { id, group, period })
         }
-        _ => Err(invalid(format!("not modelled, or not valid: {query}"))),
+        _ => Err(invalid(format!("not modeled, or not valid: {query}"))),
     }
 }
 

@@ -37,7 +37,7 @@ impl CloudWatchLogs {
     /// Opens the endpoint, without a log group.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let log = Arc::new(Log::default());
         let routes = Router::new().route("/", post(filter)).with_state(Arc::clone(&log));

@@ -1,8 +1,8 @@
-//! The one action of EC2 that is asked for, in its own XML (Query protocol, 2016-11-15).
+//! The one action of EC2 that the stages call, in its own XML (Query protocol, 2016-11-15).
 //!
-//! `DescribeInstances`: the filters `private-ip-address`, `instance-id` and `instance-state-name` and pages. Every
-//! other filter is refused: a caller who filters and gets everything would draw wrong conclusions. Of an
-//! instance only its id, state and private address are told.
+//! `DescribeInstances`: pages, and the filters `private-ip-address`, `instance-id`, and `instance-state-name`. Every other
+//! filter is refused: a caller who filters and gets everything would draw wrong conclusions. The answer has only the id,
+//! state, and private address of an instance.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ impl Ec2 {
     /// Opens the endpoint.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(instances: Vec<Ec2Instance>, faults: &FaultPlan) -> io::Result<Self> {
         let instances = Arc::new(Instances(Mutex::new(instances)));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&instances));

@@ -21,7 +21,7 @@ pub struct Faults {
     pub lag: Option<Lag>,
     /// How the Mesos master answers.
     pub master: Mode,
-    /// The credentials, `principal:secret`, without which the master answers nobody.
+    /// The credentials, `principal:secret`, that the master asks for.
     pub master_credentials: Option<String>,
     /// CloudWatch answers in pages of at most so many values of a group.
     pub metric_values_per_page: Option<usize>,
@@ -103,13 +103,13 @@ pub enum Mode {
 }
 
 impl Fault {
-    /// The next call of an action meets with trouble.
+    /// The next call of an action meets that trouble.
     #[must_use]
     pub fn of(action: &str, trouble: Trouble) -> Self {
         Self::at(Calls::Action(action.to_owned()), trouble)
     }
 
-    /// The next of those calls meets with trouble.
+    /// The next of those calls meets that trouble.
     #[must_use]
     pub const fn at(calls: Calls, trouble: Trouble) -> Self {
         Self { calls, trouble, times: 1 }
@@ -139,7 +139,7 @@ pub(crate) struct Arrived<'a> {
     pub(crate) action: &'a str,
     /// How many calls of the service came before.
     pub(crate) number: usize,
-    /// The request, as a person would read it.
+    /// The parameters or the JSON of the request.
     pub(crate) text: &'a str,
 }
 
@@ -154,7 +154,7 @@ impl From<Faults> for FaultPlan {
 }
 
 impl FaultPlan {
-    /// Changes the faults, or looks at them.
+    /// Reads or changes the faults.
     pub fn change<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
         act(&mut lock(&self.0))
     }
@@ -179,7 +179,7 @@ impl FaultPlan {
         self.change(|faults| faults.master = mode);
     }
 
-    /// What a call meets with, if with anything.
+    /// The trouble that a call meets, if any.
     pub(crate) fn next(&self, call: &Arrived<'_>) -> Option<Trouble> {
         self.change(|faults| {
             let fault = faults.calls.iter_mut().find(|fault| fault.times > 0 && fault.calls.meet(call))?;

@@ -57,7 +57,7 @@ pub enum Service {
 pub struct Call {
     /// When it came.
     pub at: Timestamp,
-    /// What was asked for: the action, or the path of a plain GET.
+    /// The action, or the path of a plain GET.
     pub action: String,
     /// The parameters, where a form was posted.
     pub params: BTreeMap<String, String>,
@@ -105,7 +105,7 @@ impl Call {
         Self { at: now(), action, params, json, authorization, status: None }
     }
 
-    /// The request, as a person would read it.
+    /// The parameters or the JSON of the request.
     fn text(&self) -> String {
         if self.params.is_empty() { self.json.to_string() } else { self.params.values().cloned().collect() }
     }
@@ -135,7 +135,7 @@ impl<S> Endpoint<S> {
     /// Opens a port for what these routes answer.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub(crate) async fn open(kind: Service, service: Arc<S>, routes: Router, faults: &FaultPlan) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -166,7 +166,7 @@ impl<S> Endpoint<S> {
         lock(&self.server.gate.calls).clone()
     }
 
-    /// How many calls were made so far: where to start looking for the next.
+    /// How many calls came so far.
     #[must_use]
     pub fn call_count(&self) -> usize {
         lock(&self.server.gate.calls).len()
@@ -236,7 +236,7 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
 }
 
 impl Gate {
-    /// Logs a call, and says what it meets with.
+    /// Logs a call, and returns the trouble that it meets.
     fn begin(&self, call: Call) -> (usize, Option<Trouble>) {
         let mut calls = lock(&self.calls);
         let number = calls.len();

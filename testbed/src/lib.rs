@@ -1,14 +1,14 @@
-//! The world around the three functions, on 127.0.0.1, for tests and for `lambda-scale local`.
+//! The services that the three functions call, on 127.0.0.1, for tests and for `lambda-scale local`.
 //!
 //! - [`stack`]: starts the endpoints and the functions' own binaries, and waits for the messages between them
 //! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`],
-//!   [`marathon`]: the endpoints. Each says at its top what it models
+//!   [`marathon`]: the endpoints; each module says what it models
 //! - [`faults`]: what goes wrong with their calls
 //! - [`raw`]: a server that answers with any bytes
 //! - [`capture`]: the cluster that the local master leads
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
-//! - [`document`]: a configuration, pointed at the local master
+//! - [`document`]: a configuration, pointed at the local endpoints
 //!
 //! No stage contains any of it: stages have it as a dev-dependency.
 

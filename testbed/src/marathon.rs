@@ -23,7 +23,7 @@ impl Marathon {
     /// Opens the endpoint, with an empty queue.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let queue = Arc::new(Queue(Mutex::new(br#"{"queue":[]}"#.to_vec())));
         let routes = Router::new().route("/v2/queue", get(answer)).with_state(Arc::clone(&queue));

@@ -1,5 +1,5 @@
-//! A Mesos master's `/state`, as far as it matters how it answers: leading, not leading, without a leader, starting, gone. And its
-//! operator API, `POST /api/v1`, for what is done to agents; see `operator` for the calls.
+//! A Mesos master: its `/state`, and the calls of its operator API, `POST /api/v1`, that change agents. It can lead, follow,
+//! have no leader, be starting, or ask for credentials; see [`Faults`](crate::faults::Faults).
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use super::operator;
 /// The endpoint.
 pub type Master = Endpoint<Leader>;
 
-/// A master, and the cluster that it tells of.
+/// A master and its cluster.
 #[derive(Debug)]
 pub struct Leader {
     cluster: Mutex<Cluster>,
@@ -32,7 +32,7 @@ impl Master {
     /// Opens the endpoint of a master that leads that cluster.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(cluster: Cluster, faults: &FaultPlan) -> io::Result<Self> {
         let leader = Arc::new(Leader { cluster: Mutex::new(cluster), faults: faults.clone() });
         let routes = Router::new()
@@ -82,7 +82,7 @@ async fn operate(State(leader): State<Arc<Leader>>, headers: HeaderMap, body: By
 }
 
 impl Leader {
-    /// What a master answers to a caller that it does not know, or while it does not lead.
+    /// The answer to a caller without credentials, or while the master does not lead.
     fn refusal(&self, headers: &HeaderMap, path: &str) -> Option<Response> {
         let (mode, credentials) =
             self.faults.change(|faults| (faults.master.clone(), faults.master_credentials.clone()));
@@ -90,7 +90,7 @@ impl Leader {
     }
 }
 
-/// What a master answers to a caller without those credentials.
+/// The answer to a caller without those credentials.
 fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if given == Some(&format!("Basic {}", BASE64_STANDARD.encode(credentials))) {
@@ -103,7 +103,7 @@ fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
 }
 
 impl Mode {
-    /// What a master answers to anything that only a leading one knows.
+    /// The answer of a master that does not lead.
     fn refusal(&self, path: &str) -> Option<Response> {
         match self {
             Self::Leading => None,

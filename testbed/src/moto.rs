@@ -64,7 +64,7 @@ impl Moto {
         Ok(Some(moto))
     }
 
-    /// Where it is spoken to.
+    /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

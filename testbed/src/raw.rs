@@ -19,7 +19,7 @@ impl RawServer {
     /// Answers with what the function writes; each connection is closed after one answer.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -44,7 +44,7 @@ impl RawServer {
     /// Answers always with the same bytes.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub fn with(answer: impl Into<Vec<u8>>) -> io::Result<Self> {
         let answer = answer.into();
         Self::start(move |_, stream| drop(stream.write_all(&answer)))

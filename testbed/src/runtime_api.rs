@@ -1,10 +1,10 @@
 //! One function's Lambda Runtime API, and the queue of events before it.
 //!
-//! Modelled as documented: the long poll for the next invocation with its headers, the answer or error posted back, an
+//! Modeled as documented: the long poll for the next invocation with its headers, the answer or error posted back, an
 //! error at start, and asynchronous invocation, which runs a failed event again (here after moments, at AWS after one and
 //! two minutes). One process polls one function, so that there is never more than one invocation at a time.
 //!
-//! Not modelled: timeouts (who waits for an invocation sets his own), throttling, the age limit of events, destinations,
+//! Not modeled: timeouts (callers that wait for an invocation set their own), throttling, the age limit of events, destinations,
 //! extensions, response streaming.
 
 use std::collections::{HashMap, VecDeque};
@@ -27,7 +27,7 @@ use super::faults::FaultPlan;
 use super::http::{self, Endpoint, Service, lock, now};
 use super::{ACCOUNT, REGION};
 
-/// How long a function may take, as its deadline header says: the time-out of a function that nobody sets.
+/// How long a function may take, as its deadline header says: the timeout of a function that sets none.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a failed event waits before it runs again.
@@ -92,7 +92,7 @@ impl Function {
     /// Opens the Runtime API of a function; failed events run again up to `retries` times.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(name: &'static str, retries: u32, faults: &FaultPlan) -> io::Result<Self> {
         let queue = Arc::new(Queue {
             name,
@@ -116,7 +116,7 @@ impl Function {
         self.service.name
     }
 
-    /// Puts an event into the queue. What comes back tells what became of it.
+    /// Puts an event into the queue. The receiver gets the result.
     pub fn enqueue(&self, payload: &Value) -> oneshot::Receiver<Invocation> {
         let (done, result) = oneshot::channel();
         let mut state = lock(&self.service.state);
@@ -168,7 +168,7 @@ impl Function {
         lock(&self.service.state).ended.clone()
     }
 
-    /// Tells everybody who waits that the function's process is gone.
+    /// Fails all events, now and later: the function's process is gone.
     pub(crate) fn end(&self, error_type: &str, message: String) {
         self.service.end(error_type, message);
     }
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_function_that_cannot_start_tells_all_who_wait() {
+    async fn a_function_that_cannot_start_fails_all_its_events() {
         let function = Function::start("f", 1, &FaultPlan::default()).await.unwrap();
         let waiting = function.enqueue(&serde_json::json!({}));
         post(&function, "init/error", ERROR).await;

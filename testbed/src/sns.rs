@@ -1,11 +1,11 @@
-//! Topics that speak SNS' Query protocol and hand on messages as SNS does: at least once, in no order.
+//! Topics that speak SNS' Query protocol and deliver messages as SNS does: at least once, in no order.
 //!
-//! Modelled as documented: `Publish` with message attributes, its errors for an unknown topic and for a message that is
-//! too long, the event in which a Lambda function finds a message. By [`Delivery`] a topic delivers twice, late, in
-//! another order or never, all of which SNS may do. Everything published is kept, so that it can be awaited and delivered
-//! again.
+//! Modeled as documented: `Publish` with message attributes, its errors for an unknown topic and for a message that is
+//! too long, the event in which a Lambda function finds a message. With a [`Delivery`] among the
+//! faults a topic delivers twice, late, in another order, or never: SNS can do all of that. Every published message is
+//! kept, so that tests can wait for it and deliver it again.
 //!
-//! Not modelled: subscriptions other than one function, filters, FIFO topics, signatures, dead-letter queues.
+//! Not modeled: subscriptions other than one function, filters, FIFO topics, signatures, dead-letter queues.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -82,7 +82,7 @@ impl Sns {
     /// Opens the endpoint, without topics.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let topics = Arc::new(Topics {
             readers: Mutex::default(),
@@ -94,17 +94,17 @@ impl Sns {
         Self::open(Service::Sns, topics, routes, faults).await
     }
 
-    /// Creates a topic, read by that function or by nobody. Gives its ARN.
+    /// Creates a topic, read by that function, if any. Returns its ARN.
     pub fn create(&self, name: &str, subscriber: Option<Function>) -> String {
         let arn = arn(name);
         lock(&self.service.readers).insert(arn.clone(), subscriber);
         arn
     }
 
-    /// Publishes a message, as anybody may who has the permission.
+    /// Publishes a message.
     ///
     /// # Errors
-    /// The fault that SNS would answer with.
+    /// The error that SNS would answer with.
     pub fn publish(&self, arn: &str, body: &str, attributes: &[(&str, &str)]) -> Result<Message, AwsError> {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.service.publish(arn, None, body.to_owned(), attributes)

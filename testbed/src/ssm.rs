@@ -1,6 +1,6 @@
 //! Parameter Store of Systems Manager (the service's JSON protocol).
 //!
-//! Modelled, as documented: `GetParameter` with the value decrypted, and `ParameterNotFound`. Every other action is refused.
+//! Modeled, as documented: `GetParameter` with the value decrypted, and `ParameterNotFound`. Every other action is refused.
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ impl Ssm {
     /// Opens the endpoint, without parameters.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let parameters = Arc::new(Parameters::default());
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&parameters));

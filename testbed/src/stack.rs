@@ -1,4 +1,4 @@
-//! The three functions and all they speak to.
+//! The three functions and all their endpoints.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -33,13 +33,13 @@ use super::{ACCOUNT, REGION};
 /// How long anything here may take: each step takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The age of the instances that the group has from the start: older than any time-out.
+/// The age of the instances that the group has from the start: older than any timeout.
 const INSTANCE_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many instances a group has that no agents were captured of.
+/// The size of a group without captured agents.
 const GROUP_SIZE: u32 = 3;
 
-/// How busy the groups are from the start: not enough for another instance, too much for one fewer.
+/// The CPU utilization of the groups at the start: too low for another instance, too high for one fewer.
 const CPU_PERCENT: f64 = 50.0;
 
 /// The parameter with the master's credentials, where it asks for any.
@@ -51,9 +51,9 @@ const RETRIES: [(&str, u32); 3] = [("node_gather", 0), ("node_process", 1), ("no
 /// What to run, and on what.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The folder with the three binaries.
+    /// The directory with the three binaries.
     pub binaries: PathBuf,
-    /// The configuration document; its masters are replaced by the local one.
+    /// The configuration; the local master replaces its masters.
     pub document: String,
     /// A captured `/state`.
     pub capture: Vec<u8>,
@@ -68,7 +68,7 @@ pub struct Setup {
 pub enum Logs {
     /// To the standard error of this process.
     Stderr,
-    /// To a file for each function in this folder.
+    /// To a file for each function in this directory.
     Directory(PathBuf),
 }
 
@@ -98,7 +98,7 @@ pub enum StackError {
     /// A function failed.
     #[error(transparent)]
     Function(#[from] FunctionError),
-    /// Something did not come.
+    /// Something did not come in time.
     #[error("no {what} came within {} s{hint}", PATIENCE.as_secs())]
     Late {
         /// What was awaited.
@@ -115,18 +115,18 @@ pub struct Topics {
     pub snapshots: String,
     /// From node_process to node_scale.
     pub decisions: String,
-    /// From node_scale to whoever wants to know.
+    /// From node_scale to its subscribers.
     pub outcomes: String,
 }
 
-/// What came of one look at the cluster, for one pool.
+/// The messages of one run, for one pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// What node_gather saw.
+    /// From node_gather.
     pub snapshot: ClusterSnapshot,
-    /// What node_process made of it.
+    /// From node_process.
     pub decision: ScalingDecision,
-    /// What node_scale did.
+    /// From node_scale.
     pub outcome: ScalingOutcome,
 }
 
@@ -149,7 +149,7 @@ pub struct Stack {
     pub topics: Topics,
     /// The Auto Scaling groups.
     pub auto_scaling: AutoScaling,
-    /// How busy they are.
+    /// Their CPU utilization.
     pub cloudwatch: CloudWatch,
     /// The instances by their addresses.
     pub ec2: Ec2,
@@ -243,7 +243,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Fires the schedule once, and waits for what comes of it in every pool.
+    /// Runs the chain once, and waits for the messages of every pool.
     ///
     /// # Errors
     /// Where a function fails or something does not come.
@@ -300,7 +300,7 @@ impl Stack {
         self.within("outcome", self.sns.wait_for(&self.topics.outcomes, mark, read)).await
     }
 
-    /// Waits for something, but not for ever.
+    /// Waits for something, for 10 seconds at most.
     ///
     /// # Errors
     /// Where it does not come.
@@ -315,7 +315,7 @@ impl Stack {
         self.sns.published(&self.topics.decisions, 0).into_iter().find(of)
     }
 
-    /// Lets the agents of every pool follow their group: those of new instances register, those of ended ones leave.
+    /// Lets the agents of every pool follow their group: agents on new instances register, those on ended instances are removed.
     pub fn follow_groups(&self) {
         let now = now();
         for policy in &self.config.pools {
@@ -328,7 +328,7 @@ impl Stack {
         }
     }
 
-    /// Ends whatever the groups are doing, however long it should still last, and lets the agents follow.
+    /// Ends the groups' activities at once, and lets the agents follow.
     pub fn finish_activities(&self) {
         for policy in &self.config.pools {
             self.auto_scaling.group(&policy.group, |group| group.finish(now()));
@@ -384,8 +384,7 @@ fn belongs(agent: &Agent, policy: &Policy) -> bool {
         && policy.attributes.iter().all(|(name, value)| agent.attributes.text(name) == Some(value))
 }
 
-/// The group of a pool, with the instances that the captured agents run on; that of a pool without agents has a few of its
-/// own.
+/// The group of a pool, with the instances of its captured agents; a pool without agents gets a few instances.
 fn group(policy: &Policy, agents: &[Agent], now: Timestamp) -> Group {
     let instance = |agent: &Agent| Some((agent.instance_id()?.to_owned(), agent.zone()?.to_owned()));
     let mut instances: Vec<(String, String)> =
@@ -406,7 +405,7 @@ fn group(policy: &Policy, agents: &[Agent], now: Timestamp) -> Group {
     group
 }
 
-/// What a schedule sends.
+/// The event that a schedule sends.
 fn schedule_event(now: Timestamp) -> Value {
     json!({
         "version": "0",

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::runtime_api::Function;
 use super::{Logs, REGION, StackError};
 
-/// What a process keeps of the environment of the run. Without HOME the SDK finds no profile of the user's.
+/// The variables that a process inherits. Without HOME the SDK finds no profile of the user.
 const INHERITED: [&str; 7] =
     ["PATH", "RUST_LOG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot", "LLVM_PROFILE_FILE"];
 

@@ -1,5 +1,5 @@
-//! The chain of the three real binaries, from the schedule's event to the group: what must hold whatever SNS, Mesos and
-//! Auto Scaling do.
+//! The chain of the three real binaries, from the schedule's event to the group: what holds with any
+//! behavior of SNS, Mesos, and Auto Scaling.
 //!
 //! The binaries are those in the directory above this test's; `cargo build --workspace --bins` makes them.
 
@@ -40,7 +40,7 @@ async fn a_quiet_cluster_is_left_alone() {
 }
 
 #[tokio::test]
-async fn too_little_room_scales_up_once() {
+async fn too_little_headroom_scales_up_once() {
     let stack = start("scale-up", &[]).await;
     grow_to(&stack, 79);
     let run = stack.run().await.unwrap().remove(0);
@@ -50,7 +50,7 @@ async fn too_little_room_scales_up_once() {
     assert_eq!((run.outcome.from, run.outcome.to), (Some(AGENTS), Some(AGENTS + run.decision.delta)));
     assert_eq!(desired(&stack), AGENTS + run.decision.delta);
 
-    // While the machines boot, the same need finds them coming.
+    // While the instances boot, the same need finds them in flight.
     let booting = stack.run().await.unwrap().remove(0);
     assert_eq!(booting.decision.delta, run.decision.delta);
     assert_eq!(booting.outcome.action, OutcomeAction::None);
@@ -64,7 +64,7 @@ async fn too_little_room_scales_up_once() {
 }
 
 #[tokio::test]
-async fn instances_in_service_that_have_not_joined_are_still_coming() {
+async fn instances_in_service_that_have_not_joined_are_in_flight() {
     let stack = start("joining", &[]).await;
     grow_to(&stack, 79);
     stack.auto_scaling.group(GROUP, |group| group.behavior.join = Duration::from_secs(3600)).unwrap();
@@ -166,8 +166,8 @@ async fn a_lost_message_is_made_up_for_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn after_a_master_fail_over_nothing_is_done() {
-    let stack = start("fail-over", &[SHRINK]).await;
+async fn after_a_failover_nothing_is_done() {
+    let stack = start("failover", &[SHRINK]).await;
     stack.master.cluster(|cluster| cluster.fail_over(now()));
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.snapshot.completeness.level, CompletenessLevel::Blind);
@@ -230,7 +230,7 @@ async fn a_throttled_call_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_scale_down_takes_one_and_waits_for_it() {
+async fn a_scale_down_removes_one_instance_and_backs_off_until_it_is_gone() {
     let stack = start("scale-down", &[SHRINK]).await;
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!((run.decision.state, run.decision.delta), (ScalingState::ScaleDown, -1));
@@ -250,18 +250,19 @@ async fn a_scale_down_takes_one_and_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_termination_underway_does_not_hold_back_a_scale_up() {
+async fn a_termination_in_progress_does_not_hold_back_a_scale_up() {
     let stack = start("termination", &[]).await;
     stack.auto_scaling.group(GROUP, |group| group.set_desired(AGENTS - 1, false, now())).unwrap().unwrap();
     grow_to(&stack, 79);
     let run = stack.run().await.unwrap().remove(0);
-    let underway = stack.auto_scaling.group(GROUP, |group| group.activities().filter(|a| a.is_in_progress()).count());
-    assert!(underway.unwrap() > 0);
+    let in_progress =
+        stack.auto_scaling.group(GROUP, |group| group.activities().filter(|a| a.is_in_progress()).count());
+    assert!(in_progress.unwrap() > 0);
     assert_eq!(run.outcome.action, OutcomeAction::ScaledUp, "{}", run.outcome.reason);
 }
 
 #[tokio::test]
-async fn agents_already_leaving_count_as_scaled_down() {
+async fn deactivated_agents_count_as_scaled_down() {
     let stack = start("leaving", &[SHRINK]).await;
     stack.master.cluster(|cluster| cluster.deactivate_fullest(1));
     let run = stack.run().await.unwrap().remove(0);

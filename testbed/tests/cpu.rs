@@ -1,4 +1,4 @@
-//! Pools that are judged by the CPU utilization of their group: the three real binaries on local endpoints, from CloudWatch to
+//! Pools that are scaled by the CPU utilization of their group: the three real binaries on local endpoints, from CloudWatch to
 //! the group.
 
 #![allow(
@@ -37,7 +37,7 @@ fn queries(stack: &Stack) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn a_busy_group_gets_one_instance_however_often_it_is_asked_for() {
+async fn a_busy_group_gets_one_instance_for_repeated_decisions() {
     let stack = start("busy", WEB).await;
     let quiet = run(&stack).await;
     assert_eq!((quiet.snapshot.agents.usable, quiet.snapshot.cpu_utilization_percent), (3, Some(50.0)));
@@ -79,7 +79,7 @@ async fn an_idle_group_gives_one_back_down_to_its_minimum() {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_does_not_say_is_told_and_changes_nothing() {
+async fn missing_cloudwatch_data_are_reported_and_change_nothing() {
     let stack = start("unknown", WEB).await;
     let denied = AwsError::new(403, "AccessDenied", "User is not authorized to perform: cloudwatch:GetMetricData");
     for (utilization, fault, reason) in [
@@ -149,7 +149,7 @@ async fn a_group_that_is_not_there_is_left_alone() {
 }
 
 #[tokio::test]
-async fn in_a_cluster_an_agent_comes_where_either_asks_and_goes_where_both_allow() {
+async fn in_a_cluster_either_source_adds_agents_but_only_both_remove_one() {
     let asked = DOCUMENT.replace("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
     let asked = asked.replace("group = \"mesos-workers\"", "cpu_utilization = true\ngroup = \"mesos-workers\"");
     let stack = start("cluster", &format!("{asked}\n{WEB}")).await;

@@ -116,7 +116,7 @@ async fn a_decision_that_names_no_agents_scales_by_one_and_only_once() {
     let first = told(&body("00000000-0000-0000-0000-000000000001")).await;
     assert_eq!((first.action, first.to), (OutcomeAction::ScaledUp, Some(AGENTS + 1)));
     stack.finish_activities();
-    // Neither the same once more nor another of its kind: nobody says that the new instance has joined.
+    // Neither the same decision again nor another like it: nothing shows that the new instance has joined.
     for id in ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"] {
         let again = told(&body(id)).await;
         assert_eq!(again.action, OutcomeAction::None, "{again:?}");

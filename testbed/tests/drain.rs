@@ -1,4 +1,4 @@
-//! The strategy `drain`: the real binaries, a master whose agents show what was done to them, and a group.
+//! The strategy `drain`: the real binaries, a master with its operator API, and a group.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ fn marks(stack: &Stack) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other() {
+async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
     let stack = cluster("drain", "0s").await;
     let tasks = stack.master.cluster(|cluster| cluster.tasks().count());
     let (decision, outcome) = tick(&stack).await;
@@ -79,7 +79,7 @@ async fn an_agent_is_deactivated_drained_and_terminated_one_tick_after_the_other
 }
 
 #[tokio::test]
-async fn when_load_returns_the_agent_is_taken_back_and_nothing_is_bought() {
+async fn when_load_returns_the_agent_is_reactivated_before_any_is_added() {
     let stack = cluster("undo", "1h").await;
     tick(&stack).await;
     grow_to(&stack, 79);
@@ -105,7 +105,7 @@ async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
+async fn an_agent_without_a_decommission_tag_is_not_deactivated() {
     let stack = cluster("no-mark", "0s").await;
     stack.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 100);
     let (_, outcome) = tick(&stack).await;
@@ -114,7 +114,7 @@ async fn an_agent_is_not_told_to_leave_without_a_mark_to_know_it_by() {
 }
 
 #[tokio::test]
-async fn a_master_that_refuses_is_told_of_and_asked_again() {
+async fn a_refused_deactivation_is_reported_and_tried_again() {
     let stack = cluster("refused", "0s").await;
     stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
     let (_, outcome) = tick(&stack).await;
@@ -131,7 +131,7 @@ async fn a_master_that_refuses_is_told_of_and_asked_again() {
 }
 
 #[tokio::test]
-async fn without_a_leader_nobody_is_told() {
+async fn without_a_leader_no_agent_is_deactivated() {
     let stack = cluster("no-leader-drain", "0s").await;
     stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     let decision = support::decide(&stack).await;

@@ -1,4 +1,4 @@
-//! How agents leave by the default strategy: the real binaries, from /state to the instance that is terminated.
+//! How agents are removed by the default strategy: the real binaries, from /state to the instance that is terminated.
 
 #![allow(
     clippy::unwrap_used,
@@ -109,7 +109,7 @@ async fn an_address_of_another_network_does_not_mislead() {
 }
 
 #[tokio::test]
-async fn without_the_permission_to_ask_for_addresses_nothing_goes() {
+async fn without_the_permission_to_look_up_addresses_no_instance_ends() {
     let stack = start("no-ec2", &[SHRINK]).await;
     forget_instances(&stack);
     let denied = AwsError::new(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
@@ -125,7 +125,7 @@ async fn without_the_permission_to_ask_for_addresses_nothing_goes() {
 }
 
 #[tokio::test]
-async fn partial_success_says_how_many_of_how_many_and_the_next_tick_goes_on() {
+async fn a_partial_scale_down_reports_how_many_of_how_many() {
     let stack = start("partial", &[SHRINK, THREE]).await;
     // Three describing calls, one termination, and the second one fails.
     let fifth = Calls::Number(Service::AutoScaling, 4);
@@ -144,7 +144,7 @@ async fn partial_success_says_how_many_of_how_many_and_the_next_tick_goes_on() {
 }
 
 #[tokio::test]
-async fn a_busy_group_loses_nobody_b4() {
+async fn a_busy_group_loses_no_instance_b4() {
     let stack = start("busy-down", &[SHRINK]).await;
     stack.faults.refuse(TERMINATE, resource_contention(), 100);
     let run = stack.run().await.unwrap().remove(0);

@@ -1,4 +1,4 @@
-//! The three real binaries against moto, an AWS that somebody else wrote: what they publish is what an SQS queue receives, what
+//! The three real binaries against moto, an AWS that other people wrote: what they publish is what an SQS queue receives, what
 //! SNS delivers is what they read, what Parameter Store keeps is what they are configured by, and the group has the capacity they
 //! asked for.
 //!

@@ -22,7 +22,7 @@ pub(crate) const GROUP: &str = "mesos-workers";
 /// How many instances it has.
 pub(crate) const SIZE: u32 = 10;
 
-/// A settled group of ten instances, and the topic on which outcomes are told.
+/// A settled group of ten instances, and the topic of the outcomes.
 pub(crate) struct World {
     pub(crate) auto_scaling: AutoScaling,
     pub(crate) sns: Sns,
@@ -71,7 +71,7 @@ impl World {
         later: SignedDuration,
     ) -> ScalingOutcome {
         let mark = self.sns.published(&self.outcomes, 0).len();
-        // Whether it succeeds is told by the outcome too.
+        // The outcome says whether it succeeds.
         drop(handler.handle(&event(&[body(decision)]), || now() + later).await);
         let told = self.outcomes().split_off(mark);
         assert_eq!(told.len(), 1, "exactly one outcome");

@@ -1,20 +1,20 @@
 //! An Auto Scaling endpoint that behaves like the real one where Lambda Scale relies on it (Query protocol, 2011-01-01).
 //!
-//! Modelled, as documented or as seen in public reports of the real service:
+//! Modeled, as documented or as seen in public reports of the real service:
 //! - `DescribeAutoScalingGroups`: an unknown name gives an empty list, not an error; pages; answers that lag behind
 //!   ([`Lag`](crate::faults::Lag))
-//! - `DescribeScalingActivities`: the newest first, pages, the real texts, no `EndTime` while underway
+//! - `DescribeScalingActivities`: the newest first, pages, the real texts, no `EndTime` while in progress
 //! - `DescribeInstanceRefreshes`
 //! - `SetDesiredCapacity`: refused outside of the group's limits; `HonorCooldown`; the answer comes before anything has
 //!   happened, activities follow
 //! - `TerminateInstanceInAutoScalingGroup`: one instance, with or without decrement; refused below the minimum and for what
 //!   is no member; protection from scale-in does not hold it back
-//! - `CreateOrUpdateTags`, `DeleteTags`: tags of groups, the limits of keys, values and number; told with the group
+//! - `CreateOrUpdateTags`, `DeleteTags`: tags of groups, the limits of keys, values and number; described with the group
 //! - launches and terminations that take time and may fail; suspended processes; protection from scale-in; balance of
 //!   availability zones, then the oldest instance, when the group chooses; one weight for all new instances
 //! - states that hooks, operators and warm pools give to instances, for tests to set ([`Lifecycle`])
 //!
-//! Not modelled: lifecycle hooks, standby and warm pools beyond their names, health checks and replacement, rebalancing of
+//! Not modeled: lifecycle hooks, standby and warm pools beyond their names, health checks and replacement, rebalancing of
 //! zones, scaling policies, spot interruptions, filters, `InstanceIds` of the terminating call, and every other action,
 //! which is refused as `InvalidAction`. No emulator proves how the real service backs off.
 
@@ -65,14 +65,14 @@ impl AutoScaling {
     /// Opens the endpoint for these groups.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// Where no port is free.
     pub async fn start(groups: impl IntoIterator<Item = Group>, faults: &FaultPlan) -> io::Result<Self> {
         let groups = Arc::new(Groups::new(groups, faults));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&groups));
         Self::open(Service::AutoScaling, groups, routes, faults).await
     }
 
-    /// Looks at a group as it is now, or changes it. `None` where there is none of that name.
+    /// Reads a group as it is now, or changes it. `None` where there is none of that name.
     pub fn group<T>(&self, name: &str, act: impl FnOnce(&mut Group) -> T) -> Option<T> {
         let mut groups = lock(&self.service.by_name);
         self.service.keep_old(&groups, now());
@@ -105,7 +105,7 @@ impl AutoScaling {
     }
 }
 
-/// What AWS says to a caller whose role lacks a permission.
+/// The error for a caller whose role lacks a permission.
 #[must_use]
 pub fn access_denied(action: &str) -> AwsError {
     AwsError::new(
@@ -119,14 +119,14 @@ pub fn access_denied(action: &str) -> AwsError {
     )
 }
 
-/// What AWS says while another activity blocks the call.
+/// The error while another activity blocks the call.
 #[must_use]
 pub fn scaling_activity_in_progress() -> AwsError {
     let text = "Scaling activity 5a1b3f0e-0000-4000-8000-000000000001 is in progress and blocks this action";
     AwsError::new(400, "ScalingActivityInProgress", text)
 }
 
-/// What AWS says where two calls meet.
+/// The error where two calls meet.
 #[must_use]
 pub fn resource_contention() -> AwsError {
     AwsError::new(
@@ -136,7 +136,7 @@ pub fn resource_contention() -> AwsError {
     )
 }
 
-/// What AWS says to a caller who calls too often.
+/// The error for a caller who calls too often.
 #[must_use]
 pub fn throttling() -> AwsError {
     AwsError::new(400, "Throttling", "Rate exceeded")

@@ -56,7 +56,7 @@ fn activities_come_newest_first_and_in_pages() {
     loop {
         let page = ask(&service, &format!("{form}{token}"), 8).unwrap();
         starts.extend(page.split("<StartTime>").skip(1).map(|rest| rest[..24].to_owned()));
-        assert!(!page.contains("<EndTime>"), "all are underway");
+        assert!(!page.contains("<EndTime>"), "all are in progress");
         let Some((_, rest)) = page.split_once("<NextToken>") else { break };
         token = format!("&NextToken={}", rest.split('<').next().unwrap());
     }
@@ -85,7 +85,7 @@ fn a_capacity_outside_of_the_limits_is_refused() {
 }
 
 #[test]
-fn a_call_that_honours_the_cooldown_is_held_by_it() {
+fn a_call_that_honors_the_cooldown_is_held_by_it() {
     let service = service();
     let form = |desired: i32, honor: bool| {
         format!(
@@ -98,7 +98,7 @@ fn a_call_that_honours_the_cooldown_is_held_by_it() {
 }
 
 #[test]
-fn refreshes_and_deletion_are_told() {
+fn refreshes_and_deletion_are_described() {
     let service = service();
     if let Some(group) = lock(&service.by_name).get_mut("workers") {
         group.refreshes.push(Refresh { id: "r-1".to_owned(), status: "InProgress".to_owned(), start: at(0) });
@@ -113,7 +113,7 @@ fn refreshes_and_deletion_are_told() {
 }
 
 #[test]
-fn an_action_that_is_not_modelled_is_refused() {
+fn an_action_that_is_not_modeled_is_refused() {
     assert_eq!(refused(&service(), "Action=DeleteAutoScalingGroup"), (400, "InvalidAction".to_owned()));
 }
 
@@ -143,7 +143,7 @@ fn an_instance_is_terminated_by_its_id() {
 }
 
 #[test]
-fn tags_are_kept_and_told_with_the_group() {
+fn tags_are_kept_and_described_with_the_group() {
     let service = service();
     let tag = |action: &str, key: &str, value: &str| {
         format!(
