@@ -184,7 +184,7 @@ mod tests {
 
     const OUTCOME: &str = r#"{"timestamp":"2026-11-21T18:00:00.123456Z","level":"INFO","pool":"workers","group":"mesos-workers",
         "decision_id":"7d444840-9dc0-51d1-b245-5ffdce74fad2","state":"scale_up","action":"scaled_up","clause":"A1",
-        "dry_run":false,"from":10,"to":12,"instances":"","reason":"2 more wanted","notes":"","message":"outcome"}"#;
+        "dry_run":false,"from":10,"to":12,"instances":"","reason":"increases desired capacity 10 -> 12","notes":"","message":"outcome"}"#;
 
     #[test]
     fn a_line_of_the_log_is_read_and_others_are_passed_over() {

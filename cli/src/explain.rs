@@ -15,8 +15,8 @@ use node_gather::marathon::queue::{self, QueueError};
 use node_gather::summarize::Summary;
 use node_process::Expired;
 use node_process::what_if::WhatIf;
-use node_scale::plan::{self, Action, Plan};
-use node_scale::state::{Activity, Group, GroupState, Lifecycle};
+use node_scale::plan::{self, Change, Increase, Plan, PlanResult, Reason, TerminationTarget};
+use node_scale::state::{Activity, Addresses, Group, GroupState, Lifecycle};
 use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
@@ -121,8 +121,19 @@ pub struct Explanation<'a> {
     pub decision: Result<ScalingDecision, Expired>,
     /// The nearest changes to another decision.
     pub what_if: Vec<WhatIf>,
-    /// The action on the group and its desired capacity, where `--group` was given.
-    pub plan: Option<(Plan, Option<i32>)>,
+    /// The plan, where a group was given.
+    pub plan: Option<Planned>,
+}
+
+/// What would be done to a group.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The desired capacity; `None` where there is no such group.
+    pub from: Option<i32>,
+    /// The addresses that node_scale would look up first.
+    pub lookups: Vec<String>,
 }
 
 /// A group as the AWS command line prints it.
@@ -228,7 +239,7 @@ fn size(group: &Group) -> Size {
         let instances = group.instances.iter().filter(|instance| instance.lifecycle_state == lifecycle);
         u32::try_from(instances.count()).unwrap_or(u32::MAX)
     };
-    Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Leaving) }
+    Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Terminating) }
 }
 
 fn read_state(path: &Path, queue: &Queue, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {
@@ -259,16 +270,21 @@ fn explain<'a>(
     explained.collect()
 }
 
-fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, now: Timestamp) -> (Plan, Option<i32>) {
+fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, now: Timestamp) -> Planned {
     let group = groups.auto_scaling_groups.iter().find(|group| group.name == policy.group);
     let state = group.map(|group| GroupState {
         group: group.clone(),
         activities: groups.activities.clone(),
         activities_are_complete: true,
-        instance_refresh_underway: Some(false),
-        addresses: None,
+        instance_refresh_in_progress: Some(false),
+        addresses: Addresses::new(),
     });
-    (plan::plan(decision, state.as_ref(), policy, now), group.map(|group| group.desired_capacity))
+    let state = state.as_ref();
+    Planned {
+        plan: plan::plan(decision, state, policy, now),
+        from: group.map(|group| group.desired_capacity),
+        lookups: plan::needs_addresses(decision, state, policy, now).unwrap_or_default(),
+    }
 }
 
 fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Result<()> {
@@ -288,7 +304,7 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
                 render::steps(page, decision)?;
                 render::decision(page, decision, Some(policy))?;
                 let removed: Vec<String> =
-                    decision.scale_down_agents.iter().map(|agent| removed(agent, plan)).collect();
+                    decision.scale_down_agents.iter().map(|agent| removed(agent, plan.as_ref())).collect();
                 if !removed.is_empty() {
                     page.field("remove", &render::cut(&removed))?;
                 }
@@ -296,9 +312,17 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
             }
             Err(expired) => page.field("decision", &format!("none: {expired}"))?,
         }
-        if let Some((plan, from)) = plan {
-            page.toned("action", Tone::Title, &action(plan, *from))?;
-            page.field("", &plan.reason.to_string())?;
+        if let Some(Planned { plan, from, lookups }) = plan {
+            page.toned("action", Tone::Title, &action(plan, *from, lookups))?;
+            // An action says all, but for the agents that it skips.
+            let says_all = match &plan.result {
+                PlanResult::Act(Change::Terminate { skipped, .. }) => skipped.is_empty(),
+                PlanResult::Act(_) => true,
+                PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => false,
+            };
+            if !says_all {
+                page.field("", &plan.result.reason().to_string())?;
+            }
             for step in &plan.agents {
                 page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
             }
@@ -309,34 +333,41 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
 }
 
 /// `ip-10-0-2-25.ec2.internal (i-00000000abc17f877), 0 tasks`
-fn removed(agent: &AgentRef, plan: &Option<(Plan, Option<i32>)>) -> String {
-    let targets = match plan {
-        Some((Plan { action: Action::Terminate(targets), .. }, _)) => targets.as_slice(),
-        _ => &[],
-    };
+fn removed(agent: &AgentRef, planned: Option<&Planned>) -> String {
+    let targets = planned.map_or(&[][..], |planned| terminated(&planned.plan));
     let target = targets.iter().find(|target| target.hostname == agent.hostname);
     let instance = target.map(|target| &target.instance_id).or(agent.instance_id.as_ref());
     let instance = instance.map(|id| format!(" ({id})")).unwrap_or_default();
     format!("{}{instance}, {} tasks", agent.hostname, agent.task_count)
 }
 
-fn action(plan: &Plan, from: Option<i32>) -> String {
-    let capacity = |to: i32| from.map_or_else(|| to.to_string(), |from| format!("{from} -> {to}"));
-    match &plan.action {
-        Action::SetDesiredCapacity(to) => format!("set desired capacity {}", capacity(*to)),
-        Action::Terminate(targets) => {
-            let less = targets.iter().map(|target| target.weight).sum();
-            let to = from.map(|from| from.saturating_sub_unsigned(less));
-            let change = to.map(|to| format!(", desired capacity {}", capacity(to))).unwrap_or_default();
-            format!("terminate {}{change}", counted(targets.len(), "instance"))
-        }
-        Action::LookUp(addresses) => {
-            format!("ask EC2 for the instances of {}, and terminate those of the group", addresses.join(", "))
-        }
-        Action::Nothing => "none".to_owned(),
-        Action::BackOff => "none, back off".to_owned(),
-        Action::Refuse => "none, the decision is refused".to_owned(),
+/// The instances that a plan terminates.
+fn terminated(plan: &Plan) -> &[TerminationTarget] {
+    match &plan.result {
+        PlanResult::Act(Change::Terminate { targets, .. }) => targets,
+        _ => &[],
     }
+}
+
+fn action(plan: &Plan, from: Option<i32>, lookups: &[String]) -> String {
+    if !lookups.is_empty() {
+        return format!("ask EC2 for the instances of {}, and plan with those of the group", lookups.join(", "));
+    }
+    match &plan.result {
+        PlanResult::Act(Change::Terminate { targets, .. }) => {
+            let change = from.map(|from| format!(", desired capacity {from} -> {}", without(from, targets)));
+            format!("terminate {}{}", counted(targets.len(), "instance"), change.unwrap_or_default())
+        }
+        PlanResult::Act(change) => change.imperative(),
+        PlanResult::Nothing(_) => "none".to_owned(),
+        PlanResult::BackOff(_) => "none, back off".to_owned(),
+        PlanResult::Refuse(_) => "none, the decision is refused".to_owned(),
+    }
+}
+
+/// The desired capacity without those instances.
+fn without(from: i32, targets: &[TerminationTarget]) -> i32 {
+    from.saturating_sub_unsigned(targets.iter().map(|target| target.weight).sum())
 }
 
 fn counted(count: usize, noun: &str) -> String {
@@ -367,36 +398,36 @@ struct ActionForm<'a> {
     instances: Vec<&'a str>,
     in_flight: u32,
     clause: Option<Clause>,
-    reason: &'a str,
+    reason: String,
     notes: &'a [String],
 }
 
 impl<'a> From<&'a Explanation<'_>> for Form<'a> {
     fn from(explanation: &'a Explanation<'_>) -> Self {
-        let action = explanation.plan.as_ref().map(|(plan, from)| {
-            let (action, to) = match &plan.action {
-                Action::SetDesiredCapacity(to) => ("set_desired_capacity", Some(*to)),
-                Action::Terminate(victims) => {
-                    let less = victims.iter().map(|victim| victim.weight).sum();
-                    ("terminate", from.map(|from| from.saturating_sub_unsigned(less)))
+        let action = explanation.plan.as_ref().map(|Planned { plan, from, lookups }| {
+            let targets = terminated(plan);
+            let (action, to) = match &plan.result {
+                _ if !lookups.is_empty() => ("look_up", *from),
+                PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
+                    ("set_desired_capacity", Some(*to))
                 }
-                Action::LookUp(_) => ("look_up", *from),
-                Action::Nothing => ("none", *from),
-                Action::BackOff => ("back_off", *from),
-                Action::Refuse => ("refuse", *from),
+                PlanResult::Act(Change::Terminate { .. }) => ("terminate", from.map(|from| without(from, targets))),
+                PlanResult::Act(Change::Deactivate { .. }) => ("deactivate", *from),
+                PlanResult::Act(Change::Reactivate { .. }) => ("reactivate", *from),
+                PlanResult::Act(Change::Drain { .. }) => ("drain", *from),
+                PlanResult::Nothing(_) => ("none", *from),
+                PlanResult::BackOff(_) => ("back_off", *from),
+                PlanResult::Refuse(_) => ("refuse", *from),
             };
-            let instances = match &plan.action {
-                Action::Terminate(victims) => victims.iter().map(|victim| victim.instance_id.as_str()).collect(),
-                _ => Vec::new(),
-            };
+            let Reason { clause, text } = plan.result.reason();
             ActionForm {
                 action,
                 from: *from,
                 to,
-                instances,
-                in_flight: plan.coming,
-                clause: plan.reason.clause,
-                reason: &plan.reason.text,
+                instances: targets.iter().map(|target| target.instance_id.as_str()).collect(),
+                in_flight: plan.in_flight,
+                clause,
+                reason: text,
                 notes: &plan.notes,
             }
         });

@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group;
-use node_scale::marks::{FLOOR, Floor, MarkChange, PAUSE_UNTIL};
+use node_scale::group_tags::{FLOOR, Floor, PAUSE_UNTIL, TagChange};
 use node_scale::state::Group;
 use shared::time;
 
@@ -52,7 +52,7 @@ pub struct SetFloor {
 #[must_use]
 pub fn pause(options: &Pause) -> ExitCode {
     let until = later(options.lasting);
-    run("pause", &options.target, |_| Some(MarkChange::Set { key: PAUSE_UNTIL.to_owned(), value: time::format(until) }))
+    run("pause", &options.target, |_| Some(TagChange::Set { key: PAUSE_UNTIL.to_owned(), value: time::format(until) }))
 }
 
 /// `lambda-scale resume`.
@@ -67,21 +67,21 @@ pub fn floor(options: &SetFloor) -> ExitCode {
     let set = options.instances.zip(options.lasting).filter(|_| !options.clear);
     let floor = set.map(|(instances, lasting)| Floor { instances, until: later(lasting) });
     run("floor", &options.target, |group| match floor {
-        Some(floor) => Some(MarkChange::Set { key: FLOOR.to_owned(), value: floor.to_string() }),
+        Some(floor) => Some(TagChange::Set { key: FLOOR.to_owned(), value: floor.to_string() }),
         None => delete(group, FLOOR),
     })
 }
 
 /// Deletes a tag where the group has it.
-fn delete(group: &Group, key: &str) -> Option<MarkChange> {
-    group.tags.iter().any(|tag| tag.key == key).then(|| MarkChange::Delete { key: key.to_owned() })
+fn delete(group: &Group, key: &str) -> Option<TagChange> {
+    group.tags.iter().any(|tag| tag.key == key).then(|| TagChange::Delete { key: key.to_owned() })
 }
 
-fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> ExitCode {
+fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<TagChange>) -> ExitCode {
     command::exit(command, command::block_on(change_tags(target, change)))
 }
 
-async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<MarkChange>) -> Result<Ended, TargetError> {
+async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChange>) -> Result<Ended, TargetError> {
     let names = target.groups(target.config()?.as_ref());
     let client = Client::new(&shared::aws::sdk_config().await);
     let mut groups = Vec::new();
@@ -91,7 +91,7 @@ async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<MarkChan
     }
     for (name, group) in names.iter().zip(&mut groups) {
         if let Some(change) = change(group) {
-            group::mark(&client, name, &[change]).await?;
+            group::write_tags(&client, name, &[change]).await?;
             *group = describe(&client, name).await?;
         }
     }

@@ -80,7 +80,7 @@ impl From<Activity> for ActivityForm {
             ActivityKind::Other => "other",
         };
         let status = match activity.status {
-            ActivityStatus::Underway => "in progress",
+            ActivityStatus::InProgress => "in progress",
             ActivityStatus::Successful => "successful",
             ActivityStatus::Failed => "failed",
             ActivityStatus::Cancelled => "cancelled",

@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group::{self, CallError};
-use node_scale::marks::{Floor, Marks, Row};
+use node_scale::group_tags::{Floor, GroupTags, Streak};
 use node_scale::state::{Group, Instance, Lifecycle};
 use serde::Serialize;
 use shared::config::Config;
@@ -185,8 +185,8 @@ impl GroupStatus {
     /// The status of that group at that time.
     #[must_use]
     pub fn new(group: &Group, now: Timestamp) -> Self {
-        let marks = Marks::read(&group.tags, now);
-        let since = |row: Option<Row>| row.map(|row| time::format(row.since));
+        let tags = GroupTags::read(&group.tags, now);
+        let since = |streak: Option<Streak>| streak.map(|streak| time::format(streak.since));
         let in_service = |instance: &&Instance| instance.lifecycle_state == Lifecycle::InService;
         Self {
             group: group.name.clone(),
@@ -195,11 +195,11 @@ impl GroupStatus {
             max_size: group.max_size,
             in_service: group.instances.iter().filter(in_service).count(),
             suspended_processes: group.suspended_processes.iter().map(|process| process.process_name.clone()).collect(),
-            paused_until: marks.pause_until.map(time::format),
-            floor: marks.floor.map(|Floor { instances, until }| FloorForm { instances, until: time::format(until) }),
-            scale_up_held_back_since: since(marks.scale_up),
-            scale_down_wanted_since: since(marks.scale_down),
-            notes: marks.problems,
+            paused_until: tags.pause_until.map(time::format),
+            floor: tags.floor.map(|Floor { instances, until }| FloorForm { instances, until: time::format(until) }),
+            scale_up_held_back_since: since(tags.scale_up),
+            scale_down_wanted_since: since(tags.scale_down),
+            notes: tags.problems,
         }
     }
 

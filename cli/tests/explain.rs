@@ -138,7 +138,7 @@ fn a_group_is_explained_without_a_state() {
         "source CloudWatch and Auto Scaling, 2026-11-21T18:00:00.000Z",
         "observed 60 agents, all usable; CPU utilization 71.5%; snapshot complete",
         "C1 60 -> 61 CPU utilization 71.5% is above 60%: adds 1 agent",
-        "set desired capacity 60 -> 61",
+        "increase desired capacity 60 -> 61",
     ] {
         assert!(words.contains(expected), "{expected:?} in {words}{}", text(&output.stderr));
     }
@@ -176,11 +176,7 @@ fn without_a_group_no_action_is_printed() {
 fn a_group_that_is_not_in_the_file_is_refused() {
     let group = file("empty-group.json", r#"{"AutoScalingGroups":[]}"#);
     let output = explain(&state(), &file("missing.toml", CONFIG), &["--group", group.to_str().unwrap()]);
-    assert!(
-        text(&output.stdout).contains("there is no Auto Scaling group \"mesos-workers\""),
-        "{}",
-        text(&output.stdout)
-    );
+    assert!(text(&output.stdout).contains("R1: no Auto Scaling group \"mesos-workers\""), "{}", text(&output.stdout));
 }
 
 #[test]

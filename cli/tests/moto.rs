@@ -23,7 +23,7 @@ async fn the_last_decisions_are_read_from_an_independent_log() {
     let now = now();
     let line = json!({
         "timestamp": now.to_string(), "level": "INFO", "pool": "workers", "group": GROUP, "state": "scale_up",
-        "action": "scaled_up", "from": 2, "to": 3, "reason": "1 more wanted", "message": "outcome",
+        "action": "scaled_up", "from": 2, "to": 3, "reason": "increases desired capacity 2 -> 3", "message": "outcome",
     });
     let event = |message: &str| json!({ "timestamp": now.as_millisecond(), "message": message });
     let events = [event("START RequestId: 1"), event(&line.to_string())];
@@ -46,6 +46,6 @@ async fn the_last_decisions_are_read_from_an_independent_log() {
         let all: Value = serde_json::from_slice(&output.stdout).unwrap();
         let decisions = all[0]["decisions"].as_array().unwrap();
         assert_eq!(decisions.len(), expected, "{all}");
-        assert!(decisions.iter().all(|decided| decided["reason"] == "1 more wanted"), "{all}");
+        assert!(decisions.iter().all(|decided| decided["reason"] == "increases desired capacity 2 -> 3"), "{all}");
     }
 }

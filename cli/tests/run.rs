@@ -50,7 +50,7 @@ async fn a_run_changes_nothing_without_apply() {
 
     // The added instances are in flight: a second run adds nothing.
     let output = run(&account, &config, &["--apply"]).await;
-    assert!(told(&output).contains("coming"), "{}", told(&output));
+    assert!(told(&output).contains("in flight"), "{}", told(&output));
     assert_eq!(account.desired(), AGENTS + 6);
 }
 

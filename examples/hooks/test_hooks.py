@@ -22,7 +22,7 @@ LAUNCH = {
 def outcome(action):
     message = {
         "schema": "lambda-scale/scaling-outcome", "version": 1, "action": action, "group": "mesos-workers",
-        "from": 10, "to": 12, "reason": "2 more wanted",
+        "from": 10, "to": 12, "reason": "increases desired capacity 10 -> 12",
     }
     return {"Records": [{"Sns": {"Message": json.dumps(message)}}]}
 

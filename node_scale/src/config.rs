@@ -1,11 +1,11 @@
 //! What this stage reads before it serves its first event: `LAMBDA_SCALE_CONFIG`, `DECISION_TOPIC_ARN` (optional: the only
-//! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are told); and, where some pool drains its
+//! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are published); and, where some pool drains its
 //! agents, what the document refers to for the masters.
 
 use aws_types::SdkConfig;
 use secrecy::SecretString;
 use shared::aws::{self, FetchError, StartError};
-use shared::config::{Config, Reference, ScaleDownStrategy};
+use shared::config::{Config, Reference};
 use shared::mesos::ClientError;
 use shared::sns::Topic;
 use thiserror::Error;
@@ -66,9 +66,8 @@ impl Handler {
 
 /// The masters, where some pool's agents are drained through them. Nobody else needs the way to them and their secrets.
 async fn masters(sdk: &SdkConfig, config: &Config) -> Result<Option<Masters>, SettingsError> {
-    let drains = |strategy| matches!(strategy, ScaleDownStrategy::Drain { .. });
     let Some(mesos) = &config.mesos else { return Ok(None) };
-    if !config.pools.iter().any(|policy| drains(policy.scale_down.strategy)) {
+    if !config.pools.iter().any(|policy| policy.scale_down.strategy.needs_operator_api()) {
         return Ok(None);
     }
     let credentials = resolve(sdk, "mesos.credentials", mesos.credentials.as_ref()).await?;

@@ -9,8 +9,8 @@ use aws_sdk_autoscaling::{Client, Config, types};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::marks::MarkChange;
-use crate::state::{Activity, ActivityForm, Group, GroupState, Instance, Lifecycle, SuspendedProcess, Tag};
+use crate::group_tags::TagChange;
+use crate::state::{Activity, ActivityForm, Addresses, Group, GroupState, Instance, Lifecycle, SuspendedProcess, Tag};
 
 /// The most pages of activities that are read, a hundred each. A group with more in the time looked at is not settled.
 const MAX_PAGES: usize = 5;
@@ -45,8 +45,8 @@ impl CallError {
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                 "; allow the role of node_scale this action"
             }
-            "Throttling" | "RequestLimitExceeded" => "; the account's API rate is used up, the next tick tries again",
-            "ValidationError" => "; somebody changed the group meanwhile, the next tick sees it",
+            "Throttling" | "RequestLimitExceeded" => "; the API rate of the account is exhausted, the next run retries",
+            "ValidationError" => "; the group changed meanwhile, the next run retries",
             _ => "",
         };
         Self { action, group: group.to_owned(), code, hint, source }
@@ -58,7 +58,7 @@ impl CallError {
         &self.code
     }
 
-    /// Whether AWS only says that this is not the moment (B4).
+    /// Whether AWS rejects the call for now only (B4).
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self.code.as_str(), "ScalingActivityInProgress" | "ResourceContention")
@@ -71,7 +71,7 @@ impl CallError {
     }
 }
 
-/// Describes a group, its activities since that time and, where asked for, whether an instance refresh is underway.
+/// Describes a group, its activities since that time and, where asked for, whether an instance refresh is in progress.
 /// `None`: there is no such group. The group itself comes last: what is written next starts from its desired capacity, and
 /// nothing should change that in between.
 ///
@@ -89,9 +89,16 @@ pub async fn describe(
         Err(error) if error.is_validation() && group(client, name).await?.is_none() => return Ok(None),
         activities => activities?,
     };
-    let instance_refresh_underway = if with_refreshes { Some(is_refresh_underway(client, name).await?) } else { None };
+    let instance_refresh_in_progress =
+        if with_refreshes { Some(is_refresh_in_progress(client, name).await?) } else { None };
     let Some(group) = group(client, name).await? else { return Ok(None) };
-    Ok(Some(GroupState { group, activities, activities_are_complete, instance_refresh_underway, addresses: None }))
+    Ok(Some(GroupState {
+        group,
+        activities,
+        activities_are_complete,
+        instance_refresh_in_progress,
+        addresses: Addresses::new(),
+    }))
 }
 
 /// Describes the group of that name alone; `None`: there is none.
@@ -110,7 +117,7 @@ pub async fn group(client: &Client, name: &str) -> Result<Option<Group>, CallErr
     Ok(found.map(|group| read_group(name, group)))
 }
 
-/// The names of all groups of the region, as far as ten pages go: for those who have to guess which one was meant.
+/// The names of all groups of the region, as far as ten pages go, to suggest one for a wrong name.
 ///
 /// # Errors
 /// Where the call fails after the SDK's own retries.
@@ -135,8 +142,8 @@ pub async fn names(client: &Client) -> Result<Vec<String>, CallError> {
     Ok(names)
 }
 
-/// Asks for another capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored. As every
-/// write it is made once: made again seconds later it could undo what somebody else asked for in between.
+/// Sets the desired capacity. Cooldowns are ours (`plan` has looked at them), so the group's own is not honored. As every
+/// write it is made once: repeated seconds later it could undo another controller's change.
 ///
 /// # Errors
 /// Where the call fails; see [`CallError::is_busy`].
@@ -176,15 +183,15 @@ pub async fn terminate(client: &Client, name: &str, instance_id: &str) -> Result
 ///
 /// # Errors
 /// Where a call fails.
-pub async fn mark(client: &Client, name: &str, changes: &[MarkChange]) -> Result<(), CallError> {
+pub async fn write_tags(client: &Client, name: &str, changes: &[TagChange]) -> Result<(), CallError> {
     let tag = |key: &str| {
         types::Tag::builder().resource_id(name).resource_type("auto-scaling-group").key(key).propagate_at_launch(false)
     };
     let (mut written, mut deleted) = (Vec::new(), Vec::new());
     for change in changes {
         let (list, tag) = match change {
-            MarkChange::Set { key, value } => (&mut written, tag(key).value(value)),
-            MarkChange::Delete { key } => (&mut deleted, tag(key)),
+            TagChange::Set { key, value } => (&mut written, tag(key).value(value)),
+            TagChange::Delete { key } => (&mut deleted, tag(key)),
         };
         list.push(tag.build());
     }
@@ -228,7 +235,7 @@ async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Ve
     Ok((activities, false))
 }
 
-async fn is_refresh_underway(client: &Client, name: &str) -> Result<bool, CallError> {
+async fn is_refresh_in_progress(client: &Client, name: &str) -> Result<bool, CallError> {
     let answer = client
         .describe_instance_refreshes()
         .auto_scaling_group_name(name)
@@ -246,7 +253,7 @@ async fn is_refresh_underway(client: &Client, name: &str) -> Result<bool, CallEr
                 | InstanceRefreshStatus::RollbackSuccessful
         )
     };
-    // A status that this build does not know counts as underway.
+    // A status that this build does not know counts as in progress.
     let refreshes = answer.instance_refreshes.unwrap_or_default();
     Ok(refreshes.iter().any(|refresh| !refresh.status.as_ref().is_some_and(ended)))
 }

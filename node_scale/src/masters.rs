@@ -1,7 +1,7 @@
 //! The masters' operator API, as far as agents leave through it: `DEACTIVATE_AGENT`, `REACTIVATE_AGENT`, `DRAIN_AGENT` (Mesos 1.9 and
 //! later). The rules about credentials, certificates and redirects are those by which their state is read (`shared::mesos`).
 //!
-//! Every call says what shall be, so that made twice it does no harm.
+//! Every call names the state that the agent must have, so that a repeated one does no harm.
 
 use std::time::Duration;
 
@@ -90,11 +90,11 @@ impl Masters {
         Ok(Self { http: Http::new(&settings, credentials, ca_bundle)?, settings })
     }
 
-    /// Tells the leading master what shall be with an agent. All masters together have `mesos.timeout` for it.
+    /// Makes a call about an agent to the leading master. All masters together have `mesos.timeout` for it.
     ///
     /// # Errors
     /// Where no master took the call, or the leading one refuses it.
-    pub async fn tell(&self, step: &AgentStep) -> Result<(), OperatorError> {
+    pub async fn call(&self, step: &AgentStep) -> Result<(), OperatorError> {
         let (call, hostname) = (step.call.name(), step.hostname.clone());
         let body = body(step).to_string();
         let mut failures = Vec::new();

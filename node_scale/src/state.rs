@@ -17,10 +17,10 @@ pub struct GroupState {
     pub activities: Vec<Activity>,
     /// Whether `activities` reaches back far enough.
     pub activities_are_complete: bool,
-    /// Whether an instance refresh is underway; `None` where nobody asked, since only a scale-down needs to know.
-    pub instance_refresh_underway: Option<bool>,
-    /// Which instances have which private address; `None` where nobody asked, since hardly any pool needs to know.
-    pub addresses: Option<Addresses>,
+    /// Whether an instance refresh is in progress; `None` where that was not described, since only a scale-down needs it.
+    pub instance_refresh_in_progress: Option<bool>,
+    /// Which instances have which private address, as far as that was looked up (`plan::needs_addresses`).
+    pub addresses: Addresses,
 }
 
 /// The instances that have a private address. Several networks of an account may have the same addresses.
@@ -37,15 +37,15 @@ pub struct Group {
     pub min_size: i32,
     /// The largest desired capacity it allows, in capacity units.
     pub max_size: i32,
-    /// How much capacity it is asked to have, in capacity units.
+    /// Its desired capacity, in capacity units.
     pub desired_capacity: i32,
     /// Set while the group is being deleted.
     #[serde(default)]
     pub status: Option<String>,
-    /// Its instances, those on their way in and out included.
+    /// Its instances, those launching and terminating included.
     #[serde(default)]
     pub instances: Vec<Instance>,
-    /// The processes that somebody suspended.
+    /// The processes that are suspended.
     #[serde(default)]
     pub suspended_processes: BTreeSet<SuspendedProcess>,
     /// Whether every new instance is protected from scale-in.
@@ -63,10 +63,10 @@ impl Group {
         self.suspended_processes.iter().any(|suspended| suspended.process_name == process)
     }
 
-    /// Whether somebody set that very instance apart by protecting it from scale-in. Where the group protects every new
-    /// instance, protection says nothing of the single one.
+    /// Whether an operator protected that very instance from scale-in. Where the group protects every new instance, its flag
+    /// says nothing about the single one.
     #[must_use]
-    pub const fn is_set_apart(&self, instance: &Instance) -> bool {
+    pub const fn protects(&self, instance: &Instance) -> bool {
         instance.protected_from_scale_in && !self.new_instances_protected_from_scale_in
     }
 }
@@ -77,7 +77,7 @@ impl Group {
 pub struct Tag {
     /// Its name.
     pub key: String,
-    /// What it says.
+    /// Its value.
     #[serde(default)]
     pub value: String,
 }
@@ -112,15 +112,15 @@ pub struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Lifecycle {
-    /// `Pending`, `Pending:Wait`, `Pending:Proceed`: on its way in.
+    /// `Pending`, `Pending:Wait`, `Pending:Proceed`: launching.
     Pending,
     /// `InService`.
     InService,
-    /// `Terminating` in its forms, `Detaching`: on its way out.
-    Leaving,
-    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`: no part of the desired capacity.
-    Aside,
-    /// A state that this build does not know. It counts as capacity, and as something underway.
+    /// `Terminating` in its forms, `Detaching`.
+    Terminating,
+    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`: not counted in the desired capacity.
+    NotCounted,
+    /// A state that this build does not know. It counts as capacity, and as launching.
     Unknown,
 }
 
@@ -135,8 +135,8 @@ impl From<&str> for Lifecycle {
         match state.split(':').next().unwrap_or_default() {
             "Pending" => Self::Pending,
             "InService" => Self::InService,
-            "Terminating" | "Detaching" => Self::Leaving,
-            "Standby" | "EnteringStandby" | "Warmed" | "Terminated" | "Detached" => Self::Aside,
+            "Terminating" | "Detaching" => Self::Terminating,
+            "Standby" | "EnteringStandby" | "Warmed" | "Terminated" | "Detached" => Self::NotCounted,
             _ => Self::Unknown,
         }
     }
@@ -168,7 +168,7 @@ pub struct Activity {
     pub status: ActivityStatus,
     /// When it started.
     pub start: Timestamp,
-    /// When it ended; `None` while it is underway.
+    /// When it ended; `None` while it is in progress.
     pub end: Option<Timestamp>,
     /// What went wrong, where something did.
     pub message: Option<String>,
@@ -177,9 +177,9 @@ pub struct Activity {
 /// What an activity does. Auto Scaling says it nowhere but in the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivityKind {
-    /// An instance comes.
+    /// An instance launches.
     Launch,
-    /// An instance goes.
+    /// An instance terminates.
     Terminate,
     /// An instance is put into or taken out of the warm pool; the desired capacity has no part in it.
     WarmPool,
@@ -191,7 +191,7 @@ pub enum ActivityKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivityStatus {
     /// Not ended, or in a state that this build does not know.
-    Underway,
+    InProgress,
     /// Ended well.
     Successful,
     /// Ended badly.
@@ -206,7 +206,7 @@ impl From<&str> for ActivityStatus {
             "Successful" => Self::Successful,
             "Failed" => Self::Failed,
             "Cancelled" => Self::Cancelled,
-            _ => Self::Underway,
+            _ => Self::InProgress,
         }
     }
 }
@@ -264,14 +264,14 @@ mod tests {
                 "Cause":"...","StartTime":"2026-11-21T16:00:00.123000+00:00","StatusCode":"PreInService","Progress":30}"#,
         )
         .unwrap();
-        assert_eq!((activity.kind, activity.status), (ActivityKind::Launch, ActivityStatus::Underway));
+        assert_eq!((activity.kind, activity.status), (ActivityKind::Launch, ActivityStatus::InProgress));
         assert_eq!(activity.instance_id.as_deref(), Some("i-0abc"));
     }
 
     #[test]
-    fn every_status_code_but_the_three_last_ones_is_underway() {
+    fn every_status_code_but_the_final_ones_is_in_progress() {
         // The codes of the API reference, and one of the future.
-        let underway = [
+        let running = [
             "PendingSpotBidPlacement",
             "WaitingForSpotInstanceRequestId",
             "WaitingForSpotInstanceId",
@@ -285,7 +285,7 @@ mod tests {
             "InPlaceUpdateInProgress",
             "SomethingNew",
         ];
-        assert!(underway.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::Underway));
+        assert!(running.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::InProgress));
         assert_eq!(ActivityStatus::from("Cancelled"), ActivityStatus::Cancelled);
     }
 
@@ -294,9 +294,9 @@ mod tests {
         for (state, lifecycle) in [
             ("Pending:Wait", Lifecycle::Pending),
             ("InService", Lifecycle::InService),
-            ("Terminating:Proceed", Lifecycle::Leaving),
-            ("Warmed:Stopped", Lifecycle::Aside),
-            ("Standby", Lifecycle::Aside),
+            ("Terminating:Proceed", Lifecycle::Terminating),
+            ("Warmed:Stopped", Lifecycle::NotCounted),
+            ("Standby", Lifecycle::NotCounted),
             ("Quarantined", Lifecycle::Unknown),
         ] {
             assert_eq!(Lifecycle::from(state), lifecycle, "{state}");

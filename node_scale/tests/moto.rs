@@ -7,7 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use node_scale::marks::MarkChange;
+use node_scale::group_tags::TagChange;
 use node_scale::{ec2, group};
 use testbed::moto::{Moto, element};
 use testbed::now;
@@ -21,12 +21,12 @@ async fn an_independent_aws_takes_the_calls_of_node_scale() {
     let sdk = testbed::sdk_config(&moto.url());
     let client = aws_sdk_autoscaling::Client::new(&sdk);
 
-    let mark = MarkChange::leaves("i-0123456789abcdef0", now());
-    let MarkChange::Set { key, value } = &mark else { panic!() };
-    group::mark(&client, GROUP, std::slice::from_ref(&mark)).await.unwrap();
+    let tag = TagChange::decommission("i-0123456789abcdef0", now());
+    let TagChange::Set { key, value } = &tag else { panic!() };
+    group::write_tags(&client, GROUP, std::slice::from_ref(&tag)).await.unwrap();
     let described = group::group(&client, GROUP).await.unwrap().unwrap();
     assert!(described.tags.iter().any(|tag| tag.key == *key && tag.value == *value), "{:?}", described.tags);
-    group::mark(&client, GROUP, &[MarkChange::stays("i-0123456789abcdef0")]).await.unwrap();
+    group::write_tags(&client, GROUP, &[TagChange::end_decommission("i-0123456789abcdef0")]).await.unwrap();
     let described = group::group(&client, GROUP).await.unwrap().unwrap();
     assert!(!described.tags.iter().any(|tag| tag.key == *key));
 

@@ -61,7 +61,7 @@ async fn a_busy_group_gets_one_instance_for_repeated_decisions() {
     assert_eq!((there.decision.agents.usable, there.decision.delta), (4, 1));
     assert_eq!(there.outcome.action, OutcomeAction::BackedOff);
     assert_eq!(there.outcome.clause, Some(Clause::B3));
-    assert!(there.outcome.reason.starts_with("the group's last launch ended"), "{}", there.outcome.reason);
+    assert!(there.outcome.reason.starts_with("last launch ended"), "{}", there.outcome.reason);
     assert_eq!(stack.desired("web-asg"), Some(4));
 }
 

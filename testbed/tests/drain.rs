@@ -54,7 +54,7 @@ async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
     assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
     assert_eq!(outcome.instances, [victim.instance_id.clone().unwrap()]);
     assert_eq!(said(&stack), ["DEACTIVATE_AGENT"]);
-    assert_eq!(marks(&stack), [format!("lambda-scale/leaving/{}", outcome.instances[0])]);
+    assert_eq!(marks(&stack), [format!("lambda-scale/decommission/{}", outcome.instances[0])]);
 
     let (decision, outcome) = tick(&stack).await;
     assert_eq!((decision.delta, decision.agents.deactivated), (0, 1));
@@ -88,7 +88,7 @@ async fn when_load_returns_the_agent_is_reactivated_before_any_is_added() {
     assert_eq!(said(&stack)[..2], ["DEACTIVATE_AGENT", "REACTIVATE_AGENT"]);
     assert_eq!(marks(&stack), [""; 0]);
     assert_eq!(desired(&stack), AGENTS + decision.delta - 1, "{}", outcome.reason);
-    assert!(outcome.reason.contains("1 that were leaving are taken back"), "{}", outcome.reason);
+    assert!(outcome.reason.contains("1 agent reactivated"), "{}", outcome.reason);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_refused_deactivation_is_reported_and_tried_again() {
     let (_, outcome) = tick(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);
     let note = outcome.notes.join(" ");
-    assert!(note.contains("0 of 1 agents were told") && note.contains("403, the principal must be allowed"), "{note}");
+    assert!(note.contains("changed 0 of 1 agents") && note.contains("403, the principal must be allowed"), "{note}");
     // The function failed visibly, so Lambda runs it again. The agent's mark stands, and it is told again.
     stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
     let invocation = stack.scale.history().remove(0);

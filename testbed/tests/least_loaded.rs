@@ -150,7 +150,7 @@ async fn a_busy_group_loses_no_instance_b4() {
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::BackedOff);
     assert_eq!(run.outcome.clause, Some(Clause::B4));
-    assert!(run.outcome.reason.starts_with("Auto Scaling says ResourceContention"), "{}", run.outcome.reason);
+    assert!(run.outcome.reason.starts_with("Auto Scaling returned ResourceContention"), "{}", run.outcome.reason);
     assert_eq!(terminations(&stack).len(), 1, "a write is made once");
     assert_eq!(desired(&stack), AGENTS);
 }
@@ -175,7 +175,7 @@ async fn an_instance_that_an_operator_protects_stays() {
     stack.auto_scaling.group(GROUP, |group| group.instances_mut().iter_mut().for_each(|i| i.protected = true)).unwrap();
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!(run.outcome.action, OutcomeAction::Refused);
-    assert!(run.outcome.reason.contains("protected from scale-in"), "{}", run.outcome.reason);
+    assert!(run.outcome.reason.contains("has scale-in protection"), "{}", run.outcome.reason);
     assert_eq!(desired(&stack), AGENTS);
 }
 

@@ -90,7 +90,7 @@ def agents_are_drained_first(trial):
     trial.run()
     removed = {instance for _, instance in trial.cluster.calls}
     assert trial.cluster.calls == [("DEACTIVATE_AGENT", instance) for _, instance in trial.cluster.calls], trial.cluster.calls
-    assert len(removed) == 2 and trial.account.group_tags(trial.group) == {f"leaving/{instance}" for instance in removed}
+    assert len(removed) == 2 and trial.account.group_tags(trial.group) == {f"decommission/{instance}" for instance in removed}
     # drain_after is 0s here: the next run drains them, the run after that terminates their instances.
     del trial.cluster.calls[:]
     trial.run()

@@ -3,320 +3,246 @@
 //! The clauses (R1 refuse, B1 to B5 back off, A1 apply) are those of docs/acting.md.
 //!
 //! - here: what holds in both directions
-//! - `coming`: what was asked for already, and what should have come and did not
+//! - `result`, `reason`: what a plan comes to, and the sentences of every clause
+//! - `in_flight`: capacity that was requested already, and instances that never joined
 //! - `scale_up`, `scale_down`: the clauses of each direction
-//! - `leaving`: agents that are told to leave before their instances go (the strategy `drain`)
-//! - `victims`: which instances the agents of a decision are
+//! - `drain`: agents that are deactivated and drained before their instances terminate (the strategy `drain`)
+//! - `targets`: which instances the agents of a decision are
 
-mod coming;
-mod leaving;
+mod drain;
+mod in_flight;
+mod reason;
+mod result;
 mod scale_down;
 mod scale_up;
-mod victims;
+mod targets;
 
-use std::fmt;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::clause::{self, Clause};
 use shared::config::Policy;
 use shared::contract::{ScalingDecision, ScalingState};
 
-use crate::marks::{Direction, MarkChange, Marks, Row};
-use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Lifecycle};
+use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
+use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance, Lifecycle};
 
-pub use leaving::{AgentCall, AgentStep};
-pub use victims::Victim;
+pub use drain::{AgentCall, AgentStep};
+pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};
+pub use result::{Change, Increase, PlanResult};
+pub use targets::{SkipReason, Skipped, TerminationTarget};
+
+use in_flight::JoinStatus;
 
 /// How far ahead of this machine's clock the master reader's clock may be.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many periods of the schedule a row of decisions lasts without another one.
-const ROW_PERIODS: i32 = 6;
+/// How many periods of the schedule a streak of decisions lasts without another one.
+const STREAK_PERIODS: i32 = 6;
 
-/// What is to be done, and everything that the outcome reports besides.
+/// What is to be done, and everything that the outcome reports with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What is to be done.
-    pub action: Action,
-    /// Why.
-    pub reason: Reason,
-    /// Instances that were asked for and are not agents yet.
-    pub coming: u32,
+    /// What is to be done to the group, or why nothing is.
+    pub result: PlanResult,
+    /// Instances that were requested and are not agents yet.
+    pub in_flight: u32,
     /// Launches that failed one after the other, up to now.
     pub launch_failures: u32,
     /// Instances that are too old to become agents and are none.
     pub never_joined: u32,
-    /// What is said to masters about agents, after the action.
+    /// The calls to the masters, after the group was written.
     pub agents: Vec<AgentStep>,
-    /// What the group's tags must say from now on, where they say something else.
-    pub marks: Vec<MarkChange>,
-    /// What an operator should know besides.
+    /// What the group's tags must contain from now on, where they do not yet.
+    pub tags: Vec<TagChange>,
+    /// What an operator should fix.
     pub notes: Vec<String>,
 }
 
-/// Why something is done, or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// The clause that decided; `None` where none stood in the way.
-    pub clause: Option<Clause>,
-    /// A sentence without it.
-    pub text: String,
-}
-
-impl Reason {
-    pub(crate) fn of(clause: impl Into<Option<Clause>>, text: impl Into<String>) -> Self {
-        Self { clause: clause.into(), text: text.into() }
-    }
-}
-
-impl From<String> for Reason {
-    fn from(text: String) -> Self {
-        Self { clause: None, text }
-    }
-}
-
-impl From<&str> for Reason {
-    fn from(text: &str) -> Self {
-        Self::from(text.to_owned())
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&clause::explain(self.clause, &self.text))
-    }
-}
-
-/// What is to be done to the group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Ask for this capacity, in capacity units. It lies within the group's and the pool's limits and is not what the
-    /// group is asked for already.
-    SetDesiredCapacity(i32),
-    /// Terminate just these instances, and lower the desired capacity with each. At least one; all are InService members
-    /// of the group, and the desired capacity stays within the limits.
-    Terminate(Vec<Victim>),
-    /// Nothing else stands in the way of terminating; which instances have these private addresses must be looked up first.
-    LookUp(Vec<String>),
-    /// Nothing is wanted, or nothing is left to do.
-    Nothing,
-    /// Something is wanted, and this is not the moment for it.
-    BackOff,
-    /// The decision may not be acted upon.
-    Refuse,
-}
-
-/// Whether the decision may be acted upon at all (R1), as far as that can be told without looking at the group.
+/// Whether the decision may be applied at all (R1), as far as the message alone shows.
 ///
 /// # Errors
 /// The reason why not.
-pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Result<(), Reason> {
+pub fn admit(decision: &ScalingDecision, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
     let taken_at = decision.snapshot_taken_at;
     // A message that gives itself a longer life than the schedule allows does not get it.
     let expires_at = decision.expires_at.min(policy.timing.expires_at(taken_at));
     if now > expires_at {
-        let age = seconds(now.duration_since(taken_at));
-        return Err(Reason::of(Clause::R1, format!("expired: what was seen {age} ago may no longer be acted upon")));
+        return Err(Refusal::Expired { age: now.duration_since(taken_at), limit: expires_at.duration_since(taken_at) });
     }
     if taken_at > now.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX) {
-        let ahead = seconds(taken_at.duration_since(now));
-        return Err(Reason::of(
-            Clause::R1,
-            format!("the snapshot was taken {ahead} in the future; check who sends it"),
-        ));
+        return Err(Refusal::FromFuture { ahead: taken_at.duration_since(now) });
     }
     Ok(())
 }
 
-/// What is to be done about a decision, given the group as it is now; `None`: there is no such group.
+/// The private addresses whose instances must be looked up before planning (into [`GroupState::addresses`]); `None` where the
+/// plan does not depend on any, because all agents are known otherwise or something else stops the decision.
+#[must_use]
+pub fn needs_addresses(
+    decision: &ScalingDecision,
+    state: Option<&GroupState>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<Vec<String>> {
+    let mut effects = SideEffects::default();
+    PlanInput::new(decision, state?, policy, now).evaluate(&mut effects);
+    let addresses: Vec<String> = effects.unresolved.into_iter().collect();
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+/// What is to be done about a decision, given the group as it is now; `None`: there is no such group. An agent that is known
+/// by an address alone is skipped where [`needs_addresses`] was not asked first.
 #[must_use]
 pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Policy, now: Timestamp) -> Plan {
     let Some(state) = state else {
-        return Plan::refused(Reason::of(
-            Clause::R1,
-            format!("there is no Auto Scaling group {:?} in this region; correct pools.group", policy.group),
-        ));
-    };
-    let sight = Sight::new(decision, state, policy, now);
-    let held = match admit(decision, policy, now) {
-        Err(reason) => Err((Action::Refuse, reason)),
-        Ok(()) => sight.may_act(),
-    };
-    let mut besides = Besides::default();
-    let verdict = held.and_then(|()| {
-        let unit = sight.unit()?;
-        besides.is_current = true;
-        sight.tidy(&mut besides);
-        match decision.delta {
-            _ if sight.floor_missing(unit) > 0 => sight.scale_up(unit, &mut besides),
-            0 => sight.go_on_leaving(unit, &mut besides, nothing_wanted(decision)),
-            1.. => sight.scale_up(unit, &mut besides),
-            _ => sight.scale_down(unit, &mut besides),
-        }
-    });
-    let (action, reason) = match verdict {
-        Ok((action, reason)) => (action, reason),
-        Err(held) => held,
-    };
-    Plan {
-        action,
-        reason,
-        coming: sight.coming,
-        launch_failures: sight.launch_failures(),
-        never_joined: sight.never_joined,
-        agents: std::mem::take(&mut besides.agents),
-        marks: besides.changes(&sight),
-        notes: sight.marks.problems,
-    }
-}
-
-impl Plan {
-    fn refused(reason: Reason) -> Self {
-        Self {
-            action: Action::Refuse,
-            reason,
-            coming: 0,
+        return Plan {
+            result: Refusal::NoGroup(policy.group.clone()).into(),
+            in_flight: 0,
             launch_failures: 0,
             never_joined: 0,
             agents: Vec::new(),
-            marks: Vec::new(),
+            tags: Vec::new(),
             notes: Vec::new(),
-        }
+        };
+    };
+    let input = PlanInput::new(decision, state, policy, now);
+    let mut effects = SideEffects::default();
+    let result = input.evaluate(&mut effects);
+    Plan {
+        result,
+        in_flight: input.in_flight,
+        launch_failures: input.launch_failures(),
+        never_joined: input.never_joined,
+        agents: std::mem::take(&mut effects.agents),
+        tags: effects.tag_changes(&input),
+        notes: input.tags.problems,
     }
 }
 
-fn nothing_wanted(decision: &ScalingDecision) -> Reason {
-    match decision.state {
-        ScalingState::MaxLimit => "more agents are wanted than the pool's max allows".into(),
-        ScalingState::MinLimit => "fewer agents are wanted than the pool's min allows".into(),
-        ScalingState::Held => match decision.steps.last() {
-            Some(step) => Reason::of(step.clause, step.reason.clone()),
-            None => "the decision is held".into(),
-        },
-        _ => "as many agents as needed".into(),
-    }
-}
-
-/// What stands against something, and why.
-type Held = (Action, Reason);
-
-/// What to do and why, or what stands against it.
-type Verdict = Result<(Action, Reason), Held>;
-
-/// What is done besides the action: to agents, and to the marks on the group.
+/// What happens with a plan's result: to agents, and to the tags of the group.
 #[derive(Debug, Default)]
-struct Besides {
-    /// Whether the decision is one that may lengthen a row or break it: one that is refused, or comes while the pool is
-    /// paused, does neither.
+struct SideEffects {
+    /// Whether the decision may continue a streak or end it: one that is refused, or comes while the pool is paused, does
+    /// neither.
     is_current: bool,
-    /// The row that this decision belongs to.
-    kept: Option<Direction>,
+    /// The streak that this decision belongs to.
+    streak: Option<Direction>,
     /// What must be written for that.
-    change: Option<MarkChange>,
-    /// Marks of agents that no longer leave.
-    tidied: Vec<MarkChange>,
-    /// What is said to masters about agents.
+    streak_change: Option<TagChange>,
+    /// Tags of agents that are no longer decommissioning.
+    obsolete: Vec<TagChange>,
+    /// The calls to the masters.
     agents: Vec<AgentStep>,
+    /// Addresses of agents whose instances are not known.
+    unresolved: BTreeSet<String>,
 }
 
-impl Besides {
-    /// Since when decisions have said the same, this one included.
-    fn join(&mut self, direction: Direction, sight: &Sight<'_>) -> Timestamp {
-        let life = signed(sight.policy.timing.schedule_period).saturating_mul(ROW_PERIODS);
-        let (row, change) = Row::continued(sight.marks.row(direction), direction, sight.now, life);
-        self.kept = Some(direction);
-        self.change = change;
-        row.since
+impl SideEffects {
+    /// Since when decisions have had that direction, this one included.
+    fn continue_streak(&mut self, direction: Direction, input: &PlanInput<'_>) -> Timestamp {
+        let life = signed(input.policy.timing.schedule_period).saturating_mul(STREAK_PERIODS);
+        let (streak, change) = Streak::continued(input.tags.streak(direction), direction, input.now, life);
+        self.streak = Some(direction);
+        self.streak_change = change;
+        streak.since
     }
 
-    /// The decision is acted upon, which ends the row.
-    fn end(&mut self) {
-        self.kept = None;
-        self.change = None;
+    /// The decision is applied, which ends the streak.
+    fn end_streak(&mut self) {
+        self.streak = None;
+        self.streak_change = None;
     }
 
-    fn changes(self, sight: &Sight<'_>) -> Vec<MarkChange> {
+    fn tag_changes(self, input: &PlanInput<'_>) -> Vec<TagChange> {
         let broken = [Direction::Up, Direction::Down].into_iter().filter(|direction| {
-            self.is_current && self.kept != Some(*direction) && sight.marks.row(*direction).is_some()
+            self.is_current && self.streak != Some(*direction) && input.tags.streak(*direction).is_some()
         });
-        let deleted = broken.map(|direction| MarkChange::Delete { key: direction.key().to_owned() });
-        deleted.chain(self.change).chain(self.tidied).collect()
+        let deleted = broken.map(|direction| TagChange::Delete { key: direction.key().to_owned() });
+        deleted.chain(self.streak_change).chain(self.obsolete).collect()
     }
 }
 
 /// What the clauses look at.
-struct Sight<'a> {
+struct PlanInput<'a> {
     decision: &'a ScalingDecision,
     state: &'a GroupState,
     policy: &'a Policy,
     now: Timestamp,
-    marks: Marks,
-    coming: u32,
+    tags: GroupTags,
+    in_flight: u32,
     never_joined: u32,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> PlanInput<'a> {
     fn new(decision: &'a ScalingDecision, state: &'a GroupState, policy: &'a Policy, now: Timestamp) -> Self {
-        let marks = Marks::read(&state.group.tags, now);
-        let coming::Arrivals { coming, never_joined } = coming::arrivals(decision, state, policy, now);
-        Self { decision, state, policy, now, marks, coming, never_joined }
+        let tags = GroupTags::read(&state.group.tags, now);
+        let JoinStatus { in_flight, never_joined } = in_flight::join_status(decision, state, policy, now);
+        Self { decision, state, policy, now, tags, in_flight, never_joined }
+    }
+
+    fn evaluate(&self, effects: &mut SideEffects) -> PlanResult {
+        self.decide(effects).map_or_else(|stopped| stopped, PlanResult::Act)
+    }
+
+    /// The change to make; an error: what is decided where there is none.
+    fn decide(&self, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        admit(self.decision, self.policy, self.now)?;
+        self.may_act()?;
+        let unit = self.unit()?;
+        effects.is_current = true;
+        self.remove_obsolete_tags(effects);
+        match self.decision.delta {
+            _ if self.missing_to_floor(unit) > 0 => self.scale_up(unit, effects),
+            0 => self.continue_draining(unit, effects)?.ok_or_else(|| self.nothing_needed().into()),
+            1.. => self.scale_up(unit, effects),
+            _ => self.scale_down(unit, effects),
+        }
     }
 
     /// R1 as far as the group tells, and the pauses.
-    fn may_act(&self) -> Result<(), Held> {
-        let group = self.group();
-        if let Some(status) = &group.status {
-            return refuse(Clause::R1, format!("the group is being deleted ({status})"));
+    fn may_act(&self) -> Result<(), PlanResult> {
+        if let Some(status) = &self.group().status {
+            return Err(Refusal::GroupDeleted(status.clone()).into());
         }
         if self.policy.timing.is_paused(self.now) {
-            return back_off(None, "the pool is paused (pause_until)");
+            return Err(BackOff::PoolPaused.into());
         }
-        if let Some(until) = self.marks.pause_until {
-            let until = shared::time::format(until);
-            return back_off(None, format!("the group is paused until {until} (its tag lambda-scale/pause-until)"));
-        }
-        Ok(())
+        self.tags.pause_until.map_or(Ok(()), |until| Err(BackOff::GroupPaused(until).into()))
     }
 
     /// How many capacity units an instance counts for.
-    fn unit(&self) -> Result<u32, Held> {
-        if let Some(unit) = unit(self.group()) {
-            return Ok(unit);
+    fn unit(&self) -> Result<u32, PlanResult> {
+        unit(self.group()).ok_or_else(|| match self.decision.delta {
+            0 => self.nothing_needed().into(),
+            _ => Refusal::MixedWeights.into(),
+        })
+    }
+
+    fn nothing_needed(&self) -> NoChange {
+        match self.decision.state {
+            ScalingState::MaxLimit => NoChange::AboveMax,
+            ScalingState::MinLimit => NoChange::BelowMin,
+            ScalingState::Held => {
+                NoChange::Held(self.decision.steps.last().map(|step| (step.clause, step.reason.clone())))
+            }
+            ScalingState::Normal | ScalingState::ScaleUp | ScalingState::ScaleDown => NoChange::Enough,
         }
-        if self.decision.delta == 0 {
-            return Err((Action::Nothing, nothing_wanted(self.decision)));
-        }
-        refuse(
-            Clause::R1,
-            "the group's instances count for different capacities (weighted capacity), so a number of agents has no one \
-             capacity; give the pool a group with equal weights",
-        )
     }
 
     /// How many instances the group lacks to what an operator set as its minimum for a time.
-    fn floor_missing(&self, unit: u32) -> u32 {
-        let Some(floor) = self.marks.floor else { return 0 };
+    fn missing_to_floor(&self, unit: u32) -> u32 {
+        let Some(floor) = self.tags.floor else { return 0 };
         let lacking = i64::from(floor.instances) * i64::from(unit) - i64::from(self.group().desired_capacity);
         let lacking = u32::try_from(lacking.max(0)).unwrap_or(u32::MAX).div_ceil(unit);
-        // What is held is held: the view is blind, or the pool paused.
+        // What is held is held: the snapshot is blind, or the pool paused.
         if self.decision.state == ScalingState::Held { 0 } else { lacking }
     }
 
-    fn cooldown(&self, clause: Clause, ended: Option<Timestamp>, cooldown: Duration, what: &str) -> Result<(), Held> {
+    fn cooldown(&self, direction: Direction, ended: Option<Timestamp>, cooldown: Duration) -> Result<(), BackOff> {
         let Some(ended) = ended else { return Ok(()) };
-        let since = self.now.duration_since(ended);
-        if since >= signed(cooldown) {
-            return Ok(());
-        }
-        back_off(
-            clause,
-            format!(
-                "the group's last {what} ended {} ago, the cooldown is {}",
-                seconds(since),
-                seconds(signed(cooldown))
-            ),
-        )
+        let (ago, cooldown) = (self.now.duration_since(ended), signed(cooldown));
+        if ago >= cooldown { Ok(()) } else { Err(BackOff::Cooldown { direction, ago, cooldown }) }
     }
 
     fn launches(&self) -> impl Iterator<Item = &Activity> {
@@ -335,7 +261,7 @@ fn listed_capacity(group: &Group) -> i64 {
 
 /// How many capacity units one instance counts for; `None` where they differ.
 fn unit(group: &Group) -> Option<u32> {
-    let mut weights = group.instances.iter().map(crate::state::Instance::weight);
+    let mut weights = group.instances.iter().map(Instance::weight);
     let first = weights.next().unwrap_or(1);
     weights.all(|weight| weight == first).then_some(first)
 }
@@ -349,39 +275,8 @@ fn capacity(units: i64) -> i32 {
     i32::try_from(units.max(0)).unwrap_or(i32::MAX)
 }
 
-fn act(action: Action, reason: impl Into<String>) -> Verdict {
-    Ok((action, Reason::of(None, reason)))
-}
-
-fn nothing<T>(clause: impl Into<Option<Clause>>, reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::Nothing, Reason::of(clause, reason)))
-}
-
-fn back_off<T>(clause: impl Into<Option<Clause>>, reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::BackOff, Reason::of(clause, reason)))
-}
-
-fn refuse<T>(clause: Clause, reason: impl Into<String>) -> Result<T, Held> {
-    Err((Action::Refuse, Reason::of(clause, reason)))
-}
-
-fn describe(activity: &Activity) -> String {
-    let instance = activity.instance_id.as_deref().unwrap_or("an instance");
-    match activity.kind {
-        ActivityKind::Launch => format!("the launch of {instance}"),
-        ActivityKind::Terminate => format!("the termination of {instance}"),
-        ActivityKind::WarmPool => format!("the move of {instance} into or out of the warm pool"),
-        ActivityKind::Other => format!("an activity on {instance}"),
-    }
-}
-
-fn instances(count: u32) -> String {
-    format!("{count} instance{}", if count == 1 { " is" } else { "s are" })
-}
-
-fn seconds(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs();
-    if seconds.abs() < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn signed(duration: Duration) -> SignedDuration {

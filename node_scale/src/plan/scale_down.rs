@@ -1,184 +1,137 @@
 //! Fewer agents (B1, B2, and A1 for scale-down).
 
-use shared::clause::Clause;
 use shared::config::ScaleDownStrategy;
 
-use super::victims::{Choice, Victim, choose};
+use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    Action, ActivityStatus, Besides, Held, Lifecycle, Reason, Sight, Verdict, act, back_off, capacity, describe,
-    instances, listed_capacity, nothing, refuse, seconds, signed, within,
+    ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal, SideEffects, capacity, count,
+    listed_capacity, signed, within,
 };
-use crate::marks::Direction;
+use crate::group_tags::Direction;
+use crate::state::Instance;
 
-impl Sight<'_> {
-    pub(super) fn scale_down(&self, unit: u32, besides: &mut Besides) -> Verdict {
-        let stable = self.is_stable(besides);
-        if self.is_draining() {
-            // Those that leave already come first: that they go is what this decision counts on.
-            let (action, reason) = self.go_on_leaving(unit, besides, "".into()).unwrap_or_else(|held| held);
-            if action != Action::Nothing || !besides.agents.is_empty() || !reason.text.is_empty() {
-                return Err((action, reason));
-            }
+impl PlanInput<'_> {
+    pub(super) fn scale_down(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        let stable = self.is_stable(effects);
+        // Agents that are decommissioning come first: the decision counts on their removal.
+        if let Some(change) = self.continue_draining(unit, effects)? {
+            return Ok(change);
         }
         self.group_is_settled()?;
-        self.down_cooldown()?;
+        self.activity_cooldown()?;
         stable?;
-        let group = self.group();
         let step = self.policy.limits.max_scale_down_step;
-        let leaving = u32::try_from(self.decision.decommissioning_agents.len()).unwrap_or(u32::MAX);
-        let step = if self.is_draining() { step.saturating_sub(leaving) } else { step };
-        let wanted = self.decision.delta.unsigned_abs().min(step);
-        let lowest = self.lowest(unit);
-        let count = wanted.min(self.room(unit).saturating_sub(self.own_leaving_count()));
+        let decommissioning = count(self.decision.decommissioning_agents.len());
+        let step = if self.drains().is_some() { step.saturating_sub(decommissioning) } else { step };
+        let limit = self.removable(unit).saturating_sub(self.own_decommissioning_count());
+        let count = self.decision.delta.unsigned_abs().min(step).min(limit);
         if count == 0 {
-            return nothing(
-                None,
-                format!(
-                    "the desired capacity is {}, and the pool's and the group's min ask for {lowest}; {leaving} are leaving",
-                    group.desired_capacity
-                ),
-            );
+            let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
+            return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
         }
-        let verdict = match self.policy.scale_down.strategy {
-            ScaleDownStrategy::DesiredCapacity => self.lower(wanted, count, unit),
-            ScaleDownStrategy::LeastLoaded => self.terminate(count),
-            ScaleDownStrategy::Drain { .. } => self.tell_to_leave(count, besides),
-        }?;
-        besides.end();
-        Ok(verdict)
+        let change = match self.policy.scale_down.strategy {
+            ScaleDownStrategy::DesiredCapacity => self.decrease(count, unit)?,
+            ScaleDownStrategy::LeastLoaded => self.terminate(count, effects)?,
+            ScaleDownStrategy::Drain { .. } => self.deactivate(count, effects)?,
+        };
+        effects.end_streak();
+        Ok(change)
     }
 
     /// The least desired capacity that the pool, the group and the floor allow.
-    fn lowest(&self, unit: u32) -> i32 {
-        let floor = self.marks.floor.map_or(0, |floor| floor.instances);
+    pub(super) fn lowest(&self, unit: u32) -> i32 {
+        let floor = self.tags.floor.map_or(0, |floor| floor.instances);
         within(Some(self.policy.limits.min.max(floor)), unit, self.group().min_size, i32::max)
     }
 
-    /// How many instances may go until then.
-    pub(super) fn room(&self, unit: u32) -> u32 {
+    /// How many instances can be removed until then.
+    pub(super) fn removable(&self, unit: u32) -> u32 {
         let lowest = i64::from(self.lowest(unit));
         capacity(i64::from(self.group().desired_capacity) - lowest).unsigned_abs() / unit
     }
 
     /// `desired_capacity`: the group chooses.
-    fn lower(&self, wanted: u32, count: u32, unit: u32) -> Verdict {
+    fn decrease(&self, needed: u32, unit: u32) -> Result<Change, BackOff> {
         let group = self.group();
-        let may_go = |instance: &&crate::state::Instance| {
+        let may_terminate = |instance: &&Instance| {
             instance.lifecycle_state == Lifecycle::InService && !instance.protected_from_scale_in
         };
-        let may_go = u32::try_from(group.instances.iter().filter(may_go).count()).unwrap_or(u32::MAX);
-        if may_go < count {
+        let removable = count(group.instances.iter().filter(may_terminate).count());
+        if removable < needed {
             // Auto Scaling would lower the capacity all the same, and terminate one as soon as its protection ends.
-            return back_off(
-                Clause::B2,
-                format!("of the group's instances {may_go} may go, the others are protected from scale-in"),
-            );
+            return Err(BackOff::ScaleInProtection { removable, count: needed });
         }
-        let to = capacity(i64::from(group.desired_capacity) - i64::from(count) * i64::from(unit));
-        let reason = format!("{wanted} fewer wanted; the group's termination policy chooses the instance");
-        act(Action::SetDesiredCapacity(to), reason)
+        let from = group.desired_capacity;
+        Ok(Change::Decrease { from, to: capacity(i64::from(from) - i64::from(needed) * i64::from(unit)) })
     }
 
     /// `least_loaded`: the decision chooses.
-    fn terminate(&self, count: u32) -> Verdict {
-        let (victims, passed_over) = self.named(count)?;
-        let named: Vec<String> = victims.iter().map(ToString::to_string).collect();
-        let reason = format!("{count} fewer wanted: {}{passed_over}", named.join(", "));
-        act(Action::Terminate(victims), reason)
+    fn terminate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, Refusal> {
+        let (targets, skipped) = self.named_targets(count, effects)?;
+        Ok(Change::Terminate { targets, skipped })
     }
 
-    /// The instances of the first agents that the decision names, at least one, and who is passed over; or what has to be
-    /// looked up for that.
-    pub(super) fn named(&self, count: u32) -> Result<(Vec<Victim>, String), Held> {
-        let agents = &self.decision.scale_down_agents;
-        if agents.is_empty() {
-            return refuse(
-                Clause::A1,
-                "the decision names no agent to take out; a check of your own must name them in scale_down_agents, or the \
-                 pool be set to scale_down_strategy = \"desired_capacity\"",
-            );
+    /// The instances of the first agents that the decision names, at least one, and which agents are skipped.
+    pub(super) fn named_targets(
+        &self,
+        count: u32,
+        effects: &mut SideEffects,
+    ) -> Result<(Vec<TerminationTarget>, Vec<Skipped>), Refusal> {
+        if self.decision.scale_down_agents.is_empty() {
+            return Err(Refusal::NoAgentNamed);
         }
-        match choose(agents, self.state, count) {
-            Choice::LookUp(addresses) => {
-                let reason = format!("looks up whose the addresses {} are", addresses.join(", "));
-                Err((Action::LookUp(addresses), Reason::of(None, reason)))
-            }
-            Choice::Found { victims, passed_over } => {
-                let passed_over = match passed_over.as_slice() {
-                    [] => String::new(),
-                    some => format!("; not touched: {}", some.join(", ")),
-                };
-                if victims.is_empty() {
-                    return refuse(Clause::A1, format!("{count} fewer wanted{passed_over}"));
-                }
-                Ok((victims, passed_over))
-            }
-        }
+        let choice = choose(&self.decision.scale_down_agents, self.state, count);
+        effects.unresolved.extend(choice.unresolved());
+        let Choice { targets, skipped } = choice;
+        if targets.is_empty() { Err(Refusal::NoTarget { count, skipped }) } else { Ok((targets, skipped)) }
     }
 
-    /// B1 and B2: a decision saw the group as it is, and nothing is going on.
-    pub(super) fn group_is_settled(&self) -> Result<(), Held> {
+    /// B1 and B2: the decision saw the group as it is, and nothing is in progress.
+    pub(super) fn group_is_settled(&self) -> Result<(), BackOff> {
         let group = self.group();
         if group.is_suspended("Terminate") {
-            return back_off(Clause::B2, "the process Terminate is suspended on the group");
+            return Err(BackOff::Suspended(Direction::Down));
         }
         if !self.state.activities_are_complete {
-            return back_off(
-                Clause::B2,
-                "the group has more recent activities than are read; whether it is settled cannot be told",
-            );
+            return Err(BackOff::TooManyActivities(Direction::Down));
         }
+        let activities = &self.state.activities;
         let taken_at = self.decision.snapshot_taken_at;
-        if let Some(activity) = self.state.activities.iter().find(|activity| activity.start > taken_at) {
-            return back_off(Clause::B1, format!("{} started after the snapshot was taken", describe(activity)));
+        if let Some(activity) = activities.iter().find(|activity| activity.start > taken_at) {
+            return Err(BackOff::StartedAfterSnapshot(activity.into()));
         }
-        let is_underway = |status| status == ActivityStatus::Underway;
-        if let Some(activity) = self.state.activities.iter().find(|activity| is_underway(activity.status)) {
-            return back_off(Clause::B2, format!("{} is underway", describe(activity)));
+        if let Some(activity) = activities.iter().find(|activity| activity.status == ActivityStatus::InProgress) {
+            return Err(BackOff::InProgress(activity.into()));
         }
-        let is_settled = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Aside);
+        let is_settled = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::NotCounted);
         if let Some(instance) = group.instances.iter().find(|instance| !is_settled(instance.lifecycle_state)) {
-            return back_off(Clause::B2, format!("instance {} is on its way in or out", instance.instance_id));
+            return Err(BackOff::Unsettled(instance.instance_id.clone()));
         }
-        if self.coming > 0 {
-            return back_off(Clause::B2, format!("{} coming", instances(self.coming)));
+        if self.in_flight > 0 {
+            return Err(BackOff::InFlight(self.in_flight));
         }
         if listed_capacity(group) > i64::from(group.desired_capacity) {
-            return back_off(
-                Clause::B2,
-                "the group has more instances than it is asked for, it will end some by itself",
-            );
+            return Err(BackOff::ExcessInstances);
         }
-        if self.state.instance_refresh_underway != Some(false) {
-            return back_off(Clause::B2, "an instance refresh is underway");
+        if self.state.instance_refresh_in_progress != Some(false) {
+            return Err(BackOff::InstanceRefresh);
         }
         Ok(())
     }
 
     /// B2: the group has just settled.
-    fn down_cooldown(&self) -> Result<(), Held> {
+    fn activity_cooldown(&self) -> Result<(), BackOff> {
         let ended = self.state.activities.iter().filter_map(|activity| activity.end).max();
-        self.cooldown(Clause::B2, ended, self.policy.timing.scale_down_cooldown, "activity")
+        self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)
     }
 
-    /// B2: decisions have said so for long enough. The row grows whatever else stands in the way.
-    fn is_stable(&self, besides: &mut Besides) -> Result<(), Held> {
+    /// B2: decisions have asked for it for long enough. The streak grows also where something else prevents the removal.
+    fn is_stable(&self, effects: &mut SideEffects) -> Result<(), BackOff> {
         let stable_for = signed(self.policy.scale_down.stable_for);
         if stable_for.is_zero() {
             return Ok(());
         }
-        let since = besides.join(Direction::Down, self);
-        let lasted = self.now.duration_since(since);
-        if lasted >= stable_for {
-            return Ok(());
-        }
-        back_off(
-            Clause::B2,
-            format!(
-                "fewer agents have been wanted for {} without a break, scale_down_stable_for is {}",
-                seconds(lasted),
-                seconds(stable_for)
-            ),
-        )
+        let lasted = self.now.duration_since(effects.continue_streak(Direction::Down, self));
+        if lasted >= stable_for { Ok(()) } else { Err(BackOff::NotStable { lasted, stable_for }) }
     }
 }

@@ -62,8 +62,8 @@ fn outcome() -> ScalingOutcome {
         from: Some(10),
         to: Some(12),
         instances: Vec::new(),
-        clause: Some(Clause::A1),
-        reason: "2 more wanted".to_owned(),
+        clause: Some(Clause::B2),
+        reason: "3 instances in flight".to_owned(),
         notes: Vec::new(),
     }
 }

@@ -1,38 +1,43 @@
-//! What was asked for already and is not there yet, and what should be there and is not.
+//! Capacity that was requested and has not joined yet, and instances that never joined.
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::ScalingDecision;
 
-use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, listed_capacity, signed, unit};
+use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, count, listed_capacity, signed, unit};
 
-/// What the group's instances tell of agents that the snapshot does not count.
+/// How many of the group's instances are not agents that the snapshot counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Arrivals {
-    /// Still to be expected.
-    pub(super) coming: u32,
+pub(super) struct JoinStatus {
+    /// Requested, and expected to join.
+    pub(super) in_flight: u32,
     /// Too old to be expected.
     pub(super) never_joined: u32,
 }
 
-/// The agents that were asked for and that the snapshot could not know yet: what the group has still to launch, the
+/// The agents that were requested and that the snapshot could not know yet: what the group has still to launch, the
 /// instances that were launched after the snapshot was taken, and of those launched before it the ones that were no
 /// agents yet.
 ///
 /// With y instances launched before the snapshot and younger than `join_timeout`, o older ones and r registered agents of
 /// the pool that are not inactive, y − max(0, r − o) of the young ones were still to join, within 0..y. An old instance
-/// that never became an agent is not coming: there are at least o − r of them. r is the snapshot's, so a decision that is
-/// delivered twice finds the instances it asked for coming, also where agents outside the group make r larger than the group
-/// ever was.
-pub(super) fn arrivals(decision: &ScalingDecision, state: &GroupState, policy: &Policy, now: Timestamp) -> Arrivals {
+/// that never became an agent is not in flight: there are at least o − r of them. r is the snapshot's, so a decision that is
+/// delivered twice finds the instances it requested in flight, also where agents outside the group make r larger than the
+/// group ever was.
+pub(super) fn join_status(
+    decision: &ScalingDecision,
+    state: &GroupState,
+    policy: &Policy,
+    now: Timestamp,
+) -> JoinStatus {
     let join_timeout = signed(policy.timing.join_timeout);
-    // Instances on their way out are old ones here: their agents may still be registered.
-    let (mut new, mut young, mut old, mut leaving) = (0_u32, 0_u32, 0_u32, 0_u32);
+    // Terminating instances are old ones here: their agents may still be registered.
+    let (mut new, mut young, mut old, mut terminating) = (0_u32, 0_u32, 0_u32, 0_u32);
     for instance in &state.group.instances {
         match (instance.lifecycle_state, launched_at(state, &instance.instance_id)) {
-            (Lifecycle::Aside, _) => {}
-            (Lifecycle::Leaving, _) => leaving += 1,
-            // On its way in, and no activity tells of it yet: the two answers are not of the same moment.
+            (Lifecycle::NotCounted, _) => {}
+            (Lifecycle::Terminating, _) => terminating += 1,
+            // Launching, and without an activity yet: the two answers are not of the same moment.
             (Lifecycle::Pending, None) => new += 1,
             (_, None) => old += 1,
             (_, Some(launched)) if launched > decision.snapshot_taken_at => new += 1,
@@ -41,9 +46,9 @@ pub(super) fn arrivals(decision: &ScalingDecision, state: &GroupState, policy: &
         }
     }
     let agents = decision.agents.registered.saturating_sub(decision.agents.inactive);
-    let joined = agents.saturating_sub(old + leaving);
-    Arrivals {
-        coming: to_launch(&state.group).saturating_add(new).saturating_add(young.saturating_sub(joined)),
+    let joined = agents.saturating_sub(old + terminating);
+    JoinStatus {
+        in_flight: to_launch(&state.group).saturating_add(new).saturating_add(young.saturating_sub(joined)),
         never_joined: old.saturating_sub(agents),
     }
 }
@@ -62,8 +67,7 @@ pub(super) fn overdue_launches(
             age >= join_timeout && age < within
         })
     };
-    let overdue = state.group.instances.iter().filter(|i| i.is_capacity() && is_overdue(&i.instance_id)).count();
-    u32::try_from(overdue).unwrap_or(u32::MAX)
+    count(state.group.instances.iter().filter(|i| i.is_capacity() && is_overdue(&i.instance_id)).count())
 }
 
 /// When an instance was launched, where the activities reach back so far.

@@ -1,0 +1,277 @@
+//! The little state that must outlast a run, in tags of the group: read with the describe that is done anyway, written only
+//! when it changes (docs/acting.md).
+//!
+//! | tag | value | written by |
+//! |---|---|---|
+//! | `lambda-scale/scale-down-since` | `<since> <until>` | node_scale |
+//! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
+//! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
+//! | `lambda-scale/pause-until` | `<time>` | operators |
+//! | `lambda-scale/floor` | `<instances> <until>` | operators |
+//!
+//! Times are RFC 3339. An expired tag has no effect; one that cannot be read has none either, and is reported.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::time;
+
+use crate::state::Tag;
+
+/// What the names of all these tags begin with.
+pub const PREFIX: &str = "lambda-scale/";
+/// The tag of [`GroupTags::pause_until`].
+pub const PAUSE_UNTIL: &str = "lambda-scale/pause-until";
+/// The tag of [`GroupTags::floor`].
+pub const FLOOR: &str = "lambda-scale/floor";
+
+/// What the tags of decommissioning agents begin with; the instance follows.
+const DECOMMISSION: &str = "decommission/";
+
+/// What the tags of a group say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupTags {
+    /// Decisions that remove agents.
+    pub scale_down: Option<Streak>,
+    /// Decisions that add agents and were held back by a launch.
+    pub scale_up: Option<Streak>,
+    /// No change before.
+    pub pause_until: Option<Timestamp>,
+    /// A minimum for a time.
+    pub floor: Option<Floor>,
+    /// The instances whose agents node_scale decommissions, and since when. Agents that an operator deactivated are not among
+    /// them.
+    pub decommissioning: BTreeMap<String, Timestamp>,
+    /// What is wrong with tags that have no effect.
+    pub problems: Vec<String>,
+}
+
+/// Consecutive decisions in one direction, from the first one on. The streak is broken where `until` passes without another
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streak {
+    /// When node_scale received the first one.
+    pub since: Timestamp,
+    /// When the streak is broken without another one.
+    pub until: Timestamp,
+}
+
+/// A minimum that an operator set for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// The fewest instances.
+    pub instances: u32,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// The direction of a streak, and of a process or a cooldown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// More agents.
+    Up,
+    /// Fewer agents.
+    Down,
+}
+
+impl Direction {
+    /// The tag of the streak.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Up => "lambda-scale/scale-up-since",
+            Self::Down => "lambda-scale/scale-down-since",
+        }
+    }
+}
+
+/// A change to the tags of a group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TagChange {
+    /// Writes a tag.
+    Set {
+        /// Its name.
+        key: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Deletes one.
+    Delete {
+        /// Its name.
+        key: String,
+    },
+}
+
+impl TagChange {
+    /// The agent of an instance is decommissioning.
+    #[must_use]
+    pub fn decommission(instance: &str, since: Timestamp) -> Self {
+        Self::Set { key: format!("{PREFIX}{DECOMMISSION}{instance}"), value: time::format(since) }
+    }
+
+    /// It no longer is.
+    #[must_use]
+    pub fn end_decommission(instance: &str) -> Self {
+        Self::Delete { key: format!("{PREFIX}{DECOMMISSION}{instance}") }
+    }
+}
+
+impl GroupTags {
+    /// Reads them among all tags of a group.
+    #[must_use]
+    pub fn read(tags: &[Tag], now: Timestamp) -> Self {
+        let mut found = Self::default();
+        for tag in tags {
+            let Some(name) = tag.key.strip_prefix(PREFIX) else { continue };
+            let value = tag.value.trim();
+            let read = match name {
+                "scale-down-since" => Streak::read(value).map(|streak| found.scale_down = streak.unbroken(now)),
+                "scale-up-since" => Streak::read(value).map(|streak| found.scale_up = streak.unbroken(now)),
+                "pause-until" => {
+                    value.parse().ok().map(|until: Timestamp| found.pause_until = (now < until).then_some(until))
+                }
+                "floor" => Floor::read(value).map(|floor| found.floor = (now < floor.until).then_some(floor)),
+                _ => name.strip_prefix(DECOMMISSION).zip(value.parse().ok()).map(|(instance, since)| {
+                    found.decommissioning.insert(instance.to_owned(), since);
+                }),
+            };
+            if read.is_none() {
+                let text: String = value.chars().take(60).collect();
+                found.problems.push(format!("the tag {} has no effect, {text:?} cannot be read", tag.key));
+            }
+        }
+        found
+    }
+
+    /// The streak of that direction.
+    #[must_use]
+    pub const fn streak(&self, direction: Direction) -> Option<Streak> {
+        match direction {
+            Direction::Up => self.scale_up,
+            Direction::Down => self.scale_down,
+        }
+    }
+}
+
+impl Streak {
+    /// The streak with one more decision in it; what must be written for that, if anything.
+    #[must_use]
+    pub fn continued(
+        streak: Option<Self>,
+        direction: Direction,
+        now: Timestamp,
+        life: SignedDuration,
+    ) -> (Self, Option<TagChange>) {
+        let until = now.saturating_add(life).unwrap_or(Timestamp::MAX);
+        match streak {
+            // Written anew only where half of its life is over, so that a streak costs few calls.
+            Some(streak) if streak.until.duration_since(now).saturating_mul(2) >= life => (streak, None),
+            streak => {
+                let streak = Self { since: streak.map_or(now, |streak| streak.since), until };
+                (streak, Some(TagChange::Set { key: direction.key().to_owned(), value: streak.to_string() }))
+            }
+        }
+    }
+
+    fn read(value: &str) -> Option<Self> {
+        let (since, until) = value.split_once(' ')?;
+        Some(Self { since: since.parse().ok()?, until: until.trim().parse().ok()? })
+    }
+
+    fn unbroken(self, now: Timestamp) -> Option<Self> {
+        (self.since <= now && now < self.until).then_some(self)
+    }
+}
+
+impl Floor {
+    fn read(value: &str) -> Option<Self> {
+        let (instances, until) = value.split_once(' ')?;
+        Some(Self { instances: instances.parse().ok()?, until: until.trim().parse().ok()? })
+    }
+}
+
+impl fmt::Display for Streak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", time::format(self.since), time::format(self.until))
+    }
+}
+
+impl fmt::Display for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.instances, time::format(self.until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn tag(key: &str, value: impl fmt::Display) -> Tag {
+        Tag { key: key.to_owned(), value: value.to_string() }
+    }
+
+    #[test]
+    fn tags_are_read_back_as_they_were_written() {
+        let streak = Streak { since: at(-60), until: at(60) };
+        let floor = Floor { instances: 20, until: at(60) };
+        let tags = [
+            tag(Direction::Up.key(), streak),
+            tag(Direction::Down.key(), streak),
+            tag(FLOOR, floor),
+            tag(PAUSE_UNTIL, time::format(at(60))),
+            tag("lambda-scale/decommission/i-1", time::format(at(-60))),
+            tag("Name", "workers"),
+        ];
+        let found = GroupTags::read(&tags, at(0));
+        let expected = GroupTags {
+            scale_down: Some(streak),
+            scale_up: Some(streak),
+            pause_until: Some(at(60)),
+            floor: Some(floor),
+            decommissioning: [("i-1".to_owned(), at(-60))].into(),
+            problems: Vec::new(),
+        };
+        assert_eq!(found, expected, "{tags:?}");
+        // What has expired has no effect.
+        assert_eq!(
+            GroupTags::read(&tags, at(60)),
+            GroupTags { decommissioning: expected.decommissioning, ..GroupTags::default() }
+        );
+    }
+
+    #[test]
+    fn an_unreadable_tag_has_no_effect_but_a_note() {
+        for (key, value) in [
+            ("lambda-scale/floor", "twenty 2027-01-15T08:00:00Z"),
+            ("lambda-scale/floor", "-1 2027-01-15T08:00:00Z"),
+            ("lambda-scale/floor", "20"),
+            ("lambda-scale/pause-until", "tomorrow"),
+            ("lambda-scale/pause-until", ""),
+            ("lambda-scale/scale-up-since", "2027-01-15T08:00:00Z"),
+            ("lambda-scale/decommission/i-1", "yesterday"),
+            ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z"),
+        ] {
+            let found = GroupTags::read(&[tag(key, value)], at(0));
+            assert_eq!(found.problems.len(), 1, "{key} {value}");
+            assert!(found.problems[0].starts_with(&format!("the tag {key} has no effect")), "{found:?}");
+            assert_eq!(GroupTags { problems: Vec::new(), ..found }, GroupTags::default());
+        }
+    }
+
+    #[test]
+    fn a_streak_is_written_at_its_start_and_at_half_its_life() {
+        let life = SignedDuration::from_secs(600);
+        let (streak, change) = Streak::continued(None, Direction::Down, at(0), life);
+        assert_eq!(streak, Streak { since: at(0), until: at(600) });
+        assert!(change.is_some());
+        assert_eq!(Streak::continued(Some(streak), Direction::Down, at(300), life), (streak, None));
+        let (later, change) = Streak::continued(Some(streak), Direction::Down, at(301), life);
+        assert_eq!(later, Streak { since: at(0), until: at(901) });
+        assert!(change.is_some());
+    }
+}

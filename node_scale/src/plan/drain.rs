@@ -1,0 +1,194 @@
+//! The strategy `drain` (A1): agents are deactivated, later drained, and their instances terminated when no task runs there any
+//! more. Each run makes the next step of each, by the snapshot and the tags of the group. An agent that an operator deactivated
+//! has no tag and is skipped.
+
+use std::time::Duration;
+
+use shared::config::ScaleDownStrategy;
+use shared::contract::{AgentRef, AgentState, CompletenessLevel};
+
+use super::targets::{Choice, TerminationTarget, choose};
+use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, count, signed};
+use crate::group_tags::TagChange;
+use crate::state::Lifecycle;
+
+/// A call to the masters about one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentStep {
+    /// The call.
+    pub call: AgentCall,
+    /// The agent.
+    pub agent_id: String,
+    /// Its hostname.
+    pub hostname: String,
+    /// The instance that it runs on, a member of the group.
+    pub instance_id: String,
+}
+
+/// What a call to the masters does to an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentCall {
+    /// It receives no new tasks. The tag of its decommissioning is written before.
+    Deactivate,
+    /// It receives tasks again. The tag is deleted after.
+    Reactivate,
+    /// Its tasks are stopped, with that much time between SIGTERM and SIGKILL. This cannot be undone.
+    Drain {
+        /// The longest time that a task gets.
+        grace: Duration,
+    },
+}
+
+impl AgentCall {
+    /// The verb of the call.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deactivate => "deactivate",
+            Self::Reactivate => "reactivate",
+            Self::Drain { .. } => "drain",
+        }
+    }
+}
+
+/// An agent that node_scale decommissions.
+struct OwnAgent<'a> {
+    agent: &'a AgentRef,
+    target: TerminationTarget,
+}
+
+impl OwnAgent<'_> {
+    fn step(&self, call: AgentCall) -> AgentStep {
+        step(&self.target, call)
+    }
+
+    /// Nothing runs there, and nothing will.
+    const fn is_empty(&self) -> bool {
+        match self.agent.state {
+            AgentState::Drained => true,
+            AgentState::Deactivated | AgentState::Draining => self.agent.task_count == 0,
+            AgentState::Active => false,
+        }
+    }
+}
+
+fn step(target: &TerminationTarget, call: AgentCall) -> AgentStep {
+    AgentStep {
+        call,
+        agent_id: target.agent_id.clone(),
+        hostname: target.hostname.clone(),
+        instance_id: target.instance_id.clone(),
+    }
+}
+
+fn hostnames(steps: &[AgentStep]) -> Vec<String> {
+    steps.iter().map(|step| step.hostname.clone()).collect()
+}
+
+impl PlanInput<'_> {
+    /// `drain_after` and `drain_grace`, where agents are drained.
+    pub(super) const fn drains(&self) -> Option<(Duration, Duration)> {
+        match self.policy.scale_down.strategy {
+            ScaleDownStrategy::Drain { after, grace } => Some((after, grace)),
+            ScaleDownStrategy::LeastLoaded | ScaleDownStrategy::DesiredCapacity => None,
+        }
+    }
+
+    /// How many agents node_scale decommissions.
+    pub(super) fn own_decommissioning_count(&self) -> u32 {
+        self.drains().map_or(0, |_| count(self.tags.decommissioning.len()))
+    }
+
+    /// Deactivates agents: from now on they receive no new tasks.
+    pub(super) fn deactivate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, Refusal> {
+        let (targets, skipped) = self.named_targets(count, effects)?;
+        effects.agents.extend(targets.iter().map(|target| step(target, AgentCall::Deactivate)));
+        Ok(Change::Deactivate { targets, skipped })
+    }
+
+    /// Reactivates agents that are decommissioning, before any instance is launched. Their hostnames.
+    pub(super) fn reactivate(&self, needed: u32, effects: &mut SideEffects) -> Vec<String> {
+        if self.drains().is_none() || needed == 0 {
+            return Vec::new();
+        }
+        let mut own = self.own_decommissioning(effects);
+        // One that is draining cannot be stopped; of the others first those whose tasks still run.
+        own.retain(|own| matches!(own.agent.state, AgentState::Deactivated | AgentState::Drained));
+        own.sort_by_key(|own| std::cmp::Reverse(own.agent.task_count));
+        effects.agents.extend(own.iter().take(needed as usize).map(|own| own.step(AgentCall::Reactivate)));
+        hostnames(&effects.agents)
+    }
+
+    /// The next step of every agent that is decommissioning; `None` where there is none to make.
+    pub(super) fn continue_draining(&self, unit: u32, effects: &mut SideEffects) -> Result<Option<Change>, PlanResult> {
+        let Some((after, grace)) = self.drains() else { return Ok(None) };
+        if self.tags.decommissioning.is_empty() {
+            return Ok(None);
+        }
+        // A snapshot that lacks something may lack tasks.
+        if self.decision.completeness != Some(CompletenessLevel::Complete) {
+            return Err(BackOff::IncompleteSnapshot.into());
+        }
+        let own = self.own_decommissioning(effects);
+        let is_due = |own: &&OwnAgent<'_>| {
+            let since = self.tags.decommissioning.get(&own.target.instance_id);
+            own.agent.state == AgentState::Deactivated
+                && !own.is_empty()
+                && since.is_some_and(|since| self.now.duration_since(*since) >= signed(after))
+        };
+        effects.agents.extend(own.iter().filter(is_due).map(|own| own.step(AgentCall::Drain { grace })));
+        let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();
+        if !empty.is_empty() {
+            self.group_is_settled()?;
+            let count = self.removable(unit).min(self.policy.limits.max_scale_down_step) as usize;
+            let targets: Vec<TerminationTarget> = empty.into_iter().take(count).map(|own| own.target.clone()).collect();
+            if targets.is_empty() {
+                return Err(NoChange::DrainedKept { min: self.lowest(unit) }.into());
+            }
+            return Ok(Some(Change::Terminate { targets, skipped: Vec::new() }));
+        }
+        let hostnames = hostnames(&effects.agents);
+        Ok((!hostnames.is_empty()).then_some(Change::Drain { hostnames }))
+    }
+
+    /// Deletes tags of agents that are no longer decommissioning: their instances are gone, or an operator reactivated them.
+    pub(super) fn remove_obsolete_tags(&self, effects: &mut SideEffects) {
+        let complete = self.decision.completeness == Some(CompletenessLevel::Complete);
+        for (instance, since) in &self.tags.decommissioning {
+            let is_member = self.group().instances.iter().any(|member| {
+                member.instance_id == *instance && !matches!(member.lifecycle_state, Lifecycle::Terminating)
+            });
+            // The snapshot may be older than the tag, and that of the next minute too, until the master has done it.
+            let is_seen =
+                self.decision.snapshot_taken_at.duration_since(*since) > signed(self.policy.timing.schedule_period);
+            if !is_member || (complete && is_seen && !self.may_be_decommissioning(instance)) {
+                effects.obsolete.push(TagChange::end_decommission(instance));
+            }
+        }
+    }
+
+    /// Whether some decommissioning agent is on the instance, or may be: as long as its address was not looked up.
+    fn may_be_decommissioning(&self, instance: &str) -> bool {
+        self.decision.decommissioning_agents.iter().any(|agent| {
+            let choice = choose(std::slice::from_ref(agent), self.state, 1);
+            choice.unresolved().next().is_some() || choice.targets.iter().any(|target| target.instance_id == instance)
+        })
+    }
+
+    /// The decommissioning agents with our tag whose instances are certain.
+    fn own_decommissioning(&self, effects: &mut SideEffects) -> Vec<OwnAgent<'_>> {
+        if self.tags.decommissioning.is_empty() {
+            return Vec::new();
+        }
+        let agents = &self.decision.decommissioning_agents;
+        let choice = choose(agents, self.state, u32::MAX);
+        effects.unresolved.extend(choice.unresolved());
+        let Choice { targets, .. } = choice;
+        let is_own = |target: &TerminationTarget| self.tags.decommissioning.contains_key(&target.instance_id);
+        let own = targets.into_iter().filter(is_own).filter_map(|target| {
+            let agent = agents.iter().find(|agent| agent.agent_id == target.agent_id)?;
+            Some(OwnAgent { agent, target })
+        });
+        own.collect()
+    }
+}

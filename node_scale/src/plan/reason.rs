@@ -1,0 +1,468 @@
+//! Why a decision is not applied, as types: every sentence of R1 and of B1 to B5 stands here.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::clause::{self, Clause};
+use shared::time::{compact, format};
+
+use super::targets::Skipped;
+use crate::group_tags::Direction;
+use crate::state::{Activity, ActivityKind};
+
+/// A reason ready to print: what outcomes, logs and metrics carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The clause that decided; `None` where none did.
+    pub clause: Option<Clause>,
+    /// A sentence without it.
+    pub text: String,
+}
+
+impl Reason {
+    fn new(clause: Option<Clause>, text: &impl fmt::Display) -> Self {
+        Self { clause, text: text.to_string() }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self { clause: None, text }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl From<&Refusal> for Reason {
+    fn from(refusal: &Refusal) -> Self {
+        Self::new(Some(refusal.clause()), refusal)
+    }
+}
+
+impl From<&BackOff> for Reason {
+    fn from(back_off: &BackOff) -> Self {
+        Self::new(back_off.clause(), back_off)
+    }
+}
+
+impl From<&NoChange> for Reason {
+    fn from(no_change: &NoChange) -> Self {
+        Self::new(no_change.clause(), no_change)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&clause::explain(self.clause, &self.text))
+    }
+}
+
+/// Why a decision is never applied (R1, A1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The message is no decision, for that reason.
+    Unreadable(String),
+    /// No pool of the configuration has that name.
+    UnknownPool(String),
+    /// The snapshot is too old.
+    Expired {
+        /// How old.
+        age: SignedDuration,
+        /// How old it may be.
+        limit: SignedDuration,
+    },
+    /// The snapshot is dated in the future, by more than clocks differ.
+    FromFuture {
+        /// By how much.
+        ahead: SignedDuration,
+    },
+    /// There is no group of that name.
+    NoGroup(String),
+    /// The group is being deleted; its status.
+    GroupDeleted(String),
+    /// A number of agents has no one capacity.
+    MixedWeights,
+    /// A scale-down names no agent, and the strategy needs names.
+    NoAgentNamed,
+    /// None of the named agents is certainly an instance of the group.
+    NoTarget {
+        /// How many agents should be removed.
+        count: u32,
+        /// Why each was skipped.
+        skipped: Vec<Skipped>,
+    },
+}
+
+impl Refusal {
+    /// The clause that decided.
+    #[must_use]
+    pub const fn clause(&self) -> Clause {
+        match self {
+            Self::Unreadable(_)
+            | Self::UnknownPool(_)
+            | Self::Expired { .. }
+            | Self::FromFuture { .. }
+            | Self::NoGroup(_)
+            | Self::GroupDeleted(_)
+            | Self::MixedWeights => Clause::R1,
+            Self::NoAgentNamed | Self::NoTarget { .. } => Clause::A1,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => f.write_str(why),
+            Self::UnknownPool(pool) => write!(f, "the configuration of node_scale has no pool {pool:?}"),
+            Self::Expired { age, limit } => {
+                write!(f, "expired: snapshot is {} old, limit {}", compact(*age), compact(*limit))
+            }
+            Self::FromFuture { ahead } => {
+                write!(f, "snapshot time is {} in the future; check the clock of its sender", compact(*ahead))
+            }
+            Self::NoGroup(name) => write!(f, "no Auto Scaling group {name:?} in this region; correct pools.group"),
+            Self::GroupDeleted(status) => write!(f, "the group is being deleted ({status})"),
+            Self::MixedWeights => f.write_str(
+                "the group's instances have different weighted capacities; give the pool a group with equal weights",
+            ),
+            Self::NoAgentNamed => f.write_str(
+                "the decision names no agent to remove; your check must name them in scale_down_agents, or set \
+                 scale_down_strategy = \"desired_capacity\"",
+            ),
+            Self::NoTarget { count, skipped } => {
+                write!(f, "removes 0 of {count} agents{}", skipped_list(skipped))
+            }
+        }
+    }
+}
+
+/// Why a decision is postponed to a later run (B1 to B5, and pauses).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackOff {
+    /// The configuration pauses the pool.
+    PoolPaused,
+    /// The group's tag pauses it until then.
+    GroupPaused(Timestamp),
+    /// The decision did not see this activity.
+    StartedAfterSnapshot(ActivityRef),
+    /// The process for that direction is suspended.
+    Suspended(Direction),
+    /// The group has more recent activities than are read.
+    TooManyActivities(Direction),
+    /// An activity runs.
+    InProgress(ActivityRef),
+    /// An instance is launching or terminating.
+    Unsettled(String),
+    /// Instances are in flight.
+    InFlight(u32),
+    /// The group will terminate instances by itself.
+    ExcessInstances,
+    /// An instance refresh runs.
+    InstanceRefresh,
+    /// The last activity of that direction is too recent.
+    Cooldown {
+        /// The direction that waits.
+        direction: Direction,
+        /// How long ago it ended.
+        ago: SignedDuration,
+        /// How long ago it must have ended.
+        cooldown: SignedDuration,
+    },
+    /// The streak of scale-down decisions is too short.
+    NotStable {
+        /// How long it has lasted.
+        lasted: SignedDuration,
+        /// How long it must last.
+        stable_for: SignedDuration,
+    },
+    /// Too few instances may be terminated by the group.
+    ScaleInProtection {
+        /// How many may.
+        removable: u32,
+        /// How many should.
+        count: u32,
+    },
+    /// A recent launch whose instance the group does not list.
+    UnlistedLaunch(ActivityRef),
+    /// A launch runs, and more instances are needed.
+    LaunchInProgress {
+        /// The launch.
+        launch: ActivityRef,
+        /// How many instances are needed besides.
+        missing: u32,
+        /// How long the decisions have waited for launches.
+        waited: SignedDuration,
+        /// How long they wait at most.
+        limit: SignedDuration,
+    },
+    /// Auto Scaling rejected the write for now, with that code.
+    Busy(String),
+    /// Describing the group took too long, so its state is outdated.
+    SlowAnswers(SignedDuration),
+    /// Launches fail.
+    LaunchesFail {
+        /// How many in a row.
+        count: u32,
+        /// How long ago the last one.
+        ago: SignedDuration,
+        /// What Auto Scaling said about it.
+        message: String,
+        /// How long no scale-up is tried.
+        pause: SignedDuration,
+    },
+    /// Instances launch and never join.
+    NeverJoined {
+        /// How many.
+        count: u32,
+        /// When an instance is too old to join.
+        join_timeout: SignedDuration,
+        /// Until the next try.
+        retry_in: SignedDuration,
+    },
+    /// Decommissioning goes on with a complete snapshot only.
+    IncompleteSnapshot,
+}
+
+impl BackOff {
+    /// The clause that decided; a pause has none.
+    #[must_use]
+    pub const fn clause(&self) -> Option<Clause> {
+        Some(match self {
+            Self::PoolPaused | Self::GroupPaused(_) => return None,
+            Self::StartedAfterSnapshot(_) => Clause::B1,
+            Self::InProgress(_)
+            | Self::Unsettled(_)
+            | Self::InFlight(_)
+            | Self::ExcessInstances
+            | Self::InstanceRefresh
+            | Self::NotStable { .. }
+            | Self::ScaleInProtection { .. } => Clause::B2,
+            Self::Suspended(direction) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
+                match direction {
+                    Direction::Up => Clause::B3,
+                    Direction::Down => Clause::B2,
+                }
+            }
+            Self::UnlistedLaunch(_) | Self::LaunchInProgress { .. } => Clause::B3,
+            Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
+            Self::LaunchesFail { .. } | Self::NeverJoined { .. } => Clause::B5,
+            Self::IncompleteSnapshot => Clause::A1,
+        })
+    }
+}
+
+impl fmt::Display for BackOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoolPaused => f.write_str("the configuration pauses the pool (pause_until)"),
+            Self::GroupPaused(until) => {
+                write!(f, "the group is paused until {} (tag lambda-scale/pause-until)", format(*until))
+            }
+            Self::StartedAfterSnapshot(activity) => {
+                write!(f, "{activity} started after the snapshot; the decision is outdated")
+            }
+            Self::Suspended(Direction::Up) => f.write_str("the process Launch is suspended on the group"),
+            Self::Suspended(Direction::Down) => f.write_str("the process Terminate is suspended on the group"),
+            Self::TooManyActivities(_) => f.write_str("the group has more recent activities than node_scale reads"),
+            Self::InProgress(activity) => write!(f, "{activity} in progress"),
+            Self::Unsettled(id) => write!(f, "instance {id} is launching or terminating"),
+            Self::InFlight(count) => write!(f, "{} in flight", instances(*count)),
+            Self::ExcessInstances => {
+                f.write_str("the group has more instances than its desired capacity; it will terminate some")
+            }
+            Self::InstanceRefresh => f.write_str("instance refresh in progress"),
+            Self::Cooldown { direction, ago, cooldown } => {
+                let (what, setting) = match direction {
+                    Direction::Up => ("launch", "scale_up_cooldown"),
+                    Direction::Down => ("activity", "scale_down_cooldown"),
+                };
+                let (ended, retry) = (compact(*ago), compact(left(*cooldown, *ago)));
+                write!(f, "last {what} ended {ended} ago, {setting} = {}; retry in {retry}", compact(*cooldown))
+            }
+            Self::NotStable { lasted, stable_for } => {
+                let (lasted, retry) = (compact(*lasted), compact(left(*stable_for, *lasted)));
+                let stable_for = compact(*stable_for);
+                write!(f, "scale-down streak of {lasted}, scale_down_stable_for = {stable_for}; retry in {retry}")
+            }
+            Self::ScaleInProtection { removable, count } => {
+                write!(f, "{removable} of {count} instances to remove have no scale-in protection")
+            }
+            Self::UnlistedLaunch(launch) => {
+                write!(f, "{launch} is known, but the group does not list its instance yet")
+            }
+            Self::LaunchInProgress { launch, missing, waited, limit } => {
+                let (waited, limit) = (compact(*waited), compact(*limit));
+                let more =
+                    if *missing == 1 { "1 more instance".to_owned() } else { format!("{missing} more instances") };
+                write!(f, "{launch} in progress, {more} needed; waited {waited} of max_back_off = {limit}")
+            }
+            Self::Busy(code) => write!(f, "Auto Scaling returned {code}; the next run retries"),
+            Self::SlowAnswers(limit) => {
+                let limit = compact(*limit);
+                write!(
+                    f,
+                    "describing the group took longer than {limit}, so its state is outdated; the next run retries"
+                )
+            }
+            Self::LaunchesFail { count, ago, message, pause } => {
+                let (ago, retry) = (compact(*ago), compact(left(*pause, *ago)));
+                match count {
+                    1 => write!(f, "1 launch failed, {ago} ago ({message:?}); retry in {retry}"),
+                    _ => write!(
+                        f,
+                        "{count} launches failed in a row, the last {ago} ago ({message:?}); retry in {retry}"
+                    ),
+                }
+            }
+            Self::NeverJoined { count, join_timeout, retry_in } => {
+                let (timeout, retry) = (compact(*join_timeout), compact(*retry_in));
+                let count = instances(*count);
+                write!(f, "{count} older than join_timeout = {timeout} are not agents; check one; retry in {retry}")
+            }
+            Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
+        }
+    }
+}
+
+/// Why nothing needs to be done, or nothing is left to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoChange {
+    /// As many agents as needed.
+    Enough,
+    /// More agents are needed than `max` allows.
+    AboveMax,
+    /// Fewer agents are needed than `min` requires.
+    BelowMin,
+    /// The decision is held, by the clause of its last step where it has one.
+    Held(Option<(Clause, String)>),
+    /// This process applied the same decision before.
+    AlreadyApplied,
+    /// Instances in flight cover the need.
+    InFlightCovers {
+        /// How many are in flight.
+        in_flight: u32,
+        /// How many agents are needed.
+        needed: u32,
+    },
+    /// The maximum is reached.
+    AtMaximum {
+        /// The desired capacity.
+        desired: i32,
+        /// What the pool and the group allow.
+        max: i32,
+    },
+    /// The minimum is reached.
+    AtMinimum {
+        /// The desired capacity.
+        desired: i32,
+        /// What the pool, the group and the floor require.
+        min: i32,
+        /// Agents that are decommissioning already.
+        decommissioning: u32,
+    },
+    /// Agents are drained, but the minimum keeps their instances.
+    DrainedKept {
+        /// What the pool, the group and the floor require.
+        min: i32,
+    },
+}
+
+impl NoChange {
+    /// The clause that decided, where one did.
+    #[must_use]
+    pub const fn clause(&self) -> Option<Clause> {
+        match self {
+            Self::Held(Some((clause, _))) => Some(*clause),
+            Self::InFlightCovers { .. } => Some(Clause::B3),
+            Self::Enough
+            | Self::AboveMax
+            | Self::BelowMin
+            | Self::Held(None)
+            | Self::AlreadyApplied
+            | Self::AtMaximum { .. }
+            | Self::AtMinimum { .. }
+            | Self::DrainedKept { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for NoChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enough => f.write_str("as many agents as needed"),
+            Self::AboveMax => f.write_str("more agents are needed than the pool's max allows"),
+            Self::BelowMin => f.write_str("fewer agents are needed than the pool's min requires"),
+            Self::Held(Some((_, reason))) => f.write_str(reason),
+            Self::Held(None) => f.write_str("the decision is held"),
+            Self::AlreadyApplied => f.write_str("already applied; the message was delivered twice"),
+            Self::InFlightCovers { in_flight, needed } => {
+                let covers = if *in_flight == 1 { "covers" } else { "cover" };
+                let agents = if *needed == 1 { "agent" } else { "agents" };
+                write!(f, "{} in flight {covers} the {needed} {agents} needed", instances(*in_flight))
+            }
+            Self::AtMaximum { desired, max } => {
+                write!(f, "desired capacity is {desired}, the pool and the group allow at most {max}")
+            }
+            Self::AtMinimum { desired, min, decommissioning } => {
+                write!(f, "desired capacity is {desired}, the pool, the group, and the floor require {min}")?;
+                match decommissioning {
+                    0 => Ok(()),
+                    1 => f.write_str("; 1 agent is decommissioning"),
+                    count => write!(f, "; {count} agents are decommissioning"),
+                }
+            }
+            Self::DrainedKept { min } => {
+                write!(f, "the pool, the group, and the floor require {min}, which keeps the drained agents' instances")
+            }
+        }
+    }
+}
+
+/// An activity as reasons name it: `launch of i-0abc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityRef {
+    /// What it does.
+    pub kind: ActivityKind,
+    /// The instance, where it is known.
+    pub instance_id: Option<String>,
+}
+
+impl From<&Activity> for ActivityRef {
+    fn from(activity: &Activity) -> Self {
+        Self { kind: activity.kind, instance_id: activity.instance_id.clone() }
+    }
+}
+
+impl fmt::Display for ActivityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instance = self.instance_id.as_deref().unwrap_or("an instance");
+        match self.kind {
+            ActivityKind::Launch => write!(f, "launch of {instance}"),
+            ActivityKind::Terminate => write!(f, "termination of {instance}"),
+            ActivityKind::WarmPool => write!(f, "warm pool move of {instance}"),
+            ActivityKind::Other => write!(f, "activity on {instance}"),
+        }
+    }
+}
+
+/// `; skipped ip-10-0-2-25: i-0abc has scale-in protection`, or nothing.
+pub(super) fn skipped_list(skipped: &[Skipped]) -> String {
+    match skipped {
+        [] => String::new(),
+        some => format!("; skipped {}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+pub(super) fn instances(count: u32) -> String {
+    format!("{count} instance{}", if count == 1 { "" } else { "s" })
+}
+
+/// What is left of a wait.
+fn left(whole: SignedDuration, passed: SignedDuration) -> SignedDuration {
+    whole.saturating_sub(passed).max(SignedDuration::ZERO)
+}

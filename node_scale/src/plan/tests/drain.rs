@@ -1,0 +1,239 @@
+//! The strategy `drain` (A1): the calls about agents, step by step.
+
+use shared::contract::{AgentRef, AgentState};
+
+use super::*;
+use crate::state::Tag;
+
+fn draining(settings: &str) -> Policy {
+    policy_with("drain", settings)
+}
+
+fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
+    AgentRef {
+        agent_id: format!("S{instance}"),
+        hostname: format!("host-{instance}"),
+        ip: None,
+        instance_id: Some(format!("i-{instance}")),
+        state,
+        task_count,
+    }
+}
+
+/// Tags the agents of instances as decommissioning since that many seconds.
+fn tagged(mut state: GroupState, instances: &[u32], ago: i64) -> GroupState {
+    for instance in instances {
+        let TagChange::Set { key, value } = TagChange::decommission(&format!("i-{instance}"), at(-ago)) else {
+            panic!()
+        };
+        state.group.tags.push(Tag { key, value });
+    }
+    state
+}
+
+fn with_decommissioning(delta: i32, decommissioning: Vec<AgentRef>) -> ScalingDecision {
+    let names = (0..delta.min(0).unsigned_abs()).map(|n| agent(n, AgentState::Active, 1));
+    ScalingDecision {
+        scale_down_agents: names.collect(),
+        decommissioning_agents: decommissioning,
+        ..decision(delta, 10)
+    }
+}
+
+fn planned(decision: &ScalingDecision, state: &GroupState) -> Plan {
+    plan(decision, Some(state), &draining(""), at(0))
+}
+
+fn target(instance: u32) -> TerminationTarget {
+    TerminationTarget {
+        instance_id: format!("i-{instance}"),
+        agent_id: format!("S{instance}"),
+        hostname: format!("host-{instance}"),
+        weight: 1,
+    }
+}
+
+fn steps(plan: &Plan) -> Vec<(&'static str, &str)> {
+    plan.agents.iter().map(|step| (step.call.name(), step.instance_id.as_str())).collect()
+}
+
+fn terminated(plan: &Plan) -> Vec<&str> {
+    match &plan.result {
+        PlanResult::Act(Change::Terminate { targets, .. }) => {
+            targets.iter().map(|target| target.instance_id.as_str()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+use AgentState::{Deactivated, Drained, Draining};
+
+#[test]
+fn all_chosen_agents_are_deactivated_before_any_is_drained_a1() {
+    let plan = planned(&with_decommissioning(-3, Vec::new()), &group());
+    assert_eq!(steps(&plan), [("deactivate", "i-0"), ("deactivate", "i-1"), ("deactivate", "i-2")]);
+    check(&plan, Change::Deactivate { targets: [0, 1, 2].map(target).into(), skipped: Vec::new() });
+}
+
+#[test]
+fn what_prevents_a_scale_down_prevents_a_deactivation() {
+    let mut at_min = group();
+    at_min.group.min_size = 10;
+    let mut busy = group();
+    busy.activities.push(activity(ActivityKind::Launch, "i-x", ActivityStatus::InProgress, -300, None));
+    for state in [suspend(group(), "Terminate"), at_min, busy] {
+        let plan = planned(&with_decommissioning(-1, Vec::new()), &state);
+        assert!(plan.agents.is_empty() && terminated(&plan).is_empty(), "{plan:?}");
+    }
+}
+
+#[test]
+fn after_drain_after_a_deactivated_agent_is_drained() {
+    let decision = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
+    assert_eq!(steps(&planned(&decision, &tagged(group(), &[5], 299))), []);
+    let plan = planned(&decision, &tagged(group(), &[5], 300));
+    assert_eq!(steps(&plan), [("drain", "i-5")]);
+    assert_eq!(plan.agents[0].call, AgentCall::Drain { grace: Duration::from_secs(120) });
+    check(&plan, Change::Drain { hostnames: vec!["host-5".to_owned()] });
+    // While it drains no further call is made.
+    let decision = with_decommissioning(0, vec![agent(5, Draining, 3)]);
+    assert_eq!(steps(&planned(&decision, &tagged(group(), &[5], 3000))), []);
+}
+
+#[test]
+fn no_instance_with_a_task_is_ever_terminated_i8() {
+    let decommissioning =
+        vec![agent(4, Draining, 1), agent(5, Drained, 0), agent(6, Deactivated, 0), agent(7, Deactivated, 2)];
+    let plan = planned(&with_decommissioning(0, decommissioning), &tagged(group(), &[4, 5, 6, 7], 100));
+    assert_eq!(terminated(&plan), ["i-5", "i-6"]);
+    assert_eq!(plan.result.reason().text, "terminates i-5 (host-5), i-6 (host-6)");
+}
+
+#[test]
+fn an_agent_that_an_operator_deactivated_is_skipped() {
+    let decommissioning = vec![agent(4, Drained, 0), agent(5, Deactivated, 0), agent(6, Deactivated, 7)];
+    for delta in [-1, 0, 3] {
+        let plan = planned(&with_decommissioning(delta, decommissioning.clone()), &group());
+        let touched = plan.agents.iter().any(|step| step.instance_id != "i-0");
+        assert!(!touched && terminated(&plan).is_empty(), "{plan:?}");
+    }
+}
+
+#[test]
+fn agents_are_reactivated_before_instances_are_launched() {
+    let decommissioning = || vec![agent(4, Draining, 1), agent(5, Drained, 0), agent(6, Deactivated, 2)];
+    let state = tagged(group(), &[4, 5, 6], 100);
+    let plan = planned(&with_decommissioning(1, decommissioning()), &state);
+    assert_eq!(steps(&plan), [("reactivate", "i-6")], "first the one whose tasks still run");
+    check(&plan, Change::Reactivate { hostnames: vec!["host-6".to_owned()] });
+    let plan = planned(&with_decommissioning(4, decommissioning()), &state);
+    assert_eq!(steps(&plan), [("reactivate", "i-6"), ("reactivate", "i-5")], "one that drains cannot be stopped");
+    check(
+        &plan,
+        Change::Increase(Increase {
+            from: 10,
+            to: 12,
+            needed: 4,
+            in_flight: 0,
+            reactivated: 2,
+            floor: None,
+            max: None,
+        }),
+    );
+    // That needs no launch.
+    let plan = planned(&with_decommissioning(1, decommissioning()), &suspend(state, "Launch"));
+    assert_eq!(steps(&plan), [("reactivate", "i-6")]);
+}
+
+#[test]
+fn decommissioning_waits_for_a_complete_snapshot_a1() {
+    let state = tagged(group(), &[5, 6], 3000);
+    for completeness in [None, Some(CompletenessLevel::Partial), Some(CompletenessLevel::Blind)] {
+        for delta in [-1, 0] {
+            let decommissioning = vec![agent(5, Deactivated, 0), agent(6, Deactivated, 4)];
+            let plan =
+                planned(&ScalingDecision { completeness, ..with_decommissioning(delta, decommissioning) }, &state);
+            check(&plan, BackOff::IncompleteSnapshot);
+            assert!(plan.agents.is_empty() && plan.tags.is_empty(), "{plan:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_instance_terminates_in_a_settled_group_only() {
+    let decision = with_decommissioning(0, vec![agent(5, Drained, 0)]);
+    let state = tagged(group(), &[5], 3000);
+    assert_eq!(terminated(&planned(&decision, &state)), ["i-5"]);
+    check(&planned(&decision, &suspend(state.clone(), "Terminate")), BackOff::Suspended(Direction::Down));
+    let mut at_min = state.clone();
+    at_min.group.min_size = 10;
+    check(&planned(&decision, &at_min), NoChange::DrainedKept { min: 10 });
+    // A cooldown is for choosing: these have been chosen.
+    let mut after = state;
+    after.activities.push(activity(ActivityKind::Terminate, "i-x", ActivityStatus::Successful, -90, Some(-60)));
+    assert_eq!(terminated(&planned(&decision, &after)), ["i-5"]);
+}
+
+#[test]
+fn decommissioning_agents_count_against_step_and_limits() {
+    let decommissioning = vec![agent(5, Deactivated, 3), agent(6, Draining, 3)];
+    let state = tagged(group(), &[5, 6], 10);
+    let plan = planned(&with_decommissioning(-3, decommissioning.clone()), &state);
+    assert_eq!(steps(&plan), [("deactivate", "i-0")], "at most three at once");
+    let mut close = state;
+    close.group.min_size = 8;
+    let plan = planned(&with_decommissioning(-3, decommissioning), &close);
+    assert_eq!(steps(&plan), []);
+}
+
+#[test]
+fn tags_are_deleted_with_their_reason() {
+    // i-5 is gone, an operator reactivated i-6, i-7 was tagged a moment ago, i-8 is decommissioning.
+    let mut state = tagged(tagged(group(), &[5, 6, 8], 3000), &[7], 20);
+    state.group.instances.retain(|instance| instance.instance_id != "i-5");
+    state.group.desired_capacity = 9;
+    let plan = planned(&with_decommissioning(0, vec![agent(8, Draining, 2)]), &state);
+    assert_eq!(plan.tags, [TagChange::end_decommission("i-5"), TagChange::end_decommission("i-6")]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// I8: for every group and decision, only agents with our tag are drained, and only instances without tasks are
+    /// terminated.
+    #[test]
+    fn only_our_own_and_empty_agents_are_ever_terminated(
+        state in any_state(),
+        decommissioning in prop::collection::vec((0..20_u32, 0..3_u8, 0..3_u32), 0..6),
+        tags in prop::collection::btree_set(0..20_u32, 0..6),
+        delta in -5..5_i32,
+        complete: bool,
+    ) {
+        let agents: Vec<AgentRef> = decommissioning
+            .iter()
+            .map(|(n, state, tasks)| {
+                let state = [Deactivated, Draining, Drained][usize::from(*state)];
+                agent(*n, state, if state == Drained { 0 } else { *tasks })
+            })
+            .collect();
+        let tags: Vec<u32> = tags.into_iter().collect();
+        let state = tagged(state, &tags, 3000);
+        let completeness = Some(if complete { CompletenessLevel::Complete } else { CompletenessLevel::Partial });
+        let decision = ScalingDecision { completeness, ..with_decommissioning(delta, agents.clone()) };
+        let plan = planned(&decision, &state);
+        let is_ours = |id: &str| tags.iter().any(|n| format!("i-{n}") == id);
+        for id in terminated(&plan) {
+            prop_assert!(complete && is_ours(id));
+            let runs = agents.iter().filter(|a| a.instance_id.as_deref() == Some(id)).map(|a| a.task_count).sum::<u32>();
+            prop_assert_eq!(runs, 0);
+        }
+        for step in &plan.agents {
+            match step.call {
+                AgentCall::Deactivate => prop_assert!(delta < 0),
+                AgentCall::Reactivate => prop_assert!(delta > 0 && is_ours(&step.instance_id)),
+                AgentCall::Drain { .. } => prop_assert!(delta <= 0 && complete && is_ours(&step.instance_id)),
+            }
+        }
+        prop_assert!(plan.agents.iter().filter(|step| step.call == AgentCall::Deactivate).count() <= 3);
+    }
+}

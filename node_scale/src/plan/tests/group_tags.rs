@@ -1,0 +1,210 @@
+//! The tags of the group: streaks of decisions, pauses and floors.
+
+use super::*;
+use crate::group_tags::{FLOOR, PAUSE_UNTIL};
+use crate::state::Tag;
+
+fn tagged(mut state: GroupState, key: &str, value: &str) -> GroupState {
+    state.group.tags.push(Tag { key: key.to_owned(), value: value.to_owned() });
+    state
+}
+
+/// The group with the tags that the plan writes.
+fn with_written(mut state: GroupState, plan: &Plan) -> GroupState {
+    for change in &plan.tags {
+        let (key, value) = match change {
+            TagChange::Set { key, value } => (key, Some(value)),
+            TagChange::Delete { key } => (key, None),
+        };
+        state.group.tags.retain(|tag| tag.key != *key);
+        state.group.tags.extend(value.map(|value| Tag { key: key.clone(), value: value.clone() }));
+    }
+    state
+}
+
+/// The decision of that second, as a schedule of one minute makes them.
+fn at_second(delta: i32, agents: u32, second: i64) -> ScalingDecision {
+    ScalingDecision {
+        snapshot_taken_at: at(second - 2),
+        decided_at: at(second - 1),
+        expires_at: at(second + 118),
+        ..decision(delta, agents)
+    }
+}
+
+/// A group that always replaces one of its instances.
+fn replacing() -> GroupState {
+    let mut state = with_young(group(), 1, 30);
+    state.activities[0].status = ActivityStatus::InProgress;
+    state.activities[0].end = None;
+    state.group.instances[10].lifecycle_state = Lifecycle::Pending;
+    state.activities[0].start = at(-30);
+    state
+}
+
+#[test]
+fn a_launch_in_progress_blocks_for_max_back_off_at_most_b3() {
+    let policy = policy("max_back_off = \"3m\"");
+    let mut state = replacing();
+    let mut writes = 0;
+    for second in [0, 60, 120] {
+        let plan = plan(&at_second(3, 10, second), Some(&state), &policy, at(second));
+        check(
+            &plan,
+            BackOff::LaunchInProgress {
+                launch: launch("i-young0"),
+                missing: 2,
+                waited: seconds(second),
+                limit: seconds(180),
+            },
+        );
+        writes += plan.tags.len();
+        state = with_written(state, &plan);
+    }
+    assert_eq!(writes, 1, "a tag is written when it changes, not with every decision");
+    let plan = plan(&at_second(3, 10, 180), Some(&state), &policy, at(180));
+    check(
+        &plan,
+        Change::Increase(Increase {
+            from: 11,
+            to: 13,
+            needed: 3,
+            in_flight: 1,
+            reactivated: 0,
+            floor: None,
+            max: None,
+        }),
+    );
+    assert_eq!(plan.tags, [TagChange::Delete { key: Direction::Up.key().to_owned() }]);
+}
+
+#[test]
+fn a_back_off_of_nothing_never_waits() {
+    let policy = policy("max_back_off = \"0s\"");
+    let plan = plan(&decision(3, 10), Some(&replacing()), &policy, at(0));
+    sets(&plan, 13);
+    assert_eq!(plan.tags, []);
+}
+
+#[test]
+fn a_decision_that_adds_nothing_breaks_the_streak() {
+    let policy = policy("max_back_off = \"3m\"");
+    let held = plan(&decision(3, 10), Some(&replacing()), &policy, at(0));
+    let state = with_written(replacing(), &held);
+    for delta in [0, 1, -1] {
+        let plan = plan(&decision(delta, 10), Some(&state), &policy, at(1));
+        assert_eq!(plan.tags, [TagChange::Delete { key: Direction::Up.key().to_owned() }], "{delta}");
+    }
+    // One that is refused does not count.
+    let expired = ScalingDecision { expires_at: at(-1), ..decision(0, 10) };
+    assert_eq!(plan(&expired, Some(&state), &policy, at(1)).tags, []);
+}
+
+#[test]
+fn a_scale_down_waits_for_a_long_enough_streak_b2() {
+    let policy = policy("scale_down_stable_for = \"15m\"");
+    let mut state = group();
+    let mut writes = 0;
+    for minute in 0..15 {
+        let second = minute * 60;
+        let plan = plan(&at_second(-1, 10, second), Some(&state), &policy, at(second));
+        check(&plan, BackOff::NotStable { lasted: seconds(second), stable_for: seconds(900) });
+        writes += plan.tags.len();
+        state = with_written(state, &plan);
+    }
+    assert!(writes <= 5, "{writes} writes in 15 ticks");
+    let done = plan(&at_second(-1, 10, 900), Some(&state), &policy, at(900));
+    sets(&done, 9);
+    assert_eq!(done.tags, [TagChange::Delete { key: Direction::Down.key().to_owned() }]);
+}
+
+#[test]
+fn a_gap_breaks_a_streak_as_another_decision_does() {
+    let policy = policy("scale_down_stable_for = \"15m\"");
+    let state = with_written(group(), &plan(&at_second(-1, 10, 0), Some(&group()), &policy, at(0)));
+    // An hour later the decisions in between are unknown.
+    let plan = plan(&at_second(-1, 10, 3600), Some(&state), &policy, at(3600));
+    check(&plan, BackOff::NotStable { lasted: seconds(0), stable_for: seconds(900) });
+}
+
+#[test]
+fn a_streak_grows_while_something_else_prevents_the_removal() {
+    let policy = policy("scale_down_stable_for = \"15m\"");
+    let plan = plan(&decision(-1, 10), Some(&suspend(group(), "Terminate")), &policy, at(0));
+    check(&plan, BackOff::Suspended(Direction::Down));
+    assert!(matches!(&plan.tags[..], [TagChange::Set { .. }]), "{plan:?}");
+}
+
+#[test]
+fn a_paused_group_is_not_changed_until_then() {
+    let state = tagged(group(), PAUSE_UNTIL, &shared::time::format(at(60)));
+    for delta in [-1, 1] {
+        let plan = plan(&decision(delta, 10), Some(&state), &policy(""), at(0));
+        check(&plan, BackOff::GroupPaused(at(60)));
+        assert_eq!(plan.tags, []);
+    }
+    sets(&plan(&decision(1, 10), Some(&state), &policy(""), at(60)), 11);
+}
+
+#[test]
+fn a_floor_is_a_minimum_for_a_time() {
+    let until = shared::time::format(at(60));
+    let state = tagged(group(), FLOOR, &format!("13 {until}"));
+    for delta in [-1, 0, 1] {
+        let plan = plan(&decision(delta, 10), Some(&state), &policy(""), at(0));
+        let needed = u32::try_from(delta).unwrap_or(0);
+        check(
+            &plan,
+            Change::Increase(Increase {
+                from: 10,
+                to: 13,
+                needed,
+                in_flight: 0,
+                reactivated: 0,
+                floor: Some(13),
+                max: None,
+            }),
+        );
+    }
+    // A larger need counts; the limits and the step stay.
+    sets(&planned(&decision(5, 10), &state), 15);
+    let high = tagged(group(), FLOOR, &format!("1000 {until}"));
+    check(
+        &planned(&decision(0, 10), &high),
+        Change::Increase(Increase {
+            from: 10,
+            to: 20,
+            needed: 0,
+            in_flight: 0,
+            reactivated: 0,
+            floor: Some(1000),
+            max: None,
+        }),
+    );
+    // At the floor nothing is removed.
+    let mut at_floor = state.clone();
+    at_floor.group.desired_capacity = 13;
+    at_floor.group.instances.extend((10..13).map(|n| instance(&format!("i-{n}"), Lifecycle::InService)));
+    check(&planned(&decision(-1, 13), &at_floor), NoChange::AtMinimum { desired: 13, min: 13, decommissioning: 0 });
+    // What is held is held, and what is over is over.
+    let held = ScalingDecision { state: ScalingState::Held, ..decision(0, 10) };
+    check(&planned(&held, &state), NoChange::Held(None));
+    check(&plan(&at_second(0, 10, 61), Some(&state), &policy(""), at(61)), NoChange::Enough);
+}
+
+#[test]
+fn an_unreadable_tag_has_no_effect_but_a_note() {
+    let state = tagged(group(), PAUSE_UNTIL, "until I am back");
+    let plan = planned(&decision(1, 10), &state);
+    sets(&plan, 11);
+    assert_eq!(plan.notes, ["the tag lambda-scale/pause-until has no effect, \"until I am back\" cannot be read"]);
+}
+
+#[test]
+fn a_floor_is_not_requested_twice() {
+    let state = tagged(group(), FLOOR, &format!("13 {}", shared::time::format(at(600))));
+    let mut asked = state;
+    asked.group.desired_capacity = 13;
+    check(&planned(&decision(0, 10), &asked), NoChange::Enough);
+    check(&planned(&decision(2, 10), &asked), NoChange::InFlightCovers { in_flight: 3, needed: 2 });
+}
