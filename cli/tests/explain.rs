@@ -211,7 +211,7 @@ fn an_error_names_the_file_and_sets_the_exit_code() {
 
 #[test]
 fn a_pool_without_agents_is_printed_with_existing_attributes() {
-    let config = file("nobody.toml", &format!("{CONFIG}attributes = {{ asg = \"worker\" }}\n"));
+    let config = file("no-agents.toml", &format!("{CONFIG}attributes = {{ asg = \"worker\" }}\n"));
     let output = explain(&state(), &config, &[]);
     let told = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("no registered agent has asg = worker; 60 agents match no pool"), "{told}");

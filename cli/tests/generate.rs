@@ -22,7 +22,7 @@ fn file_and_standard_output_are_the_same() {
         Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(args).args(more).output().unwrap()
     };
     let output = call(&[]);
-    assert!(output.status.success() && output.stderr.is_empty(), "no progress where nobody looks");
+    assert!(output.status.success() && output.stderr.is_empty(), "no progress without a terminal");
     assert!(output.stdout == generated(), "other bytes");
     let to_file = call(&["--output", path.to_str().unwrap()]);
     assert!(to_file.status.success() && to_file.stdout.is_empty());

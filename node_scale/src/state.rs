@@ -181,7 +181,7 @@ pub enum ActivityKind {
     Launch,
     /// An instance terminates.
     Terminate,
-    /// An instance is put into or taken out of the warm pool; the desired capacity has no part in it.
+    /// An instance enters or leaves the warm pool; the desired capacity has no part in it.
     WarmPool,
     /// Anything else, such as attaching or moving to standby.
     Other,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::REGION;
 
-/// How long the master has been leading: long enough that nobody doubts what it says.
+/// How long the master has been leading: long enough for a complete snapshot.
 const TERM: SignedDuration = SignedDuration::from_hours(24);
 
 /// The captured cluster, with an instance and a zone for every agent that names none.

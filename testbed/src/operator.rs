@@ -55,7 +55,7 @@ mod tests {
 
         for (call, status, text) in [
             (call("REACTIVATE_AGENT", &id), 400, "is still in the DRAINING state"),
-            (call("DRAIN_AGENT", "nobody"), 400, "Unknown agent nobody"),
+            (call("DRAIN_AGENT", "unknown"), 400, "Unknown agent unknown"),
             (call("GET_AGENTS", &id), 501, "GET_AGENTS is not supported"),
             (json!({ "type": "DRAIN_AGENT" }), 400, "lacks its agent_id"),
             (Value::Null, 400, "lacks its agent_id"),

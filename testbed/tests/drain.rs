@@ -121,7 +121,7 @@ async fn a_refused_deactivation_is_reported_and_tried_again() {
     assert_eq!(outcome.action, OutcomeAction::None);
     let note = outcome.notes.join(" ");
     assert!(note.contains("changed 0 of 1 agents") && note.contains("403, the principal must be allowed"), "{note}");
-    // The function failed visibly, so Lambda runs it again. The agent's mark stands, and it is told again.
+    // The function failed visibly, so Lambda runs it again. The agent's tag remains, so the call is repeated.
     stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
     let invocation = stack.scale.history().remove(0);
     assert!(invocation.result.is_ok() && invocation.attempts == 2, "{invocation:?}");

@@ -193,7 +193,7 @@ pub enum BackOff {
     LaunchInProgress {
         /// The launch.
         launch: ActivityRef,
-        /// How many instances are needed besides.
+        /// How many more instances are needed.
         missing: u32,
         /// How long the decisions have waited for launches.
         waited: SignedDuration,

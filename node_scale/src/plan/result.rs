@@ -85,7 +85,7 @@ pub enum Change {
         /// The agents that are no target, and why.
         skipped: Vec<Skipped>,
     },
-    /// Agents that were deactivated receive tasks again, and no instance is needed besides.
+    /// Agents that were deactivated receive tasks again, and no more instances are needed.
     Reactivate {
         /// Their hostnames.
         hostnames: Vec<String>,

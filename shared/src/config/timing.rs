@@ -51,7 +51,7 @@ pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_per
         section.problem(
             "join_timeout",
             "must be at least two schedule periods, the life of a decision: else one delivered twice would no longer \
-             find the instances it asked for coming",
+             count the instances that it has requested as in flight",
         );
     }
     let pause_until = section.optional("pause_until");

@@ -68,7 +68,7 @@ fn outcome() -> ScalingOutcome {
     }
 }
 
-/// The least that somebody else's check has to write.
+/// The smallest decision of a custom check.
 fn smallest_decision() -> Value {
     json!({
         "schema": "lambda-scale/scaling-decision", "version": 1, "id": Uuid::nil(), "pool": "workers",
