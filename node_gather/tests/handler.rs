@@ -110,7 +110,7 @@ async fn queued_instances_of_marathon_are_in_the_snapshot() {
     let first = snapshots.published().remove(0);
     let application = first.applications.iter().find(|application| application.name == "/new").unwrap();
     assert_eq!((application.queued, application.task_count), (3, 0));
-    assert_eq!(application.queued_tasks[0].resources.to_string(), "2 cpus, 64 mem");
+    assert_eq!(application.queued_tasks[0].resources.to_string(), "2 cpus, 64 MB");
 }
 
 #[tokio::test]
