@@ -9,14 +9,14 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use clap::Args;
 use jiff::Timestamp;
-use node_gather::config::SettingsError as GatherSettingsError;
-use node_gather::observe::{Observation, ObserveError, Read, SourceError, Sources};
-use node_scale::config::SettingsError as ScaleSettingsError;
+use node_gather::observe::{Observation, ObserveError, Read, Sources};
+use node_scale::config::Settings;
 use node_scale::handler::{Applied, Handler};
 use serde::Serialize;
 use shared::config::{Config, Policy};
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, WithHeader, with_header};
 use shared::error::Chain;
+use shared::start::StartError;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
@@ -66,11 +66,7 @@ enum RunError {
     #[error(transparent)]
     Group(#[from] GroupError),
     #[error(transparent)]
-    GatherSettings(#[from] GatherSettingsError),
-    #[error(transparent)]
-    ScaleSettings(#[from] ScaleSettingsError),
-    #[error(transparent)]
-    Source(#[from] SourceError),
+    Start(#[from] StartError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
     #[error(transparent)]
@@ -107,9 +103,8 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
     find_groups(&sdk, &config).await?;
-    let (credentials, ca_bundle) = node_gather::config::secrets(&sdk, &config).await?;
-    let sources = Sources::new(&config, &sdk, credentials.as_ref(), ca_bundle.as_ref())?;
-    let scale = Handler::from_config(config.clone(), &sdk, None, None).await?;
+    let sources = node_gather::config::sources(&sdk, &config).await?;
+    let scale = Handler::new(Settings::without_topics(config.clone(), sdk).await?);
     let stages = Stages { config, sources, scale, output: options.output };
     let Some(period) = options.every else { return stages.run().await.map(Ended::well_if) };
     let mut ticks = tokio::time::interval(period);

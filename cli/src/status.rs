@@ -170,9 +170,7 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
 
 /// The sources, or why there are none.
 async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
-    let (credentials, ca_bundle) =
-        node_gather::config::secrets(sdk, config).await.map_err(|error| Chain::new(&error).to_string())?;
-    Sources::new(config, sdk, credentials.as_ref(), ca_bundle.as_ref()).map_err(|error| Chain::new(&error).to_string())
+    node_gather::config::sources(sdk, config).await.map_err(|error| Chain::new(&error).to_string())
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {

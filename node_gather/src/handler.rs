@@ -1,38 +1,23 @@
 //! The order of the work: observe, fit, publish one message per pool, log.
 
 use jiff::Timestamp;
-use shared::config::{Config, Policy};
+use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, EncodeError};
 use shared::error::Chain;
 use shared::metric::{Figure, Metric};
 use shared::resources::Kind;
-use shared::sns::{PublishError, Topic};
+use shared::sns::PublishError;
 use shared::telemetry::{self, Record};
 use thiserror::Error;
 
-use crate::config::{Settings, SettingsError, from_environment};
+use crate::config::Settings;
 use crate::fit::{Fitted, fit};
 use crate::marathon::Queue;
-use crate::observe::{Observation, ObserveError, Read, SourceError, Sources};
+use crate::observe::{Observation, ObserveError, Read};
 
 /// What lives from one event to the next.
 #[derive(Debug)]
-pub struct Handler {
-    config: Config,
-    sources: Sources,
-    topic: Topic,
-}
-
-/// Why the function cannot start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// A setting is missing or not valid.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The client of a source cannot be set up.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-}
+pub struct Handler(Settings);
 
 /// Why a run published nothing, or not for every pool.
 #[derive(Debug, Error)]
@@ -67,21 +52,10 @@ fn list(failures: &[(String, PoolError)]) -> String {
 }
 
 impl Handler {
-    /// Reads the environment and sets up what every event needs.
-    ///
-    /// # Errors
-    /// A setting is missing or not valid.
-    pub async fn from_environment() -> Result<Self, StartError> {
-        let sdk = shared::aws::sdk_config().await;
-        let Settings { config, topic_arn, credentials, ca_bundle } = from_environment(&sdk).await?;
-        let sources = Sources::new(&config, &sdk, credentials.as_ref(), ca_bundle.as_ref())?;
-        Ok(Self::new(config, sources, Topic::new(aws_sdk_sns::Client::new(&sdk), topic_arn)))
-    }
-
-    /// A handler of these parts.
+    /// The handler with these settings.
     #[must_use]
-    pub const fn new(config: Config, sources: Sources, topic: Topic) -> Self {
-        Self { config, sources, topic }
+    pub const fn new(settings: Settings) -> Self {
+        Self(settings)
     }
 
     /// Observes once and publishes a snapshot of each pool. `now` is the time of the run.
@@ -90,17 +64,17 @@ impl Handler {
     /// The state could not be read, or a snapshot not be published. A failure for one pool does not affect the others,
     /// and a failure of the masters does not affect pools without a master.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        let Observation { snapshots, read, failure } = self.sources.observe(&self.config, now).await;
+        let Observation { snapshots, read, failure } = self.0.sources.observe(&self.0.config, now).await;
         let failure = failure.map(GatherError::Observe);
         let mut failures = Vec::new();
         for snapshot in snapshots {
-            let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
+            let Some(policy) = self.0.config.pool(&snapshot.pool) else { continue };
             let read = read.as_ref().filter(|_| policy.source.needs_masters());
             if let Err(error) = self.publish(policy, snapshot, read).await {
                 failures.push((policy.pool.clone(), error));
             }
         }
-        let pools = self.config.pools.len();
+        let pools = self.0.config.pools.len();
         let unpublished = (!failures.is_empty()).then_some(GatherError::Publish { pools, failures });
         match (failure, unpublished) {
             (None, None) => Ok(()),
@@ -117,7 +91,7 @@ impl Handler {
         let report = Report { policy, read, fitted: &fitted };
         let record = report.record();
         let subject = report.subject();
-        self.topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
+        self.0.snapshot_topic.publish(fitted.encoded.clone(), Some(&subject)).await?;
         report.log();
         telemetry::emit(&record);
         Ok(())

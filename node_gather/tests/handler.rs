@@ -4,6 +4,7 @@
 
 mod support;
 
+use node_gather::config::Settings;
 use node_gather::handler::{GatherError, Handler};
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
@@ -55,7 +56,11 @@ async fn run_with(master: &RawServer, snapshots: &Snapshots, settings: &str) -> 
     let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&snapshots.sns.url())), snapshots.topic.clone());
     let mesos = config.mesos.as_ref().map(|mesos| Client::new(mesos.clone(), None, None).unwrap());
     let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());
-    let handler = Handler::new(config, Sources { mesos, marathon, ..Sources::default() }, topic);
+    let handler = Handler::new(Settings {
+        config,
+        sources: Sources { mesos, marathon, ..Sources::default() },
+        snapshot_topic: topic,
+    });
     handler.handle("2026-11-21T18:00:00Z".parse().unwrap()).await
 }
 

@@ -2,12 +2,11 @@
 
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::Timestamp;
-use shared::aws::StartError;
 use shared::clause::Rule;
 use shared::config::CheckKind;
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::error::Chain;
-use shared::metric::{Figure, Metric};
+use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::sns::{self, PublishError, RecordError};
 use shared::telemetry::{self, Record};
 use thiserror::Error;
@@ -50,16 +49,6 @@ enum Refusal {
     Expired(#[from] Expired),
     #[error(transparent)]
     Encode(#[from] EncodeError),
-}
-
-impl Handler<Standard> {
-    /// The handler that decides by docs/algorithm.md.
-    ///
-    /// # Errors
-    /// Where a variable is missing, or the configuration cannot be read or is not valid.
-    pub async fn from_environment() -> Result<Self, StartError> {
-        Ok(Self::new(Settings::from_environment().await?, Standard))
-    }
 }
 
 impl<C: Check> Handler<C> {
@@ -116,9 +105,6 @@ impl<C: Check> Handler<C> {
         Ok(self.settings.decision_topic.publish(message, Some(&report::headline(&decision))).await)
     }
 }
-
-/// Stands for the pool where none is known.
-const UNKNOWN_POOL: &str = "unknown";
 
 impl Refusal {
     /// The value that metrics are searched by.

@@ -40,12 +40,8 @@ const fn key(decision: &ScalingDecision) -> DecisionKey {
 }
 
 impl Applier {
-    pub(crate) fn new(client: Client, mode: ApplyMode) -> Self {
-        Self { client, masters: None, mode, applied: Mutex::default() }
-    }
-
-    pub(crate) fn with_masters(self, masters: Masters) -> Self {
-        Self { masters: Some(masters), ..self }
+    pub(crate) fn new(client: Client, masters: Option<Masters>, mode: ApplyMode) -> Self {
+        Self { client, masters, mode, applied: Mutex::default() }
     }
 
     /// Applies the plan, and completes the outcome.

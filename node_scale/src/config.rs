@@ -1,86 +1,65 @@
-//! What this stage reads before it serves its first event: `LAMBDA_SCALE_CONFIG`, `DECISION_TOPIC_ARN` (optional: the only
-//! topic whose records are read) and `OUTCOME_TOPIC_ARN` (optional: where outcomes are published); and, where some pool drains its
-//! agents, what the document refers to for the masters.
+//! What the function reads from its environment, once, before its first event.
+//!
+//! | variable | |
+//! |---|---|
+//! | `LAMBDA_SCALE_CONFIG` | the configuration, or where it is |
+//! | `DECISION_TOPIC_ARN` | optional: the only topic that decisions may come from |
+//! | `OUTCOME_TOPIC_ARN` | optional: where outcomes are published |
 
 use aws_types::SdkConfig;
-use secrecy::SecretString;
-use shared::aws::{self, FetchError, StartError};
-use shared::config::{Config, Reference};
-use shared::mesos::ClientError;
+use shared::aws;
+use shared::config::Config;
 use shared::sns::Topic;
-use thiserror::Error;
+use shared::start::{self, Secrets, StartError};
 
-use crate::handler::Handler;
 use crate::masters::Masters;
 
-/// Why the function cannot start.
-#[derive(Debug, Error)]
-pub enum SettingsError {
-    /// The environment or the document is not right.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// What the document refers to cannot be read.
-    #[error("cannot read what {setting} refers to")]
-    Reference {
-        /// The setting.
-        setting: &'static str,
-        /// Why not.
-        source: FetchError,
-    },
-    /// What it refers to is of no use.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+/// What the handler is built from.
+#[derive(Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Config,
+    /// What the clients of AWS are built from.
+    pub sdk: SdkConfig,
+    /// The masters, where a strategy needs their operator API.
+    pub masters: Option<Masters>,
+    /// The only topic that decisions may come from; `None`: any that may call this function.
+    pub decision_topic_arn: Option<String>,
+    /// Where outcomes are published; `None`: nowhere.
+    pub outcome_topic: Option<Topic>,
 }
 
-impl Handler {
-    /// Reads the environment and builds the clients.
+impl Settings {
+    /// Reads them from the environment.
     ///
     /// # Errors
-    /// Where a setting is missing or not valid.
-    pub async fn from_environment() -> Result<Self, SettingsError> {
+    /// Where something is missing, not valid, or may not be read.
+    pub async fn from_env() -> Result<Self, StartError> {
         let sdk = aws::sdk_config().await;
-        let config = aws::config(&sdk).await?;
-        let outcome_topic =
-            aws::variable("OUTCOME_TOPIC_ARN").map(|arn| Topic::new(aws_sdk_sns::Client::new(&sdk), arn));
-        Self::from_config(config, &sdk, aws::variable("DECISION_TOPIC_ARN"), outcome_topic).await
+        let config = start::config(&sdk).await?;
+        let decision_topic_arn = aws::variable("DECISION_TOPIC_ARN");
+        let outcome_topic = aws::variable("OUTCOME_TOPIC_ARN");
+        let outcome_topic = outcome_topic.map(|arn| Topic::new(aws_sdk_sns::Client::new(&sdk), arn));
+        Ok(Self { decision_topic_arn, outcome_topic, ..Self::without_topics(config, sdk).await? })
     }
 
-    /// As [`Handler::new`], with the masters where some pool drains its agents.
+    /// Those of a configuration, for decisions and outcomes that take no topic.
     ///
     /// # Errors
-    /// Where what the document refers to for them cannot be read, or is of no use.
-    pub async fn from_config(
-        config: Config,
-        sdk: &SdkConfig,
-        decision_topic_arn: Option<String>,
-        outcome_topic: Option<Topic>,
-    ) -> Result<Self, SettingsError> {
-        let masters = masters(sdk, &config).await?;
-        let handler = Self::new(config, sdk, decision_topic_arn, outcome_topic);
-        Ok(match masters {
-            Some(masters) => handler.with_masters(masters),
-            None => handler,
-        })
+    /// Where what the configuration refers to cannot be read, or is of no use.
+    pub async fn without_topics(config: Config, sdk: SdkConfig) -> Result<Self, StartError> {
+        let masters = masters(&sdk, &config).await?;
+        Ok(Self { config, sdk, masters, decision_topic_arn: None, outcome_topic: None })
     }
 }
 
-/// The masters, where some pool's agents are drained through them. Nobody else needs the way to them and their secrets.
-async fn masters(sdk: &SdkConfig, config: &Config) -> Result<Option<Masters>, SettingsError> {
+/// The masters, where a strategy needs their operator API. Other pools need neither the way to them nor their secrets.
+async fn masters(sdk: &SdkConfig, config: &Config) -> Result<Option<Masters>, StartError> {
     let Some(mesos) = &config.mesos else { return Ok(None) };
     if !config.pools.iter().any(|policy| policy.scale_down.strategy.needs_operator_api()) {
         return Ok(None);
     }
-    let credentials = resolve(sdk, "mesos.credentials", mesos.credentials.as_ref()).await?;
-    let ca_bundle = resolve(sdk, "mesos.ca_bundle", mesos.ca_bundle.as_ref()).await?;
-    Ok(Some(Masters::new(mesos.clone(), credentials.as_ref(), ca_bundle.as_ref())?))
-}
-
-async fn resolve(
-    sdk: &SdkConfig,
-    setting: &'static str,
-    reference: Option<&Reference>,
-) -> Result<Option<SecretString>, SettingsError> {
-    let Some(reference) = reference else { return Ok(None) };
-    let resolved = aws::resolve(sdk, reference).await;
-    resolved.map(Some).map_err(|source| SettingsError::Reference { setting, source })
+    let Secrets { credentials, ca_bundle } = start::secrets(sdk, config).await?;
+    let masters = Masters::new(mesos.clone(), credentials.as_ref(), ca_bundle.as_ref());
+    masters.map(Some).map_err(StartError::client)
 }

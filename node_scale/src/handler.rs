@@ -2,7 +2,6 @@
 
 use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_autoscaling::Client;
-use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::{Config, Policy};
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
@@ -10,10 +9,10 @@ use shared::error::Chain;
 use shared::sns::{self, Topic};
 
 use crate::apply::Applier;
+use crate::config::Settings;
 use crate::ec2;
 use crate::error::ScaleError;
 use crate::group::{self, CallError};
-use crate::masters::Masters;
 use crate::outcome::{ApplyMode, OutcomeBuilder};
 use crate::plan::{self, BackOff, NoChange, Plan, Refusal};
 use crate::report::{report, time_metrics};
@@ -52,31 +51,20 @@ struct Observation {
 }
 
 impl Handler {
-    /// The stage with that configuration. `decision_topic_arn`: the only topic whose records are read; `outcome_topic`: where
-    /// outcomes are published.
+    /// The handler with these settings.
     #[must_use]
-    pub fn new(
-        config: Config,
-        sdk: &SdkConfig,
-        decision_topic_arn: Option<String>,
-        outcome_topic: Option<Topic>,
-    ) -> Self {
+    pub fn new(settings: Settings) -> Self {
+        let Settings { config, sdk, masters, decision_topic_arn, outcome_topic } = settings;
         let mode = if config.dry_run { ApplyMode::DryRun } else { ApplyMode::Apply };
-        let client = Client::new(sdk);
+        let client = Client::new(&sdk);
         Self {
             config,
             decision_topic_arn,
             outcome_topic,
             client: client.clone(),
-            ec2: ec2::Client::new(sdk),
-            applier: Applier::new(client, mode),
+            ec2: ec2::Client::new(&sdk),
+            applier: Applier::new(client, masters, mode),
         }
-    }
-
-    /// The same stage, which can call masters about agents.
-    #[must_use]
-    pub fn with_masters(self, masters: Masters) -> Self {
-        Self { applier: self.applier.with_masters(masters), ..self }
     }
 
     /// Handles every record of an event by itself; each ends in one outcome.

@@ -1,20 +1,13 @@
-//! The Lambda function that applies scaling decisions.
+//! The function `node_scale`: applies scaling decisions to the Auto Scaling group.
 
 use aws_lambda_events::event::sns::SnsEvent;
-use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use node_scale::config::Settings;
 use node_scale::handler::Handler;
 use shared::error::Chain;
-use shared::telemetry;
+use shared::start::{Clock, serve};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    telemetry::init();
-    let handler = &Handler::from_environment().await.map_err(|error| Chain::new(&error))?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SnsEvent>| {
-        #[expect(clippy::disallowed_methods, reason = "the one clock of this stage")]
-        let clock = Timestamp::now;
-        handler.handle(&event.payload, clock).await.map_err(|error| Error::from(Chain::new(&error)))
-    }))
-    .await
+async fn main() -> Result<(), Chain> {
+    let start = async { Settings::from_env().await.map(Handler::new) };
+    serve(start, async |handler: &Handler, event: SnsEvent, clock: Clock| handler.handle(&event, clock).await).await
 }

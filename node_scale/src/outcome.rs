@@ -3,16 +3,13 @@
 use jiff::Timestamp;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};
 use shared::error::Chain;
-use shared::metric::{Figure, Metric};
+use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::time;
 
 use crate::error::ScaleError;
 use crate::group::CallError;
 use crate::plan::{Change, Plan, Reason, TerminationTarget};
 use crate::state::{Group, GroupState};
-
-/// Stands for the pool where none is known.
-pub(crate) const UNKNOWN_POOL: &str = "unknown";
 
 /// Whether a plan is applied: the one place where a dry run differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

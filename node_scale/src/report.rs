@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, encode};
-use shared::metric::{Figure, Metric};
+use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::sns::Topic;
 use shared::telemetry::{self, Record};
 
 use crate::error::ScaleError;
-use crate::outcome::{OutcomeBuilder, UNKNOWN_POOL};
+use crate::outcome::OutcomeBuilder;
 
 /// Writes the log line and the metrics, and publishes the message where there is a topic for it.
 pub(crate) async fn report(

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use node_scale::config::Settings;
 use node_scale::handler::Handler;
 use shared::clause::Clause;
 use shared::config::Config;
@@ -450,8 +451,13 @@ async fn a_message_of_another_topic_is_refused() {
     let config = Config::parse(&format!(
         "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n"
     ));
-    let expected = Some(sns::arn("another"));
-    let handler = Handler::new(config.unwrap(), &sdk_config(&world.auto_scaling.url()), expected, None);
+    let handler = Handler::new(Settings {
+        config: config.unwrap(),
+        sdk: sdk_config(&world.auto_scaling.url()),
+        masters: None,
+        decision_topic_arn: Some(sns::arn("another")),
+        outcome_topic: None,
+    });
     handler.handle(&event(&[body(&decision(1, 2, SIZE))]), now).await.unwrap();
     assert_eq!(world.auto_scaling.call_count(), 0, "not even the group is looked at");
 }

@@ -1,24 +1,20 @@
-//! The AWS SDK, and what is read through it before a function serves its first event.
+//! The AWS SDK, and what is read through it.
 
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use secrecy::SecretString;
+use serde::Deserialize;
 use thiserror::Error;
 
-use crate::config::{Config, Problems, Reference};
+use crate::config::Reference;
 use crate::error::Chain;
+use call::{Call, Protocol, Refused, Service, SetUpError};
 
 pub mod call;
-
-/// The variable that holds the configuration document, or says where it is.
-pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
-
-/// The variable that makes a dry run of whatever the document says (`true`); with `false` or without it the document decides.
-pub const DRY_RUN_VARIABLE: &str = "LAMBDA_SCALE_DRY_RUN";
 
 /// How long one call may take with all its retries: a function that hangs is billed and holds up the next tick.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,59 +36,6 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// An environment variable that must be set.
-///
-/// # Errors
-/// Where it is not.
-pub fn required_variable(name: &'static str) -> Result<String, StartError> {
-    variable(name).ok_or(StartError::Variable(name))
-}
-
-/// Why a function cannot start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// A variable is missing.
-    #[error("the environment variable {0} is not set; template.yaml sets it")]
-    Variable(&'static str),
-    /// [`DRY_RUN_VARIABLE`] is neither `true` nor `false`: whoever wrote it meant something.
-    #[error("the environment variable {DRY_RUN_VARIABLE} is {0:?}; write true or false")]
-    DryRun(String),
-    /// The configuration could not be fetched.
-    #[error("cannot read the configuration")]
-    Fetch(#[source] FetchError),
-    /// The configuration is not valid.
-    #[error("the configuration is not valid")]
-    Config(#[source] Problems),
-}
-
-/// Reads the configuration from where [`CONFIG_VARIABLE`] says: the document itself, `ssm:/name` or `file:path`. It is a dry
-/// run where the document or [`DRY_RUN_VARIABLE`] says so.
-///
-/// # Errors
-/// Where it is not set, cannot be fetched or is not valid.
-pub async fn config(sdk: &SdkConfig) -> Result<Config, StartError> {
-    let value = required_variable(CONFIG_VARIABLE)?;
-    let document = if let Some(name) = value.strip_prefix("ssm:") {
-        parameter(sdk, name).await.map_err(StartError::Fetch)?
-    } else if let Some(path) = value.strip_prefix("file:") {
-        file(path).map_err(StartError::Fetch)?
-    } else {
-        value
-    };
-    let mut config = Config::parse(&document).map_err(StartError::Config)?;
-    config.dry_run |= ties_hands(variable(DRY_RUN_VARIABLE).as_deref())?;
-    Ok(config)
-}
-
-/// What [`DRY_RUN_VARIABLE`] says.
-fn ties_hands(value: Option<&str>) -> Result<bool, StartError> {
-    match value {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => Err(StartError::DryRun(other.to_owned())),
-    }
-}
-
 /// Why a text that the configuration refers to could not be read.
 #[derive(Debug, Error)]
 pub enum FetchError {
@@ -102,8 +45,11 @@ pub enum FetchError {
         /// The parameter.
         name: String,
         /// What Systems Manager said.
-        source: Box<SdkError<GetParameterError>>,
+        source: Box<SdkError<Refused, HttpResponse>>,
     },
+    /// Systems Manager cannot be called.
+    #[error("cannot call Systems Manager")]
+    SetUp(#[from] SetUpError),
     /// The parameter has no value.
     #[error("the parameter {0} is empty")]
     Empty(String),
@@ -154,31 +100,40 @@ where
     format!("{call} failed ({code}){remedy}: {}", Chain::new(error))
 }
 
-async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {
-    let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(name).with_decryption(true).send().await;
-    match answer {
-        Ok(output) => {
-            output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
-        }
-        Err(source) => Err(FetchError::Parameter { name: name.to_owned(), source: Box::new(source) }),
+/// Reads a parameter of Systems Manager, decrypted.
+///
+/// # Errors
+/// Where it may not be read, or is empty.
+pub async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Output {
+        parameter: Option<Parameter>,
     }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Parameter {
+        value: Option<String>,
+    }
+    let request = serde_json::json!({ "Name": name, "WithDecryption": true }).to_string();
+    let failed = |source| FetchError::Parameter { name: name.to_owned(), source: Box::new(source) };
+    let answer = Call::new(sdk, GET_PARAMETER)?.send(request).await.map_err(failed)?;
+    // An answer without a value is none, whatever else it holds.
+    let output = serde_json::from_str(&answer).unwrap_or(Output { parameter: None });
+    output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
 }
 
-fn file(path: &str) -> Result<String, FetchError> {
+const GET_PARAMETER: Service = Service {
+    name: "ssm",
+    host: "ssm",
+    operation: "GetParameter",
+    protocol: Protocol::Json { content_type: "application/x-amz-json-1.1", target: "AmazonSSM.GetParameter" },
+};
+
+/// Reads a file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn file(path: &str) -> Result<String, FetchError> {
     std::fs::read_to_string(path).map_err(|source| FetchError::File { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_can_only_tie_the_hands() {
-        let said = |value| ties_hands(value).ok();
-        assert_eq!(
-            [None, Some("false"), Some("true"), Some("yes")].map(said),
-            [Some(false), Some(false), Some(true), None]
-        );
-        assert!(ties_hands(Some("yes")).unwrap_err().to_string().contains("write true or false"));
-    }
 }

@@ -7,7 +7,7 @@
 //! - [`metric`]: the metrics in CloudWatch
 //! - [`time`], [`error`]: how times and failures are written
 //!
-//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `telemetry`; with `mesos` what talks to masters.
+//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `start`, `telemetry`; with `mesos` what talks to masters.
 
 pub mod clause;
 pub mod config;
@@ -23,5 +23,7 @@ pub mod aws;
 pub mod mesos;
 #[cfg(feature = "lambda")]
 pub mod sns;
+#[cfg(feature = "lambda")]
+pub mod start;
 #[cfg(feature = "lambda")]
 pub mod telemetry;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::resources::Kind;
 
+/// Stands for the pool in metrics and outcomes where the pool is not known.
+pub const UNKNOWN_POOL: &str = "unknown";
+
 /// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

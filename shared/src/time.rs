@@ -5,6 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
+/// How far the clocks of two machines may differ before a message counts as dated in the future.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+
 /// `2026-11-21T16:00:00.000Z`.
 #[must_use]
 pub fn format(time: Timestamp) -> String {

@@ -1,13 +1,10 @@
 //! L0: a decision is made of the present only.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::time;
 use thiserror::Error;
-
-/// How far ahead of our clock the clock may be by which a snapshot was dated.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why a snapshot may not be acted upon at this time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,7 +42,7 @@ pub(super) fn check(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp)
     if now > expired_at {
         return Err(Expired::TooOld { taken_at, expired_at, now });
     }
-    if taken_at.duration_since(now) > CLOCK_SKEW {
+    if taken_at.duration_since(now) > time::CLOCK_SKEW {
         return Err(Expired::FromTheFuture { taken_at, now });
     }
     Ok(())

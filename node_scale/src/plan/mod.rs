@@ -23,6 +23,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{ScalingDecision, ScalingState};
+use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
 use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance, Lifecycle};
@@ -33,9 +34,6 @@ pub use result::{Change, Increase, PlanResult};
 pub use targets::{SkipReason, Skipped, TerminationTarget};
 
 use in_flight::JoinStatus;
-
-/// How far ahead of this machine's clock the master reader's clock may be.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 
 /// How many periods of the schedule a streak of decisions lasts without another one.
 const STREAK_PERIODS: i32 = 6;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::SignedDuration;
+use node_scale::config::Settings;
 use node_scale::handler::Handler;
 use shared::config::Config;
 use shared::contract::{
@@ -56,7 +57,13 @@ impl World {
             self.settings.replace("dry", "")
         );
         let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&self.sns.url())), self.outcomes.clone());
-        Handler::new(Config::parse(&config).unwrap(), &sdk_config(&self.auto_scaling.url()), None, Some(topic))
+        Handler::new(Settings {
+            config: Config::parse(&config).unwrap(),
+            sdk: sdk_config(&self.auto_scaling.url()),
+            masters: None,
+            decision_topic_arn: None,
+            outcome_topic: Some(topic),
+        })
     }
 
     /// Hands a decision to a function that has just been started; what it tells of it.
