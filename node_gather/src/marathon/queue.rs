@@ -54,7 +54,7 @@ pub enum QueueError {
 /// ]}"#;
 /// let queued = node_gather::marathon::queue::parse(body).unwrap();
 /// assert_eq!((queued[0].application.as_str(), queued[0].instances), ("/shop/web", 2));
-/// assert_eq!(queued[0].tasks[0].resources.to_string(), "0.5 cpus, 128 mem");
+/// assert_eq!(queued[0].tasks[0].resources.to_string(), "0.5 cpus, 128 MB");
 /// assert_eq!(queued.len(), 1);
 /// ```
 ///
