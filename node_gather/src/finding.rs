@@ -164,8 +164,10 @@ impl fmt::Display for Finding {
             Self::TasksOnUnlistedAgents(tasks) => write!(f, "tasks on agents that the master does not list: {tasks}"),
             Self::HiddenUse { kind, used, visible } => write!(
                 f,
-                "agents use {used} {kind}, visible tasks and executors {visible}; \
-                 allow the principal to view all tasks and executors"
+                "agents use {}, visible tasks and executors {visible}{}; \
+                 allow the principal to view all tasks and executors",
+                kind.quantity(*used),
+                kind.unit()
             ),
             Self::UnknownQueue { reason } => write!(f, "queued instances are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
@@ -245,6 +247,11 @@ mod tests {
             (
                 Finding::HiddenUse { kind: Kind::Cpus, used: amount(2.0), visible: amount(1.5) },
                 "agents use 2 cpus, visible tasks and executors 1.5; \
+                 allow the principal to view all tasks and executors",
+            ),
+            (
+                Finding::HiddenUse { kind: Kind::Mem, used: amount(64.0), visible: Amount::ZERO },
+                "agents use 64 MB mem, visible tasks and executors 0 MB; \
                  allow the principal to view all tasks and executors",
             ),
             (Finding::UnknownQueue { reason: reason() }, "queued instances are unknown: status 503"),
