@@ -60,7 +60,7 @@ test-terraform: .tools/test/installed all ## Apply the Terraform module to a loc
 	.tools/test/bin/python tests/deploy/terraform.py
 
 .PHONY: check
-check: rust .tools/check/installed ## Check format, lints, dependencies, feature fence, generated files, and template
+check: rust .tools/check/installed ## Check format, lints, dependencies, feature fence, generated files, words, and template
 	cargo fmt --all --check
 	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	tools/fence.sh
@@ -70,6 +70,7 @@ check: rust .tools/check/installed ## Check format, lints, dependencies, feature
 		.tools/check/bin/cargo-deny --locked --offline check advisories; \
 	else echo "advisories not checked: their database cannot be fetched"; fi
 	.tools/check/bin/python tools/generate.py --check
+	@$(PYTHON) tools/words.py
 	.tools/check/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml examples/*.yaml
 	tools/instructions.sh
 

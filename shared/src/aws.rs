@@ -81,7 +81,7 @@ pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretStr
     Ok(SecretString::from(text))
 }
 
-/// What a call that failed is told as: its name, the code that AWS gave, what to do, and the causes.
+/// The text of a failed call: its name, the error code of AWS, what to do, and the causes.
 #[must_use]
 pub fn call_failure<E>(call: &str, permission: &str, error: &SdkError<E>) -> String
 where
@@ -118,7 +118,7 @@ pub async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError
     let request = serde_json::json!({ "Name": name, "WithDecryption": true }).to_string();
     let failed = |source| FetchError::Parameter { name: name.to_owned(), source: Box::new(source) };
     let answer = Call::new(sdk, GET_PARAMETER)?.send(request).await.map_err(failed)?;
-    // An answer without a value is none, whatever else it holds.
+    // An answer without a value is no answer.
     let output = serde_json::from_str(&answer).unwrap_or(Output { parameter: None });
     output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
 }

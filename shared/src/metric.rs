@@ -85,7 +85,7 @@ metrics! {
     NeverJoined Count "Instances older than join_timeout that are not agents.",
     CapacityChange Count "Change of the desired capacity.",
     LaunchFailures Count "Launches that failed in a row.",
-    Outcomes Count "Decisions that were answered, whatever the outcome.",
+    Outcomes Count "Decisions that got an outcome of any kind.",
     BackedOff Count "Decisions that were postponed to a later run.",
     Refused Count "Messages that are never acted on, in node_process and node_scale.",
     Failed Count "Decisions that failed for an error of a call.",

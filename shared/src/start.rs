@@ -17,7 +17,7 @@ use crate::telemetry;
 /// The variable that holds the configuration, or where it is.
 pub const CONFIG_VARIABLE: &str = "LAMBDA_SCALE_CONFIG";
 
-/// The variable that makes a dry run (`true`) whatever the configuration says; otherwise the configuration decides.
+/// The variable that makes a dry run if it is `true`; otherwise the configuration decides.
 pub const DRY_RUN_VARIABLE: &str = "LAMBDA_SCALE_DRY_RUN";
 
 /// Why a function cannot start.

@@ -77,10 +77,10 @@ impl ProvideErrorMetadata for Refused {
 /// Why a call cannot be set up.
 #[derive(Clone, Copy, Debug, Error)]
 pub enum SetUpError {
-    /// Nobody says which region's service is meant.
+    /// Neither the environment nor a profile names a region.
     #[error("no region is set; set AWS_REGION")]
     Region,
-    /// There is nobody to ask for credentials.
+    /// The SDK found no source of credentials.
     #[error("the SDK has no provider of credentials")]
     Credentials,
 }
