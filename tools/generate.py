@@ -14,11 +14,12 @@ from generator.text import ROOT
 REGIONS = {
     "template.yaml": {
         "groups": settings.parameter_groups, "parameters": settings.parameter_sections, "conditions": settings.conditions,
-        "configuration": settings.configuration, "alarms": alarms.of_template, "dashboard": dashboard.of_template,
+        "configuration": settings.configuration, "sources": settings.statements_of_template, "alarms": alarms.of_template, "dashboard": dashboard.of_template,
     },
     "examples/lambda-scale.toml": {name: settings.example(name) for name in ("top", "mesos", "pools")},
     "examples/pool-alarms.yaml": {"alarms": alarms.of_pool_template},
     "terraform/alarms.tf": {"alarms": alarms.of_terraform, "dashboard": dashboard.of_terraform},
+    "terraform/iam.tf": {"sources": settings.statements_of_terraform},
     "terraform/variables.tf": {"variables": settings.variables},
     "docs/configuration.md": {name: settings.docs_table(name) for name in ("top", "mesos", "marathon", "pools", "cpu")},
     "docs/cost.md": {"table": costs.table, "figures": costs.figures},

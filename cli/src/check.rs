@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use shared::config::{Config, Policy, PoolSource, Problem, Problems};
+use shared::config::{Config, Policy, Problem, Problems};
 
 use crate::page::{Output, Page, Tone};
 
@@ -95,15 +95,16 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
 /// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.
 fn summary(policy: &Policy) -> String {
     let max = policy.limits.max.map_or_else(|| "as many as the group allows".to_owned(), |max| max.to_string());
-    let rules = match policy.source {
-        PoolSource::CloudWatch { cpu } => {
-            let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
-            format!("removes below {down}% CPU utilization, adds above {}%", cpu.scale_out_threshold)
-        }
-        PoolSource::Mesos { .. } => format!(
+    let allocation = policy.source.needs_masters().then(|| {
+        format!(
             "removes below {}%, adds above {}%, {}% headroom for every application",
             policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent, policy.headroom.percent
-        ),
-    };
-    format!("group {}, {} to {max} agents, {rules}", policy.group, policy.limits.min)
+        )
+    });
+    let cpu = policy.source.cpu().map(|cpu| {
+        let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
+        format!("removes below {down}% CPU utilization, adds above {}%", cpu.scale_out_threshold)
+    });
+    let rules: Vec<String> = allocation.into_iter().chain(cpu).collect();
+    format!("group {}, {} to {max} agents, {}", policy.group, policy.limits.min, rules.join("; "))
 }

@@ -61,9 +61,33 @@ def parameter_sections():
 
 
 def conditions():
-    """One for each optional parameter: whether it is set."""
+    """One for each optional parameter: whether it is set; one for each source: whether it is read."""
     optional = [row for row in rows() if row.get("when") == "set"]
-    return [f"  {condition(row)}: !Not [!Equals [!Ref {row['parameter']}, {scalar(row['is']['Default'])}]]" for row in optional]
+    is_set = [f"  {condition(row)}: !Not [!Equals [!Ref {row['parameter']}, {scalar(row['is']['Default'])}]]" for row in optional]
+    return is_set + [f"  {source['when']}: {source['condition']}" for source in sources()]
+
+
+def sources():
+    return text.table("settings")["sources"]
+
+
+def statements_of_template():
+    """What node_gather may read, each statement under the condition of its source."""
+    lines = [
+        f"- !If\n  - {source['when']}\n  - Sid: {source['permission']}\n    Effect: Allow\n"
+        f"    Action: {source['action']}\n    Resource: \"*\"\n  - !Ref AWS::NoValue\n"
+        for source in sources()
+    ]
+    return textwrap.indent("".join(lines), " " * 14).splitlines()
+
+
+def statements_of_terraform():
+    lines = [
+        f'dynamic "statement" {{\n  for_each = {source["terraform"]} ? [true] : []\n  content {{\n    sid       = {quoted(source["permission"])}\n'
+        f'    actions   = [{quoted(source["action"])}]\n    resources = ["*"]\n  }}\n}}\n'
+        for source in sources()
+    ]
+    return textwrap.indent("".join(lines), "  ").splitlines()
 
 
 def condition(row):

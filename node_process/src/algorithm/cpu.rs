@@ -3,7 +3,7 @@
 pub(super) mod reason;
 
 use shared::clause::Clause;
-use shared::config::{CpuRule, PoolSource};
+use shared::config::CpuRule;
 use shared::contract::ClusterSnapshot;
 
 use super::capacity::{Capacity, Pool};
@@ -15,11 +15,12 @@ use reason::{CpuLevel, CpuReason, Effect};
 
 /// C1 to C5.
 pub(super) fn scale_by_cpu(pool: &Pool<'_>, before: Capacity) -> Ruling {
-    let (clause, after, level, effect) = match pool.policy.source {
-        PoolSource::CloudWatch { cpu: rule } => alone(pool, rule, before),
-        PoolSource::Mesos { cpu: Some(rule) } => agree(pool, rule, before),
-        // Nobody asks for it, so it is not known and changes nothing.
-        PoolSource::Mesos { cpu: None } => (Clause::C5, before, CpuLevel::Unknown, Effect::Change(Change::default())),
+    let source = pool.policy.source;
+    let (clause, after, level, effect) = match source.cpu() {
+        Some(rule) if source.needs_masters() => agree(pool, rule, before),
+        Some(rule) => alone(pool, rule, before),
+        // The utilization is not read, so it is not known and changes nothing.
+        None => (Clause::C5, before, CpuLevel::Unknown, Effect::Change(Change::default())),
     };
     Ruling::new(clause, before, after, CpuReason { level, effect })
 }

@@ -4,7 +4,6 @@ pub(super) mod reason;
 
 use jiff::Timestamp;
 use shared::clause::Clause;
-use shared::config::PoolSource;
 use shared::contract::{CompletenessLevel, ScalingState};
 
 use super::capacity::{Capacity, Pool};
@@ -105,10 +104,9 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
         let limit = Limit::ScaleDownStep { max: pool.policy.limits.max_scale_down_step, decommissioning };
         change.becomes(-step, Clause::L2, limit);
     }
-    match pool.policy.source {
-        PoolSource::Mesos { .. } => keep_to_candidates(pool, change),
-        // No agent of it is named: the group chooses.
-        PoolSource::CloudWatch { .. } => {}
+    // Where no agent is named, the group chooses.
+    if pool.policy.source.names_agents() {
+        keep_to_candidates(pool, change);
     }
 }
 

@@ -55,6 +55,15 @@ impl PoolSource {
         }
     }
 
+    /// Whether its snapshots name the agents, so that a decision names those that it removes (L2).
+    #[must_use]
+    pub const fn names_agents(self) -> bool {
+        match self {
+            Self::Mesos { .. } => true,
+            Self::CloudWatch { .. } => false,
+        }
+    }
+
     /// Whether a decision adds or removes one agent at a time (L2).
     #[must_use]
     pub const fn moves_by_one(self) -> bool {
