@@ -23,7 +23,6 @@ pub mod group_tags;
 pub mod import;
 pub mod local;
 pub mod manual;
-pub mod nearest;
 pub mod page;
 pub mod render;
 pub mod run;

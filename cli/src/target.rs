@@ -11,12 +11,12 @@ use node_scale::group_tags::{Floor, GroupTags, Streak};
 use node_scale::state::{Group, Instance, Lifecycle};
 use serde::Serialize;
 use shared::config::Config;
+use shared::text::nearest;
 use shared::time;
 use thiserror::Error;
 
 use crate::command::{CommandError, RuntimeError};
 use crate::config::{self, ConfigError};
-use crate::nearest::nearest;
 use crate::page::{Output, Page, Tone};
 
 /// The options that choose groups.
@@ -149,7 +149,7 @@ pub async fn describe(client: &Client, name: &str) -> Result<Group, GroupError> 
         return Ok(group);
     }
     let names = group::names(client).await?;
-    let hint = match nearest(name, &names) {
+    let hint = match nearest(name, names.iter().map(String::as_str)) {
         near if !near.is_empty() => format!("did you mean {}?", near.join(" or ")),
         _ if names.is_empty() => "the region has no group; check the region and the account".to_owned(),
         _ => format!("the region has {} other groups; check the name, the region, and the account", names.len()),

@@ -134,7 +134,7 @@ fn an_invalid_scalepot_file_is_an_error() {
     let (code, told) = call("roles: 3", &[]);
     assert!(code == 1 && told.contains("is not a valid scalepot.yml"), "{told}");
     let (code, told) = call(&SCALEPOT.replace("75", "750"), &[]);
-    assert!(code == 2 && told.contains("750 must lie between 1 and 100"), "{told}");
+    assert!(code == 2 && told.contains("got 750, expected a percentage from 1 to 100; write 60"), "{told}");
     let (code, told) = call(&SCALEPOT.replace("name: web", "name: \"a\\nb: \\\"c\\\"\""), &[]);
     assert!(code != 101, "{told}");
     let (code, told) = call(SCALEPOT, &["--group", "wbe=web-asg"]);

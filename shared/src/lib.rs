@@ -3,9 +3,9 @@
 //! - [`resources`]: amounts of cpus, mem, disk and gpus, exact to the thousandth
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
-//! - [`config`]: the one configuration document
+//! - [`config`]: the configuration
 //! - [`metric`]: the metrics in CloudWatch
-//! - [`time`], [`error`]: how times and failures are written
+//! - [`time`], [`error`], [`text`]: how times, failures, and names are written
 //!
 //! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `start`, `telemetry`; with `mesos` what talks to masters.
 
@@ -15,6 +15,7 @@ pub mod contract;
 pub mod error;
 pub mod metric;
 pub mod resources;
+pub mod text;
 pub mod time;
 
 #[cfg(feature = "lambda")]

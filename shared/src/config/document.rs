@@ -9,7 +9,7 @@ use super::pool::{Policy, pools};
 use super::problem::{Problem, Problems};
 use super::reader::{Report, Section};
 use super::source::needs_mesos;
-use super::values::MINUTE;
+use super::values::{MINUTE, Span};
 
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +27,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a document and validates it as a whole.
+    /// Reads a configuration and validates it as a whole.
     ///
     /// # Errors
-    /// Every problem of the document.
-    pub fn parse(document: &str) -> Result<Self, Problems> {
-        parse(document)
+    /// Every problem of the configuration.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        parse(text)
     }
 
     /// The pools of the Mesos cluster, for what looks at nothing else.
@@ -48,18 +48,16 @@ impl Config {
     }
 }
 
-fn parse(document: &str) -> Result<Config, Problems> {
-    let table: Table = toml::from_str(document).map_err(|error| {
-        let text = format!("not a TOML document: {}", error.to_string().trim());
+fn parse(text: &str) -> Result<Config, Problems> {
+    let table: Table = toml::from_str(text).map_err(|error| {
+        let text = format!("not valid TOML: {}", error.to_string().trim());
         Problems(vec![Problem { path: String::new(), text }])
     })?;
     let report = Report::default();
     let mut top = Section::new("", &table, &report);
 
-    let schedule_period: Duration = top.or("schedule_period", MINUTE);
-    if schedule_period < MINUTE || schedule_period > 60 * MINUTE {
-        top.problem("schedule_period", r#"must lie between "1m" (what a schedule can do) and "1h""#);
-    }
+    let period = Span::between(MINUTE, 60 * MINUTE, MINUTE);
+    let schedule_period = period.read(&mut top, "schedule_period").unwrap_or(MINUTE);
     let dry_run = top.or("dry_run", false);
     let mesos = needed_by_a_pool(&mut top, "mesos", mesos);
     let marathon = needed_by_a_pool(&mut top, "marathon", marathon);
@@ -84,7 +82,7 @@ fn needed_by_a_pool<T>(
         return read(top);
     }
     if top.value(key).is_some() {
-        top.problem(key, r#"no pool asks it: all have source = "cloudwatch"; leave it out"#);
+        top.problem(key, r#"no pool uses it, since all have source = "cloudwatch"; leave it out"#);
     }
     None
 }

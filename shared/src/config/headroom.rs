@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::reader::{Section, shorten, word};
-use super::values::Percent;
+use super::reader::{Section, instead_of, type_of, word};
+use super::values::Whole;
 
 /// Application headroom (rule H).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,8 +40,13 @@ pub enum HeadroomPlacement {
 
 /// Reads the headroom.
 pub(super) fn headroom(section: &mut Section<'_>) -> Headroom {
-    let Percent(percent) = section.or("application_headroom_percent", Percent(10));
+    let percent = percentage(10).read(section, "application_headroom_percent").unwrap_or(10);
     Headroom { percent, placement: placement(section), applications: applications(section) }
+}
+
+/// A larger percentage is a typing error: no application grows more than a hundredfold.
+fn percentage(example: u32) -> Whole {
+    Whole::percent(0..=10_000, example)
 }
 
 fn placement(section: &mut Section<'_>) -> HeadroomPlacement {
@@ -50,18 +55,20 @@ fn placement(section: &mut Section<'_>) -> HeadroomPlacement {
 }
 
 fn applications(section: &mut Section<'_>) -> BTreeMap<String, u32> {
-    let Some(section) = section.section("applications") else { return BTreeMap::new() };
+    let Some(section) = section.section("applications", r#"{ "/shop/web" = { application_headroom_percent = 50 } }"#)
+    else {
+        return BTreeMap::new();
+    };
     let mut applications = BTreeMap::new();
     for (name, value) in section.table() {
         let path = section.path_of(&format!("{name:?}"));
         let Some(table) = value.as_table() else {
-            section
-                .report()
-                .add(path, format!("{} is not a table; write {{ application_headroom_percent = 50 }}", shorten(value)));
+            let text = instead_of(type_of(value), "a table", "{ application_headroom_percent = 50 }");
+            section.report().add(path, text);
             continue;
         };
         let mut inner = Section::new(&path, table, section.report());
-        if let Some(Percent(percent)) = inner.required("application_headroom_percent") {
+        if let Some(percent) = percentage(50).required(&mut inner, "application_headroom_percent") {
             applications.insert(name.clone(), percent);
         }
         inner.finish();

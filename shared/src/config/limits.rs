@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::reader::Section;
+use super::values::Whole;
 
 /// Limits and step limits (clauses L1, L2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,25 +28,17 @@ pub(super) fn limits(section: &mut Section<'_>) -> Limits {
         max,
         max_scale_up_step: step(section, "max_scale_up_step", 10),
         max_scale_down_step: step(section, "max_scale_down_step", 1),
-        max_scale_down_tasks: section.optional("max_scale_down_tasks"),
+        max_scale_down_tasks: Whole::at_least(0, 100).read(section, "max_scale_down_tasks"),
     }
 }
 
 fn bounds(section: &mut Section<'_>) -> (u32, Option<u32>) {
-    let min = section.or("min", 1);
-    let max: Option<u32> = section.optional("max");
-    if let Some(max) = max
-        && max < min
-    {
-        section.problem("max", format!("{max} is less than min, which is {min}; raise max or lower min"));
-    }
-    (min, max)
+    let min = Whole::at_least(0, 1).read(section, "min").unwrap_or(1);
+    let max = Whole::at_least(min, min.max(10)).limits(format!("at least min = {min}"));
+    (min, max.read(section, "max"))
 }
 
 fn step(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
-    let step = section.or(key, default);
-    if step == 0 {
-        section.problem(key, "must be at least 1; to stop scaling set pause_until");
-    }
-    step
+    let step = Whole::at_least(1, default).limits("at least 1 (pause_until stops scaling)".to_owned());
+    step.read(section, key).unwrap_or(default)
 }

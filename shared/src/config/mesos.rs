@@ -6,9 +6,9 @@ use std::time::Duration;
 use toml::Value;
 use url::{Host, Url};
 
-use super::reader::Section;
+use super::reader::{Section, Setting, instead_of};
 use super::reference::Reference;
-use super::values::{BaseUrl, Bytes, MINUTE};
+use super::values::{BaseUrl, Bytes, MINUTE, Span};
 
 /// Where and how the cluster's state is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,28 +62,26 @@ pub fn is_local_host(host: &Host<&str>) -> bool {
 }
 
 pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
-    let Some(mut section) = top.section("mesos") else {
+    let Some(mut section) = top.section("mesos", "[mesos] with masters") else {
         if !top.table().contains_key("mesos") {
-            top.problem("mesos.masters", format!("missing; expected a list with {}", BaseUrl::MASTER.expected));
+            top.missing("mesos.masters", "a list", &format!("[{}]", BaseUrl::MASTER.example));
         }
         return None;
     };
     let masters = masters(&mut section);
     let credentials = section.optional("credentials");
     if matches!(credentials, Some(Reference::File(_))) {
-        section.problem(
-            "credentials",
-            r#"a secret does not belong into the zip; write "ssm:/name", "secretsmanager:name" or "env:NAME""#,
-        );
+        let expected = "a reference outside the zip with ssm:, secretsmanager:, or env:";
+        section.wrong("credentials", expected, r#""ssm:/lambda-scale/mesos""#);
     }
     let ca_bundle = section.optional("ca_bundle");
-    let timeout = section.or("timeout", Duration::from_secs(20));
-    if timeout < Duration::from_secs(1) || timeout > 15 * MINUTE {
-        section.problem("timeout", r#"must lie between "1s" and "15m" (the longest that a Lambda runs)"#);
-    }
+    // A Lambda function runs for at most 15 minutes.
+    let default = Duration::from_secs(20);
+    let timeout = Span::between(Duration::from_secs(1), 15 * MINUTE, default);
+    let timeout = timeout.read(&mut section, "timeout").unwrap_or(default);
     let Bytes(max_state_bytes) = section.or("max_state_bytes", Bytes(4 << 30));
     if max_state_bytes == 0 {
-        section.problem("max_state_bytes", r#"must be more than 0; write "4GiB""#);
+        section.wrong("max_state_bytes", "more than 0", r#""4GiB""#);
     }
     let gzip = section.or("gzip", false);
     section.finish();
@@ -91,9 +89,14 @@ pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
 }
 
 fn masters(section: &mut Section<'_>) -> Vec<Url> {
-    let texts: Vec<String> = section.required("masters").unwrap_or_default();
-    if texts.is_empty() && section.table().get("masters").is_some_and(Value::is_array) {
-        section.problem("masters", format!("is empty; expected a list with {}", BaseUrl::MASTER.expected));
+    let example = BaseUrl::MASTER.example;
+    let texts = section.list("masters", example).unwrap_or_default();
+    match section.table().get("masters") {
+        None => section.missing("masters", "a list", &format!("[{example}]")),
+        Some(Value::Array(list)) if list.is_empty() => {
+            section.problem("masters", instead_of("an empty list", "at least one URL", &format!("[{example}]")));
+        }
+        Some(_) => {}
     }
     let mut masters = Vec::new();
     for (index, text) in texts.iter().enumerate() {
@@ -106,8 +109,12 @@ fn masters(section: &mut Section<'_>) -> Vec<Url> {
 }
 
 pub(super) fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
-    let mut section = top.section("marathon")?;
-    let text: Option<String> = section.required("url");
+    let mut section = top.section("marathon", "[marathon] with url")?;
+    let BaseUrl { expected, example, .. } = BaseUrl::MARATHON;
+    if !section.table().contains_key("url") {
+        section.missing("url", expected, example);
+    }
+    let text = section.read("url", String::read, |_| (expected.to_owned(), example.to_owned()));
     let url = text.and_then(|text| match BaseUrl::MARATHON.parse(&text) {
         Ok(url) => Some(url),
         Err(problem) => {

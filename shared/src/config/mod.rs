@@ -1,7 +1,7 @@
-//! The one configuration document, the same for all three functions and the command line.
+//! The configuration, the same for all three functions and the command line.
 //!
-//! A document is read as a whole: [`Config::parse`] either gives a configuration in which every value is in range and
-//! fits the others, or every [`Problem`] there is, each with its path, what was found and what to write instead.
+//! It is read as a whole: [`Config::parse`] returns either a configuration in which every value is in range and fits the
+//! others, or every [`Problem`], each with its path, what was found, what was expected, and what to write instead.
 //! docs/configuration.md describes every setting.
 
 mod check;

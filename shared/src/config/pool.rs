@@ -9,12 +9,12 @@ use toml::Value;
 use super::check::{CheckKind, check};
 use super::headroom::{Headroom, headroom};
 use super::limits::{Limits, limits};
-use super::reader::{Section, shorten};
+use super::reader::{Section, instead_of, type_of};
 use super::scale_down::{ScaleDown, scale_down};
 use super::source::{PoolSource, source};
 use super::thresholds::{Thresholds, thresholds};
 use super::timing::{Timing, timing};
-use super::values::Percent;
+use super::values::Whole;
 use crate::resources::{Amount, Kind, Resources};
 
 /// Everything that decides about one pool: its settings, and the schedule period that dates messages. Written as JSON it has
@@ -67,11 +67,11 @@ pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Pol
     let tables = match top.value("pools") {
         Some(Value::Array(tables)) if !tables.is_empty() => tables.as_slice(),
         Some(other) if !other.is_array() => {
-            top.problem("pools", format!("{} is not a list of tables; write [[pools]]", shorten(other)));
+            top.problem("pools", instead_of(type_of(other), "a list of tables", "[[pools]]"));
             return Vec::new();
         }
         _ => {
-            top.problem("pools", "missing; expected at least one [[pools]] with name and group");
+            top.missing("pools", "at least one pool", "[[pools]] with name and group");
             return Vec::new();
         }
     };
@@ -80,7 +80,7 @@ pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Pol
         let path = format!("pools[{index}]");
         match table.as_table() {
             Some(table) => pools.extend(pool(Section::new(&path, table, top.report()), schedule_period)),
-            None => top.report().add(path, format!("{} is not a table; write [[pools]]", shorten(table))),
+            None => top.report().add(path, instead_of(type_of(table), "a table", "[[pools]]")),
         }
     }
     distinct(top, &pools, "name", |policy| &policy.pool);
@@ -96,7 +96,7 @@ pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Pol
             top.problem(
                 "pools",
                 format!(
-                    "every agent of {:?} is one of {:?} too; give each pool attributes of its own",
+                    "every agent of {:?} is also one of {:?}; give each pool attributes of its own",
                     other.pool, policy.pool
                 ),
             );
@@ -146,7 +146,7 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
 }
 
 fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {
-    let Some(section) = section.section("attributes") else { return BTreeMap::new() };
+    let Some(section) = section.section("attributes", r#"{ pool = "workers" }"#) else { return BTreeMap::new() };
     let mut attributes = BTreeMap::new();
     for (name, value) in section.table() {
         match value {
@@ -159,14 +159,14 @@ fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {
             Value::Float(number) => {
                 attributes.insert(name.clone(), number.to_string());
             }
-            other => section.problem(name, format!("{} is not a text or number; write \"workers\"", shorten(other))),
+            _ => section.wrong(name, "a string or a number", "\"workers\""),
         }
     }
     attributes
 }
 
 fn new_agent(section: &mut Section<'_>) -> Option<Resources> {
-    let mut inner = section.section("new_agent")?;
+    let mut inner = section.section("new_agent", "{ cpus = 4, mem = 14000 }")?;
     let mut resources = Resources::ZERO;
     for kind in Kind::ALL {
         let Some(value) = inner.value(kind.name()) else { continue };
@@ -174,20 +174,16 @@ fn new_agent(section: &mut Section<'_>) -> Option<Resources> {
         let units = value.as_float().or_else(|| value.as_integer().map(|units| units as f64));
         match units.and_then(Amount::from_units) {
             Some(amount) => *resources.get_mut(kind) = amount,
-            None => inner.problem(kind.name(), format!("{} is not an amount; write 4 or 0.5", shorten(value))),
+            None => inner.wrong(kind.name(), "an amount", "4 or 0.5"),
         }
     }
     if resources.cpus.is_zero() || resources.mem.is_zero() {
-        inner.report().add(inner.path_of("cpus"), "a new agent needs cpus and mem; write { cpus = 4, mem = 14000 }");
+        section.wrong("new_agent", "both cpus and mem", "{ cpus = 4, mem = 14000 }");
     }
     inner.finish();
     Some(resources)
 }
 
 fn max_missing_agents_percent(section: &mut Section<'_>) -> u32 {
-    let Percent(percent) = section.or("max_missing_agents_percent", Percent(10));
-    if percent > 100 {
-        section.problem("max_missing_agents_percent", "must lie between 0 and 100");
-    }
-    percent
+    Whole::percent(0..=100, 10).read(section, "max_missing_agents_percent").unwrap_or(10)
 }

@@ -4,12 +4,12 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// One thing that is wrong in a document.
+/// One thing that is wrong in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where, such as `pools[0].min`.
     pub path: String,
-    /// What was found, and what to write instead.
+    /// What was found, what was expected, and what to write instead.
     pub text: String,
 }
 
@@ -19,7 +19,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong in a document, in its order. Never empty.
+/// Everything that is wrong in a configuration, in its order. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Problems(pub Vec<Problem>);
 

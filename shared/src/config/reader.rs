@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use toml::{Table, Value};
 
 use super::problem::Problem;
+use crate::text::nearest;
 
-/// Collects what is wrong while a document is read.
+/// Collects what is wrong while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Report(RefCell<Vec<Problem>>);
 
@@ -21,21 +22,29 @@ impl Report {
     }
 }
 
-/// A type that a value of the document can be read into.
+/// What is wrong with a value, in the form of every such message.
+pub(super) fn instead_of(got: &str, expected: &str, write: &str) -> String {
+    format!("got {got}, expected {expected}; write {write}")
+}
+
+/// A type that a value of the configuration can be read into.
 pub(super) trait Setting: Sized {
-    /// What to write, with an example: `a whole number of percent; write 85`.
+    /// What is expected: `a size`.
     const EXPECTED: &'static str;
+
+    /// What to write, itself valid: `"4GiB"`.
+    const EXAMPLE: &'static str;
 
     /// The value, if it is one of this type.
     fn read(value: &Value) -> Option<Self>;
 
-    /// What to write instead of this very value, where a guess can be made.
-    fn remedy(_value: &Value) -> Option<String> {
-        None
+    /// A wrong value in its message; only its type where it may be a secret.
+    fn got(value: &Value) -> String {
+        shorten(value)
     }
 }
 
-/// One table of the document.
+/// One table of the configuration.
 pub(super) struct Section<'a> {
     path: String,
     table: &'a Table,
@@ -57,9 +66,20 @@ impl<'a> Section<'a> {
         self.report
     }
 
-    /// Says that the value of a key is wrong.
+    /// Reports that the value of a key is wrong.
     pub(super) fn problem(&self, key: &str, text: impl Into<String>) {
         self.report.add(self.path_of(key), text);
+    }
+
+    /// Reports the value of a key with what was expected, and what to write.
+    pub(super) fn wrong(&self, key: &str, expected: &str, write: &str) {
+        let got = self.table.get(key).map_or_else(|| "the default".to_owned(), shorten);
+        self.problem(key, instead_of(&got, expected, write));
+    }
+
+    /// Reports that a key is missing, with what was expected, and what to write.
+    pub(super) fn missing(&self, key: &str, expected: &str, write: &str) {
+        self.problem(key, format!("missing, expected {expected}; write {write}"));
     }
 
     /// The value of a key as it stands.
@@ -68,13 +88,29 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
-    /// The value of a key, if it is there and right.
+    /// The value of a key, if it is there and right. `remedy` has what is expected instead of a wrong value, and what to
+    /// write.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+        remedy: impl FnOnce(&Value) -> (String, String),
+    ) -> Option<T> {
+        let value = self.value(key)?;
+        let found = read(value);
+        if found.is_none() {
+            let (expected, write) = remedy(value);
+            self.wrong(key, &expected, &write);
+        }
+        found
+    }
+
+    /// The value of a key, if it is there and of its type.
     pub(super) fn optional<T: Setting>(&mut self, key: &'static str) -> Option<T> {
         let value = self.value(key)?;
         let read = T::read(value);
         if read.is_none() {
-            let expected = T::remedy(value).unwrap_or_else(|| T::EXPECTED.to_owned());
-            self.problem(key, format!("{} is not {expected}", shorten(value)));
+            self.problem(key, instead_of(&T::got(value), T::EXPECTED, T::EXAMPLE));
         }
         read
     }
@@ -87,19 +123,34 @@ impl<'a> Section<'a> {
     /// The value of a key that must be there.
     pub(super) fn required<T: Setting>(&mut self, key: &'static str) -> Option<T> {
         if !self.table.contains_key(key) {
-            self.known.push(key);
-            self.problem(key, format!("missing; expected {}", T::EXPECTED));
-            return None;
+            self.missing(key, T::EXPECTED, T::EXAMPLE);
         }
         self.optional(key)
     }
 
+    /// The strings of the list under a key, if it is there and one. `example` is one of them as the configuration has it.
+    pub(super) fn list(&mut self, key: &'static str, example: &str) -> Option<Vec<String>> {
+        let value = self.value(key)?;
+        let Some(items) = value.as_array() else {
+            self.problem(key, instead_of(type_of(value), "a list", &format!("[{example}]")));
+            return None;
+        };
+        let mut strings = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match String::read(item) {
+                Some(text) => strings.push(text),
+                None => self.problem(&format!("{key}[{index}]"), instead_of(&shorten(item), String::EXPECTED, example)),
+            }
+        }
+        (strings.len() == items.len()).then_some(strings)
+    }
+
     /// The table under a key, if it is there and a table.
-    pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'a>> {
+    pub(super) fn section(&mut self, key: &'static str, example: &str) -> Option<Section<'a>> {
         let value = self.value(key)?;
         let table = value.as_table();
         if table.is_none() {
-            self.problem(key, format!("{} is not a table", shorten(value)));
+            self.problem(key, instead_of(type_of(value), "a table", example));
         }
         Some(Section::new(&self.path_of(key), table?, self.report))
     }
@@ -112,14 +163,8 @@ impl<'a> Section<'a> {
     /// Reports every unknown key, with the nearest known one.
     pub(super) fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            let nearest = self
-                .known
-                .iter()
-                .map(|known| (strsim::jaro_winkler(key, known), known))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .filter(|(similarity, _)| *similarity > 0.7);
-            let remedy = match nearest {
-                Some((_, known)) => format!("did you mean {known:?}?"),
+            let remedy = match nearest(key, self.known.iter().copied()).first() {
+                Some(known) => format!("did you mean {known:?}?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
             self.problem(key, format!("unknown setting; {remedy}"));
@@ -127,7 +172,20 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A value as it stands in the document, cut to a length that fits a line.
+/// The type of a value, for messages that do not repeat the value.
+pub(super) const fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "a boolean",
+        Value::Datetime(_) => "a time",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+/// A value as the configuration has it, cut to a length that fits a line.
 pub(super) fn shorten(value: &Value) -> String {
     const MAX_CHARS: usize = 60;
     let text = value.to_string();
@@ -137,13 +195,24 @@ pub(super) fn shorten(value: &Value) -> String {
     text.chars().take(MAX_CHARS).chain("...".chars()).collect()
 }
 
-/// One of a few words; what is none of them is reported with all of them.
+/// One of a few words; any other value is reported with all of them.
 pub(super) fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-    let text: String = section.optional(key)?;
-    let found = words.iter().find(|(word, _)| *word == text);
-    if found.is_none() {
-        let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        section.problem(key, format!("{text:?} is not one of {}", known.join(", ")));
-    }
-    found.map(|(_, value)| *value)
+    let find = |value: &Value| {
+        let text = value.as_str()?.trim();
+        words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+    };
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    section.read(key, find, |value| one_of(&names, value.as_str().unwrap_or_default()))
+}
+
+/// What is expected instead of a word that is none of these (`"pack" or "sum"`), and the nearest of them.
+pub(super) fn one_of(words: &[&str], got: &str) -> (String, String) {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    let expected = match &quoted[..] {
+        [first, second] => format!("{first} or {second}"),
+        [others @ .., last] if !others.is_empty() => format!("{}, or {last}", others.join(", ")),
+        _ => quoted.join(""),
+    };
+    let write = nearest(got, words.iter().copied()).first().or(words.first()).map(|word| format!("{word:?}"));
+    (expected, write.unwrap_or_default())
 }

@@ -1,13 +1,13 @@
-//! References to texts that are kept elsewhere.
+//! References to strings that are kept elsewhere.
 
 use std::fmt;
 
 use serde::Serialize;
 use toml::Value;
 
-use super::reader::Setting;
+use super::reader::{Setting, type_of};
 
-/// Where a text is kept that does not belong into the document.
+/// Where a string is kept that does not belong in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Reference {
     /// A parameter of AWS Systems Manager.
@@ -32,8 +32,8 @@ impl fmt::Display for Reference {
 }
 
 impl Setting for Reference {
-    const EXPECTED: &'static str =
-        r#"a place where it is kept; write "ssm:/name", "secretsmanager:name", "env:NAME" or "file:path""#;
+    const EXPECTED: &'static str = "a reference with ssm:, secretsmanager:, env:, or file:";
+    const EXAMPLE: &'static str = r#""ssm:/lambda-scale/mesos""#;
     fn read(value: &Value) -> Option<Self> {
         let (kind, name) = value.as_str()?.trim().split_once(':')?;
         let name = Some(name.trim()).filter(|name| !name.is_empty())?.to_owned();
@@ -44,5 +44,9 @@ impl Setting for Reference {
             "file" => Some(Self::File(name)),
             _ => None,
         }
+    }
+    fn got(value: &Value) -> String {
+        // It may be the secret itself.
+        type_of(value).to_owned()
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::check::CheckKind;
 use super::reader::{Section, word};
 use super::source::PoolSource;
-use super::values::MINUTE;
+use super::values::{MINUTE, Span};
 
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,20 +81,20 @@ pub struct Protected {
 pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: PoolSource) -> ScaleDown {
     let strategy = strategy(section, check);
     let protected = protected(section, strategy);
-    let stable_for = section.or("scale_down_stable_for", Duration::ZERO);
+    let stable_for = Span::any(15 * MINUTE).read(section, "scale_down_stable_for").unwrap_or(Duration::ZERO);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
     ScaleDown { strategy, protected, stable_for }
 }
 
-/// Whoever decides by the state alone names no agent, so the group chooses unless the document says otherwise.
+/// A custom check may name no agents, so its group chooses unless the configuration says otherwise.
 fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
     let default = match check {
         CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
         CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
     };
-    let after = section.optional("drain_after");
-    let grace = section.optional("drain_grace");
+    let after = Span::any(5 * MINUTE).read(section, "drain_after");
+    let grace = Span::any(2 * MINUTE).read(section, "drain_grace");
     let drain = ScaleDownStrategy::Drain { after: after.unwrap_or(5 * MINUTE), grace: grace.unwrap_or(2 * MINUTE) };
     let strategies = [
         ("least_loaded", ScaleDownStrategy::LeastLoaded),
@@ -104,17 +104,18 @@ fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
     let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(default);
     for (key, is_there) in [("drain_after", after.is_some()), ("drain_grace", grace.is_some())] {
         if is_there && strategy != drain {
-            section
-                .problem(key, "has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out");
+            section.problem(key, "needs scale_down_strategy = \"drain\"; write that, or leave it out");
         }
     }
     strategy
 }
 
 fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protected {
-    let Some(mut inner) = section.section("protected") else { return Protected::default() };
-    let frameworks = inner.optional("frameworks").unwrap_or_default();
-    let applications = inner.optional("applications").unwrap_or_default();
+    let Some(mut inner) = section.section("protected", r#"{ frameworks = ["kafka"] }"#) else {
+        return Protected::default();
+    };
+    let frameworks = inner.list("frameworks", r#""kafka""#).unwrap_or_default();
+    let applications = inner.list("applications", r#""/db/primary""#).unwrap_or_default();
     inner.finish();
     if !strategy.names_agents() {
         section.problem(

@@ -4,7 +4,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::reader::{Section, Setting, word};
-use super::values::Percent;
+use super::values::Whole;
 
 /// Where the load of a pool comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,7 +89,8 @@ struct Ratio {
 }
 
 impl Setting for Ratio {
-    const EXPECTED: &'static str = "a number from 0 to below 1 with at most three decimals; write 0.7";
+    const EXPECTED: &'static str = "a number from 0 to below 1 with at most three decimals";
+    const EXAMPLE: &'static str = "0.7";
     fn read(value: &Value) -> Option<Self> {
         #[expect(clippy::cast_precision_loss, reason = "what is that large is refused")]
         let ratio = value.as_float().or_else(|| value.as_integer().map(|ratio| ratio as f64))?;
@@ -156,16 +157,13 @@ fn refuse(section: &Section<'_>, keys: &[&str], problem: &str) {
 }
 
 fn rule(section: &mut Section<'_>) -> CpuRule {
-    let Percent(scale_out_threshold) = section.or("scale_out_threshold", Percent(60));
-    if !(1..=100).contains(&scale_out_threshold) {
-        section.problem("scale_out_threshold", format!("{scale_out_threshold} must lie between 1 and 100"));
-    }
+    let scale_out_threshold = Whole::percent(1..=100, 60).read(section, "scale_out_threshold").unwrap_or(60);
     let Ratio { thousandths } = section.or("scale_down_ratio", Ratio { thousandths: 700 });
     CpuRule { scale_out_threshold, scale_down_ratio_thousandths: thousandths }
 }
 
-/// Whether any pool of the document is one of a Mesos cluster. A document without pools has other problems.
-pub(super) fn needs_mesos(document: &Table) -> bool {
-    let pools = document.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+/// Whether any pool is one of a Mesos cluster. A configuration without pools has other problems.
+pub(super) fn needs_mesos(top: &Table) -> bool {
+    let pools = top.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     pools.is_empty() || pools.iter().any(|pool| pool.get("source").and_then(Value::as_str) != Some(CLOUDWATCH))
 }

@@ -14,7 +14,7 @@ name = "workers"
 group = "mesos-workers-asg"
 "#;
 
-/// The smallest document with these lines in its one pool.
+/// The smallest configuration with these lines in its one pool.
 fn with_pool_settings(settings: &str) -> String {
     format!("{SMALLEST}{settings}")
 }
@@ -32,7 +32,7 @@ fn only_problem(document: &str, expected: &str) {
 }
 
 #[test]
-fn the_smallest_document_takes_every_default() {
+fn the_smallest_configuration_takes_every_default() {
     let config = Config::parse(SMALLEST).unwrap();
     assert_eq!(config.schedule_period, Duration::from_secs(60));
     let mesos = config.mesos.as_ref().unwrap();
@@ -113,7 +113,7 @@ fn every_setting_of_this_version_is_read() {
 }
 
 #[test]
-fn every_problem_is_reported_at_once_with_path_value_and_remedy() {
+fn every_problem_is_reported_at_once_with_value_and_remedy() {
     let document = r#"
         schedule_perod = "1m"
         [mesos]
@@ -127,13 +127,13 @@ fn every_problem_is_reported_at_once_with_path_value_and_remedy() {
         resources = ["cpu"]
         "#;
     let expected = [
-        r#"mesos.masters[0]: "10.0.0.5:5050" is not the URL of a master; write "http://10.0.0.5:5050""#,
-        "mesos.masters[1]: the URL of 10.0.0.6 has credentials in it; keep them out of the document and name their place in mesos.credentials, such as \"ssm:/lambda-scale/mesos\"",
-        r#"mesos.timeout: 20 is not a duration; write "20s" or "20m""#,
-        "pools[0].group: missing; expected a text in quotes",
-        "pools[0].max: 3 is less than min, which is 9; raise max or lower min",
-        r#"pools[0].resources: "cpu" is not one of cpus, mem, disk, gpus"#,
-        r#"pools[0].scale_up_threshold_percent: "85%" is not a whole number of percent; write 85"#,
+        r#"mesos.masters[0]: got "10.0.0.5:5050", expected the URL of a master; write "http://10.0.0.5:5050""#,
+        r#"mesos.masters[1]: got a URL with credentials, expected one without; store them outside the configuration and write mesos.credentials = "ssm:/lambda-scale/mesos""#,
+        r#"mesos.timeout: got 20, expected a duration; write "20s""#,
+        r#"pools[0].group: missing, expected a string; write "workers""#,
+        "pools[0].max: got 3, expected at least min = 9; write 10",
+        r#"pools[0].resources[0]: got "cpu", expected "cpus", "mem", "disk", or "gpus"; write "cpus""#,
+        r#"pools[0].scale_up_threshold_percent: got "85%", expected a percentage; write 85"#,
         r#"schedule_perod: unknown setting; did you mean "schedule_period"?"#,
     ];
     assert_eq!(problems(document), expected);
@@ -160,11 +160,11 @@ fn an_unknown_setting_names_the_nearest_known_one() {
 fn thresholds_must_leave_room_between_them() {
     only_problem(
         &with_pool_settings("scale_down_threshold_percent = 80"),
-        "pools[0].scale_down_threshold_percent: 80 must be less than scale_up_threshold_percent, which is 80; agents would come and go for ever",
+        "pools[0].scale_down_threshold_percent: got 80, expected less than scale_up_threshold_percent = 80; write 50",
     );
     only_problem(
         &with_pool_settings("scale_up_threshold_percent = 101"),
-        "pools[0].scale_up_threshold_percent: 101 must lie between 1 and 100",
+        "pools[0].scale_up_threshold_percent: got 101, expected a percentage from 1 to 100; write 80",
     );
     assert!(Config::parse(&with_pool_settings("application_headroom_percent = 250")).is_ok());
 }
@@ -187,11 +187,11 @@ fn a_pool_of_cloudwatch_needs_nothing_of_mesos() {
     assert!(Config::parse(&format!("{SMALLEST}{CLOUDWATCH}{other}")).unwrap().mesos.is_some());
     only_problem(
         &format!("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n{CLOUDWATCH}"),
-        r#"mesos: no pool asks it: all have source = "cloudwatch"; leave it out"#,
+        r#"mesos: no pool uses it, since all have source = "cloudwatch"; leave it out"#,
     );
     only_problem(
         &format!("marathon.url = \"http://10.0.0.5:8080\"\n{CLOUDWATCH}"),
-        r#"marathon: no pool asks it: all have source = "cloudwatch"; leave it out"#,
+        r#"marathon: no pool uses it, since all have source = "cloudwatch"; leave it out"#,
     );
     // A pool without a source is one of Mesos, so this one lacks its masters.
     let mixed = format!("{CLOUDWATCH}[[pools]]\nname = \"workers\"\ngroup = \"workers\"\n");
@@ -224,22 +224,28 @@ fn settings_of_the_cpu_rule_are_refused_without_it_and_checked_with_it() {
         ["scale_out_threshold", "scale_down_ratio", "cooltime"].map(|key| format!("pools[0].{key}: {needs}"));
     assert_eq!(without, expected);
     for (settings, expected) in [
-        ("scale_out_threshold = 0", "pools[0].scale_out_threshold: 0 must lie between 1 and 100"),
-        ("scale_out_threshold = 101", "pools[0].scale_out_threshold: 101 must lie between 1 and 100"),
-        ("scale_out_threshold = 60.0", "pools[0].scale_out_threshold: 60.0 is not a whole number of percent; write 60"),
+        (
+            "scale_out_threshold = 0",
+            "pools[0].scale_out_threshold: got 0, expected a percentage from 1 to 100; write 60",
+        ),
+        (
+            "scale_out_threshold = 101",
+            "pools[0].scale_out_threshold: got 101, expected a percentage from 1 to 100; write 60",
+        ),
+        ("scale_out_threshold = 60.0", "pools[0].scale_out_threshold: got 60.0, expected a percentage; write 60"),
         (
             "scale_down_ratio = 1",
-            "pools[0].scale_down_ratio: 1 is not a number from 0 to below 1 with at most three decimals; write 0.7",
+            "pools[0].scale_down_ratio: got 1, expected a number from 0 to below 1 with at most three decimals; write 0.7",
         ),
         (
             "scale_down_ratio = 0.70001",
-            "pools[0].scale_down_ratio: 0.70001 is not a number from 0 to below 1 with at most three decimals; write 0.7",
+            "pools[0].scale_down_ratio: got 0.70001, expected a number from 0 to below 1 with at most three decimals; write 0.7",
         ),
         (
             "scale_down_ratio = nan",
-            "pools[0].scale_down_ratio: nan is not a number from 0 to below 1 with at most three decimals; write 0.7",
+            "pools[0].scale_down_ratio: got nan, expected a number from 0 to below 1 with at most three decimals; write 0.7",
         ),
-        ("cooltime = \"5m\"", "pools[0].cooltime: \"5m\" is not a whole number of minutes, at most 10080; write 10"),
+        ("cooltime = \"5m\"", "pools[0].cooltime: got \"5m\", expected a number of minutes; write 10"),
         (
             "cooltime = 5\nscale_up_cooldown = \"1m\"",
             "pools[0].scale_up_cooldown: cooltime stands for both cooldowns; leave one of the two out",
@@ -284,7 +290,7 @@ fn the_default_strategy_terminates_what_the_decision_names() {
     assert_eq!(pool(quick).scale_down.strategy, drain(0, 10));
     only_problem(
         &with_pool_settings("drain_after = \"5m\""),
-        "pools[0].drain_after: has a meaning with scale_down_strategy = \"drain\" alone; write that, or leave it out",
+        "pools[0].drain_after: needs scale_down_strategy = \"drain\"; write that, or leave it out",
     );
     assert_eq!(pool("check = \"custom\"").scale_down.strategy, ScaleDownStrategy::DesiredCapacity);
     // Where the group chooses, nothing can be protected.
@@ -301,18 +307,18 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
         let config = Config::parse(&with(&format!("url = {url:?}"))).unwrap();
         assert_eq!(config.marathon.unwrap().url, Url::parse(url).unwrap());
     }
-    only_problem(&with(""), "marathon.url: missing; expected a text in quotes");
+    only_problem(&with(""), r#"marathon.url: missing, expected the URL of Marathon; write "http://10.0.0.5:8080""#);
     only_problem(
         &with("url = \"10.0.0.5:8080\""),
-        r#"marathon.url: "10.0.0.5:8080" is not the URL of Marathon; write "http://10.0.0.5:8080""#,
+        r#"marathon.url: got "10.0.0.5:8080", expected the URL of Marathon; write "http://10.0.0.5:8080""#,
     );
     only_problem(
         &with("url = \"http://me:hunter2@10.0.0.5:8080\""),
-        "marathon.url: the URL of 10.0.0.5 has credentials in it; Marathon is asked without any in this version; leave them out",
+        "marathon.url: got a URL with credentials, expected one without; remove them, Lambda Scale sends none to Marathon",
     );
     only_problem(
         &with("url = \"http://10.0.0.5:8080/?x\""),
-        r#"marathon.url: "http://10.0.0.5:8080/?x" has more than host, port and path; write only these"#,
+        r#"marathon.url: got a URL with a query or fragment, expected only host, port, and path; write "http://10.0.0.5:8080/""#,
     );
     only_problem(&with("url = \"http://10.0.0.5:8080\"\nulr = 1"), "marathon.ulr: unknown setting; known here: url");
 }
@@ -323,11 +329,11 @@ fn pools_must_not_share_agents_names_or_groups() {
     assert_eq!(problems(&pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"b\" }")), [""; 0]);
     only_problem(
         &pools("name = \"b\"\ngroup = \"b\""),
-        r#"pools: every agent of "workers" is one of "b" too; give each pool attributes of its own"#,
+        r#"pools: every agent of "workers" is also one of "b"; give each pool attributes of its own"#,
     );
     only_problem(
         &pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"a\", zone = \"x\" }"),
-        r#"pools: every agent of "b" is one of "workers" too; give each pool attributes of its own"#,
+        r#"pools: every agent of "b" is also one of "workers"; give each pool attributes of its own"#,
     );
     only_problem(
         &pools("name = \"workers\"\ngroup = \"b\"\nattributes = { pool = \"b\" }"),
@@ -337,12 +343,78 @@ fn pools_must_not_share_agents_names_or_groups() {
 
 #[test]
 fn a_decision_delivered_twice_must_find_its_instances() {
-    let problems = problems(&with_pool_settings("join_timeout = \"90s\""));
-    assert!(problems[0].starts_with("pools[0].join_timeout: must be at least two schedule periods"), "{problems:?}");
+    only_problem(
+        &with_pool_settings("join_timeout = \"90s\""),
+        r#"pools[0].join_timeout: got "90s", expected at least two schedule periods, "2m"; write "15m""#,
+    );
+    only_problem(
+        &format!("schedule_period = \"10m\"\n{SMALLEST}"),
+        r#"pools[0].join_timeout: got the default, expected at least two schedule periods, "20m"; write "20m""#,
+    );
+}
+
+/// Each suggestion, written into the same place, is valid there.
+#[test]
+fn a_suggested_value_is_itself_valid() {
+    for (setting, expected) in [
+        ("scale_up_threshold_percent = 0.8", "a percentage; write 80"),
+        ("scale_up_threshold_percent = \"0.8\"", "a percentage; write 80"),
+        ("scale_up_threshold_percent = 1.0", "a percentage; write 100"),
+        ("scale_up_threshold_percent = 0.001", "a percentage; write 80"),
+        ("scale_up_threshold_percent = \"250%\"", "a percentage; write 80"),
+        ("scale_up_threshold_percent = -1", "a percentage from 1 to 100; write 80"),
+        ("application_headroom_percent = \"250 %\"", "a percentage; write 250"),
+        ("application_headroom_percent = 0.25", "a percentage; write 25"),
+        ("application_headroom_percent = \"1%\"", "a percentage; write 1"),
+        ("max_missing_agents_percent = 101", "a percentage from 0 to 100; write 10"),
+        ("min = \"2\"", "a whole number; write 2"),
+        ("min = -1", "at least 0; write 1"),
+        ("max = 1e3", "a whole number; write 1000"),
+        ("max = \"0\"", "a whole number; write 10"),
+        ("max_scale_up_step = 0.4", "a whole number; write 10"),
+        ("max_scale_up_step = 0", "at least 1 (pause_until stops scaling); write 10"),
+        ("scale_down_cooldown = 600", "a duration; write \"600s\" or \"600m\""),
+        ("scale_down_cooldown = \"400 days\"", "at most 366 days; write \"10m\""),
+        ("max_back_off = -1", "a duration; write \"3m\""),
+        ("join_timeout = 5", "a duration; write \"5m\""),
+        ("headroom_placement = \"packed\"", "\"pack\" or \"sum\"; write \"pack\""),
+        ("headroom_placement = \"sums\"", "\"pack\" or \"sum\"; write \"sum\""),
+        ("source = 3", "\"mesos\" or \"cloudwatch\"; write \"mesos\""),
+        ("resources = []", "at least one resource; write [\"cpus\", \"mem\"]"),
+        ("resources = \"cpus\"", "a list; write [\"cpus\"]"),
+        ("pause_until = \"tomorrow\"", "a time; write \"2026-12-24T18:00:00Z\""),
+        ("attributes = 5", "a table; write { pool = \"workers\" }"),
+        ("new_agent = { cpus = 4 }", "both cpus and mem; write { cpus = 4, mem = 14000 }"),
+        ("scale_down_strategy = \"drained\"", "\"least_loaded\", \"desired_capacity\", or \"drain\"; write \"drain\""),
+    ] {
+        let problems = problems(&with_pool_settings(setting));
+        let [problem] = &problems[..] else { panic!("{setting}: {problems:?}") };
+        assert!(problem.ends_with(&format!(", expected {expected}")), "{setting}: {problem}");
+        let (key, _) = setting.split_once(" = ").unwrap();
+        let (_, suggested) = problem.rsplit_once("; write ").unwrap();
+        for value in suggested.split(" or ") {
+            assert_eq!(self::problems(&with_pool_settings(&format!("{key} = {value}"))), [""; 0], "{setting}");
+        }
+    }
 }
 
 #[test]
-fn odd_documents_are_refused_without_a_panic() {
+fn a_message_about_a_secret_does_not_repeat_it() {
+    let with = |setting: &str| SMALLEST.replace("[mesos]\n", &format!("[mesos]\n{setting}\n"));
+    only_problem(
+        &with("credentials = \"hunter2\""),
+        r#"mesos.credentials: got a string, expected a reference with ssm:, secretsmanager:, env:, or file:; write "ssm:/lambda-scale/mesos""#,
+    );
+    let masters = |masters: &str| problems(&SMALLEST.replace(r#"["http://10.0.0.5:5050"]"#, masters));
+    let wrong_type = r#"mesos.masters: got a string, expected a list; write ["http://10.0.0.5:5050"]"#;
+    assert_eq!(masters("\"http://me:hunter2@10.0.0.5:5050\""), [wrong_type]);
+    // Without a scheme it is no URL, and still holds a password.
+    assert!(!masters("[\"me:hunter2@10.0.0.5:5050\"]")[0].contains("hunter2"));
+    assert!(!masters("[\"http://10.0.0.5:5050?secret=hunter2\"]")[0].contains("hunter2"));
+}
+
+#[test]
+fn odd_configurations_are_refused_without_a_panic() {
     for document in [
         "",
         "=",
@@ -377,7 +449,7 @@ fn local_hosts_are_told_apart() {
 }
 
 #[test]
-fn the_example_document_is_valid_with_and_without_what_is_commented_out() {
+fn the_example_is_valid_with_and_without_commented_settings() {
     let example = include_str!("../../../examples/lambda-scale.toml");
     let everything: Vec<&str> = example
         .lines()

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::reader::Section;
-use super::values::Percent;
+use super::reader::{Section, instead_of, one_of};
+use super::values::Whole;
 use crate::resources::Kind;
 
 /// The thresholds of utilization (rules D and U), and what is compared with them.
@@ -22,33 +22,35 @@ pub struct Thresholds {
 
 pub(super) fn thresholds(section: &mut Section<'_>) -> Thresholds {
     let considered = considered(section);
-    let Percent(down) = section.or("scale_down_threshold_percent", Percent(50));
-    let Percent(up) = section.or("scale_up_threshold_percent", Percent(80));
-    if !(1..=100).contains(&up) {
-        section.problem("scale_up_threshold_percent", format!("{up} must lie between 1 and 100"));
-    } else if down >= up {
-        section.problem(
-            "scale_down_threshold_percent",
-            format!(
-                "{down} must be less than scale_up_threshold_percent, which is {up}; agents would come and go for ever"
-            ),
-        );
+    let down = Whole::percent(0..=99, 50).read(section, "scale_down_threshold_percent").unwrap_or(50);
+    let up = Whole::percent(1..=100, 80.max(down + 1)).read(section, "scale_up_threshold_percent");
+    let is_wrong = up.is_none() && section.table().contains_key("scale_up_threshold_percent");
+    let up = up.unwrap_or(80);
+    if down >= up && !is_wrong {
+        let expected = format!("less than scale_up_threshold_percent = {up}");
+        section.wrong("scale_down_threshold_percent", &expected, &50.min(up - 1).to_string());
     }
     Thresholds { scale_down_percent: down, scale_up_percent: up, considered }
 }
 
 fn considered(section: &mut Section<'_>) -> Vec<Kind> {
-    let Some(names) = section.optional::<Vec<String>>("resources") else { return vec![Kind::Cpus, Kind::Mem] };
+    let Some(names) = section.list("resources", r#""cpus""#) else { return vec![Kind::Cpus, Kind::Mem] };
     let mut kinds = Vec::new();
-    for name in &names {
+    for (index, name) in names.iter().enumerate() {
+        let item = format!("resources[{index}]");
         match Kind::from_name(name) {
-            None => section.problem("resources", format!("{name:?} is not one of cpus, mem, disk, gpus")),
-            Some(kind) if kinds.contains(&kind) => section.problem("resources", format!("{name:?} is there twice")),
+            None => {
+                let (expected, write) = one_of(&Kind::ALL.map(Kind::name), name);
+                section.problem(&item, instead_of(&format!("{name:?}"), &expected, &write));
+            }
+            Some(kind) if kinds.contains(&kind) => {
+                section.problem(&item, format!("got {name:?} again, expected each resource once; leave it out"));
+            }
             Some(kind) => kinds.push(kind),
         }
     }
     if names.is_empty() {
-        section.problem("resources", r#"is empty; write ["cpus", "mem"]"#);
+        section.problem("resources", instead_of("an empty list", "at least one resource", r#"["cpus", "mem"]"#));
     }
     kinds
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use toml::Value;
 
-use super::reader::{Section, Setting};
+use super::reader::Section;
 use super::source::PoolSource;
-use super::values::MINUTE;
+use super::values::{MINUTE, Span, Whole, quoted};
 
 /// When something may happen, and how long node_scale waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,15 +44,8 @@ impl Timing {
 /// Reads the times.
 pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Timing {
     let Cooldowns { up, down } = cooldowns(section, source);
-    let max_back_off = section.or("max_back_off", 3 * MINUTE);
-    let join_timeout = section.or("join_timeout", 15 * MINUTE);
-    if join_timeout < 2 * schedule_period {
-        section.problem(
-            "join_timeout",
-            "must be at least two schedule periods, the life of a decision: else one delivered twice would no longer \
-             count the instances that it has requested as in flight",
-        );
-    }
+    let max_back_off = Span::any(3 * MINUTE).read(section, "max_back_off").unwrap_or(3 * MINUTE);
+    let join_timeout = join_timeout(section, schedule_period);
     let pause_until = section.optional("pause_until");
     Timing {
         schedule_period,
@@ -65,7 +57,19 @@ pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_per
     }
 }
 
-/// How long nothing comes, and nothing goes, after the group's last activity.
+/// At least two schedule periods, as long as a decision is valid: a decision that is delivered twice must still find the
+/// instances that it requested in flight.
+fn join_timeout(section: &mut Section<'_>, schedule_period: Duration) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(15 * 60);
+    let least = 2 * schedule_period;
+    let expected = format!("at least two schedule periods, {}", quoted(least));
+    if !section.table().contains_key("join_timeout") && DEFAULT < least {
+        section.wrong("join_timeout", &expected, &quoted(least));
+    }
+    Span::at_least(least, expected, DEFAULT.max(least)).read(section, "join_timeout").unwrap_or(DEFAULT)
+}
+
+/// How long no agent is added, and none removed, after the group's last activity.
 struct Cooldowns {
     up: Duration,
     down: Duration,
@@ -76,9 +80,9 @@ fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
     const DEFAULT: Duration = Duration::from_secs(600);
     // The utilization is an average over ten minutes: for as long it still shows the group without its last agent.
     let default_up = if source.needs_masters() { Duration::ZERO } else { DEFAULT };
-    let up = section.or("scale_up_cooldown", default_up);
-    let down = section.or("scale_down_cooldown", DEFAULT);
-    let Some(Minutes(cooltime)) = section.optional("cooltime") else { return Cooldowns { up, down } };
+    let up = Span::any(DEFAULT).read(section, "scale_up_cooldown").unwrap_or(default_up);
+    let down = Span::any(DEFAULT).read(section, "scale_down_cooldown").unwrap_or(DEFAULT);
+    let Some(cooltime) = Whole::minutes(10).read(section, "cooltime") else { return Cooldowns { up, down } };
     for key in ["scale_up_cooldown", "scale_down_cooldown"] {
         if section.table().contains_key(key) {
             section.problem(key, "cooltime stands for both cooldowns; leave one of the two out");
@@ -86,18 +90,4 @@ fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
     }
     let both = Duration::from_secs(60 * u64::from(cooltime));
     Cooldowns { up: both, down: both }
-}
-
-/// A number of whole minutes, at most a week of them.
-struct Minutes(u32);
-
-impl Minutes {
-    const MAX: u32 = 7 * 24 * 60;
-}
-
-impl Setting for Minutes {
-    const EXPECTED: &'static str = "a whole number of minutes, at most 10080; write 10";
-    fn read(value: &Value) -> Option<Self> {
-        u32::read(value).filter(|minutes| *minutes <= Self::MAX).map(Self)
-    }
 }

@@ -1,0 +1,34 @@
+//! Words in messages: names that resemble another, and numbers with their noun.
+
+/// The most names that are suggested.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// Two names with a smaller similarity (Jaro-Winkler, 0 to 1) do not resemble each other.
+const MIN_SIMILARITY: f64 = 0.8;
+
+/// The known names that resemble a name, the nearest first.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let name = name.to_lowercase();
+    let mut near: Vec<(f64, &str)> = known
+        .into_iter()
+        .map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other))
+        .filter(|(similarity, _)| *similarity > MIN_SIMILARITY)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_comes_first_and_strangers_not_at_all() {
+        let known = ["mesos-masters", "mesos-workers", "web-asg"];
+        assert_eq!(nearest("mesos-worker", known)[0], "mesos-workers");
+        assert_eq!(nearest("Mesos-Workers", known)[0], "mesos-workers");
+        assert!(!nearest("mesos-worker", known).contains(&"web-asg"));
+        assert!(nearest("zzz", known).is_empty());
+    }
+}
