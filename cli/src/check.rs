@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use shared::config::{Config, Policy, Problem, Problems};
+use shared::text::counted;
 
 use crate::page::{Output, Page, Tone};
 
@@ -81,8 +82,7 @@ fn json(parsed: &Result<Config, Problems>) -> io::Result<()> {
 
 fn text(path: &str, config: &Config) -> io::Result<()> {
     let page = Page::stdout();
-    let count = config.pools.len();
-    page.title(&format!("{path} is valid: {count} pool{}", if count == 1 { "" } else { "s" }))?;
+    page.title(&format!("{path} is valid: {}", counted(config.pools.len(), "pool")))?;
     if config.dry_run {
         page.toned("dry run", Tone::Quiet, "decides and reports, writes nothing")?;
     }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
+use shared::text::counted;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
@@ -368,10 +369,6 @@ fn action(plan: &Plan, from: Option<i32>, lookups: &[String]) -> String {
 /// The desired capacity without those instances.
 fn without(from: i32, targets: &[TerminationTarget]) -> i32 {
     from.saturating_sub_unsigned(targets.iter().map(|target| target.weight).sum())
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[derive(Serialize)]

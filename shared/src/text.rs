@@ -1,5 +1,7 @@
 //! Words in messages: names that resemble another, and numbers with their noun.
 
+use std::fmt::Display;
+
 /// The most names that are suggested.
 const MAX_SUGGESTIONS: usize = 3;
 
@@ -19,6 +21,13 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
+/// `1 agent`, `2 agents`.
+#[must_use]
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +39,10 @@ mod tests {
         assert_eq!(nearest("Mesos-Workers", known)[0], "mesos-workers");
         assert!(!nearest("mesos-worker", known).contains(&"web-asg"));
         assert!(nearest("zzz", known).is_empty());
+    }
+
+    #[test]
+    fn only_one_is_singular() {
+        assert_eq!([0_u32, 1, 2].map(|number| counted(number, "agent")), ["0 agents", "1 agent", "2 agents"]);
     }
 }

@@ -4,15 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 use shared::contract::{Completeness, CompletenessLevel};
+use shared::text::counted;
 
 use super::capacity::{Capacity, Pool};
 use super::numbers::count;
-
-/// `1 agent`, `2 agents`.
-pub(super) fn counted(number: impl Into<u64>, noun: &str) -> String {
-    let number = number.into();
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
 
 /// What a rule changes: agents that it keeps, and agents that it adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

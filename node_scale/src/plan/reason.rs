@@ -297,8 +297,7 @@ impl fmt::Display for BackOff {
             }
             Self::LaunchInProgress { launch, missing, waited, limit } => {
                 let (waited, limit) = (compact(*waited), compact(*limit));
-                let more =
-                    if *missing == 1 { "1 more instance".to_owned() } else { format!("{missing} more instances") };
+                let more = shared::text::counted(*missing, "more instance");
                 write!(f, "{launch} in progress, {more} needed; waited {waited} of max_back_off = {limit}")
             }
             Self::Busy(code) => write!(f, "Auto Scaling returned {code}; the next run retries"),
@@ -459,7 +458,7 @@ pub(super) fn skipped_list(skipped: &[Skipped]) -> String {
 }
 
 pub(super) fn instances(count: u32) -> String {
-    format!("{count} instance{}", if count == 1 { "" } else { "s" })
+    shared::text::counted(count, "instance")
 }
 
 /// What is left of a wait.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::text::counted;
+
 /// One thing that is wrong in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -25,8 +27,7 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        write!(f, "{count} problem{} in the configuration", if count == 1 { "" } else { "s" })?;
+        write!(f, "{} in the configuration", counted(self.0.len(), "problem"))?;
         self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use shared::text::counted;
 
 use super::super::utilization::MilliPercent;
-use super::super::words::{Change, counted};
+use super::super::words::Change;
 
 /// Why C adds, removes, or keeps agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

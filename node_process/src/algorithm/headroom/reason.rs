@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 use shared::resources::{Amount, Kind, Resources};
+use shared::text::counted;
 
-use super::super::words::{Change, NO_NEW_AGENT, counted};
+use super::super::words::{Change, NO_NEW_AGENT};
 
 /// Why H keeps and adds as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use shared::text::counted;
 
-use super::super::words::{Incomplete, counted};
+use super::super::words::Incomplete;
 
 /// What the limits make of what the rules require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use shared::text::counted;
 
 use super::super::utilization::Utilization;
-use super::super::words::{Incomplete, counted};
+use super::super::words::Incomplete;
 
 /// Why D removes as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
