@@ -280,10 +280,8 @@ pub(crate) fn executor(
 }
 
 fn resources(output: &mut impl Write, before: &str, resources: &Resources, ports: &Ports) -> io::Result<()> {
-    // Not in printing order: a master lists them so.
-    const ORDER: [Kind; 4] = [Kind::Disk, Kind::Mem, Kind::Gpus, Kind::Cpus];
     write!(output, "{before}{{")?;
-    list(output, ORDER, |output, kind| write!(output, r#""{kind}":{}"#, Decimal(resources.get(kind))))?;
+    list(output, Kind::IN_STATE, |output, kind| write!(output, r#""{kind}":{}"#, Decimal(resources.get(kind))))?;
     if !ports.is_empty() {
         write!(output, r#","ports":"{ports}""#)?;
     }

@@ -74,11 +74,11 @@ fn sums_read_are_the_sums_that_were_written() {
 fn every_agent_uses_what_its_tasks_and_executors_take() {
     for spec in SPECS {
         let state: serde_json::Value = serde_json::from_str(&generated(&spec).0).unwrap();
-        let thousandths = |value: &serde_json::Value| -> [i64; 4] {
+        let thousandths = |value: &serde_json::Value| -> [i64; Kind::ALL.len()] {
             #[expect(clippy::cast_possible_truncation, reason = "small amounts")]
             Kind::ALL.map(|kind| (value["resources"][kind.name()].as_f64().unwrap() * 1000.0).round() as i64)
         };
-        let mut sums = std::collections::BTreeMap::<String, [i64; 4]>::new();
+        let mut sums = std::collections::BTreeMap::<String, [i64; Kind::ALL.len()]>::new();
         for framework in state["frameworks"].as_array().unwrap() {
             for key in ["tasks", "executors"] {
                 for item in framework[key].as_array().unwrap() {

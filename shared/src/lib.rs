@@ -1,6 +1,6 @@
 //! What the three functions of Lambda Scale share.
 //!
-//! - [`resources`]: amounts of cpus, mem, disk and gpus, exact to the thousandth
+//! - [`resources`]: amounts of each kind of resource, exact to the thousandth
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the configuration

@@ -132,13 +132,27 @@ mod tests {
             ["| node_gather |", "| node_process |", "| node_scale |"].iter().any(|start| line.starts_with(start))
         });
         let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
-        words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())).collect()
+        words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase() || c == '<')).collect()
     }
 
     #[test]
     fn every_metric_is_documented_and_every_documented_metric_exists() {
+        let name = |metric: &Metric| match metric {
+            Metric::Utilization(_) => "<Kind>Utilization",
+            metric => metric.name(),
+        };
+        assert_eq!(documented(), Metric::all().iter().map(name).collect());
         let names: BTreeSet<&str> = Metric::all().into_iter().map(Metric::name).collect();
-        assert_eq!(documented(), names);
         assert_eq!(names.len(), Metric::all().len(), "no name twice");
+    }
+
+    #[test]
+    fn the_utilization_of_every_kind_is_named_alike() {
+        for kind in Kind::ALL {
+            let documented = format!("{kind}Utilization");
+            let name = Metric::Utilization(kind).name();
+            assert!(name.starts_with(|c: char| c.is_ascii_uppercase()), "{name}");
+            assert!(name.eq_ignore_ascii_case(&documented) && name.ends_with("Utilization"), "{name}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Amounts of cpus, mem, disk and gpus, exact to the thousandth.
+//! Amounts of each kind of resource, exact to the thousandth.
 //!
 //! Mesos compares and rounds scalars at three decimals (`src/common/values.cpp`: `llround(x * 1000)`), so whole
 //! thousandths hold every amount it can name: sums are exact, do not depend on their order, and have no NaN.
@@ -28,6 +28,9 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in printing order.
     pub const ALL: [Self; 4] = [Self::Cpus, Self::Mem, Self::Disk, Self::Gpus];
+
+    /// Every kind, in the order in which a Mesos master lists them in /state.
+    pub const IN_STATE: [Self; Self::ALL.len()] = [Self::Disk, Self::Mem, Self::Gpus, Self::Cpus];
 
     /// The name Mesos gives it.
     #[must_use]
@@ -66,6 +69,12 @@ impl Kind {
         format!("{amount}{} {self}", self.unit())
     }
 
+    /// The names of all kinds, for messages: `cpus, mem, disk, gpus`.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
     /// The kind of that name, if it is one that is looked at.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -84,12 +93,6 @@ impl Kind {
 pub struct PerKind<T>([T; Kind::ALL.len()]);
 
 impl<T> PerKind<T> {
-    /// From a value for each kind, in printing order.
-    #[must_use]
-    pub const fn new(values: [T; Kind::ALL.len()]) -> Self {
-        Self(values)
-    }
-
     /// Builds one from a function of the kind.
     #[must_use]
     pub fn from_fn(value: impl FnMut(Kind) -> T) -> Self {
@@ -120,6 +123,21 @@ impl<T> PerKind<T> {
     }
 }
 
+impl<T: Copy> PerKind<T> {
+    /// Those values of those kinds, and `other` of every other kind.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "a kind is the index of its own array")]
+    pub const fn of(values: &[(Kind, T)], other: T) -> Self {
+        let mut all = [other; Kind::ALL.len()];
+        let mut rest = values;
+        while let [(kind, value), more @ ..] = rest {
+            all[*kind as usize] = *value;
+            rest = more;
+        }
+        Self(all)
+    }
+}
+
 impl<T> Index<Kind> for PerKind<T> {
     type Output = T;
     #[expect(clippy::indexing_slicing, reason = "a kind is the index of its own array")]
@@ -132,6 +150,33 @@ impl<T> IndexMut<Kind> for PerKind<T> {
     #[expect(clippy::indexing_slicing, reason = "a kind is the index of its own array")]
     fn index_mut(&mut self, kind: Kind) -> &mut T {
         &mut self.0[kind as usize]
+    }
+}
+
+/// From an object with the names of [`Kind`]: what is absent is `None`, other names are ignored, a name may not repeat.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerKind<Option<T>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName<T>(PerKind<Option<T>>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ByName<T> {
+            type Value = PerKind<Option<T>>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an object with {}", Kind::names())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let Self(mut values) = self;
+                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    match Kind::from_name(&name) {
+                        Some(kind) if values[kind].is_some() => {
+                            return Err(de::Error::duplicate_field(kind.name()));
+                        }
+                        Some(kind) => values[kind] = Some(map.next_value()?),
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(values)
+            }
+        }
+        deserializer.deserialize_map(ByName(Self::from_fn(|_| None)))
     }
 }
 
@@ -355,39 +400,21 @@ impl Serialize for Resources {
 
 impl<'de> Deserialize<'de> for Resources {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ByName;
-        impl<'de> Visitor<'de> for ByName {
-            type Value = Resources;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with cpus, mem, disk, gpus")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
-                let mut resources = Resources::ZERO;
-                while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    match Kind::from_name(&name) {
-                        Some(kind) => *resources.get_mut(kind) = map.next_value()?,
-                        None => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(resources)
-            }
-        }
-        deserializer.deserialize_map(ByName)
+        let amounts = PerKind::<Option<Amount>>::deserialize(deserializer)?;
+        Ok(Self::from_fn(|kind| amounts[kind].unwrap_or_default()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use proptest::prelude::*;
 
     fn resources() -> impl Strategy<Value = Resources> {
-        prop::array::uniform4(0_u64..=Amount::MAX.0).prop_map(|[cpus, mem, disk, gpus]| Resources {
-            cpus: Amount(cpus),
-            mem: Amount(mem),
-            disk: Amount(disk),
-            gpus: Amount(gpus),
-        })
+        prop::collection::vec(0_u64..=Amount::MAX.0, Kind::ALL.len())
+            .prop_map(|amounts| Resources::from_fn(|kind| Amount(amounts[kind as usize])))
     }
 
     proptest! {
@@ -423,10 +450,19 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_is_listed_in_each_order_and_in_the_template() {
+        let template = include_str!("../../template.yaml");
+        assert!(template.contains(&format!("AllowedPattern: ^({})$", Kind::ALL.map(Kind::name).join("|"))));
+        let distinct = |kinds: [Kind; Kind::ALL.len()]| BTreeSet::from(kinds).len();
+        assert_eq!((distinct(Kind::ALL), distinct(Kind::IN_STATE)), (Kind::ALL.len(), Kind::ALL.len()));
+    }
+
+    #[test]
     fn what_is_no_amount_is_refused() {
-        for bad in [r#"{"cpus":-1}"#, r#"{"cpus":1e300}"#, r#"{"cpus":"2"}"#, r#"{"cpus":null}"#, "[]"] {
+        let twice = r#"{"cpus":1,"cpus":1}"#;
+        for bad in [r#"{"cpus":-1}"#, r#"{"cpus":1e300}"#, r#"{"cpus":"2"}"#, r#"{"cpus":null}"#, "[]", twice] {
             assert!(serde_json::from_str::<Resources>(bad).is_err(), "{bad}");
         }
-        assert_eq!(serde_json::from_str::<Resources>(r#"{"ports":"[1-2]","fpga":1}"#).unwrap(), Resources::ZERO);
+        assert_eq!(serde_json::from_str::<Resources>(r#"{"ports":"[1-2]","network":1}"#).unwrap(), Resources::ZERO);
     }
 }

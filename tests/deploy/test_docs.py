@@ -10,7 +10,8 @@ from template import ROOT, Stack, source
 from test_template import MINIMAL, emitted_metrics
 
 # Emitted only for some considered resources and sources, and for faults.
-RARE = {"DiskUtilization", "Expired", "GpusUtilization", "GroupCpuUtilization"}
+USUAL_KINDS = {"CpusUtilization", "MemUtilization"}
+RARE = {"Expired"} | {name for name in emitted_metrics() if name.endswith("Utilization")} - USUAL_KINDS
 
 
 def anchors(text):

@@ -66,7 +66,7 @@ pub(super) const FRAMEWORKS: [FrameworkSpec; 3] = [
 ];
 
 /// The resources of an executor, in addition to its task.
-pub(super) const EXECUTOR: Resources = resources(100, 32, 0, 0);
+pub(super) const EXECUTOR: Resources = resources(100, 32, 0);
 
 /// An application.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ impl Spec {
         let disk = random.pick([0, 0, 0, 10, 100, 1000]);
         let gpus = u64::from(number % 20 == 18);
         let has_executor = number % 10 == 7 || number % 20 == 9;
-        let resources = if number == 0 { SMALLEST } else { resources(cpus, mem, disk, gpus) };
+        let resources = if number == 0 { SMALLEST } else { with_gpus(gpus, resources(cpus, mem, disk)) };
         Application { number, framework, group, part, resources, has_executor }
     }
 
@@ -142,13 +142,13 @@ impl Spec {
         const DISK_PER_CPU: u64 = 10_000;
         // The mean task takes 0.7 cpus, so a small agent is used by about 75 %.
         let cpus = u64::from(self.tasks_per_agent()).next_multiple_of(4).max(4);
-        let of = |cpus: u64, gpus| resources(cpus * 1000, cpus * MEM_PER_CPU, cpus * DISK_PER_CPU, gpus);
-        let (small, large) = (of(cpus, 0), of(2 * cpus, 0));
+        let of = |cpus: u64| resources(cpus * 1000, cpus * MEM_PER_CPU, cpus * DISK_PER_CPU);
+        let (small, large) = (of(cpus), of(2 * cpus));
         match SplitMix64::stream(self.seed, concern::AGENT, agent.into()).below(10) {
             0..5 => Shape { name: "small", total: small, reserved: Resources::ZERO },
             5..8 => Shape { name: "large", total: large, reserved: Resources::ZERO },
-            8 => Shape { name: "reserved", total: small, reserved: resources(cpus * 250, 1024, 0, 0) },
-            _ => Shape { name: "gpu", total: of(cpus, 4), reserved: Resources::ZERO },
+            8 => Shape { name: "reserved", total: small, reserved: resources(cpus * 250, 1024, 0) },
+            _ => Shape { name: "gpu", total: with_gpus(4, small), reserved: Resources::ZERO },
         }
     }
 
@@ -199,15 +199,19 @@ pub(super) fn below(random: &mut SplitMix64, limit: u32) -> u32 {
 }
 
 /// What a task of the first application takes.
-const SMALLEST: Resources = resources(100, 128, 0, 0);
+const SMALLEST: Resources = resources(100, 128, 0);
 
-const fn resources(milli_cpus: u64, mem: u64, disk: u64, gpus: u64) -> Resources {
+const fn resources(milli_cpus: u64, mem: u64, disk: u64) -> Resources {
     Resources {
         cpus: Amount::from_thousandths(milli_cpus),
         mem: Amount::from_thousandths(1000 * mem),
         disk: Amount::from_thousandths(1000 * disk),
-        gpus: Amount::from_thousandths(1000 * gpus),
+        ..Resources::ZERO
     }
+}
+
+const fn with_gpus(gpus: u64, resources: Resources) -> Resources {
+    Resources { gpus: Amount::from_thousandths(1000 * gpus), ..resources }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use shared::contract::TaskGroup;
-use shared::resources::{Amount, Kind, Resources};
+use shared::resources::{Amount, Kind, PerKind, Resources};
 use thiserror::Error;
 
 use crate::mesos::state::MAX_UNITS;
@@ -116,15 +116,21 @@ struct Container {
     resources: Amounts,
 }
 
-/// Marathon always writes cpus and mem; gpus since version 1.3.
+/// The kinds that Marathon always writes; gpus only since version 1.3.
+const ALWAYS_WRITTEN: [Kind; 2] = [Kind::Cpus, Kind::Mem];
+
 #[derive(Deserialize)]
-struct Amounts {
-    cpus: f64,
-    mem: f64,
-    #[serde(default)]
-    disk: f64,
-    #[serde(default)]
-    gpus: f64,
+#[serde(try_from = "PerKind<Option<f64>>")]
+struct Amounts(PerKind<f64>);
+
+impl TryFrom<PerKind<Option<f64>>> for Amounts {
+    type Error = String;
+    fn try_from(amounts: PerKind<Option<f64>>) -> Result<Self, String> {
+        match ALWAYS_WRITTEN.into_iter().find(|kind| amounts[*kind].is_none()) {
+            Some(missing) => Err(format!("missing field `{missing}`")),
+            None => Ok(Self(amounts.map(|_, amount| amount.unwrap_or_default()))),
+        }
+    }
 }
 
 fn queued_application(app: &App, instances: u32) -> Result<QueuedInstances, QueueError> {
@@ -141,12 +147,7 @@ fn queued_pod(pod: &Pod, instances: u32) -> Result<QueuedInstances, QueueError> 
 fn resources(application: &str, amounts: &Amounts) -> Result<Resources, QueueError> {
     let mut resources = Resources::ZERO;
     for kind in Kind::ALL {
-        let value = match kind {
-            Kind::Cpus => amounts.cpus,
-            Kind::Mem => amounts.mem,
-            Kind::Disk => amounts.disk,
-            Kind::Gpus => amounts.gpus,
-        };
+        let value = amounts.0[kind];
         *resources.get_mut(kind) = Amount::from_units(value)
             .filter(|_| (0.0..=MAX_UNITS).contains(&value))
             .ok_or_else(|| QueueError::Amount { application: application.to_owned(), kind, value })?;

@@ -202,7 +202,8 @@ fn any_amount() -> impl Strategy<Value = Amount> {
 }
 
 pub(crate) fn any_resources() -> impl Strategy<Value = Resources> {
-    prop::array::uniform4(any_amount()).prop_map(|[cpus, mem, disk, gpus]| Resources { cpus, mem, disk, gpus })
+    prop::collection::vec(any_amount(), Kind::ALL.len())
+        .prop_map(|amounts| Resources::from_fn(|kind| amounts[kind as usize]))
 }
 
 pub(crate) fn any_level() -> impl Strategy<Value = CompletenessLevel> {

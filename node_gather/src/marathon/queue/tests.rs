@@ -57,7 +57,7 @@ fn group(count: u32, cpus: f64, mem: f64, disk: f64) -> TaskGroup {
     let amount = |units| Amount::from_units(units).unwrap();
     TaskGroup {
         count,
-        resources: Resources { cpus: amount(cpus), mem: amount(mem), disk: amount(disk), gpus: Amount::ZERO },
+        resources: Resources { cpus: amount(cpus), mem: amount(mem), disk: amount(disk), ..Resources::ZERO },
     }
 }
 

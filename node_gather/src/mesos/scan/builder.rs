@@ -221,9 +221,9 @@ impl<S: Sink> Builder<S> {
         self.amounts.amount(kind, amount);
     }
 
-    /// The value of an attribute or of a resource.
-    pub(super) fn any(&mut self, field: Field, value: Value<'_>) {
-        match (field.kind(), value) {
+    /// The value of a resource of that kind; without one, of an attribute.
+    pub(super) fn any(&mut self, kind: Option<Kind>, value: Value<'_>) {
+        match (kind, value) {
             (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
             (Some(kind), Value::String(text)) => self.amounts.refuse(kind, format!("{text:?}")),
             (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),

@@ -11,7 +11,7 @@ use shared::resources::Amount;
 use crate::mesos::state::{RawResources, RawTask};
 
 use super::kernel::Kernel;
-use super::schema::{SeenFields, field_of_amounts};
+use super::schema::{SeenFields, kind_of};
 use super::values::{MAX_TOKEN_BYTES, plain_amount};
 
 /// The fields of a task that are read.
@@ -73,14 +73,13 @@ fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> 
     let mut rest = bytes;
     loop {
         let (key, value) = text(kernel, rest, b"\"")?;
-        let field = field_of_amounts(key);
-        rest = match field.kind() {
+        rest = match kind_of(key) {
             // The state machine refuses a repeated resource, and reports where it is.
-            Some(_) if seen.has(field) => return None,
+            Some(kind) if seen.has_amount(kind) => return None,
             Some(kind) => {
                 let (amount, rest) = amount(value)?;
                 resources.amount(kind, amount);
-                seen = seen.with(field);
+                seen = seen.with_amount(kind);
                 rest
             }
             None => match text(kernel, value, b":\"") {

@@ -63,10 +63,8 @@ pub(super) enum Field {
     RecoveredId,
     RecoveredAttributes,
     Attribute,
-    Cpus,
-    Mem,
-    Disk,
-    Gpus,
+    /// The amount of one kind of resource: [`kind_of`] its key.
+    Amount,
     Framework,
     FrameworkName,
     Capabilities,
@@ -129,6 +127,19 @@ impl SeenFields {
     pub(super) const fn with(self, field: Field) -> Self {
         Self(self.0 | field.bit())
     }
+
+    pub(super) const fn has_amount(self, kind: Kind) -> bool {
+        self.0 & Self::bit_of_amount(kind) != 0
+    }
+
+    pub(super) const fn with_amount(self, kind: Kind) -> Self {
+        Self(self.0 | Self::bit_of_amount(kind))
+    }
+
+    /// An object of amounts has no other fields.
+    const fn bit_of_amount(kind: Kind) -> u64 {
+        1 << kind as u8
+    }
 }
 
 impl Container {
@@ -170,7 +181,7 @@ impl Container {
                 b"resources" => Field::TaskResources,
                 _ => Field::Ignored,
             },
-            Self::Amounts => field_of_amounts(key),
+            Self::Amounts if kind_of(key).is_some() => Field::Amount,
             Self::Document => field_of_document(key),
             Self::Agent => field_of_agent(key),
             Self::Framework => field_of_framework(key),
@@ -209,16 +220,10 @@ impl Container {
     }
 }
 
-/// Every task has four of them: comparing byte by byte is faster than by length and then as a whole.
+/// The kind of resource of that name.
 #[inline(always)]
-pub(super) const fn field_of_amounts(key: &[u8]) -> Field {
-    match key {
-        [b'c', b'p', b'u', b's'] => Field::Cpus,
-        [b'm', b'e', b'm'] => Field::Mem,
-        [b'd', b'i', b's', b'k'] => Field::Disk,
-        [b'g', b'p', b'u', b's'] => Field::Gpus,
-        _ => Field::Ignored,
-    }
+pub(super) fn kind_of(key: &[u8]) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name().as_bytes() == key)
 }
 
 fn field_of_document(key: &[u8]) -> Field {
@@ -271,9 +276,9 @@ impl Field {
         1 << self as u8
     }
 
-    /// Whether the key may occur more than once in its object.
+    /// Whether the key may occur more than once in its object, or is none of its own.
     pub(super) const fn may_repeat(self) -> bool {
-        matches!(self, Self::Ignored | Self::Attribute | Self::ReservedForRole)
+        matches!(self, Self::Ignored | Self::Attribute | Self::Amount | Self::ReservedForRole)
     }
 
     pub(super) const fn value_type(self) -> ValueType {
@@ -299,7 +304,7 @@ impl Field {
                 ValueType::Number
             }
             Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => ValueType::Boolean,
-            Self::Attribute | Self::Cpus | Self::Mem | Self::Disk | Self::Gpus => ValueType::Any,
+            Self::Attribute | Self::Amount => ValueType::Any,
             Self::Document => ValueType::Object(Container::Document),
             Self::Flags => ValueType::Object(Container::Flags),
             Self::Agents => ValueType::List(Container::Agents),
@@ -342,17 +347,6 @@ impl Field {
         )
     }
 
-    /// The resource whose amount the value is.
-    pub(super) const fn kind(self) -> Option<Kind> {
-        match self {
-            Self::Cpus => Some(Kind::Cpus),
-            Self::Mem => Some(Kind::Mem),
-            Self::Disk => Some(Kind::Disk),
-            Self::Gpus => Some(Kind::Gpus),
-            _ => None,
-        }
-    }
-
     /// Its path in the document.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -389,10 +383,7 @@ impl Field {
             Self::RecoveredId => "recovered_slaves[].id",
             Self::RecoveredAttributes => "recovered_slaves[].attributes",
             Self::Attribute => "attributes[]",
-            Self::Cpus => "resources.cpus",
-            Self::Mem => "resources.mem",
-            Self::Disk => "resources.disk",
-            Self::Gpus => "resources.gpus",
+            Self::Amount => "resources",
             Self::Framework => "frameworks[]",
             Self::FrameworkName => "frameworks[].name",
             Self::Capabilities => "frameworks[].capabilities",

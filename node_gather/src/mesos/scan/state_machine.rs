@@ -10,13 +10,15 @@
 //!                                    , ────┴─ other: Skip to its end
 //! ```
 
+use shared::resources::Kind;
+
 use crate::mesos::state::{Fault, Sink, StateError};
 
 use super::builder::{Builder, Value};
 use super::fast_path;
 use super::input::Input;
 use super::kernel::Kernel;
-use super::schema::{Container, Field, SeenFields, ValueType};
+use super::schema::{Container, Field, SeenFields, ValueType, kind_of};
 use super::skip::{Skip, Skipped};
 use super::values::{self, MAX_TOKEN_BYTES};
 
@@ -95,6 +97,8 @@ pub(super) struct StateMachine<S> {
     skip: Skip,
     /// What the current or next value means.
     field: Field,
+    /// The kind of resource of the last key that named one.
+    last_kind: Option<Kind>,
     /// The current object or list.
     here: Frame,
     /// Its parents, the outermost first.
@@ -110,6 +114,7 @@ impl<S: Sink> StateMachine<S> {
             text: Text::START,
             skip: Skip::INSIDE,
             field: Field::Document,
+            last_kind: None,
             here: Frame { container: Container::Document, field: Field::Document, seen: SeenFields::NONE },
             parents: Vec::new(),
             token: Token::default(),
@@ -184,7 +189,7 @@ impl<S: Sink> StateMachine<S> {
             },
             b'{' | b'[' => self.open(kernel, input, byte),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                if let Some(kind) = self.field.kind()
+                if let Some(kind) = self.kind()
                     && let Some((amount, length)) = values::plain_amount(input.rest())
                 {
                     input.advance(length);
@@ -220,7 +225,7 @@ impl<S: Sink> StateMachine<S> {
             (ValueType::Object(container), b'{') => (container, Mode::FirstKey),
             (ValueType::List(container), b'[') => (container, Mode::FirstItem),
             (ValueType::Any, _) => {
-                self.builder.any(self.field, Value::Other(if bracket == b'[' { "a list" } else { "an object" }));
+                self.builder.any(self.kind(), Value::Other(if bracket == b'[' { "a list" } else { "an object" }));
                 self.begin_skip(input);
                 return Ok(());
             }
@@ -408,7 +413,7 @@ impl<S: Sink> StateMachine<S> {
             return Err(self.fault(self.token.start, "not a valid string"));
         };
         if self.field.value_type() == ValueType::Any {
-            self.builder.any(self.field, Value::String(&value));
+            self.builder.any(self.kind(), Value::String(&value));
         } else {
             self.builder.string(self.field, &value);
         }
@@ -438,11 +443,31 @@ impl<S: Sink> StateMachine<S> {
                 return Err(repeated_key(self.here.container, field, self.token.start));
             }
             self.here.seen = self.here.seen.with(field);
+        } else if field == Field::Amount {
+            return self.amount_key(key);
         } else if field != Field::Ignored {
             let key = values::text(key, false).ok_or_else(|| invalid_key(self.token.start))?;
             self.builder.key(&key);
         }
         Ok(())
+    }
+
+    /// At the name of a resource.
+    #[inline(always)]
+    fn amount_key(&mut self, key: &[u8]) -> Outcome {
+        self.last_kind = kind_of(key);
+        let Some(kind) = self.last_kind else { return Ok(()) };
+        if self.here.seen.has_amount(kind) {
+            return Err(fault(self.token.start, &format!("{}.{kind} occurs twice", Field::Amount.name())));
+        }
+        self.here.seen = self.here.seen.with_amount(kind);
+        Ok(())
+    }
+
+    /// The kind of resource whose amount the current or next value is.
+    #[inline(always)]
+    fn kind(&self) -> Option<Kind> {
+        self.last_kind.filter(|_| self.field == Field::Amount)
     }
 
     /// Continues within a number, `true`, `false`, or `null`, to its end if the chunk has it.
@@ -472,18 +497,18 @@ impl<S: Sink> StateMachine<S> {
     }
 
     fn end_scalar(&mut self, bytes: &[u8]) -> Outcome {
-        let (field, value_type) = (self.field, self.field.value_type());
+        let (field, kind, value_type) = (self.field, self.kind(), self.field.value_type());
         match (bytes, value_type) {
-            (b"null", ValueType::Any) => self.builder.any(field, Value::Other("null")),
-            (b"true", ValueType::Any) => self.builder.any(field, Value::Other("true")),
-            (b"false", ValueType::Any) => self.builder.any(field, Value::Other("false")),
+            (b"null", ValueType::Any) => self.builder.any(kind, Value::Other("null")),
+            (b"true", ValueType::Any) => self.builder.any(kind, Value::Other("true")),
+            (b"false", ValueType::Any) => self.builder.any(kind, Value::Other("false")),
             (b"true", ValueType::Boolean) => self.builder.boolean(field, true),
             (b"false", ValueType::Boolean) => self.builder.boolean(field, false),
             (b"null", _) if field.may_be_null() => {}
             (_, ValueType::Number | ValueType::Any) => {
                 let number = values::number(bytes).map_err(|_| self.wrong_type(self.token.start))?;
                 if value_type == ValueType::Any {
-                    self.builder.any(field, Value::Number(number));
+                    self.builder.any(kind, Value::Number(number));
                 } else {
                     self.builder.number(field, number);
                 }
@@ -500,7 +525,10 @@ impl<S: Sink> StateMachine<S> {
 
     #[cold]
     fn fault(&self, at: u64, what: &str) -> Box<StateError> {
-        fault(at, &format!("{}: {what}", self.field.name()))
+        match self.kind() {
+            Some(kind) => fault(at, &format!("{}.{kind}: {what}", self.field.name())),
+            None => fault(at, &format!("{}: {what}", self.field.name())),
+        }
     }
 
     #[cold]

@@ -188,12 +188,12 @@ impl BinGroup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vector::cpus_mem;
     use super::*;
     use proptest::prelude::*;
-    use shared::resources::PerKind;
 
     fn group(cpus: u64, mem: u64, agents: u64) -> BinGroup {
-        BinGroup::new(Vector(PerKind::new([cpus, mem, 0, 0])), agents)
+        BinGroup::new(cpus_mem(cpus, mem), agents)
     }
 
     /// Task by task and agent by agent.
@@ -220,7 +220,7 @@ mod tests {
                 groups.iter().flat_map(|group| vec![group.free; usize::try_from(group.agents).unwrap()]).collect();
             let mut groups = BinIndex::new(&groups);
             for (cpus, mem, count) in tasks {
-                let size = Vector(PerKind::new([cpus, mem, 0, 0]));
+                let size = cpus_mem(cpus, mem);
                 prop_assert_eq!(groups.place(&size, count), one_by_one(&mut agents, &size, count));
                 prop_assert_eq!(groups.has_room(&size), agents.iter().any(|free| size.fits_in(free)));
             }
@@ -233,12 +233,12 @@ mod tests {
     fn the_list_grows_with_sizes_and_not_with_tasks_h3() {
         // A million tasks of one size on a million equal agents are three groups.
         let mut groups = BinIndex::new(&[group(16_000, 64_000, 1_000_000)]);
-        assert_eq!(groups.place(&Vector(PerKind::new([3_000, 1_000, 0, 0])), 1_000_001), 0);
+        assert_eq!(groups.place(&cpus_mem(3_000, 1_000), 1_000_001), 0);
         let parts: Vec<u64> = groups.iter().map(|group| group.agents).collect();
         assert_eq!(parts, [200_000, 1, 799_999]);
         // What just fills some touches no other.
         let mut groups = BinIndex::new(&[group(16_000, 64_000, 1_000_000)]);
-        assert_eq!(groups.place(&Vector(PerKind::new([3_000, 1_000, 0, 0])), 10), 0);
+        assert_eq!(groups.place(&cpus_mem(3_000, 1_000), 10), 0);
         let parts: Vec<(u64, bool)> = groups.iter().map(|group| (group.agents, group.is_untouched)).collect();
         assert_eq!(parts, [(2, false), (999_998, true)]);
     }

@@ -212,10 +212,11 @@ fn divide(sizes: &[TaskSize], bits: u32) -> Vec<Vec<TaskSize>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vector::cpus_mem;
     use super::*;
     use proptest::prelude::*;
 
-    const AGENT: Vector = Vector(PerKind::new([16_000, 64_000, 0, 0]));
+    const AGENT: Vector = cpus_mem(16_000, 64_000);
 
     /// Sorted as they come from the plan.
     fn sorted(mut tasks: Vec<Tasks>) -> Vec<Tasks> {
@@ -240,7 +241,7 @@ mod tests {
         fn every_task_is_placed_where_it_fits(
             tasks in prop::collection::vec((1_u64..16_000, 1_u64..64_000, 1_u64..300), 0..40)
         ) {
-            let tasks = sorted(tasks.into_iter().map(|(cpus, mem, count)| (Vector(PerKind::new([cpus, mem, 0, 0])), count)).collect());
+            let tasks = sorted(tasks.into_iter().map(|(cpus, mem, count)| (cpus_mem(cpus, mem), count)).collect());
             for bins in [first_fit(&AGENT, &tasks), closest(&AGENT, &tasks), pack(&AGENT, &tasks)] {
                 prop_assert!(is_exact(&bins, &tasks));
                 prop_assert!(bins.count >= lower_bound(&AGENT, &tasks));
@@ -251,33 +252,35 @@ mod tests {
         }
     }
 
-    fn size(shares: [i64; Kind::ALL.len()], left: u64) -> TaskSize {
-        TaskSize { size: Vector::default(), shares: PerKind::new(shares), left }
+    fn cpus_mem_shares(cpus: i64, mem: i64) -> Shares {
+        PerKind::of(&[(Kind::Cpus, cpus), (Kind::Mem, mem)], 0)
+    }
+
+    fn size(shares: Shares, left: u64) -> TaskSize {
+        TaskSize { size: Vector::default(), shares, left }
     }
 
     #[test]
     fn what_is_most_in_demand_counts_most() {
         // 3 halves of cpus; 3 quarters and a half of mem.
         let (half, quarter) = (WHOLE / 2, WHOLE / 4);
-        let weights = weights(&[size([half, quarter, 0, 0], 3), size([0, half, 0, 0], 1)]);
-        assert_eq!(weights, PerKind::new([4096, 3414, 0, 0]), "1.25 of 1.5, rounded up");
-        let classes = Classes { sizes: Vec::new(), weights: PerKind::new([2, 3, 0, 0]) };
-        assert_eq!(classes.distance(&PerKind::new([5, 7, 9, 9]), &PerKind::new([2, 3, 0, 0])), 2 * 9 + 3 * 16);
+        let weights = weights(&[size(cpus_mem_shares(half, quarter), 3), size(cpus_mem_shares(0, half), 1)]);
+        assert_eq!(weights, cpus_mem_shares(4096, 3414), "1.25 of 1.5, rounded up");
+        let classes = Classes { sizes: Vec::new(), weights: cpus_mem_shares(2, 3) };
+        let from = PerKind::of(&[(Kind::Cpus, 5), (Kind::Mem, 7)], 9);
+        assert_eq!(classes.distance(&from, &cpus_mem_shares(2, 3)), 2 * 9 + 3 * 16);
     }
 
     #[test]
     fn sizes_that_hardly_differ_are_one_class() {
-        let sizes = [16_384, 32_768, 40_000, 50_000].map(|share| size([share, 0, 0, 0], 1));
+        let sizes = [16_384, 32_768, 40_000, 50_000].map(|share| size(cpus_mem_shares(share, 0), 1));
         assert_eq!([0, 1, 2, 3].map(|bits| divide(&sizes, bits).len()), [2, 3, 3, 4]);
     }
 
     #[test]
     fn tasks_that_complement_each_other_share_an_agent_h3() {
         // Those that take much cpu and those that take much mem; first fit decreasing keeps them apart.
-        let tasks = sorted(vec![
-            (Vector(PerKind::new([9_600, 3_200, 0, 0])), 100),
-            (Vector(PerKind::new([6_400, 38_400, 0, 0])), 100),
-        ]);
+        let tasks = sorted(vec![(cpus_mem(9_600, 3_200), 100), (cpus_mem(6_400, 38_400), 100)]);
         assert_eq!(pack(&AGENT, &tasks).count, 100);
         assert_eq!(lower_bound(&AGENT, &tasks), 100);
     }
@@ -285,14 +288,14 @@ mod tests {
     #[test]
     fn the_lower_bound_counts_what_cannot_share_an_agent() {
         // 10 times 9 of 16 cpus are 5.6 agents, but no two of them share one.
-        assert_eq!(lower_bound(&AGENT, &[(Vector(PerKind::new([9_000, 0, 0, 0])), 10)]), 10);
-        assert_eq!(lower_bound(&AGENT, &[(Vector(PerKind::new([8_000, 0, 0, 0])), 11)]), 6);
+        assert_eq!(lower_bound(&AGENT, &[(cpus_mem(9_000, 0), 10)]), 10);
+        assert_eq!(lower_bound(&AGENT, &[(cpus_mem(8_000, 0), 11)]), 6);
     }
 
     #[test]
     fn the_work_follows_from_sizes_and_not_from_tasks_h3() {
         // As many tasks as a number can say, of the least size there is.
-        let tasks = [(Vector(PerKind::new([1, 1, 0, 0])), 1 << 40), (Vector(PerKind::new([1, 0, 0, 0])), 1 << 40)];
+        let tasks = [(cpus_mem(1, 1), 1 << 40), (cpus_mem(1, 0), 1 << 40)];
         assert_eq!(closest(&AGENT, &tasks).count, (1_u64 << 41).div_ceil(16_000));
     }
 }

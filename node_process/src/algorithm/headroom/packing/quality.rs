@@ -4,10 +4,10 @@
 
 use super::super::super::decide;
 use super::bins::{Tasks, closest, first_fit, lower_bound, pack};
-use super::vector::Vector;
+use super::vector::{Vector, cpus_mem};
 use cluster::random::SplitMix64;
 use cluster::{Cluster, NOON, policy, resources};
-use shared::resources::{Amount, Kind, PerKind, Resources};
+use shared::resources::{Amount, Kind, Resources};
 
 /// Sizes that follow from a seed.
 struct Sizes(SplitMix64);
@@ -38,10 +38,10 @@ impl Sizes {
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 100 };
 
 /// 16 cpus and 62 GB.
-const AGENT: Vector = Vector(PerKind::new([16_000, 62_000_000, 0, 0]));
+const AGENT: Vector = cpus_mem(16_000, 62_000_000);
 
 fn size(cpus: u64, mem: u64) -> Vector {
-    Vector(PerKind::new([cpus.min(AGENT.0[Kind::Cpus]), (1000 * mem).min(AGENT.0[Kind::Mem]), 0, 0]))
+    cpus_mem(cpus.min(AGENT.0[Kind::Cpus]), (1000 * mem).min(AGENT.0[Kind::Mem]))
 }
 
 /// Tasks of so many sizes, by what they look like.

@@ -61,22 +61,33 @@ impl Vector {
     }
 }
 
+/// So much of cpus and mem, and nothing else.
+#[cfg(test)]
+pub(super) const fn cpus_mem(cpus: u64, mem: u64) -> Vector {
+    Vector(PerKind::of(&[(Kind::Cpus, cpus), (Kind::Mem, mem)], 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn with_gpus(gpus: u64, mut vector: Vector) -> Vector {
+        vector.0[Kind::Gpus] = gpus;
+        vector
+    }
+
     #[test]
     fn amounts_are_compared_kind_by_kind() {
-        let (task, free) = (Vector(PerKind::new([2, 3, 0, 0])), Vector(PerKind::new([7, 9, 0, 5])));
+        let (task, free) = (cpus_mem(2, 3), with_gpus(5, cpus_mem(7, 9)));
         assert!(task.fits_in(&free) && !free.fits_in(&task));
         assert_eq!((task.times_in(&free), free.times_in(&task), Vector::default().times_in(&free)), (3, 0, u64::MAX));
-        assert_eq!(free.without(&task, 3), Vector(PerKind::new([1, 0, 0, 5])));
-        assert_eq!(free.without(&task, 9), Vector(PerKind::new([0, 0, 0, 5])), "never below nothing");
-        assert_eq!(task.larger(&Vector(PerKind::new([1, 4, 0, 0]))), Vector(PerKind::new([2, 4, 0, 0])));
-        assert!(Vector::default().is_zero() && !Vector(PerKind::new([0, 0, 0, 1])).is_zero());
+        assert_eq!(free.without(&task, 3), with_gpus(5, cpus_mem(1, 0)));
+        assert_eq!(free.without(&task, 9), Vector(PerKind::of(&[(Kind::Gpus, 5)], 0)), "never below nothing");
+        assert_eq!(task.larger(&cpus_mem(1, 4)), cpus_mem(2, 4));
+        assert!(Vector::default().is_zero() && !Vector(PerKind::of(&[(Kind::Gpus, 1)], 0)).is_zero());
         // 2 of 7 and 3 of 9, the kinds that there are none of aside.
         assert_eq!((task.largest_share(&free), task.least_share(&free)), ((3 << 32) / 9, 0));
-        assert_eq!(Vector(PerKind::new([2, 3, 0, 0])).least_share(&Vector(PerKind::new([7, 9, 0, 0]))), (2 << 32) / 7);
+        assert_eq!(cpus_mem(2, 3).least_share(&cpus_mem(7, 9)), (2 << 32) / 7);
         assert_eq!(task.largest_share(&Vector::default()), 0);
     }
 }
