@@ -7,7 +7,6 @@
 //! - [`generate`]: the `/state` of a cluster of any size, from a seed
 //! - [`group`]: an Auto Scaling group: instances, launches and terminations that take their time, limits, activities
 //! - [`observe`]: the snapshots that `node_gather` makes of it
-//! - [`random`]: the one generator of random numbers
 //!
 //! Nothing here reads a clock, a network, or the environment: time is an argument, and what looks random follows from a seed.
 //! What is free on an agent, which agents are usable, and in which order they are candidates is `node_gather`'s to say; this
@@ -20,7 +19,6 @@ pub mod group;
 mod model;
 pub mod observe;
 pub mod queue;
-pub mod random;
 pub mod render;
 
 pub use example::{NOON, group_snapshot, policy, resources};

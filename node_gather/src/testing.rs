@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use cluster::random::SplitMix64;
 use jiff::Timestamp;
 use serde_json::Value;
 use shared::config::Config;
+use shared::random::SplitMix64;
 
 /// A time long after the elections in the states of the tests.
 pub(crate) fn now() -> Timestamp {

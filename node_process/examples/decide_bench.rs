@@ -12,11 +12,11 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use cluster::random::SplitMix64;
 use cluster::{Cluster, NOON, policy};
 use node_process::decide;
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, Application, ClusterSnapshot, PoolResources, TaskGroup};
+use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 
 /// Agents, distinct sizes of tasks (an application each), tasks.

@@ -4,16 +4,18 @@
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the configuration
+//! - [`random`]: the one generator of random numbers
 //! - [`metric`]: the metrics in CloudWatch
 //! - [`time`], [`error`], [`text`]: how times, failures, and names are written
 //!
-//! With the feature `lambda` (default) also what talks to the world: `aws`, `sns`, `start`, `telemetry`; with `mesos` what talks to masters.
+//! With the feature `lambda` (default) also what connects a function to AWS: `aws`, `sns`, `start`, `telemetry`; with `mesos` the client of the masters.
 
 pub mod clause;
 pub mod config;
 pub mod contract;
 pub mod error;
 pub mod metric;
+pub mod random;
 pub mod resources;
 pub mod text;
 pub mod time;

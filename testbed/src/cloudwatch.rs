@@ -19,9 +19,10 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use super::faults::FaultPlan;
-use super::http::{Endpoint, Service, lock};
+use super::http::Endpoint;
 use super::json;
 use super::query::AwsError;
+use super::service::{Service, lock};
 
 /// The most queries that one call may have.
 const MAX_QUERIES: usize = 500;
@@ -57,7 +58,7 @@ impl CloudWatch {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let utilizations = Arc::new(Utilizations { by_group: Mutex::default(), faults: faults.clone() });
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&utilizations));
-        Self::open(Service::CloudWatch, utilizations, routes, faults).await
+        Self::open(Service::CloudWatch, json::refusal, utilizations, routes, faults).await
     }
 
     /// Sets the utilization of a group.

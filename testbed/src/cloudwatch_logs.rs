@@ -14,9 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::faults::FaultPlan;
-use super::http::{Endpoint, Service, lock, now};
+use super::http::Endpoint;
 use super::json;
 use super::query::AwsError;
+use super::service::{Service, lock, now};
 
 const EVENTS_PER_PAGE: usize = 2;
 
@@ -41,7 +42,7 @@ impl CloudWatchLogs {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let log = Arc::new(Log::default());
         let routes = Router::new().route("/", post(filter)).with_state(Arc::clone(&log));
-        Self::open(Service::CloudWatchLogs, log, routes, faults).await
+        Self::open(Service::CloudWatchLogs, json::refusal, log, routes, faults).await
     }
 
     /// Creates the log group, with these lines of so many seconds ago.

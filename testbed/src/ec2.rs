@@ -15,8 +15,9 @@ use axum::response::Response;
 use axum::routing::post;
 
 use super::faults::FaultPlan;
-use super::http::{self, Endpoint, Service, lock};
+use super::http::Endpoint;
 use super::query::{AwsError, Request};
+use super::service::{self, Service, lock};
 use super::xml::Xml;
 
 const CONTENT_TYPE: &str = "text/xml;charset=UTF-8";
@@ -60,7 +61,7 @@ impl Ec2 {
     pub async fn start(instances: Vec<Ec2Instance>, faults: &FaultPlan) -> io::Result<Self> {
         let instances = Arc::new(Instances(Mutex::new(instances)));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&instances));
-        Self::open(Service::Ec2, instances, routes, faults).await
+        Self::open(Service::Ec2, refusal, instances, routes, faults).await
     }
 
     /// Adds an instance.
@@ -73,14 +74,14 @@ async fn handle(State(instances): State<Arc<Instances>>, body: Bytes) -> Respons
     match describe(&lock(&instances.0), &Request::read(&body)) {
         Ok(xml) => {
             let text = format!("<DescribeInstancesResponse xmlns=\"{NAMESPACE}\">{xml}</DescribeInstancesResponse>");
-            http::answer(StatusCode::OK, CONTENT_TYPE, text)
+            service::answer(StatusCode::OK, CONTENT_TYPE, text)
         }
-        Err(error) => refusal(&error),
+        Err(error) => refusal("", &error),
     }
 }
 
 /// A refusal, in the form of EC2, which is not that of other services.
-pub(crate) fn refusal(error: &AwsError) -> Response {
+fn refusal(_action: &str, error: &AwsError) -> Response {
     let mut xml = Xml::default();
     xml.element("Response", |xml| {
         xml.element("Errors", |xml| {
@@ -90,7 +91,7 @@ pub(crate) fn refusal(error: &AwsError) -> Response {
         })
         .text("RequestID", REQUEST_ID);
     });
-    http::answer(error.status(), CONTENT_TYPE, xml.into_text())
+    service::answer(error.status(), CONTENT_TYPE, xml.into_text())
 }
 
 fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, AwsError> {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::http::{Service, lock};
 use super::query::AwsError;
+use super::service::{Service, lock};
 
 /// Everything that goes wrong in a test bed. By default nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::fmt;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
@@ -24,33 +24,10 @@ use tokio::task::JoinHandle;
 
 use super::faults::{Arrived, FaultPlan, Trouble};
 use super::query::{self, AwsError};
-use super::{autoscaling, ec2, json, sns};
+use super::service::{Service, answer, lock, now};
 
 /// More than any AWS service here takes in one request, so that each can refuse in its own words.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
-
-/// What a test bed serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Amazon EC2 Auto Scaling.
-    AutoScaling,
-    /// Amazon CloudWatch.
-    CloudWatch,
-    /// Amazon CloudWatch Logs.
-    CloudWatchLogs,
-    /// Amazon EC2.
-    Ec2,
-    /// Marathon.
-    Marathon,
-    /// A Mesos master.
-    Master,
-    /// The Lambda Runtime API.
-    RuntimeApi,
-    /// Amazon SNS.
-    Sns,
-    /// AWS Systems Manager, of which only Parameter Store.
-    Ssm,
-}
 
 /// A call that came to an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +88,9 @@ impl Call {
     }
 }
 
+/// How a service refuses an action, in its own format.
+pub(crate) type Refusal = fn(&str, &AwsError) -> Response;
+
 /// An endpoint: what a service keeps, and the port that it answers on until all clones are dropped.
 pub struct Endpoint<S> {
     pub(crate) service: Arc<S>,
@@ -126,6 +106,7 @@ struct Server {
 /// What every call passes before the service sees it.
 struct Gate {
     service: Service,
+    refusal: Refusal,
     faults: FaultPlan,
     calls: Mutex<Vec<Call>>,
     came: Notify,
@@ -136,13 +117,24 @@ impl<S> Endpoint<S> {
     ///
     /// # Errors
     /// Where no port is free.
-    pub(crate) async fn open(kind: Service, service: Arc<S>, routes: Router, faults: &FaultPlan) -> io::Result<Self> {
+    pub(crate) async fn open(
+        kind: Service,
+        refusal: Refusal,
+        service: Arc<S>,
+        routes: Router,
+        faults: &FaultPlan,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         // Small answers must not wait for acknowledgements; where this cannot be set they are merely slow.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-        let gate =
-            Arc::new(Gate { service: kind, faults: faults.clone(), calls: Mutex::default(), came: Notify::new() });
+        let gate = Arc::new(Gate {
+            service: kind,
+            refusal,
+            faults: faults.clone(),
+            calls: Mutex::default(),
+            came: Notify::new(),
+        });
         let routes = routes.layer(from_fn_with_state(Arc::clone(&gate), pass));
         let task = tokio::spawn(async move { drop(axum::serve(listener, routes).await) });
         Ok(Self { service, server: Arc::new(Server { address, task, gate }) })
@@ -218,10 +210,10 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
     let act = next.run(Request::from_parts(head, Body::from(body)));
     let response = match trouble {
         None => act.await,
-        Some(Trouble::Refused(error)) => gate.service.refusal(&action, &error),
+        Some(Trouble::Refused(error)) => (gate.refusal)(&action, &error),
         Some(Trouble::AnswerLost(error)) => {
             let done = act.await;
-            if done.status().is_success() { gate.service.refusal(&action, &error) } else { done }
+            if done.status().is_success() { (gate.refusal)(&action, &error) } else { done }
         }
         Some(Trouble::HangsBefore) => pending().await,
         Some(Trouble::HangsAfter) => {
@@ -249,37 +241,7 @@ impl Gate {
     }
 }
 
-impl Service {
-    /// How it refuses a call.
-    fn refusal(self, action: &str, error: &AwsError) -> Response {
-        match self {
-            Self::AutoScaling => autoscaling::NAMESPACE.answer(action, Err(error.clone())),
-            Self::Sns => sns::NAMESPACE.answer(action, Err(error.clone())),
-            Self::Ec2 => ec2::refusal(error),
-            Self::CloudWatch | Self::CloudWatchLogs | Self::Ssm => json::refusal(error),
-            Self::Master | Self::Marathon | Self::RuntimeApi => {
-                answer(error.status(), "text/plain; charset=utf-8", error.message.clone())
-            }
-        }
-    }
-}
-
-/// An answer with a body and its type.
-pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// The value behind a lock. Nothing here can panic while holding one, so a poisoned lock is as good as any.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The clock of all endpoints.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the endpoints stand for the world outside, which has a clock")]
-pub fn now() -> Timestamp {
-    Timestamp::now()
+/// How a service without an error format of its own refuses a call.
+pub(crate) fn refusal(_action: &str, error: &AwsError) -> Response {
+    answer(error.status(), "text/plain; charset=utf-8", error.message.clone())
 }

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::http;
 use super::query::AwsError;
+use super::service;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -24,14 +24,14 @@ pub(crate) fn read(headers: &HeaderMap, body: &[u8], target: &str, service: &str
 /// What a service answers.
 pub(crate) fn answer(result: Result<Value, AwsError>) -> Response {
     match result {
-        Ok(value) => http::answer(StatusCode::OK, CONTENT_TYPE, value.to_string()),
-        Err(error) => refusal(&error),
+        Ok(value) => service::answer(StatusCode::OK, CONTENT_TYPE, value.to_string()),
+        Err(error) => refusal("", &error),
     }
 }
 
 /// A refusal.
-pub(crate) fn refusal(error: &AwsError) -> Response {
+pub(crate) fn refusal(_action: &str, error: &AwsError) -> Response {
     // Services put a namespace before the code, which readers drop.
     let kind = format!("com.amazonaws#{}", error.code);
-    http::answer(error.status(), CONTENT_TYPE, json!({ "__type": kind, "message": error.message }).to_string())
+    service::answer(error.status(), CONTENT_TYPE, json!({ "__type": kind, "message": error.message }).to_string())
 }

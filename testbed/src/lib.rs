@@ -34,11 +34,13 @@ mod json;
 mod operator;
 mod query;
 mod sdk;
+mod service;
 mod xml;
 
-pub use http::{Call, Endpoint, Service, now};
+pub use http::{Call, Endpoint};
 pub use query::AwsError;
 pub use sdk::sdk_config;
+pub use service::{Service, now};
 pub use stack::{Logs, Run, Setup, Stack, StackError};
 
 /// The region that all endpoints are in.

@@ -10,7 +10,8 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::faults::FaultPlan;
-use super::http::{self, Endpoint, Service, lock};
+use super::http::{self, Endpoint};
+use super::service::{self, Service, lock};
 
 /// The endpoint.
 pub type Marathon = Endpoint<Queue>;
@@ -27,7 +28,7 @@ impl Marathon {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let queue = Arc::new(Queue(Mutex::new(br#"{"queue":[]}"#.to_vec())));
         let routes = Router::new().route("/v2/queue", get(answer)).with_state(Arc::clone(&queue));
-        Self::open(Service::Marathon, queue, routes, faults).await
+        Self::open(Service::Marathon, http::refusal, queue, routes, faults).await
     }
 
     /// Replaces the queue.
@@ -37,5 +38,5 @@ impl Marathon {
 }
 
 async fn answer(State(queue): State<Arc<Queue>>) -> Response {
-    http::answer(StatusCode::OK, "application/json", lock(&queue.0).clone())
+    service::answer(StatusCode::OK, "application/json", lock(&queue.0).clone())
 }

@@ -15,8 +15,9 @@ use cluster::Cluster;
 use serde_json::Value;
 
 use super::faults::{FaultPlan, Mode};
-use super::http::{self, Call, Endpoint, Service, lock, now};
+use super::http::{self, Call, Endpoint};
 use super::operator;
+use super::service::{self, Service, lock, now};
 
 /// The endpoint.
 pub type Master = Endpoint<Leader>;
@@ -41,7 +42,7 @@ impl Master {
             .route("/api/v1", post(operate))
             .route("/master/api/v1", post(operate))
             .with_state(Arc::clone(&leader));
-        Self::open(Service::Master, leader, routes, faults).await
+        Self::open(Service::Master, http::refusal, leader, routes, faults).await
     }
 
     /// Looks at the cluster, or changes it.
@@ -60,7 +61,7 @@ async fn state(State(leader): State<Arc<Leader>>, headers: HeaderMap) -> Respons
     let answer = || {
         let mut cluster = lock(&leader.cluster);
         cluster.tick(now());
-        http::answer(StatusCode::OK, "application/json", cluster.to_state_json())
+        service::answer(StatusCode::OK, "application/json", cluster.to_state_json())
     };
     closing(leader.refusal(&headers, "/master/state").unwrap_or_else(answer))
 }
@@ -71,10 +72,10 @@ async fn operate(State(leader): State<Arc<Leader>>, headers: HeaderMap, body: By
         let mut cluster = lock(&leader.cluster);
         cluster.tick(now());
         match operator::operate(&mut cluster, &call, now()) {
-            Ok(()) => http::answer(StatusCode::OK, "application/json", ""),
+            Ok(()) => service::answer(StatusCode::OK, "application/json", ""),
             Err((status, text)) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-                http::answer(status, "text/plain; charset=utf-8", text)
+                service::answer(status, "text/plain; charset=utf-8", text)
             }
         }
     };
@@ -96,7 +97,7 @@ fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
     if given == Some(&format!("Basic {}", BASE64_STANDARD.encode(credentials))) {
         return None;
     }
-    let mut response = http::answer(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "401 Unauthorized.");
+    let mut response = service::answer(StatusCode::UNAUTHORIZED, "text/plain; charset=utf-8", "401 Unauthorized.");
     let realm = HeaderValue::from_static(r#"Basic realm="mesos-master-readonly""#);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
     Some(response)
@@ -108,15 +109,15 @@ impl Mode {
         match self {
             Self::Leading => None,
             Self::Following(leader) => {
-                let mut response = http::answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", "");
+                let mut response = service::answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", "");
                 // Without a scheme, as the real master sends it.
                 if let Ok(location) = HeaderValue::try_from(format!("//{leader}{path}")) {
                     response.headers_mut().insert(header::LOCATION, location);
                 }
                 Some(response)
             }
-            Self::NoLeader => Some(http::answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "No leader elected")),
-            Self::Starting => Some(http::answer(StatusCode::NOT_FOUND, "text/plain", "404 Not Found.")),
+            Self::NoLeader => Some(service::answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "No leader elected")),
+            Self::Starting => Some(service::answer(StatusCode::NOT_FOUND, "text/plain", "404 Not Found.")),
         }
     }
 }

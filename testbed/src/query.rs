@@ -8,7 +8,7 @@ use axum::response::Response;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::http;
+use super::service;
 use super::xml::Xml;
 
 /// A request, read.
@@ -105,7 +105,7 @@ impl Namespace {
 
     fn document(self, status: StatusCode, root: &str, content: &str) -> Response {
         let Self(namespace) = self;
-        http::answer(status, "text/xml", format!("<{root} xmlns=\"{namespace}\">{content}</{root}>"))
+        service::answer(status, "text/xml", format!("<{root} xmlns=\"{namespace}\">{content}</{root}>"))
     }
 }
 

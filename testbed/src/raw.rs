@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::http::lock;
+use super::service::lock;
 
 /// A server that answers every request by a function, until the process ends.
 #[derive(Debug)]

@@ -24,7 +24,8 @@ use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::faults::FaultPlan;
-use super::http::{self, Endpoint, Service, lock, now};
+use super::http::{self, Endpoint};
+use super::service::{self, Service, lock, now};
 use super::{ACCOUNT, REGION};
 
 /// How long a function may take, as its deadline header says: the timeout of a function that sets none.
@@ -107,7 +108,7 @@ impl Function {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&queue));
-        Self::open(Service::RuntimeApi, queue, routes, faults).await
+        Self::open(Service::RuntimeApi, http::refusal, queue, routes, faults).await
     }
 
     /// The function's name.
@@ -243,7 +244,7 @@ fn invocation(function: &str, event: &Event) -> Response {
     let deadline = now().as_millisecond().saturating_add(i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX));
     let seconds = now().as_second();
     let serial = event.request_id.rsplit('-').next().unwrap_or_default();
-    let mut response = http::answer(StatusCode::OK, "application/json", event.payload.clone());
+    let mut response = service::answer(StatusCode::OK, "application/json", event.payload.clone());
     let headers = [
         ("lambda-runtime-aws-request-id", event.request_id.clone()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
@@ -292,10 +293,10 @@ async fn init_error(State(queue): State<Arc<Queue>>, body: Bytes) -> Response {
 
 fn accepted(known: bool) -> Response {
     if known {
-        http::answer(StatusCode::ACCEPTED, "application/json", r#"{"status":"OK"}"#)
+        service::answer(StatusCode::ACCEPTED, "application/json", r#"{"status":"OK"}"#)
     } else {
         let body = r#"{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#;
-        http::answer(StatusCode::BAD_REQUEST, "application/json", body)
+        service::answer(StatusCode::BAD_REQUEST, "application/json", body)
     }
 }
 

@@ -22,9 +22,10 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::faults::{Delivery, FaultPlan};
-use super::http::{Endpoint, Service, lock, now};
+use super::http::Endpoint;
 use super::query::{AwsError, Namespace, Request};
 use super::runtime_api::{Function, Invocation};
+use super::service::{Service, lock, now};
 use super::xml::Xml;
 use super::{ACCOUNT, REGION};
 
@@ -91,7 +92,7 @@ impl Sns {
             faults: faults.clone(),
         });
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&topics));
-        Self::open(Service::Sns, topics, routes, faults).await
+        Self::open(Service::Sns, refusal, topics, routes, faults).await
     }
 
     /// Creates a topic, read by that function, if any. Returns its ARN.
@@ -274,6 +275,11 @@ fn publish(topics: &Arc<Topics>, request: &Request) -> Result<Xml, AwsError> {
     let mut xml = Xml::default();
     xml.text("MessageId", message.id);
     Ok(xml)
+}
+
+/// How it refuses a call.
+fn refusal(action: &str, error: &AwsError) -> Response {
+    NAMESPACE.answer(action, Err(error.clone()))
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use super::faults::FaultPlan;
-use super::http::{Endpoint, Service, lock};
+use super::http::Endpoint;
 use super::json;
 use super::query::AwsError;
+use super::service::{Service, lock};
 
 /// The endpoint.
 pub type Ssm = Endpoint<Parameters>;
@@ -35,7 +36,7 @@ impl Ssm {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let parameters = Arc::new(Parameters::default());
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&parameters));
-        Self::open(Service::Ssm, parameters, routes, faults).await
+        Self::open(Service::Ssm, json::refusal, parameters, routes, faults).await
     }
 
     /// Puts a parameter, in place of the one of that name.

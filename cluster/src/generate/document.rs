@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::spec::{self, Application, Assignment, EXECUTOR, FRAMEWORKS, FrameworkSpec, Spec, below, concern};
 use crate::model::{Agent, Attribute, Capacity, Executor, Framework, Master, Ports, Presence, Roles, Task, TaskState};
-use crate::random::SplitMix64;
 use crate::render::{self, Place};
+use shared::random::SplitMix64;
 
 /// When the generated master became the leader: 2026-01-01T00:00:00Z.
 pub const ELECTED_AT: Timestamp = Timestamp::constant(1_767_225_600, 0);

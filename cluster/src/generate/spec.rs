@@ -3,7 +3,7 @@
 
 use shared::resources::{Amount, Resources};
 
-use crate::random::SplitMix64;
+use shared::random::SplitMix64;
 
 /// What to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
-use cluster::random::SplitMix64;
 use proptest::prelude::*;
 use shared::contract::{
     AgentCounts, Application, CONTENT_ENCODING, Completeness, CompletenessLevel, GZIP_BASE64, PoolResources, Source,
     TaskGroup, WIRE_BUDGET_BYTES, decode,
 };
+use shared::random::SplitMix64;
 use uuid::Uuid;
 
 use super::*;

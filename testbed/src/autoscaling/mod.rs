@@ -37,8 +37,9 @@ pub use cluster::group::{
 };
 
 use super::faults::FaultPlan;
-use super::http::{Call, Endpoint, Service, lock, now};
+use super::http::{Call, Endpoint};
 use super::query::{AwsError, Namespace, Request};
+use super::service::{Service, lock, now};
 use super::xml::Xml;
 
 pub(crate) const NAMESPACE: Namespace = Namespace("http://autoscaling.amazonaws.com/doc/2011-01-01/");
@@ -69,7 +70,7 @@ impl AutoScaling {
     pub async fn start(groups: impl IntoIterator<Item = Group>, faults: &FaultPlan) -> io::Result<Self> {
         let groups = Arc::new(Groups::new(groups, faults));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&groups));
-        Self::open(Service::AutoScaling, groups, routes, faults).await
+        Self::open(Service::AutoScaling, refusal, groups, routes, faults).await
     }
 
     /// Reads a group as it is now, or changes it. `None` where there is none of that name.
@@ -308,6 +309,11 @@ impl Page {
     fn cut<T>(&self, items: Vec<T>) -> impl Iterator<Item = T> + use<T> {
         items.into_iter().skip(self.start).take(self.len)
     }
+}
+
+/// How it refuses a call.
+fn refusal(action: &str, error: &AwsError) -> Response {
+    NAMESPACE.answer(action, Err(error.clone()))
 }
 
 #[cfg(test)]

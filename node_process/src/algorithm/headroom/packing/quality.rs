@@ -5,8 +5,8 @@
 use super::super::super::decide;
 use super::bins::{Tasks, closest, first_fit, lower_bound, pack};
 use super::vector::{Vector, cpus_mem};
-use cluster::random::SplitMix64;
 use cluster::{Cluster, NOON, policy, resources};
+use shared::random::SplitMix64;
 use shared::resources::{Amount, Kind, Resources};
 
 /// Sizes that follow from a seed.

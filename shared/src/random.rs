@@ -3,7 +3,7 @@
 /// The SplitMix64 generator (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 ///
 /// ```
-/// use cluster::random::SplitMix64;
+/// use shared::random::SplitMix64;
 /// let (mut first, mut again) = (SplitMix64::new(7), SplitMix64::new(7));
 /// assert_eq!(first.next_u64(), again.next_u64());
 /// assert!(first.below(10) < 10);
