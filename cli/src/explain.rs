@@ -16,11 +16,12 @@ use node_gather::summarize::Summary;
 use node_process::Expired;
 use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Change, Increase, Plan, PlanResult, Reason, TerminationTarget};
-use node_scale::state::{Activity, Addresses, Group, GroupState, Lifecycle};
+use node_scale::state::{Activity, Addresses, Group, GroupState};
 use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
+use shared::group::Lifecycle;
 use shared::text::counted;
 use thiserror::Error;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
+use shared::group::Lifecycle;
 
 use crate::groups::Size;
 
@@ -71,11 +72,11 @@ impl Client {
 fn size(group: &AutoScalingGroup) -> Size {
     let mut counts = (0_u32, 0_u32);
     for instance in group.instances() {
-        let state = instance.lifecycle_state().map_or("", |state| state.as_str());
-        match state.split(':').next() {
-            Some("InService") => counts.0 += 1,
-            Some("Terminating" | "Detaching") => counts.1 += 1,
-            _ => {}
+        let name = instance.lifecycle_state().map_or("", |state| state.as_str());
+        match Lifecycle::from_name(name) {
+            Lifecycle::InService => counts.0 += 1,
+            Lifecycle::Terminating => counts.1 += 1,
+            Lifecycle::Pending | Lifecycle::NotCounted | Lifecycle::Unknown => {}
         }
     }
     Size::Known { in_service: counts.0, terminating: counts.1 }

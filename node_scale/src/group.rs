@@ -7,10 +7,11 @@ use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 use aws_sdk_autoscaling::{Client, Config, types};
 use jiff::Timestamp;
+use shared::group::Lifecycle;
 use thiserror::Error;
 
 use crate::group_tags::TagChange;
-use crate::state::{Activity, ActivityForm, Addresses, Group, GroupState, Instance, Lifecycle, SuspendedProcess, Tag};
+use crate::state::{Activity, ActivityForm, Addresses, Group, GroupState, Instance, SuspendedProcess, Tag};
 
 /// The most pages of activities that are read, a hundred each. A group with more in the time looked at is not settled.
 const MAX_PAGES: usize = 5;
@@ -270,7 +271,9 @@ fn read_group(name: &str, group: types::AutoScalingGroup) -> Group {
             .into_iter()
             .map(|instance| Instance {
                 instance_id: instance.instance_id.unwrap_or_default(),
-                lifecycle_state: Lifecycle::from(instance.lifecycle_state.as_ref().map_or("", |state| state.as_str())),
+                lifecycle_state: Lifecycle::from_name(
+                    instance.lifecycle_state.as_ref().map_or("", |state| state.as_str()),
+                ),
                 weighted_capacity: instance.weighted_capacity,
                 protected_from_scale_in: instance.protected_from_scale_in.unwrap_or(false),
             })

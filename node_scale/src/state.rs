@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use shared::group::Lifecycle;
 
 /// What was found out about a group, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,47 +107,11 @@ pub struct Instance {
     pub protected_from_scale_in: bool,
 }
 
-/// Where in its life an instance is, as far as it matters here.
-///
-/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html>
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum Lifecycle {
-    /// `Pending`, `Pending:Wait`, `Pending:Proceed`: launching.
-    Pending,
-    /// `InService`.
-    InService,
-    /// `Terminating` in its forms, `Detaching`.
-    Terminating,
-    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`: not counted in the desired capacity.
-    NotCounted,
-    /// A state that this build does not know. It counts as capacity, and as launching.
-    Unknown,
-}
-
-impl From<String> for Lifecycle {
-    fn from(state: String) -> Self {
-        Self::from(state.as_str())
-    }
-}
-
-impl From<&str> for Lifecycle {
-    fn from(state: &str) -> Self {
-        match state.split(':').next().unwrap_or_default() {
-            "Pending" => Self::Pending,
-            "InService" => Self::InService,
-            "Terminating" | "Detaching" => Self::Terminating,
-            "Standby" | "EnteringStandby" | "Warmed" | "Terminated" | "Detached" => Self::NotCounted,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 impl Instance {
     /// Whether it counts as part of the desired capacity.
     #[must_use]
     pub const fn is_capacity(&self) -> bool {
-        matches!(self.lifecycle_state, Lifecycle::Pending | Lifecycle::InService | Lifecycle::Unknown)
+        self.lifecycle_state.is_capacity()
     }
 
     /// How many capacity units it counts for. At least one.
@@ -287,20 +252,6 @@ mod tests {
         ];
         assert!(running.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::InProgress));
         assert_eq!(ActivityStatus::from("Cancelled"), ActivityStatus::Cancelled);
-    }
-
-    #[test]
-    fn lifecycle_states_are_sorted_by_what_they_mean_for_capacity() {
-        for (state, lifecycle) in [
-            ("Pending:Wait", Lifecycle::Pending),
-            ("InService", Lifecycle::InService),
-            ("Terminating:Proceed", Lifecycle::Terminating),
-            ("Warmed:Stopped", Lifecycle::NotCounted),
-            ("Standby", Lifecycle::NotCounted),
-            ("Quarantined", Lifecycle::Unknown),
-        ] {
-            assert_eq!(Lifecycle::from(state), lifecycle, "{state}");
-        }
     }
 
     #[test]

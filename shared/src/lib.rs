@@ -5,6 +5,7 @@
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the configuration
 //! - [`random`]: the one generator of random numbers
+//! - [`group`]: the states of the instances of a group
 //! - [`metric`]: the metrics in CloudWatch
 //! - [`time`], [`error`], [`text`]: how times, failures, and names are written
 //!
@@ -14,6 +15,7 @@ pub mod clause;
 pub mod config;
 pub mod contract;
 pub mod error;
+pub mod group;
 pub mod metric;
 pub mod random;
 pub mod resources;

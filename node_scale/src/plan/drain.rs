@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use shared::config::ScaleDownStrategy;
 use shared::contract::{AgentRef, AgentState, CompletenessLevel};
+use shared::group::Lifecycle;
 
 use super::targets::{Choice, TerminationTarget, choose};
 use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, count, signed};
 use crate::group_tags::TagChange;
-use crate::state::Lifecycle;
 
 /// A call to the masters about one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]

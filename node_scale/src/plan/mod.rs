@@ -23,10 +23,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{ScalingDecision, ScalingState};
+use shared::group::Lifecycle;
 use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
-use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance, Lifecycle};
+use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance};
 
 pub use drain::{AgentCall, AgentStep};
 pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use shared::contract::AgentRef;
+use shared::group::Lifecycle;
 
-use crate::state::{GroupState, Lifecycle};
+use crate::state::GroupState;
 
 /// An instance to terminate, now or once its agent is drained.
 #[derive(Clone, Debug, PartialEq, Eq)]
