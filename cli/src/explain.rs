@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
+use shared::count::saturated;
 use shared::group::Lifecycle;
 use shared::text::counted;
 use thiserror::Error;
@@ -239,7 +240,7 @@ fn known_groups(config: &Config, cpu: &[(String, f64)], saved: Option<&SavedGrou
 fn size(group: &Group) -> Size {
     let count = |lifecycle| {
         let instances = group.instances.iter().filter(|instance| instance.lifecycle_state == lifecycle);
-        u32::try_from(instances.count()).unwrap_or(u32::MAX)
+        saturated(instances.count())
     };
     Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Terminating) }
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use shared::clause::Rule;
 use shared::config::CheckKind;
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
+use shared::count::saturated;
 use shared::error::Chain;
 use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::sns::{self, PublishError, RecordError};
@@ -169,7 +170,7 @@ fn headroom_shortfall(decision: &ScalingDecision) -> u32 {
 
 /// The metrics of a decision. Those of agents and utilization are `node_gather`'s and would count twice.
 fn metrics(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) -> Vec<Figure> {
-    let unplaceable = u32::try_from(decision.unplaceable.len()).unwrap_or(u32::MAX);
+    let unplaceable = saturated(decision.unplaceable.len());
     vec![
         Metric::Delta.of(decision.delta),
         Metric::Target.of(decision.target),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use shared::config::{HeadroomPlacement, Limits, Policy};
 use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, TaskGroup};
+use shared::count::saturated;
 use shared::resources::{Amount, Kind, Resources};
 
 use crate::algorithm::{Expired, explain};
@@ -320,7 +321,7 @@ impl Question<'_> {
         Some(Change::Load {
             load_percent: f64::from(thousandths) / 10.0,
             resource,
-            utilization_percent: f64::from(u32::try_from(most).unwrap_or(u32::MAX)) / 10.0,
+            utilization_percent: f64::from(saturated(most)) / 10.0,
         })
     }
 }
@@ -378,7 +379,7 @@ fn groups(groups: &mut [TaskGroup], factor: u64) -> u32 {
     let present = u64::from(PRESENT);
     for group in &mut *groups {
         let count = (u64::from(group.count) * factor + present / 2) / present;
-        group.count = u32::try_from(count).unwrap_or(u32::MAX);
+        group.count = saturated(count);
     }
     groups.iter().fold(0, |sum, group| sum.saturating_add(group.count))
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};
+use shared::count::saturated;
 use shared::error::Chain;
 use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::time;
@@ -92,7 +93,7 @@ impl OutcomeBuilder {
             let is_at_max = is_at_max(self.outcome.state, &state.group);
             self.metrics.push(Metric::AtMax.of(u8::from(is_at_max)));
             self.metrics.push(Metric::DesiredCapacity.of(state.group.desired_capacity));
-            self.metrics.push(Metric::Instances.of(u32::try_from(instances).unwrap_or(u32::MAX)));
+            self.metrics.push(Metric::Instances.of(saturated(instances)));
         }
         self.outcome.from = state.map(|state| state.group.desired_capacity);
         self.outcome.to = self.outcome.from;

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, encode};
+use shared::count::saturated;
 use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::sns::Topic;
 use shared::telemetry::{self, Record};
@@ -75,7 +76,7 @@ fn action_metrics(outcome: &ScalingOutcome) -> [Figure; 6] {
         Metric::BackedOff.of(acted(OutcomeAction::BackedOff)),
         Metric::Refused.of(acted(OutcomeAction::Refused)),
         Metric::Failed.of(acted(OutcomeAction::Failed)),
-        Metric::Notes.of(u32::try_from(outcome.notes.len()).unwrap_or(u32::MAX)),
+        Metric::Notes.of(saturated(outcome.notes.len())),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the configuration
+//! - [`count`]: numbers of things
 //! - [`random`]: the one generator of random numbers
 //! - [`group`]: the states of the instances of a group
 //! - [`metric`]: the metrics in CloudWatch
@@ -14,6 +15,7 @@
 pub mod clause;
 pub mod config;
 pub mod contract;
+pub mod count;
 pub mod error;
 pub mod group;
 pub mod metric;

@@ -386,8 +386,3 @@ pub trait Sink {
     /// It has no name.
     fn end_framework(&mut self) -> Result<(), StateError>;
 }
-
-/// The bytes that are read at most cannot hold 2^32 of anything.
-pub(crate) fn count_u32(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}

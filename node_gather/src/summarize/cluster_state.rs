@@ -11,14 +11,13 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use shared::config::Policy;
+use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::pool::Pool;
 use super::{SeenAttributes, SummarizeError, pool_of};
 use crate::mesos::names::{Mark, is_marathon, marathon_path};
-use crate::mesos::state::{
-    Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError, count_u32,
-};
+use crate::mesos::state::{Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -90,7 +89,7 @@ impl Agents {
         if let Some(number) = self.ids.get(id) {
             return *number;
         }
-        let number = count_u32(self.places.len());
+        let number = saturated(self.places.len());
         self.places.push(Place::Unlisted);
         self.ids.insert(id.into(), number);
         number
@@ -198,7 +197,7 @@ impl<'p> ClusterState<'p> {
         self.agents.is_sealed = true;
         for (place, pool) in self.pools.iter_mut().enumerate() {
             for (member, number) in pool.seal().enumerate() {
-                self.agents.set_place(number, Place::Member(count_u32(place), count_u32(member)));
+                self.agents.set_place(number, Place::Member(saturated(place), saturated(member)));
             }
         }
         let Unplaced { tasks, executors } = std::mem::take(&mut self.unplaced);
@@ -267,10 +266,10 @@ impl<'p> ClusterState<'p> {
         if let Some(application) = known.get(bytes) {
             return *application;
         }
-        let application = count_u32(self.applications.len());
+        let application = saturated(self.applications.len());
         known.insert(bytes.into(), application);
         // The index that its framework gets when it ends.
-        let framework = count_u32(self.frameworks.len());
+        let framework = saturated(self.frameworks.len());
         self.applications.push(ApplicationName { framework, name: mark.application() });
         application
     }
@@ -290,7 +289,7 @@ impl Sink for ClusterState<'_> {
         }
         self.agents.registered = self.agents.registered.saturating_add(1);
         let pool = self.pool_of(&agent.id, &agent.attributes);
-        let place = pool.map_or(Place::NoPool, |place| Place::Pool(count_u32(place)));
+        let place = pool.map_or(Place::NoPool, |place| Place::Pool(saturated(place)));
         self.agents.set_place(number, place);
         match pool.and_then(|place| self.pools.get_mut(place)) {
             Some(pool) => pool.register(agent, resources, number),
@@ -389,7 +388,7 @@ impl<T> Default for Interned<T> {
 impl<T: Hash + Eq> Interned<T> {
     #[inline]
     fn place(&mut self, value: T) -> u32 {
-        let next = count_u32(self.0.len());
+        let next = saturated(self.0.len());
         match self.0.entry(value) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => *new.insert(next),

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResources, TaskGroup};
+use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::{Share, merge_groups, task_count};
-use crate::mesos::state::{Agent, AgentResources, Drain, count_u32};
+use crate::mesos::state::{Agent, AgentResources, Drain};
 
 /// How many usable agents are candidates: more than any sensible `max_scale_down_step` removes at once.
 const MAX_USABLE_CANDIDATES: usize = 20;
@@ -51,7 +52,7 @@ impl Shapes {
             self.whole.push(whole);
             self.whole.len() - 1
         });
-        self.free.push((count_u32(place), free(total, unreserved, used)));
+        self.free.push((saturated(place), free(total, unreserved, used)));
     }
 
     /// Sorted, with equal shapes merged.

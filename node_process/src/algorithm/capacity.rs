@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::config::Policy;
 use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot};
+use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
-use super::numbers::count;
 use super::utilization::Utilization;
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
@@ -135,7 +135,7 @@ impl<'a> Pool<'a> {
         Capacity {
             removed,
             added,
-            agents: self.agents().saturating_sub(count(removed)).saturating_add(added),
+            agents: self.agents().saturating_sub(saturated(removed)).saturating_add(added),
             total: self.snapshot.resources.total.saturating_sub(&leaving.total) + new.total.times(added.into()),
             free: self.free.saturating_sub(&leaving.free) + new.unreserved.times(added.into()),
             displaced: self.snapshot.resources.displaced + leaving.used,

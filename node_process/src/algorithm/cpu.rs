@@ -5,9 +5,9 @@ pub(super) mod reason;
 use shared::clause::Clause;
 use shared::config::CpuRule;
 use shared::contract::ClusterSnapshot;
+use shared::count::saturated;
 
 use super::capacity::{Capacity, Pool};
-use super::numbers::count;
 use super::ruling::Ruling;
 use super::utilization::MilliPercent;
 use super::words::Change;
@@ -65,7 +65,9 @@ fn agree(pool: &Pool<'_>, rule: CpuRule, before: Capacity) -> Finding {
     };
     let change = Change::between(&before, &after);
     let effect = match clause {
-        Clause::C3 => Effect::WouldRiseWithout { fewer: count(after.removed + 1), threshold: threshold(rule), change },
+        Clause::C3 => {
+            Effect::WouldRiseWithout { fewer: saturated(after.removed + 1), threshold: threshold(rule), change }
+        }
         _ => Effect::Change(change),
     };
     (clause, after, level, effect)
@@ -106,7 +108,7 @@ const fn lower_threshold(rule: CpuRule) -> MilliPercent {
 
 /// C3: whether the same load on so many agents fewer is above the threshold.
 fn would_rise(cpu: MilliPercent, rule: CpuRule, agents: u32, fewer: usize) -> bool {
-    let left = u128::from(agents.saturating_sub(count(fewer)));
+    let left = u128::from(agents.saturating_sub(saturated(fewer)));
     u128::from(cpu.0) * u128::from(agents) > u128::from(threshold(rule).0) * left
 }
 

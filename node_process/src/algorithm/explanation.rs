@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{self, AgentRef, AgentState, ClusterSnapshot, ScalingDecision, ScalingState, Step, Unplaceable};
+use shared::count::saturated;
 use shared::time;
 use uuid::Uuid;
 
 use super::capacity::Pool;
 use super::each_alone;
-use super::numbers::count;
 use super::ruling::{Reason, Rule, Ruling};
 
 /// A decision with its reasons as types. Sentences are made of them where the message is, and nowhere else.
@@ -29,7 +29,7 @@ impl Explanation<'_> {
     #[must_use]
     pub fn delta(&self) -> i32 {
         let agents = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
-        agents(self.limited.capacity.added).saturating_sub(agents(count(self.limited.capacity.removed)))
+        agents(self.limited.capacity.added).saturating_sub(agents(saturated(self.limited.capacity.removed)))
     }
 
     /// How many usable agents there will then be.

@@ -5,9 +5,10 @@ pub(super) mod reason;
 use jiff::Timestamp;
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, ScalingState};
+use shared::count::saturated;
 
 use super::capacity::{Capacity, Pool};
-use super::numbers::{agent_count, count};
+use super::numbers::agent_count;
 use super::ruling::{Reason, Ruling};
 use super::words::Incomplete;
 use reason::{Limit, Limited, LimitsReason};
@@ -22,7 +23,7 @@ struct Change {
 /// L1 to L3: what the limits leave of what the rules require.
 pub(super) fn limit(pool: &Pool<'_>, rulings: &[Ruling], now: Timestamp) -> Ruling {
     let required = required(pool, rulings);
-    let delta = i64::from(required.added) - i64::from(count(required.removed));
+    let delta = i64::from(required.added) - i64::from(saturated(required.removed));
     let mut change = Change { delta, clause: Clause::L1, limited: Vec::new() };
     keep_within_min_and_max(pool, &mut change);
     keep_within_steps(pool, &mut change);
@@ -114,7 +115,7 @@ fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
 fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
     let Ok(fewer) = usize::try_from(-change.delta) else { return };
     if fewer > pool.removable_count() {
-        change.becomes(-i64::from(count(pool.removable_count())), Clause::L2, Limit::Candidates);
+        change.becomes(-i64::from(saturated(pool.removable_count())), Clause::L2, Limit::Candidates);
     }
     let Ok(named) = usize::try_from(-change.delta) else { return };
     if let Some(max) = pool.policy.limits.max_scale_down_tasks
@@ -122,7 +123,7 @@ fn keep_to_candidates(pool: &Pool<'_>, change: &mut Change) {
     {
         let allowed = (0..named).rev().find(|removed| !pool.moves_too_many_tasks(*removed)).unwrap_or_default();
         let limit = Limit::ScaleDownTasks { max, moving: pool.moving_tasks(named) };
-        change.becomes(-i64::from(count(allowed)), Clause::L2, limit);
+        change.becomes(-i64::from(saturated(allowed)), Clause::L2, limit);
     }
 }
 
@@ -168,7 +169,7 @@ mod tests {
     }
 
     fn delta(ruling: &Ruling) -> i64 {
-        i64::from(ruling.capacity.added) - i64::from(count(ruling.capacity.removed))
+        i64::from(ruling.capacity.added) - i64::from(saturated(ruling.capacity.removed))
     }
 
     /// What the limits make of a pool of so many agents, of which D removed `removed` and H and U add `added`.

@@ -1,5 +1,6 @@
 //! Numbers of agents, and amounts to compute them from.
 
+use shared::count::saturated;
 use shared::resources::Amount;
 
 /// How many agents it takes to cover what is missing; `None` where something is and they bring nothing.
@@ -18,12 +19,7 @@ pub(super) fn thousandths(amount: Amount) -> u128 {
 
 /// A number of new agents, as far as a decision's `delta` can say it.
 pub(super) fn agent_count(wanted: u128) -> u32 {
-    u32::try_from(wanted).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
-}
-
-/// A number of candidates as a number of agents.
-pub(super) fn count(candidates: usize) -> u32 {
-    u32::try_from(candidates).unwrap_or(u32::MAX)
+    saturated(wanted).min(i32::MAX.unsigned_abs())
 }
 
 #[cfg(test)]

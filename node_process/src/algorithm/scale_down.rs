@@ -4,10 +4,10 @@ pub(super) mod reason;
 
 use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
+use shared::count::saturated;
 
 use super::capacity::{Capacity, Pool};
 use super::headroom::moved_tasks_have_room;
-use super::numbers::count;
 use super::ruling::Ruling;
 use super::utilization::Utilization;
 use super::words::Incomplete;
@@ -26,7 +26,7 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
     let reason = ScaleDownReason {
         highest: pool.observed().highest(pool),
         threshold_percent: pool.policy.thresholds.scale_down_percent,
-        removed: count(removed),
+        removed: saturated(removed),
         stop,
     };
     Ruling::new(clause, before, pool.capacity(removed, before.added), reason)
@@ -59,7 +59,7 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
     if then.agents < policy.limits.min {
         return Some(Stop::Min(policy.limits.min));
     }
-    if count(removed + 1) > pool.scale_down_step() {
+    if saturated(removed + 1) > pool.scale_down_step() {
         let decommissioning = pool.snapshot.agents.decommissioning();
         return Some(Stop::Step { max: policy.limits.max_scale_down_step, decommissioning });
     }

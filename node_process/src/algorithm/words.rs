@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 use shared::contract::{Completeness, CompletenessLevel};
+use shared::count::saturated;
 use shared::text::counted;
 
 use super::capacity::{Capacity, Pool};
-use super::numbers::count;
 
 /// What a rule changes: agents that it keeps, and agents that it adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,8 +23,8 @@ pub struct Change {
 impl Change {
     pub(super) fn between(before: &Capacity, after: &Capacity) -> Self {
         Self {
-            kept: count(before.removed.saturating_sub(after.removed)),
-            of_removed: count(before.removed),
+            kept: saturated(before.removed.saturating_sub(after.removed)),
+            of_removed: saturated(before.removed),
             added: after.added.saturating_sub(before.added),
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use shared::config::ScaleDownStrategy;
 use shared::contract::{AgentRef, AgentState, CompletenessLevel};
+use shared::count::saturated;
 use shared::group::Lifecycle;
 
 use super::targets::{Choice, TerminationTarget, choose};
-use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, count, signed};
+use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, signed};
 use crate::group_tags::TagChange;
 
 /// A call to the masters about one agent.
@@ -96,7 +97,7 @@ impl PlanInput<'_> {
 
     /// How many agents node_scale decommissions.
     pub(super) fn own_decommissioning_count(&self) -> u32 {
-        self.drains().map_or(0, |_| count(self.tags.decommissioning.len()))
+        self.drains().map_or(0, |_| saturated(self.tags.decommissioning.len()))
     }
 
     /// Deactivates agents: from now on they receive no new tasks.

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::ScalingDecision;
+use shared::count::saturated;
 
-use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, count, listed_capacity, signed, unit};
+use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, listed_capacity, signed, unit};
 
 /// How many of the group's instances are not agents that the snapshot counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub(super) fn overdue_launches(
             age >= join_timeout && age < within
         })
     };
-    count(state.group.instances.iter().filter(|i| i.is_capacity() && is_overdue(&i.instance_id)).count())
+    saturated(state.group.instances.iter().filter(|i| i.is_capacity() && is_overdue(&i.instance_id)).count())
 }
 
 /// When an instance was launched, where the activities reach back so far.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{ScalingDecision, ScalingState};
+use shared::count::saturated;
 use shared::group::Lifecycle;
 use shared::time::CLOCK_SKEW;
 
@@ -233,7 +234,7 @@ impl<'a> PlanInput<'a> {
     fn missing_to_floor(&self, unit: u32) -> u32 {
         let Some(floor) = self.tags.floor else { return 0 };
         let lacking = i64::from(floor.instances) * i64::from(unit) - i64::from(self.group().desired_capacity);
-        let lacking = u32::try_from(lacking.max(0)).unwrap_or(u32::MAX).div_ceil(unit);
+        let lacking = saturated(lacking.max(0)).div_ceil(unit);
         // What is held is held: the snapshot is blind, or the pool paused.
         if self.decision.state == ScalingState::Held { 0 } else { lacking }
     }
@@ -272,10 +273,6 @@ fn within(limit: Option<u32>, unit: u32, group_limit: i32, tighter: impl Fn(i32,
 
 fn capacity(units: i64) -> i32 {
     i32::try_from(units.max(0)).unwrap_or(i32::MAX)
-}
-
-fn count(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn signed(duration: Duration) -> SignedDuration {

@@ -1,10 +1,11 @@
 //! Fewer agents (B1, B2, and A1 for scale-down).
 
 use shared::config::ScaleDownStrategy;
+use shared::count::saturated;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal, SideEffects, capacity, count,
+    ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal, SideEffects, capacity,
     listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
@@ -21,7 +22,7 @@ impl PlanInput<'_> {
         self.activity_cooldown()?;
         stable?;
         let step = self.policy.limits.max_scale_down_step;
-        let decommissioning = count(self.decision.decommissioning_agents.len());
+        let decommissioning = saturated(self.decision.decommissioning_agents.len());
         let step = if self.drains().is_some() { step.saturating_sub(decommissioning) } else { step };
         let limit = self.removable(unit).saturating_sub(self.own_decommissioning_count());
         let count = self.decision.delta.unsigned_abs().min(step).min(limit);
@@ -56,7 +57,7 @@ impl PlanInput<'_> {
         let may_terminate = |instance: &&Instance| {
             instance.lifecycle_state == Lifecycle::InService && !instance.protected_from_scale_in
         };
-        let removable = count(group.instances.iter().filter(may_terminate).count());
+        let removable = saturated(group.instances.iter().filter(may_terminate).count());
         if removable < needed {
             // Auto Scaling would lower the capacity all the same, and terminate one as soon as its protection ends.
             return Err(BackOff::ScaleInProtection { removable, count: needed });

@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::in_flight::overdue_launches;
 use super::{
     Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Increase, Lifecycle, NoChange, PlanInput,
-    PlanResult, SideEffects, capacity, count, listed_capacity, signed, within,
+    PlanResult, SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
+use shared::count::saturated;
 
 /// How long no scale-up is tried after one, two, three, four or more launches in a row failed (B5).
 const LAUNCH_FAILURE_BACK_OFF: [SignedDuration; 4] = [
@@ -36,7 +37,7 @@ impl PlanInput<'_> {
         let for_floor = self.missing_to_floor(unit).min(step);
         // An agent that can be reactivated needs no instance: what prevents a launch does not matter.
         let hostnames = self.reactivate(needed.saturating_sub(self.in_flight), effects);
-        let reactivated = count(hostnames.len());
+        let reactivated = saturated(hostnames.len());
         let uncovered = needed.saturating_sub(self.in_flight).saturating_sub(reactivated);
         let missing = uncovered.max(for_floor);
         if missing == 0 && reactivated > 0 {
@@ -111,7 +112,7 @@ impl PlanInput<'_> {
     /// B5: instances launch and never become agents (a bad image, a network without a way to the masters): more of them would
     /// not either.
     fn instances_join(&self) -> Result<(), BackOff> {
-        let fifth = count(self.group().instances.len()) / 5;
+        let fifth = saturated(self.group().instances.len()) / 5;
         let join_timeout = signed(self.policy.timing.join_timeout);
         let within = NEVER_JOINED_BACK_OFF.saturating_add(join_timeout);
         let latest = overdue_launches(self.state, join_timeout, within, self.now);
@@ -127,7 +128,7 @@ impl PlanInput<'_> {
 
     pub(super) fn launch_failures(&self) -> u32 {
         let since_success = self.launches().take_while(|launch| launch.status != ActivityStatus::Successful);
-        count(since_success.filter(|launch| launch.status == ActivityStatus::Failed).count())
+        saturated(since_success.filter(|launch| launch.status == ActivityStatus::Failed).count())
     }
 
     /// What of the group is launching. A termination in progress never holds a scale-up back.

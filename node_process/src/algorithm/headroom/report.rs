@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use shared::clause::Clause;
+use shared::count::saturated;
 use shared::resources::{Kind, PerKind, Resources};
 
 use super::super::capacity::{Capacity, Pool};
-use super::super::numbers::count;
 use super::super::ruling::Ruling;
 use super::super::words::Change;
 use super::balance::{Balance, amount, binding};
@@ -66,7 +66,7 @@ impl HeadroomReport {
             for_total: self.tasks.as_ref().and_then(|tasks| tasks.for_total),
             unplaced,
             lack: self.lack(pool),
-            left_out: count(needs.iter().filter(|need| need.leaves_out()).count()),
+            left_out: saturated(needs.iter().filter(|need| need.leaves_out()).count()),
             unplaceable: unplaceable(needs, |need| self.obstacles(pool, need)),
         };
         Ruling { application, ..Ruling::new(self.clause(pool), self.before, self.after, reason) }
@@ -159,7 +159,7 @@ fn unplaceable(needs: &[Need<'_>], obstacles: impl Fn(&Need<'_>) -> Vec<Obstacle
         .map(|((name, _), obstacles)| Unplaceable { application: name.to_owned(), obstacles })
         .collect();
     if rest > 0 {
-        let obstacles = vec![Obstacle::More(count(rest))];
+        let obstacles = vec![Obstacle::More(saturated(rest))];
         unplaceable.push(Unplaceable { application: "(other)".to_owned(), obstacles });
     }
     unplaceable
