@@ -3,10 +3,11 @@
 use std::io;
 
 use node_gather::summarize::SeenAttributes;
+use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
-use shared::config::{Limits, Policy};
-use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingState, Step};
+use shared::config::Policy;
+use shared::contract::{ClusterSnapshot, ScalingDecision, Step};
 use shared::resources::Kind;
 use shared::time;
 
@@ -76,7 +77,7 @@ fn alone(step: &Step) -> Option<String> {
 /// # Errors
 /// Where the page cannot be written.
 pub fn decision(page: Page, decision: &ScalingDecision, policy: Option<&Policy>) -> io::Result<()> {
-    page.toned("decision", Tone::Title, &headline(decision, policy))
+    page.toned("decision", Tone::Title, &report::headline(decision, policy))
 }
 
 /// The decision and the step that made it, in a line: the last that changed the number of agents, or the last.
@@ -84,32 +85,7 @@ pub fn decision(page: Page, decision: &ScalingDecision, policy: Option<&Policy>)
 pub fn summary(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
     let changed = decision.steps.iter().rev().find(|step| step.agents_before != step.agents_after);
     let reason = changed.or(decision.steps.last()).map(|step| format!(": {}: {}", step.clause, step.reason));
-    format!("{}{}", headline(decision, policy), reason.unwrap_or_default())
-}
-
-/// `scale_down, -1, to 2 agents (limited by min = 2)`
-fn headline(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
-    let limit = match (decision.state, policy) {
-        (ScalingState::MinLimit, Some(policy)) => format!(" (limited by min = {})", policy.limits.min),
-        (ScalingState::MaxLimit, Some(Policy { limits: Limits { max: Some(max), .. }, .. })) => {
-            format!(" (limited by max = {max})")
-        }
-        _ => String::new(),
-    };
-    let state = match (limit.is_empty(), decision.delta) {
-        (true, _) => decision.state,
-        (false, 1..) => ScalingState::ScaleUp,
-        (false, 0) => ScalingState::Normal,
-        (false, _) => ScalingState::ScaleDown,
-    };
-    format!("{}, {}{limit}", state.name(), change(decision.delta, decision.target))
-}
-
-fn change(delta: i32, target: u32) -> String {
-    match delta {
-        0 => format!("stays at {target} agents"),
-        delta => format!("{delta:+}, to {target} agents"),
-    }
+    format!("{}{}", report::headline(decision, policy), reason.unwrap_or_default())
 }
 
 /// The nearest changes to another decision, a line each.
@@ -119,7 +95,7 @@ fn change(delta: i32, target: u32) -> String {
 pub fn what_if(page: Page, what_if: &[WhatIf]) -> io::Result<()> {
     what_if.iter().enumerate().try_for_each(|(index, other)| {
         let label = if index == 0 { "what if" } else { "" };
-        page.field(label, &format!("{}: {}", other.change, change(other.delta, other.target)))
+        page.field(label, &format!("{}: {}", other.change, report::change(other.delta, other.target)))
     })
 }
 

@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sns::SnsEvent;
 use jiff::Timestamp;
 use shared::clause::Rule;
-use shared::config::CheckKind;
+use shared::config::{CheckKind, Policy};
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::count::saturated;
 use shared::error::Chain;
@@ -101,9 +101,9 @@ impl<C: Check> Handler<C> {
         }
         let refused = |refusal| (policy.pool.clone(), refusal);
         let decision = self.check.decide(&snapshot, policy, now).map_err(|error| refused(error.into()))?;
-        report_decision(&snapshot, &decision, now);
+        report_decision(&snapshot, &decision, policy, now);
         let message = contract::encode(&decision).map_err(|error| refused(error.into()))?;
-        Ok(self.settings.decision_topic.publish(message, Some(&report::headline(&decision))).await)
+        Ok(self.settings.decision_topic.publish(message, Some(&report::subject(&decision, policy))).await)
     }
 }
 
@@ -133,7 +133,7 @@ fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
     telemetry::emit(&Record { at: now, pool, properties, metrics: vec![metric.of(1)] });
 }
 
-fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: Timestamp) {
+fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, policy: &Policy, now: Timestamp) {
     let unplaceable: Vec<String> =
         decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
     tracing::info!(
@@ -147,7 +147,7 @@ fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, now: 
         usable = decision.agents.usable,
         steps = report::steps(decision),
         unplaceable = unplaceable.join(" | "),
-        "{}", report::headline(decision)
+        "{}", report::subject(decision, policy)
     );
     telemetry::emit(&Record {
         at: now,

@@ -1,15 +1,39 @@
 //! A decision in a line, for logs and subject lines.
 
-use shared::contract::{ScalingDecision, Step};
+use shared::config::{Limits, Policy};
+use shared::contract::{ScalingDecision, ScalingState, Step};
 
-/// The decision in a line: `workers: scale_up +2 (10 -> 12 agents)`.
+/// The subject line of a decision: its pool and the decision in a line.
 #[must_use]
-pub fn headline(decision: &ScalingDecision) -> String {
-    let ScalingDecision { pool, delta, target, .. } = decision;
-    let state = decision.state.name();
+pub fn subject(decision: &ScalingDecision, policy: &Policy) -> String {
+    format!("{}: {}", decision.pool, headline(decision, Some(policy)))
+}
+
+/// The decision in a line: `scale_down, -1, to 2 agents (limited by min = 2)`. Without the policy the limit is not named.
+#[must_use]
+pub fn headline(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
+    let limit = match (decision.state, policy) {
+        (ScalingState::MinLimit, Some(policy)) => format!(" (limited by min = {})", policy.limits.min),
+        (ScalingState::MaxLimit, Some(Policy { limits: Limits { max: Some(max), .. }, .. })) => {
+            format!(" (limited by max = {max})")
+        }
+        _ => String::new(),
+    };
+    let state = match (limit.is_empty(), decision.delta) {
+        (true, _) => decision.state,
+        (false, 1..) => ScalingState::ScaleUp,
+        (false, 0) => ScalingState::Normal,
+        (false, _) => ScalingState::ScaleDown,
+    };
+    format!("{}, {}{limit}", state.name(), change(decision.delta, decision.target))
+}
+
+/// What a decision does to the number of agents: `-1, to 2 agents`.
+#[must_use]
+pub fn change(delta: i32, target: u32) -> String {
     match delta {
-        0 => format!("{pool}: {state} ({target} agents)"),
-        _ => format!("{pool}: {state} {delta:+} ({} -> {target} agents)", decision.agents.usable),
+        0 => format!("stays at {target} agents"),
+        delta => format!("{delta:+}, to {target} agents"),
     }
 }
 
@@ -34,15 +58,18 @@ mod tests {
     #[test]
     fn a_decision_reads_alone() {
         let cluster = Cluster::of(4, resources(4, 14_000));
-        let decision = decide(&cluster.snapshot(), &policy("").unwrap(), NOON).unwrap();
-        assert_eq!(headline(&decision), "workers: scale_down -1 (4 -> 3 agents)");
+        let free = policy("").unwrap();
+        let decision = decide(&cluster.snapshot(), &free, NOON).unwrap();
+        assert_eq!(subject(&decision, &free), "workers: scale_down, -1, to 3 agents");
         assert_eq!(
             steps(&decision),
             "D2 4 -> 3: cpus 0% (highest) is below 50%: removes 1 agent; stopped by max_scale_down_step = 1 | \
              H3 3 -> 3: headroom needs nothing: no task is displaced or queued, and no application grows | \
              U1 3 -> 3: cpus 0% (highest) is not above 80% | L1 3 -> 3: not below min = 1"
         );
-        let decision = decide(&cluster.snapshot(), &policy("min = 4").unwrap(), NOON).unwrap();
-        assert_eq!(headline(&decision), "workers: min_limit (4 agents)");
+        let at_min = policy("min = 4").unwrap();
+        let decision = decide(&cluster.snapshot(), &at_min, NOON).unwrap();
+        assert_eq!(subject(&decision, &at_min), "workers: normal, stays at 4 agents (limited by min = 4)");
+        assert_eq!(headline(&decision, None), "min_limit, stays at 4 agents");
     }
 }

@@ -81,10 +81,10 @@ async fn every_snapshot_is_answered_with_a_decision() {
     let event = event(&[snapshot("workers", 10, 36), snapshot("workers", 10, 26)]);
     decisions.handler(Standard).handle(&event, NOON).await.unwrap();
     let published = decisions.published();
-    assert_eq!(published[0].1, "workers: scale_up +2 (10 -> 12 agents)");
+    assert_eq!(published[0].1, "workers: scale_up, +2, to 12 agents");
     assert_eq!((published[0].0.delta, published[0].0.target), (2, 12));
     // Also where nothing is to be done: silence would mean trouble.
-    assert_eq!(published[1].1, "workers: normal (10 agents)");
+    assert_eq!(published[1].1, "workers: normal, stays at 10 agents");
     assert_eq!(published.len(), 2);
 }
 
@@ -103,7 +103,7 @@ async fn a_bad_record_does_not_hide_another() {
     ]);
     decisions.handler(Standard).handle(&event, NOON).await.unwrap();
     let subjects: Vec<String> = decisions.published().into_iter().map(|(_, subject)| subject).collect();
-    assert_eq!(subjects, ["workers: scale_up +2 (10 -> 12 agents)"]);
+    assert_eq!(subjects, ["workers: scale_up, +2, to 12 agents"]);
 }
 
 #[tokio::test]
@@ -138,5 +138,5 @@ async fn another_check_can_decide() {
     }
     let decisions = Decisions::new().await;
     decisions.handler(Never).handle(&event(&[snapshot("workers", 10, 36)]), NOON).await.unwrap();
-    assert_eq!(decisions.published()[0].1, "workers: held (10 agents)");
+    assert_eq!(decisions.published()[0].1, "workers: held, stays at 10 agents");
 }

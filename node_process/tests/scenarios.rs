@@ -94,8 +94,10 @@ fn files(extension: &str) -> Vec<PathBuf> {
 
 /// The decision as people read it.
 fn words(scenario: &Scenario) -> String {
-    let decision = decide(&scenario.snapshot(), &scenario.policy(), scenario.now).unwrap();
-    let mut text = format!("{}\n{}\n", report::headline(&decision), report::steps(&decision).replace(" | ", "\n"));
+    let policy = scenario.policy();
+    let decision = decide(&scenario.snapshot(), &policy, scenario.now).unwrap();
+    let mut text =
+        format!("{}\n{}\n", report::subject(&decision, &policy), report::steps(&decision).replace(" | ", "\n"));
     for entry in &decision.unplaceable {
         writeln!(text, "unplaceable: {}: {}", entry.application, entry.reason).unwrap();
     }

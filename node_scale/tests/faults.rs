@@ -19,6 +19,7 @@ use node_scale::handler::Handler;
 use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
+use shared::random::SplitMix64;
 use support::{GROUP, SIZE, World, body, decision, event};
 use testbed::autoscaling::{access_denied, throttling};
 use testbed::faults::{Calls, Fault, Lag, Trouble};
@@ -30,18 +31,10 @@ const DESCRIBE: &str = "DescribeAutoScalingGroups";
 const RESIZE: &str = "SetDesiredCapacity";
 const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
 
+const TAG_WRITES: [&str; 2] = ["CreateOrUpdateTags", "DeleteTags"];
+
 /// More answers, and longer, than a test takes.
 const LAG: Lag = Lag { answers: 100, at_most: Duration::from_secs(600) };
-
-/// Random numbers that are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 // --- How often AWS is called ------------------------------------------------------------------------------------------
 
@@ -138,21 +131,24 @@ async fn a_thousand_duplicates_in_any_order_with_delays_change_the_group_once() 
     // Three looks at the same ten agents; what came later wanted more.
     let decisions = [decision(1, 1, SIZE), decision(2, 2, SIZE), decision(3, 3, SIZE)];
     let handlers: Vec<Handler> = (0..8).map(|_| world.handler()).collect();
-    let mut dice = Dice(7);
+    let mut random = SplitMix64::new(7);
     for _ in 0..1000 {
-        let decision = &decisions[usize::try_from(dice.below(3)).unwrap()];
-        let handler = &handlers[usize::try_from(dice.below(8)).unwrap()];
+        let decision = &decisions[random.index(decisions.len())];
+        let handler = &handlers[random.index(handlers.len())];
         // Up to four minutes late: half of them have expired.
-        let later = SignedDuration::from_secs(i64::try_from(dice.below(240)).unwrap());
+        let later = SignedDuration::from_secs(i64::try_from(random.below(240)).unwrap());
         drop(handler.handle(&event(&[body(decision)]), || now() + later).await);
-        if dice.below(20) == 0 {
+        if random.below(20) == 0 {
             world.finish();
         }
         assert!(world.desired() <= 13, "never more than the decision that wants most");
     }
     assert_eq!(world.desired(), 13);
-    let writes = world.writes().len();
-    assert!((1..=3).contains(&writes), "{writes} writes");
+    // A scale-up that waits for a launch sets its streak's tag once, and deletes it once.
+    let (resizes, others): (Vec<_>, Vec<_>) = world.writes().into_iter().partition(|call| call.action == RESIZE);
+    assert!((1..=3).contains(&resizes.len()), "{} resizes", resizes.len());
+    assert!(others.iter().all(|call| TAG_WRITES.contains(&call.action.as_str())), "{others:?}");
+    assert!(others.len() <= 2 * resizes.len(), "{others:?}");
     let told = world.outcomes();
     assert_eq!(told.len(), 1000, "every one ends in an outcome");
     assert!(told.iter().any(|outcome| outcome.reason.contains("expired")));
@@ -163,12 +159,12 @@ async fn a_thousand_duplicates_of_a_scale_down_end_each_named_instance_once() {
     let world = World::new().await;
     let down = decision(1, -3, SIZE);
     let handlers: Vec<Handler> = (0..8).map(|_| world.handler()).collect();
-    let mut dice = Dice(11);
+    let mut random = SplitMix64::new(11);
     for _ in 0..1000 {
-        let handler = &handlers[usize::try_from(dice.below(8)).unwrap()];
-        let later = SignedDuration::from_secs(i64::try_from(dice.below(240)).unwrap());
+        let handler = &handlers[random.index(handlers.len())];
+        let later = SignedDuration::from_secs(i64::try_from(random.below(240)).unwrap());
         drop(handler.handle(&event(&[body(&down)]), || now() + later).await);
-        if dice.below(20) == 0 {
+        if random.below(20) == 0 {
             world.finish();
         }
     }
@@ -208,7 +204,7 @@ async fn two_functions_at_the_same_moment_add_what_one_would() {
         one.unwrap();
         other.unwrap();
         assert!((12..=13).contains(&world.desired()), "{}", world.desired());
-        // Whatever the order was, the next tick completes it.
+        // In either order, the next run completes it.
         world.deliver(&decision(3, 3, SIZE)).await;
         assert_eq!(world.desired(), 13);
     }
@@ -283,10 +279,10 @@ async fn answers_that_lag_behind_do_not_end_an_instance_twice() {
 async fn slow_answers_are_no_ground_for_a_write() {
     let world = World::new().await;
     // Each look at the clock is four seconds later than the last one, and so old is what was seen of the group.
-    let ticks = std::cell::Cell::new(0);
+    let reads = std::cell::Cell::new(0);
     let clock = || {
-        ticks.set(ticks.get() + 4);
-        now() + SignedDuration::from_secs(ticks.get())
+        reads.set(reads.get() + 4);
+        now() + SignedDuration::from_secs(reads.get())
     };
     world.handler().handle(&event(&[body(&decision(1, 2, SIZE))]), clock).await.unwrap();
     let outcome = world.outcomes().remove(0);

@@ -16,7 +16,7 @@ use call::{Call, Protocol, Refused, Service, SetUpError};
 
 pub mod call;
 
-/// How long one call may take with all its retries: a function that hangs is billed and holds up the next tick.
+/// How long one call may take with all its retries: a function that hangs is billed and holds up the next run.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one try of a call may take.
@@ -50,6 +50,9 @@ pub enum FetchError {
     /// Systems Manager cannot be called.
     #[error("cannot call Systems Manager")]
     SetUp(#[from] SetUpError),
+    /// The answer of Systems Manager cannot be read. It may hold the value, so it is not repeated.
+    #[error("cannot read the answer of Systems Manager about the parameter {0}")]
+    Answer(String),
     /// The parameter has no value.
     #[error("the parameter {0} is empty")]
     Empty(String),
@@ -93,7 +96,7 @@ where
             format!("; allow the function's role {permission}")
         }
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
-            "; the account's API rate is used up, the next tick tries again".to_owned()
+            "; the account's API rate is used up, the next run retries".to_owned()
         }
         _ => String::new(),
     };
@@ -118,8 +121,7 @@ pub async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError
     let request = serde_json::json!({ "Name": name, "WithDecryption": true }).to_string();
     let failed = |source| FetchError::Parameter { name: name.to_owned(), source: Box::new(source) };
     let answer = Call::new(sdk, GET_PARAMETER)?.send(request).await.map_err(failed)?;
-    // An answer without a value is no answer.
-    let output = serde_json::from_str(&answer).unwrap_or(Output { parameter: None });
+    let output: Output = serde_json::from_str(&answer).map_err(|_| FetchError::Answer(name.to_owned()))?;
     output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
 }
 

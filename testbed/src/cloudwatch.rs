@@ -58,7 +58,7 @@ impl CloudWatch {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let utilizations = Arc::new(Utilizations { by_group: Mutex::default(), faults: faults.clone() });
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&utilizations));
-        Self::open(Service::CloudWatch, json::refusal, utilizations, routes, faults).await
+        Self::open(Service::CloudWatch, |_, error| json::refusal(error), utilizations, routes, faults).await
     }
 
     /// Sets the utilization of a group.

@@ -42,7 +42,7 @@ impl CloudWatchLogs {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let log = Arc::new(Log::default());
         let routes = Router::new().route("/", post(filter)).with_state(Arc::clone(&log));
-        Self::open(Service::CloudWatchLogs, json::refusal, log, routes, faults).await
+        Self::open(Service::CloudWatchLogs, |_, error| json::refusal(error), log, routes, faults).await
     }
 
     /// Creates the log group, with these lines of so many seconds ago.

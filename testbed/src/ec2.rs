@@ -61,7 +61,7 @@ impl Ec2 {
     pub async fn start(instances: Vec<Ec2Instance>, faults: &FaultPlan) -> io::Result<Self> {
         let instances = Arc::new(Instances(Mutex::new(instances)));
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&instances));
-        Self::open(Service::Ec2, refusal, instances, routes, faults).await
+        Self::open(Service::Ec2, |_, error| refusal(error), instances, routes, faults).await
     }
 
     /// Adds an instance.
@@ -76,12 +76,12 @@ async fn handle(State(instances): State<Arc<Instances>>, body: Bytes) -> Respons
             let text = format!("<DescribeInstancesResponse xmlns=\"{NAMESPACE}\">{xml}</DescribeInstancesResponse>");
             service::answer(StatusCode::OK, CONTENT_TYPE, text)
         }
-        Err(error) => refusal("", &error),
+        Err(error) => refusal(&error),
     }
 }
 
 /// A refusal, in the form of EC2, which is not that of other services.
-fn refusal(_action: &str, error: &AwsError) -> Response {
+fn refusal(error: &AwsError) -> Response {
     let mut xml = Xml::default();
     xml.element("Response", |xml| {
         xml.element("Errors", |xml| {

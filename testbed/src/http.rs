@@ -242,6 +242,6 @@ impl Gate {
 }
 
 /// How a service without an error format of its own refuses a call.
-pub(crate) fn refusal(_action: &str, error: &AwsError) -> Response {
+pub(crate) fn refusal(error: &AwsError) -> Response {
     answer(error.status(), "text/plain; charset=utf-8", error.message.clone())
 }

@@ -25,12 +25,12 @@ pub(crate) fn read(headers: &HeaderMap, body: &[u8], target: &str, service: &str
 pub(crate) fn answer(result: Result<Value, AwsError>) -> Response {
     match result {
         Ok(value) => service::answer(StatusCode::OK, CONTENT_TYPE, value.to_string()),
-        Err(error) => refusal("", &error),
+        Err(error) => refusal(&error),
     }
 }
 
 /// A refusal.
-pub(crate) fn refusal(_action: &str, error: &AwsError) -> Response {
+pub(crate) fn refusal(error: &AwsError) -> Response {
     // Services put a namespace before the code, which readers drop.
     let kind = format!("com.amazonaws#{}", error.code);
     service::answer(error.status(), CONTENT_TYPE, json!({ "__type": kind, "message": error.message }).to_string())

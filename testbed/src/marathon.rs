@@ -28,7 +28,7 @@ impl Marathon {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let queue = Arc::new(Queue(Mutex::new(br#"{"queue":[]}"#.to_vec())));
         let routes = Router::new().route("/v2/queue", get(answer)).with_state(Arc::clone(&queue));
-        Self::open(Service::Marathon, http::refusal, queue, routes, faults).await
+        Self::open(Service::Marathon, |_, error| http::refusal(error), queue, routes, faults).await
     }
 
     /// Replaces the queue.

@@ -42,7 +42,7 @@ impl Master {
             .route("/api/v1", post(operate))
             .route("/master/api/v1", post(operate))
             .with_state(Arc::clone(&leader));
-        Self::open(Service::Master, http::refusal, leader, routes, faults).await
+        Self::open(Service::Master, |_, error| http::refusal(error), leader, routes, faults).await
     }
 
     /// Looks at the cluster, or changes it.

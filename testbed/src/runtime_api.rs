@@ -108,7 +108,7 @@ impl Function {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&queue));
-        Self::open(Service::RuntimeApi, http::refusal, queue, routes, faults).await
+        Self::open(Service::RuntimeApi, |_, error| http::refusal(error), queue, routes, faults).await
     }
 
     /// The function's name.

@@ -36,7 +36,7 @@ impl Ssm {
     pub async fn start(faults: &FaultPlan) -> io::Result<Self> {
         let parameters = Arc::new(Parameters::default());
         let routes = Router::new().route("/", post(handle)).with_state(Arc::clone(&parameters));
-        Self::open(Service::Ssm, json::refusal, parameters, routes, faults).await
+        Self::open(Service::Ssm, |_, error| json::refusal(error), parameters, routes, faults).await
     }
 
     /// Puts a parameter, in place of the one of that name.

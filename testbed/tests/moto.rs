@@ -54,7 +54,7 @@ async fn the_chain_works_against_an_independent_aws() {
     start("node_process").await.invoke(&sns::event([&message])).await;
     let message = moto.receive(&decisions).await.unwrap();
     assert_eq!(message.attributes["state"], "scale_up");
-    assert_eq!(message.subject.as_deref(), Some("workers: scale_up +10 (60 -> 70 agents)"));
+    assert_eq!(message.subject.as_deref(), Some("workers: scale_up, +10, to 70 agents"));
     let decision: ScalingDecision = contract::decode(&message.body, None).unwrap();
     assert_eq!((decision.delta, decision.snapshot_id), (10, Some(snapshot.id)));
 
@@ -101,7 +101,7 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     assert_eq!((snapshot.agents.usable, snapshot.cpu_utilization_percent), (3, Some(71.5)), "{snapshot:?}");
     start("node_process").await.invoke(&sns::event([&message])).await;
     let message = moto.receive(&decisions).await.unwrap();
-    assert_eq!(message.subject.as_deref(), Some("web: scale_up +1 (3 -> 4 agents)"));
+    assert_eq!(message.subject.as_deref(), Some("web: scale_up, +1, to 4 agents"));
     start("node_scale").await.invoke(&sns::event([&message])).await;
     assert_eq!(moto.desired_capacity(GROUP).await.unwrap(), 4);
     assert_eq!(moto.receive(&outcomes).await.unwrap().attributes["action"], "scaled_up");
