@@ -24,6 +24,7 @@
 //! - After an error, every further call fails.
 
 mod builder;
+mod errors;
 mod fast_path;
 mod input;
 mod kernel;

@@ -15,6 +15,7 @@ use shared::resources::Kind;
 use crate::mesos::state::{Fault, Sink, StateError};
 
 use super::builder::{Builder, Value};
+use super::errors::{fault, invalid_key, missing_key, repeated_key, too_deep, too_long};
 use super::fast_path;
 use super::input::Input;
 use super::kernel::Kernel;
@@ -446,7 +447,7 @@ impl<S: Sink> StateMachine<S> {
         } else if field == Field::Amount {
             return self.amount_key(key);
         } else if field != Field::Ignored {
-            let key = values::text(key, false).ok_or_else(|| invalid_key(self.token.start))?;
+            let key = values::text(bytes, has_escapes).ok_or_else(|| invalid_key(self.token.start))?;
             self.builder.key(&key);
         }
         Ok(())
@@ -568,42 +569,5 @@ impl Text {
             self.has_escapes = true;
             at += 1;
         }
-    }
-}
-
-#[cold]
-fn fault(at: u64, what: &str) -> Box<StateError> {
-    Box::new(StateError::Json(Fault::new(format!("at byte {at}: {what}"))))
-}
-
-#[cold]
-fn too_long(at: u64) -> Box<StateError> {
-    fault(at, &format!("a key, string, or number exceeds {MAX_TOKEN_BYTES} bytes"))
-}
-
-#[cold]
-fn too_deep(at: u64) -> Box<StateError> {
-    fault(at, &format!("brackets are nested more than {} deep", super::skip::MAX_DEPTH))
-}
-
-#[cold]
-fn invalid_key(at: u64) -> Box<StateError> {
-    fault(at, "a key is not a valid string")
-}
-
-/// Fields of the document and of frameworks have errors that say what to do.
-#[cold]
-fn repeated_key(container: Container, field: Field, at: u64) -> Box<StateError> {
-    match container {
-        Container::Document | Container::Framework => Box::new(StateError::Twice(field.name())),
-        _ => fault(at, &format!("{} occurs twice", field.name())),
-    }
-}
-
-#[cold]
-fn missing_key(container: Container, field: Field, at: u64) -> Box<StateError> {
-    match container {
-        Container::Document | Container::Framework => Box::new(StateError::Missing(field.name())),
-        _ => fault(at, &format!("{} is missing", field.name())),
     }
 }

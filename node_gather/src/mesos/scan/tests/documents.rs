@@ -133,8 +133,8 @@ impl Writer {
 
     fn attributes(&mut self) -> String {
         let values = ["\"workers\"", "1.50", "7", "true", "null", "[1,2]", "{\"a\":{}}", "1e3"];
-        let members =
-            (0..self.chance.below(4)).map(|_| (self.pick(&["pool", "zone", "é"]), self.pick(&values).to_owned()));
+        let members = (0..self.chance.below(4))
+            .map(|_| (self.pick(&["pool", "zone", "é", "a\tb"]), self.pick(&values).to_owned()));
         let members = members.collect::<Vec<_>>();
         // Any key is an attribute: no other keys.
         let members = members.iter().map(|(key, value)| format!("{}:{value}", self.text(key))).collect::<Vec<_>>();

@@ -179,6 +179,18 @@ fn after_an_error_every_call_fails() {
 }
 
 #[test]
+fn the_name_of_an_attribute_may_have_escapes_of_any_character() {
+    let agent = |key: &str| {
+        format!(r#"{{"slaves":[{{"id":"A","active":true,"attributes":{{"{key}":"v"}}}}],"frameworks":[]}}"#)
+    };
+    for (key, name) in [(r"z\nu", "z\nu"), (r"\u0001", "\u{1}"), (r"\t\u00e9", "\té"), ("\u{e9}", "é")] {
+        let state = scan_every_way(agent(key).as_bytes(), 3).unwrap();
+        assert!(state.agents[0].0.attributes.has(name, "v"), "{key}");
+    }
+    assert_eq!(fault(&agent("z\nu")), "at byte 49: a key is not a valid string");
+}
+
+#[test]
 fn empty_chunks_change_nothing() {
     let mut scanner = Scanner::new(Record::default(), u64::MAX);
     for byte in br#" {"slaves" : [ ] , "frameworks" : [ ] } "# {
