@@ -13,8 +13,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::groups::{self, Cpu, Groups, Size};
 use shared::config::{Config, Policy, Problems};
-use shared::contract::{AgentState, ClusterSnapshot};
+use shared::contract::{AgentCounts, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
 use shared::resources::{Amount, Resources};
+use uuid::Uuid;
 
 use crate::model::{Agent, Capacity, Cluster, Connection, Drain, Mode, QueuedInstances, Task, TaskSpec};
 
@@ -50,6 +51,33 @@ fn config(settings: &str) -> Result<Config, Problems> {
     let is_mesos = !settings.contains("\"cloudwatch\"");
     let mesos = if is_mesos { format!("[mesos]\nmasters = [\"{MASTER}\"]\n") } else { String::new() };
     Config::parse(&format!("{mesos}[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n{settings}"))
+}
+
+/// A decision about the pool `workers`, from a complete snapshot of that many usable agents. It names no agent, and expires after
+/// two periods of a minute.
+#[must_use]
+pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision {
+    ScalingDecision {
+        id: Uuid::nil(),
+        snapshot_id: None,
+        snapshot_taken_at: taken_at,
+        decided_at: taken_at,
+        expires_at: taken_at + SignedDuration::from_mins(2),
+        pool: "workers".to_owned(),
+        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
+        delta,
+        target: agents.saturating_add_signed(delta),
+        state: match delta {
+            0 => ScalingState::Normal,
+            1.. => ScalingState::ScaleUp,
+            _ => ScalingState::ScaleDown,
+        },
+        completeness: Some(CompletenessLevel::Complete),
+        steps: Vec::new(),
+        unplaceable: Vec::new(),
+        scale_down_agents: Vec::new(),
+        decommissioning_agents: Vec::new(),
+    }
 }
 
 /// The snapshot of a pool of CloudWatch: it knows only the number of instances and their CPU utilization.

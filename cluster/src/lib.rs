@@ -1,4 +1,4 @@
-//! A typed model of a Mesos cluster and of its Auto Scaling group: what tests, the test bed, and the simulator act on.
+//! A typed model of a Mesos cluster and of its Auto Scaling group: what tests and the test bed act on.
 //!
 //! - [`Cluster`]: a master, agents, frameworks, tasks, and Marathon's queue; what happens to them is a method
 //! - [`example`]: clusters in a few words
@@ -21,7 +21,7 @@ pub mod observe;
 pub mod queue;
 pub mod render;
 
-pub use example::{NOON, group_snapshot, policy, resources};
+pub use example::{NOON, decision, group_snapshot, policy, resources};
 pub use model::{
     Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Drain, Executor, Framework, Master, Mode,
     OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,

@@ -7,10 +7,7 @@ use jiff::SignedDuration;
 use node_scale::config::Settings;
 use node_scale::handler::Handler;
 use shared::config::Config;
-use shared::contract::{
-    AgentCounts, AgentRef, AgentState, CompletenessLevel, ScalingDecision, ScalingOutcome, ScalingState, decode,
-    to_json,
-};
+use shared::contract::{AgentRef, AgentState, ScalingDecision, ScalingOutcome, decode, to_json};
 use shared::sns::Topic;
 use testbed::autoscaling::{AutoScaling, Group};
 use testbed::faults::FaultPlan;
@@ -123,24 +120,8 @@ pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
     });
     ScalingDecision {
         id: Uuid::from_u128(id),
-        snapshot_id: None,
-        snapshot_taken_at: taken_at,
-        decided_at: taken_at,
-        expires_at: taken_at + SignedDuration::from_secs(120),
-        pool: "workers".to_owned(),
-        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
-        delta,
-        target: agents.saturating_add_signed(delta),
-        state: match delta {
-            0 => ScalingState::Normal,
-            1.. => ScalingState::ScaleUp,
-            _ => ScalingState::ScaleDown,
-        },
-        completeness: Some(CompletenessLevel::Complete),
-        steps: Vec::new(),
-        unplaceable: Vec::new(),
         scale_down_agents: named.collect(),
-        decommissioning_agents: Vec::new(),
+        ..cluster::decision(delta, agents, taken_at)
     }
 }
 

@@ -9,8 +9,7 @@ mod targets;
 use proptest::prelude::*;
 use shared::clause::{Clause, Rule};
 use shared::config::Config;
-use shared::contract::{AgentCounts, CompletenessLevel};
-use uuid::Uuid;
+use shared::contract::CompletenessLevel;
 
 use super::*;
 use crate::state::{Addresses, SuspendedProcess};
@@ -39,27 +38,7 @@ fn policy_with(strategy: &str, settings: &str) -> Policy {
 
 /// A decision made ten seconds ago from a snapshot of `agents` agents.
 fn decision(delta: i32, agents: u32) -> ScalingDecision {
-    ScalingDecision {
-        id: Uuid::nil(),
-        snapshot_id: None,
-        snapshot_taken_at: at(-10),
-        decided_at: at(-9),
-        expires_at: at(110),
-        pool: "workers".to_owned(),
-        agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
-        delta,
-        target: agents.saturating_add_signed(delta),
-        state: match delta {
-            0 => ScalingState::Normal,
-            1.. => ScalingState::ScaleUp,
-            _ => ScalingState::ScaleDown,
-        },
-        completeness: Some(CompletenessLevel::Complete),
-        steps: Vec::new(),
-        unplaceable: Vec::new(),
-        scale_down_agents: Vec::new(),
-        decommissioning_agents: Vec::new(),
-    }
+    cluster::decision(delta, agents, at(-10))
 }
 
 /// A settled group of 10 instances that was launched long ago.
