@@ -65,6 +65,7 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
         expires_at: taken_at + SignedDuration::from_mins(2),
         pool: "workers".to_owned(),
         agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
+        group: None,
         delta,
         target: agents.saturating_add_signed(delta),
         state: match delta {

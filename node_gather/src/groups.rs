@@ -117,6 +117,7 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         completeness: finding::completeness(findings),
         agents,
         resources: PoolResources::default(),
+        group: None,
         agent_shapes: Vec::new(),
         free_floor: None,
         scale_down_candidates: Vec::new(),

@@ -101,6 +101,7 @@ pub fn summarize(
             completeness: finding::completeness(completeness::findings(&pool, &state, queue, taken_at)),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
+            group: None,
             agent_shapes: pool.take_shapes(),
             free_floor: None,
             scale_down_candidates: pool.take_candidates(),

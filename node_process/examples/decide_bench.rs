@@ -127,7 +127,7 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
     });
     ClusterSnapshot {
         agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
-        resources: PoolResources { total: all, used: all.saturating_sub(&free), displaced: Resources::ZERO },
+        resources: PoolResources { total: all, used: all.saturating_sub(&free), ..PoolResources::default() },
         applications: applications.collect(),
         agent_shapes,
         ..Cluster::of(1, total).snapshot()

@@ -42,6 +42,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         completeness: Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() },
         agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
         resources: PoolResources::default(),
+        group: None,
         applications: applications.collect(),
         agent_shapes: shapes,
         free_floor: None,

@@ -167,6 +167,7 @@ impl Member {
             agent_id: agent.id,
             hostname: agent.hostname,
             ip: agent.ip.map(|ip| ip.to_string()),
+            decommission_tag: None,
             state,
             protected: self.protected,
             total,

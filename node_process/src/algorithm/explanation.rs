@@ -50,6 +50,7 @@ impl Explanation<'_> {
             expires_at: time::truncate(policy.timing.expires_at(snapshot.taken_at)),
             pool: snapshot.pool.clone(),
             agents: snapshot.agents,
+            group: snapshot.group.clone(),
             delta: self.delta(),
             target: self.target(),
             state: self.state,
@@ -102,4 +103,22 @@ fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
 fn decommissioning_agents(snapshot: &ClusterSnapshot) -> Vec<AgentRef> {
     let candidates = snapshot.scale_down_candidates.iter();
     candidates.filter(|candidate| candidate.state != AgentState::Active).map(AgentRef::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::{Cluster, NOON, policy, resources};
+    use shared::contract::GroupMembers;
+
+    use super::super::decide;
+
+    #[test]
+    fn a_decision_carries_the_group_of_its_snapshot() {
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).snapshot();
+        let policy = policy("").unwrap();
+        assert_eq!(decide(&snapshot, &policy, NOON).unwrap().group, None);
+        let group = GroupMembers { desired: 3, joined: 2, not_joined_count: 1, ..GroupMembers::default() };
+        snapshot.group = Some(group.clone());
+        assert_eq!(decide(&snapshot, &policy, NOON).unwrap().group, Some(group));
+    }
 }

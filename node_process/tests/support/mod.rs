@@ -174,17 +174,17 @@ pub(crate) fn without(cluster: &Cluster, decision: &ScalingDecision) -> (Cluster
 /// Whatever a message may hold, sensible or not.
 pub(crate) fn any_snapshot() -> impl Strategy<Value = ClusterSnapshot> {
     let shapes = prop::collection::vec((any_count(), any_resources(), any_resources(), any_resources()), 0..5);
-    let sums = (any_resources(), any_resources(), any_resources());
+    let sums = (any_resources(), any_resources(), any_resources(), any_resources());
     let candidates = prop::collection::vec(any_candidate(), 0..6);
     let applications = prop::collection::vec(any_application(), 0..5);
     (any_counts(), shapes, sums, candidates, applications, any_level()).prop_map(
-        |(agents, shapes, (total, used, displaced), candidates, applications, level)| ClusterSnapshot {
+        |(agents, shapes, (total, used, displaced, disconnected), candidates, applications, level)| ClusterSnapshot {
             agents,
             agent_shapes: shapes
                 .into_iter()
                 .map(|(count, total, unreserved, free)| AgentShape { count, total, unreserved, free })
                 .collect(),
-            resources: PoolResources { total, used, displaced },
+            resources: PoolResources { total, used, displaced, disconnected },
             scale_down_candidates: candidates,
             applications,
             completeness: Completeness { level, reasons: vec!["3 agents have not come back".to_owned()] },
@@ -211,13 +211,14 @@ pub(crate) fn any_level() -> impl Strategy<Value = CompletenessLevel> {
 }
 
 fn any_counts() -> impl Strategy<Value = AgentCounts> {
-    prop::array::uniform7(any_count()).prop_map(
-        |[registered, usable, draining, deactivated, inactive, recovered, unreachable]| AgentCounts {
+    prop::array::uniform8(any_count()).prop_map(
+        |[registered, usable, draining, deactivated, inactive, disconnected, recovered, unreachable]| AgentCounts {
             registered,
             usable,
             draining,
             deactivated,
             inactive,
+            disconnected,
             recovered,
             unreachable,
         },
@@ -237,6 +238,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             hostname: format!("agent-{number}"),
             ip: None,
             instance_id: None,
+            decommission_tag: None,
             state,
             protected,
             total,

@@ -115,6 +115,7 @@ pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
         hostname: format!("host-{n}"),
         ip: None,
         instance_id: Some(format!("i-{n}")),
+        decommission_tag: None,
         state: AgentState::Active,
         task_count: 0,
     });

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{AgentCounts, AgentRef, CompletenessLevel, ScalingDecision, ScalingState, Step, Unplaceable};
+use super::{AgentCounts, AgentRef, CompletenessLevel, GroupMembers, ScalingDecision, ScalingState, Step, Unplaceable};
 
 /// A scaling decision as it may be written.
 #[derive(Deserialize)]
@@ -20,6 +20,8 @@ pub struct Decision {
     pool: String,
     #[serde(default)]
     agents: AgentCounts,
+    #[serde(default)]
+    group: Option<GroupMembers>,
     #[serde(default)]
     delta: Option<i32>,
     #[serde(default)]
@@ -64,6 +66,7 @@ impl TryFrom<Decision> for ScalingDecision {
             expires_at: decision.expires_at,
             pool: decision.pool,
             agents: decision.agents,
+            group: decision.group,
             delta,
             target: decision.target.unwrap_or_else(|| decision.agents.usable.saturating_add_signed(delta)),
             state,

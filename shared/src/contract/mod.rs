@@ -4,6 +4,7 @@
 //! that a newer message is refused with the name of the stage to deploy, and not with the name of a field. Fields that a
 //! reader does not know are ignored.
 
+mod group;
 mod lenient;
 mod v1;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use group::GroupMembers;
 pub use v1::*;
 
 /// The namespace of every id that Lambda Scale derives (UUID version 5 of `lambda-scale` in the OID namespace).

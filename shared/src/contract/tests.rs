@@ -27,6 +27,7 @@ fn snapshot() -> ClusterSnapshot {
             used: resources(1_100, 512_500),
             ..PoolResources::default()
         },
+        group: None,
         agent_shapes: vec![AgentShape {
             count: 2,
             total: resources(4_000, 1_024_000),
@@ -110,6 +111,42 @@ fn what_one_waiting_instance_takes_is_written_only_where_it_is_known() {
     let body = encode(&snapshot).unwrap().body;
     assert!(body.contains(r#""queued":2,"queued_tasks":[{"count":1,"resources":{"cpus":0.1,"#), "{body}");
     assert_eq!(decode::<ClusterSnapshot>(&body, None).unwrap(), snapshot);
+}
+
+#[test]
+fn a_group_is_written_only_where_it_was_described() {
+    let mut snapshot = snapshot();
+    assert!(!encode(&snapshot).unwrap().body.contains("group"));
+    let joined_recent = Some(vec!["i-1".to_owned()]);
+    snapshot.group = Some(GroupMembers { desired: 2, joined: 1, joined_recent, ..GroupMembers::default() });
+    let body = encode(&snapshot).unwrap().body;
+    let group = r#""group":{"desired":2,"min":0,"max":0,"in_service":0,"joined":1,"unknown":0,"not_joined_count":0,"not_joined":[],"joined_recent":["i-1"],"unidentified_recent":0,"standby":0,"leaving":0,"protected":0,"outside":0}"#;
+    assert!(body.contains(group), "{body}");
+    assert_eq!(decode::<ClusterSnapshot>(&body, None).unwrap(), snapshot);
+}
+
+#[test]
+fn more_recent_instances_than_are_listed_are_absent() {
+    let mut decision = smallest_decision();
+    decision["group"] = json!({"desired": 5000, "in_service": 5000, "joined": 5000});
+    let decision = read_decision(&decision).unwrap();
+    assert_eq!(decision.group.as_ref().map(|group| (group.joined, group.joined_recent.clone())), Some((5000, None)));
+    let body = encode(&decision).unwrap().body;
+    assert!(!body.contains("joined_recent") && !body.contains("ambiguous"), "{body}");
+    assert_eq!(decode::<ScalingDecision>(&body, None).unwrap(), decision);
+}
+
+#[test]
+fn a_message_without_the_fields_of_the_group_is_read() {
+    let agent = json!({"agent_id": "S1", "hostname": "host", "state": "deactivated"});
+    let mut decision = smallest_decision();
+    decision["decommissioning_agents"] = json!([agent]);
+    let decision = read_decision(&decision).unwrap();
+    assert_eq!((decision.group, decision.decommissioning_agents[0].decommission_tag), (None, None));
+    let counts: AgentCounts = serde_json::from_value(json!({"registered": 3, "inactive": 1})).unwrap();
+    assert_eq!((counts.inactive, counts.disconnected), (1, 0));
+    let sums: PoolResources = serde_json::from_value(json!({"displaced": {"cpus": 1}})).unwrap();
+    assert!(!sums.displaced.is_zero() && sums.disconnected.is_zero());
 }
 
 #[test]

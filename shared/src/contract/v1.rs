@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Message;
+use super::{GroupMembers, Message};
 use crate::clause::{self, Clause};
 use crate::resources::Resources;
 use crate::time::millis;
@@ -28,6 +28,9 @@ pub struct ClusterSnapshot {
     pub agents: AgentCounts,
     /// Sums over the pool.
     pub resources: PoolResources,
+    /// The instances of the pool's group, and which of them are agents; `None` where the group was not described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMembers>,
     /// The usable agents, grouped by equal shape and equal free resources.
     pub agent_shapes: Vec<AgentShape>,
     /// Where not `None`, `free` of the shapes was rounded down to this fraction of the shape's total (64: to 1/64), so
@@ -130,6 +133,9 @@ pub struct AgentCounts {
     pub deactivated: u32,
     /// Registered, but disconnected or without resources.
     pub inactive: u32,
+    /// Those of `inactive` that have resources: the master has lost the connection, and their tasks may still run.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub disconnected: u32,
     /// Known to a newly elected master, not yet back.
     pub recovered: u32,
     /// Lost and marked so by the master. The master says it for the cluster, not by pool.
@@ -154,6 +160,9 @@ pub struct PoolResources {
     pub used: Resources,
     /// What they use on registered agents that are not usable: it must be placed again.
     pub displaced: Resources,
+    /// The part of `displaced` that is on disconnected agents. These may return with their tasks.
+    #[serde(skip_serializing_if = "Resources::is_zero")]
+    pub disconnected: Resources,
 }
 
 /// Usable agents with equal resources and equal free resources.
@@ -178,8 +187,12 @@ pub struct Candidate {
     pub hostname: String,
     /// The address the master speaks to it by.
     pub ip: Option<String>,
-    /// Its EC2 instance, where an attribute names it.
+    /// Its EC2 instance, where that is known.
     pub instance_id: Option<String>,
+    /// Whether the group has the tag by which `node_scale` marks this instance as one that it decommissions; `None` where
+    /// the group or the instance is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decommission_tag: Option<bool>,
     /// Its state.
     pub state: AgentState,
     /// Whether it runs a task of a protected framework or application.
@@ -278,6 +291,9 @@ pub struct ScalingDecision {
     pub pool: String,
     /// The agents the snapshot counted.
     pub agents: AgentCounts,
+    /// The snapshot's group; `None` where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMembers>,
     /// The number of agents to add; negative: to remove.
     pub delta: i32,
     /// How many usable agents there will then be.
@@ -378,9 +394,13 @@ pub struct AgentRef {
     /// The address the master speaks to it by.
     #[serde(default)]
     pub ip: Option<String>,
-    /// Its EC2 instance, where an attribute names it.
+    /// Its EC2 instance, where that is known.
     #[serde(default)]
     pub instance_id: Option<String>,
+    /// Whether the group has the tag by which `node_scale` marks this instance as one that it decommissions; `None` where
+    /// the group or the instance is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decommission_tag: Option<bool>,
     /// Its state.
     pub state: AgentState,
     /// How many tasks it runs.
@@ -395,10 +415,16 @@ impl From<&Candidate> for AgentRef {
             hostname: candidate.hostname.clone(),
             ip: candidate.ip.clone(),
             instance_id: candidate.instance_id.clone(),
+            decommission_tag: candidate.decommission_tag,
             state: candidate.state,
             task_count: candidate.task_count,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What `node_scale` did, or why it did nothing: exactly one for every decision it was handed.

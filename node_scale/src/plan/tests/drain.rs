@@ -15,6 +15,7 @@ fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
         hostname: format!("host-{instance}"),
         ip: None,
         instance_id: Some(format!("i-{instance}")),
+        decommission_tag: None,
         state,
         task_count,
     }

@@ -14,6 +14,7 @@ fn agent(hostname: &str) -> AgentRef {
         hostname: hostname.to_owned(),
         ip: None,
         instance_id: None,
+        decommission_tag: None,
         state: AgentState::Active,
         task_count: 0,
     }
