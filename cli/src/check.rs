@@ -49,7 +49,7 @@ impl<'a> From<&'a Problem> for ProblemForm<'a> {
 pub fn run(options: &Options) -> ExitCode {
     let path = options.config.display();
     let parsed = match fs::read_to_string(&options.config) {
-        Ok(document) => Config::parse(&document),
+        Ok(configuration) => Config::parse(&configuration),
         Err(error) => {
             let _ = writeln!(io::stderr(), "lambda-scale check: cannot read {path}: {error}");
             return ExitCode::from(1);

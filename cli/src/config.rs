@@ -41,6 +41,7 @@ impl ConfigError {
 /// # Errors
 /// Where the file cannot be read or is not valid.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let document = fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    Config::parse(&document).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })
+    let configuration =
+        fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    Config::parse(&configuration).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })
 }

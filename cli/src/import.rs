@@ -106,8 +106,8 @@ fn scale_down_ratio() -> f64 {
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
     let From::Scalepot(options) = &options.from;
-    let printed =
-        scalepot(options).and_then(|document| io::stdout().write_all(document.as_bytes()).map_err(ImportError::Print));
+    let printed = scalepot(options)
+        .and_then(|configuration| io::stdout().write_all(configuration.as_bytes()).map_err(ImportError::Print));
     command::exit("import", printed.map(|()| Ended::Well))
 }
 
@@ -127,35 +127,35 @@ fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
         return Err(ImportError::UnknownRole(role.clone()));
     }
     let groups = options.groups.iter().cloned().collect();
-    let document = document(&read, &groups);
+    let configuration = configuration(&read, &groups);
     // The output can be used as it is.
-    Config::parse(&document).map_err(ImportError::NotValid)?;
-    Ok(document)
+    Config::parse(&configuration).map_err(ImportError::NotValid)?;
+    Ok(configuration)
 }
 
-fn document(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> String {
-    let mut document =
+fn configuration(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> String {
+    let mut configuration =
         "# From scalepot.yml. The launch template of each group now says how its instances start.\n".to_owned();
     if let Some(region) = &scalepot.az {
-        line(&mut document, &format!("# Deploy Lambda Scale where the groups are: {}.", one_line(region)));
+        line(&mut configuration, &format!("# Deploy Lambda Scale where the groups are: {}.", one_line(region)));
     }
-    left_out(&mut document, &scalepot.others);
-    line(&mut document, "schedule_period = \"1m\"");
+    left_out(&mut configuration, &scalepot.others);
+    line(&mut configuration, "schedule_period = \"1m\"");
     for role in &scalepot.roles {
         let group = groups.get(&role.name).unwrap_or(&role.name);
-        line(&mut document, "\n[[pools]]");
-        line(&mut document, &format!("name = {}", quoted(&role.name)));
-        line(&mut document, &format!("group = {}{}", quoted(group), launch(role, scalepot.az.as_deref())));
-        line(&mut document, "source = \"cloudwatch\"");
-        line(&mut document, &format!("min = {}\nmax = {}", role.min, role.max));
-        line(&mut document, &format!("scale_out_threshold = {}", scalepot.scale_out_threshold));
-        line(&mut document, &format!("scale_down_ratio = {}", scalepot.scale_down_ratio));
+        line(&mut configuration, "\n[[pools]]");
+        line(&mut configuration, &format!("name = {}", quoted(&role.name)));
+        line(&mut configuration, &format!("group = {}{}", quoted(group), launch(role, scalepot.az.as_deref())));
+        line(&mut configuration, "source = \"cloudwatch\"");
+        line(&mut configuration, &format!("min = {}\nmax = {}", role.min, role.max));
+        line(&mut configuration, &format!("scale_out_threshold = {}", scalepot.scale_out_threshold));
+        line(&mut configuration, &format!("scale_down_ratio = {}", scalepot.scale_down_ratio));
         if let Some(minutes) = role.cooltime {
-            line(&mut document, &format!("cooltime = {minutes}"));
+            line(&mut configuration, &format!("cooltime = {minutes}"));
         }
-        left_out(&mut document, &role.others);
+        left_out(&mut configuration, &role.others);
     }
-    document
+    configuration
 }
 
 /// What belongs in the launch template and the group.
@@ -169,15 +169,15 @@ fn launch(role: &Role, region: Option<&str>) -> String {
     if words.is_empty() { String::new() } else { format!("  # {}", words.join(", ")) }
 }
 
-fn left_out(document: &mut String, others: &BTreeMap<String, IgnoredAny>) {
+fn left_out(configuration: &mut String, others: &BTreeMap<String, IgnoredAny>) {
     for name in others.keys() {
-        line(document, &format!("# {} has no counterpart and is omitted.", one_line(name)));
+        line(configuration, &format!("# {} has no counterpart and is omitted.", one_line(name)));
     }
 }
 
-fn line(document: &mut String, text: &str) {
+fn line(configuration: &mut String, text: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(document, "{text}");
+    let _ = writeln!(configuration, "{text}");
 }
 
 /// A comment must not break out of its line.

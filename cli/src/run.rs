@@ -107,10 +107,10 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     let scale = Handler::new(Settings::without_topics(config.clone(), sdk).await?);
     let stages = Stages { config, sources, scale, output: options.output };
     let Some(period) = options.every else { return stages.run().await.map(Ended::well_if) };
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
-        ticks.tick().await;
+        interval.tick().await;
         // As with the functions, the next run repairs a failure.
         if let Err(error) = stages.run().await {
             writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?;

@@ -97,21 +97,21 @@ fn a_role_of_scalepot_becomes_a_pool_of_cloudwatch() {
     let path = file("scalepot.yml", SCALEPOT);
     let output = call(&["import", "scalepot", path.to_str().unwrap(), "--group", "web=web-asg"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let document = text(&output.stdout);
-    let config = Config::parse(document).unwrap();
+    let configuration = text(&output.stdout);
+    let config = Config::parse(configuration).unwrap();
     assert!(config.mesos.is_none());
-    let [worker, web] = &config.pools[..] else { panic!("{document}") };
+    let [worker, web] = &config.pools[..] else { panic!("{configuration}") };
     assert_eq!(
         (worker.pool.as_str(), worker.group.as_str(), worker.limits.min, worker.limits.max),
         ("worker", "worker", 2, Some(5))
     );
     assert_eq!(worker.timing.scale_up_cooldown.as_secs(), 20 * 60);
     assert_eq!(worker.timing.scale_down_cooldown.as_secs(), 20 * 60);
-    let PoolSource::CloudWatch { cpu } = worker.source else { panic!("{document}") };
+    let PoolSource::CloudWatch { cpu } = worker.source else { panic!("{configuration}") };
     assert_eq!((cpu.scale_out_threshold, cpu.scale_down_ratio_thousandths), (75, 700));
     assert_eq!((web.group.as_str(), web.limits.min, web.limits.max), ("web-asg", 3, Some(3)));
-    assert!(document.contains("# c1.medium, ami-86db6187, spot, ap-northeast-1b"), "{document}");
-    assert!(document.contains("favourite has no counterpart"), "{document}");
+    assert!(configuration.contains("# c1.medium, ami-86db6187, spot, ap-northeast-1b"), "{configuration}");
+    assert!(configuration.contains("favourite has no counterpart"), "{configuration}");
 }
 
 /// The page shows the actual output.

@@ -124,9 +124,9 @@ fn queued_instances_are_part_of_the_explanation() {
 
 #[test]
 fn a_group_is_explained_without_a_state() {
-    let document = CONFIG.replace("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n", "");
-    let document = document.replace("application_headroom_percent = 200", "source = \"cloudwatch\"");
-    let (config, group) = (file("cpu.toml", &document), file("cpu-group.json", &group()));
+    let configuration = CONFIG.replace("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n", "");
+    let configuration = configuration.replace("application_headroom_percent = 200", "source = \"cloudwatch\"");
+    let (config, group) = (file("cpu.toml", &configuration), file("cpu-group.json", &group()));
     let call = |more: &[&str]| {
         let mut call = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
         call.args(["explain", "--now", NOW, "--config"]).arg(&config).args(more).output().unwrap()

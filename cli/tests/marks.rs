@@ -67,8 +67,9 @@ async fn a_command_affects_all_groups_or_the_named_pools() {
     let pool = |name: &str, group: &str| {
         format!("[[pools]]\nname = {name:?}\ngroup = {group:?}\nattributes = {{ pool = {name:?} }}\n")
     };
-    let document = format!("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n{}{}", pool("a", GROUP), pool("b", "other"));
-    std::fs::write(&config, document).unwrap();
+    let configuration =
+        format!("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n{}{}", pool("a", GROUP), pool("b", "other"));
+    std::fs::write(&config, configuration).unwrap();
     let config = config.to_str().unwrap();
     let output = run(&account, &["pause", "--for", "1h", "--config", config, "--pool", "a"]).await;
     assert!(output.status.success(), "{output:?}");

@@ -58,8 +58,8 @@ async fn a_run_changes_nothing_without_apply() {
 async fn a_dry_configuration_stays_dry() {
     let account = Account::start("dry").await;
     let config = account.config("", r#"asg = "workers""#, FULL);
-    let document = format!("dry_run = true\n{}", fs::read_to_string(&config).unwrap());
-    fs::write(&config, document).unwrap();
+    let configuration = format!("dry_run = true\n{}", fs::read_to_string(&config).unwrap());
+    fs::write(&config, configuration).unwrap();
     let output = run(&account, &config, &["--apply"]).await;
     assert!(told(&output).contains("dry run: would "), "{}", told(&output));
     assert_eq!(account.writes(), 0);
@@ -69,12 +69,12 @@ async fn a_dry_configuration_stays_dry() {
 async fn an_unknown_group_is_an_error_with_suggestions() {
     let account = Account::start("group").await;
     let config = account.config("", r#"asg = "workers""#, "");
-    let document = fs::read_to_string(&config).unwrap();
-    fs::write(&config, document.replace(GROUP, "mesos-worker")).unwrap();
+    let configuration = fs::read_to_string(&config).unwrap();
+    fs::write(&config, configuration.replace(GROUP, "mesos-worker")).unwrap();
     let output = run(&account, &config, &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("no Auto Scaling group \"mesos-worker\" in us-east-1; did you mean mesos-workers?"));
-    fs::write(&config, document.replace(GROUP, "zzz")).unwrap();
+    fs::write(&config, configuration.replace(GROUP, "zzz")).unwrap();
     let output = run(&account, &config, &[]).await;
     assert!(told(&output).contains("the region has 2 other groups; check the name"), "{}", told(&output));
     assert_eq!(account.master.call_count(), 0, "the masters need not be asked");
@@ -113,8 +113,8 @@ async fn unreachable_and_refusing_masters_are_errors() {
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains(&account.master.address()), "{}", told(&output));
     assert!(told(&output).contains("no leading master"), "{}", told(&output));
-    let document = fs::read_to_string(&config).unwrap();
-    fs::write(&config, document.replace(&account.master.address(), "127.0.0.1:1")).unwrap();
+    let configuration = fs::read_to_string(&config).unwrap();
+    fs::write(&config, configuration.replace(&account.master.address(), "127.0.0.1:1")).unwrap();
     let output = run(&account, &config, &[]).await;
     assert!(told(&output).contains("127.0.0.1:1") && told(&output).contains("cannot connect"), "{}", told(&output));
     assert_eq!(account.writes(), 0);

@@ -172,7 +172,7 @@ fn agents_show_as_in_the_captures_what_was_done_to_them() {
     assert!(cluster.operate(&second, Operation::Reactivate, at(0)).is_err(), "draining cannot be undone");
 
     let tasks = cluster.tasks().count();
-    assert_eq!(cluster.tick(at(60)), 0);
+    assert_eq!(cluster.advance(at(60)), 0);
     assert_eq!(shown(&now(&cluster), "-S2"), shown(&drained, "-S0"));
     assert!(cluster.agent_by_id(&second).unwrap().used().is_zero());
     assert_eq!(cluster.tasks().count(), tasks, "they run elsewhere");

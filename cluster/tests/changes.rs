@@ -171,7 +171,7 @@ proptest! {
                 8 => drop(cluster.operate(&id, Operation::Deactivate, now)),
                 _ => drop(cluster.operate(&id, Operation::Reactivate, now)),
             }
-            cluster.tick(now);
+            cluster.advance(now);
             for agent in cluster.agents() {
                 prop_assert!(agent.used().fits_in(&agent.capacity.total));
                 prop_assert_eq!(agent.used(), agent.tasks().iter().map(|task| task.resources).sum());

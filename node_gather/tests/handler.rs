@@ -46,13 +46,13 @@ async fn run(master: &RawServer, snapshots: &Snapshots) -> Result<(), GatherErro
 
 /// The same with more settings at the top.
 async fn run_with(master: &RawServer, snapshots: &Snapshots, settings: &str) -> Result<(), GatherError> {
-    let document = format!(
+    let configuration = format!(
         "{settings}\nmesos.masters = [\"{}\"]\n\
          [[pools]]\nname = \"first\"\ngroup = \"first\"\nattributes = {{ pool = \"none\" }}\n\
          [[pools]]\nname = \"second\"\ngroup = \"second\"\ncheck = \"custom\"\nattributes = {{ pool = \"other\" }}\n",
         master.url()
     );
-    let config = Config::parse(&document).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = Config::parse(&configuration).unwrap_or_else(|problems| panic!("{problems}"));
     let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&snapshots.sns.url())), snapshots.topic.clone());
     let mesos = config.mesos.as_ref().map(|mesos| Client::new(mesos.clone(), None, None).unwrap());
     let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());

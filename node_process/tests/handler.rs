@@ -35,7 +35,7 @@ impl Decisions {
     fn handler<C: Check>(&self, check: C) -> Handler<C> {
         let client = aws_sdk_sns::Client::new(&sdk_config(&self.sns.url()));
         let decision_topic = Topic::new(client, self.topic.clone());
-        let document = r#"
+        let configuration = r#"
             [mesos]
             masters = ["http://10.0.0.5:5050"]
             [[pools]]
@@ -48,7 +48,7 @@ impl Decisions {
             attributes = { pool = "own" }
             check = "custom"
         "#;
-        let config = Config::parse(document).unwrap();
+        let config = Config::parse(configuration).unwrap();
         Handler::new(Settings { config, decision_topic, snapshot_topic_arn: Some(sns::arn(SNAPSHOTS)) }, check)
     }
 

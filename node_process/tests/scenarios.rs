@@ -22,7 +22,7 @@ use shared::contract::{self, ClusterSnapshot};
 #[serde(deny_unknown_fields)]
 struct Scenario {
     comment: String,
-    /// The settings of the pool, a line each, as in the configuration document.
+    /// The settings of the pool, a line each, as in the configuration.
     policy: Vec<String>,
     now: Timestamp,
     snapshot: Value,

@@ -189,8 +189,8 @@ mod tests {
     use super::*;
 
     fn settings() -> Mesos {
-        let document = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"a\"\ngroup = \"b\"\n";
-        shared::config::Config::parse(document).unwrap().mesos.unwrap()
+        let configuration = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"a\"\ngroup = \"b\"\n";
+        shared::config::Config::parse(configuration).unwrap().mesos.unwrap()
     }
 
     #[test]

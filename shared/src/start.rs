@@ -70,14 +70,14 @@ pub fn required_variable(name: &'static str) -> Result<String, StartError> {
 /// Where it is not set, cannot be fetched or is not valid.
 pub async fn config(sdk: &SdkConfig) -> Result<Config, StartError> {
     let value = required_variable(CONFIG_VARIABLE)?;
-    let document = if let Some(name) = value.strip_prefix("ssm:") {
+    let configuration = if let Some(name) = value.strip_prefix("ssm:") {
         aws::parameter(sdk, name).await.map_err(StartError::Fetch)?
     } else if let Some(path) = value.strip_prefix("file:") {
         aws::file(path).map_err(StartError::Fetch)?
     } else {
         value
     };
-    let mut config = Config::parse(&document).map_err(StartError::Config)?;
+    let mut config = Config::parse(&configuration).map_err(StartError::Config)?;
     config.dry_run |= parse_dry_run(variable(DRY_RUN_VARIABLE).as_deref())?;
     Ok(config)
 }

@@ -8,7 +8,7 @@
 //! - [`capture`]: the cluster that the local master leads
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
-//! - [`document`]: a configuration, pointed at the local endpoints
+//! - [`configuration`]: a configuration, pointed at the local endpoints
 //!
 //! No stage contains any of it: stages have it as a dev-dependency.
 
@@ -16,7 +16,7 @@ pub mod autoscaling;
 pub mod capture;
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
-pub mod document;
+pub mod configuration;
 pub mod ec2;
 pub mod faults;
 pub mod marathon;
@@ -49,7 +49,7 @@ pub const REGION: &str = "us-east-1";
 pub const ACCOUNT: &str = "123456789012";
 
 /// A configuration that fits [`CAPTURE`]: one pool.
-pub const DOCUMENT: &str = include_str!("example.toml");
+pub const CONFIGURATION: &str = include_str!("example.toml");
 /// A captured `/state`: 60 agents in three shapes, 282 tasks of 40 applications.
 pub const CAPTURE: &[u8] =
     include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/1.11.0/30-big-60-agents/state.json"));

@@ -60,7 +60,7 @@ impl Master {
 async fn state(State(leader): State<Arc<Leader>>, headers: HeaderMap) -> Response {
     let answer = || {
         let mut cluster = lock(&leader.cluster);
-        cluster.tick(now());
+        cluster.advance(now());
         service::answer(StatusCode::OK, "application/json", cluster.to_state_json())
     };
     closing(leader.refusal(&headers, "/master/state").unwrap_or_else(answer))
@@ -70,7 +70,7 @@ async fn operate(State(leader): State<Arc<Leader>>, headers: HeaderMap, body: By
     let act = || {
         let call = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut cluster = lock(&leader.cluster);
-        cluster.tick(now());
+        cluster.advance(now());
         match operator::operate(&mut cluster, &call, now()) {
             Ok(()) => service::answer(StatusCode::OK, "application/json", ""),
             Err((status, text)) => {

@@ -18,7 +18,7 @@ use cluster::capture::CaptureError;
 use super::autoscaling::{AutoScaling, Group};
 use super::capture::captured;
 use super::cloudwatch::{CloudWatch, Utilization};
-use super::document::{self, DocumentError, Local};
+use super::configuration::{self, ConfigurationError, Local};
 use super::ec2::{Ec2, Ec2Instance};
 use super::faults::{FaultPlan, Faults};
 use super::marathon::Marathon;
@@ -54,7 +54,7 @@ pub struct Setup {
     /// The directory with the three binaries.
     pub binaries: PathBuf,
     /// The configuration; the local master replaces its masters.
-    pub document: String,
+    pub configuration: String,
     /// A captured `/state`.
     pub capture: Vec<u8>,
     /// Where the functions' logs go.
@@ -80,7 +80,7 @@ pub enum StackError {
     Capture(#[from] CaptureError),
     /// The configuration cannot be used.
     #[error(transparent)]
-    Document(#[from] DocumentError),
+    Configuration(#[from] ConfigurationError),
     /// An endpoint got no port.
     #[error("cannot open a port on 127.0.0.1")]
     Port(#[source] io::Error),
@@ -184,7 +184,7 @@ impl Stack {
             credentials: credentials.is_some().then_some(&reference),
             marathon: &marathon.url(),
         };
-        let (document, config) = document::localize(&setup.document, local)?;
+        let (configuration, config) = configuration::localize(&setup.configuration, local)?;
         let agents: Vec<Agent> = master.cluster(|cluster| cluster.registered().cloned().collect());
         let groups: Vec<Group> = config.pools.iter().map(|policy| group(policy, &agents, now())).collect();
         let auto_scaling = AutoScaling::start(groups, &faults).await.map_err(StackError::Port)?;
@@ -225,7 +225,7 @@ impl Stack {
         let (cloudwatch_url, ssm_url) = (stack.cloudwatch.url(), stack.ssm.url());
         let (sns_url, auto_scaling_url, ec2_url) = (stack.sns.url(), stack.auto_scaling.url(), stack.ec2.url());
         let variables = [
-            ("LAMBDA_SCALE_CONFIG", document.as_str()),
+            ("LAMBDA_SCALE_CONFIG", configuration.as_str()),
             ("SNAPSHOT_TOPIC_ARN", &stack.topics.snapshots),
             ("DECISION_TOPIC_ARN", &stack.topics.decisions),
             ("OUTCOME_TOPIC_ARN", &stack.topics.outcomes),

@@ -19,7 +19,7 @@ use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, Scalin
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
 use testbed::faults::{Delivery, Faults, Mode};
-use testbed::{AwsError, DOCUMENT, now, stage};
+use testbed::{AwsError, CONFIGURATION, now, stage};
 use uuid::Uuid;
 
 /// More than SDK and Lambda together try.
@@ -350,7 +350,7 @@ async fn a_group_that_is_gone_is_reported() {
 #[tokio::test]
 async fn the_credentials_in_parameter_store_open_the_master() {
     let faults = Faults { master_credentials: Some("lambda-scale:secret".to_owned()), ..Faults::default() };
-    let stack = start_faulty("credentials", stage::binaries().unwrap(), DOCUMENT.to_owned(), faults).await;
+    let stack = start_faulty("credentials", stage::binaries().unwrap(), CONFIGURATION.to_owned(), faults).await;
     assert_eq!(stack.run().await.unwrap().remove(0).snapshot.agents.usable, 60);
     assert_eq!(stack.ssm.calls()[0].action, "GetParameter");
     stack.faults.change(|faults| faults.master_credentials = Some("lambda-scale:another".to_owned()));

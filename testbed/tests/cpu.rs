@@ -17,13 +17,13 @@ use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
 use support::deliver;
 use testbed::stack::Run;
-use testbed::{AwsError, DOCUMENT, Stack, stage};
+use testbed::{AwsError, CONFIGURATION, Stack, stage};
 
 /// A group of three instances.
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";
 
-async fn start(test: &str, document: &str) -> Stack {
-    support::start_with(test, stage::binaries().unwrap(), document.to_owned()).await
+async fn start(test: &str, configuration: &str) -> Stack {
+    support::start_with(test, stage::binaries().unwrap(), configuration.to_owned()).await
 }
 
 async fn run(stack: &Stack) -> Run {
@@ -150,7 +150,7 @@ async fn a_group_that_is_not_there_is_left_alone() {
 
 #[tokio::test]
 async fn in_a_cluster_either_source_adds_agents_but_only_both_remove_one() {
-    let asked = DOCUMENT.replace("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
+    let asked = CONFIGURATION.replace("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 50");
     let asked = asked.replace("group = \"mesos-workers\"", "cpu_utilization = true\ngroup = \"mesos-workers\"");
     let stack = start("cluster", &format!("{asked}\n{WEB}")).await;
     // 37.7 % of the cpus are allocated: Mesos lets an agent go, half-busy machines do not.
@@ -173,7 +173,7 @@ async fn in_a_cluster_either_source_adds_agents_but_only_both_remove_one() {
 
 #[tokio::test]
 async fn a_master_that_is_down_does_not_keep_a_group_from_its_snapshot() {
-    let stack = start("no-master", &format!("{DOCUMENT}\n{WEB}")).await;
+    let stack = start("no-master", &format!("{CONFIGURATION}\n{WEB}")).await;
     stack.cloudwatch.set("web-asg", Utilization::Percent(71.5));
     stack.faults.master(Mode::NoLeader);
     let mark = stack.sns.mark();
@@ -188,8 +188,8 @@ async fn a_master_that_is_down_does_not_keep_a_group_from_its_snapshot() {
 async fn more_groups_than_a_call_may_ask_for_are_asked_in_two() {
     let pool =
         |n| format!("[[pools]]\nname = \"p{n}\"\ngroup = \"g{n}\"\nsource = \"cloudwatch\"\ncheck = \"custom\"\n");
-    let document: String = (0..501).map(pool).collect();
-    let stack = start("many", &document).await;
+    let configuration: String = (0..501).map(pool).collect();
+    let stack = start("many", &configuration).await;
     stack.gather().await.unwrap();
     assert_eq!(queries(&stack), [500, 1]);
     let snapshot = stack.snapshot("p500", 0).await.unwrap();

@@ -18,7 +18,7 @@ use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingO
 use support::{AGENTS, GROUP, desired, start_with};
 use testbed::sns::{self, Message};
 use testbed::stack::decode;
-use testbed::{DOCUMENT, Stack, stage};
+use testbed::{CONFIGURATION, Stack, stage};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
@@ -26,8 +26,8 @@ fn examples() -> PathBuf {
 
 /// The pool of the local run, with a check of its own and the strategy that it then has.
 fn custom() -> String {
-    let document = DOCUMENT.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
-    document.replace("scale_down_strategy = \"least_loaded\"", "")
+    let configuration = CONFIGURATION.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
+    configuration.replace("scale_down_strategy = \"least_loaded\"", "")
 }
 
 /// What the example in Python publishes about a snapshot, at that length of the queue.
@@ -66,8 +66,8 @@ async fn run_in_python(stack: &Stack, queue_length: u32) -> (Message, ScalingOut
 
 #[tokio::test]
 async fn the_example_in_python_scales_by_the_state_alone() {
-    let document = custom();
-    let stack = start_with("python", stage::binaries().unwrap(), document).await;
+    let configuration = custom();
+    let stack = start_with("python", stage::binaries().unwrap(), configuration).await;
 
     // 60 agents: below 600 messages one goes, above 3000 one comes.
     let (_, idle) = run_in_python(&stack, 599).await;
@@ -94,8 +94,8 @@ async fn the_example_in_python_scales_by_the_state_alone() {
 
 #[tokio::test]
 async fn a_decision_that_names_no_agents_scales_by_one_and_only_once() {
-    let document = custom();
-    let stack = start_with("state-alone", stage::binaries().unwrap(), document).await;
+    let configuration = custom();
+    let stack = start_with("state-alone", stage::binaries().unwrap(), configuration).await;
     let mark = stack.sns.mark();
     stack.gather().await.unwrap();
     let snapshot = stack.snapshot("batch", mark).await.unwrap();
@@ -152,7 +152,7 @@ async fn the_example_in_rust_takes_the_place_of_node_process() {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let stack = start_with("rust", folder, DOCUMENT.to_owned()).await;
+    let stack = start_with("rust", folder, CONFIGURATION.to_owned()).await;
     let run = stack.run().await.unwrap().remove(0);
     // 60 agents are enough for the standard algorithm; the example wants 65.
     assert_eq!((run.decision.delta, desired(&stack)), (5, 65));

@@ -31,7 +31,7 @@ async fn cluster(test: &str, after: &str) -> Stack {
     stack
 }
 
-async fn tick(stack: &Stack) -> (ScalingDecision, ScalingOutcome) {
+async fn run(stack: &Stack) -> (ScalingDecision, ScalingOutcome) {
     let run = stack.run().await.unwrap().remove(0);
     (run.decision, run.outcome)
 }
@@ -48,7 +48,7 @@ fn marks(stack: &Stack) -> Vec<String> {
 async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
     let stack = cluster("drain", "0s").await;
     let tasks = stack.master.cluster(|cluster| cluster.tasks().count());
-    let (decision, outcome) = tick(&stack).await;
+    let (decision, outcome) = run(&stack).await;
     let victim = decision.scale_down_agents[0].clone();
     assert!(victim.task_count > 0);
     assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
@@ -56,7 +56,7 @@ async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
     assert_eq!(said(&stack), ["DEACTIVATE_AGENT"]);
     assert_eq!(marks(&stack), [format!("lambda-scale/decommission/{}", outcome.instances[0])]);
 
-    let (decision, outcome) = tick(&stack).await;
+    let (decision, outcome) = run(&stack).await;
     assert_eq!((decision.delta, decision.agents.deactivated), (0, 1));
     assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
     assert_eq!(said(&stack), ["DEACTIVATE_AGENT", "DRAIN_AGENT"]);
@@ -66,14 +66,14 @@ async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
     assert_eq!(desired(&stack), AGENTS, "nothing has gone yet");
 
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let (decision, outcome) = tick(&stack).await;
+    let (decision, outcome) = run(&stack).await;
     assert_eq!(decision.agents.draining, 1);
     assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
     assert_eq!(outcome.instances, [victim.instance_id.unwrap()]);
     assert_eq!(desired(&stack), AGENTS - 1);
 
     stack.finish_activities();
-    tick(&stack).await;
+    run(&stack).await;
     assert!(!marks(&stack).iter().any(|mark| mark.contains(&outcome.instances[0])), "the mark goes with the instance");
     assert_eq!(stack.master.cluster(|cluster| cluster.tasks().count()), tasks, "every task runs elsewhere");
 }
@@ -81,9 +81,9 @@ async fn an_agent_is_deactivated_drained_and_terminated_run_by_run() {
 #[tokio::test]
 async fn when_load_returns_the_agent_is_reactivated_before_any_is_added() {
     let stack = cluster("undo", "1h").await;
-    tick(&stack).await;
+    run(&stack).await;
     grow_to(&stack, 79);
-    let (decision, outcome) = tick(&stack).await;
+    let (decision, outcome) = run(&stack).await;
     assert!(decision.delta > 0);
     assert_eq!(said(&stack)[..2], ["DEACTIVATE_AGENT", "REACTIVATE_AGENT"]);
     assert_eq!(marks(&stack), [""; 0]);
@@ -96,7 +96,7 @@ async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
     let stack = cluster("operators-own", "0s").await;
     stack.master.cluster(|cluster| cluster.deactivate_fullest(1));
     for _ in 0..3 {
-        let (decision, outcome) = tick(&stack).await;
+        let (decision, outcome) = run(&stack).await;
         assert_eq!((decision.agents.deactivated, decision.delta), (1, 0));
         assert_eq!(outcome.action, OutcomeAction::None, "{}", outcome.reason);
     }
@@ -108,7 +108,7 @@ async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
 async fn an_agent_without_a_decommission_tag_is_not_deactivated() {
     let stack = cluster("no-mark", "0s").await;
     stack.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 100);
-    let (_, outcome) = tick(&stack).await;
+    let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::Failed);
     assert_eq!(said(&stack), [""; 0]);
 }
@@ -117,7 +117,7 @@ async fn an_agent_without_a_decommission_tag_is_not_deactivated() {
 async fn a_refused_deactivation_is_reported_and_tried_again() {
     let stack = cluster("refused", "0s").await;
     stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
-    let (_, outcome) = tick(&stack).await;
+    let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);
     let note = outcome.notes.join(" ");
     assert!(note.contains("changed 0 of 1 agents") && note.contains("403, the principal must be allowed"), "{note}");
@@ -127,7 +127,7 @@ async fn a_refused_deactivation_is_reported_and_tried_again() {
     assert!(invocation.result.is_ok() && invocation.attempts == 2, "{invocation:?}");
     assert_eq!(said(&stack), ["DEACTIVATE_AGENT"; 2]);
     assert_eq!(stack.auto_scaling.writes().len(), 2, "the mark, and once more with the new time");
-    assert_eq!(tick(&stack).await.0.agents.deactivated, 1);
+    assert_eq!(run(&stack).await.0.agents.deactivated, 1);
 }
 
 #[tokio::test]

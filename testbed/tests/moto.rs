@@ -38,7 +38,7 @@ async fn the_chain_works_against_an_independent_aws() {
     let outcomes = moto.topic("outcomes").await.unwrap();
     moto.create_group(GROUP, 3).await.unwrap();
     let master = Master::start(captured(CAPTURE, now()).unwrap(), &FaultPlan::default()).await.unwrap();
-    moto.put_parameter("/lambda-scale/config", &document(&master.url())).await.unwrap();
+    moto.put_parameter("/lambda-scale/config", &configuration(&master.url())).await.unwrap();
     moto.put_parameter("/lambda-scale/mesos", "lambda-scale:not-a-secret").await.unwrap();
     let start = async |name| Function::start(name, &moto, "ssm:/lambda-scale/config").await;
 
@@ -92,9 +92,9 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     {
         moto.put_cpu_utilization(group, percent, now - SignedDuration::from_mins(minutes_ago)).await.unwrap();
     }
-    let document =
+    let configuration =
         format!("[[pools]]\nname = \"web\"\ngroup = \"{GROUP}\"\nsource = \"cloudwatch\"\nmax = 100\ncooltime = 5\n");
-    let start = async |name| Function::start(name, &moto, &document).await;
+    let start = async |name| Function::start(name, &moto, &configuration).await;
     start("node_gather").await.invoke(&json!({})).await;
     let message = moto.receive(&snapshots).await.unwrap();
     let snapshot: ClusterSnapshot = contract::decode(&message.body, None).unwrap();
@@ -107,7 +107,7 @@ async fn a_group_is_scaled_by_what_an_independent_cloudwatch_says() {
     assert_eq!(moto.receive(&outcomes).await.unwrap().attributes["action"], "scaled_up");
 }
 
-fn document(master: &str) -> String {
+fn configuration(master: &str) -> String {
     format!(
         "[mesos]\nmasters = [\"{master}\"]\ncredentials = \"ssm:/lambda-scale/mesos\"\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmax = 100\n\
          scale_down_threshold_percent = 20\napplication_headroom_percent = {HEADROOM_PERCENT}\n"

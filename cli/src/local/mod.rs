@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use testbed::faults::Faults;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, StackError};
+use testbed::{CAPTURE, CONFIGURATION, Logs, Setup, Stack, StackError};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
@@ -29,7 +29,7 @@ use crate::page::Output;
 /// Exit codes: 0 every scene ended as expected, 1 one did not, or a step failed, 130 interrupted. With your own --state or
 /// --config a scene can end in any way, as long as node_scale does not fail.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("The default configuration:\n\n{DOCUMENT}"))]
+#[command(after_help = format!("The default configuration:\n\n{CONFIGURATION}"))]
 pub struct Options {
     /// Captured /state of the leading master [default: 60 agents, 282 tasks]. Without --config, all its agents are one pool
     /// without limits
@@ -91,20 +91,20 @@ fn setup(options: &Options) -> Result<Setup, RunError> {
     let text =
         |path: &PathBuf| fs::read_to_string(path).map_err(|source| RunError::Read { path: path.clone(), source });
     let capture = options.state.as_ref().map_or_else(|| Ok(CAPTURE.to_vec()), read)?;
-    let document = match (&options.config, &options.state) {
+    let configuration = match (&options.config, &options.state) {
         (Some(config), _) => text(config)?,
-        (None, Some(_)) => without_limits(DOCUMENT),
-        (None, None) => DOCUMENT.to_owned(),
+        (None, Some(_)) => without_limits(CONFIGURATION),
+        (None, None) => CONFIGURATION.to_owned(),
     };
     let logs = if options.verbose { Logs::Stderr } else { Logs::Directory(log_directory().map_err(RunError::Logs)?) };
     let binaries = testbed::stage::binaries().map_err(RunError::Binaries)?;
-    Ok(Setup { binaries, document, capture, logs, faults: Faults::default() })
+    Ok(Setup { binaries, configuration, capture, logs, faults: Faults::default() })
 }
 
 /// The configuration for any cluster: every agent belongs to the pool, and the pool can have any size.
-fn without_limits(document: &str) -> String {
+fn without_limits(configuration: &str) -> String {
     let suits_all = |line: &&str| !["attributes = ", "min = ", "max = "].iter().any(|start| line.starts_with(start));
-    document.lines().filter(suits_all).flat_map(|line| [line, "\n"]).collect()
+    configuration.lines().filter(suits_all).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A new directory for this run.

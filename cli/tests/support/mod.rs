@@ -47,12 +47,12 @@ impl Account {
     /// A configuration of one pool. `mesos` and `settings` are lines of their sections.
     pub(crate) fn config(&self, mesos: &str, attributes: &str, settings: &str) -> PathBuf {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("account-{}.toml", self.test));
-        let document = format!(
+        let configuration = format!(
             "[mesos]\nmasters = [\"{}\"]\ntimeout = \"5s\"\n{mesos}\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\n\
              attributes = {{ {attributes} }}\n{settings}\n",
             self.master.url()
         );
-        fs::write(&path, document).unwrap();
+        fs::write(&path, configuration).unwrap();
         path
     }
 

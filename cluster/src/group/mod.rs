@@ -1,4 +1,4 @@
-//! One Auto Scaling group as a state machine. It reads no clock: [`Group::tick`] advances it to a time.
+//! One Auto Scaling group as a state machine. It reads no clock: [`Group::advance`] advances it to a time.
 //!
 //! It holds what `DescribeAutoScalingGroups`, `DescribeScalingActivities`, and `DescribeInstanceRefreshes` answer, in the words
 //! of AWS. The endpoint that serves it writes the XML.
@@ -306,7 +306,7 @@ impl Group {
     }
 
     /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
-    pub fn tick(&mut self, now: Timestamp) {
+    pub fn advance(&mut self, now: Timestamp) {
         let Behavior { launch, terminate, .. } = self.behavior;
         self.end_activities(|activity| {
             let due = later(activity.start, if activity.kind == ActivityKind::Launch { launch } else { terminate });

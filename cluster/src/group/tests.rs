@@ -20,7 +20,7 @@ fn states(group: &Group) -> Vec<Lifecycle> {
 #[test]
 fn a_group_at_its_desired_capacity_does_nothing() {
     let mut group = group();
-    group.tick(at(0));
+    group.advance(at(0));
     assert_eq!(group.desired(), 4);
     assert_eq!(group.activities().count(), 0);
     assert_eq!(group.joined(at(0)).count(), 4);
@@ -30,7 +30,7 @@ fn a_group_at_its_desired_capacity_does_nothing() {
 fn a_launch_takes_its_time_and_names_its_cause() {
     let mut group = group();
     group.set_desired(6, false, at(0)).unwrap();
-    group.tick(at(5));
+    group.advance(at(5));
     assert_eq!(states(&group)[4..], [Lifecycle::Pending, Lifecycle::Pending]);
     let zones: Vec<&str> = group.instances()[4..].iter().map(|i| i.zone.as_str()).collect();
     assert_eq!(zones, ["b", "c"], "the emptiest zones first");
@@ -44,9 +44,9 @@ fn a_launch_takes_its_time_and_names_its_cause() {
     );
     assert!(activity.is_in_progress());
 
-    group.tick(at(94));
+    group.advance(at(94));
     assert_eq!(group.activities().filter(|activity| activity.is_in_progress()).count(), 2);
-    group.tick(at(200));
+    group.advance(at(200));
     assert_eq!(states(&group), [Lifecycle::InService; 6]);
     assert_eq!(group.activities().next().unwrap().end, Some(at(95)), "it ended when it was due, not when it was seen");
     group.behavior.join = Duration::from_secs(30);
@@ -59,9 +59,9 @@ fn the_group_reacts_after_its_reaction_time() {
     let mut group = group();
     group.behavior.reaction = Duration::from_secs(10);
     group.set_desired(5, false, at(0)).unwrap();
-    group.tick(at(9));
+    group.advance(at(9));
     assert_eq!((group.desired(), group.instances().len()), (5, 4));
-    group.tick(at(10));
+    group.advance(at(10));
     assert_eq!(group.instances().len(), 5);
 }
 
@@ -69,12 +69,12 @@ fn the_group_reacts_after_its_reaction_time() {
 fn the_fullest_zone_loses_its_oldest_instance() {
     let mut group = group();
     group.set_desired(2, false, at(0)).unwrap();
-    group.tick(at(0));
+    group.advance(at(0));
     let terminating: Vec<&str> =
         group.instances().iter().filter(|i| i.state == Lifecycle::Terminating).map(|i| i.id.as_str()).collect();
     assert_eq!(terminating, ["i-0", "i-3"], "first of a, which has two; then of a, b, c the first by name");
     assert!(group.activities().next().unwrap().cause.ends_with("instance i-3 was selected for termination."));
-    group.tick(at(60));
+    group.advance(at(60));
     assert_eq!(group.instances().len(), 2);
     assert_eq!(group.activities().filter(|activity| activity.is_in_progress()).count(), 0);
 }
@@ -86,8 +86,8 @@ fn protected_instances_stay() {
         instance.protected = instance.id != "i-2";
     }
     group.set_desired(1, false, at(0)).unwrap();
-    group.tick(at(0));
-    group.tick(at(100));
+    group.advance(at(0));
+    group.advance(at(100));
     assert_eq!(group.instances().len(), 3, "desired is 1, and stays unmet");
 }
 
@@ -97,7 +97,7 @@ fn suspended_processes_do_not_run() {
     group.suspended = BTreeSet::from(["Launch".to_owned(), "Terminate".to_owned()]);
     for desired in [6, 2] {
         group.set_desired(desired, false, at(0)).unwrap();
-        group.tick(at(1));
+        group.advance(at(1));
         assert_eq!(states(&group), [Lifecycle::InService; 4]);
     }
 }
@@ -120,9 +120,9 @@ fn the_limits_hold_in_the_words_of_aws() {
 fn only_callers_that_honor_the_cooldown_are_held_by_it() {
     let mut group = group();
     group.set_desired(5, true, at(0)).unwrap();
-    group.tick(at(0));
+    group.advance(at(0));
     assert!(matches!(group.set_desired(6, true, at(1)), Err(Refusal::InProgress(_))), "the launch is in progress");
-    group.tick(at(90));
+    group.advance(at(90));
     assert!(matches!(group.set_desired(6, true, at(389)), Err(Refusal::InProgress(_))), "300 s after its end");
     assert_eq!(group.set_desired(6, false, at(100)), Ok(()));
     assert_eq!(group.set_desired(7, true, at(390)), Ok(()));
@@ -133,13 +133,13 @@ fn a_failed_launch_is_reported_and_tried_again_later() {
     let mut group = group();
     group.behavior.failing_launches = 1;
     group.set_desired(5, false, at(0)).unwrap();
-    group.tick(at(0));
-    group.tick(at(59));
+    group.advance(at(0));
+    group.advance(at(59));
     let failed = group.activities().next().unwrap();
     assert_eq!(failed.status.code(), "Failed");
     assert!(failed.description().starts_with("Launching a new EC2 instance.  Status Reason: We currently do not have"));
     assert_eq!(group.activities().count(), 1);
-    group.tick(at(60));
+    group.advance(at(60));
     assert_eq!(group.activities().next().unwrap().status.code(), "PreInService");
     assert_eq!(group.instances().len(), 5);
 }
@@ -148,7 +148,7 @@ fn a_failed_launch_is_reported_and_tried_again_later() {
 fn finishing_ends_what_is_in_progress() {
     let mut group = group();
     group.set_desired(5, false, at(0)).unwrap();
-    group.tick(at(0));
+    group.advance(at(0));
     group.finish(at(1));
     assert_eq!(states(&group), [Lifecycle::InService; 5]);
     assert_eq!(group.activities().next().unwrap().end, Some(at(1)));

@@ -184,7 +184,7 @@ impl Cluster {
 
     /// Ends the draining of agents whose tasks have had the time that it takes to end them. The tasks then run on other
     /// agents, as a framework starts them again, as far as there is room. Returns how many have none.
-    pub fn tick(&mut self, now: Timestamp) -> usize {
+    pub fn advance(&mut self, now: Timestamp) -> usize {
         let is_due = |agent: &&Agent| match agent.mode {
             Mode::Draining(Drain { since: Some(since), .. }) => {
                 since.checked_add(KILL_TIME).is_ok_and(|end| end <= now)

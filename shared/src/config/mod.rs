@@ -5,7 +5,7 @@
 //! docs/configuration.md describes every setting.
 
 mod check;
-mod document;
+mod configuration;
 mod headroom;
 mod limits;
 mod mesos;
@@ -20,7 +20,7 @@ mod timing;
 mod values;
 
 pub use check::CheckKind;
-pub use document::Config;
+pub use configuration::Config;
 pub use headroom::{Headroom, HeadroomPlacement};
 pub use limits::Limits;
 pub use mesos::{Marathon, Mesos, is_local_host};

@@ -19,16 +19,16 @@ fn with_pool_settings(settings: &str) -> String {
     format!("{SMALLEST}{settings}")
 }
 
-fn problems(document: &str) -> Vec<String> {
-    match Config::parse(document) {
+fn problems(configuration: &str) -> Vec<String> {
+    match Config::parse(configuration) {
         Ok(_) => Vec::new(),
         Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
     }
 }
 
 #[track_caller]
-fn only_problem(document: &str, expected: &str) {
-    assert_eq!(problems(document), [expected]);
+fn only_problem(configuration: &str, expected: &str) {
+    assert_eq!(problems(configuration), [expected]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn every_setting_of_this_version_is_read() {
 
 #[test]
 fn every_problem_is_reported_at_once_with_value_and_remedy() {
-    let document = r#"
+    let configuration = r#"
         schedule_perod = "1m"
         [mesos]
         masters = ["10.0.0.5:5050", "http://admin:hunter2@10.0.0.6:5050"]
@@ -136,8 +136,8 @@ fn every_problem_is_reported_at_once_with_value_and_remedy() {
         r#"pools[0].scale_up_threshold_percent: got "85%", expected a percentage; write 85"#,
         r#"schedule_perod: unknown setting; did you mean "schedule_period"?"#,
     ];
-    assert_eq!(problems(document), expected);
-    let all = Config::parse(document).unwrap_err().to_string();
+    assert_eq!(problems(configuration), expected);
+    let all = Config::parse(configuration).unwrap_err().to_string();
     assert!(all.starts_with("8 problems in the configuration\n  mesos.masters[0]"), "{all}");
     assert!(!all.contains("hunter2"), "a password must not be repeated");
 }
@@ -415,7 +415,7 @@ fn a_message_about_a_secret_does_not_repeat_it() {
 
 #[test]
 fn odd_configurations_are_refused_without_a_panic() {
-    for document in [
+    for configuration in [
         "",
         "=",
         "[mesos]\nmasters = []\n[[pools]]\nname = \"a\"\ngroup = \"a\"",
@@ -426,7 +426,7 @@ fn odd_configurations_are_refused_without_a_panic() {
         "[mesos]\nmasters = [\"http://a\"]\n[[pools]]\nname = \"a\"\ngroup = \"a\"\nnew_agent = { cpus = nan, mem = inf }",
         "schedule_period = \"1s\"\n[mesos]\nmasters = [\"http://a?x=y\"]\n[[pools]]\nname = \"a\"\ngroup = \"a\"",
     ] {
-        assert!(!problems(document).is_empty(), "{document}");
+        assert!(!problems(configuration).is_empty(), "{configuration}");
     }
 }
 

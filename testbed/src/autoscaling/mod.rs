@@ -78,9 +78,9 @@ impl AutoScaling {
         let mut groups = lock(&self.service.by_name);
         self.service.keep_old(&groups, now());
         let group = groups.get_mut(name)?;
-        group.tick(now());
+        group.advance(now());
         let result = act(group);
-        group.tick(now());
+        group.advance(now());
         Some(result)
     }
 
@@ -157,7 +157,7 @@ impl Groups {
     fn act(&self, request: &Request, now: Timestamp) -> Result<Option<Xml>, AwsError> {
         let mut groups = lock(&self.by_name);
         self.keep_old(&groups, now);
-        groups.values_mut().for_each(|group| group.tick(now));
+        groups.values_mut().for_each(|group| group.advance(now));
         match request.action.as_str() {
             "DescribeAutoScalingGroups" => {
                 let old = self.old(now);

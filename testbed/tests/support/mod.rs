@@ -8,7 +8,7 @@ use shared::resources::{Kind, Resources};
 use testbed::faults::Faults;
 use testbed::sns::Message;
 use testbed::stack::decode;
-use testbed::{CAPTURE, DOCUMENT, Logs, Setup, Stack, now, stage};
+use testbed::{CAPTURE, CONFIGURATION, Logs, Setup, Stack, now, stage};
 
 /// The group of the configuration.
 pub(crate) const GROUP: &str = "mesos-workers";
@@ -17,22 +17,22 @@ pub(crate) const AGENTS: i32 = 60;
 
 /// Starts everything on the captured cluster; `edits` replace lines of the configuration.
 pub(crate) async fn start(test: &str, edits: &[(&str, &str)]) -> Stack {
-    let document = edits.iter().fold(DOCUMENT.to_owned(), |document, (from, to)| {
-        assert!(document.contains(from), "{from:?} is not in the configuration");
-        document.replace(from, to)
+    let configuration = edits.iter().fold(CONFIGURATION.to_owned(), |configuration, (from, to)| {
+        assert!(configuration.contains(from), "{from:?} is not in the configuration");
+        configuration.replace(from, to)
     });
-    start_with(test, stage::binaries().unwrap(), document).await
+    start_with(test, stage::binaries().unwrap(), configuration).await
 }
 
 /// The same with a configuration of the test's own, and the binaries of that directory.
-pub(crate) async fn start_with(test: &str, binaries: PathBuf, document: String) -> Stack {
-    start_faulty(test, binaries, document, Faults::default()).await
+pub(crate) async fn start_with(test: &str, binaries: PathBuf, configuration: String) -> Stack {
+    start_faulty(test, binaries, configuration, Faults::default()).await
 }
 
 /// The same with faults from the start.
-pub(crate) async fn start_faulty(test: &str, binaries: PathBuf, document: String, faults: Faults) -> Stack {
+pub(crate) async fn start_faulty(test: &str, binaries: PathBuf, configuration: String, faults: Faults) -> Stack {
     let logs = Logs::Directory(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(test));
-    let setup = Setup { binaries, document, capture: CAPTURE.to_vec(), logs, faults };
+    let setup = Setup { binaries, configuration, capture: CAPTURE.to_vec(), logs, faults };
     Stack::start(setup).await.unwrap_or_else(|error| panic!("{error}"))
 }
 

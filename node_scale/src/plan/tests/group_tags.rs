@@ -112,7 +112,7 @@ fn a_scale_down_waits_for_a_long_enough_streak_b2() {
         writes += plan.tags.len();
         state = with_written(state, &plan);
     }
-    assert!(writes <= 5, "{writes} writes in 15 ticks");
+    assert!(writes <= 5, "{writes} writes in 15 runs");
     let done = plan(&at_second(-1, 10, 900), Some(&state), &policy, at(900));
     sets(&done, 9);
     assert_eq!(done.tags, [TagChange::Delete { key: Direction::Down.key().to_owned() }]);

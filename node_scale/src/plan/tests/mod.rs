@@ -29,11 +29,11 @@ fn policy_with(strategy: &str, settings: &str) -> Policy {
     let defaults = [("min", "2"), ("max", "20"), ("max_scale_down_step", "3"), ("max_back_off", "\"1h\"")];
     let defaults = defaults.iter().filter(|(key, _)| !settings.contains(&format!("{key} =")));
     let defaults: String = defaults.map(|(key, value)| format!("{key} = {value}\n")).collect();
-    let document = format!(
+    let configuration = format!(
         "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"asg\"\n\
          scale_down_strategy = {strategy:?}\n{defaults}{settings}"
     );
-    Config::parse(&document).unwrap().pools.remove(0)
+    Config::parse(&configuration).unwrap().pools.remove(0)
 }
 
 /// A decision made ten seconds ago from a snapshot of `agents` agents.

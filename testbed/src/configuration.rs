@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 /// Why a configuration cannot be used here.
 #[derive(Debug, Error)]
-pub enum DocumentError {
+pub enum ConfigurationError {
     /// It is not valid.
     #[error(transparent)]
     Config(#[from] Problems),
@@ -31,11 +31,11 @@ pub(crate) struct Local<'a> {
 ///
 /// # Errors
 /// Where it is not valid.
-pub(crate) fn localize(document: &str, local: Local<'_>) -> Result<(String, Config), DocumentError> {
+pub(crate) fn localize(configuration: &str, local: Local<'_>) -> Result<(String, Config), ConfigurationError> {
     // Problems are those of the configuration as its author wrote it.
-    Config::parse(document)?;
-    let mut document: Table = document.parse()?;
-    if let Some(Value::Table(mesos)) = document.get_mut("mesos") {
+    Config::parse(configuration)?;
+    let mut configuration: Table = configuration.parse()?;
+    if let Some(Value::Table(mesos)) = configuration.get_mut("mesos") {
         mesos.insert("masters".to_owned(), Value::Array(vec![local.master.into()]));
         mesos.remove("credentials");
         mesos.remove("ca_bundle");
@@ -43,12 +43,12 @@ pub(crate) fn localize(document: &str, local: Local<'_>) -> Result<(String, Conf
             mesos.insert("credentials".to_owned(), credentials.into());
         }
     }
-    if let Some(Value::Table(marathon)) = document.get_mut("marathon") {
+    if let Some(Value::Table(marathon)) = configuration.get_mut("marathon") {
         marathon.insert("url".to_owned(), local.marathon.into());
     }
-    let document = document.to_string();
-    let config = Config::parse(&document)?;
-    Ok((document, config))
+    let configuration = configuration.to_string();
+    let config = Config::parse(&configuration)?;
+    Ok((configuration, config))
 }
 
 #[cfg(test)]
@@ -97,6 +97,6 @@ mod tests {
     #[test]
     fn problems_are_those_of_the_configuration() {
         let error = localize(&format!("[mesos]\nmasters = 5\n{POOL}"), LOCAL).unwrap_err();
-        assert!(matches!(error, DocumentError::Config(_)), "{error}");
+        assert!(matches!(error, ConfigurationError::Config(_)), "{error}");
     }
 }
