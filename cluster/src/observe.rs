@@ -56,9 +56,7 @@ impl Cluster {
     fn show_master(&self, shown: &mut state::Master) {
         shown.version.clone_from(&self.master.version);
         shown.cluster.clone_from(&self.master.cluster);
-        // To the millisecond, as a reader rounds it.
-        let elected_at = (self.master.elected_at.as_microsecond() + 500).div_euclid(1000);
-        shown.elected_at = Timestamp::from_millisecond(elected_at).ok();
+        shown.elected_at = rounded(self.master.elected_at);
         shown.agent_reregister_timeout = self.master.agent_reregister_timeout();
         shown.counted_agents = u32::try_from(self.registered().count()).ok();
         shown.unreachable_agents = self.unreachable;
@@ -106,6 +104,11 @@ impl Cluster {
     }
 }
 
+/// To the millisecond, as a reader rounds it.
+fn rounded(time: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_millisecond((time.as_microsecond() + 500).div_euclid(1000)).ok()
+}
+
 fn raw_agent(agent: &Agent) -> RawAgent {
     let capacity = &agent.capacity;
     RawAgent {
@@ -117,6 +120,7 @@ fn raw_agent(agent: &Agent) -> RawAgent {
             active: agent.is_active(),
             deactivated: agent.is_deactivated(),
             drain: agent.drain(),
+            registered_at: rounded(agent.registered_at),
         },
         total: Some(raw_resources(&capacity.total)),
         used: Some(raw_resources(&agent.used())),

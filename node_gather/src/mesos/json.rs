@@ -357,6 +357,7 @@ struct AgentJson {
     active: bool,
     #[serde(default)]
     deactivated: bool,
+    registered_time: Option<f64>,
     drain_info: Option<DrainJson>,
     resources: Option<RawResources>,
     used_resources: Option<RawResources>,
@@ -381,6 +382,7 @@ impl Item for AgentJson {
             active: self.active,
             deactivated: self.deactivated,
             drain: self.drain_info.map(|info| if info.state == "DRAINED" { Drain::Drained } else { Drain::Draining }),
+            registered_at: to_time(self.registered_time),
         };
         sink.agent(&RawAgent {
             agent,

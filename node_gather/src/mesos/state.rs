@@ -117,6 +117,8 @@ pub struct Agent {
     pub deactivated: bool,
     /// The progress of its draining, if an operator has started it (since Mesos 1.9).
     pub drain: Option<Drain>,
+    /// When it registered with the leading master; `None` if not reported.
+    pub registered_at: Option<Timestamp>,
 }
 
 /// The resources of an agent.

@@ -15,6 +15,7 @@ fn small() -> Json {
         "flags": {"agent_reregister_timeout": "15mins", "other": "x"},
         "slaves": [
             {"id": "A1", "hostname": "a1", "pid": "slave(1)@10.0.0.7:5051", "active": true,
+             "registered_time": 1_795_270_000.25,
              "attributes": {"pool": "workers", "level": 1.5}, "resources": {"cpus": 4.0, "mem": 1000.0, "ports": "[1-2]"},
              "used_resources": {"cpus": 1.5, "mem": 300.0}, "unreserved_resources": {"cpus": 3.0, "mem": 1000.0}},
             {"id": "A2", "hostname": "a2", "active": false, "deactivated": true, "resources": {"cpus": 4.0, "mem": 1000.0},
@@ -70,6 +71,7 @@ fn every_field_is_kept() {
     let [first, second] = &state.agents[..] else { panic!("{:?}", state.agents) };
     let ((first, first_has), (second, second_has)) = (first, second);
     assert_eq!(first.ip, Some("10.0.0.7".parse().unwrap()));
+    assert_eq!((first.registered_at, second.registered_at), (state.master.elected_at, None));
     assert_eq!((first_has.total, first_has.unreserved), (amounts(4.0, 1000.0), amounts(3.0, 1000.0)));
     assert_eq!(first_has.used, Some(amounts(1.5, 300.0)));
     assert_eq!(state.executors, [(0, "A1".to_owned(), amounts(0.5, 44.0))]);

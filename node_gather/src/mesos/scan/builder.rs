@@ -195,6 +195,10 @@ impl<S: Sink> Builder<S> {
     }
 
     pub(super) fn number(&mut self, field: Field, number: f64) {
+        if field == Field::AgentRegisteredTime {
+            self.agent.agent.registered_at = to_time(Some(number));
+            return;
+        }
         let master = self.sink.master();
         match field {
             Field::ElectedTime => master.elected_at = to_time(Some(number)),
@@ -240,6 +244,7 @@ impl<S: Sink> Builder<S> {
         agent.hostname.clear();
         agent.attributes.clear();
         (agent.ip, agent.active, agent.deactivated, agent.drain) = (None, false, false, None);
+        agent.registered_at = None;
         (*total, *used, *unreserved) = (None, None, None);
         reserved.clear();
     }

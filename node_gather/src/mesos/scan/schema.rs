@@ -51,6 +51,7 @@ pub(super) enum Field {
     AgentPid,
     AgentActive,
     AgentDeactivated,
+    AgentRegisteredTime,
     AgentAttributes,
     DrainInfo,
     DrainState,
@@ -250,6 +251,7 @@ fn field_of_agent(key: &[u8]) -> Field {
         b"pid" => Field::AgentPid,
         b"active" => Field::AgentActive,
         b"deactivated" => Field::AgentDeactivated,
+        b"registered_time" => Field::AgentRegisteredTime,
         b"attributes" => Field::AgentAttributes,
         b"drain_info" => Field::DrainInfo,
         b"resources" => Field::Total,
@@ -300,9 +302,11 @@ impl Field {
             | Self::TaskAgent
             | Self::TaskState
             | Self::ExecutorAgent => ValueType::String,
-            Self::ElectedTime | Self::ActivatedAgents | Self::DeactivatedAgents | Self::UnreachableAgents => {
-                ValueType::Number
-            }
+            Self::ElectedTime
+            | Self::ActivatedAgents
+            | Self::DeactivatedAgents
+            | Self::UnreachableAgents
+            | Self::AgentRegisteredTime => ValueType::Number,
             Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => ValueType::Boolean,
             Self::Attribute | Self::Amount => ValueType::Any,
             Self::Document => ValueType::Object(Container::Document),
@@ -339,6 +343,7 @@ impl Field {
                 | Self::AgentReregisterTimeout
                 | Self::SlaveReregisterTimeout
                 | Self::AgentPid
+                | Self::AgentRegisteredTime
                 | Self::DrainInfo
                 | Self::Total
                 | Self::Used
@@ -371,6 +376,7 @@ impl Field {
             Self::AgentPid => "slaves[].pid",
             Self::AgentActive => "slaves[].active",
             Self::AgentDeactivated => "slaves[].deactivated",
+            Self::AgentRegisteredTime => "slaves[].registered_time",
             Self::AgentAttributes => "slaves[].attributes",
             Self::DrainInfo => "slaves[].drain_info",
             Self::DrainState => "slaves[].drain_info.state",

@@ -151,6 +151,7 @@ impl Writer {
             ("pid", self.string_or_fault("slave(1)@10.0.0.7:5051")),
             ("attributes", self.attributes()),
             ("deactivated", "false".to_owned()),
+            ("registered_time", self.pick(&["null", "1795270000.25", "1.79527e9", "-5"]).to_owned()),
             ("resources", self.resources()),
             ("used_resources", self.resources()),
             ("unreserved_resources", self.pick(&["null", "{}", "{\"cpus\":1}"]).to_owned()),
