@@ -10,8 +10,8 @@ use clap::Args;
 use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::groups::{self, Cpu, Groups, Size};
-use node_gather::marathon::Queue;
 use node_gather::marathon::queue::{self, QueueError};
+use node_gather::marathon::{Observed, Queue};
 use node_gather::summarize::Summary;
 use node_process::Expired;
 use node_process::what_if::WhatIf;
@@ -172,7 +172,7 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
-        (Some(path), _) => Some(read_state(path, &queue, &config, now)?),
+        (Some(path), _) => Some(read_state(path, &queue.into(), &config, now)?),
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
@@ -195,8 +195,8 @@ fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
 }
 
 fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
-    let body = fs::read(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    queue::parse(&body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
+    let body = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
+    queue::parse(body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
 }
 
 /// `workers=71.5`
@@ -245,12 +245,12 @@ fn size(group: &Group) -> Size {
     Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Terminating) }
 }
 
-fn read_state(path: &Path, queue: &Queue, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {
+fn read_state(path: &Path, marathon: &Observed, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {
     let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
     let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
     let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    node_gather::summary(file, queue, config, master, now).map_err(refused)
+    node_gather::summary(file, marathon, config, master, now).map_err(refused)
 }
 
 fn explain<'a>(

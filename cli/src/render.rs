@@ -7,8 +7,9 @@ use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
 use shared::config::Policy;
-use shared::contract::{ClusterSnapshot, ScalingDecision, Step};
+use shared::contract::{ClusterSnapshot, NotCounted, ScalingDecision, Step};
 use shared::resources::Kind;
+use shared::text::counted;
 use shared::time;
 
 use crate::page::{Page, Tone};
@@ -64,7 +65,25 @@ pub fn steps(page: Page, decision: &ScalingDecision) -> io::Result<()> {
     }
     let unplaceable: Vec<String> =
         decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
-    if unplaceable.is_empty() { Ok(()) } else { page.field("unplaceable", &cut(&unplaceable)) }
+    if !unplaceable.is_empty() {
+        page.field("unplaceable", &cut(&unplaceable))?;
+    }
+    not_counted(page, decision)
+}
+
+/// Queued instances that do not count, and what an operator should fix.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn not_counted(page: Page, decision: &ScalingDecision) -> io::Result<()> {
+    let entry = |entry: &NotCounted| {
+        format!("{} of {}: {}", counted(entry.queued, "queued instance"), entry.application, entry.reason)
+    };
+    let entries: Vec<String> = decision.not_counted.iter().map(entry).collect();
+    if !entries.is_empty() {
+        page.field("not counted", &cut(&entries))?;
+    }
+    decision.notes.iter().try_for_each(|note| page.field("note", note))
 }
 
 /// What a rule alone asks for: `H 79`.

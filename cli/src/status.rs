@@ -194,6 +194,7 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
     }
     if let Some(decision) = decision {
         page.toned("next decision", Tone::Title, &render::summary(decision, pool))?;
+        render::not_counted(page, decision)?;
     }
     let rows = decisions::rows(decisions.iter().rev());
     for (index, row) in rows.iter().take(FEW).enumerate() {

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use node_gather::marathon::Queue;
+use node_gather::marathon::Observed;
 use serde_json::Value;
 use shared::config::Config;
 use shared::contract;
@@ -56,7 +56,7 @@ fn name(path: &Path) -> &str {
 fn look(state: &[u8], age: SignedDuration) -> String {
     let config = Config::parse(CONFIG).unwrap();
     let now = elected_at(state) + age;
-    let snapshots = node_gather::snapshots(state, &Queue::NotAsked, &config, "http://10.0.0.5:5050", now).unwrap();
+    let snapshots = node_gather::snapshots(state, &Observed::default(), &config, "http://10.0.0.5:5050", now).unwrap();
     let [snapshot] = snapshots.as_slice() else { panic!("one pool, one snapshot") };
     let decision = node_process::decide(snapshot, config.pool("all").unwrap(), now).unwrap();
     let snapshot = serde_json::to_string_pretty(&contract::with_header(snapshot)).unwrap();

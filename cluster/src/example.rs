@@ -76,6 +76,8 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
         completeness: Some(CompletenessLevel::Complete),
         steps: Vec::new(),
         unplaceable: Vec::new(),
+        not_counted: Vec::new(),
+        notes: Vec::new(),
         scale_down_agents: Vec::new(),
         decommissioning_agents: Vec::new(),
     }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use node_gather::ReadError;
-use node_gather::marathon::Queue;
+use node_gather::marathon::{Observed, Queue};
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
@@ -25,14 +25,14 @@ impl Cluster {
     ) -> Result<Vec<ClusterSnapshot>, ReadError> {
         let mut state = ClusterState::new(pools);
         self.show(&mut state).map_err(ReadError::State)?;
-        let summary = summarize(state, &self.read_queue(), master, taken_at).map_err(ReadError::Summarize)?;
+        let summary = summarize(state, &self.observed_marathon(), master, taken_at).map_err(ReadError::Summarize)?;
         Ok(summary.snapshots)
     }
 
-    /// The queue as `node_gather` reads it.
+    /// What `node_gather` reads of Marathon.
     #[must_use]
-    pub fn read_queue(&self) -> Queue {
-        Queue::Known(self.queue.iter().filter_map(QueuedInstances::read).collect())
+    pub fn observed_marathon(&self) -> Observed {
+        Queue::Known(self.queue.iter().filter_map(QueuedInstances::read).collect()).into()
     }
 
     /// Shows the cluster to a sink, as a reader of its `/state` would.

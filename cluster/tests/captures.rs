@@ -56,7 +56,7 @@ fn capture(name: &str) -> Vec<u8> {
 }
 
 fn read(state: &[u8], config: &Config, at: Timestamp) -> Vec<ClusterSnapshot> {
-    node_gather::snapshots(state, &Queue::Known(Vec::new()), config, "m", at).unwrap()
+    node_gather::snapshots(state, &Queue::Known(Vec::new()).into(), config, "m", at).unwrap()
 }
 
 #[test]

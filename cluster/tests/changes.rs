@@ -132,8 +132,8 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
     cluster = cluster.queued_pod("/pod", 2, &[resources(1, 50), resources(1, 50), resources(2, 50)]);
     cluster = cluster.queued("/none", 0, resources(1, 100)).queued("/crashing", 1, resources(1, 100));
     cluster.queue.last_mut().unwrap().delay = std::time::Duration::from_secs(9);
-    let read = node_gather::marathon::queue::parse(&cluster.to_queue_json()).unwrap();
-    assert_eq!(node_gather::marathon::Queue::Known(read), cluster.read_queue());
+    let read = node_gather::marathon::queue::parse(&*cluster.to_queue_json()).unwrap();
+    assert_eq!(node_gather::marathon::Queue::Known(read), cluster.observed_marathon().queue);
     let queued: Vec<(String, u32)> =
         cluster.snapshot().applications.into_iter().map(|application| (application.name, application.queued)).collect();
     assert_eq!(queued, [("/a".to_owned(), 3), ("/pod".to_owned(), 2)]);
@@ -182,7 +182,7 @@ proptest! {
             pools: pools.to_vec(),
             ..shared::config::Config::parse("mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"a\"\ngroup = \"a\"").unwrap()
         };
-        let read = node_gather::snapshots(cluster.to_state_json().as_slice(), &cluster.read_queue(), &config, "m", now);
+        let read = node_gather::snapshots(cluster.to_state_json().as_slice(), &cluster.observed_marathon(), &config, "m", now);
         prop_assert_eq!(read.unwrap(), cluster.snapshots(&pools, "m", now).unwrap());
     }
 }

@@ -5,7 +5,7 @@
 use cluster::generate::{ELECTED_AT, Spec, Totals, write};
 use jiff::SignedDuration;
 
-use node_gather::marathon::Queue;
+use node_gather::marathon::Observed;
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
 use shared::resources::{Kind, Resources};
@@ -33,7 +33,7 @@ fn generated(spec: &Spec) -> (String, Totals) {
 fn read(document: &str) -> ClusterSnapshot {
     let config = Config::parse(CONFIG).unwrap();
     let taken_at = ELECTED_AT + SignedDuration::from_hours(24);
-    node_gather::snapshots(document.as_bytes(), &Queue::NotAsked, &config, "http://10.0.0.5:5050", taken_at)
+    node_gather::snapshots(document.as_bytes(), &Observed::default(), &config, "http://10.0.0.5:5050", taken_at)
         .unwrap()
         .remove(0)
 }

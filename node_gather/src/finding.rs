@@ -60,6 +60,11 @@ pub enum Finding {
         /// Why.
         reason: String,
     },
+    /// Marathon did not list the constraints of applications.
+    UnknownConstraints {
+        /// Why.
+        reason: String,
+    },
     /// CloudWatch did not report the CPU utilization of the group.
     UnknownCpu {
         /// Why.
@@ -106,6 +111,7 @@ impl Finding {
             | Self::TasksOnUnlistedAgents(_)
             | Self::HiddenUse { .. }
             | Self::UnknownQueue { .. }
+            | Self::UnknownConstraints { .. }
             | Self::UnknownCpu { .. } => CompletenessLevel::Partial,
         }
     }
@@ -170,6 +176,7 @@ impl fmt::Display for Finding {
                 kind.unit()
             ),
             Self::UnknownQueue { reason } => write!(f, "queued instances are unknown: {reason}"),
+            Self::UnknownConstraints { reason } => write!(f, "constraints of applications are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
             Self::UnknownSize { group, reason } => write!(f, "the size of group {group} is unknown: {reason}"),
         }
@@ -255,6 +262,7 @@ mod tests {
                  allow the principal to view all tasks and executors",
             ),
             (Finding::UnknownQueue { reason: reason() }, "queued instances are unknown: status 503"),
+            (Finding::UnknownConstraints { reason: reason() }, "constraints of applications are unknown: status 503"),
             (Finding::UnknownCpu { reason: reason() }, "the group's CPU utilization is unknown: status 503"),
             (
                 Finding::UnknownSize { group: "web".to_owned(), reason: reason() },

@@ -122,6 +122,8 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: Vec::new(),
+        not_counted: Vec::new(),
+        notes: Vec::new(),
         cpu_utilization_percent: None,
     }
     .identified()

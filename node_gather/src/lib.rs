@@ -45,7 +45,7 @@ use shared::config::Config;
 use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
-use crate::marathon::Queue;
+use crate::marathon::Observed;
 use crate::mesos::state::StateError;
 use crate::summarize::{ClusterState, SummarizeError, Summary, summarize};
 
@@ -63,14 +63,14 @@ pub enum ReadError {
 /// Reads a /state to its end and makes the snapshots of the pools of the Mesos cluster, in the order of the configuration.
 /// [`groups::complete`] adds the data of groups, and the pools without a master.
 ///
-/// `queue` holds the queued instances of Marathon, `master` is the URL to name as the source, `taken_at` the time of the
+/// `marathon` is what is known of Marathon, `master` is the URL to name as the source, `taken_at` the time of the
 /// request.
 ///
 /// # Errors
 /// The source is not a complete /state, or an agent belongs to two pools.
 pub fn snapshots(
     state: impl Read,
-    queue: &Queue,
+    marathon: &Observed,
     config: &Config,
     master: &str,
     taken_at: Timestamp,
@@ -79,7 +79,7 @@ pub fn snapshots(
     if config.mesos.is_none() {
         return Ok(Vec::new());
     }
-    summary(state, queue, config, master, taken_at).map(|summary| summary.snapshots)
+    summary(state, marathon, config, master, taken_at).map(|summary| summary.snapshots)
 }
 
 /// Like [`snapshots`], with what is in none of them. Without a master in the configuration no agent belongs to a pool.
@@ -88,7 +88,7 @@ pub fn snapshots(
 /// See [`snapshots`].
 pub fn summary(
     state: impl Read,
-    queue: &Queue,
+    marathon: &Observed,
     config: &Config,
     master: &str,
     taken_at: Timestamp,
@@ -96,5 +96,5 @@ pub fn summary(
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
     let state = mesos::scan::read(state, ClusterState::new(&pools), limit).map_err(ReadError::State)?;
-    summarize(state, queue, master, taken_at).map_err(ReadError::Summarize)
+    summarize(state, marathon, master, taken_at).map_err(ReadError::Summarize)
 }

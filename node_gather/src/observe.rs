@@ -10,7 +10,7 @@ use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
 use crate::groups::{self, Groups};
-use crate::marathon::{self, Queue};
+use crate::marathon::{self, Observed, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
 use crate::summarize::{ClusterState, SeenAttributes, SummarizeError, summarize};
 use crate::{autoscaling, cloudwatch};
@@ -145,8 +145,8 @@ impl Sources {
         let pools = config.mesos_pools();
         let Fetched { state, master, bytes, elapsed } =
             mesos.fetch(|| ClusterState::new(&pools)).await.map_err(ObserveError::Fetch)?;
-        let queue = self.queue().await;
-        let summary = summarize(state, &queue, &master, now).map_err(ObserveError::Summarize)?;
+        let marathon = Observed::from(self.queue().await);
+        let summary = summarize(state, &marathon, &master, now).map_err(ObserveError::Summarize)?;
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,
@@ -159,7 +159,7 @@ impl Sources {
             master,
             bytes,
             elapsed,
-            queue,
+            queue: marathon.queue,
             agents_of_no_pool: summary.agents_of_no_pool,
             attributes_of_no_pool: summary.attributes_of_no_pool,
         };

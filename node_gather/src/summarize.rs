@@ -15,21 +15,22 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use shared::config::Policy;
-use shared::contract::{AgentCounts, ClusterSnapshot, Source, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, Source, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::finding;
-use crate::marathon::Queue;
+use crate::marathon::{Answer, Observed};
 use crate::mesos::names::is_marathon;
-use crate::mesos::state::Attributes;
+use crate::mesos::state::{Attributes, Framework};
 
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
 pub(crate) use pool::merge_shapes;
 pub use pool::{free, is_usable};
+use queued::{Scheduler, Servers};
 pub use seen::SeenAttributes;
 
 /// The snapshots, and the agents that are in none of them.
@@ -67,27 +68,32 @@ impl SummarizeError {
     }
 }
 
-/// Makes one snapshot of each pool. `queue` holds the queued instances of Marathon, `master` is the URL to name as the
+/// Makes one snapshot of each pool. `marathon` is what is known of Marathon, `master` is the URL to name as the
 /// source, `taken_at` the time of the request.
 ///
 /// # Errors
 /// An agent belongs to two pools: both would count it.
 pub fn summarize(
     mut state: ClusterState<'_>,
-    queue: &Queue,
+    marathon: &Observed,
     master: &str,
     taken_at: Timestamp,
 ) -> Result<Summary, SummarizeError> {
     let taken_at = truncate(taken_at);
     let tasks = state.end()?;
-    let pools = std::mem::take(&mut state.pools);
+    let mut pools = std::mem::take(&mut state.pools);
+    let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let mut applications = applications::by_pool(&state, tasks);
-    if let Queue::Known(queued) = queue {
-        // A framework's GPU capability holds for all its applications, also for those without tasks.
-        let gpu_aware = state.frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
-        queued::count_in(&mut applications, state.policies, queued, gpu_aware);
+    let mut not_counted = vec![Vec::new(); pools.len()];
+    if let Answer::Known(queued) = &marathon.queue {
+        let servers = Servers { policies: state.policies, shapes: &shapes };
+        not_counted = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
-    let snapshots = pools.into_iter().zip(applications).map(|(mut pool, applications)| {
+    if let Answer::Known(limits) = &marathon.host_limits {
+        applications.iter_mut().for_each(|applications| applications.limit_hosts(limits));
+    }
+    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted);
+    let snapshots = snapshots.map(|(((mut pool, agent_shapes), applications), not_counted)| {
         ClusterSnapshot {
             id: Uuid::nil(),
             taken_at,
@@ -98,14 +104,16 @@ pub fn summarize(
                 cluster: state.master.cluster.clone(),
                 elected_at: state.master.elected_at,
             },
-            completeness: finding::completeness(completeness::findings(&pool, &state, queue, taken_at)),
+            completeness: finding::completeness(completeness::findings(&pool, &state, marathon, taken_at)),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             group: None,
-            agent_shapes: pool.take_shapes(),
+            agent_shapes,
             free_floor: None,
             scale_down_candidates: pool.take_candidates(),
             applications: applications.into_list(),
+            not_counted,
+            notes: Vec::new(),
             cpu_utilization_percent: None,
         }
         .identified()
@@ -115,6 +123,12 @@ pub fn summarize(
         agents_of_no_pool: state.agents_of_no_pool,
         attributes_of_no_pool: state.attributes_of_no_pool,
     })
+}
+
+/// Marathon among the frameworks. A framework's GPU capability holds for all its applications, also for those without tasks.
+fn scheduler(frameworks: &[Framework]) -> Scheduler<'_> {
+    let gpu_aware = frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
+    Scheduler { framework: "marathon", gpu_aware }
 }
 
 /// The one pool of an agent, by its attributes.
@@ -134,19 +148,6 @@ fn pool_of(agent_id: &str, attributes: &Attributes, policies: &[Policy]) -> Resu
 /// How many tasks there are in all groups.
 fn task_count(groups: &[TaskGroup]) -> u32 {
     groups.iter().fold(0, |sum, group| sum.saturating_add(group.count))
-}
-
-/// Merges groups of tasks with equal resources, in the order of their resources.
-fn merge_groups(mut groups: Vec<TaskGroup>) -> Vec<TaskGroup> {
-    groups.sort_unstable_by_key(|group| group.resources);
-    groups.dedup_by(|next, kept| {
-        let is_equal = next.resources == kept.resources;
-        if is_equal {
-            kept.count = kept.count.saturating_add(next.count);
-        }
-        is_equal
-    });
-    groups
 }
 
 /// A share of a whole, compared exactly.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use node_gather::finding::{Election, Finding};
-use node_gather::marathon::Queue;
+use node_gather::marathon::Observed;
 use node_gather::{ReadError, snapshots};
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
@@ -28,7 +28,7 @@ fn elected_at(state: &[u8]) -> Timestamp {
 }
 
 fn take(state: &[u8], taken_at: Timestamp) -> Result<ClusterSnapshot, ReadError> {
-    snapshots(state, &Queue::NotAsked, &config(""), "http://10.0.0.5:5050", taken_at)
+    snapshots(state, &Observed::default(), &config(""), "http://10.0.0.5:5050", taken_at)
         .map(|mut snapshots| snapshots.remove(0))
 }
 
@@ -145,7 +145,7 @@ fn a_higher_max_missing_agents_percent_makes_the_snapshot_partial() {
     let taken_at = elected_at(&body) + SignedDuration::from_secs(30);
     let level = |percent: u32| {
         let config = config(&format!("max_missing_agents_percent = {percent}\n"));
-        snapshots(body.as_slice(), &Queue::NotAsked, &config, "m", taken_at).unwrap().remove(0).completeness.level
+        snapshots(body.as_slice(), &Observed::default(), &config, "m", taken_at).unwrap().remove(0).completeness.level
     };
     assert_eq!((level(49), level(50)), (CompletenessLevel::Blind, CompletenessLevel::Partial));
 }
@@ -160,7 +160,7 @@ fn recovered_agents_count_in_their_own_pool() {
         {"id":"2","active":true,"attributes":{"pool":"rest"},"resources":{"cpus":1.0,"mem":1.0},"used_resources":{}}],
         "recovered_slaves":[{"id":"3","attributes":{"pool":"rest"}}],"frameworks":[]}"#;
     let taken_at = "2026-11-21T16:00:00Z".parse().unwrap();
-    let levels: Vec<_> = snapshots(&state[..], &Queue::NotAsked, &config, "m", taken_at)
+    let levels: Vec<_> = snapshots(&state[..], &Observed::default(), &config, "m", taken_at)
         .unwrap()
         .into_iter()
         .map(|snapshot| (snapshot.pool, snapshot.completeness.level, snapshot.agents.recovered))

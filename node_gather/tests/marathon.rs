@@ -40,8 +40,8 @@ fn only_the_queue_is_requested() {
     let marathon = server(answer("200 OK", "Content-Type: application/json\r\n", QUEUE));
     for base in [marathon.url(), format!("{}/service/marathon/", marathon.url())] {
         let queued = fetch_with(&client(&base)).unwrap();
-        assert_eq!(queued.len(), 1);
-        assert_eq!((&*queued[0].application, queued[0].instances), ("/shop/web", 2));
+        let queued: Vec<_> = queued.iter().map(|queued| (&*queued.application, queued.backs_off)).collect();
+        assert_eq!(queued, [("/shop/web", false), ("/crashing", true)]);
     }
     let requests = marathon.requests();
     assert!(requests[0].starts_with("GET /v2/queue HTTP/1.1\r\n"), "{}", requests[0]);

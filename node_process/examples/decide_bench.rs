@@ -123,6 +123,8 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
             queued: 0,
             queued_tasks: Vec::new(),
             gpu_aware: false,
+            max_per_agent: None,
+            tasks_per_instance: None,
         }
     });
     ClusterSnapshot {

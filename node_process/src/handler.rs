@@ -136,6 +136,8 @@ fn report_refusal(pool: &str, refusal: &Refusal, now: Timestamp) {
 fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, policy: &Policy, now: Timestamp) {
     let unplaceable: Vec<String> =
         decision.unplaceable.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
+    let not_counted: Vec<String> =
+        decision.not_counted.iter().map(|entry| format!("{}: {}", entry.application, entry.reason)).collect();
     tracing::info!(
         pool = decision.pool,
         decision_id = %decision.id,
@@ -147,6 +149,8 @@ fn report_decision(snapshot: &ClusterSnapshot, decision: &ScalingDecision, polic
         usable = decision.agents.usable,
         steps = report::steps(decision),
         unplaceable = unplaceable.join(" | "),
+        not_counted = not_counted.join(" | "),
+        notes = decision.notes.join(" | "),
         "{}", report::subject(decision, policy)
     );
     telemetry::emit(&Record {

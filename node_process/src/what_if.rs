@@ -200,7 +200,7 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
 fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
     let without_headroom = |policy: &mut Policy| {
         policy.headroom.percent = 0;
-        policy.headroom.applications.clear();
+        policy.applications.values_mut().for_each(|settings| settings.headroom_percent = None);
     };
     let without_up_step = |policy: &mut Policy| policy.limits.max_scale_up_step = u32::MAX;
     let without_down_step = |policy: &mut Policy| policy.limits.max_scale_down_step = u32::MAX;

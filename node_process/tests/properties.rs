@@ -33,7 +33,7 @@ fn holds(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, boo
                 let queued = i128::from(application.queued) * i128::from(group.count);
                 growth += 100 * queued * i128::from(group.resources.get(kind).thousandths());
             }
-            let percent = i128::from(policy.headroom.percent_of(&application.name));
+            let percent = i128::from(policy.headroom_percent_of(&application.name));
             for group in application.tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
                 growth += percent * i128::from(group.count) * i128::from(group.resources.get(kind).thousandths());
             }

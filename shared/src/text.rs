@@ -21,6 +21,27 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
+/// How much of a remote system's text a reason repeats.
+pub const MAX_REMOTE_CHARS: usize = 200;
+
+/// A text without control characters, cut to so many characters. What was cut ends in `...`.
+///
+/// ```
+/// use shared::text::clip;
+/// assert_eq!(clip("not\tJSON\n", 20), "notJSON");
+/// assert_eq!(clip("1234567890", 8), "12345...");
+/// ```
+#[must_use]
+pub fn clip(text: &str, max_chars: usize) -> String {
+    let mut printable = text.chars().filter(|c| !c.is_control());
+    let clipped: String = printable.by_ref().take(max_chars).collect();
+    if printable.next().is_none() {
+        return clipped;
+    }
+    const MORE: &str = "...";
+    clipped.chars().take(max_chars.saturating_sub(MORE.len())).chain(MORE.chars()).collect()
+}
+
 /// `1 agent`, `2 agents`.
 #[must_use]
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {

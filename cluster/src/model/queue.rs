@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use node_gather::marathon::queue;
 use shared::contract::TaskGroup;
+use shared::count::saturated;
 use shared::resources::Resources;
 
 /// Instances of one application that are to be launched.
@@ -28,18 +29,17 @@ impl QueuedInstances {
 
     /// The entry as `node_gather` reads it; `None` where it counts none.
     pub(crate) fn read(&self) -> Option<queue::QueuedInstances> {
-        if self.instances == 0 || !self.delay.is_zero() {
+        if self.instances == 0 {
             return None;
         }
-        let mut tasks: Vec<TaskGroup> = Vec::new();
-        let mut sizes = self.tasks.clone();
-        sizes.sort_unstable();
-        for resources in sizes {
-            match tasks.last_mut() {
-                Some(group) if group.resources == resources => group.count += 1,
-                _ => tasks.push(TaskGroup { count: 1, resources }),
-            }
-        }
-        Some(queue::QueuedInstances { application: self.application.clone(), instances: self.instances, tasks })
+        let tasks = self.tasks.iter().map(|resources| TaskGroup { count: 1, resources: *resources }).collect();
+        Some(queue::QueuedInstances {
+            application: self.application.clone(),
+            instances: self.instances,
+            tasks: TaskGroup::merged(tasks),
+            containers: (self.tasks.len() != 1).then_some(saturated(self.tasks.len())),
+            backs_off: !self.delay.is_zero(),
+            ..queue::QueuedInstances::default()
+        })
     }
 }

@@ -32,6 +32,8 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             queued: 0,
             queued_tasks: Vec::new(),
             gpu_aware: false,
+            max_per_agent: None,
+            tasks_per_instance: None,
         }
     });
     ClusterSnapshot {
@@ -47,6 +49,8 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         agent_shapes: shapes,
         free_floor: None,
         scale_down_candidates: Vec::new(),
+        not_counted: Vec::new(),
+        notes: Vec::new(),
         cpu_utilization_percent: None,
     }
     .identified()

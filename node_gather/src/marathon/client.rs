@@ -6,19 +6,17 @@ use reqwest::{Certificate, Response, StatusCode, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use shared::config::Marathon;
 use shared::error::Chain;
+use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 use tokio::time::timeout;
 use url::Url;
 
 use super::Queue;
-use super::queue::{QueueError, QueuedInstances, parse};
+use super::queue::{MAX_BYTES, QueueError, QueuedInstances, parse};
 
 /// For the whole answer. The queue is short, and Marathon has it in memory; the state has been read by then and must not
 /// get old.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The maximum size of an answer: about 10,000 queued applications with their definitions.
-const MAX_BYTES: usize = 32 << 20;
 
 /// A client of one Marathon.
 #[derive(Debug)]
@@ -111,7 +109,9 @@ impl Client {
     pub async fn queue(&self) -> Queue {
         match self.fetch().await {
             Ok(queued) => Queue::Known(queued),
-            Err(cause) => Queue::Unknown { reason: format!("{}: {}", self.url, Chain::new(&cause)) },
+            Err(cause) => {
+                Queue::Unknown { reason: clip(&format!("{}: {}", self.url, Chain::new(&cause)), MAX_REMOTE_CHARS) }
+            }
         }
     }
 
@@ -121,7 +121,7 @@ impl Client {
     /// Marathon cannot be read, or its answer is not a queue.
     pub async fn fetch(&self) -> Result<Vec<QueuedInstances>, Cause> {
         let body = timeout(self.timeout, self.body()).await.map_err(|_| Cause::Deadline(self.timeout))??;
-        parse(&body).map_err(Cause::Queue)
+        parse(&*body).map_err(Cause::Queue)
     }
 
     async fn body(&self) -> Result<Vec<u8>, Cause> {

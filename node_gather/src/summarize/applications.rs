@@ -7,8 +7,10 @@ use shared::contract::{Application, TaskGroup};
 use shared::resources::{Amount, Resources};
 
 use super::cluster_state::{ApplicationName, ClusterState, Tasks, index};
-use super::{Share, merge_groups, task_count};
+use super::{Share, task_count};
+use crate::marathon::definitions::{HostLimit, HostLimits};
 use crate::marathon::queue::QueuedInstances;
+use crate::mesos::names::is_marathon;
 
 /// How many applications a snapshot lists. Frameworks with a name per task would not fit a message.
 const MAX_APPLICATIONS: usize = 2000;
@@ -35,6 +37,15 @@ struct Counts {
     /// Its tasks by resources; equal resources may occur more than once.
     tasks: Vec<TaskGroup>,
     queued: Queued,
+    host_limit: Option<HostLimit>,
+}
+
+impl Counts {
+    /// Of several limits, such as those of two versions, the tighter one holds.
+    fn limit_hosts(&mut self, limit: HostLimit) {
+        let tighter = |known: HostLimit| if limit.max_per_agent < known.max_per_agent { limit } else { known };
+        self.host_limit = Some(self.host_limit.map_or(limit, tighter));
+    }
 }
 
 /// Queued instances, and the tasks of one of them.
@@ -62,15 +73,30 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState<'_>, tasks: Vec<Tasks>) -> Vec
 impl<'a> Applications<'a> {
     /// Adds queued instances of an application, which may have no task yet.
     pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &QueuedInstances) {
-        let counts = &mut self.0.entry(key).or_default().queued;
-        counts.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
+        let counts = self.0.entry(key).or_default();
+        let tasks_per_instance = queued.containers.unwrap_or(1).max(1);
+        if let Some(max_per_agent) = queued.constraints.max_per_agent() {
+            counts.limit_hosts(HostLimit { max_per_agent, tasks_per_instance });
+        }
+        counts.queued.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
     }
 
-    /// The applications of that name in all frameworks, with the number of their tasks.
-    pub(super) fn named(&self, name: &'a str) -> impl Iterator<Item = (Key<'a>, u32)> {
+    /// The application of Marathon of that name that has most tasks, and their number; of equal ones the first.
+    pub(super) fn of_marathon(&self, name: &'a str) -> Option<(Key<'a>, u32)> {
         let first = Key { name, framework: "", gpu_aware: false };
-        let from_there = self.0.range(first..).take_while(move |(key, _)| key.name == name);
-        from_there.map(|(key, counts)| (*key, task_count(&counts.tasks)))
+        let named = self.0.range(first..).take_while(move |(key, _)| key.name == name);
+        let of_marathon = named.filter(|(key, _)| is_marathon(key.framework));
+        let counted = of_marathon.map(|(key, counts)| (*key, task_count(&counts.tasks)));
+        counted.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
+
+    /// Limits how many instances of an application one agent may hold.
+    pub(super) fn limit_hosts(&mut self, limits: &'a HostLimits) {
+        for (key, counts) in &mut self.0 {
+            if let Some(limit) = limits.get(key.name).filter(|_| is_marathon(key.framework)) {
+                counts.limit_hosts(*limit);
+            }
+        }
     }
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.
@@ -117,30 +143,33 @@ fn mean(total: Resources, count: u32) -> Resources {
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
-    let Counts { tasks, queued } = counts;
+    let Counts { tasks, queued, host_limit } = counts;
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),
         task_count: task_count(&tasks),
         resources: tasks.iter().map(|group| group.resources.times(group.count.into())).sum(),
-        tasks: merge_groups(tasks),
+        tasks: TaskGroup::merged(tasks),
         queued: queued.instances,
         queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
+        max_per_agent: host_limit.map(|limit| limit.max_per_agent),
+        tasks_per_instance: host_limit.map(|limit| limit.tasks_per_instance).filter(|tasks| *tasks != 1),
     }
 }
 
 /// Keeps the `keep` largest applications, by their largest share of the resources of all, and folds the others of each
-/// framework into one named [`OTHER`]. All sums stay the same. Applications with queued instances are kept first, because
-/// folding keeps only their sum.
+/// framework into one named [`OTHER`]. All sums stay the same. Applications with queued instances, or whose instances need
+/// agents of their own, are kept first, because folding keeps only sums.
 pub(crate) fn fold_smallest(mut applications: Vec<Application>, keep: usize) -> Vec<Application> {
     if applications.len() > keep {
         let whole: Resources = applications.iter().map(|application| application.resources).sum();
         let by_size = |a: &Application, b: &Application| {
             let share = |application: &Application| Share::largest(&application.resources, &whole);
-            let has_queued = |application: &Application| Reverse(application.queued > 0);
+            let is_single =
+                |application: &Application| Reverse(application.queued > 0 || application.max_per_agent.is_some());
             let sizes = share(b).cmp(&share(a)).then(b.task_count.cmp(&a.task_count));
-            has_queued(a).cmp(&has_queued(b)).then(sizes).then_with(|| key(a).cmp(&key(b)))
+            is_single(a).cmp(&is_single(b)).then(sizes).then_with(|| key(a).cmp(&key(b)))
         };
         applications.sort_by(by_size);
         let rest = applications.split_off(keep);

@@ -8,14 +8,19 @@ use shared::resources::{Kind, Resources};
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
 use crate::finding::{Election, Finding};
-use crate::marathon::Queue;
+use crate::marathon::{Answer, Observed};
 use crate::mesos::state::{Framework, Master};
 
 /// By how many percent the used resources of agents may exceed the visible ones before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
 
 /// The findings about one pool.
-pub(super) fn findings(pool: &Pool<'_>, state: &ClusterState<'_>, queue: &Queue, taken_at: Timestamp) -> Vec<Finding> {
+pub(super) fn findings(
+    pool: &Pool<'_>,
+    state: &ClusterState<'_>,
+    marathon: &Observed,
+    taken_at: Timestamp,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(election(pool, &state.master, taken_at));
     findings.extend(missing_agents(pool));
@@ -24,9 +29,12 @@ pub(super) fn findings(pool: &Pool<'_>, state: &ClusterState<'_>, queue: &Queue,
     findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
     findings.extend((state.unlisted_tasks > 0).then_some(Finding::TasksOnUnlistedAgents(state.unlisted_tasks)));
     findings.extend(hidden_use(pool));
-    // Running tasks are known; queued instances may not be.
-    if let Queue::Unknown { reason } = queue {
+    // Running tasks are known; what only Marathon knows may not be.
+    if let Answer::Unknown { reason } = &marathon.queue {
         findings.push(Finding::UnknownQueue { reason: reason.clone() });
+    }
+    if let Answer::Unknown { reason } = &marathon.host_limits {
+        findings.push(Finding::UnknownConstraints { reason: reason.clone() });
     }
     findings
 }

@@ -8,7 +8,7 @@ use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResou
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use super::{Share, merge_groups, task_count};
+use super::{Share, task_count};
 use crate::mesos::state::{Agent, AgentResources, Drain};
 
 /// How many usable agents are candidates: more than any sensible `max_scale_down_step` removes at once.
@@ -337,7 +337,7 @@ impl<'p> Pool<'p> {
                 member.protected |= application(of).is_some_and(is_protected);
                 member.groups.push(TaskGroup { count, resources });
             }
-            member.groups = merge_groups(std::mem::take(&mut member.groups));
+            member.groups = TaskGroup::merged(std::mem::take(&mut member.groups));
             if member.resources.used.is_none() {
                 self.add_used(member.standing, &member.resources, member.visible);
             }

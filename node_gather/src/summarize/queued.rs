@@ -1,53 +1,194 @@
-//! Assigns queued instances to a pool and an application.
+//! Assigns queued instances to a pool and an application, and leaves out those that no agent would help.
 //!
-//! Marathon's queue has no constraints and roles, so it does not say where an instance may run. An application with tasks
-//! belongs to the pool of most of them. One without tasks belongs to the first pool without `attributes`, which any agent
-//! may belong to; if all pools have some, to the first pool of the configuration.
+//! An entry counts in a pool that can serve it: its constraints and roles do not exclude the pool's agents, and a new agent
+//! or one of the pool's holds an instance. Of several, the pool where the application has most tasks; else the first
+//! without `attributes`, which any agent may belong to; else the first of the configuration.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use shared::config::Policy;
+use shared::contract::{AgentShape, NotCounted};
+use shared::resources::Resources;
+use shared::text::clip;
 
 use super::applications::{Applications, Key};
-use crate::marathon::queue::QueuedInstances;
-use crate::mesos::names::is_marathon;
+use crate::marathon::queue::{Declines, QueuedInstances};
 
-/// The framework of an application without tasks.
-const MARATHON: &str = "marathon";
+/// The role of unreserved resources.
+const UNRESERVED: &str = "*";
 
-/// Adds the queued instances to the pools. An application without tasks is `gpu_aware` if Marathon is.
-pub(super) fn count_in<'a>(
-    pools: &mut [Applications<'a>],
-    policies: &[Policy],
-    queued: &'a [QueuedInstances],
-    gpu_aware: bool,
-) {
-    let default = policies.iter().position(|policy| policy.attributes.is_empty()).unwrap_or(0);
-    // Sorted, because the order of the queue has no meaning.
-    let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
-    queued.sort_unstable();
-    // First all pools, then all counts: a counted application must not seem to have tasks.
-    let places: Vec<(usize, Key<'a>)> = queued
-        .iter()
-        .map(|&queued| {
-            let new = Key { framework: MARATHON, name: &queued.application, gpu_aware };
-            home(pools, &queued.application).unwrap_or((default, new))
-        })
-        .collect();
-    for (queued, (place, key)) in queued.into_iter().zip(places) {
-        if let Some(applications) = pools.get_mut(place) {
-            applications.add_queued(key, queued);
+/// How much of an application's roles a reason repeats.
+const MAX_SHOWN_CHARS: usize = 50;
+
+/// The pools, and what becomes of the queue in each.
+#[derive(Debug)]
+pub(super) struct Servers<'s> {
+    pub(super) policies: &'s [Policy],
+    /// The usable agents of each pool.
+    pub(super) shapes: &'s [Vec<AgentShape>],
+}
+
+/// Marathon, as the state shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scheduler<'a> {
+    /// The name of its framework, for applications without tasks.
+    pub(super) framework: &'a str,
+    /// Whether it is offered agents with gpus.
+    pub(super) gpu_aware: bool,
+}
+
+/// How well a pool can serve an instance, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Service {
+    /// No agent there holds it, not even an empty or a new one.
+    TooLarge,
+    /// No agent shows what an agent there has.
+    Unknown,
+    /// An agent there holds it, when it is empty.
+    Holds,
+}
+
+/// Where an instance counts, or why it does not.
+struct Assigned<'a> {
+    pool: usize,
+    key: Key<'a>,
+    left_out: Option<String>,
+}
+
+impl Servers<'_> {
+    /// Adds the queued instances to the applications of the pools. Those that do not count are returned by pool.
+    pub(super) fn count_in<'a>(
+        &self,
+        applications: &mut [Applications<'a>],
+        queued: &'a [QueuedInstances],
+        scheduler: Scheduler<'a>,
+    ) -> Vec<Vec<NotCounted>> {
+        // Sorted, because the order of the queue has no meaning.
+        let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
+        queued.sort_unstable();
+        // First all places, then all counts: a counted application must not seem to have tasks.
+        let assigned: Vec<Assigned<'a>> =
+            queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
+        let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
+        for (queued, Assigned { pool, key, left_out }) in queued.into_iter().zip(assigned) {
+            match left_out {
+                None => {
+                    if let Some(applications) = applications.get_mut(pool) {
+                        applications.add_queued(key, queued);
+                    }
+                }
+                Some(reason) => {
+                    if let Some(not_counted) = not_counted.get_mut(pool) {
+                        let sum = not_counted.entry((&queued.application, reason)).or_insert(0);
+                        *sum = sum.saturating_add(queued.instances);
+                    }
+                }
+            }
         }
+        let list = |((application, reason), queued): ((&str, String), u32)| NotCounted {
+            application: application.to_owned(),
+            queued,
+            reason,
+        };
+        not_counted.into_iter().map(|entries| entries.into_iter().map(list).collect()).collect()
+    }
+
+    fn assign<'a>(
+        &self,
+        applications: &[Applications<'a>],
+        queued: &'a QueuedInstances,
+        scheduler: Scheduler<'a>,
+    ) -> Assigned<'a> {
+        let new = Key { framework: scheduler.framework, name: &queued.application, gpu_aware: scheduler.gpu_aware };
+        let own =
+            |pool: usize| applications.get(pool).and_then(|applications| applications.of_marathon(&queued.application));
+        let instance = queued.resources();
+        let rank = |pool: usize, policy: &Policy| {
+            let (key, tasks) = own(pool).unwrap_or((new, 0));
+            let service = match self.service(pool, policy, &instance, key.gpu_aware) {
+                // It served instances of the application before.
+                Service::Unknown if tasks > 0 => Service::Holds,
+                service => service,
+            };
+            (service, tasks, policy.attributes.is_empty(), Reverse(pool))
+        };
+        let all = || self.policies.iter().enumerate();
+        let best = all()
+            .filter(|(_, policy)| excluded(queued, policy).is_none())
+            .max_by_key(|(pool, policy)| rank(*pool, policy));
+        let nearest = || {
+            all().max_by_key(|(pool, policy)| {
+                (own(*pool).map_or(0, |(_, tasks)| tasks), policy.attributes.is_empty(), Reverse(*pool))
+            })
+        };
+        let Some((pool, policy)) = best.or_else(nearest) else {
+            return Assigned { pool: 0, key: new, left_out: None };
+        };
+        let key = own(pool).map_or(new, |(key, _)| key);
+        let has_room = |(pool, policy): (usize, &Policy)| {
+            excluded(queued, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
+        };
+        let left_out = if !policy.settings_of(&queued.application).count_queued {
+            Some("count_queued = false".to_owned())
+        } else if let Some(reason) = excluded(queued, policy) {
+            Some(reason)
+        } else if queued.backs_off {
+            Some("its instances failed, and Marathon backs off".to_owned())
+        } else if queued.declines == Declines::ForConstraints && all().any(has_room) {
+            Some(declined(queued))
+        } else {
+            None
+        };
+        Assigned { pool, key, left_out }
+    }
+
+    fn service(&self, pool: usize, policy: &Policy, instance: &Resources, gpu_aware: bool) -> Service {
+        // A new agent by setting has no reservations.
+        let new = policy.new_agent.map(|resources| (resources, resources));
+        let existing = self.shapes_of(pool).iter().map(|shape| (shape.total, shape.unreserved));
+        let mut services = new.into_iter().chain(existing).map(|(total, unreserved)| {
+            if takes(&total, gpu_aware) && instance.fits_in(&unreserved) { Service::Holds } else { Service::TooLarge }
+        });
+        let first = services.next().unwrap_or(Service::Unknown);
+        services.fold(first, Service::max)
+    }
+
+    /// Whether a usable agent has room for an instance now.
+    fn has_room(&self, pool: usize, instance: &Resources, gpu_aware: bool) -> bool {
+        let holds = |shape: &AgentShape| takes(&shape.total, gpu_aware) && instance.fits_in(&shape.free);
+        self.shapes_of(pool).iter().any(holds)
+    }
+
+    fn shapes_of(&self, pool: usize) -> &[AgentShape] {
+        self.shapes.get(pool).map_or(&[], Vec::as_slice)
     }
 }
 
-/// The pool and framework in which an application of Marathon has most tasks; of equal ones the first.
-fn home<'a>(pools: &[Applications<'a>], application: &'a str) -> Option<(usize, Key<'a>)> {
-    let mut best: Option<(u32, usize, Key<'a>)> = None;
-    for (place, applications) in pools.iter().enumerate() {
-        for (key, tasks) in applications.named(application).filter(|(key, _)| is_marathon(key.framework)) {
-            if best.is_none_or(|(most, _, _)| tasks > most) {
-                best = Some((tasks, place, key));
-            }
-        }
+/// Mesos offers agents with gpus only to frameworks that know of gpus.
+fn takes(total: &Resources, gpu_aware: bool) -> bool {
+    gpu_aware || total.gpus.is_zero()
+}
+
+/// Why no agent of the pool can run the instances, even with room for them.
+fn excluded(queued: &QueuedInstances, policy: &Policy) -> Option<String> {
+    if let Some(constraint) = queued.constraints.contradicts(&policy.attributes) {
+        return Some(format!("no agent of the pool meets its constraint {constraint}"));
     }
-    best.map(|(_, place, key)| (place, key))
+    let accepted = &queued.accepted_roles;
+    let is_accepted = accepted.is_empty() || accepted.iter().any(|role| role == UNRESERVED);
+    (!is_accepted).then(|| {
+        let roles = clip(&accepted.join(", "), MAX_SHOWN_CHARS);
+        format!("it accepts only resources that are reserved for {roles}")
+    })
+}
+
+/// Marathon says that resources are not what is missing, and an agent with room proves it.
+fn declined(queued: &QueuedInstances) -> String {
+    let constraints = queued.constraints.to_string();
+    let constraints = if constraints.is_empty() { String::new() } else { format!(" ({constraints})") };
+    format!(
+        "Marathon declined every last offer for constraints, roles, or reservations{constraints}, \
+         although an agent has room"
+    )
 }

@@ -9,9 +9,10 @@ use shared::contract::{AgentState, Application, CompletenessLevel};
 use super::pool::free;
 use super::*;
 use crate::finding::{Election, Finding};
-use crate::marathon::queue::QueuedInstances;
 use crate::mesos::json;
 use crate::testing::{Shuffle, capture, config, now};
+
+mod queue;
 
 const ELECTED_LONG_AGO: f64 = 1_700_000_000.0;
 
@@ -51,13 +52,13 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
     json!({"name": name, "tasks": tasks})
 }
 
-fn run_with(state: &Json, config: &Config, queue: &Queue) -> Result<Summary, SummarizeError> {
+fn run_with(state: &Json, config: &Config, marathon: &Observed) -> Result<Summary, SummarizeError> {
     let state = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
-    summarize(state, queue, "http://10.0.0.5:5050", now())
+    summarize(state, marathon, "http://10.0.0.5:5050", now())
 }
 
 fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
-    run_with(state, config, &Queue::NotAsked)
+    run_with(state, config, &Observed::default())
 }
 
 fn only(state: &Json) -> ClusterSnapshot {
@@ -345,7 +346,7 @@ fn a_captured_cluster_is_summarized_as_it_is() {
     let config = config("");
     let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice(), ClusterState::new(&config.pools)).unwrap();
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
-    let snapshot = summarize(state, &Queue::NotAsked, "m", later).unwrap().snapshots.remove(0);
+    let snapshot = summarize(state, &Observed::default(), "m", later).unwrap().snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
     // The pod's executor uses resources, but belongs to no application.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
@@ -398,135 +399,6 @@ proptest! {
         Shuffle::of(seed).write(&state, &mut shuffled);
         prop_assert_eq!(only(&serde_json::from_str(&shuffled).unwrap()), snapshot);
     }
-}
-
-/// Queued instances of an application, each with one task of so many cpus.
-fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
-    let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
-    QueuedInstances { application: application.to_owned(), instances, tasks }
-}
-
-fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
-    run_with(state, config, queue).unwrap().snapshots
-}
-
-/// Name, framework, tasks, queued instances and the cpus of one of them.
-fn rows(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
-    let cpus = |application: &Application| -> String {
-        let one: Resources =
-            application.queued_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
-        one.cpus.to_string()
-    };
-    let rows = snapshot.applications.iter().map(|application| {
-        let Application { framework, name, task_count, queued, .. } = application;
-        (&**name, &**framework, *task_count, *queued, cpus(application))
-    });
-    rows.collect()
-}
-
-/// Tasks of Marathon, each (id without its UUID, agent).
-fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
-    let tasks: Vec<Json> = tasks
-        .iter()
-        .map(|(id, agent)| {
-            json!({"id": format!("{id}.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1"), "name": "x",
-                   "slave_id": agent, "state": "TASK_RUNNING", "resources": {"cpus": 1.0}})
-        })
-        .collect();
-    json!({"name": name, "tasks": tasks})
-}
-
-#[test]
-fn queued_instances_are_counted_with_their_application() {
-    let state = state(
-        &[agent("a", 3.0, &json!({}))],
-        &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
-    );
-    let queue = Queue::Known(vec![
-        queued("/new", 3, 0.5),
-        queued("/web", 2, 1.0),
-        queued("/new", 1, 0.5),
-        queued("/z", 1, 9.0),
-    ]);
-    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
-    let expected = [
-        // A framework other than Marathon has an application of the same name.
-        ("/new", "marathon", 0, 4, "0.5".to_owned()),
-        ("/z", "marathon", 0, 1, "9".to_owned()),
-        ("/web", "marathon-user", 2, 2, "1".to_owned()),
-        ("/new", "spark", 1, 0, "0".to_owned()),
-    ];
-    assert_eq!(rows(&snapshot), expected);
-    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete);
-    assert_eq!(snapshot.clone().identified(), snapshot);
-}
-
-#[test]
-fn queued_instances_of_several_sizes_have_their_mean_in_any_order() {
-    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
-    let mut items = vec![queued("/a", 1, 1.0), queued("/a", 2, 0.5), queued("/a", 4, 0.1)];
-    let first = with_queue(&state, &config(""), &Queue::Known(items.clone())).remove(0);
-    // (1 + 1 + 0.4) / 7, rounded up in each step: never less than their total.
-    let rows = rows(&first);
-    let [(_, _, 0, 7, cpus)] = rows.as_slice() else { panic!("{rows:?}") };
-    let cpus: f64 = cpus.parse().unwrap();
-    assert!((0.342..=0.345).contains(&cpus), "{cpus}");
-    items.reverse();
-    assert_eq!(with_queue(&state, &config(""), &Queue::Known(items)).remove(0), first);
-}
-
-#[test]
-fn queued_instances_belong_to_the_pool_of_their_tasks_or_the_first() {
-    let in_pool = |pool: &str| json!({ "attributes": { "pool": pool } });
-    let state = state(
-        &[agent("a", 1.0, &in_pool("workers")), agent("b", 2.0, &in_pool("other"))],
-        &[marathon("marathon", &[("web", "a"), ("web", "b"), ("web", "b")])],
-    );
-    let more = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
-    let queue = Queue::Known(vec![queued("/web", 5, 1.0), queued("/new", 2, 1.0)]);
-    let snapshots = with_queue(&state, &config(more), &queue);
-    let counts: Vec<Vec<(&str, u32)>> =
-        snapshots.iter().map(|snapshot| rows(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
-    assert_eq!(counts, [vec![("/new", 2), ("/web", 0)], vec![("/web", 5)]]);
-}
-
-#[test]
-fn queued_instances_are_gpu_aware_when_marathon_is() {
-    let mut gpus = marathon("marathon", &[]);
-    gpus["capabilities"] = json!(["GPU_RESOURCES"]);
-    let state = state(&[agent("a", 0.0, &json!({}))], &[gpus]);
-    let snapshot = with_queue(&state, &config(""), &Queue::Known(vec![queued("/ml", 1, 1.0)])).remove(0);
-    assert!(snapshot.applications[0].gpu_aware);
-}
-
-#[test]
-fn an_unknown_queue_makes_the_snapshot_partial() {
-    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
-    let queue = Queue::Unknown { reason: "cannot ask Marathon".to_owned() };
-    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
-    assert_eq!(snapshot.completeness.level, CompletenessLevel::Partial);
-    let finding = Finding::UnknownQueue { reason: "cannot ask Marathon".to_owned() };
-    assert_eq!(snapshot.completeness.reasons, [finding.to_string()]);
-    assert_eq!(
-        with_queue(&state, &config(""), &Queue::NotAsked).remove(0).completeness.level,
-        CompletenessLevel::Complete
-    );
-}
-
-#[test]
-fn applications_with_queued_instances_are_folded_last() {
-    let names: Vec<String> = (0..2500).map(|place| format!("job-{place}")).collect();
-    let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.001)).collect();
-    let state = state(&[agent("a", 2.5, &json!({}))], &[framework("spark", &tasks)]);
-    let queue = Queue::Known(vec![queued("/a", 3, 1.0), queued("/b", 1, 5.0)]);
-    let applications = with_queue(&state, &config(""), &queue).remove(0).applications;
-    assert_eq!(applications.len(), 2001);
-    let names: Vec<&str> = applications.iter().take(2).map(|application| &*application.name).collect();
-    assert_eq!(names, ["/a", "/b"], "kept although they have no task");
-    let all = fold_smallest(applications, 0);
-    let other = all.iter().find(|application| application.framework == "marathon").unwrap();
-    assert_eq!((&*other.name, other.queued), ("(other)", 4));
-    assert_eq!(other.queued_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
 }
 
 #[test]

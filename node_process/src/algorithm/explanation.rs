@@ -57,6 +57,8 @@ impl Explanation<'_> {
             completeness: Some(snapshot.completeness.level),
             steps: self.steps(),
             unplaceable: self.unplaceable(),
+            not_counted: snapshot.not_counted.clone(),
+            notes: snapshot.notes.clone(),
             scale_down_agents: self.pool.removable(self.limited.capacity.removed).map(AgentRef::from).collect(),
             decommissioning_agents: decommissioning_agents(snapshot),
         }

@@ -3,7 +3,7 @@
 
 use cluster::{Agent, Cluster, Connection, TaskSpec, policy, resources};
 use proptest::prelude::*;
-use shared::config::{Headroom, HeadroomPlacement, Policy, Thresholds};
+use shared::config::{ApplicationSettings, Headroom, HeadroomPlacement, Policy, Thresholds};
 use shared::contract::{
     AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
     PoolResources, ScalingDecision, TaskGroup,
@@ -109,8 +109,9 @@ pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
                 policy.limits.max_scale_down_step = u32::MAX;
                 policy.thresholds =
                     Thresholds { scale_down_percent: down, scale_up_percent: (down + gap).min(100), considered };
-                let applications = own.into_iter().map(|percent| ("/batch".to_owned(), percent)).collect();
-                policy.headroom = Headroom { percent, placement, applications };
+                let own = ApplicationSettings { headroom_percent: own, ..ApplicationSettings::default() };
+                policy.applications = [("/batch".to_owned(), own)].into();
+                policy.headroom = Headroom { percent, placement };
             })
         },
     )
@@ -260,6 +261,8 @@ fn any_application() -> impl Strategy<Value = Application> {
             queued,
             queued_tasks,
             gpu_aware: false,
+            max_per_agent: None,
+            tasks_per_instance: None,
         },
     )
 }

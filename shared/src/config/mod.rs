@@ -4,6 +4,7 @@
 //! others, or every [`Problem`], each with its path, what was found, what was expected, and what to write instead.
 //! docs/configuration.md describes every setting.
 
+mod applications;
 mod check;
 mod configuration;
 mod headroom;
@@ -19,6 +20,7 @@ mod thresholds;
 mod timing;
 mod values;
 
+pub use applications::ApplicationSettings;
 pub use check::CheckKind;
 pub use configuration::Config;
 pub use headroom::{Headroom, HeadroomPlacement};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use toml::Value;
 
+use super::applications::{ApplicationSettings, applications};
 use super::check::{CheckKind, check};
 use super::headroom::{Headroom, headroom};
 use super::limits::{Limits, limits};
@@ -45,6 +46,8 @@ pub struct Policy {
     /// By how much applications must be able to grow.
     #[serde(flatten)]
     pub headroom: Headroom,
+    /// Applications with settings of their own.
+    pub applications: BTreeMap<String, ApplicationSettings>,
     /// How agents are removed.
     #[serde(flatten)]
     pub scale_down: ScaleDown,
@@ -54,6 +57,18 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The settings of the application of that name.
+    #[must_use]
+    pub fn settings_of(&self, application: &str) -> ApplicationSettings {
+        self.applications.get(application).copied().unwrap_or_default()
+    }
+
+    /// By how much the application of that name must be able to grow, in percent.
+    #[must_use]
+    pub fn headroom_percent_of(&self, application: &str) -> u32 {
+        self.settings_of(application).headroom_percent.unwrap_or(self.headroom.percent)
+    }
+
     /// The same policy with one change.
     #[must_use]
     pub fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
@@ -124,6 +139,7 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     let limits = limits(&mut section);
     let thresholds = thresholds(&mut section);
     let headroom = headroom(&mut section);
+    let applications = applications(&mut section);
     let new_agent = new_agent(&mut section);
     let max_missing_agents_percent = max_missing_agents_percent(&mut section);
     let scale_down = scale_down(&mut section, check, source);
@@ -140,6 +156,7 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
         limits,
         thresholds,
         headroom,
+        applications,
         scale_down,
         timing,
     })

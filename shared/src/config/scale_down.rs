@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::applications::names;
 use super::check::CheckKind;
 use super::reader::{Section, word};
 use super::source::PoolSource;
@@ -115,7 +116,7 @@ fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protecte
         return Protected::default();
     };
     let frameworks = inner.list("frameworks", r#""kafka""#).unwrap_or_default();
-    let applications = inner.list("applications", r#""/db/primary""#).unwrap_or_default();
+    let applications = names(&mut inner, "applications");
     inner.finish();
     if !strategy.names_agents() {
         section.problem(

@@ -44,7 +44,7 @@ fn the_smallest_configuration_takes_every_default() {
     assert_eq!((pool.limits.min, pool.limits.max), (1, None));
     assert_eq!(pool.thresholds.considered, [Kind::Cpus, Kind::Mem]);
     assert_eq!((pool.thresholds.scale_down_percent, pool.thresholds.scale_up_percent), (50, 80));
-    assert_eq!(pool.headroom.percent_of("/any"), 10);
+    assert_eq!(pool.headroom_percent_of("/any"), 10);
     assert_eq!((pool.limits.max_scale_up_step, pool.limits.max_scale_down_step), (10, 1));
     assert_eq!(pool.timing.scale_down_cooldown, Duration::from_secs(600));
     assert_eq!(pool.timing.join_timeout, Duration::from_secs(900));
@@ -105,7 +105,7 @@ fn every_setting_of_this_version_is_read() {
     assert_eq!(pool.source, PoolSource::Mesos { cpu: Some(cpu) });
     assert_eq!(pool.attributes.get("generation").map(String::as_str), Some("3"));
     assert_eq!(pool.new_agent.unwrap().to_string(), "4 cpus, 14000.5 MB");
-    assert_eq!((pool.headroom.percent_of("/shop/web"), pool.headroom.percent_of("/other")), (50, 25));
+    assert_eq!((pool.headroom_percent_of("/shop/web"), pool.headroom_percent_of("/other")), (50, 25));
     assert_eq!(pool.timing.schedule_period, Duration::from_secs(120));
     let taken_at: Timestamp = "2026-12-24T17:59:00Z".parse().unwrap();
     assert_eq!(pool.timing.expires_at(taken_at).to_string(), "2026-12-24T18:03:00Z");
@@ -465,4 +465,46 @@ fn the_example_is_valid_with_and_without_commented_settings() {
     all.source = some.source;
     all.scale_down.protected = Protected::default();
     assert_eq!(*some, all);
+}
+
+#[test]
+fn applications_have_settings_of_their_own() {
+    let pool = |settings| Config::parse(&with_pool_settings(settings)).unwrap().pools.remove(0);
+    let left_out = pool("applications = { \"/batch\" = { count_queued = false } }");
+    assert!(!left_out.settings_of("/batch").count_queued && left_out.settings_of("/other").count_queued);
+    assert_eq!(left_out.headroom_percent_of("/batch"), 10);
+    only_problem(
+        &with_pool_settings("applications = { \"/batch\" = {} }"),
+        "pools[0].applications.\"/batch\": got no setting, expected one or more; write { application_headroom_percent = 50 }",
+    );
+}
+
+#[test]
+fn names_that_no_application_bears_are_refused_with_one() {
+    for (name, write) in [
+        ("shop/web", "/shop/web"),
+        ("web", "/web"),
+        ("/db/*", "/db/primary"),
+        ("*", "/primary"),
+        ("/shop/web/", "/shop/web"),
+        ("/", "/db/primary"),
+        ("", "/db/primary"),
+        (" web ", "/web"),
+    ] {
+        let applications = |name: &str| format!("applications = {{ \"{name}\" = {{ count_queued = false }} }}");
+        let protected = |name: &str| format!("protected = {{ applications = [\"{name}\"] }}");
+        for (setting, path) in [
+            (&applications as &dyn Fn(&str) -> String, format!("pools[0].applications.{name:?}")),
+            (&protected, "pools[0].protected.applications[0]".to_owned()),
+        ] {
+            let problems = problems(&with_pool_settings(&setting(name)));
+            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+            assert!(problems[0].starts_with(&path), "{name}: {problems:?}");
+            // The advice is itself valid.
+            assert!(Config::parse(&with_pool_settings(&setting(write))).is_ok(), "{write}");
+            if path.contains("protected") && !name.trim().is_empty() {
+                assert!(problems[0].ends_with(&format!("; write {write:?}")), "{name}: {problems:?}");
+            }
+        }
+    }
 }

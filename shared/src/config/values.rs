@@ -70,14 +70,6 @@ impl Whole {
         })
     }
 
-    /// The number under a key that must be there.
-    pub(super) fn required(&self, section: &mut Section<'_>, key: &'static str) -> Option<u32> {
-        if !section.table().contains_key(key) {
-            section.missing(key, self.noun, &self.example.to_string());
-        }
-        self.read(section, key)
-    }
-
     /// The number that `"85"`, `"85 %"`, `85.0`, or as a percentage `0.85` most likely means.
     fn meant(&self, value: &Value) -> Option<u32> {
         let (number, has_sign) = match value {

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{AgentCounts, AgentRef, CompletenessLevel, GroupMembers, ScalingDecision, ScalingState, Step, Unplaceable};
+use super::{
+    AgentCounts, AgentRef, CompletenessLevel, GroupMembers, NotCounted, ScalingDecision, ScalingState, Step,
+    Unplaceable,
+};
 
 /// A scaling decision as it may be written.
 #[derive(Deserialize)]
@@ -33,6 +36,10 @@ pub struct Decision {
     steps: Vec<Step>,
     #[serde(default)]
     unplaceable: Vec<Unplaceable>,
+    #[serde(default)]
+    not_counted: Vec<NotCounted>,
+    #[serde(default)]
+    notes: Vec<String>,
     #[serde(default)]
     scale_down_agents: Vec<AgentRef>,
     #[serde(default)]
@@ -73,6 +80,8 @@ impl TryFrom<Decision> for ScalingDecision {
             completeness: decision.completeness,
             steps: decision.steps,
             unplaceable: decision.unplaceable,
+            not_counted: decision.not_counted,
+            notes: decision.notes,
             scale_down_agents: decision.scale_down_agents,
             decommissioning_agents: decision.decommissioning_agents,
         })

@@ -45,7 +45,11 @@ fn snapshot() -> ClusterSnapshot {
             queued: 0,
             queued_tasks: Vec::new(),
             gpu_aware: false,
+            max_per_agent: None,
+            tasks_per_instance: None,
         }],
+        not_counted: Vec::new(),
+        notes: Vec::new(),
         cpu_utilization_percent: None,
     }
     .identified()

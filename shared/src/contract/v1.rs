@@ -41,6 +41,12 @@ pub struct ClusterSnapshot {
     pub scale_down_candidates: Vec<Candidate>,
     /// The applications with tasks on the pool's agents.
     pub applications: Vec<Application>,
+    /// Queued instances that do not count, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_counted: Vec<NotCounted>,
+    /// What an operator should fix, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Average CPU utilization of the group over the last ten minutes, 0 to 100; `None` where the pool does not ask for it
     /// or it is unknown.
     pub cpu_utilization_percent: Option<f64>,
@@ -268,6 +274,52 @@ pub struct Application {
     /// Whether its framework is offered agents with gpus.
     #[serde(default)]
     pub gpu_aware: bool,
+    /// How many of its instances one agent may hold, by its constraints (1: `UNIQUE` on the hostname); `None` where nothing
+    /// limits them, or no constraints are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_agent: Option<u32>,
+    /// How many tasks one of its instances has, where it is not one: those of a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks_per_instance: Option<u32>,
+}
+
+impl Application {
+    /// How many of its instances run: a pod has several tasks each. Of an instance that has lost some of its tasks, the
+    /// others count as one.
+    #[must_use]
+    pub const fn instances(&self) -> u32 {
+        match self.tasks_per_instance {
+            None | Some(0) => self.task_count,
+            Some(tasks) => self.task_count.div_ceil(tasks),
+        }
+    }
+}
+
+/// Queued instances of one application that no rule counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NotCounted {
+    /// The application's name.
+    pub application: String,
+    /// How many of its instances are queued.
+    pub queued: u32,
+    /// Why they do not count.
+    pub reason: String,
+}
+
+impl TaskGroup {
+    /// Merges groups of tasks with equal resources, in the order of their resources.
+    #[must_use]
+    pub fn merged(mut groups: Vec<Self>) -> Vec<Self> {
+        groups.sort_unstable_by_key(|group| group.resources);
+        groups.dedup_by(|next, kept| {
+            let is_equal = next.resources == kept.resources;
+            if is_equal {
+                kept.count = kept.count.saturating_add(next.count);
+            }
+            is_equal
+        });
+        groups
+    }
 }
 
 /// What `node_process` makes of a snapshot.
@@ -307,6 +359,12 @@ pub struct ScalingDecision {
     pub steps: Vec<Step>,
     /// Applications of which some task fits no agent that could be added.
     pub unplaceable: Vec<Unplaceable>,
+    /// Queued instances that did not count, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_counted: Vec<NotCounted>,
+    /// What an operator should fix, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The agents to remove, where `delta` is negative.
     pub scale_down_agents: Vec<AgentRef>,
     /// Agents that were on their way out already.

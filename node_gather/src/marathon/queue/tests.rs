@@ -46,6 +46,9 @@ fn pod(id: &str) -> Json {
         ],
         "executorResources": {"cpus": 0.1, "mem": 32, "disk": 10},
         "scaling": {"kind": "fixed", "instances": 3}, "secrets": {}, "volumes": [],
+        "scheduling": {"placement": {
+            "constraints": [{"fieldName": "hostname", "operator": "UNIQUE"}], "acceptedResourceRoles": ["dev"],
+        }},
     }})
 }
 
@@ -63,25 +66,36 @@ fn group(count: u32, cpus: f64, mem: f64, disk: f64) -> TaskGroup {
 
 #[test]
 fn an_empty_queue_has_no_instances() {
-    assert_eq!(parse(br#"{"queue":[]}"#).unwrap(), []);
+    assert_eq!(parse(&br#"{"queue":[]}"#[..]).unwrap(), []);
 }
 
 #[test]
 fn queued_applications_have_the_resources_of_one_instance() {
     let queued = parsed(&[item(7, 0, &app("/shop/web", 0.5, 128.5))]).unwrap();
-    let tasks = vec![group(1, 0.5, 128.5, 10.0)];
-    assert_eq!(queued, [QueuedInstances { application: "/shop/web".to_owned(), instances: 7, tasks }]);
+    let expected = QueuedInstances {
+        application: "/shop/web".to_owned(),
+        instances: 7,
+        tasks: vec![group(1, 0.5, 128.5, 10.0)],
+        accepted_roles: vec!["*".to_owned()],
+        declines: Declines::ForResources,
+        ..QueuedInstances::default()
+    };
+    assert_eq!(queued, [expected]);
 }
 
 #[test]
 fn a_queued_pod_has_its_containers_and_its_executor() {
     let queued = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
     let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
-    assert_eq!(queued, [QueuedInstances { application: "/pods/web".to_owned(), instances: 2, tasks }]);
+    let [queued] = queued.try_into().unwrap();
+    assert_eq!((&*queued.application, queued.instances, queued.containers), ("/pods/web", 2, Some(3)));
+    assert_eq!(queued.tasks, tasks);
+    assert_eq!(queued.constraints.max_per_agent(), Some(1));
+    assert_eq!(queued.accepted_roles, ["dev"]);
 }
 
 #[test]
-fn instances_that_back_off_are_not_queued() {
+fn instances_that_back_off_are_marked() {
     let mut lies = item(3, 17, &app("/crashing", 1.0, 64.0));
     lies["delay"]["overdue"] = json!(true);
     let items = [
@@ -91,8 +105,8 @@ fn instances_that_back_off_are_not_queued() {
         item(1, 0, &app("/queued", 1.0, 64.0)),
     ];
     let queued = parsed(&items).unwrap();
-    let names: Vec<&str> = queued.iter().map(|queued| &*queued.application).collect();
-    assert_eq!(names, ["/queued"]);
+    let names: Vec<(&str, bool)> = queued.iter().map(|queued| (&*queued.application, queued.backs_off)).collect();
+    assert_eq!(names, [("/crashing/too", true), ("/crashing", true), ("/queued", false)]);
 }
 
 #[test]
@@ -104,13 +118,76 @@ fn an_application_may_have_several_queued_versions() {
 #[test]
 fn amounts_out_of_range_are_refused_with_their_application() {
     for (cpus, mem, text) in [
-        (-1.0, 64.0, "/a: got -1 cpus, expected an amount from 0 to 1000000000"),
+        (-1.0, 64.0, "/a: got -1.0 cpus, expected an amount from 0 to 1000000000"),
         (1.0, 1e300, "mem, expected an amount"),
         (-0.0001, 1.0, "/a: got -0.0001 cpus"),
     ] {
-        let error = parsed(&[item(1, 0, &app("/a", cpus, mem))]).unwrap_err();
-        assert!(matches!(error, QueueError::Amount { .. }) && error.to_string().contains(text), "{error}");
+        let error = reason(parsed(&[item(1, 0, &app("/a", cpus, mem))]));
+        assert!(error.contains(text), "{error}");
     }
+}
+
+/// The error with its cause.
+fn reason(refused: Result<Vec<QueuedInstances>, QueueError>) -> String {
+    shared::error::Chain::new(&refused.unwrap_err()).to_string()
+}
+
+#[test]
+fn only_declines_for_lack_of_resources_show_that_resources_lack() {
+    let with = |rejects: Json| {
+        let summary = json!({"processedOffersCount": 3, "rejectSummaryLastOffers": rejects});
+        let entry = json!({"processedOffersSummary": summary, "app": app("/a", 1.0, 64.0)["app"]});
+        parsed(&[item(1, 0, &entry)]).unwrap().remove(0).declines
+    };
+    let reject = |reason: &str, declined: u32| json!({"reason": reason, "declined": declined, "processed": 9});
+    let constraint = reject("UnfulfilledConstraint", 2);
+    for (rejects, expected) in [
+        (json!([]), Declines::None),
+        (json!(null), Declines::None),
+        (json!([reject("UnfulfilledConstraint", 0), reject("InsufficientCpus", 0)]), Declines::None),
+        (json!([constraint]), Declines::ForConstraints),
+        (
+            json!([reject("UnfulfilledRole", 1), constraint, reject("NoCorrespondingReservationFound", 1)]),
+            Declines::ForConstraints,
+        ),
+        (json!([constraint, reject("InsufficientCpus", 1)]), Declines::ForResources),
+        (json!([reject("InsufficientPorts", 1), constraint]), Declines::ForResources),
+        // Of a release that does not exist yet.
+        (json!([constraint, reject("DeclinedScarceResources", 1)]), Declines::ForResources),
+        (json!([{"reason": "UnfulfilledConstraint"}]), Declines::None),
+    ] {
+        assert_eq!(with(rejects.clone()), expected, "{rejects}");
+    }
+}
+
+#[test]
+fn a_reason_repeats_little_of_the_answer() {
+    let long = "x".repeat(400_000);
+    let mut wrong_type = item(1, 0, &app("/a", 1.0, 64.0));
+    wrong_type["app"]["cpus"] = json!(long);
+    let negative = item(1, 0, &app(&format!("/\u{1b}[31m{long}"), -1.0, 64.0));
+    for entry in [wrong_type, negative] {
+        let error = reason(parsed(&[entry]));
+        assert!(error.chars().count() < 300 && !error.contains(char::is_control), "{error}");
+    }
+    // A text that is not used may be of any length, and so may a name.
+    let mut wordy = item(1, 0, &app(&format!("/{long}"), 1.0, 64.0));
+    wordy["app"]["cmd"] = json!(long);
+    wordy["app"]["labels"] = json!({ &long: &long });
+    assert_eq!(parsed(&[wordy]).unwrap()[0].application.chars().count(), 1000);
+}
+
+#[test]
+fn an_endless_queue_is_refused() {
+    use std::io::Read;
+    for start in [r#"{"queue":["#, r#"{"queue":[],"x":["#, r#"{"x":""#] {
+        let endless = start.as_bytes().chain(std::io::repeat(b' '));
+        assert!(matches!(parse(endless), Err(QueueError::TooLarge)), "{start}");
+    }
+    // So large is not too large.
+    let body = [r#"{"queue":[]}"#, &" ".repeat(MAX_BYTES - 12)].concat();
+    assert_eq!(parse(body.as_bytes()).unwrap(), []);
+    assert!(matches!(parse(format!("{body} ").as_bytes()), Err(QueueError::TooLarge)));
 }
 
 #[test]
@@ -129,7 +206,8 @@ fn an_answer_that_is_not_a_queue_is_refused() {
         let error = without(pointer, key);
         assert!(matches!(error, QueueError::Json(_)), "{pointer}/{key}: {error}");
     }
-    assert_eq!(without("", "app").to_string(), "queue[0]: expected \"app\" or \"pod\"");
+    let nameless = reason(Err(without("", "app")));
+    assert!(nameless.contains("entry 0 of the queue: expected \"app\" or \"pod\""), "{nameless}");
     for count in [json!(-1), json!(1.5), json!("1"), json!(5_000_000_000_u64), json!(null)] {
         let mut item = item(1, 0, &app("/a", 1.0, 64.0));
         item["count"] = count;
@@ -140,7 +218,7 @@ fn an_answer_that_is_not_a_queue_is_refused() {
 proptest! {
     #[test]
     fn any_bytes_are_a_queue_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        drop(parse(&bytes));
+        drop(parse(&*bytes));
     }
 
     #[test]

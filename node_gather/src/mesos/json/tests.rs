@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 use shared::resources::{Amount, Resources};
 
 use super::*;
-use crate::marathon::Queue;
+use crate::marathon::Observed;
 use crate::mesos::record::Record;
 use crate::testing::{Shuffle, capture, captures, config, now};
 
@@ -55,7 +55,7 @@ fn amounts(cpus: f64, mem: f64) -> Resources {
 /// The contents of a state that do not depend on the order of the document, with its tasks.
 fn essence(state: &[u8]) -> Result<String, String> {
     let config = config("resources = [\"cpus\", \"mem\", \"disk\", \"gpus\"]\n");
-    let snapshots = crate::snapshots(state, &Queue::NotAsked, &config, "http://m:5050", now())
+    let snapshots = crate::snapshots(state, &Observed::default(), &config, "http://m:5050", now())
         .map_err(|error| format!("{error:?}"))?;
     Ok(format!("{snapshots:?}"))
 }

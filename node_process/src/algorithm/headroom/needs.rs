@@ -79,7 +79,7 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
 }
 
 fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
-    let percent = pool.policy.headroom.percent_of(&application.name);
+    let percent = pool.policy.headroom_percent_of(&application.name);
     let has_place = |task: &Resources| has_place(pool, application, task);
     let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));

@@ -1,0 +1,218 @@
+//! What Marathon's placement constraints and resource roles mean for a pool.
+//!
+//! Only what decides about agents is kept: how many instances one agent may hold, and which values of an attribute an agent
+//! must have. `GROUP_BY` spreads instances over what is there and keeps none from starting.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regex_lite::Regex;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use shared::text::clip;
+
+use super::json::Name;
+
+/// How many constraints of an application are kept. Nobody writes more.
+const MAX_CONSTRAINTS: usize = 32;
+
+/// A longer pattern is not compared: it takes memory and time.
+const MAX_PATTERN_BYTES: usize = 500;
+
+/// How much of a field or value a reason repeats.
+const MAX_SHOWN_CHARS: usize = 50;
+
+/// The fields that differ on every agent.
+const FIELDS_OF_ONE_AGENT: [&str; 3] = ["hostname", "@hostname", "instance_id"];
+
+/// The constraints of an application that decide about agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Constraints(Vec<Constraint>);
+
+/// A constraint on an attribute, or on the hostname.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Constraint {
+    field: String,
+    operator: Operator,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Operator {
+    /// At most so many instances with the same value: `MAX_PER`, and with 1 `UNIQUE`.
+    AtMost(u32),
+    /// This value: `CLUSTER` with a value, and `IS`.
+    Value(String),
+    /// A value that the pattern matches as a whole.
+    Like(String),
+    /// A value that it does not match.
+    Unlike(String),
+}
+
+/// Why an agent of a pool cannot run an application, even with room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction<'a>(&'a Constraint);
+
+impl Constraints {
+    /// How many instances of the application one agent may hold; `None` where nothing limits them.
+    #[must_use]
+    pub fn max_per_agent(&self) -> Option<u32> {
+        let limits = self.0.iter().filter_map(|constraint| match constraint.operator {
+            Operator::AtMost(limit) if constraint.is_on_one_agent() => Some(limit),
+            _ => None,
+        });
+        limits.min()
+    }
+
+    /// The constraint that no new agent with these attributes can meet, if there is one. An attribute that is not among them
+    /// may have any value.
+    #[must_use]
+    pub fn contradicts<'a>(&'a self, attributes: &BTreeMap<String, String>) -> Option<Contradiction<'a>> {
+        let contradicts = |constraint: &&Constraint| match attributes.get(&constraint.field) {
+            Some(value) => !constraint.operator.admits(value),
+            // Names of agents that run already.
+            None => constraint.is_on_one_agent() && matches!(constraint.operator, Operator::Value(_)),
+        };
+        self.0.iter().find(contradicts).map(Contradiction)
+    }
+}
+
+impl Constraint {
+    /// Only the constraints that decide about agents.
+    fn new(field: String, operator: &str, value: Option<String>) -> Option<Self> {
+        let is_on_one_agent = FIELDS_OF_ONE_AGENT.contains(&field.as_str());
+        let operator = match (operator, value) {
+            ("UNIQUE", _) if is_on_one_agent => Operator::AtMost(1),
+            ("MAX_PER", Some(value)) if is_on_one_agent => {
+                Operator::AtMost(value.trim().parse().ok().filter(|limit| *limit > 0)?)
+            }
+            ("CLUSTER" | "IS", Some(value)) if !value.is_empty() => Operator::Value(value),
+            ("LIKE", Some(value)) => Operator::Like(value),
+            ("UNLIKE", Some(value)) => Operator::Unlike(value),
+            _ => return None,
+        };
+        Some(Self { field, operator })
+    }
+
+    fn is_on_one_agent(&self) -> bool {
+        FIELDS_OF_ONE_AGENT.contains(&self.field.as_str())
+    }
+}
+
+impl Operator {
+    /// Whether an agent with that value may run the application. A pattern that cannot be compared admits everything.
+    fn admits(&self, value: &str) -> bool {
+        match self {
+            Self::AtMost(_) => true,
+            Self::Value(own) => is_same(own, value),
+            Self::Like(pattern) => whole_match(pattern, value).unwrap_or(true),
+            Self::Unlike(pattern) => !whole_match(pattern, value).unwrap_or(false),
+        }
+    }
+}
+
+/// Whether two values of an attribute are the same: Mesos has numbers among them, in any form.
+fn is_same(one: &str, other: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
+}
+
+/// Marathon compares whole values, with patterns of Java. `None` where a pattern is none here.
+fn whole_match(pattern: &str, value: &str) -> Option<bool> {
+    let pattern = Some(pattern).filter(|pattern| pattern.len() <= MAX_PATTERN_BYTES)?;
+    Some(Regex::new(&format!("^(?:{pattern})$")).ok()?.is_match(value))
+}
+
+impl fmt::Display for Contradiction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// `hostname UNIQUE, rack CLUSTER r1, and 3 more`.
+impl fmt::Display for Constraints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const FEW: usize = 2;
+        let shown = self.0.iter().take(FEW).map(ToString::to_string);
+        let more = self.0.len().checked_sub(FEW).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+        f.write_str(&shown.chain(more).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// `hostname UNIQUE`, `rack CLUSTER r1`.
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, operator } = self;
+        let short = |text: &str| clip(text, MAX_SHOWN_CHARS);
+        let field = short(field);
+        match operator {
+            Operator::AtMost(1) => write!(f, "{field} UNIQUE"),
+            Operator::AtMost(limit) => write!(f, "{field} MAX_PER {limit}"),
+            Operator::Value(value) => write!(f, "{field} CLUSTER {}", short(value)),
+            Operator::Like(pattern) => write!(f, "{field} LIKE {}", short(pattern)),
+            Operator::Unlike(pattern) => write!(f, "{field} UNLIKE {}", short(pattern)),
+        }
+    }
+}
+
+/// A constraint as Marathon writes it; `None` where it does not decide about agents.
+struct Written(Option<Constraint>);
+
+/// Of an application: `["hostname", "MAX_PER", "2"]`. Of a pod:
+/// `{"fieldName": "hostname", "operator": "MAX_PER", "value": "2"}`.
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Written;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a constraint: a field, an operator, and a value")
+            }
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Written, S::Error> {
+                let mut next = || Ok::<_, S::Error>(list.next_element::<Name>()?.map(|Name(text)| text));
+                let (field, operator, value) = (next()?, next()?, next()?);
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                let constraint = field.zip(operator);
+                Ok(Written(constraint.and_then(|(field, operator)| Constraint::new(field, &operator, value))))
+            }
+            fn visit_map<M: MapAccess<'de>>(self, object: M) -> Result<Written, M::Error> {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Object {
+                    field_name: Name,
+                    operator: Name,
+                    value: Option<Name>,
+                }
+                let Object { field_name, operator, value } =
+                    Object::deserialize(de::value::MapAccessDeserializer::new(object))?;
+                Ok(Written(Constraint::new(field_name.0, &operator.0, value.map(|Name(value)| value))))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl<'de> Deserialize<'de> for Constraints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Constraints;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of constraints")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Constraints, E> {
+                Ok(Constraints::default())
+            }
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Constraints, S::Error> {
+                let mut constraints = Vec::new();
+                while let Some(Written(constraint)) = list.next_element()? {
+                    constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
+                }
+                Ok(Constraints(constraints))
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+#[cfg(test)]
+mod tests;

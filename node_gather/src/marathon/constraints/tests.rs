@@ -1,0 +1,84 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+fn constraints(written: Json) -> Constraints {
+    serde_json::from_value(written).unwrap()
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn the_hostname_limits_the_instances_on_an_agent() {
+    for (written, expected) in [
+        (json!([["hostname", "UNIQUE"]]), Some(1)),
+        (json!([["@hostname", "UNIQUE", ""]]), Some(1)),
+        (json!([["instance_id", "UNIQUE"]]), Some(1)),
+        (json!([["hostname", "MAX_PER", "3"], ["hostname", "MAX_PER", " 2 "]]), Some(2)),
+        (json!([{"fieldName": "hostname", "operator": "MAX_PER", "value": "4"}]), Some(4)),
+        (json!([{"fieldName": "hostname", "operator": "UNIQUE"}]), Some(1)),
+        // Neither keeps a second instance off an agent.
+        (json!([["rack", "UNIQUE"], ["hostname", "GROUP_BY"], ["hostname", "CLUSTER"]]), None),
+        (json!([["hostname", "MAX_PER", "0"], ["hostname", "MAX_PER", "two"], ["hostname", "MAX_PER"]]), None),
+        (json!([["hostname"], [], ["hostname", "LATEST", "x", "y"]]), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(constraints(written.clone()).max_per_agent(), expected, "{written}");
+    }
+}
+
+#[test]
+fn constraints_on_attributes_admit_or_contradict_a_pool() {
+    let pool = attributes(&[("asg", "workers"), ("rack", "r10"), ("generation", "3")]);
+    for (written, contradicts) in [
+        (json!(["asg", "CLUSTER", "workers"]), false),
+        (json!(["asg", "CLUSTER", "gpu"]), true),
+        (json!(["asg", "IS", "gpu"]), true),
+        (json!(["asg", "CLUSTER"]), false),
+        (json!(["asg", "CLUSTER", ""]), false),
+        (json!(["asg", "GROUP_BY", "2"]), false),
+        (json!(["asg", "UNIQUE"]), false),
+        (json!(["generation", "IS", "3.0"]), false),
+        (json!(["generation", "IS", "4"]), true),
+        (json!(["rack", "LIKE", "r1\\d"]), false),
+        // A pattern is compared with the whole value.
+        (json!(["rack", "LIKE", "r1"]), true),
+        (json!(["rack", "LIKE", "r1|r2"]), true),
+        (json!(["rack", "UNLIKE", "r\\d+"]), true),
+        (json!(["rack", "UNLIKE", "r1"]), false),
+        // What Java knows and this does not admits everything.
+        (json!(["rack", "LIKE", "(?<!x)none"]), false),
+        (json!(["rack", "LIKE", "x".repeat(10_000)]), false),
+        // The pool does not say which values its agents have.
+        (json!(["zone", "CLUSTER", "eu-1a"]), false),
+        (json!(["zone", "LIKE", "eu-.*"]), false),
+        // A new agent has a name of its own.
+        (json!(["hostname", "CLUSTER", "ip-10-0-1-10"]), true),
+        (json!(["hostname", "LIKE", "ip-10-0-.*"]), false),
+        (json!(["hostname", "UNIQUE"]), false),
+    ] {
+        assert_eq!(constraints(json!([written])).contradicts(&pool).is_some(), contradicts, "{written}");
+    }
+}
+
+#[test]
+fn a_reason_names_constraints_briefly() {
+    let many = constraints(json!([
+        ["hostname", "UNIQUE"],
+        ["rack", "CLUSTER", "r1"],
+        ["a", "LIKE", "x"],
+        ["b", "UNLIKE", "y".repeat(1000)]
+    ]));
+    assert_eq!(many.to_string(), "hostname UNIQUE, rack CLUSTER r1, and 2 more");
+    let long = constraints(json!([["b\u{7}", "UNLIKE", "y".repeat(10_000)]])).to_string();
+    assert!(long.starts_with("b UNLIKE yyy") && long.ends_with("...") && long.len() < 100, "{long}");
+}
+
+#[test]
+fn a_constraint_of_another_form_is_refused() {
+    for written in [json!("hostname"), json!([5]), json!([{"field": "hostname"}]), json!([[["hostname"]]])] {
+        assert!(serde_json::from_value::<Constraints>(written.clone()).is_err(), "{written}");
+    }
+}

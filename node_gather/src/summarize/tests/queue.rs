@@ -1,0 +1,373 @@
+//! Queued instances: where they count, and which do not.
+
+use shared::contract::NotCounted;
+
+use super::*;
+use crate::marathon::definitions::{HostLimit, HostLimits};
+use crate::marathon::queue::QueuedInstances;
+use crate::marathon::{Answer, Queue, queue};
+
+/// Queued instances of an application, each with one task of so many cpus.
+fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
+    let tasks = vec![TaskGroup { count: 1, resources: amounts(cpus, 0.0) }];
+    QueuedInstances { application: application.to_owned(), instances, tasks, ..QueuedInstances::default() }
+}
+
+fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
+    run_with(state, config, &queue.clone().into()).unwrap().snapshots
+}
+
+/// Name, framework, tasks, queued instances and the cpus of one of them.
+fn rows(snapshot: &ClusterSnapshot) -> Vec<(&str, &str, u32, u32, String)> {
+    let cpus = |application: &Application| -> String {
+        let one: Resources =
+            application.queued_tasks.iter().map(|group| group.resources.times(group.count.into())).sum();
+        one.cpus.to_string()
+    };
+    let rows = snapshot.applications.iter().map(|application| {
+        let Application { framework, name, task_count, queued, .. } = application;
+        (&**name, &**framework, *task_count, *queued, cpus(application))
+    });
+    rows.collect()
+}
+
+/// Tasks of Marathon, each (id without its UUID, agent).
+fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
+    let tasks: Vec<Json> = tasks
+        .iter()
+        .map(|(id, agent)| {
+            json!({"id": format!("{id}.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1"), "name": "x",
+                   "slave_id": agent, "state": "TASK_RUNNING", "resources": {"cpus": 1.0}})
+        })
+        .collect();
+    json!({"name": name, "tasks": tasks})
+}
+
+#[test]
+fn queued_instances_are_counted_with_their_application() {
+    let state = state(
+        &[agent("a", 3.0, &json!({}))],
+        &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
+    );
+    let queue = Queue::Known(vec![
+        queued("/new", 3, 0.5),
+        queued("/web", 2, 1.0),
+        queued("/new", 1, 0.5),
+        queued("/z", 1, 9.0),
+    ]);
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    let expected = [
+        // A framework other than Marathon has an application of the same name.
+        ("/new", "marathon", 0, 4, "0.5".to_owned()),
+        ("/z", "marathon", 0, 1, "9".to_owned()),
+        ("/web", "marathon-user", 2, 2, "1".to_owned()),
+        ("/new", "spark", 1, 0, "0".to_owned()),
+    ];
+    assert_eq!(rows(&snapshot), expected);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete);
+    assert_eq!(snapshot.clone().identified(), snapshot);
+}
+
+#[test]
+fn queued_instances_of_several_sizes_have_their_mean_in_any_order() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let mut items = vec![queued("/a", 1, 1.0), queued("/a", 2, 0.5), queued("/a", 4, 0.1)];
+    let first = with_queue(&state, &config(""), &Queue::Known(items.clone())).remove(0);
+    // (1 + 1 + 0.4) / 7, rounded up in each step: never less than their total.
+    let rows = rows(&first);
+    let [(_, _, 0, 7, cpus)] = rows.as_slice() else { panic!("{rows:?}") };
+    let cpus: f64 = cpus.parse().unwrap();
+    assert!((0.342..=0.345).contains(&cpus), "{cpus}");
+    items.reverse();
+    assert_eq!(with_queue(&state, &config(""), &Queue::Known(items)).remove(0), first);
+}
+
+#[test]
+fn queued_instances_belong_to_the_pool_of_their_tasks_or_the_first() {
+    let in_pool = |pool: &str| json!({ "attributes": { "pool": pool } });
+    let state = state(
+        &[agent("a", 1.0, &in_pool("workers")), agent("b", 2.0, &in_pool("other"))],
+        &[marathon("marathon", &[("web", "a"), ("web", "b"), ("web", "b")])],
+    );
+    let more = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
+    let queue = Queue::Known(vec![queued("/web", 5, 1.0), queued("/new", 2, 1.0)]);
+    let snapshots = with_queue(&state, &config(more), &queue);
+    let counts: Vec<Vec<(&str, u32)>> =
+        snapshots.iter().map(|snapshot| rows(snapshot).iter().map(|row| (row.0, row.3)).collect()).collect();
+    assert_eq!(counts, [vec![("/new", 2), ("/web", 0)], vec![("/web", 5)]]);
+}
+
+#[test]
+fn queued_instances_are_gpu_aware_when_marathon_is() {
+    let mut gpus = marathon("marathon", &[]);
+    gpus["capabilities"] = json!(["GPU_RESOURCES"]);
+    let state = state(&[agent("a", 0.0, &json!({}))], &[gpus]);
+    let snapshot = with_queue(&state, &config(""), &Queue::Known(vec![queued("/ml", 1, 1.0)])).remove(0);
+    assert!(snapshot.applications[0].gpu_aware);
+}
+
+#[test]
+fn an_unknown_queue_makes_the_snapshot_partial() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let queue = Queue::Unknown { reason: "cannot ask Marathon".to_owned() };
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Partial);
+    let finding = Finding::UnknownQueue { reason: "cannot ask Marathon".to_owned() };
+    assert_eq!(snapshot.completeness.reasons, [finding.to_string()]);
+    assert_eq!(
+        with_queue(&state, &config(""), &Queue::NotAsked).remove(0).completeness.level,
+        CompletenessLevel::Complete
+    );
+}
+
+#[test]
+fn applications_with_queued_instances_are_folded_last() {
+    let names: Vec<String> = (0..2500).map(|place| format!("job-{place}")).collect();
+    let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.001)).collect();
+    let state = state(&[agent("a", 2.5, &json!({}))], &[framework("spark", &tasks)]);
+    let queue = Queue::Known(vec![queued("/a", 3, 1.0), queued("/b", 1, 5.0)]);
+    let applications = with_queue(&state, &config(""), &queue).remove(0).applications;
+    assert_eq!(applications.len(), 2001);
+    let names: Vec<&str> = applications.iter().take(2).map(|application| &*application.name).collect();
+    assert_eq!(names, ["/a", "/b"], "kept although they have no task");
+    let all = fold_smallest(applications, 0);
+    let other = all.iter().find(|application| application.framework == "marathon").unwrap();
+    assert_eq!((&*other.name, other.queued), ("(other)", 4));
+    assert_eq!(other.queued_tasks, [TaskGroup { count: 1, resources: amounts(2.0, 0.0) }]);
+}
+
+/// The entry of an application in `/v2/queue`, which asks for so many cpus and, in `more`, for other things.
+fn entry(id: &str, count: u32, cpus: f64, more: &Json) -> Json {
+    let mut app = json!({"id": id, "cpus": cpus, "mem": 0, "gpus": 0, "instances": 9});
+    app.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"count": count, "delay": {"timeLeftSeconds": 0}, "app": app})
+}
+
+/// The entry with these last declines.
+fn declined(mut entry: Json, rejects: &[(&str, u32)]) -> Json {
+    let rejects: Vec<Json> =
+        rejects.iter().map(|(reason, declined)| json!({"reason": reason, "declined": declined})).collect();
+    entry["processedOffersSummary"] = json!({"rejectSummaryLastOffers": rejects});
+    entry
+}
+
+fn read_queue(entries: &[Json]) -> Queue {
+    Answer::Known(queue::parse(json!({ "queue": entries }).to_string().as_bytes()).unwrap())
+}
+
+/// Two pools, of the agents with the attributes `pool = workers` and `pool = other`, the second with these settings.
+fn two_pools(settings: &str) -> Config {
+    let second = "[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
+    config(&format!("attributes = {{ pool = \"workers\" }}\n{second}\n{settings}"))
+}
+
+/// How many instances count in each pool, and how many are named as not counted.
+fn counted(snapshots: &[ClusterSnapshot]) -> Vec<(u32, u32)> {
+    let count = |snapshot: &ClusterSnapshot| {
+        let queued = snapshot.applications.iter().map(|application| application.queued).sum();
+        (queued, snapshot.not_counted.iter().map(|entry| entry.queued).sum())
+    };
+    snapshots.iter().map(count).collect()
+}
+
+const UNIQUE: [&str; 2] = ["hostname", "UNIQUE"];
+
+#[test]
+fn instances_declined_for_constraints_do_not_count() {
+    let daemon = entry("/telegraf", 995, 0.1, &json!({"constraints": [UNIQUE]}));
+    let rejects = [("UnfulfilledRole", 0), ("UnfulfilledConstraint", 5), ("InsufficientCpus", 0)];
+    let queue = read_queue(&[declined(daemon, &rejects)]);
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("telegraf", "a")])]);
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    let reason = "Marathon declined every last offer for constraints, roles, or reservations (hostname UNIQUE), \
+                  although an agent has room";
+    let expected = NotCounted { application: "/telegraf".to_owned(), queued: 995, reason: reason.to_owned() };
+    assert_eq!(snapshot.not_counted, [expected]);
+    assert_eq!(rows(&snapshot), [("/telegraf", "marathon", 1, 0, "0".to_owned())]);
+    assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete);
+}
+
+#[test]
+fn declines_alone_prove_nothing() {
+    let for_constraints = [("UnfulfilledConstraint", 3), ("UnfulfilledRole", 1)];
+    let unique = entry("/db", 2, 1.0, &json!({"constraints": [UNIQUE]}));
+    let full = [agent("a", 3.5, &json!({}))];
+    let room = [agent("a", 1.0, &json!({}))];
+    let disconnected = [agent("a", 3.5, &json!({})), agent("b", 0.0, &json!({"active": false}))];
+    for (agents, rejects, expected) in [
+        (&room[..], &for_constraints[..], (0, 2)),
+        // A full agent makes no offer, so its declines say nothing.
+        (&full, &for_constraints, (2, 0)),
+        (&disconnected, &for_constraints, (2, 0)),
+        (&[], &for_constraints, (2, 0)),
+        (&room, &[], (2, 0)),
+        (&room, &[("UnfulfilledConstraint", 3), ("InsufficientMemory", 1)], (2, 0)),
+        (&room, &[("UnfulfilledConstraint", 3), ("DeclinedScarceResources", 1)], (2, 0)),
+        (&room, &[("InsufficientPorts", 3)], (2, 0)),
+    ] {
+        let queue = read_queue(&[declined(unique.clone(), rejects)]);
+        let snapshots = with_queue(&state(agents, &[]), &config("new_agent = { cpus = 4, mem = 1000 }"), &queue);
+        assert_eq!(counted(&snapshots), [expected], "{} agents, {rejects:?}", agents.len());
+    }
+}
+
+#[test]
+fn a_gpu_pool_of_zero_is_served_wherever_it_stands() {
+    let mut marathon = marathon("marathon", &[("web", "a")]);
+    marathon["capabilities"] = json!(["GPU_RESOURCES"]);
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon]);
+    let new_agent = "new_agent = { cpus = 8, mem = 60000, gpus = 1 }";
+    let workers = "name = \"workers\"\ngroup = \"workers\"\nattributes = { pool = \"workers\" }";
+    let gpu = format!("name = \"gpu\"\ngroup = \"gpu\"\nmin = 0\nattributes = {{ pool = \"gpu\" }}\n{new_agent}");
+    // With and without a constraint: the agents of the other pool have no gpu.
+    for constraints in [json!([["pool", "CLUSTER", "gpu"]]), json!([])] {
+        let train = entry("/ml/train", 2, 3.0, &json!({"gpus": 1, "constraints": constraints}));
+        let queue = read_queue(&[declined(train, &[("UnfulfilledConstraint", 1)])]);
+        for (pools, expected) in [([workers, &gpu], [(0, 0), (2, 0)]), ([&gpu, workers], [(2, 0), (0, 0)])] {
+            let document =
+                format!("[mesos]\nmasters = [\"http://m:5050\"]\n[[pools]]\n{}\n[[pools]]\n{}", pools[0], pools[1]);
+            let snapshots = with_queue(&state, &Config::parse(&document).unwrap(), &queue);
+            assert_eq!(counted(&snapshots), expected, "{constraints}");
+        }
+    }
+}
+
+#[test]
+fn instances_count_in_a_pool_that_can_serve_them() {
+    let in_pool = |pool: &str| json!({ "attributes": { "pool": pool } });
+    let large = "new_agent = { cpus = 16, mem = 64000 }";
+    let state = state(
+        &[agent("a", 1.0, &in_pool("workers")), agent("b", 1.0, &in_pool("workers"))],
+        &[marathon("marathon", &[("web", "a"), ("web", "b")])],
+    );
+    let both = || two_pools(large);
+    for (config, id, cpus, more, expected) in [
+        // Where its tasks are; without tasks the first.
+        (both(), "/web", 1.0, json!({}), [(1, 0), (0, 0)]),
+        (both(), "/new", 1.0, json!({}), [(1, 0), (0, 0)]),
+        // Only the other pool's agents hold it, whoever runs tasks of it.
+        (both(), "/web", 9.0, json!({}), [(0, 0), (1, 0)]),
+        (both(), "/new", 99.0, json!({}), [(1, 0), (0, 0)]),
+        (both(), "/web", 1.0, json!({"constraints": [["pool", "CLUSTER", "other"]]}), [(0, 0), (1, 0)]),
+        (both(), "/web", 1.0, json!({"constraints": [["pool", "LIKE", "work.*|none"]]}), [(1, 0), (0, 0)]),
+        (both(), "/web", 1.0, json!({"constraints": [["pool", "UNLIKE", "work.*"]]}), [(0, 0), (1, 0)]),
+        (both(), "/web", 1.0, json!({"constraints": [["pool", "GROUP_BY"], ["rack", "IS", "1"]]}), [(1, 0), (0, 0)]),
+        // No pool, and no host that is still to come.
+        (both(), "/web", 1.0, json!({"constraints": [["pool", "IS", "third"]]}), [(0, 1), (0, 0)]),
+        (both(), "/web", 1.0, json!({"constraints": [["hostname", "CLUSTER", "host-a"]]}), [(0, 1), (0, 0)]),
+        // Roles of which no pool offers resources.
+        (both(), "/web", 1.0, json!({"acceptedResourceRoles": ["slave_public"]}), [(0, 1), (0, 0)]),
+        (both(), "/web", 1.0, json!({"acceptedResourceRoles": ["slave_public", "*"]}), [(1, 0), (0, 0)]),
+        (both(), "/web", 1.0, json!({"acceptedResourceRoles": []}), [(1, 0), (0, 0)]),
+    ] {
+        let snapshots = with_queue(&state, &config, &read_queue(&[entry(id, 1, cpus, &more)]));
+        assert_eq!(counted(&snapshots), expected, "{id} {cpus} {more}");
+    }
+    let mut empty = state;
+    empty["slaves"] = json!([]);
+    empty["frameworks"] = json!([]);
+    // A pool of which nothing is known comes last.
+    let new = read_queue(&[entry("/new", 1, 1.0, &json!({}))]);
+    assert_eq!(counted(&with_queue(&empty, &both(), &new)), [(0, 0), (1, 0)]);
+    assert_eq!(counted(&with_queue(&empty, &two_pools(""), &new)), [(1, 0), (0, 0)]);
+}
+
+#[test]
+fn instances_that_back_off_or_are_left_out_do_not_count() {
+    let mut crashing = entry("/web", 3, 1.0, &json!({}));
+    crashing["delay"]["timeLeftSeconds"] = json!(17);
+    let queue = read_queue(&[crashing, entry("/web", 2, 1.0, &json!({})), entry("/batch", 5, 1.0, &json!({}))]);
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let config = config("applications.\"/batch\".count_queued = false");
+    let snapshot = with_queue(&state, &config, &queue).remove(0);
+    let left_out = |application: &str, queued, reason: &str| NotCounted {
+        application: application.to_owned(),
+        queued,
+        reason: reason.to_owned(),
+    };
+    let expected = [
+        left_out("/batch", 5, "count_queued = false"),
+        left_out("/web", 3, "its instances failed, and Marathon backs off"),
+    ];
+    assert_eq!(snapshot.not_counted, expected);
+    assert_eq!(rows(&snapshot), [("/web", "marathon", 1, 2, "1".to_owned())]);
+}
+
+#[test]
+fn constraints_say_how_many_instances_an_agent_may_hold() {
+    let tasks = [("web", "a"), ("db", "a"), ("pod", "a"), ("pod", "a"), ("pod", "a")];
+    let state = state(
+        &[agent("a", 1.0, &json!({}))],
+        &[marathon("marathon", &tasks), framework("spark", &[("/db", "a", 0.1)])],
+    );
+    let limit = |max_per_agent, tasks_per_instance| HostLimit { max_per_agent, tasks_per_instance };
+    let limits = HostLimits::from([
+        ("/db".to_owned(), limit(1, 1)),
+        ("/pod".to_owned(), limit(3, 2)),
+        ("/gone".to_owned(), limit(1, 1)),
+    ]);
+    let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
+    let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
+    let marathon = Observed { queue, host_limits: Answer::Known(limits) };
+    let snapshot = run_with(&state, &config(""), &marathon).unwrap().snapshots.remove(0);
+    let limited: Vec<(&str, &str, Option<u32>, u32)> = snapshot
+        .applications
+        .iter()
+        .map(|application| {
+            (&*application.framework, &*application.name, application.max_per_agent, application.instances())
+        })
+        .collect();
+    let expected = [
+        ("marathon", "/db", Some(1), 1),
+        ("marathon", "/new", Some(2), 0),
+        ("marathon", "/pod", Some(3), 2),
+        ("marathon", "/web", None, 1),
+        ("spark", "/db", None, 1),
+    ];
+    assert_eq!(limited, expected);
+}
+
+#[test]
+fn unknown_constraints_make_the_snapshot_partial() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let reason = "status 503".to_owned();
+    let marathon = Observed { queue: read_queue(&[]), host_limits: Answer::Unknown { reason: reason.clone() } };
+    let completeness = run_with(&state, &config(""), &marathon).unwrap().snapshots.remove(0).completeness;
+    assert_eq!(completeness.level, CompletenessLevel::Partial);
+    assert_eq!(completeness.reasons, [Finding::UnknownConstraints { reason }.to_string()]);
+}
+
+proptest! {
+    #[test]
+    fn every_queued_instance_counts_once_or_is_named(
+        entries in prop::collection::vec((0_u32..4, 1_u32..5, 0_u32..3, 0_u32..4, 0_u32..6), 0..8),
+        used in prop::collection::vec(0_u32..5, 0..4),
+        order in any::<u64>(),
+    ) {
+        let pools = ["workers", "other"];
+        let agents: Vec<Json> = used
+            .iter()
+            .enumerate()
+            .map(|(n, used)| {
+                agent(&format!("a{n}"), f64::from(*used), &json!({ "attributes": { "pool": pools[n % 2] } }))
+            })
+            .collect();
+        let state = state(&agents, &[]);
+        let rejects = [("UnfulfilledConstraint", 1), ("InsufficientCpus", 1), ("UnfulfilledRole", 2)];
+        let constraints = [json!([]), json!([["pool", "CLUSTER", "other"]]), json!([["pool", "IS", "none"]]), json!([UNIQUE])];
+        let mut entries: Vec<Json> = entries
+            .iter()
+            .map(|(id, count, reject, constraint, cpus)| {
+                let more = json!({"constraints": constraints[*constraint as usize]});
+                let reject = [rejects[*reject as usize]];
+                declined(entry(&format!("/a{id}"), *count, f64::from(*cpus), &more), &reject)
+            })
+            .collect();
+        let all: u32 = entries.iter().map(|entry| u32::try_from(entry["count"].as_u64().unwrap()).unwrap()).sum();
+        let config = two_pools("");
+        let snapshots = with_queue(&state, &config, &read_queue(&entries));
+        prop_assert_eq!(counted(&snapshots).iter().map(|(counted, left_out)| counted + left_out).sum::<u32>(), all);
+        Shuffle::of(order).shuffle(&mut entries);
+        prop_assert_eq!(with_queue(&state, &config, &read_queue(&entries)), snapshots);
+    }
+}
