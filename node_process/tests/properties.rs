@@ -155,6 +155,26 @@ proptest! {
         prop_assert!(decision.target >= policy.limits.min.min(usable));
     }
 
+    /// D6, L5: what is needed and wanted goes with what is decided.
+    #[test]
+    fn needed_and_wanted_go_with_the_decision(cluster in mixed(), policy in limited_policy()) {
+        let snapshot = cluster.snapshot();
+        let decision = decided(&snapshot, &policy);
+        let candidates = u32::try_from(snapshot.scale_down_candidates.len()).unwrap();
+        let needed = decision.needed.unwrap();
+        prop_assert!(needed >= snapshot.agents.usable.saturating_sub(candidates));
+        // Nothing that no rule asks for is added, and nothing that is asked for is removed, but for `min` and `max`.
+        let (min, max) = (policy.limits.min, policy.limits.max.unwrap_or(u32::MAX));
+        if decision.delta > 0 {
+            prop_assert!(decision.target <= needed.max(min), "{:#?}", decision);
+        } else if decision.delta < 0 {
+            prop_assert!(decision.target >= needed.min(max), "{:#?}", decision);
+        }
+        let added = decision.delta.max(0).unsigned_abs();
+        prop_assert_eq!(added, decision.wanted.min(policy.limits.max_scale_up_step));
+        prop_assert_eq!(decision.wanted, needed.min(max).max(min.min(max)).saturating_sub(snapshot.agents.usable));
+    }
+
     /// D2, D3, L2 (I7): no more agents leave than may, those leaving already included, and none that is protected.
     #[test]
     fn agents_are_removed_by_the_rules(cluster in mixed(), policy in limited_policy()) {

@@ -73,6 +73,15 @@ fn agree(pool: &Pool<'_>, rule: CpuRule, before: Capacity) -> Finding {
     (clause, after, level, effect)
 }
 
+/// D6: whether C, after other rules, asks for no agent more than these.
+pub(super) fn does_without(pool: &Pool<'_>, removed: usize) -> bool {
+    let Some(rule) = pool.policy.source.cpu() else { return true };
+    match level(pool, rule) {
+        CpuLevel::Below { cpu, .. } => !would_rise(cpu, rule, pool.agents(), removed),
+        CpuLevel::Unknown | CpuLevel::Above { .. } | CpuLevel::Between { .. } => false,
+    }
+}
+
 fn level(pool: &Pool<'_>, rule: CpuRule) -> CpuLevel {
     utilization(pool.snapshot).map_or(CpuLevel::Unknown, |cpu| beside(cpu, rule))
 }

@@ -1,14 +1,18 @@
 //! A decision with its reasons as types, and the message that is made of it.
 
 use jiff::Timestamp;
-use shared::config::Policy;
-use shared::contract::{self, AgentRef, AgentState, ClusterSnapshot, ScalingDecision, ScalingState, Step, Unplaceable};
+use shared::config::{Policy, PoolSource};
+use shared::contract::{
+    self, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState, Step, Unplaceable,
+};
 use shared::count::saturated;
 use shared::time;
 use uuid::Uuid;
 
 use super::capacity::Pool;
 use super::each_alone;
+use super::limits;
+use super::needed;
 use super::ruling::{Reason, Rule, Ruling};
 
 /// A decision with its reasons as types. Sentences are made of them where the message is, and nowhere else.
@@ -38,6 +42,20 @@ impl Explanation<'_> {
         self.limited.agents_after()
     }
 
+    /// D6: the fewest agents that the rules need; `None` where the snapshot does not say.
+    #[must_use]
+    pub fn needed(&self) -> Option<u32> {
+        if self.pool.snapshot.completeness.level != CompletenessLevel::Complete {
+            return None;
+        }
+        let required = self.rulings.last().map_or_else(|| self.pool.observed(), |ruling| ruling.capacity);
+        Some(match self.pool.policy.source {
+            PoolSource::CloudWatch { .. } => self.target(),
+            PoolSource::Mesos { .. } if required.added > 0 => required.agents,
+            PoolSource::Mesos { .. } => self.pool.capacity(needed::spare(&self.pool), 0).agents,
+        })
+    }
+
     /// The message.
     #[must_use]
     pub fn decision(&self) -> ScalingDecision {
@@ -53,6 +71,8 @@ impl Explanation<'_> {
             group: snapshot.group.clone(),
             delta: self.delta(),
             target: self.target(),
+            wanted: limits::wanted(&self.pool, &self.rulings, self.now),
+            needed: self.needed(),
             state: self.state,
             completeness: Some(snapshot.completeness.level),
             steps: self.steps(),

@@ -23,9 +23,9 @@ struct Change {
 /// L1 to L3: what the limits leave of what the rules require.
 pub(super) fn limit(pool: &Pool<'_>, rulings: &[Ruling], now: Timestamp) -> Ruling {
     let required = required(pool, rulings);
-    let delta = i64::from(required.added) - i64::from(saturated(required.removed));
-    let mut change = Change { delta, clause: Clause::L1, limited: Vec::new() };
+    let mut change = Change::of(&required);
     keep_within_min_and_max(pool, &mut change);
+    keep_to_one(pool, &mut change);
     keep_within_steps(pool, &mut change);
     hold_while_incomplete(pool, &mut change);
     hold_while_paused(pool, now, &mut change);
@@ -35,6 +35,16 @@ pub(super) fn limit(pool: &Pool<'_>, rulings: &[Ruling], now: Timestamp) -> Ruli
     let removed = usize::try_from(change.delta.min(0).unsigned_abs()).unwrap_or(usize::MAX);
     let added = agent_count(change.delta.max(0).unsigned_abs().into());
     Ruling::new(change.clause, required, pool.capacity(removed, added), reason)
+}
+
+/// L5: how many agents to add, were it not for the step limit.
+pub(super) fn wanted(pool: &Pool<'_>, rulings: &[Ruling], now: Timestamp) -> u32 {
+    let mut change = Change::of(&required(pool, rulings));
+    keep_within_min_and_max(pool, &mut change);
+    keep_to_one(pool, &mut change);
+    hold_while_incomplete(pool, &mut change);
+    hold_while_paused(pool, now, &mut change);
+    agent_count(change.delta.max(0).unsigned_abs().into())
 }
 
 /// L4
@@ -68,6 +78,11 @@ fn required(pool: &Pool<'_>, rulings: &[Ruling]) -> Capacity {
 }
 
 impl Change {
+    fn of(required: &Capacity) -> Self {
+        let delta = i64::from(required.added) - i64::from(saturated(required.removed));
+        Self { delta, clause: Clause::L1, limited: Vec::new() }
+    }
+
     fn becomes(&mut self, delta: i64, clause: Clause, by: Limit) {
         self.limited.push(Limited { from: self.delta, to: delta, by });
         self.delta = delta;
@@ -90,11 +105,15 @@ fn keep_within_min_and_max(pool: &Pool<'_>, change: &mut Change) {
     }
 }
 
-/// L2: how far one decision may go.
-fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
+/// L2: a pool of CloudWatch moves by one agent.
+fn keep_to_one(pool: &Pool<'_>, change: &mut Change) {
     if pool.policy.source.moves_by_one() && change.delta.abs() > 1 {
         change.becomes(change.delta.signum(), Clause::L2, Limit::CloudWatch);
     }
+}
+
+/// L2: how far one decision may go.
+fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
     let step = pool.policy.limits.max_scale_up_step;
     if change.delta > i64::from(step) {
         change.becomes(step.into(), Clause::L2, Limit::ScaleUpStep(step));

@@ -6,6 +6,7 @@ mod each_alone;
 mod explanation;
 mod headroom;
 mod limits;
+mod needed;
 mod numbers;
 mod present;
 mod ruling;

@@ -33,6 +33,11 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> Ruling {
     Ruling::new(clause, before, after, reason)
 }
 
+/// D6: whether U asks for no agent more than these.
+pub(super) fn does_without(pool: &Pool<'_>, removed: usize) -> bool {
+    above(pool, &pool.capacity(removed, 0)).is_empty()
+}
+
 fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
     pool.considered()
         .map(|kind| capacity.utilization(pool, kind))

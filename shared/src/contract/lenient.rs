@@ -29,6 +29,10 @@ pub struct Decision {
     delta: Option<i32>,
     #[serde(default)]
     target: Option<u32>,
+    #[serde(default)]
+    wanted: Option<u32>,
+    #[serde(default)]
+    needed: Option<u32>,
     state: ScalingState,
     #[serde(default)]
     completeness: Option<CompletenessLevel>,
@@ -76,6 +80,8 @@ impl TryFrom<Decision> for ScalingDecision {
             group: decision.group,
             delta,
             target: decision.target.unwrap_or_else(|| decision.agents.usable.saturating_add_signed(delta)),
+            wanted: decision.wanted.unwrap_or_else(|| u32::try_from(delta).unwrap_or(0)),
+            needed: decision.needed,
             state,
             completeness: decision.completeness,
             steps: decision.steps,

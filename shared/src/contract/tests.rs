@@ -249,6 +249,17 @@ fn a_state_alone_stands_for_a_delta_of_one() {
 }
 
 #[test]
+fn agents_are_wanted_before_the_step_limit_or_as_many_as_are_added_l5() {
+    let mut decision = smallest_decision();
+    for (state, delta, wanted) in [("scale_up", 2, 2), ("normal", 0, 0), ("scale_down", -2, 0)] {
+        (decision["state"], decision["delta"]) = (json!(state), json!(delta));
+        assert_eq!(read_decision(&decision).unwrap().wanted, wanted, "{state}");
+    }
+    (decision["state"], decision["delta"], decision["wanted"]) = (json!("scale_up"), json!(2), json!(7));
+    assert_eq!(read_decision(&decision).unwrap().wanted, 7);
+}
+
+#[test]
 fn a_state_that_contradicts_its_delta_is_refused() {
     for (state, delta) in [("scale_up", 0), ("scale_up", -1), ("scale_down", 1), ("normal", 3), ("held", -1)] {
         let mut decision = smallest_decision();

@@ -350,6 +350,11 @@ pub struct ScalingDecision {
     pub delta: i32,
     /// How many usable agents there will then be.
     pub target: u32,
+    /// L5: how many agents to add before the step limit, within `max`. What is in flight counts towards it.
+    pub wanted: u32,
+    /// D6: the fewest agents at which H, U, and C ask for no more; `None` where the snapshot does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u32>,
     /// The decision in a word.
     pub state: ScalingState,
     /// The completeness of the snapshot; `None` where it is unknown.

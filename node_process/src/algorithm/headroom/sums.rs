@@ -29,6 +29,11 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     }
 }
 
+/// H4: whether agents that leave that much can stay removed.
+pub(super) fn does_without(needs: &[Need<'_>], capacity: &Capacity) -> bool {
+    !is_short(&sums(needs), capacity)
+}
+
 fn is_short(sums: &PerKind<Sum>, capacity: &Capacity) -> bool {
     balances(sums, capacity).values().any(|balance| balance.missing() > 0)
 }

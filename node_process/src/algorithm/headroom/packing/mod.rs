@@ -34,28 +34,63 @@ pub(in super::super) fn moved_tasks_have_room(pool: &Pool<'_>, capacity: &Capaci
     displaced.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
 }
 
+/// H3: what is to be placed, and how that goes on all usable agents.
+pub(super) struct Packing<'a> {
+    demand: Demand<'a>,
+    whole: Plan<'a>,
+}
+
+/// Why an agent is kept.
+struct Failed<'a> {
+    plan: Plan<'a>,
+    /// Whether it is so only where displaced tasks go to the emptiest agents.
+    when_spread: bool,
+}
+
+impl<'a> Packing<'a> {
+    pub(super) fn new(pool: &Pool<'a>, needs: &[Need<'a>]) -> Self {
+        let demand = Demand::new(pool, needs);
+        let whole = Plan::new(pool, &demand, &pool.observed());
+        Self { demand, whole }
+    }
+
+    /// H4: whether the first `removed` agents that may leave can stay removed.
+    pub(super) fn does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        self.plan_without(pool, removed).is_ok()
+    }
+
+    fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
+        let capacity = pool.capacity(removed, 0);
+        let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&self.whole);
+        let plan = Plan::new(pool, &self.demand, &capacity);
+        if self.whole.missing() > 0 || !is_placed(&plan) {
+            return Err(Box::new(Failed { plan, when_spread: false }));
+        }
+        // Wherever its tasks go, it must not take a new agent afterwards.
+        let spread = Plan::when_moved(pool, &self.demand, &capacity);
+        if is_placed(&spread) { Ok(plan) } else { Err(Box::new(Failed { plan: spread, when_spread: true })) }
+    }
+}
+
 /// H3, H4.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> HeadroomReport {
-    let demand = Demand::new(pool, needs);
-    let whole = Plan::new(pool, &demand, &pool.observed());
+    let packing = Packing::new(pool, needs);
     // An agent stays removed only where all is placed without it, and was without those before it: first fit may by chance
     // place on fewer agents what it could not on more.
     let mut plan = None;
     let mut failed = None;
     let mut removed = 0;
-    while removed < before.removed && whole.missing() == 0 {
-        let fewer = pool.capacity(removed + 1, 0);
-        let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&whole);
-        let next = Plan::new(pool, &demand, &fewer);
-        // Wherever its tasks go, it must not take a new agent afterwards.
-        let spread = Plan::when_moved(pool, &demand, &fewer);
-        if !is_placed(&next) || !is_placed(&spread) {
-            failed = Some(if is_placed(&next) { (spread, true) } else { (next, false) });
-            break;
+    while removed < before.removed && packing.whole.missing() == 0 {
+        match packing.plan_without(pool, removed + 1) {
+            Ok(next) => plan = Some(next),
+            Err(reason) => {
+                failed = Some(reason);
+                break;
+            }
         }
-        plan = Some(next);
         removed += 1;
     }
+    let Packing { demand, whole } = packing;
     let plan = plan.unwrap_or(whole);
     let after = pool.capacity(removed, agent_count(plan.missing().into()));
 
@@ -69,7 +104,7 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     let is_kept_by_tasks = one_fewer.values().all(|balance| balance.missing() == 0);
     let decisive = match &failed {
         _ if is_by_tasks => Some((&plan, false)),
-        Some((plan, when_spread)) if is_kept_by_tasks => Some((plan, *when_spread)),
+        Some(failed) if is_kept_by_tasks => Some((&failed.plan, failed.when_spread)),
         _ => None,
     };
     let placed = match decisive {

@@ -1,0 +1,128 @@
+//! D6: the fewest agents that the rules need.
+
+use super::capacity::Pool;
+use super::cpu;
+use super::headroom::Headroom;
+use super::scale_up;
+
+/// How many of the agents that can be removed H, U, and C do without.
+pub(super) fn spare(pool: &Pool<'_>) -> usize {
+    let most = pool.removable_count();
+    // U and C cost nothing to ask.
+    let by_percent = last(most, |removed| scale_up::does_without(pool, removed) && cpu::does_without(pool, removed));
+    if by_percent == 0 {
+        return 0;
+    }
+    let headroom = Headroom::of(pool);
+    last(by_percent, |removed| headroom.does_without(pool, removed))
+}
+
+/// The last number up to `most` that passes, by halving; 0 passes unasked.
+fn last(most: usize, mut passes: impl FnMut(usize) -> bool) -> usize {
+    let (mut passed, mut failed) = (0, most.saturating_add(1));
+    // Where agents can be spared at all, it is often all that are asked about.
+    let mut next = most;
+    while failed - passed > 1 {
+        if passes(next) {
+            passed = next;
+        } else {
+            failed = next;
+        }
+        next = passed.midpoint(failed);
+    }
+    passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::headroom;
+    use super::super::ruling::Rule;
+    use super::*;
+    use cluster::{Cluster, policy, resources};
+    use proptest::prelude::*;
+    use shared::contract::{ClusterSnapshot, CompletenessLevel};
+
+    #[test]
+    fn candidates_are_spared_until_a_rule_asks_for_more_d6() {
+        let spared = |cluster: &Cluster, settings: &str| {
+            let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
+            spare(&Pool::new(&snapshot, &policy))
+        };
+        // 30 agents run nothing, and 20 of them are candidates.
+        assert_eq!(spared(&Cluster::of(30, resources(4, 14_000)), ""), 20);
+        // 16 cpus used of 40: U needs 5 agents for 80 %, H for 100 % more of it 8.
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 16, resources(1, 100));
+        assert_eq!(spared(&cluster, ""), 5);
+        assert_eq!(spared(&cluster, "application_headroom_percent = 100"), 2);
+        // Without min, max and steps it is the same.
+        assert_eq!(spared(&cluster, "min = 9\nmax = 9\nmax_scale_down_step = 1"), 5);
+        // Where the CPU utilization is not known, C keeps all.
+        assert_eq!(spared(&cluster, "cpu_utilization = true"), 0);
+    }
+
+    #[test]
+    fn a_decision_says_how_many_agents_are_needed_d6() {
+        let decide = |snapshot: &ClusterSnapshot, settings: &str| {
+            crate::decide(snapshot, &policy(settings).unwrap(), cluster::NOON).unwrap()
+        };
+        let mut snapshot = Cluster::of(10, resources(4, 14_000)).running("/a", 36, resources(1, 1_000)).snapshot();
+        for (settings, delta, wanted) in
+            [("", 2, 2), ("max_scale_up_step = 1", 1, 1 + 1), ("max = 11", 1, 1), ("max = 9", -1, 0)]
+        {
+            let decision = decide(&snapshot, settings);
+            assert_eq!((decision.delta, decision.wanted, decision.needed), (delta, wanted, Some(12)), "{settings}");
+        }
+        snapshot.completeness.level = CompletenessLevel::Partial;
+        let decision = decide(&snapshot, "max_scale_up_step = 1");
+        assert_eq!((decision.delta, decision.wanted, decision.needed), (1, 2, None));
+        snapshot.completeness.level = CompletenessLevel::Blind;
+        assert_eq!((decide(&snapshot, "").wanted, decide(&snapshot, "").needed), (0, None));
+    }
+
+    #[test]
+    fn a_cloudwatch_pool_needs_its_target_d6_l5() {
+        let web = policy("source = \"cloudwatch\"\nmin = 3").unwrap();
+        let of = |agents, percent| {
+            let decision = crate::decide(&cluster::group_snapshot(agents, percent), &web, cluster::NOON).unwrap();
+            (decision.delta, decision.wanted, decision.needed)
+        };
+        assert_eq!(of(5, Some(90.0)), (1, 1, Some(6)));
+        assert_eq!(of(5, Some(10.0)), (-1, 0, Some(4)));
+        assert_eq!(of(1, Some(50.0)), (1, 1, Some(2)), "one at a time, although min is 3");
+        assert_eq!(of(5, None), (0, 0, None));
+    }
+
+    proptest! {
+        /// D6: with the agents that are spared removed, no rule asks for one; with one more removed, some rule does.
+        #[test]
+        fn spared_agents_are_all_that_no_rule_asks_for_d6(
+            agents in 0_usize..9, tasks in 0_usize..30, cpus in 1_u64..4, percent in 0_u32..150, sum in any::<bool>()
+        ) {
+            let cluster = Cluster::of(agents, resources(4, 14_000)).running("/a", tasks, resources(cpus, 100));
+            let placement = if sum { "sum" } else { "pack" };
+            let settings = format!("application_headroom_percent = {percent}\nheadroom_placement = \"{placement}\"");
+            let (snapshot, policy) = (cluster.snapshot(), policy(&settings).unwrap());
+            let pool = Pool::new(&snapshot, &policy);
+            let rules: [Rule; 2] = [headroom::make_room, scale_up::scale_up];
+            let is_accepted = |removed: usize| {
+                let capacity = pool.capacity(removed, 0);
+                rules.iter().all(|rule| rule(&pool, capacity).capacity == capacity)
+            };
+            let spared = spare(&pool);
+            prop_assert!(spared == 0 || is_accepted(spared));
+            prop_assert!(spared == pool.removable_count() || !is_accepted(spared + 1));
+        }
+
+        /// D6: the search finds the last number, in few questions.
+        #[test]
+        fn the_last_number_that_passes_is_found(most in 0_usize..300, limit in 0_usize..300) {
+            let mut asked = 0;
+            let found = last(most, |number| {
+                asked += 1;
+                number <= limit
+            });
+            prop_assert_eq!(found, limit.min(most));
+            prop_assert!(asked <= 10, "{} questions", asked);
+        }
+    }
+}
