@@ -29,6 +29,12 @@ pub struct Activity {
 pub enum ActivityKind {
     /// Starts an instance.
     Launch,
+    /// Takes an instance from the warm pool.
+    LaunchFromWarmPool,
+    /// Starts an instance in the warm pool.
+    FillWarmPool,
+    /// Asks the Spot market for an instance that it does not have yet.
+    RequestSpot,
     /// Ends one.
     Terminate,
 }
@@ -38,12 +44,18 @@ pub enum ActivityKind {
 pub enum ActivityStatus {
     /// A launch in progress.
     PreInService,
+    /// Held by a lifecycle hook.
+    MidLifecycleAction,
+    /// A Spot request that waits.
+    WaitingForSpotInstanceId,
     /// A termination in progress.
     InProgress,
     /// Done.
     Successful,
     /// Not done, for that reason.
     Failed(String),
+    /// Given up, for that reason.
+    Cancelled(String),
 }
 
 impl ActivityStatus {
@@ -52,9 +64,12 @@ impl ActivityStatus {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::PreInService => "PreInService",
+            Self::MidLifecycleAction => "MidLifecycleAction",
+            Self::WaitingForSpotInstanceId => "WaitingForSpotInstanceId",
             Self::InProgress => "InProgress",
             Self::Successful => "Successful",
             Self::Failed(_) => "Failed",
+            Self::Cancelled(_) => "Cancelled",
         }
     }
 
@@ -62,9 +77,10 @@ impl ActivityStatus {
     #[must_use]
     pub const fn progress(&self) -> u8 {
         match self {
-            Self::PreInService => 30,
+            Self::PreInService | Self::WaitingForSpotInstanceId => 30,
             Self::InProgress => 50,
-            Self::Successful | Self::Failed(_) => 100,
+            Self::MidLifecycleAction => 60,
+            Self::Successful | Self::Failed(_) | Self::Cancelled(_) => 100,
         }
     }
 }
@@ -84,7 +100,17 @@ impl Activity {
             (ActivityStatus::Failed(reason), ActivityKind::Launch) => {
                 format!("Launching a new EC2 instance.  Status Reason: {reason}")
             }
+            (ActivityStatus::Cancelled(reason), ActivityKind::Launch) => {
+                format!("Launching a new EC2 instance: {instance}.  Status Reason: {reason}")
+            }
             (_, ActivityKind::Launch) => format!("Launching a new EC2 instance: {instance}"),
+            (_, ActivityKind::LaunchFromWarmPool) => {
+                format!("Launching a new EC2 instance from warm pool: {instance}")
+            }
+            (_, ActivityKind::FillWarmPool) => format!("Launching a new EC2 instance into warm pool: {instance}"),
+            (_, ActivityKind::RequestSpot) => {
+                format!("Placing Spot instance request: sir-{:08x}", self.id.as_fields().0)
+            }
             (_, ActivityKind::Terminate) => format!("Terminating EC2 instance: {instance}"),
         }
     }
@@ -93,7 +119,7 @@ impl Activity {
     #[must_use]
     pub fn status_message(&self) -> Option<&str> {
         match &self.status {
-            ActivityStatus::Failed(reason) => Some(reason),
+            ActivityStatus::Failed(reason) | ActivityStatus::Cancelled(reason) => Some(reason),
             _ => None,
         }
     }
@@ -148,6 +174,14 @@ pub(super) fn terminate_cause(
          shrinking the capacity from {capacity} to {desired}.  At {at} instance {instance} was selected for termination."
     );
     join(change, sentence)
+}
+
+/// `Cause` of a termination after a health check that failed.
+pub(super) fn unhealthy_cause(now: Timestamp) -> String {
+    format!(
+        "At {} an instance was taken out of service in response to an EC2 instance status checks failure.",
+        seconds(now)
+    )
 }
 
 /// `Cause` of a termination that was requested by the instance's id.

@@ -4,6 +4,7 @@
 //! of AWS. The endpoint that serves it writes the XML.
 
 mod activity;
+mod launches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -66,6 +67,23 @@ pub struct Behavior {
     pub failing_launches: u32,
     /// How long the group pauses after a failed launch.
     pub launch_retry: Duration,
+    /// From the start of a launch out of the warm pool to InService.
+    pub warm_launch: Duration,
+    /// A lifecycle hook at the end of every launch.
+    pub hook: Option<Hook>,
+    /// Whether the Spot market has no instances: requests wait.
+    pub spot_waits: bool,
+    /// How long after a launch the health check replaces the instance; `None`: it is healthy.
+    pub unhealthy_after: Option<Duration>,
+}
+
+/// A lifecycle hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// How long it holds an instance.
+    pub wait: Duration,
+    /// Whether the launch is abandoned then.
+    pub abandons: bool,
 }
 
 impl Default for Behavior {
@@ -78,6 +96,10 @@ impl Default for Behavior {
             cooldown: Duration::from_secs(300),
             failing_launches: 0,
             launch_retry: Duration::from_secs(60),
+            warm_launch: Duration::from_secs(30),
+            hook: None,
+            spot_waits: false,
+            unhealthy_after: None,
         }
     }
 }
@@ -117,6 +139,8 @@ pub enum Lifecycle {
     Standby,
     /// In the warm pool, stopped.
     WarmedStopped,
+    /// Not ended, because a hook failed.
+    TerminatingRetained,
 }
 
 impl Lifecycle {
@@ -130,6 +154,7 @@ impl Lifecycle {
             Self::PendingWait => "Pending:Wait",
             Self::Standby => "Standby",
             Self::WarmedStopped => "Warmed:Stopped",
+            Self::TerminatingRetained => "Terminating:Retained",
         }
     }
 
@@ -250,9 +275,11 @@ impl Group {
         &mut self.instances
     }
 
-    /// The activities, the newest first.
+    /// The activities as AWS lists them: those in progress first, and of each the newest first.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
-        self.activities.iter().rev()
+        let newest_first = || self.activities.iter().rev();
+        let finished = newest_first().filter(|activity| !activity.is_in_progress());
+        newest_first().filter(|activity| activity.is_in_progress()).chain(finished)
     }
 
     /// The instances whose agents are registered with the master by then.
@@ -307,11 +334,9 @@ impl Group {
 
     /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
     pub fn advance(&mut self, now: Timestamp) {
-        let Behavior { launch, terminate, .. } = self.behavior;
-        self.end_activities(|activity| {
-            let due = later(activity.start, if activity.kind == ActivityKind::Launch { launch } else { terminate });
-            (due <= now).then_some(due)
-        });
+        self.end_terminations(now, false);
+        self.end_launches(now, false);
+        self.replace_unhealthy(now);
         if self.change.is_some_and(|change| later(change.at, self.behavior.reaction) > now) {
             return;
         }
@@ -321,77 +346,20 @@ impl Group {
 
     /// Ends every activity in progress, however long it should still last.
     pub fn finish(&mut self, now: Timestamp) {
-        self.end_activities(|_| Some(now));
+        self.end_terminations(now, true);
+        self.end_launches(now, true);
     }
 
-    fn end_activities(&mut self, due: impl Fn(&Activity) -> Option<Timestamp>) {
-        for activity in self.activities.iter_mut().filter(|activity| activity.is_in_progress()) {
-            let Some(end) = due(activity) else { continue };
-            activity.end = Some(end);
-            activity.status = ActivityStatus::Successful;
-            match activity.kind {
-                ActivityKind::Launch => {
-                    for instance in self.instances.iter_mut().filter(|i| Some(&i.id) == activity.instance.as_ref()) {
-                        instance.state = Lifecycle::InService;
-                        instance.in_service = Some(end);
-                    }
-                }
-                ActivityKind::Terminate => self.instances.retain(|i| Some(&i.id) != activity.instance.as_ref()),
+    fn end_terminations(&mut self, now: Timestamp, at_once: bool) {
+        let terminate = self.behavior.terminate;
+        let ending = |activity: &&mut Activity| activity.kind == ActivityKind::Terminate && activity.is_in_progress();
+        for activity in self.activities.iter_mut().filter(ending) {
+            let end = later(activity.start, terminate);
+            if end <= now || at_once {
+                activity.end = Some(end.min(now));
+                activity.status = ActivityStatus::Successful;
+                self.instances.retain(|i| Some(&i.id) != activity.instance.as_ref());
             }
-        }
-    }
-
-    /// The capacity units of the instances that count towards the desired capacity.
-    fn capacity(&self) -> i32 {
-        self.instances
-            .iter()
-            .filter(|instance| instance.state.is_capacity())
-            .map(|instance| units(instance.weight))
-            .sum()
-    }
-
-    fn launch(&mut self, now: Timestamp) {
-        let capacity = self.capacity();
-        let missing = (self.desired - capacity).max(0).cast_unsigned().div_ceil(self.weight.max(1));
-        if missing == 0 || self.suspended.contains("Launch") || self.next_launch.is_some_and(|next| now < next) {
-            return;
-        }
-        for _ in 0..missing {
-            self.issued += 1;
-            let zone = self.emptiest_zone();
-            let mut activity = Activity {
-                id: self.activity_id(),
-                kind: ActivityKind::Launch,
-                instance: None,
-                cause: activity::launch_cause(self.change, capacity, self.desired, now),
-                start: now,
-                end: None,
-                status: ActivityStatus::PreInService,
-                zone,
-            };
-            if self.behavior.failing_launches > 0 {
-                self.behavior.failing_launches -= 1;
-                self.next_launch = Some(later(now, self.behavior.launch_retry));
-                activity.end = Some(now);
-                activity.status = ActivityStatus::Failed(format!(
-                    "We currently do not have sufficient m5.large capacity in the Availability Zone you requested ({}). \
-                     Our system will be working on provisioning additional capacity. Launching EC2 instance failed.",
-                    activity.zone
-                ));
-            } else {
-                let id = format!("i-0{:016x}", 0x00a0_0000_0000_0000 | self.issued);
-                activity.instance = Some(id.clone());
-                self.instances.push(Instance {
-                    id,
-                    zone: activity.zone.clone(),
-                    state: Lifecycle::Pending,
-                    launched: now,
-                    in_service: None,
-                    protected: self.protects_new,
-                    weight: self.weight,
-                });
-            }
-            self.activities.push(activity);
         }
     }
 

@@ -153,3 +153,74 @@ fn finishing_ends_what_is_in_progress() {
     assert_eq!(states(&group), [Lifecycle::InService; 5]);
     assert_eq!(group.activities().next().unwrap().end, Some(at(1)));
 }
+
+#[test]
+fn activities_in_progress_are_listed_first() {
+    let mut group = group();
+    group.behavior.launch = Duration::from_secs(10_000);
+    group.set_desired(5, false, at(0)).unwrap();
+    group.advance(at(0));
+    group.fail_rebalance(at(60));
+    let codes: Vec<&str> = group.activities().map(|activity| activity.status.code()).collect();
+    assert_eq!(codes, ["PreInService", "Failed"]);
+}
+
+#[test]
+fn instances_of_the_warm_pool_are_launched_first() {
+    let mut group = group();
+    group.fill_warm_pool(1, at(-5000));
+    group.set_desired(6, false, at(0)).unwrap();
+    group.advance(at(0));
+    group.advance(at(30));
+    assert_eq!(group.instances().iter().filter(|i| i.state == Lifecycle::InService).count(), 5);
+    let texts: Vec<String> = group.activities().map(|activity| activity.description()).collect();
+    let expected = ["instance: i-", "instance from warm pool: i-", "instance into warm pool: i-"];
+    assert!(texts.iter().zip(expected).all(|(text, expected)| text.contains(expected)), "{texts:?}");
+}
+
+#[test]
+fn a_hook_holds_a_launch_or_abandons_it() {
+    for (abandons, code, size) in [(false, "Successful", 5), (true, "Cancelled", 5)] {
+        let mut group = group();
+        group.behavior.hook = Some(Hook { wait: Duration::from_secs(3600), abandons });
+        group.set_desired(5, false, at(0)).unwrap();
+        group.advance(at(0));
+        group.advance(at(90));
+        assert_eq!(states(&group).last(), Some(&Lifecycle::PendingWait));
+        assert_eq!(group.activities().next().unwrap().status.code(), "MidLifecycleAction");
+        group.advance(at(3690));
+        assert_eq!(group.instances().len(), size, "another launch follows one that was abandoned");
+        let ended = group.activities().find(|activity| !activity.is_in_progress()).unwrap();
+        assert_eq!((ended.status.code(), ended.end), (code, Some(at(3690))));
+    }
+}
+
+#[test]
+fn a_spot_request_waits_until_the_market_serves_it() {
+    let mut group = group();
+    group.behavior.spot_waits = true;
+    group.set_desired(6, false, at(0)).unwrap();
+    group.advance(at(0));
+    group.advance(at(600));
+    assert_eq!((group.activities().count(), group.instances().len()), (2, 4));
+    let activity = group.activities().next().unwrap();
+    assert!(activity.description().starts_with("Placing Spot instance request: sir-"), "{activity:?}");
+    assert_eq!(activity.status.code(), "WaitingForSpotInstanceId");
+    group.behavior.spot_waits = false;
+    group.advance(at(660));
+    assert_eq!(group.instances().len(), 6);
+}
+
+#[test]
+fn unhealthy_instances_are_replaced() {
+    let mut group = group();
+    group.behavior.unhealthy_after = Some(Duration::from_secs(300));
+    group.set_desired(5, false, at(0)).unwrap();
+    group.advance(at(0));
+    group.advance(at(90));
+    group.advance(at(390));
+    let causes: Vec<&str> = group.activities().map(|activity| activity.cause.as_str()).collect();
+    assert!(causes.iter().any(|cause| cause.contains("status checks failure")), "{causes:?}");
+    group.advance(at(480));
+    assert_eq!((group.desired(), group.instances().len()), (5, 5), "the other four are healthy");
+}

@@ -3,7 +3,8 @@
 //! Modeled, as documented or as seen in public reports of the real service:
 //! - `DescribeAutoScalingGroups`: an unknown name gives an empty list, not an error; pages; answers that lag behind
 //!   ([`Lag`](crate::faults::Lag))
-//! - `DescribeScalingActivities`: the newest first, pages, the real texts, no `EndTime` while in progress
+//! - `DescribeScalingActivities`: those in progress first, then the newest first; pages, the real texts, no `EndTime` while in
+//!   progress
 //! - `DescribeInstanceRefreshes`
 //! - `SetDesiredCapacity`: refused outside of the group's limits; `HonorCooldown`; the answer comes before anything has
 //!   happened, activities follow
@@ -12,11 +13,13 @@
 //! - `CreateOrUpdateTags`, `DeleteTags`: tags of groups, the limits of keys, values and number; described with the group
 //! - launches and terminations that take time and may fail; suspended processes; protection from scale-in; balance of
 //!   availability zones, then the oldest instance, when the group chooses; one weight for all new instances
-//! - states that hooks, operators and warm pools give to instances, for tests to set ([`Lifecycle`])
+//! - launches from a warm pool, lifecycle hooks that hold or abandon launches, Spot requests that wait, instances that the health
+//!   check replaces ([`Behavior`])
+//! - standby and retained instances, for tests to set ([`Lifecycle`])
 //!
-//! Not modeled: lifecycle hooks, standby and warm pools beyond their names, health checks and replacement, rebalancing of
-//! zones, scaling policies, spot interruptions, filters, `InstanceIds` of the terminating call, and every other action,
-//! which is refused as `InvalidAction`. No emulator proves how the real service backs off.
+//! Not modeled: hooks of terminations, the way into standby and back, rebalancing of zones, scaling policies, spot
+//! interruptions, filters, `InstanceIds` of the terminating call, and every other action, which is refused as `InvalidAction`.
+//! No emulator proves how the real service backs off.
 
 mod render;
 mod tags;
@@ -33,7 +36,7 @@ use axum::routing::post;
 use jiff::Timestamp;
 
 pub use cluster::group::{
-    Activity, ActivityKind, ActivityStatus, Behavior, Group, Instance, Lifecycle, Refresh, Refusal,
+    Activity, ActivityKind, ActivityStatus, Behavior, Group, Hook, Instance, Lifecycle, Refresh, Refusal,
 };
 
 use super::faults::FaultPlan;
