@@ -277,7 +277,7 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
     let group = groups.auto_scaling_groups.iter().find(|group| group.name == policy.group);
     let state = group.map(|group| GroupState {
         group: group.clone(),
-        activities: groups.activities.clone(),
+        activities: groups.activities.iter().filter(|activity| activity.is_of(&group.name)).cloned().collect(),
         activities_are_complete: true,
         instance_refresh_in_progress: Some(false),
         addresses: Addresses::new(),

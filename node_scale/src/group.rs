@@ -6,15 +6,22 @@ use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 use aws_sdk_autoscaling::{Client, Config, types};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::group::Lifecycle;
 use thiserror::Error;
 
 use crate::group_tags::TagChange;
-use crate::state::{Activity, ActivityForm, Addresses, Group, GroupState, Instance, SuspendedProcess, Tag};
+use crate::state::{
+    Activity, ActivityForm, Addresses, Group, GroupState, Instance, InstanceKind, LaunchTemplate, MixedInstancesPolicy,
+    SuspendedProcess, Tag,
+};
 
 /// The most pages of activities that are read, a hundred each. A group with more in the time looked at is not settled.
-const MAX_PAGES: usize = 5;
+const MAX_PAGES: usize = 10;
+
+/// How much further back activities are read where the pages allow: a launch may have waited for a lifecycle hook, for an hour
+/// by default, and a history of launches that do not arrive is as long (B5).
+const HISTORY: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why a call to Auto Scaling gave no answer.
 #[derive(Debug, Error)]
@@ -72,7 +79,7 @@ impl CallError {
     }
 }
 
-/// Describes a group, its activities since that time and, where asked for, whether an instance refresh is in progress.
+/// Describes a group, its activities at least since that time and, where asked for, whether an instance refresh is in progress.
 /// `None`: there is no such group. The group itself comes last: what is written next starts from its desired capacity, and
 /// nothing should change that in between.
 ///
@@ -213,6 +220,7 @@ fn once() -> Builder {
 }
 
 async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Vec<Activity>, bool), CallError> {
+    let history = since.saturating_sub(HISTORY).unwrap_or(Timestamp::MIN);
     let mut activities = Vec::new();
     let mut next_token = None;
     for _ in 0..MAX_PAGES {
@@ -225,15 +233,20 @@ async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Ve
             .await
             .map_err(|error| CallError::new("DescribeScalingActivities", name, error))?;
         let page = answer.activities.unwrap_or_default();
-        activities.extend(page.into_iter().filter_map(read_activity));
-        // They come newest first.
-        let reaches_back = activities.last().is_some_and(|oldest: &Activity| oldest.start < since);
+        activities.extend(page.into_iter().filter_map(read_activity).filter(|activity| activity.is_of(name)));
         next_token = answer.next_token;
-        if reaches_back || next_token.is_none() {
+        if next_token.is_none() || reach_back_to(&activities, history) {
             return Ok((activities, true));
         }
     }
-    Ok((activities, false))
+    let are_complete = reach_back_to(&activities, since);
+    Ok((activities, are_complete))
+}
+
+/// Whether they go back to that time. Those in progress are listed first, however old they are, then the finished ones, the newest
+/// first.
+fn reach_back_to(activities: &[Activity], time: Timestamp) -> bool {
+    activities.iter().any(|activity| activity.is_finished() && activity.start < time)
 }
 
 async fn is_refresh_in_progress(client: &Client, name: &str) -> Result<bool, CallError> {
@@ -292,11 +305,19 @@ fn read_group(name: &str, group: types::AutoScalingGroup) -> Group {
             .into_iter()
             .filter_map(|tag| Some(Tag { key: tag.key?, value: tag.value.unwrap_or_default() }))
             .collect(),
+        mixed_instances_policy: group.mixed_instances_policy.map(read_policy).unwrap_or_default(),
     }
+}
+
+fn read_policy(policy: types::MixedInstancesPolicy) -> MixedInstancesPolicy {
+    let overrides = policy.launch_template.and_then(|template| template.overrides).unwrap_or_default();
+    let kind = |kind: types::LaunchTemplateOverrides| InstanceKind { weighted_capacity: kind.weighted_capacity };
+    MixedInstancesPolicy { launch_template: LaunchTemplate { overrides: overrides.into_iter().map(kind).collect() } }
 }
 
 fn read_activity(activity: types::Activity) -> Option<Activity> {
     Some(Activity::from(ActivityForm {
+        auto_scaling_group_name: activity.auto_scaling_group_name,
         description: activity.description.unwrap_or_default(),
         status_code: activity.status_code.as_ref().map_or("", |code| code.as_str()).to_owned(),
         start_time: read_time(activity.start_time?)?,

@@ -8,6 +8,7 @@
 //! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
 //! | `lambda-scale/pause-until` | `<time>` | operators |
 //! | `lambda-scale/floor` | `<instances> <until>` | operators |
+//! | `lambda-scale/managed` | any | operators, for the IAM policy |
 //!
 //! Times are RFC 3339. An expired tag has no effect; one that cannot be read has none either, and is reported.
 
@@ -131,6 +132,8 @@ impl GroupTags {
                 "pause-until" => {
                     value.parse().ok().map(|until: Timestamp| found.pause_until = (now < until).then_some(until))
                 }
+                // The IAM policy may require it; it says nothing to this function.
+                "managed" => Some(()),
                 "floor" => Floor::read(value).map(|floor| found.floor = (now < floor.until).then_some(floor)),
                 _ => name.strip_prefix(DECOMMISSION).zip(value.parse().ok()).map(|(instance, since)| {
                     found.decommissioning.insert(instance.to_owned(), since);
@@ -226,6 +229,7 @@ mod tests {
             tag(PAUSE_UNTIL, time::format(at(60))),
             tag("lambda-scale/decommission/i-1", time::format(at(-60))),
             tag("Name", "workers"),
+            tag("lambda-scale/managed", "true"),
         ];
         let found = GroupTags::read(&tags, at(0));
         let expected = GroupTags {

@@ -14,7 +14,7 @@ use shared::group::Lifecycle;
 pub struct GroupState {
     /// The group itself.
     pub group: Group,
-    /// Its scaling activities, the newest first.
+    /// Its scaling activities, in no order that matters: Auto Scaling lists those in progress first, however old they are.
     pub activities: Vec<Activity>,
     /// Whether `activities` reaches back far enough.
     pub activities_are_complete: bool,
@@ -55,9 +55,24 @@ pub struct Group {
     /// Its tags.
     #[serde(default)]
     pub tags: Vec<Tag>,
+    /// What kinds of instances it may launch, where there are several.
+    #[serde(default)]
+    pub mixed_instances_policy: MixedInstancesPolicy,
 }
 
 impl Group {
+    /// How many capacity units one instance counts for; `None` where they differ. A group without instances has those that it
+    /// may launch: of several weights the least, so that the first request is rather too small.
+    #[must_use]
+    pub fn unit(&self) -> Option<u32> {
+        let mut weights = self.instances.iter().map(Instance::weight);
+        let Some(first) = weights.next() else {
+            let overrides = &self.mixed_instances_policy.launch_template.overrides;
+            return Some(overrides.iter().map(|kind| weight(kind.weighted_capacity.as_deref())).min().unwrap_or(1));
+        };
+        weights.all(|weight| weight == first).then_some(first)
+    }
+
     /// Whether that process is suspended.
     #[must_use]
     pub fn is_suspended(&self, process: &str) -> bool {
@@ -117,14 +132,47 @@ impl Instance {
     /// How many capacity units it counts for. At least one.
     #[must_use]
     pub fn weight(&self) -> u32 {
-        self.weighted_capacity.as_deref().and_then(|weight| weight.parse().ok()).unwrap_or(1).max(1)
+        weight(self.weighted_capacity.as_deref())
     }
+}
+
+fn weight(text: Option<&str>) -> u32 {
+    text.and_then(|weight| weight.parse().ok()).unwrap_or(1).max(1)
+}
+
+/// The kinds of instances that a group may launch, as far as their weights go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MixedInstancesPolicy {
+    /// What it launches.
+    #[serde(default)]
+    pub launch_template: LaunchTemplate,
+}
+
+/// What a group launches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LaunchTemplate {
+    /// The kinds of instances.
+    #[serde(default)]
+    pub overrides: Vec<InstanceKind>,
+}
+
+/// A kind of instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InstanceKind {
+    /// How many capacity units such an instance counts for; a decimal text, absent: one.
+    #[serde(default)]
+    pub weighted_capacity: Option<String>,
 }
 
 /// A scaling activity.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "ActivityForm")]
 pub struct Activity {
+    /// The group that it is of, where that is said.
+    pub group: Option<String>,
     /// What it does.
     pub kind: ActivityKind,
     /// The instance, where its description names one.
@@ -139,14 +187,36 @@ pub struct Activity {
     pub message: Option<String>,
 }
 
+impl Activity {
+    /// Whether it is of that group: an answer may hold the activities of several.
+    #[must_use]
+    pub fn is_of(&self, group: &str) -> bool {
+        self.group.as_deref().is_none_or(|name| name == group)
+    }
+
+    /// Whether it is one of the group itself and changes it: one that failed changed nothing, and the warm pool is no part of
+    /// the group's capacity.
+    #[must_use]
+    pub const fn changes_group(&self) -> bool {
+        !matches!(self.kind, ActivityKind::WarmPool)
+            && matches!(self.status, ActivityStatus::InProgress | ActivityStatus::Successful)
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        !matches!(self.status, ActivityStatus::InProgress)
+    }
+}
+
 /// What an activity does. Auto Scaling says it nowhere but in the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivityKind {
-    /// An instance launches.
+    /// An instance comes into the group, from the warm pool or new, or is requested from the Spot market.
     Launch,
     /// An instance terminates.
     Terminate,
-    /// An instance enters or leaves the warm pool; the desired capacity has no part in it.
+    /// An instance enters the warm pool or terminates there; the group's capacity has no part in it.
     WarmPool,
     /// Anything else, such as attaching or moving to standby.
     Other,
@@ -180,6 +250,9 @@ impl From<&str> for ActivityStatus {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ActivityForm {
+    /// The group that it is of.
+    #[serde(default)]
+    pub auto_scaling_group_name: Option<String>,
     /// Such as `Launching a new EC2 instance: i-0abc`.
     #[serde(default)]
     pub description: String,
@@ -197,23 +270,35 @@ pub struct ActivityForm {
 
 impl From<ActivityForm> for Activity {
     fn from(form: ActivityForm) -> Self {
-        let kind = if form.description.contains("warm pool") {
-            ActivityKind::WarmPool
-        } else if form.description.starts_with("Launching") {
-            ActivityKind::Launch
-        } else if form.description.starts_with("Terminating") {
-            ActivityKind::Terminate
-        } else {
-            ActivityKind::Other
-        };
+        // The reason of a failure follows, which may say anything.
+        let what = form.description.split("Status Reason").next().unwrap_or_default();
         let names_instance = |word: &&str| word.starts_with("i-");
         Self {
-            kind,
-            instance_id: form.description.split([' ', ':', ',', '.']).find(names_instance).map(str::to_owned),
+            group: form.auto_scaling_group_name,
+            kind: ActivityKind::of(what),
+            instance_id: what.split([' ', ':', ',', '.']).find(names_instance).map(str::to_owned),
             status: ActivityStatus::from(form.status_code.as_str()),
             start: form.start_time,
             end: form.end_time,
             message: form.status_message,
+        }
+    }
+}
+
+impl ActivityKind {
+    /// What an activity of that description does.
+    fn of(description: &str) -> Self {
+        let what = description.to_ascii_lowercase();
+        let requests_spot = what.starts_with("plac") && what.contains("spot instance request");
+        let is_launch = what.starts_with("launching") || requests_spot;
+        if what.contains("warm pool") && !(is_launch && what.contains("from warm pool")) {
+            Self::WarmPool
+        } else if is_launch {
+            Self::Launch
+        } else if what.starts_with("terminating") {
+            Self::Terminate
+        } else {
+            Self::Other
         }
     }
 }
@@ -255,17 +340,49 @@ mod tests {
     }
 
     #[test]
-    fn warm_pool_activities_are_told_apart() {
-        let form = |description: &str| ActivityForm {
-            description: description.to_owned(),
-            status_code: "Successful".to_owned(),
-            start_time: Timestamp::UNIX_EPOCH,
-            end_time: None,
-            status_message: None,
+    fn descriptions_say_what_an_activity_does() {
+        let read = |description: &str| {
+            let activity = Activity::from(ActivityForm {
+                auto_scaling_group_name: None,
+                description: description.to_owned(),
+                status_code: "Successful".to_owned(),
+                start_time: Timestamp::UNIX_EPOCH,
+                end_time: None,
+                status_message: None,
+            });
+            (activity.kind, activity.instance_id)
         };
-        let kind = |description| Activity::from(form(description)).kind;
-        assert_eq!(kind("Launching a new EC2 instance into warm pool: i-0abc"), ActivityKind::WarmPool);
-        assert_eq!(kind("Terminating EC2 instance: i-0abc"), ActivityKind::Terminate);
-        assert_eq!(kind("Detaching EC2 instance: i-0abc"), ActivityKind::Other);
+        for (description, kind, instance) in [
+            ("Launching a new EC2 instance: i-0abc", ActivityKind::Launch, Some("i-0abc")),
+            ("Launching a new EC2 instance from warm pool: i-0abc", ActivityKind::Launch, Some("i-0abc")),
+            ("Placing Spot instance request: sir-bcpga", ActivityKind::Launch, None),
+            ("Launching a new EC2 instance.  Status Reason: no i-0def in warm pool", ActivityKind::Launch, None),
+            ("Launching a new EC2 instance: i-0abc.  Status Reason: x", ActivityKind::Launch, Some("i-0abc")),
+            ("Launching a new EC2 instance into warm pool: i-0abc", ActivityKind::WarmPool, Some("i-0abc")),
+            ("Terminating EC2 instance in warm pool: i-0abc", ActivityKind::WarmPool, Some("i-0abc")),
+            ("Terminating EC2 instance from warm pool: i-0abc", ActivityKind::WarmPool, Some("i-0abc")),
+            ("Terminating EC2 instance: i-0abc", ActivityKind::Terminate, Some("i-0abc")),
+            ("Detaching EC2 instance: i-0abc", ActivityKind::Other, Some("i-0abc")),
+        ] {
+            assert_eq!(read(description), (kind, instance.map(str::to_owned)), "{description}");
+        }
+    }
+
+    #[test]
+    fn a_group_without_instances_has_the_weight_of_what_it_may_launch() {
+        let unit = |overrides: &str, instances: &str| {
+            let json = format!(
+                r#"{{"AutoScalingGroupName":"g","MinSize":0,"MaxSize":9,"DesiredCapacity":0,"Instances":[{instances}],
+                    "MixedInstancesPolicy":{{"LaunchTemplate":{{"Overrides":[{overrides}]}}}}}}"#
+            );
+            serde_json::from_str::<Group>(&json).unwrap().unit()
+        };
+        let weight = |weight: u32| format!(r#"{{"InstanceType":"m5.large","WeightedCapacity":"{weight}"}}"#);
+        let instance = r#"{"InstanceId":"i-1","LifecycleState":"InService","WeightedCapacity":"3"}"#;
+        assert_eq!(unit(&weight(4), ""), Some(4));
+        assert_eq!(unit(&format!("{},{}", weight(8), weight(4)), ""), Some(4), "the least");
+        assert_eq!(unit(r#"{"InstanceType":"m5.large"}"#, ""), Some(1));
+        assert_eq!(unit("", ""), Some(1));
+        assert_eq!(unit(&weight(4), instance), Some(3), "what there is counts");
     }
 }

@@ -323,6 +323,25 @@ async fn a_group_that_never_launches_is_asked_once() {
 }
 
 #[tokio::test]
+async fn hundreds_of_launches_in_progress_hide_no_activity() {
+    let world = World::new().await;
+    let ago = |seconds| now() - SignedDuration::from_secs(seconds);
+    world.auto_scaling.group(GROUP, |group| {
+        // A first page of launches that have been in progress for hours; three instances launched a minute ago.
+        group.max = 400;
+        group.behavior.launch = Duration::from_secs(100_000);
+        group.set_desired(260, false, ago(7200)).unwrap();
+        group.advance(ago(7200));
+        group.fill_warm_pool(3, ago(200_000));
+        group.set_desired(263, false, ago(60)).unwrap();
+        group.advance(ago(60));
+    });
+    let outcome = world.deliver(&decision(1, 3, SIZE)).await;
+    assert_eq!(outcome.reason, "3 instances in flight cover the 3 agents needed");
+    assert_eq!(world.actions().iter().filter(|action| *action == ACTIVITIES).count(), 3, "three pages");
+}
+
+#[tokio::test]
 async fn launches_that_fail_for_hours_raise_nothing() {
     let world = World::new().await;
     world.auto_scaling.group(GROUP, |group| group.behavior.failing_launches = 1000).unwrap();

@@ -19,7 +19,8 @@ pub enum Lifecycle {
     InService,
     /// `Terminating` in its forms, `Detaching`.
     Terminating,
-    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`: not counted in the desired capacity.
+    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`, and `Terminating:Retained`, which nothing ends: not counted in the
+    /// desired capacity.
     NotCounted,
     /// A state that this build does not know. It counts as capacity, and as launching.
     Unknown,
@@ -29,6 +30,10 @@ impl Lifecycle {
     /// The state that Auto Scaling calls so.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
+        // `Terminating:Retained` and the like: a hook failed, and the instance stays until an operator terminates it.
+        if name.ends_with(":Retained") {
+            return Self::NotCounted;
+        }
         match name.split(':').next().unwrap_or_default() {
             "Pending" => Self::Pending,
             "InService" => Self::InService,
@@ -62,7 +67,9 @@ mod tests {
             ("InService", Lifecycle::InService, true),
             ("Terminating:Proceed", Lifecycle::Terminating, false),
             ("Detaching", Lifecycle::Terminating, false),
+            ("Terminating:Retained", Lifecycle::NotCounted, false),
             ("Warmed:Stopped", Lifecycle::NotCounted, false),
+            ("Warmed:Pending:Retained", Lifecycle::NotCounted, false),
             ("Standby", Lifecycle::NotCounted, false),
             ("Quarantined", Lifecycle::Unknown, true),
         ] {

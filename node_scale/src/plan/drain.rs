@@ -140,7 +140,7 @@ impl PlanInput<'_> {
         effects.agents.extend(own.iter().filter(is_due).map(|own| own.step(AgentCall::Drain { grace })));
         let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();
         if !empty.is_empty() {
-            self.group_is_settled()?;
+            self.group_is_settled(unit)?;
             let count = self.removable(unit).min(self.policy.limits.max_scale_down_step) as usize;
             let targets: Vec<TerminationTarget> = empty.into_iter().take(count).map(|own| own.target.clone()).collect();
             if targets.is_empty() {

@@ -5,7 +5,7 @@ use shared::config::Policy;
 use shared::contract::ScalingDecision;
 use shared::count::saturated;
 
-use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, listed_capacity, signed, unit};
+use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, listed_capacity, signed};
 
 /// How many of the group's instances are not agents that the snapshot counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +73,17 @@ pub(super) fn overdue_launches(
 
 /// When an instance was launched, where the activities reach back so far.
 fn launched_at(state: &GroupState, id: &str) -> Option<Timestamp> {
-    let launch = state.activities.iter().find(|activity| {
+    let launches = state.activities.iter().filter(|activity| {
         activity.kind == ActivityKind::Launch
-            && activity.status != ActivityStatus::Failed
+            && matches!(activity.status, ActivityStatus::InProgress | ActivityStatus::Successful)
             && activity.instance_id.as_deref() == Some(id)
     });
-    launch.map(|launch| launch.start)
+    // An instance that returned to the warm pool is launched more than once.
+    launches.map(|launch| launch.start).max()
 }
 
 /// How many instances the group has still to launch.
 fn to_launch(group: &Group) -> u32 {
     let missing = i64::from(group.desired_capacity) - listed_capacity(group);
-    u32::try_from(missing).unwrap_or(0).div_ceil(unit(group).unwrap_or(1))
+    u32::try_from(missing).unwrap_or(0).div_ceil(group.unit().unwrap_or(1))
 }

@@ -28,7 +28,7 @@ use shared::group::Lifecycle;
 use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
-use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance};
+use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState};
 
 pub use drain::{AgentCall, AgentStep};
 pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};
@@ -213,7 +213,7 @@ impl<'a> PlanInput<'a> {
 
     /// How many capacity units an instance counts for.
     fn unit(&self) -> Result<u32, PlanResult> {
-        unit(self.group()).ok_or_else(|| match self.decision.delta {
+        self.group().unit().ok_or_else(|| match self.decision.delta {
             0 => self.nothing_needed().into(),
             _ => Refusal::MixedWeights.into(),
         })
@@ -257,13 +257,6 @@ impl<'a> PlanInput<'a> {
 /// What the group's instances on their way in and in service count for, in capacity units.
 fn listed_capacity(group: &Group) -> i64 {
     group.instances.iter().filter(|instance| instance.is_capacity()).map(|instance| i64::from(instance.weight())).sum()
-}
-
-/// How many capacity units one instance counts for; `None` where they differ.
-fn unit(group: &Group) -> Option<u32> {
-    let mut weights = group.instances.iter().map(Instance::weight);
-    let first = weights.next().unwrap_or(1);
-    weights.all(|weight| weight == first).then_some(first)
 }
 
 /// The pool's limit in capacity units, brought together with the group's.

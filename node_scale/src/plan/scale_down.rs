@@ -18,7 +18,7 @@ impl PlanInput<'_> {
         if let Some(change) = self.continue_draining(unit, effects)? {
             return Ok(change);
         }
-        self.group_is_settled()?;
+        self.group_is_settled(unit)?;
         self.activity_cooldown()?;
         stable?;
         let step = self.policy.limits.max_scale_down_step;
@@ -54,10 +54,7 @@ impl PlanInput<'_> {
     /// `desired_capacity`: the group chooses.
     fn decrease(&self, needed: u32, unit: u32) -> Result<Change, BackOff> {
         let group = self.group();
-        let may_terminate = |instance: &&Instance| {
-            instance.lifecycle_state == Lifecycle::InService && !instance.protected_from_scale_in
-        };
-        let removable = saturated(group.instances.iter().filter(may_terminate).count());
+        let removable = saturated(group.instances.iter().filter(|instance| group_may_terminate(instance)).count());
         if removable < needed {
             // Auto Scaling would lower the capacity all the same, and terminate one as soon as its protection ends.
             return Err(BackOff::ScaleInProtection { removable, count: needed });
@@ -88,7 +85,7 @@ impl PlanInput<'_> {
     }
 
     /// B1 and B2: the decision saw the group as it is, and nothing is in progress.
-    pub(super) fn group_is_settled(&self) -> Result<(), BackOff> {
+    pub(super) fn group_is_settled(&self, unit: u32) -> Result<(), BackOff> {
         let group = self.group();
         if group.is_suspended("Terminate") {
             return Err(BackOff::Suspended(Direction::Down));
@@ -96,12 +93,12 @@ impl PlanInput<'_> {
         if !self.state.activities_are_complete {
             return Err(BackOff::TooManyActivities(Direction::Down));
         }
-        let activities = &self.state.activities;
+        let mut changes = self.state.activities.iter().filter(|activity| activity.changes_group());
         let taken_at = self.decision.snapshot_taken_at;
-        if let Some(activity) = activities.iter().find(|activity| activity.start > taken_at) {
+        if let Some(activity) = changes.clone().find(|activity| activity.start > taken_at) {
             return Err(BackOff::StartedAfterSnapshot(activity.into()));
         }
-        if let Some(activity) = activities.iter().find(|activity| activity.status == ActivityStatus::InProgress) {
+        if let Some(activity) = changes.find(|activity| activity.status == ActivityStatus::InProgress) {
             return Err(BackOff::InProgress(activity.into()));
         }
         let is_settled = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::NotCounted);
@@ -111,7 +108,9 @@ impl PlanInput<'_> {
         if self.in_flight > 0 {
             return Err(BackOff::InFlight(self.in_flight));
         }
-        if listed_capacity(group) > i64::from(group.desired_capacity) {
+        // What weights leave over, and what is protected, stays: Auto Scaling will not terminate it.
+        let surplus = listed_capacity(group) - i64::from(group.desired_capacity);
+        if surplus >= i64::from(unit) && group.instances.iter().any(group_may_terminate) {
             return Err(BackOff::ExcessInstances);
         }
         if self.state.instance_refresh_in_progress != Some(false) {
@@ -122,7 +121,8 @@ impl PlanInput<'_> {
 
     /// B2: the group has just settled.
     fn activity_cooldown(&self) -> Result<(), BackOff> {
-        let ended = self.state.activities.iter().filter_map(|activity| activity.end).max();
+        let changes = self.state.activities.iter().filter(|activity| activity.changes_group());
+        let ended = changes.filter_map(|activity| activity.end).max();
         self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)
     }
 
@@ -135,4 +135,9 @@ impl PlanInput<'_> {
         let lasted = self.now.duration_since(effects.continue_streak(Direction::Down, self));
         if lasted >= stable_for { Ok(()) } else { Err(BackOff::NotStable { lasted, stable_for }) }
     }
+}
+
+/// Whether the group's own scale-in may terminate it.
+fn group_may_terminate(instance: &Instance) -> bool {
+    instance.lifecycle_state == Lifecycle::InService && !instance.protected_from_scale_in
 }

@@ -64,7 +64,9 @@ impl PlanInput<'_> {
         // counted them, so what it misses comes on top of them.
         let base = i64::from(group.desired_capacity).max(listed_capacity(group));
         let requested = capacity(base + i64::from(missing) * i64::from(unit));
-        let (from, to) = (group.desired_capacity, requested.min(max));
+        // Auto Scaling launches a whole instance for a part of one.
+        let capped = max - max % i32::try_from(unit).unwrap_or(i32::MAX);
+        let (from, to) = (group.desired_capacity, if requested > max { capped } else { requested });
         if to <= from {
             return Err(NoChange::AtMaximum { desired: from, max }.into());
         }
@@ -87,14 +89,15 @@ impl PlanInput<'_> {
 
     /// B3: the cooldown of launches.
     fn launch_cooldown(&self) -> Result<(), BackOff> {
-        let ended = self.launches().filter_map(|launch| launch.end).max();
+        let ended = self.launches().filter(|launch| launch.changes_group()).filter_map(|launch| launch.end).max();
         self.cooldown(Direction::Up, ended, self.policy.timing.scale_up_cooldown)
     }
 
     /// B5: where launches fail, more of them would fail too.
     fn launches_succeed(&self) -> Result<(), BackOff> {
         let count = self.launch_failures();
-        let Some(last) = self.launches().find(|launch| launch.status == ActivityStatus::Failed) else { return Ok(()) };
+        let failed = self.launches().filter(|launch| launch.status == ActivityStatus::Failed);
+        let Some(last) = failed.max_by_key(|launch| launch.end.unwrap_or(launch.start)) else { return Ok(()) };
         let Some(index) = count.checked_sub(1) else { return Ok(()) };
         let pause = LAUNCH_FAILURE_BACK_OFF
             .get(index as usize)
@@ -117,8 +120,11 @@ impl PlanInput<'_> {
         let within = NEVER_JOINED_BACK_OFF.saturating_add(join_timeout);
         let latest = overdue_launches(self.state, join_timeout, within, self.now);
         let is_much = self.never_joined >= fifth.max(FEW_NEVER_JOINED);
-        let Some(last) = self.launches().next() else { return Ok(()) };
-        let since = self.now.duration_since(last.start);
+        // A launch that has not ended says nothing yet: a hook may hold it for hours.
+        let Some(last) = self.launches().filter(|launch| launch.is_finished()).map(|launch| launch.start).max() else {
+            return Ok(());
+        };
+        let since = self.now.duration_since(last);
         if latest == 0 || self.never_joined < latest || !is_much || since >= NEVER_JOINED_BACK_OFF {
             return Ok(());
         }
@@ -127,8 +133,10 @@ impl PlanInput<'_> {
     }
 
     pub(super) fn launch_failures(&self) -> u32 {
-        let since_success = self.launches().take_while(|launch| launch.status != ActivityStatus::Successful);
-        saturated(since_success.filter(|launch| launch.status == ActivityStatus::Failed).count())
+        let succeeded = self.launches().filter(|launch| launch.status == ActivityStatus::Successful);
+        let last_success = succeeded.map(|launch| launch.start).max();
+        let failed = self.launches().filter(|launch| launch.status == ActivityStatus::Failed);
+        saturated(failed.filter(|launch| last_success.is_none_or(|success| launch.start > success)).count())
     }
 
     /// What of the group is launching. A termination in progress never holds a scale-up back.
@@ -153,7 +161,8 @@ impl PlanInput<'_> {
             let id = launch.instance_id.as_deref();
             let is_listed = || self.group().instances.iter().any(|i| Some(i.instance_id.as_str()) == id);
             let has_gone = || {
-                let other = |activity: &&Activity| activity.kind != ActivityKind::Launch;
+                let other =
+                    |activity: &&Activity| activity.kind != ActivityKind::Launch && activity.start >= launch.start;
                 self.state.activities.iter().filter(other).any(|activity| activity.instance_id.as_deref() == id)
             };
             id.is_some()

@@ -89,3 +89,86 @@ fn a_group_above_its_desired_capacity_is_not_settled_b2() {
     state.group.desired_capacity = 9;
     check(&planned(&decision(-1, 10), &state), BackOff::ExcessInstances);
 }
+
+#[test]
+fn a_protected_surplus_stops_no_scale_down() {
+    // Auto Scaling cannot terminate any, so the group stays as it is.
+    let mut state = group();
+    state.group.desired_capacity = 9;
+    state.group.new_instances_protected_from_scale_in = true;
+    state.group.instances.iter_mut().for_each(|instance| instance.protected_from_scale_in = true);
+    let policy = policy_with("least_loaded", "");
+    let mut decision = decision(-1, 10);
+    decision.scale_down_agents = vec![targets::named("i-3")];
+    let plan = plan(&decision, Some(&state), &policy, at(0));
+    assert!(matches!(plan.result, PlanResult::Act(Change::Terminate { .. })), "{plan:?}");
+}
+
+#[test]
+fn an_instance_launched_from_the_warm_pool_is_as_old_as_that_launch() {
+    // Launched into the pool a day ago, into the group before, and now again.
+    let mut state = with_young(group(), 2, 30);
+    for n in 0..2 {
+        let id = format!("i-young{n}");
+        for (kind, ago) in [(ActivityKind::WarmPool, 86_400), (ActivityKind::Launch, 50_000)] {
+            state.activities.insert(0, activity(kind, &id, ActivityStatus::Successful, -ago, Some(60 - ago)));
+        }
+    }
+    check(&planned(&decision(2, 10), &state), NoChange::InFlightCovers { in_flight: 2, needed: 2 });
+    let mut unlisted = group();
+    unlisted.activities.push(activity(ActivityKind::WarmPool, "i-w", ActivityStatus::Successful, -9000, Some(-8900)));
+    unlisted.activities.push(activity(ActivityKind::Launch, "i-w", ActivityStatus::InProgress, -5, None));
+    check(&planned(&decision(2, 10), &unlisted), BackOff::UnlistedLaunch(launch("i-w")));
+}
+
+#[test]
+fn a_retained_instance_does_not_count() {
+    let mut state = group();
+    state.group.instances.push(instance("i-retained", Lifecycle::from_name("Terminating:Retained")));
+    sets(&planned(&decision(-1, 10), &state), 9);
+    sets(&planned(&decision(2, 10), &state), 12);
+}
+
+/// The group while a zone rebalance fails every five minutes, the last time `ago` seconds before now.
+fn failing_rebalance(ago: i64) -> GroupState {
+    let mut state = group();
+    for n in 0..20 {
+        let failed = -ago - n * 300;
+        let mut failed = activity(ActivityKind::Launch, "i-none", ActivityStatus::Failed, failed, Some(failed));
+        failed.instance_id = None;
+        state.activities.push(failed);
+    }
+    state
+}
+
+#[test]
+fn launches_that_fail_start_no_cooldown_b2() {
+    sets(&planned(&decision(-1, 10), &failing_rebalance(240)), 9);
+    // Nor do they change what the decision saw.
+    sets(&planned(&decision(-1, 10), &failing_rebalance(3)), 9);
+    let policy = policy("scale_up_cooldown = \"1h\"");
+    let plan = plan(&decision(2, 10), Some(&failing_rebalance(1800)), &policy, at(0));
+    sets(&plan, 12);
+}
+
+#[test]
+fn the_order_in_which_activities_are_listed_means_nothing() {
+    // A launch that a hook has held for hours is listed before three that never joined.
+    let mut state = with_unjoined(3, 16);
+    state.activities.insert(0, activity(ActivityKind::Launch, "i-stuck", ActivityStatus::InProgress, -7800, None));
+    state.group.instances.push(instance("i-stuck", Lifecycle::Pending));
+    state.group.desired_capacity += 1;
+    let plan = planned(&decision(3, 10), &state);
+    assert!(matches!(plan.result, PlanResult::BackOff(BackOff::NeverJoined { .. })), "{plan:?}");
+    // The latest failure is the last one listed, and a success that is listed later is an older one.
+    let mut state = group();
+    for (status, ago) in
+        [(ActivityStatus::Failed, 3000), (ActivityStatus::Successful, 4000), (ActivityStatus::Failed, 60)]
+    {
+        state.activities.push(activity(ActivityKind::Launch, "i-x", status, -ago, Some(-ago)));
+    }
+    let failed = planned(&decision(3, 10), &state);
+    state.activities.reverse();
+    assert_eq!(planned(&decision(3, 10), &state).result, failed.result);
+    assert_eq!(failed.launch_failures, 2);
+}

@@ -5,6 +5,7 @@ mod group_tags;
 mod in_flight;
 mod sentences;
 mod targets;
+mod units;
 
 use proptest::prelude::*;
 use shared::clause::{Clause, Rule};
@@ -12,7 +13,7 @@ use shared::config::Config;
 use shared::contract::CompletenessLevel;
 
 use super::*;
-use crate::state::{Addresses, SuspendedProcess};
+use crate::state::{Addresses, Instance, MixedInstancesPolicy, SuspendedProcess};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -54,6 +55,7 @@ fn group() -> GroupState {
             suspended_processes: BTreeSet::new(),
             new_instances_protected_from_scale_in: false,
             tags: Vec::new(),
+            mixed_instances_policy: MixedInstancesPolicy::default(),
         },
         activities: Vec::new(),
         activities_are_complete: true,
@@ -67,7 +69,8 @@ fn instance(id: &str, lifecycle_state: Lifecycle) -> Instance {
 }
 
 fn activity(kind: ActivityKind, id: &str, status: ActivityStatus, start: i64, end: Option<i64>) -> Activity {
-    Activity { kind, instance_id: Some(id.to_owned()), status, start: at(start), end: end.map(at), message: None }
+    let (start, end, message) = (at(start), end.map(at), None);
+    Activity { group: None, kind, instance_id: Some(id.to_owned()), status, start, end, message }
 }
 
 /// The group after `count` launches that ended `ago` seconds ago.
@@ -197,11 +200,13 @@ fn anything_in_progress_stops_a_scale_down_b2() {
         state.activities.push(activity(kind, "i-x", ActivityStatus::InProgress, -300, None));
         state
     };
-    for kind in [ActivityKind::Launch, ActivityKind::Terminate, ActivityKind::WarmPool, ActivityKind::Other] {
+    for kind in [ActivityKind::Launch, ActivityKind::Terminate, ActivityKind::Other] {
         let plan = planned(&decision(-1, 10), &with(kind));
         let instance_id = Some("i-x".to_owned());
         check(&plan, BackOff::InProgress(ActivityRef { kind, instance_id }));
     }
+    // The warm pool is no part of the group.
+    sets(&planned(&decision(-1, 10), &with(ActivityKind::WarmPool)), 9);
     let mut terminating = group();
     terminating.group.instances[3].lifecycle_state = Lifecycle::Terminating;
     check(&planned(&decision(-1, 10), &terminating), BackOff::Unsettled("i-3".to_owned()));
@@ -519,6 +524,7 @@ prop_compose! {
                     .collect(),
                 new_instances_protected_from_scale_in: false,
                 tags: Vec::new(),
+                mixed_instances_policy: MixedInstancesPolicy::default(),
             },
             activities,
             activities_are_complete: complete,
@@ -539,7 +545,7 @@ proptest! {
         let plan = plan(&decision(delta, agents), Some(&state), &policy, at(0));
         if let Some(to) = capacity_of(&plan) {
             let group = &state.group;
-            let unit = i32::try_from(unit(group).unwrap()).unwrap();
+            let unit = i32::try_from(group.unit().unwrap()).unwrap();
             if delta > 0 {
                 prop_assert!(to > group.desired_capacity);
                 prop_assert!(to <= group.max_size && to <= 20 * unit);
@@ -551,7 +557,8 @@ proptest! {
                 prop_assert!(group.desired_capacity - to <= 3 * unit);
                 prop_assert!(!group.is_suspended("Terminate"));
                 prop_assert_eq!(plan.in_flight, 0);
-                prop_assert!(state.activities.iter().all(|activity| activity.status != ActivityStatus::InProgress));
+                let in_progress = |activity: &Activity| activity.changes_group() && !activity.is_finished();
+                prop_assert!(!state.activities.iter().any(in_progress));
             }
         }
     }
@@ -567,7 +574,7 @@ proptest! {
         if let Some(to) = capacity_of(&plan(&decision, Some(&state), &policy, at(0))) {
             let mut after = state;
             after.group.desired_capacity = to;
-            let unit = unit(&after.group).unwrap();
+            let unit = after.group.unit().unwrap();
             let weight = after.group.instances.first().and_then(|instance| instance.weighted_capacity.clone());
             let added = usize::try_from((to - before) / i32::try_from(unit).unwrap()).unwrap();
             for n in 0..launched.min(added) {

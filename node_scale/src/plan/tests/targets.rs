@@ -21,7 +21,7 @@ fn agent(hostname: &str) -> AgentRef {
 }
 
 /// An agent whose attribute names its instance.
-fn named(instance: &str) -> AgentRef {
+pub(super) fn named(instance: &str) -> AgentRef {
     AgentRef { instance_id: Some(instance.to_owned()), ..agent("host") }
 }
 
@@ -222,7 +222,7 @@ proptest! {
             }
             let less: u32 = targets.iter().map(|target| target.weight).sum();
             let to = group.desired_capacity - i32::try_from(less).unwrap();
-            prop_assert!(to >= group.min_size && i64::from(to) >= 2 * i64::from(unit(group).unwrap()));
+            prop_assert!(to >= group.min_size && i64::from(to) >= 2 * i64::from(group.unit().unwrap()));
             prop_assert_eq!(listed_capacity(group), i64::from(group.desired_capacity));
             prop_assert!(state.activities.iter().all(|activity| activity.status != ActivityStatus::InProgress));
             prop_assert!(!group.is_suspended("Terminate"));
