@@ -16,7 +16,7 @@ impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
     ///
     /// # Errors
-    /// Where the cluster is none that `node_gather` reads: an agent of two pools, an amount beyond all measure.
+    /// Where the cluster is none that `node_gather` reads.
     pub fn snapshots(
         &self,
         pools: &[Policy],
@@ -24,8 +24,8 @@ impl Cluster {
         taken_at: Timestamp,
     ) -> Result<Vec<ClusterSnapshot>, ReadError> {
         let mut state = ClusterState::new(pools);
-        self.show(&mut state).map_err(ReadError::State)?;
-        let summary = summarize(state, &self.observed_marathon(), master, taken_at).map_err(ReadError::Summarize)?;
+        self.show(&mut state)?;
+        let summary = summarize(state, &self.observed_marathon(), master, taken_at);
         Ok(summary.snapshots)
     }
 
@@ -42,7 +42,7 @@ impl Cluster {
     pub fn show(&self, sink: &mut impl Sink) -> Result<(), StateError> {
         self.show_master(sink.master());
         for agent in self.registered() {
-            sink.agent(&raw_agent(agent))?;
+            sink.agent(&raw_agent(agent));
         }
         for agent in self.agents().filter(|agent| !agent.is_registered()) {
             sink.recovered_agent(&RecoveredAgent { id: agent.id.clone(), attributes: attributes(&agent.attributes) });
@@ -73,10 +73,10 @@ impl Cluster {
                 agent_id: agent.id.as_bytes(),
                 state: task.state.name().as_bytes(),
                 resources: &raw_resources(&task.resources),
-            })?;
+            });
         }
         for (agent, executor) in self.executors_of(framework) {
-            sink.executor(&RawExecutor { agent_id: &agent.id, resources: &raw_resources(&executor.resources) })?;
+            sink.executor(&RawExecutor { agent_id: &agent.id, resources: &raw_resources(&executor.resources) });
         }
         sink.end_framework()
     }

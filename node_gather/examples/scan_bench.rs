@@ -143,7 +143,7 @@ fn drain(mut source: impl Read) {
 fn gather(path: &Path) -> String {
     let state = scan::read(open(path), cluster_state(), u64::MAX).unwrap();
     let now = "2026-11-21T18:00:00Z".parse().unwrap();
-    let snapshot = summarize(state, &Observed::default(), "http://10.0.0.5:5050", now).unwrap().snapshots.remove(0);
+    let snapshot = summarize(state, &Observed::default(), "http://10.0.0.5:5050", now).snapshots.remove(0);
     let fitted = fit(&snapshot).unwrap();
     let (agents, applications) = (snapshot.agents.registered, fitted.snapshot.applications.len());
     format!("{agents} agents, {applications} applications in {} bytes ({})", fitted.encoded.body.len(), fitted.step)

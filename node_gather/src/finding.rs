@@ -9,6 +9,8 @@ use jiff::fmt::friendly::{Spacing, SpanPrinter};
 use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Amount, Kind};
 
+use crate::mesos::state::ImpossibleAmount;
+
 /// How many frameworks a reason names.
 const MAX_NAMES: usize = 3;
 
@@ -46,6 +48,13 @@ pub enum Finding {
     UnreportedUse(u32),
     /// So many tasks run on agents that the master does not list.
     TasksOnUnlistedAgents(u32),
+    /// Agents on which the pool cannot rely.
+    AgentsSetAside {
+        /// Their ids, and why.
+        agents: Vec<(String, SetAside)>,
+        /// How many agents of the pool are registered.
+        registered: u32,
+    },
     /// Agents use more than the visible tasks and executors.
     HiddenUse {
         /// Of which resource.
@@ -79,6 +88,49 @@ pub enum Finding {
     },
 }
 
+/// Why no pool can rely on an agent. The others are counted as usual: one agent never stops a pool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SetAside {
+    /// It has the attributes of two pools, which would both count it.
+    TwoPools {
+        /// The first of the pools.
+        first: String,
+        /// Another of them.
+        second: String,
+    },
+    /// Its id occurs twice.
+    ListedTwice,
+    /// A resource has an impossible amount, so that what it has free is not known.
+    Amount {
+        /// Of what.
+        owner: Owner,
+        /// The amount.
+        amount: ImpossibleAmount,
+    },
+}
+
+/// Whose amount is impossible.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// The agent's own.
+    Agent,
+    /// That of a task with this id, shortened.
+    Task(String),
+    /// That of an executor.
+    Executor,
+}
+
+impl Owner {
+    /// How many bytes of a task's id are kept: more than an id needs.
+    const MAX_ID_BYTES: usize = 200;
+
+    /// The task with that id.
+    #[must_use]
+    pub fn task(id: &[u8]) -> Self {
+        Self::Task(String::from_utf8_lossy(id.get(..Self::MAX_ID_BYTES).unwrap_or(id)).into_owned())
+    }
+}
+
 /// An election after which agents may still re-register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Election {
@@ -102,7 +154,11 @@ impl Finding {
             Self::MissingAgents { missing, known, max_percent } if is_above(*missing, *known, *max_percent) => {
                 CompletenessLevel::Blind
             }
+            Self::AgentsSetAside { agents, registered } if is_most(agents.len(), *registered) => {
+                CompletenessLevel::Blind
+            }
             Self::MissingAgents { .. }
+            | Self::AgentsSetAside { .. }
             | Self::RecentElection(_)
             | Self::NoAgents
             | Self::UnlistedAgents { .. }
@@ -136,6 +192,11 @@ const fn is_above(missing: u64, known: u64, max_percent: u32) -> bool {
     100 * missing > max_percent as u64 * known
 }
 
+/// What is wrong with most agents of a pool is no exception: new ones would be alike, and bought without end.
+const fn is_most(set_aside: usize, registered: u32) -> bool {
+    2 * set_aside as u64 > registered as u64
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,10 +218,13 @@ impl fmt::Display for Finding {
             Self::MissingFrameworks(names) => {
                 let named = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
                 write!(f, "frameworks have not re-registered since the failover: {named}")?;
-                match names.len().saturating_sub(MAX_NAMES) {
-                    0 => Ok(()),
-                    more => write!(f, ", and {more} more"),
-                }
+                more_than_named(f, names.len())
+            }
+            Self::AgentsSetAside { agents, registered } => {
+                let quoted = |(id, reason): &(String, SetAside)| format!("{id:?} {reason}");
+                let named = agents.iter().take(MAX_NAMES).map(quoted).collect::<Vec<_>>().join("; ");
+                write!(f, "{} of {registered} agents are not usable: {named}", agents.len())?;
+                more_than_named(f, agents.len())
             }
             Self::UnreportedUse(agents) => write!(
                 f,
@@ -179,6 +243,32 @@ impl fmt::Display for Finding {
             Self::UnknownConstraints { reason } => write!(f, "constraints of applications are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
             Self::UnknownSize { group, reason } => write!(f, "the size of group {group} is unknown: {reason}"),
+        }
+    }
+}
+
+fn more_than_named(f: &mut fmt::Formatter<'_>, names: usize) -> fmt::Result {
+    match names.saturating_sub(MAX_NAMES) {
+        0 => Ok(()),
+        more => write!(f, ", and {more} more"),
+    }
+}
+
+impl fmt::Display for SetAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwoPools { first, second } => write!(
+                f,
+                "has the attributes of pools {first:?} and {second:?}; give the pools attributes that exclude each other"
+            ),
+            Self::ListedTwice => f.write_str("is listed twice"),
+            Self::Amount { owner: Owner::Agent, amount } => write!(f, "reports its resources wrongly: {amount}"),
+            Self::Amount { owner: Owner::Task(id), amount } => {
+                write!(f, "runs task {id:?} with wrong resources: {amount}")
+            }
+            Self::Amount { owner: Owner::Executor, amount } => {
+                write!(f, "runs an executor with wrong resources: {amount}")
+            }
         }
     }
 }
@@ -216,6 +306,21 @@ mod tests {
         let frameworks = |names: &[&str]| Finding::MissingFrameworks(names.iter().map(|&name| name.into()).collect());
         let reason = || "status 503".to_owned();
         let amount = |units| Amount::from_units(units).unwrap();
+        let mut odd = crate::mesos::state::RawResources::default();
+        odd.number(Kind::Mem, -1.0);
+        let odd = |owner| SetAside::Amount { owner, amount: odd.impossible().unwrap().clone() };
+        let two_pools = SetAside::TwoPools { first: "a".to_owned(), second: "b".to_owned() };
+        let all = [two_pools, SetAside::ListedTwice, odd(Owner::Agent), odd(Owner::task(b"t")), odd(Owner::Executor)];
+        assert_eq!(
+            all[3..].iter().map(SetAside::to_string).collect::<Vec<_>>(),
+            [
+                "runs task \"t\" with wrong resources: got -1 mem, expected an amount from 0 to 1000000000",
+                "runs an executor with wrong resources: got -1 mem, expected an amount from 0 to 1000000000"
+            ]
+        );
+        let set_aside = |count: usize| -> Vec<(String, SetAside)> {
+            (0..count).map(|place| (format!("S{place}"), all[place].clone())).collect()
+        };
         for (finding, sentence) in [
             (
                 Finding::NoAgentsYet(recent(200)),
@@ -249,6 +354,17 @@ mod tests {
                 Finding::UnreportedUse(1),
                 "agents whose used resources the master does not report: 1; \
                  their visible tasks and executors are counted instead",
+            ),
+            (
+                Finding::AgentsSetAside { agents: set_aside(1), registered: 9 },
+                "1 of 9 agents are not usable: \"S0\" has the attributes of pools \"a\" and \"b\"; \
+                 give the pools attributes that exclude each other",
+            ),
+            (
+                Finding::AgentsSetAside { agents: set_aside(5), registered: 9 },
+                "5 of 9 agents are not usable: \"S0\" has the attributes of pools \"a\" and \"b\"; \
+                 give the pools attributes that exclude each other; \"S1\" is listed twice; \"S2\" reports its resources \
+                 wrongly: got -1 mem, expected an amount from 0 to 1000000000, and 2 more",
             ),
             (Finding::TasksOnUnlistedAgents(7), "tasks on agents that the master does not list: 7"),
             (

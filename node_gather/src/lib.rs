@@ -47,18 +47,12 @@ use thiserror::Error;
 
 use crate::marathon::Observed;
 use crate::mesos::state::StateError;
-use crate::summarize::{ClusterState, SummarizeError, Summary, summarize};
+use crate::summarize::{ClusterState, Summary, summarize};
 
-/// Why there are no snapshots.
+/// Why there are no snapshots: the document is not the state of a cluster.
 #[derive(Debug, Error)]
-pub enum ReadError {
-    /// The document is not the state of a cluster.
-    #[error("cannot read the state of the cluster")]
-    State(#[source] StateError),
-    /// The state does not fit the pools of the configuration.
-    #[error("cannot assign the agents to pools")]
-    Summarize(#[source] SummarizeError),
-}
+#[error("cannot read the state of the cluster")]
+pub struct ReadError(#[from] pub StateError);
 
 /// Reads a /state to its end and makes the snapshots of the pools of the Mesos cluster, in the order of the configuration.
 /// [`groups::complete`] adds the data of groups, and the pools without a master.
@@ -67,7 +61,7 @@ pub enum ReadError {
 /// request.
 ///
 /// # Errors
-/// The source is not a complete /state, or an agent belongs to two pools.
+/// The source is not a complete /state.
 pub fn snapshots(
     state: impl Read,
     marathon: &Observed,
@@ -95,6 +89,6 @@ pub fn summary(
 ) -> Result<Summary, ReadError> {
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
-    let state = mesos::scan::read(state, ClusterState::new(&pools), limit).map_err(ReadError::State)?;
-    summarize(state, marathon, master, taken_at).map_err(ReadError::Summarize)
+    let state = mesos::scan::read(state, ClusterState::new(&pools), limit)?;
+    Ok(summarize(state, marathon, master, taken_at))
 }

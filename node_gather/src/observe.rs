@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::groups::{self, Groups};
 use crate::marathon::{self, Observed, Queue};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
-use crate::summarize::{ClusterState, SeenAttributes, SummarizeError, summarize};
+use crate::summarize::{ClusterState, SeenAttributes, summarize};
 use crate::{autoscaling, cloudwatch};
 
 /// The clients of the sources that the configuration needs.
@@ -48,9 +48,6 @@ pub enum ObserveError {
     /// The state could not be read.
     #[error("cannot read the state of the cluster")]
     Fetch(#[source] FetchError),
-    /// The state does not fit the pools.
-    #[error("cannot assign the agents to pools")]
-    Summarize(#[source] SummarizeError),
 }
 
 /// The result of one run over all sources.
@@ -146,7 +143,7 @@ impl Sources {
         let Fetched { state, master, bytes, elapsed } =
             mesos.fetch(|| ClusterState::new(&pools)).await.map_err(ObserveError::Fetch)?;
         let marathon = Observed::from(self.queue().await);
-        let summary = summarize(state, &marathon, &master, now).map_err(ObserveError::Summarize)?;
+        let summary = summarize(state, &marathon, &master, now);
         if summary.agents_of_no_pool > 0 {
             tracing::info!(
                 agents = summary.agents_of_no_pool,

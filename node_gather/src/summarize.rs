@@ -18,7 +18,6 @@ use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, Source, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
-use thiserror::Error;
 use uuid::Uuid;
 
 use crate::finding;
@@ -44,43 +43,12 @@ pub struct Summary {
     pub attributes_of_no_pool: SeenAttributes,
 }
 
-/// Why the state does not fit the pools.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum SummarizeError {
-    /// An agent has the attributes of two pools.
-    #[error(
-        "agent {agent_id:?} has the attributes of pools {first:?} and {second:?}; give the pools attributes that exclude each other"
-    )]
-    TwoPools {
-        /// The agent.
-        agent_id: String,
-        /// The first of the pools.
-        first: String,
-        /// Another of them.
-        second: String,
-    },
-}
-
-impl SummarizeError {
-    fn agent_id(&self) -> &str {
-        let Self::TwoPools { agent_id, .. } = self;
-        agent_id
-    }
-}
-
 /// Makes one snapshot of each pool. `marathon` is what is known of Marathon, `master` is the URL to name as the
 /// source, `taken_at` the time of the request.
-///
-/// # Errors
-/// An agent belongs to two pools: both would count it.
-pub fn summarize(
-    mut state: ClusterState<'_>,
-    marathon: &Observed,
-    master: &str,
-    taken_at: Timestamp,
-) -> Result<Summary, SummarizeError> {
+#[must_use]
+pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
     let taken_at = truncate(taken_at);
-    let tasks = state.end()?;
+    let tasks = state.end();
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let mut applications = applications::by_pool(&state, tasks);
@@ -118,11 +86,11 @@ pub fn summarize(
         }
         .identified()
     });
-    Ok(Summary {
+    Summary {
         snapshots: snapshots.collect(),
         agents_of_no_pool: state.agents_of_no_pool,
         attributes_of_no_pool: state.attributes_of_no_pool,
-    })
+    }
 }
 
 /// Marathon among the frameworks. A framework's GPU capability holds for all its applications, also for those without tasks.
@@ -131,18 +99,11 @@ fn scheduler(frameworks: &[Framework]) -> Scheduler<'_> {
     Scheduler { framework: "marathon", gpu_aware }
 }
 
-/// The one pool of an agent, by its attributes.
-fn pool_of(agent_id: &str, attributes: &Attributes, policies: &[Policy]) -> Result<Option<usize>, SummarizeError> {
+/// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap.
+fn pools_of(attributes: &Attributes, policies: &[Policy]) -> Vec<usize> {
     let in_pool = |policy: &Policy| policy.attributes.iter().all(|(name, value)| attributes.has(name, value));
-    let mut matching = policies.iter().enumerate().filter(|(_, policy)| in_pool(policy));
-    match (matching.next(), matching.next()) {
-        (Some((_, first)), Some((_, second))) => Err(SummarizeError::TwoPools {
-            agent_id: agent_id.to_owned(),
-            first: first.pool.clone(),
-            second: second.pool.clone(),
-        }),
-        (first, _) => Ok(first.map(|(place, _)| place)),
-    }
+    let matching = policies.iter().enumerate().filter(|(_, policy)| in_pool(policy));
+    matching.map(|(place, _)| place).collect()
 }
 
 /// How many tasks there are in all groups.

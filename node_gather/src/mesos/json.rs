@@ -3,9 +3,12 @@
 //! It checks every byte, refuses invalid JSON everywhere, and is about ten times slower. Only tests and measurements use
 //! it.
 //!
+//! serde_json refuses invalid texts, which the scanner replaces: [`read_mended`] replaces them beforehand.
+//!
 //! The order of keys does not matter. Other values are skipped. A key that occurs twice is an error, except for
 //! attributes, which Mesos itself repeats.
 
+mod mend;
 mod values;
 
 use std::collections::HashMap;
@@ -34,6 +37,14 @@ pub fn read<S: Sink>(source: impl Read, sink: S) -> Result<S, StateError> {
     let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
     check_start(&mut source)?;
     feed(serde_json::Deserializer::from_reader(source), sink)
+}
+
+/// Reads a /state of which texts may be invalid.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_mended<S: Sink>(bytes: &[u8], sink: S) -> Result<S, StateError> {
+    read_slice(&mend::mended(bytes), sink)
 }
 
 /// Reads a /state that is in memory.
@@ -221,7 +232,7 @@ impl Flags {
 
 /// An item of a list, complete before it is passed on.
 trait Item: de::DeserializeOwned {
-    fn give(self, sink: &mut impl Sink) -> Result<(), StateError>;
+    fn give(self, sink: &mut impl Sink);
 }
 
 /// A list of which only the current item is in memory.
@@ -249,7 +260,7 @@ impl<'de, S: Sink, T: Item> Visitor<'de> for List<'_, S, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(item) = list.next_element::<T>()? {
-            self.0.call(|sink| item.give(sink))?;
+            item.give(&mut self.0.sink);
         }
         Ok(())
     }
@@ -373,7 +384,7 @@ struct DrainJson {
 }
 
 impl Item for AgentJson {
-    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+    fn give(self, sink: &mut impl Sink) {
         let agent = Agent {
             id: self.id,
             hostname: self.hostname,
@@ -390,7 +401,7 @@ impl Item for AgentJson {
             used: self.used_resources,
             unreserved: self.unreserved_resources,
             reserved: self.reserved_resources.into_values().collect(),
-        })
+        });
     }
 }
 
@@ -403,9 +414,8 @@ struct RecoveredJson {
 }
 
 impl Item for RecoveredJson {
-    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+    fn give(self, sink: &mut impl Sink) {
         sink.recovered_agent(&RecoveredAgent { id: self.id, attributes: self.attributes });
-        Ok(())
     }
 }
 
@@ -421,14 +431,14 @@ struct TaskJson {
 }
 
 impl Item for TaskJson {
-    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+    fn give(self, sink: &mut impl Sink) {
         sink.task(&RawTask {
             id: self.id.as_bytes(),
             name: self.name.as_bytes(),
             agent_id: self.slave_id.as_bytes(),
             state: self.state.as_bytes(),
             resources: &self.resources,
-        })
+        });
     }
 }
 
@@ -441,9 +451,10 @@ struct ExecutorJson {
 }
 
 impl Item for ExecutorJson {
-    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
-        let executor = |agent_id: &str| sink.executor(&RawExecutor { agent_id, resources: &self.resources });
-        self.slave_id.as_deref().map_or(Ok(()), executor)
+    fn give(self, sink: &mut impl Sink) {
+        if let Some(agent_id) = &self.slave_id {
+            sink.executor(&RawExecutor { agent_id, resources: &self.resources });
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use shared::resources::Resources;
 
 use super::names::{Mark, is_marathon};
 use super::state::{
-    Agent, AgentResources, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError,
+    Agent, AgentResources, Framework, ImpossibleAmount, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink,
+    StateError,
 };
 
 /// The contents of a /state, in the order of the document.
@@ -12,6 +13,8 @@ use super::state::{
 pub(crate) struct Record {
     pub(crate) master: Master,
     pub(crate) agents: Vec<(Agent, AgentResources)>,
+    /// The impossible amounts, with the agent, task, or executor.
+    pub(crate) impossible: Vec<(String, ImpossibleAmount)>,
     pub(crate) recovered_agents: Vec<RecoveredAgent>,
     pub(crate) frameworks: Vec<Framework>,
     /// With the index of their framework.
@@ -48,18 +51,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+impl Record {
+    fn keep(&mut self, owner: impl FnOnce() -> String, impossible: Option<&ImpossibleAmount>) {
+        self.impossible.extend(impossible.map(|impossible| (owner(), impossible.clone())));
+    }
+}
+
 impl Sink for Record {
     fn master(&mut self) -> &mut Master {
         &mut self.master
     }
 
-    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError> {
-        let resources = agent.check()?;
-        if self.agents.iter().any(|(own, _)| own.id == agent.agent.id) {
-            return Err(StateError::AgentTwice(agent.agent.id.clone()));
-        }
-        self.agents.push((agent.agent.clone(), resources));
-        Ok(())
+    fn agent(&mut self, agent: &RawAgent) {
+        self.keep(|| format!("agent {}", agent.agent.id), agent.impossible());
+        self.agents.push((agent.agent.clone(), agent.resources()));
     }
 
     fn recovered_agent(&mut self, agent: &RecoveredAgent) {
@@ -78,19 +83,20 @@ impl Sink for Record {
         self.recovered = recovered;
     }
 
-    fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
-        if let Some(resources) = task.check()? {
+    fn task(&mut self, task: &RawTask<'_>) {
+        if task.holds_resources() {
+            self.keep(|| format!("task {}", text(task.id)), task.resources.impossible());
             let RawTask { id, name, agent_id, .. } = task;
+            let resources = task.resources.amounts();
             let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), resources };
             self.tasks.push((self.frameworks.len(), task));
         }
-        Ok(())
     }
 
-    fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError> {
-        let resources = executor.check()?;
+    fn executor(&mut self, executor: &RawExecutor<'_>) {
+        self.keep(|| format!("executor on {}", executor.agent_id), executor.resources.impossible());
+        let resources = executor.resources.amounts();
         self.executors.push((self.frameworks.len(), executor.agent_id.to_owned(), resources));
-        Ok(())
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {

@@ -17,9 +17,15 @@ pub const DEFAULT_AGENT_REREGISTER_TIMEOUT: Duration = Duration::from_secs(600);
 /// The framework name of tasks without a framework. Masters before 1.2 list them separately.
 pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
 
-/// The maximum amount of one resource of one agent or task. More is an error of the sender; up to it, no sum overflows.
+/// The maximum amount of one resource of one agent or task. Up to it, no sum overflows.
 pub(crate) const MAX_UNITS: f64 = 1e9;
-const MAX_THOUSANDTHS: u64 = 1_000_000_000_000;
+const MAX_AMOUNT: Amount = Amount::from_thousandths(1_000_000_000_000);
+
+/// The value of a resource with two of them.
+const REPEATED: &str = "two values of";
+
+/// How many characters of an impossible amount are kept for its reason.
+const MAX_VALUE_CHARS: usize = 40;
 
 /// What the master reports about itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,59 +218,83 @@ pub enum StateError {
     /// A part occurs twice.
     #[error("the state has {0:?} twice")]
     Twice(&'static str),
-    /// An agent occurs twice.
-    #[error("the state lists agent {0:?} twice")]
-    AgentTwice(String),
-    /// A resource is not a valid amount.
-    #[error("{owner}: got {value} {kind}, expected an amount from 0 to {MAX_UNITS}")]
-    Amount {
-        /// The agent, task, or executor.
-        owner: String,
-        /// Which resource.
-        kind: Kind,
-        /// The value in the document.
-        value: String,
-    },
 }
 
-/// Resources as in the document: checked when their owner is known.
+/// A value that is not the amount of any resource. The rest of the state is still valid.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[error("got {value} {kind}, expected an amount from 0 to {MAX_UNITS}")]
+pub struct ImpossibleAmount {
+    /// Which resource.
+    kind: Kind,
+    /// The value in the document, shortened.
+    value: String,
+}
+
+/// Resources as in the document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawResources {
     amounts: Resources,
-    refused: Option<(Kind, String)>,
+    impossible: Option<Box<ImpossibleAmount>>,
 }
 
 impl RawResources {
-    /// Sets a number.
+    /// Sets a number. What rounds to an amount is one: Mesos's own sums may be less than 0 by a rounding error.
     pub fn number(&mut self, kind: Kind, units: f64) {
-        let amount = Amount::from_units(units).filter(|_| (0.0..=MAX_UNITS).contains(&units));
-        match amount {
-            Some(amount) => *self.amounts.get_mut(kind) = amount,
-            None => self.refuse(kind, units.to_string()),
+        match Amount::from_units(units) {
+            Some(amount) => self.amount(kind, amount),
+            None if units > 0.0 => self.too_much(kind, || units.to_string()),
+            None => self.refuse(kind, &units.to_string()),
         }
     }
 
     /// Sets an amount.
     #[inline]
     pub fn amount(&mut self, kind: Kind, amount: Amount) {
-        if amount.thousandths() <= MAX_THOUSANDTHS {
+        if amount <= MAX_AMOUNT {
             *self.amounts.get_mut(kind) = amount;
         } else {
-            self.refuse(kind, amount.to_string());
+            self.too_much(kind, || amount.to_string());
         }
     }
 
-    /// Keeps a value that is not a valid amount.
-    pub fn refuse(&mut self, kind: Kind, value: String) {
-        self.refused.get_or_insert((kind, value));
+    /// Network file systems report disks of exbibytes; any other resource of that size is an error.
+    #[cold]
+    fn too_much(&mut self, kind: Kind, value: impl FnOnce() -> String) {
+        match kind {
+            Kind::Disk => self.amounts.disk = MAX_AMOUNT,
+            Kind::Cpus | Kind::Mem | Kind::Gpus => self.refuse(kind, &value()),
+        }
     }
 
-    /// The amounts, if all are valid.
-    fn check(&self, owner: impl FnOnce() -> String) -> Result<Resources, StateError> {
-        match &self.refused {
-            None => Ok(self.amounts),
-            Some((kind, value)) => Err(StateError::Amount { owner: owner(), kind: *kind, value: value.clone() }),
+    /// Keeps a value that is not a valid amount; of several kinds the first, so that their order does not matter.
+    #[cold]
+    pub fn refuse(&mut self, kind: Kind, value: &str) {
+        let is_first = |own: &ImpossibleAmount| own.kind < kind || own.kind == kind && own.value == REPEATED;
+        if self.impossible().is_some_and(is_first) {
+            return;
         }
+        let mut shown: String = value.chars().take(MAX_VALUE_CHARS).collect();
+        if shown.len() < value.len() {
+            shown.push_str("...");
+        }
+        self.impossible = Some(Box::new(ImpossibleAmount { kind, value: shown }));
+    }
+
+    /// A kind occurs once more: which of its values counts is not known.
+    pub fn repeat(&mut self, kind: Kind) {
+        self.refuse(kind, REPEATED);
+    }
+
+    /// The amounts; 0 for a kind whose amount is impossible.
+    #[must_use]
+    pub const fn amounts(&self) -> Resources {
+        self.amounts
+    }
+
+    /// The impossible amount, if there is one.
+    #[must_use]
+    pub fn impossible(&self) -> Option<&ImpossibleAmount> {
+        self.impossible.as_deref()
     }
 }
 
@@ -284,21 +314,30 @@ pub struct RawAgent {
 }
 
 impl RawAgent {
-    /// Its resources.
-    ///
-    /// # Errors
-    /// One of them is not a valid amount.
-    pub fn check(&self) -> Result<AgentResources, StateError> {
-        let check = |resources: &RawResources| resources.check(|| format!("agent {:?}", self.agent.id));
-        let total = self.total.as_ref().map(check).transpose()?.unwrap_or_default();
-        let used = self.used.as_ref().map(check).transpose()?;
-        let reserved = self.reserved.iter().map(check).sum::<Result<Resources, _>>()?;
-        let unreserved = self.unreserved.as_ref().map(check).transpose()?;
-        Ok(AgentResources { total, used, unreserved: unreserved.unwrap_or_else(|| total.saturating_sub(&reserved)) })
+    /// Its resources. Used ones of an impossible amount are not reported ones.
+    #[must_use]
+    pub fn resources(&self) -> AgentResources {
+        let total = self.total.as_ref().map(RawResources::amounts).unwrap_or_default();
+        let reserved = || self.reserved.iter().map(RawResources::amounts).sum();
+        AgentResources {
+            total,
+            unreserved: self
+                .unreserved
+                .as_ref()
+                .map_or_else(|| total.saturating_sub(&reserved()), RawResources::amounts),
+            used: self.used.as_ref().filter(|used| used.impossible().is_none()).map(RawResources::amounts),
+        }
+    }
+
+    /// The impossible amount among them, if there is one.
+    #[must_use]
+    pub fn impossible(&self) -> Option<&ImpossibleAmount> {
+        let named = [&self.total, &self.used, &self.unreserved].into_iter().flatten();
+        named.chain(&self.reserved).find_map(RawResources::impossible)
     }
 }
 
-/// A task as in the document. Its strings are valid UTF-8, but given as bytes: a million of them are compared with known
+/// A task as in the document. Its strings are valid UTF-8, given as bytes: a million of them are compared with known
 /// ones, and only new ones become a `String`.
 #[derive(Clone, Copy, Debug)]
 pub struct RawTask<'a> {
@@ -315,14 +354,10 @@ pub struct RawTask<'a> {
 }
 
 impl RawTask<'_> {
-    /// Its resources; `None` if it has ended. Terminal tasks may stay in the list until they are acknowledged.
-    ///
-    /// # Errors
-    /// One of its resources is not a valid amount.
-    pub fn check(&self) -> Result<Option<Resources>, StateError> {
-        let resources = self.resources.check(|| format!("task {:?}", String::from_utf8_lossy(self.id)))?;
-        let holds = matches!(self.state, b"TASK_RUNNING" | b"TASK_STAGING" | b"TASK_STARTING" | b"TASK_KILLING");
-        Ok(holds.then_some(resources))
+    /// Whether it holds its resources. Tasks that have ended may stay in the list until they are acknowledged.
+    #[must_use]
+    pub const fn holds_resources(&self) -> bool {
+        matches!(self.state, b"TASK_RUNNING" | b"TASK_STAGING" | b"TASK_STARTING" | b"TASK_KILLING")
     }
 }
 
@@ -335,16 +370,6 @@ pub struct RawExecutor<'a> {
     pub resources: &'a RawResources,
 }
 
-impl RawExecutor<'_> {
-    /// Its resources.
-    ///
-    /// # Errors
-    /// One of its resources is not a valid amount.
-    pub fn check(&self) -> Result<Resources, StateError> {
-        self.resources.check(|| format!("an executor on agent {:?}", self.agent_id))
-    }
-}
-
 /// Receives the contents of a /state from a reader. An error stops the reader.
 ///
 /// Lists are complete and do not overlap, in any order; a framework's name may follow its tasks.
@@ -352,11 +377,8 @@ pub trait Sink {
     /// What the master reports about itself, to be set by the reader.
     fn master(&mut self) -> &mut Master;
 
-    /// An agent.
-    ///
-    /// # Errors
-    /// One of its resources is not a valid amount, or its id occurred before.
-    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError>;
+    /// An agent. Its resources may be impossible, and its id may have occurred before.
+    fn agent(&mut self, agent: &RawAgent);
 
     /// An agent that has not re-registered since the failover.
     fn recovered_agent(&mut self, agent: &RecoveredAgent);
@@ -370,17 +392,11 @@ pub trait Sink {
     /// Whether the framework that is being read has not re-registered since the failover.
     fn framework_recovered(&mut self, recovered: bool);
 
-    /// A task of the framework that is being read.
-    ///
-    /// # Errors
-    /// One of its resources is not a valid amount.
-    fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError>;
+    /// A task of the framework that is being read. Its resources may be impossible.
+    fn task(&mut self, task: &RawTask<'_>);
 
-    /// An executor of the framework that is being read.
-    ///
-    /// # Errors
-    /// One of its resources is not a valid amount.
-    fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError>;
+    /// An executor of the framework that is being read. Its resources may be impossible.
+    fn executor(&mut self, executor: &RawExecutor<'_>);
 
     /// Ends the framework that is being read.
     ///

@@ -5,8 +5,8 @@
 //! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
 //! agents are known.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -15,7 +15,8 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::pool::Pool;
-use super::{SeenAttributes, SummarizeError, pool_of};
+use super::{SeenAttributes, pools_of};
+use crate::finding::{Owner, SetAside};
 use crate::mesos::names::{Mark, is_marathon, marathon_path};
 use crate::mesos::state::{Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 
@@ -30,8 +31,8 @@ pub struct ClusterState<'p> {
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
     pub(super) attributes_of_no_pool: SeenAttributes,
-    /// Of the agents with the attributes of two pools, that with the smallest id.
-    two_pools: Option<SummarizeError>,
+    /// The agents on which no pool can rely, by number.
+    set_aside: BTreeMap<u32, SetAside>,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
     resources: Interned<Resources>,
@@ -99,6 +100,13 @@ impl Agents {
         self.places.get(index(number)).copied().unwrap_or(Place::Unlisted)
     }
 
+    /// Frees memory: all tasks have their agents.
+    fn forget_all_but(&mut self, numbers: &BTreeMap<u32, SetAside>) {
+        self.ids.retain(|_, number| numbers.contains_key(number));
+        self.ids.shrink_to_fit();
+        self.places = Vec::new();
+    }
+
     fn set_place(&mut self, number: u32, place: Place) {
         if let Some(own) = self.places.get_mut(index(number)) {
             *own = place;
@@ -148,7 +156,7 @@ impl<'p> ClusterState<'p> {
             agents: Agents::default(),
             agents_of_no_pool: 0,
             attributes_of_no_pool: SeenAttributes::default(),
-            two_pools: None,
+            set_aside: BTreeMap::new(),
             frameworks: Vec::new(),
             applications: Vec::new(),
             resources: Interned::default(),
@@ -166,10 +174,7 @@ impl<'p> ClusterState<'p> {
     }
 
     /// Ends the document, and returns the tasks by pool.
-    pub(super) fn end(&mut self) -> Result<Vec<Tasks>, SummarizeError> {
-        if let Some(error) = self.two_pools.take() {
-            return Err(error);
-        }
+    pub(super) fn end(&mut self) -> Vec<Tasks> {
         self.seal();
         let resources = self.resources.take_values();
         let resources = |place: u32| resources.get(index(place)).copied().unwrap_or_default();
@@ -183,13 +188,38 @@ impl<'p> ClusterState<'p> {
             }
         }
         for pool in &mut self.pools {
-            pool.end(resources, |application| {
+            let application = |application| {
                 let ApplicationName { framework, name } = self.applications.get(index(application))?;
                 Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
-            });
+            };
+            pool.end(resources, application, |number| self.set_aside.contains_key(&number));
         }
-        self.agents = Agents { registered: self.agents.registered, ..Agents::default() };
-        Ok(tasks)
+        self.agents.forget_all_but(&self.set_aside);
+        tasks
+    }
+
+    /// The agents of a pool that are set aside, with the reason, by id.
+    pub(super) fn set_aside(&self, pool: &Pool<'_>) -> Vec<(String, SetAside)> {
+        if pool.set_aside.is_empty() {
+            return Vec::new();
+        }
+        let ids = self.agents.ids.iter().filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
+        let mut agents: Vec<(String, SetAside)> = ids
+            .filter_map(|(id, number)| {
+                Some((String::from_utf8_lossy(id).into_owned(), self.set_aside.get(number)?.clone()))
+            })
+            .collect();
+        agents.sort_unstable();
+        agents
+    }
+
+    /// No pool can rely on that agent. Of several reasons the smallest stays, so that their order does not matter.
+    fn set_agent_aside(&mut self, number: u32, reason: SetAside) {
+        match self.set_aside.entry(number) {
+            btree_map::Entry::Vacant(new) => drop(new.insert(reason)),
+            btree_map::Entry::Occupied(mut known) if reason < *known.get() => drop(known.insert(reason)),
+            btree_map::Entry::Occupied(_) => {}
+        }
     }
 
     /// All agents are known: assigns members, and places the tasks and executors that occurred before.
@@ -280,31 +310,54 @@ impl Sink for ClusterState<'_> {
         &mut self.master
     }
 
-    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError> {
-        let resources = agent.check()?;
-        let agent = &agent.agent;
+    fn agent(&mut self, raw: &RawAgent) {
+        let agent = &raw.agent;
         let number = self.agents.number(agent.id.as_bytes());
-        if self.agents.place_of(number) != Place::Unlisted {
-            return Err(StateError::AgentTwice(agent.id.clone()));
-        }
         self.agents.registered = self.agents.registered.saturating_add(1);
-        let pool = self.pool_of(&agent.id, &agent.attributes);
-        let place = pool.map_or(Place::NoPool, |place| Place::Pool(saturated(place)));
-        self.agents.set_place(number, place);
-        match pool.and_then(|place| self.pools.get_mut(place)) {
-            Some(pool) => pool.register(agent, resources, number),
-            None => {
+        let is_repeated = self.agents.place_of(number) != Place::Unlisted;
+        if is_repeated {
+            self.set_agent_aside(number, SetAside::ListedTwice);
+        }
+        if let Some(amount) = raw.impossible() {
+            self.set_agent_aside(number, SetAside::Amount { owner: Owner::Agent, amount: amount.clone() });
+        }
+        let pools = pools_of(&agent.attributes, self.policies);
+        let place = match pools.as_slice() {
+            [] => {
                 self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
                 self.attributes_of_no_pool.add(&agent.attributes);
+                Place::NoPool
             }
+            [place] => {
+                let is_set_aside = self.set_aside.contains_key(&number);
+                if let Some(pool) = self.pools.get_mut(*place) {
+                    pool.register(agent, raw.resources(), number, is_set_aside);
+                }
+                Place::Pool(saturated(*place))
+            }
+            [first, second, ..] => {
+                let name =
+                    |place: usize| self.policies.get(place).map(|policy| policy.pool.clone()).unwrap_or_default();
+                let reason = SetAside::TwoPools { first: name(*first), second: name(*second) };
+                self.set_agent_aside(number, reason);
+                for place in &pools {
+                    if let Some(pool) = self.pools.get_mut(*place) {
+                        pool.register_shared(number);
+                    }
+                }
+                Place::NoPool
+            }
+        };
+        if !is_repeated {
+            self.agents.set_place(number, place);
         }
-        Ok(())
     }
 
     fn recovered_agent(&mut self, agent: &RecoveredAgent) {
-        let pool = self.pool_of(&agent.id, &agent.attributes);
-        if let Some(pool) = pool.and_then(|place| self.pools.get_mut(place)) {
-            pool.add_recovered();
+        for place in pools_of(&agent.attributes, self.policies) {
+            if let Some(pool) = self.pools.get_mut(place) {
+                pool.add_recovered();
+            }
         }
     }
 
@@ -322,10 +375,15 @@ impl Sink for ClusterState<'_> {
     }
 
     #[inline]
-    fn task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
-        let Some(resources) = task.check()? else { return Ok(()) };
-        let resources = self.resources.place(resources);
+    fn task(&mut self, task: &RawTask<'_>) {
+        if !task.holds_resources() {
+            return;
+        }
+        let resources = self.resources.place(task.resources.amounts());
         let agent = self.agents.number(task.agent_id);
+        if let Some(amount) = task.resources.impossible() {
+            self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
+        }
         if self.open.name.is_some() {
             let application = self.application(Mark::of(self.open.is_marathon, task.id, task.name));
             self.place(agent, application, resources, 1);
@@ -333,14 +391,14 @@ impl Sink for ClusterState<'_> {
             let path = marathon_path(task.id).map(Box::from);
             add(&mut self.open.unnamed, Unnamed { path, name: task.name.into(), agent, resources }, 1);
         }
-        Ok(())
     }
 
-    fn executor(&mut self, executor: &RawExecutor<'_>) -> Result<(), StateError> {
-        let resources = executor.check()?;
+    fn executor(&mut self, executor: &RawExecutor<'_>) {
         let agent = self.agents.number(executor.agent_id.as_bytes());
-        self.place_executor(agent, resources);
-        Ok(())
+        if let Some(amount) = executor.resources.impossible() {
+            self.set_agent_aside(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
+        }
+        self.place_executor(agent, executor.resources.amounts());
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
@@ -353,19 +411,6 @@ impl Sink for ClusterState<'_> {
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         self.frameworks.push(Framework { name, gpu_aware, recovered });
         Ok(())
-    }
-}
-
-impl ClusterState<'_> {
-    /// The pool of an agent. Two pools are an error that is reported at the end.
-    fn pool_of(&mut self, agent_id: &str, attributes: &crate::mesos::state::Attributes) -> Option<usize> {
-        pool_of(agent_id, attributes, self.policies).unwrap_or_else(|error| {
-            let is_smaller = |other: &SummarizeError| error.agent_id() < other.agent_id();
-            if self.two_pools.as_ref().is_none_or(is_smaller) {
-                self.two_pools = Some(error);
-            }
-            None
-        })
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn findings(
     findings.extend(missing_frameworks(&state.frameworks));
     findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
     findings.extend((state.unlisted_tasks > 0).then_some(Finding::TasksOnUnlistedAgents(state.unlisted_tasks)));
+    findings.extend(set_aside(pool, state));
     findings.extend(hidden_use(pool));
     // Running tasks are known; what only Marathon knows may not be.
     if let Answer::Unknown { reason } = &marathon.queue {
@@ -79,6 +80,12 @@ fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
         frameworks.iter().filter(|framework| framework.recovered).map(|framework| framework.name.clone()).collect();
     names.sort_unstable();
     (!names.is_empty()).then_some(Finding::MissingFrameworks(names))
+}
+
+fn set_aside(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
+    let agents = state.set_aside(pool);
+    let registered = pool.counts.registered;
+    (!agents.is_empty()).then_some(Finding::AgentsSetAside { agents, registered })
 }
 
 fn hidden_use(pool: &Pool<'_>) -> impl Iterator<Item = Finding> {

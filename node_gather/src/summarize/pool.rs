@@ -8,6 +8,7 @@ use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResou
 use shared::count::saturated;
 use shared::resources::Resources;
 
+use super::cluster_state::index;
 use super::{Share, task_count};
 use crate::mesos::state::{Agent, AgentResources, Drain};
 
@@ -28,7 +29,12 @@ pub(super) struct Pool<'p> {
     pub(super) unreported: u32,
     /// The resources of their visible tasks and executors.
     pub(super) visible: Resources,
-    shapes: Shapes,
+    /// The numbers of the agents that are set aside, in their order, once all tasks are known.
+    pub(super) set_aside: Vec<u32>,
+    /// All registered agents, until then.
+    listed: Vec<Listed>,
+    wholes: Wholes,
+    shapes: Vec<AgentShape>,
     /// The least loaded usable agents with used resources in the master's state.
     least_loaded: BinaryHeap<Ranked>,
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
@@ -36,33 +42,39 @@ pub(super) struct Pool<'p> {
     members: Vec<Member>,
 }
 
-/// The usable agents by agent shape. There may be as many shapes as agents, so common parts are kept once.
-#[derive(Debug, Default)]
-struct Shapes {
-    /// Total and unreserved resources, in the order of the document; there are few.
-    whole: Vec<(Resources, Resources)>,
-    /// The index in `whole`, and the free resources.
-    free: Vec<(u32, Resources)>,
+/// What is kept of every registered agent until all tasks are known.
+#[derive(Debug)]
+struct Listed {
+    /// Its number, in the order in which ids occurred.
+    number: u32,
+    standing: Standing,
+    /// The index of its total and unreserved resources.
+    whole: u32,
+    /// What it uses, if the master reports it.
+    used: Option<Resources>,
 }
 
-impl Shapes {
-    fn add(&mut self, total: Resources, unreserved: Resources, used: Resources) {
-        let whole = (total, unreserved);
-        let place = self.whole.iter().rposition(|own| *own == whole).unwrap_or_else(|| {
-            self.whole.push(whole);
-            self.whole.len() - 1
-        });
-        self.free.push((saturated(place), free(total, unreserved, used)));
+/// Total and unreserved resources of agents. Common ones are kept once; there may also be as many as agents.
+#[derive(Debug, Default)]
+struct Wholes(Vec<(Resources, Resources)>);
+
+impl Wholes {
+    /// How many of the latest ones are compared with a new one: more than a pool has instance types, and no search through
+    /// all of them for each agent.
+    const COMPARED: usize = 16;
+
+    fn place(&mut self, whole: (Resources, Resources)) -> u32 {
+        let first = self.0.len().saturating_sub(Self::COMPARED);
+        let latest = self.0.iter().enumerate().skip(first);
+        let place = latest.rev().find(|(_, own)| **own == whole).map(|(place, _)| place);
+        saturated(place.unwrap_or_else(|| {
+            self.0.push(whole);
+            self.0.len() - 1
+        }))
     }
 
-    /// Sorted, with equal shapes merged.
-    fn take(&mut self) -> Vec<AgentShape> {
-        let Self { whole, free } = std::mem::take(self);
-        let shapes = free.into_iter().filter_map(|(place, free)| {
-            let (total, unreserved) = *whole.get(usize::try_from(place).ok()?)?;
-            Some(AgentShape { count: 1, total, unreserved, free })
-        });
-        merge_shapes(shapes.collect())
+    fn get(&self, place: u32) -> (Resources, Resources) {
+        self.0.get(index(place)).copied().unwrap_or_default()
     }
 }
 
@@ -117,6 +129,8 @@ enum Standing {
     Draining(Drain),
     Deactivated,
     Inactive,
+    /// Something about it is impossible, so that what it offers is not known.
+    SetAside,
 }
 
 impl Standing {
@@ -131,6 +145,14 @@ impl Standing {
         }
     }
 
+    /// The same for an agent that is set aside. Other agents than usable ones offer nothing anyway.
+    const fn set_aside(self) -> Self {
+        match self {
+            Self::Usable => Self::SetAside,
+            other => other,
+        }
+    }
+
     /// The state of a candidate; `None` if the agent is not a candidate.
     const fn candidate_state(self) -> Option<AgentState> {
         match self {
@@ -138,7 +160,7 @@ impl Standing {
             Self::Draining(Drain::Draining) => Some(AgentState::Draining),
             Self::Draining(Drain::Drained) => Some(AgentState::Drained),
             Self::Deactivated => Some(AgentState::Deactivated),
-            Self::Inactive => None,
+            Self::Inactive | Self::SetAside => None,
         }
     }
 }
@@ -225,26 +247,23 @@ impl<'p> Pool<'p> {
             resources: PoolResources::default(),
             unreported: 0,
             visible: Resources::ZERO,
-            shapes: Shapes::default(),
+            set_aside: Vec::new(),
+            listed: Vec::new(),
+            wholes: Wholes::default(),
+            shapes: Vec::new(),
             least_loaded: BinaryHeap::new(),
             members: Vec::new(),
         }
     }
 
     /// Adds a registered agent with that number.
-    pub(super) fn register(&mut self, agent: &Agent, resources: AgentResources, number: u32) {
-        let standing = Standing::of(agent, &resources.total);
-        let count = match standing {
-            Standing::Usable => &mut self.counts.usable,
-            Standing::Draining(_) => &mut self.counts.draining,
-            Standing::Deactivated => &mut self.counts.deactivated,
-            Standing::Inactive => &mut self.counts.inactive,
-        };
-        *count = count.saturating_add(1);
-        self.counts.registered = self.counts.registered.saturating_add(1);
-        if standing == Standing::Usable {
-            self.resources.total += resources.total;
+    pub(super) fn register(&mut self, agent: &Agent, resources: AgentResources, number: u32, is_set_aside: bool) {
+        let mut standing = Standing::of(agent, &resources.total);
+        if is_set_aside {
+            standing = standing.set_aside();
         }
+        let whole = self.wholes.place((resources.total, resources.unreserved));
+        self.listed.push(Listed { number, standing, whole, used: resources.used });
         let member = || Member {
             agent: agent.clone(),
             resources,
@@ -256,11 +275,9 @@ impl<'p> Pool<'p> {
             protected: false,
         };
         let Some(used) = resources.used else {
-            self.unreported = self.unreported.saturating_add(1);
             self.members.push(member());
             return;
         };
-        self.add_used(standing, &resources, used);
         match standing {
             Standing::Usable => {
                 let load = Share::largest(&used, &resources.total);
@@ -272,19 +289,15 @@ impl<'p> Pool<'p> {
                 }
                 self.least_loaded.push(Ranked { load, member: member() });
             }
-            Standing::Inactive => {}
+            Standing::Inactive | Standing::SetAside => {}
             Standing::Draining(_) | Standing::Deactivated => self.members.push(member()),
         }
     }
 
-    /// Adds the used resources of an agent.
-    fn add_used(&mut self, standing: Standing, resources: &AgentResources, used: Resources) {
-        if standing == Standing::Usable {
-            self.resources.used += used;
-            self.shapes.add(resources.total, resources.unreserved, used);
-        } else {
-            self.resources.displaced += used;
-        }
+    /// Adds an agent that is in another pool, too: no pool can rely on it.
+    pub(super) fn register_shared(&mut self, number: u32) {
+        let whole = self.wholes.place((Resources::ZERO, Resources::ZERO));
+        self.listed.push(Listed { number, standing: Standing::SetAside, whole, used: Some(Resources::ZERO) });
     }
 
     pub(super) fn add_recovered(&mut self) {
@@ -318,11 +331,13 @@ impl<'p> Pool<'p> {
         self.visible += resources;
     }
 
-    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name.
+    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name, and
+    /// `is_set_aside` holds for the numbers of agents that are set aside.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
+        is_set_aside: impl Fn(u32) -> bool,
     ) {
         let protected = &self.policy.scale_down.protected;
         let is_protected = |(framework, name): (&str, &str)| {
@@ -338,16 +353,51 @@ impl<'p> Pool<'p> {
                 member.groups.push(TaskGroup { count, resources });
             }
             member.groups = TaskGroup::merged(std::mem::take(&mut member.groups));
-            if member.resources.used.is_none() {
-                self.add_used(member.standing, &member.resources, member.visible);
+            if is_set_aside(member.number) {
+                member.standing = member.standing.set_aside();
             }
         }
         self.members = members;
+        self.end_agents(is_set_aside);
+    }
+
+    /// Counts the agents, and adds up their resources.
+    fn end_agents(&mut self, is_set_aside: impl Fn(u32) -> bool) {
+        let unreported = self.members.iter().filter(|member| member.resources.used.is_none());
+        let visible: BTreeMap<u32, Resources> = unreported.map(|member| (member.number, member.visible)).collect();
+        let mut shapes = Vec::new();
+        for Listed { number, mut standing, whole, used } in std::mem::take(&mut self.listed) {
+            if is_set_aside(number) {
+                standing = standing.set_aside();
+                self.set_aside.push(number);
+            } else if used.is_none() {
+                self.unreported = self.unreported.saturating_add(1);
+            }
+            let used = used.or_else(|| visible.get(&number).copied()).unwrap_or_default();
+            let count = match standing {
+                Standing::Usable => &mut self.counts.usable,
+                Standing::Draining(_) => &mut self.counts.draining,
+                Standing::Deactivated => &mut self.counts.deactivated,
+                Standing::Inactive | Standing::SetAside => &mut self.counts.inactive,
+            };
+            *count = count.saturating_add(1);
+            self.counts.registered = self.counts.registered.saturating_add(1);
+            if standing == Standing::Usable {
+                let (total, unreserved) = self.wholes.get(whole);
+                self.resources.total += total;
+                self.resources.used += used;
+                shapes.push(AgentShape { count: 1, total, unreserved, free: free(total, unreserved, used) });
+            } else {
+                self.resources.displaced += used;
+            }
+        }
+        self.shapes = merge_shapes(shapes);
+        self.set_aside.sort_unstable();
     }
 
     /// The usable agents, grouped by equal agent shape.
     pub(super) fn take_shapes(&mut self) -> Vec<AgentShape> {
-        self.shapes.take()
+        std::mem::take(&mut self.shapes)
     }
 
     /// The least loaded usable agents, then every decommissioning agent.

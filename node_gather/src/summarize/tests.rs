@@ -1,3 +1,5 @@
+mod set_aside;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -52,17 +54,17 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
     json!({"name": name, "tasks": tasks})
 }
 
-fn run_with(state: &Json, config: &Config, marathon: &Observed) -> Result<Summary, SummarizeError> {
+fn run_with(state: &Json, config: &Config, marathon: &Observed) -> Summary {
     let state = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
     summarize(state, marathon, "http://10.0.0.5:5050", now())
 }
 
-fn run(state: &Json, config: &Config) -> Result<Summary, SummarizeError> {
+fn run(state: &Json, config: &Config) -> Summary {
     run_with(state, config, &Observed::default())
 }
 
 fn only(state: &Json) -> ClusterSnapshot {
-    run(state, &config("")).unwrap().snapshots.remove(0)
+    run(state, &config("")).snapshots.remove(0)
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn candidates_have_tasks_address_and_instance_id() {
         agent("b", 3.0, &json!({})),
     ];
     let frameworks = [framework("f", &[("web", "a", 1.0), ("db", "a", 0.5), ("web", "a", 1.0), ("web", "b", 3.0)])];
-    let snapshot = run(&state(&agents, &frameworks), &config).unwrap().snapshots.remove(0);
+    let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
     let [a, b] = &snapshot.scale_down_candidates[..] else { panic!() };
     assert_eq!((a.instance_id.as_deref(), a.ip.as_deref(), &*a.hostname), (Some("i-0abc"), Some("10.0.0.7"), "host-a"));
     assert_eq!((a.protected, b.protected, a.task_count), (true, false, 3));
@@ -165,7 +167,7 @@ fn candidates_have_tasks_address_and_instance_id() {
     assert_eq!(tasks, [(1, amount(0.5)), (2, amount(1.0))]);
     config.pools[0].scale_down.protected.applications.clear();
     config.pools[0].scale_down.protected.frameworks = vec!["f".to_owned()];
-    let snapshot = run(&state(&agents, &frameworks), &config).unwrap().snapshots.remove(0);
+    let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
     assert!(snapshot.scale_down_candidates.iter().all(|candidate| candidate.protected));
 }
 
@@ -178,7 +180,7 @@ fn pools_share_no_agent() {
         agent("e", 0.5, &json!({"attributes": {"zone": "z"}})),
         agent("n", 0.0, &json!({"attributes": {}})),
     ];
-    let summary = run(&state(&agents, &[framework("f", &[("x", "w", 1.0), ("x", "e", 0.5)])]), &config).unwrap();
+    let summary = run(&state(&agents, &[framework("f", &[("x", "w", 1.0), ("x", "e", 0.5)])]), &config);
     assert_eq!(summary.agents_of_no_pool, 1);
     assert_eq!(summary.attributes_of_no_pool.to_string(), "none");
     let [workers, edge] = &summary.snapshots[..] else { panic!() };
@@ -188,11 +190,6 @@ fn pools_share_no_agent() {
         (amount(1.0), amount(0.5))
     );
     assert_ne!(workers.id, edge.id);
-
-    let both = [agent("both", 0.0, &json!({"attributes": {"pool": "workers", "zone": "z"}}))];
-    let error = run(&state(&both, &[]), &config).unwrap_err();
-    let expected = SummarizeError::TwoPools { agent_id: "both".into(), first: "workers".into(), second: "edge".into() };
-    assert_eq!(error, expected);
 }
 
 #[test]
@@ -346,7 +343,7 @@ fn a_captured_cluster_is_summarized_as_it_is() {
     let config = config("");
     let state = json::read(capture("1.11.0/05-pods-and-limits").as_slice(), ClusterState::new(&config.pools)).unwrap();
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
-    let snapshot = summarize(state, &Observed::default(), "m", later).unwrap().snapshots.remove(0);
+    let snapshot = summarize(state, &Observed::default(), "m", later).snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
     // The pod's executor uses resources, but belongs to no application.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
@@ -410,7 +407,7 @@ fn attributes_of_agents_of_no_pool_are_listed_in_part() {
         })
         .collect();
     let config = config("attributes = { asg = \"workers\" }\n");
-    let summary = run(&state(&agents, &[]), &config).unwrap();
+    let summary = run(&state(&agents, &[]), &config);
     assert_eq!(summary.agents_of_no_pool, 10);
     assert_eq!(summary.attributes_of_no_pool.to_string(), "asg = web, batch; instance_id = i-0, i-1, i-2, ...");
 }

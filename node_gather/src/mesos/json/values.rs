@@ -131,13 +131,13 @@ impl<'de> Deserialize<'de> for RawResources {
                         continue;
                     };
                     if seen.contains(&kind) {
-                        return Err(de::Error::duplicate_field(kind.name()));
+                        resources.repeat(kind);
                     }
                     seen.push(kind);
                     match map.next_value()? {
                         Value::Number(units) => resources.number(kind, units),
-                        Value::Text(text) => resources.refuse(kind, format!("{text:?}")),
-                        Value::Other(text) => resources.refuse(kind, text.to_owned()),
+                        Value::Text(text) => resources.refuse(kind, &format!("{text:?}")),
+                        Value::Other(text) => resources.refuse(kind, text),
                     }
                 }
                 Ok(resources)

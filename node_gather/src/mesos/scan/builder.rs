@@ -107,7 +107,7 @@ impl<S: Sink> Builder<S> {
     pub(super) fn close(&mut self, field: Field) -> Result<(), StateError> {
         let amounts = &mut self.amounts;
         match field {
-            Field::Task => return self.task(),
+            Field::Task => self.task(),
             Field::TaskResources => std::mem::swap(&mut self.task.resources, amounts),
             Field::ExecutorResources => self.executor.resources = std::mem::take(amounts),
             Field::Total => self.agent.total = Some(std::mem::take(amounts)),
@@ -119,10 +119,10 @@ impl<S: Sink> Builder<S> {
             Field::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
             Field::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
             Field::RecoveredAttributes => std::mem::swap(&mut self.recovered.attributes, &mut self.attributes),
-            Field::Agent => return self.sink.agent(&self.agent),
+            Field::Agent => self.sink.agent(&self.agent),
             Field::RecoveredAgent => self.sink.recovered_agent(&self.recovered),
             Field::Capabilities => self.sink.framework_gpu_aware(self.gpu_aware),
-            Field::Executor => return self.executor(),
+            Field::Executor => self.executor(),
             Field::Framework | Field::OrphanTasks => return self.sink.end_framework(),
             Field::Flags => self.flags(),
             _ => {}
@@ -131,7 +131,7 @@ impl<S: Sink> Builder<S> {
     }
 
     /// All fields of a task that are read are known.
-    pub(super) fn task(&mut self) -> Result<(), StateError> {
+    pub(super) fn task(&mut self) {
         let Task { id, name, agent_id, state, resources } = &self.task;
         self.sink.task(&RawTask {
             id: id.as_bytes(),
@@ -139,13 +139,15 @@ impl<S: Sink> Builder<S> {
             agent_id: agent_id.as_bytes(),
             state: state.as_bytes(),
             resources,
-        })
+        });
     }
 
-    fn executor(&mut self) -> Result<(), StateError> {
+    fn executor(&mut self) {
         let Executor { agent_id, resources } = &self.executor;
         // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
-        agent_id.as_ref().map_or(Ok(()), |agent_id| self.sink.executor(&RawExecutor { agent_id, resources }))
+        if let Some(agent_id) = agent_id {
+            self.sink.executor(&RawExecutor { agent_id, resources });
+        }
     }
 
     fn flags(&mut self) {
@@ -225,12 +227,17 @@ impl<S: Sink> Builder<S> {
         self.amounts.amount(kind, amount);
     }
 
+    /// The kind of resource occurs again.
+    pub(super) fn repeat_amount(&mut self, kind: Kind) {
+        self.amounts.repeat(kind);
+    }
+
     /// The value of a resource of that kind; without one, of an attribute.
     pub(super) fn any(&mut self, kind: Option<Kind>, value: Value<'_>) {
         match (kind, value) {
             (Some(kind), Value::Number(units)) => self.amounts.number(kind, units),
-            (Some(kind), Value::String(text)) => self.amounts.refuse(kind, format!("{text:?}")),
-            (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what.to_owned()),
+            (Some(kind), Value::String(text)) => self.amounts.refuse(kind, &format!("{text:?}")),
+            (Some(kind), Value::Other(what)) => self.amounts.refuse(kind, what),
             (None, Value::Number(number)) => self.attributes.push(&self.key, &number.to_string()),
             (None, Value::String(text)) => self.attributes.push(&self.key, text),
             (None, Value::Other(what)) => self.attributes.push(&self.key, what),
@@ -251,8 +258,8 @@ impl<S: Sink> Builder<S> {
 
     /// A task that the fast path has read.
     #[inline]
-    pub(super) fn fast_path_task(&mut self, task: &RawTask<'_>) -> Result<(), StateError> {
-        self.sink.task(task)
+    pub(super) fn fast_path_task(&mut self, task: &RawTask<'_>) {
+        self.sink.task(task);
     }
 
     /// The end of the document.

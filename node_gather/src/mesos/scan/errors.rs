@@ -12,7 +12,7 @@ pub(super) fn fault(at: u64, what: &str) -> Box<StateError> {
 
 #[cold]
 pub(super) fn too_long(at: u64) -> Box<StateError> {
-    fault(at, &format!("a key, string, or number exceeds {MAX_TOKEN_BYTES} bytes"))
+    fault(at, &format!("a number exceeds {MAX_TOKEN_BYTES} bytes"))
 }
 
 #[cold]

@@ -61,6 +61,8 @@ struct Text {
     escaped: bool,
     /// Whether any byte was escaped.
     has_escapes: bool,
+    /// Whether it exceeds [`MAX_TOKEN_BYTES`].
+    is_too_long: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +213,7 @@ impl<S: Sink> StateMachine<S> {
         if self.field == Field::Task
             && let Some(task) = fast_path::task(kernel, input.rest())
         {
-            self.builder.fast_path_task(&task.raw())?;
+            self.builder.fast_path_task(&task.raw());
             input.advance(task.length);
             self.skip = Skip::INSIDE;
             self.mode = Mode::Skip;
@@ -274,7 +276,8 @@ impl<S: Sink> StateMachine<S> {
             Some(frame) => {
                 self.here = frame;
                 self.end_value(input);
-                self.end_task_early()
+                self.end_task_early();
+                Ok(())
             }
             None => {
                 self.mode = Mode::Done;
@@ -303,17 +306,16 @@ impl<S: Sink> StateMachine<S> {
     /// Skips the rest of a task, most of the document, once all its fields are known. Masters write these first; where
     /// they come later, the task ends later.
     #[inline(always)]
-    fn end_task_early(&mut self) -> Outcome {
+    fn end_task_early(&mut self) {
         if self.here.seen != SeenFields::WHOLE_TASK || self.here.container != Container::Task {
-            return Ok(());
+            return;
         }
-        self.builder.task()?;
+        self.builder.task();
         if let Some(list) = self.parents.pop() {
             self.here = list;
         }
         self.skip = Skip::INSIDE;
         self.mode = Mode::Skip;
-        Ok(())
     }
 
     /// At the bracket that begins a skipped object or list.
@@ -360,7 +362,8 @@ impl<S: Sink> StateMachine<S> {
         let end = text.find_end(rest);
         let part = end.map_or(rest, |end| rest.get(..end).unwrap_or_default());
         if text.role != Role::Ignored && self.token.bytes.len() + part.len() > MAX_TOKEN_BYTES {
-            return Err(too_long(self.token.start));
+            text.is_too_long = true;
+            self.token.bytes.clear();
         }
         if end.is_some() {
             input.advance(part.len() + 1);
@@ -369,7 +372,10 @@ impl<S: Sink> StateMachine<S> {
         }
         match (text.role, end) {
             (Role::Ignored, Some(_)) => self.end_text(input, &[], text),
-            (Role::Ignored, None) => {
+            (_, Some(_)) if text.is_too_long => {
+                self.end_text(input, values::REPLACEMENT.as_bytes(), Text { role: text.role, ..Text::START })
+            }
+            (_, None) if text.is_too_long || text.role == Role::Ignored => {
                 self.text = text;
                 self.mode = Mode::Text;
                 Ok(())
@@ -408,7 +414,8 @@ impl<S: Sink> StateMachine<S> {
         }
         if self.field == Field::TaskState && !text.has_escapes && self.builder.has_task_state(bytes) {
             self.end_value(input);
-            return self.end_task_early();
+            self.end_task_early();
+            return Ok(());
         }
         let Some(value) = values::text(bytes, text.has_escapes) else {
             return Err(self.fault(self.token.start, "not a valid string"));
@@ -419,7 +426,8 @@ impl<S: Sink> StateMachine<S> {
             self.builder.string(self.field, &value);
         }
         self.end_value(input);
-        self.end_task_early()
+        self.end_task_early();
+        Ok(())
     }
 
     /// Ends a key, and determines what its value means.
@@ -445,7 +453,7 @@ impl<S: Sink> StateMachine<S> {
             }
             self.here.seen = self.here.seen.with(field);
         } else if field == Field::Amount {
-            return self.amount_key(key);
+            self.amount_key(key);
         } else if field != Field::Ignored {
             let key = values::text(bytes, has_escapes).ok_or_else(|| invalid_key(self.token.start))?;
             self.builder.key(&key);
@@ -455,14 +463,13 @@ impl<S: Sink> StateMachine<S> {
 
     /// At the name of a resource.
     #[inline(always)]
-    fn amount_key(&mut self, key: &[u8]) -> Outcome {
+    fn amount_key(&mut self, key: &[u8]) {
         self.last_kind = kind_of(key);
-        let Some(kind) = self.last_kind else { return Ok(()) };
+        let Some(kind) = self.last_kind else { return };
         if self.here.seen.has_amount(kind) {
-            return Err(fault(self.token.start, &format!("{}.{kind} occurs twice", Field::Amount.name())));
+            self.builder.repeat_amount(kind);
         }
         self.here.seen = self.here.seen.with_amount(kind);
-        Ok(())
     }
 
     /// The kind of resource whose amount the current or next value is.
@@ -506,13 +513,13 @@ impl<S: Sink> StateMachine<S> {
             (b"true", ValueType::Boolean) => self.builder.boolean(field, true),
             (b"false", ValueType::Boolean) => self.builder.boolean(field, false),
             (b"null", _) if field.may_be_null() => {}
-            (_, ValueType::Number | ValueType::Any) => {
-                let number = values::number(bytes).map_err(|_| self.wrong_type(self.token.start))?;
-                if value_type == ValueType::Any {
-                    self.builder.any(kind, Value::Number(number));
-                } else {
-                    self.builder.number(field, number);
-                }
+            (_, ValueType::Any) => {
+                let number = values::any_number(bytes).ok_or_else(|| self.wrong_type(self.token.start))?;
+                self.builder.any(kind, Value::Number(number));
+            }
+            (_, ValueType::Number) => {
+                let number = values::number(bytes).ok_or_else(|| self.wrong_type(self.token.start))?;
+                self.builder.number(field, number);
             }
             _ => return Err(self.wrong_type(self.token.start)),
         }
@@ -549,7 +556,7 @@ impl<S: Sink> StateMachine<S> {
 }
 
 impl Text {
-    const START: Self = Self { role: Role::Ignored, escaped: false, has_escapes: false };
+    const START: Self = Self { role: Role::Ignored, escaped: false, has_escapes: false, is_too_long: false };
 
     /// The position of the quote that ends the string, if these bytes have it.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use shared::resources::Amount;
 
 /// The longest key, string, or number that is read, in bytes. The longest ones of Mesos, ids and attributes, have a few hundred.
@@ -11,14 +12,18 @@ pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
 /// Numbers with more digits before the point take the slow path, which reports errors.
 const MAX_FAST_DIGITS: usize = 10;
 
-/// The string between two quotes; `None` if it is not valid.
+/// What stands for a text that is too long, and for each part of a text that is none.
+pub(super) const REPLACEMENT: &str = "\u{FFFD}";
+
+/// The string between two quotes; `None` if it is not valid. Bytes that are not UTF-8, and halves of surrogate pairs, are
+/// replaced: masters pass on names and attributes as they got them.
 #[inline]
 pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
     if has_escapes {
         return unescaped(bytes).map(Cow::Owned);
     }
-    let text = std::str::from_utf8(bytes).ok()?;
-    (!has_control_characters(bytes)).then_some(Cow::Borrowed(text))
+    let text = String::from_utf8_lossy(bytes);
+    (!has_control_characters(bytes)).then_some(text)
 }
 
 /// Whether a byte is below the blank, eight at a time. JSON requires escapes for these.
@@ -41,12 +46,68 @@ fn has_control_characters(bytes: &[u8]) -> bool {
 
 #[cold]
 fn unescaped(bytes: &[u8]) -> Option<String> {
-    serde_json::from_slice(&[b"\"", bytes, b"\""].concat()).ok()
+    let text = String::from_utf8_lossy(bytes);
+    let parse = |text: &str| serde_json::from_str(&format!("\"{text}\"")).ok();
+    parse(&text).or_else(|| parse(&without_half_surrogates(&text)))
 }
 
-/// Any JSON number.
-pub(super) fn number(bytes: &[u8]) -> Result<f64, serde_json::Error> {
-    serde_json::from_slice(bytes)
+/// The same with `\ufffd` in place of each escape that is one half of a surrogate pair without the other.
+fn without_half_surrogates(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let high = surrogate(escape);
+        let low = escape.get(ESCAPE_LENGTH..).and_then(surrogate);
+        let length = match (high, low) {
+            (Some(Half::High), Some(Half::Low)) => 2 * ESCAPE_LENGTH,
+            (Some(_), _) => {
+                mended.push_str("\\ufffd");
+                rest = escape.get(ESCAPE_LENGTH..).unwrap_or_default();
+                continue;
+            }
+            // A backslash and the byte that it escapes. After it may stand a character of several bytes.
+            (None, _) => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        mended.push_str(escape.get(..length).unwrap_or_default());
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    mended + rest
+}
+
+/// The length of `\ud83e`.
+const ESCAPE_LENGTH: usize = 6;
+
+/// The half of a surrogate pair that a text begins with.
+fn surrogate(text: &str) -> Option<Half> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xD800..=0xDBFF => Some(Half::High),
+        0xDC00..=0xDFFF => Some(Half::Low),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    High,
+    Low,
+}
+
+/// Any JSON number that fits a double.
+pub(super) fn number(bytes: &[u8]) -> Option<f64> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// Any JSON number; one that is too large for a double is infinite.
+pub(super) fn any_number(bytes: &[u8]) -> Option<f64> {
+    let infinite = || {
+        let is_number = bytes.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9'));
+        let is_valid = is_number && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        is_valid.then_some(if bytes.starts_with(b"-") { f64::NEG_INFINITY } else { f64::INFINITY })
+    };
+    number(bytes).or_else(infinite)
 }
 
 /// Whether a byte can be part of a number, `true`, `false` or `null`.

@@ -14,7 +14,7 @@ fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
 }
 
 fn with_queue(state: &Json, config: &Config, queue: &Queue) -> Vec<ClusterSnapshot> {
-    run_with(state, config, &queue.clone().into()).unwrap().snapshots
+    run_with(state, config, &queue.clone().into()).snapshots
 }
 
 /// Name, framework, tasks, queued instances and the cpus of one of them.
@@ -309,7 +309,7 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
     let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
     let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
     let marathon = Observed { queue, host_limits: Answer::Known(limits) };
-    let snapshot = run_with(&state, &config(""), &marathon).unwrap().snapshots.remove(0);
+    let snapshot = run_with(&state, &config(""), &marathon).snapshots.remove(0);
     let limited: Vec<(&str, &str, Option<u32>, u32)> = snapshot
         .applications
         .iter()
@@ -332,7 +332,7 @@ fn unknown_constraints_make_the_snapshot_partial() {
     let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
     let reason = "status 503".to_owned();
     let marathon = Observed { queue: read_queue(&[]), host_limits: Answer::Unknown { reason: reason.clone() } };
-    let completeness = run_with(&state, &config(""), &marathon).unwrap().snapshots.remove(0).completeness;
+    let completeness = run_with(&state, &config(""), &marathon).snapshots.remove(0).completeness;
     assert_eq!(completeness.level, CompletenessLevel::Partial);
     assert_eq!(completeness.reasons, [Finding::UnknownConstraints { reason }.to_string()]);
 }

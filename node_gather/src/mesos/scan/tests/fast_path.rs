@@ -15,7 +15,7 @@ fn a_task_in_the_usual_form_takes_the_fast_path() {
     assert_eq!(task.length, USUAL.len());
     let raw = task.raw();
     assert_eq!([raw.id, raw.name, raw.agent_id, raw.state], [&b"web.1"[..], b"web", b"A", b"TASK_RUNNING"]);
-    let resources = raw.check().unwrap().unwrap();
+    let resources = raw.resources.amounts();
     assert_eq!((resources.cpus.to_string(), resources.mem.to_string()), ("0.125".to_owned(), "64.5".to_owned()));
     for real in ["1.4.3/02-marathon-apps", "1.11.0/02-marathon-apps", "1.11.0/05-pods-and-limits"] {
         let state = String::from_utf8(crate::testing::capture(real)).unwrap();

@@ -1,6 +1,7 @@
 //! What is accepted, what is refused, and with which error.
 
 use serde_json::{Value as Json, json};
+use shared::resources::Amount;
 
 use super::super::skip::MAX_DEPTH;
 use super::super::values::MAX_TOKEN_BYTES;
@@ -59,8 +60,8 @@ fn a_fault_has_a_position_and_an_expectation() {
         (r#"{"slaves":[{"id":"A","id":"B"}]}"#, "at byte 21: slaves[].id occurs twice"),
         (r#"{"slaves":[{"active":0}]}"#, "at byte 21: slaves[].active: expected true or false"),
         (r#"{"slaves":[{"active":truely}]}"#, "at byte 21: slaves[].active: expected true or false"),
-        (r#"{"slaves":[{"resources":{"cpus":1,"cpus":1}}]}"#, "at byte 34: resources.cpus occurs twice"),
-        (r#"{"slaves":[{"resources":{"cpus":1e999}}]}"#, "at byte 32: resources.cpus: expected a value"),
+        (r#"{"slaves":[{"resources":{"cpus":01}}]}"#, "at byte 32: resources.cpus: expected a value"),
+        (r#"{"elected_time":1e999}"#, "at byte 16: elected_time: expected a number"),
         (r#"{"elected_time":"now"}"#, "at byte 16: elected_time: expected a number"),
         (r#"{"slaves":[{},]}"#, "at byte 12: slaves[].id is missing"),
         (r#"{"slaves":[,]}"#, "at byte 11: expected a value or the end of the list"),
@@ -72,15 +73,11 @@ fn a_fault_has_a_position_and_an_expectation() {
         (r#"{"x":1,}"#, "at byte 7: expected a key"),
         (r#"{"x":}"#, "at byte 5: expected a value"),
         ("{\"version\":\"a\u{1}\"}", "at byte 11: version: not a valid string"),
-        (r#"{"version":"\ud800"}"#, "at byte 11: version: not a valid string"),
+        (r#"{"version":"\x"}"#, "at byte 11: version: not a valid string"),
         (r#"{"\x":1}"#, "at byte 1: a key is not a valid string"),
     ] {
         assert_eq!(fault(text), expected, "{text}");
     }
-    let no_text = scan_every_way(b"{\"version\":\"\xff\"}", 3);
-    assert!(
-        matches!(no_text, Err(StateError::Json(fault)) if fault.to_string() == "at byte 11: version: not a valid string")
-    );
 }
 
 #[test]
@@ -90,14 +87,47 @@ fn skipped_brackets_count_regardless_of_their_form() {
 }
 
 #[test]
-fn amounts_out_of_range_are_refused_with_their_owner() {
-    for amount in ["-1", "-0.001", "1000000000.001", "1e10", "1e300", "\"4\"", "null", "true", "[4]", "{\"a\":1}"] {
-        let text = with_task(&format!("{{{TASK}}}")).replace("1.5", amount);
-        let error = refused(&text);
-        assert!(matches!(&error, StateError::Amount { .. }), "{amount}: {error:?}");
-        assert!(error.to_string().starts_with("task \"t\": got "), "{error}");
+fn an_impossible_amount_is_passed_on_with_its_owner() {
+    let impossible = |cpus: &str| {
+        let text = with_task(&format!("{{{TASK}}}")).replace("1.5", cpus);
+        let state = scan_every_way(text.as_bytes(), 3).unwrap_or_else(|error| panic!("{cpus}: {error}"));
+        assert_eq!(state.tasks[0].1.resources.mem, Amount::from_units(64.0).unwrap(), "{cpus}");
+        state.impossible
+    };
+    for (cpus, shown) in [
+        ("-1", "-1"),
+        ("-0.001", "-0.001"),
+        ("1000000000.001", "1000000000.001"),
+        ("1e10", "10000000000"),
+        ("1e999", "inf"),
+        ("-1e999", "-inf"),
+        ("\"4\"", "\"4\""),
+        ("null", "null"),
+        ("true", "true"),
+        ("[4]", "a list"),
+        ("{\"a\":1}", "an object"),
+        ("1,\"cpus\":1", "two values of"),
+        (&"7".repeat(50), &format!("{}...", "7".repeat(40))[..0]),
+    ] {
+        let [(owner, amount)] = &impossible(cpus)[..] else { panic!("{cpus}") };
+        let expected = format!("got {shown} cpus, expected an amount from 0 to 1000000000");
+        assert_eq!(owner, "task t", "{cpus}");
+        assert!(shown.is_empty() || amount.to_string() == expected, "{cpus}: {amount}");
     }
-    assert!(scan_every_way(with_task(&format!("{{{TASK}}}")).replace("1.5", "1000000000").as_bytes(), 5).is_ok());
+    // Mesos rounds to thousandths.
+    for cpus in ["1000000000", "-0.0", "-0.0004", "-2.8e-14"] {
+        assert_eq!(impossible(cpus), [], "{cpus}");
+    }
+}
+
+#[test]
+fn a_disk_beyond_the_limit_is_capped() {
+    for disk in ["8796093017087.0", "1000000000.001", "1e300", "1e999"] {
+        let text = with_task(&format!("{{{TASK}}}")).replace("\"mem\":64.0", &format!("\"disk\":{disk}"));
+        let state = scan_every_way(text.as_bytes(), 3).unwrap();
+        assert_eq!(state.tasks[0].1.resources.disk, Amount::from_units(1e9).unwrap(), "{disk}");
+        assert_eq!(state.impossible, [], "{disk}");
+    }
 }
 
 #[test]
@@ -143,14 +173,23 @@ fn nesting_has_an_end() {
 fn tokens_have_an_end() {
     let version = |length: usize| format!(r#"{{"version":"{}","slaves":[],"frameworks":[]}}"#, "v".repeat(length));
     assert!(scan_every_way(version(MAX_TOKEN_BYTES).as_bytes(), 1).is_ok());
-    let too_long = "a key, string, or number exceeds 65536 bytes";
-    assert_eq!(fault(&version(MAX_TOKEN_BYTES + 1)), format!("at byte 11: {too_long}"));
     let long = "9".repeat(MAX_TOKEN_BYTES + 1);
-    for text in
-        [format!(r#"{{"{long}":1}}"#), format!(r#"{{"elected_time":{long}}}"#), format!(r#"{{"version":"{long}"#)]
-    {
-        assert!(fault(&text).ends_with(too_long));
-    }
+    assert!(fault(&format!(r#"{{"elected_time":{long}}}"#)).ends_with("a number exceeds 65536 bytes"));
+    assert_eq!(scan_every_way(version(MAX_TOKEN_BYTES + 1).as_bytes(), 1).unwrap().master.version, "\u{FFFD}");
+    // Escapes and bytes that are not UTF-8 do not matter in a text that is too long.
+    let attribute = [
+        br#"{"slaves":[{"id":"A","active":true,"attributes":{"a":""#.as_slice(),
+        &br"\n\ud800\x\\".repeat(MAX_TOKEN_BYTES),
+        br#"\"\xff","b":"c",""#,
+        &[0xFF; MAX_TOKEN_BYTES + 1],
+        br#"":"d"}}],"frameworks":[]}"#,
+    ];
+    let state = scan_every_way(&attribute.concat(), 1).unwrap();
+    let attributes = &state.agents[0].0.attributes;
+    assert!(attributes.has("a", "\u{FFFD}") && attributes.has("b", "c") && attributes.has("\u{FFFD}", "d"));
+    let key = format!(r#"{{"{long}":1,"slaves":[],"frameworks":[],"{long}":"x"}}"#);
+    assert!(scan_every_way(key.as_bytes(), 1).is_ok());
+    assert!(matches!(refused(&format!(r#"{{"version":"{long}"#)), StateError::Truncated(_)));
     // A skipped value has no maximum length.
     let skipped = format!(r#"{{"slaves":[],"frameworks":[],"x":"{long}","y":{long},"z":["{long}"]}}"#);
     assert!(scan_every_way(skipped.as_bytes(), 1).is_ok());

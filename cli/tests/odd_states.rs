@@ -1,0 +1,75 @@
+//! `lambda-scale explain` on states with something odd in them: a decision for every pool, and a reason that names it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn situation(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/situations").join(name)
+}
+
+/// The explanation of the only pool.
+fn explain(state: &Path, situation: &Path) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.args(["explain", "--output", "json", "--now", "2026-11-22T16:00:00Z", "--state"]).arg(state);
+    command.arg("--config").arg(situation.join("config.toml"));
+    let queue = situation.join("queue.json");
+    if queue.exists() {
+        command.arg("--queue").arg(queue);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    json["pools"][0].take()
+}
+
+/// The state of a situation with one text in place of another, at its first occurrence.
+fn changed(situation: &Path, name: &str, from: &str, to: &[u8]) -> PathBuf {
+    let text = fs::read_to_string(situation.join("state.json")).unwrap();
+    let (before, after) = text.split_once(from).unwrap();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, [before.as_bytes(), to, after.as_bytes()].concat()).unwrap();
+    path
+}
+
+#[test]
+fn a_disk_of_eight_exbibytes_gives_a_decision() {
+    let situation = situation("disk-of-exbibytes");
+    let pool = explain(&situation.join("state.json"), &situation);
+    assert_eq!(pool["snapshot"]["completeness"]["level"], "complete");
+    assert_eq!((&pool["snapshot"]["agents"]["usable"], &pool["decision"]["state"]), (&3.into(), &"normal".into()));
+}
+
+#[test]
+fn an_agent_with_an_impossible_amount_stops_no_decision() {
+    let situation = situation("disk-of-exbibytes");
+    let state = changed(&situation, "negative-mem.json", "\"mem\":14000.0", b"\"mem\":-14000.0");
+    let pool = explain(&state, &situation);
+    assert_eq!(pool["snapshot"]["completeness"]["level"], "partial");
+    let reason = pool["snapshot"]["completeness"]["reasons"][0].as_str().unwrap();
+    assert!(
+        reason.starts_with("1 of 3 agents are not usable: \"b29da1dc-S0\" reports its resources wrongly"),
+        "{reason}"
+    );
+    assert_eq!(pool["snapshot"]["agents"]["usable"], 2);
+    assert!(pool["decision"]["delta"].as_i64().unwrap() >= 0);
+}
+
+#[test]
+fn a_hostname_that_is_no_text_changes_no_decision() {
+    let situation = situation("disk-of-exbibytes");
+    let state = changed(&situation, "no-text.json", "ip-10-0-1-10.ec2.internal", b"caf\xe9\\ud800");
+    let pool = explain(&state, &situation);
+    assert_eq!(pool["snapshot"]["completeness"]["level"], "complete");
+    let hostnames = pool["snapshot"]["scale_down_candidates"].as_array().unwrap();
+    assert!(hostnames.iter().any(|agent| agent["hostname"] == "caf\u{FFFD}\u{FFFD}"), "{hostnames:?}");
+}
