@@ -29,6 +29,7 @@ pub struct Options {
 struct Checked<'a> {
     valid: bool,
     problems: Vec<ProblemForm<'a>>,
+    warnings: Vec<ProblemForm<'a>>,
     pools: &'a [Policy],
 }
 
@@ -70,12 +71,13 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn json(parsed: &Result<Config, Problems>) -> io::Result<()> {
-    let checked = match parsed {
-        Ok(config) => Checked { valid: true, problems: Vec::new(), pools: &config.pools },
-        Err(Problems(problems)) => {
-            Checked { valid: false, problems: problems.iter().map(ProblemForm::from).collect(), pools: &[] }
-        }
+    let (warnings, problems, pools) = match parsed {
+        Ok(config) => (config.warnings(), [].as_slice(), config.pools.as_slice()),
+        Err(Problems(problems)) => (Vec::new(), problems.as_slice(), [].as_slice()),
     };
+    let problems = problems.iter().map(ProblemForm::from).collect();
+    let checked =
+        Checked { valid: parsed.is_ok(), problems, warnings: warnings.iter().map(ProblemForm::from).collect(), pools };
     serde_json::to_writer_pretty(io::stdout(), &checked)?;
     writeln!(io::stdout())
 }
@@ -89,7 +91,7 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
     for policy in &config.pools {
         page.field(&policy.pool, &summary(policy))?;
     }
-    Ok(())
+    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Bad, &warning.to_string()))
 }
 
 /// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use url::Url;
+
 /// The most names that are suggested.
 const MAX_SUGGESTIONS: usize = 3;
 
@@ -48,6 +50,18 @@ pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) 
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
+/// Host and port of a URL, which messages show instead of the whole: a path, a query, or a user may be secret.
+#[must_use]
+pub fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The same with the scheme.
+#[must_use]
+pub fn origin(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), authority(url))
+}
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +74,13 @@ mod tests {
         assert_eq!(nearest("Mesos-Workers", known)[0], "mesos-workers");
         assert!(!nearest("mesos-worker", known).contains(&"web-asg"));
         assert!(nearest("zzz", known).is_empty());
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_secret() {
+        let url = Url::parse("http://me:hunter2@[fd00::5]:5050/hunter2?hunter2#hunter2").unwrap();
+        assert_eq!((authority(&url).as_str(), origin(&url).as_str()), ("[fd00::5]:5050", "http://[fd00::5]:5050"));
+        assert_eq!(origin(&Url::parse("https://a.example").unwrap()), "https://a.example");
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub enum ConfigurationError {
 /// Where the endpoints are that a configuration names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local<'a> {
-    /// The master's URL.
-    pub(crate) master: &'a str,
+    /// The masters' URLs.
+    pub(crate) masters: &'a [String],
     /// Where the master's credentials are, if it asks for any.
     pub(crate) credentials: Option<&'a str>,
     /// Marathon's URL.
@@ -36,7 +36,7 @@ pub(crate) fn localize(configuration: &str, local: Local<'_>) -> Result<(String,
     Config::parse(configuration)?;
     let mut configuration: Table = configuration.parse()?;
     if let Some(Value::Table(mesos)) = configuration.get_mut("mesos") {
-        mesos.insert("masters".to_owned(), Value::Array(vec![local.master.into()]));
+        mesos.insert("masters".to_owned(), Value::Array(local.masters.iter().map(|url| url.as_str().into()).collect()));
         mesos.remove("credentials");
         mesos.remove("ca_bundle");
         if let Some(credentials) = local.credentials {
@@ -53,14 +53,16 @@ pub(crate) fn localize(configuration: &str, local: Local<'_>) -> Result<(String,
 
 #[cfg(test)]
 mod tests {
+    use shared::config::Reference;
+
     use super::*;
 
-    const LOCAL: Local<'_> =
-        Local { master: "http://127.0.0.1:12345", credentials: None, marathon: "http://127.0.0.1:8080" };
+    const LOCAL: Local<'_> = Local { masters: &[], credentials: None, marathon: "http://127.0.0.1:8080" };
     const POOL: &str = "[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n";
 
     fn localized(sections: &str, local: Local<'_>) -> Config {
-        let (_, config) = localize(&format!("{sections}\n{POOL}"), local).unwrap();
+        let masters = ["http://127.0.0.1:12345".to_owned()];
+        let (_, config) = localize(&format!("{sections}\n{POOL}"), Local { masters: &masters, ..local }).unwrap();
         assert_eq!(config.pools[0].limits.max, Some(7));
         config
     }
@@ -83,7 +85,7 @@ mod tests {
     fn credentials_and_marathon_are_the_local_ones() {
         let local = Local { credentials: Some("ssm:/local"), ..LOCAL };
         let config = localized("mesos.masters = [\"http://a\"]\nmarathon.url = \"https://b\"", local);
-        assert_eq!(config.mesos.unwrap().credentials.unwrap().to_string(), "ssm:/local");
+        assert_eq!(config.mesos.unwrap().credentials, Some(Reference::Ssm("/local".to_owned())));
         assert_eq!(config.marathon.unwrap().url.as_str(), "http://127.0.0.1:8080/");
     }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use toml::Value;
 
 use super::headroom::percentage;
-use super::reader::{Section, instead_of, type_of};
+use super::reader::{Section, instead_of};
+use super::shown::type_of;
 
 /// The settings of one application in a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ pub(super) fn applications(section: &mut Section<'_>) -> BTreeMap<String, Applic
     };
     let mut applications = BTreeMap::new();
     for (name, value) in section.table() {
-        let path = section.path_of(&format!("{name:?}"));
+        let path = section.name_of(name);
         if let Some(problem) = problem_with_name(name) {
             section.report().add(path, problem);
             continue;
@@ -70,15 +71,24 @@ pub(super) fn names(section: &mut Section<'_>, key: &'static str) -> Vec<String>
 
 const EXAMPLE: &str = r#""/db/primary""#;
 
-/// What is wrong with the name of an application: no task would ever bear it.
+/// What is wrong with the name of an application: no task would ever bear it. Only a name that begins like one is repeated.
 fn problem_with_name(name: &str) -> Option<String> {
-    let got = Value::from(name).to_string();
+    const EXPECTED: &str = "the id of an application, which begins with \"/\"";
+    let begins_like_one = name.starts_with('/');
+    let got = if begins_like_one { Value::from(name).to_string() } else { "a string".to_owned() };
     if name.contains('*') {
         let expected = "the whole name of one application, because names are not patterns";
-        return Some(instead_of(&got, expected, &quoted(&name.replace('*', "primary"))));
+        let write = if begins_like_one { quoted(&name.replace('*', "primary")) } else { EXAMPLE.to_owned() };
+        return Some(instead_of(&got, expected, &write));
     }
-    let is_id = name.strip_prefix('/').is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/'));
-    (!is_id).then(|| instead_of(&got, "the id of an application, which begins with \"/\"", &quoted(name)))
+    if begins_like_one {
+        let is_id = name.len() > 1 && !name.ends_with('/');
+        return (!is_id).then(|| instead_of(&got, EXPECTED, &quoted(name)));
+    }
+    if name.trim().is_empty() || name.ends_with('/') {
+        return Some(instead_of(&got, EXPECTED, EXAMPLE));
+    }
+    Some(format!("got {got}, expected {EXPECTED}; put that before it"))
 }
 
 /// The id that the name most likely means, as the configuration has it.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use toml::Table;
 
+use super::lines::position;
 use super::mesos::{Marathon, Mesos, marathon, mesos};
 use super::pool::{Policy, pools};
 use super::problem::{Problem, Problems};
 use super::reader::{Report, Section};
 use super::source::needs_mesos;
+use super::timing::longest_period;
 use super::values::{MINUTE, Span};
 
 /// A whole configuration, valid.
@@ -49,14 +51,11 @@ impl Config {
 }
 
 fn parse(text: &str) -> Result<Config, Problems> {
-    let table: Table = toml::from_str(text).map_err(|error| {
-        let text = format!("not valid TOML: {}", error.to_string().trim());
-        Problems(vec![Problem { path: String::new(), text }])
-    })?;
-    let report = Report::default();
+    let table: Table = toml::from_str(text).map_err(|error| Problems(vec![syntax_problem(text, &error)]))?;
+    let report = Report::new(text, &table);
     let mut top = Section::new("", &table, &report);
 
-    let period = Span::between(MINUTE, 60 * MINUTE, MINUTE);
+    let period = Span::between(MINUTE, 60 * MINUTE, MINUTE).suggest_at_most(longest_period(&table));
     let schedule_period = period.read(&mut top, "schedule_period").unwrap_or(MINUTE);
     let dry_run = top.or("dry_run", false);
     let mesos = needed_by_a_pool(&mut top, "mesos", mesos);
@@ -70,6 +69,14 @@ fn parse(text: &str) -> Result<Config, Problems> {
     } else {
         Err(Problems(problems))
     }
+}
+
+/// What is not TOML, without the line itself: it may hold a secret.
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let (line, column) = position(text, error.span().unwrap_or_default().start);
+    // The parser quotes punctuation, never the source.
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    Problem { path: format!("line {line}, column {column}"), text: format!("not valid TOML: {message}") }
 }
 
 /// Reads a section that only pools of a Mesos cluster need; without such a pool it is refused.

@@ -1,6 +1,7 @@
 //! How far a decision may go.
 
 use serde::Serialize;
+use toml::Value;
 
 use super::reader::Section;
 use super::values::Whole;
@@ -28,13 +29,14 @@ pub(super) fn limits(section: &mut Section<'_>) -> Limits {
         max,
         max_scale_up_step: step(section, "max_scale_up_step", 10),
         max_scale_down_step: step(section, "max_scale_down_step", 1),
-        max_scale_down_tasks: Whole::at_least(0, 100).read(section, "max_scale_down_tasks"),
+        max_scale_down_tasks: Whole::at_least(0, 100).or_no_limit().read(section, "max_scale_down_tasks"),
     }
 }
 
 fn bounds(section: &mut Section<'_>) -> (u32, Option<u32>) {
-    let min = Whole::at_least(0, 1).read(section, "min").unwrap_or(1);
-    let max = Whole::at_least(min, min.max(10)).limits(format!("at least min = {min}"));
+    let most = section.table().get("max").and_then(Value::as_integer).and_then(|max| u32::try_from(max).ok());
+    let min = Whole::at_least(0, 1).suggest(0..=most.unwrap_or(u32::MAX)).read(section, "min").unwrap_or(1);
+    let max = Whole::at_least(min, min.max(10)).or_no_limit().limits(format!("at least min = {min}"));
     (min, max.read(section, "max"))
 }
 

@@ -1,13 +1,13 @@
 //! Where the state of the cluster is read: the masters, and Marathon.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use toml::Value;
 use url::{Host, Url};
 
 use super::reader::{Section, Setting, instead_of};
-use super::reference::Reference;
+use super::reference::{Reference, Secret};
 use super::values::{BaseUrl, Bytes, MINUTE, Span};
 
 /// Where and how the cluster's state is read.
@@ -44,36 +44,50 @@ pub struct Marathon {
     pub url: Url,
 }
 
-/// Whether an address of that host leads to this very machine or to its metadata service.
+/// Whether an address of that host leads to this very machine or to its metadata service, or may do so: an IPv6 address that
+/// embeds one of IPv4 is translated by the network, who knows where to.
 #[must_use]
 pub fn is_local_host(host: &Host<&str>) -> bool {
-    let is_local = |ip: IpAddr| match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unspecified(),
-    };
     match host {
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
             name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
         }
-        Host::Ipv4(ip) => is_local(IpAddr::V4(*ip)),
-        Host::Ipv6(ip) => is_local(IpAddr::V6(*ip)),
+        Host::Ipv4(ip) => is_local_v4(*ip),
+        Host::Ipv6(ip) => is_local_v6(*ip),
+    }
+}
+
+/// Loopback, link-local (metadata, credentials of containers), and this network: 0.0.0.0/8.
+const fn is_local_v4(ip: Ipv4Addr) -> bool {
+    ip.is_loopback() || ip.is_link_local() || ip.octets()[0] == 0
+}
+
+/// Loopback, link-local, AWS's own services on instances (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>),
+/// and all forms that embed an IPv4 address (RFC 4291, 6052, 8215, 3056, 4380).
+const fn is_local_v6(ip: Ipv6Addr) -> bool {
+    match ip.segments() {
+        // ::, ::1, ::a.b.c.d, ::ffff:a.b.c.d, ::ffff:0:a.b.c.d
+        [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] => true,
+        // fd00:ec2::254
+        [0xfd00, 0x0ec2, ..] => true,
+        // 64:ff9b::/96, 64:ff9b:1::/48
+        [0x64, 0xff9b, 0, 0, 0, 0, _, _] | [0x64, 0xff9b, 1, ..] => true,
+        // 6to4, Teredo
+        [0x2002, ..] | [0x2001, 0, ..] => true,
+        _ => ip.is_unicast_link_local(),
     }
 }
 
 pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
-    let Some(mut section) = top.section("mesos", "[mesos] with masters") else {
+    let Some(mut section) = top.section("mesos", r#"{ masters = ["http://10.0.0.5:5050"] }"#) else {
         if !top.table().contains_key("mesos") {
             top.missing("mesos.masters", "a list", &format!("[{}]", BaseUrl::MASTER.example));
         }
         return None;
     };
     let masters = masters(&mut section);
-    let credentials = section.optional("credentials");
-    if matches!(credentials, Some(Reference::File(_))) {
-        let expected = "a reference outside the zip with ssm:, secretsmanager:, or env:";
-        section.wrong("credentials", expected, r#""ssm:/lambda-scale/mesos""#);
-    }
+    let credentials = section.optional("credentials").map(|Secret(reference)| reference);
     let ca_bundle = section.optional("ca_bundle");
     // A Lambda function runs for at most 15 minutes.
     let default = Duration::from_secs(20);
@@ -109,7 +123,7 @@ fn masters(section: &mut Section<'_>) -> Vec<Url> {
 }
 
 pub(super) fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
-    let mut section = top.section("marathon", "[marathon] with url")?;
+    let mut section = top.section("marathon", r#"{ url = "http://10.0.0.5:8080" }"#)?;
     let BaseUrl { expected, example, .. } = BaseUrl::MARATHON;
     if !section.table().contains_key("url") {
         section.missing("url", expected, example);

@@ -1,6 +1,6 @@
 //! A pool, and its settings by subject.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,12 +10,13 @@ use super::applications::{ApplicationSettings, applications};
 use super::check::{CheckKind, check};
 use super::headroom::{Headroom, headroom};
 use super::limits::{Limits, limits};
-use super::reader::{Section, instead_of, type_of};
+use super::reader::{Section, Setting, instead_of};
 use super::scale_down::{ScaleDown, scale_down};
+use super::shown::{shown, type_of};
 use super::source::{PoolSource, source};
 use super::thresholds::{Thresholds, thresholds};
 use super::timing::{Timing, timing};
-use super::values::Whole;
+use super::values::{GroupName, Name, Whole};
 use crate::resources::{Amount, Kind, Resources};
 
 /// Everything that decides about one pool: its settings, and the schedule period that dates messages. Written as JSON it has
@@ -78,15 +79,18 @@ impl Policy {
     }
 }
 
+/// A list with a pool, as most write it.
+const EXAMPLE: &str = "[[pools]] with name and group";
+
 pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Policy> {
     let tables = match top.value("pools") {
         Some(Value::Array(tables)) if !tables.is_empty() => tables.as_slice(),
         Some(other) if !other.is_array() => {
-            top.problem("pools", instead_of(type_of(other), "a list of tables", "[[pools]]"));
+            top.problem("pools", instead_of(type_of(other), "a list of tables", EXAMPLE));
             return Vec::new();
         }
         _ => {
-            top.missing("pools", "at least one pool", "[[pools]] with name and group");
+            top.missing("pools", "at least one pool", EXAMPLE);
             return Vec::new();
         }
     };
@@ -94,45 +98,46 @@ pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Pol
     for (index, table) in tables.iter().enumerate() {
         let path = format!("pools[{index}]");
         match table.as_table() {
-            Some(table) => pools.extend(pool(Section::new(&path, table, top.report()), schedule_period)),
-            None => top.report().add(path, instead_of(type_of(table), "a table", "[[pools]]")),
+            Some(table) => {
+                let policy = pool(Section::new(&path, table, top.report()), tables, schedule_period);
+                pools.extend(policy.map(|policy| (path, policy)));
+            }
+            None => top.report().add(path, instead_of(type_of(table), "a table", EXAMPLE)),
         }
     }
     distinct(top, &pools, "name", |policy| &policy.pool);
     distinct(top, &pools, "group", |policy| &policy.group);
     // An agent with all of one pool's attributes has a part of them too.
-    for policy in pools.iter().filter(|policy| policy.source.needs_masters()) {
-        let covers = |other: &&Policy| {
+    for (path, policy) in pools.iter().filter(|(_, policy)| policy.source.needs_masters()) {
+        let covers = |(_, other): &&(String, Policy)| {
             other.source.needs_masters()
                 && other.pool != policy.pool
                 && policy.attributes.iter().all(|(name, value)| other.attributes.get(name) == Some(value))
         };
-        if let Some(other) = pools.iter().find(covers) {
-            top.problem(
-                "pools",
-                format!(
-                    "every agent of {:?} is also one of {:?}; give each pool attributes of its own",
-                    other.pool, policy.pool
-                ),
-            );
+        if let Some((other, _)) = pools.iter().find(covers) {
+            let text = format!("every agent of {other} is also one of {path}; give each pool attributes of its own");
+            top.problem("pools", text);
         }
     }
-    pools
+    pools.into_iter().map(|(_, policy)| policy).collect()
 }
 
 /// Reports values that two pools have in common.
-fn distinct(top: &Section<'_>, pools: &[Policy], key: &str, value: impl Fn(&Policy) -> &String) {
-    let mut seen = BTreeSet::new();
-    for policy in pools {
-        if !seen.insert(value(policy)) {
-            top.problem("pools", format!("two pools have the {key} {:?}; each needs its own", value(policy)));
+fn distinct(top: &Section<'_>, pools: &[(String, Policy)], key: &str, value: impl Fn(&Policy) -> &String) {
+    let mut seen = BTreeMap::new();
+    for (path, policy) in pools {
+        if let Some(first) = seen.get(value(policy)) {
+            let text = format!("the same as {first}.{key}; each pool needs a {key} of its own");
+            top.report().add(format!("{path}.{key}"), text);
+        } else {
+            seen.insert(value(policy), path);
         }
     }
 }
 
-fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
-    let pool: Option<String> = section.required("name");
-    let group: Option<String> = section.required("group");
+fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> Option<Policy> {
+    let pool = name(&mut section, "name", all).map(|Name(name)| name);
+    let group = name(&mut section, "group", all).map(|GroupName(name)| name);
     let source = source(&mut section);
     let attributes = attributes(&mut section);
     let check = check(&mut section);
@@ -162,6 +167,24 @@ fn pool(mut section: Section<'_>, schedule_period: Duration) -> Option<Policy> {
     })
 }
 
+/// The name under a key that must be there. What is suggested is no other pool's.
+fn name<T: Setting>(section: &mut Section<'_>, key: &'static str, all: &[Value]) -> Option<T> {
+    let is_free = |name: &String| !all.iter().any(|pool| pool.get(key).and_then(Value::as_str) == Some(name));
+    let example = T::EXAMPLE.trim_matches('"');
+    let others = (2..).map(|number| format!("{example}-{number}"));
+    let example = std::iter::once(example.to_owned()).chain(others).find(is_free).unwrap_or_default();
+    let write = format!("{example:?}");
+    let Some(value) = section.value(key) else {
+        section.missing(key, T::EXPECTED, &write);
+        return None;
+    };
+    let read = T::read(value);
+    if read.is_none() {
+        section.problem(key, instead_of(&T::got(value), T::EXPECTED, &write));
+    }
+    read
+}
+
 fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {
     let Some(section) = section.section("attributes", r#"{ pool = "workers" }"#) else { return BTreeMap::new() };
     let mut attributes = BTreeMap::new();
@@ -176,7 +199,10 @@ fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {
             Value::Float(number) => {
                 attributes.insert(name.clone(), number.to_string());
             }
-            _ => section.wrong(name, "a string or a number", "\"workers\""),
+            other => {
+                let text = instead_of(&shown(other), "a string or a number", "\"workers\"");
+                section.report().add(section.place_of(name), text);
+            }
         }
     }
     attributes

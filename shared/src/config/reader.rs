@@ -5,20 +5,31 @@ use std::cell::RefCell;
 
 use toml::{Table, Value};
 
+use super::lines::line_of;
 use super::problem::Problem;
+use super::shown::{is_typing_error, shown, shown_word, type_of};
 use crate::text::nearest;
 
 /// Collects what is wrong while a configuration is read.
-#[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Problem>>);
+#[derive(Debug)]
+pub(super) struct Report<'a> {
+    problems: RefCell<Vec<Problem>>,
+    source: &'a str,
+    root: &'a Table,
+}
 
-impl Report {
+impl<'a> Report<'a> {
+    /// A report about the configuration that this source was parsed to.
+    pub(super) fn new(source: &'a str, root: &'a Table) -> Self {
+        Self { problems: RefCell::default(), source, root }
+    }
+
     pub(super) fn add(&self, path: impl Into<String>, text: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.into(), text: text.into() });
+        self.problems.borrow_mut().push(Problem { path: path.into(), text: text.into() });
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.0.into_inner()
+        self.problems.into_inner()
     }
 }
 
@@ -38,9 +49,9 @@ pub(super) trait Setting: Sized {
     /// The value, if it is one of this type.
     fn read(value: &Value) -> Option<Self>;
 
-    /// A wrong value in its message; only its type where it may be a secret.
+    /// A wrong value in its message.
     fn got(value: &Value) -> String {
-        shorten(value)
+        shown(value)
     }
 }
 
@@ -49,11 +60,11 @@ pub(super) struct Section<'a> {
     path: String,
     table: &'a Table,
     known: Vec<&'static str>,
-    report: &'a Report,
+    report: &'a Report<'a>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(path: &str, table: &'a Table, report: &'a Report) -> Self {
+    pub(super) fn new(path: &str, table: &'a Table, report: &'a Report<'a>) -> Self {
         Self { path: path.to_owned(), table, known: Vec::new(), report }
     }
 
@@ -62,7 +73,26 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(super) fn report(&self) -> &'a Report {
+    /// The place of a key that is a name of the reader's own: by its line, because it may be anything.
+    pub(super) fn place_of(&self, name: &str) -> String {
+        let Report { source, root, .. } = self.report;
+        match line_of(source, root, self.table, name) {
+            Some(line) if self.path.is_empty() => format!("line {line}"),
+            Some(line) => format!("{}, line {line}", self.path),
+            None => self.path.clone(),
+        }
+    }
+
+    /// The place of an application: by its name where that looks like one, else by its line.
+    pub(super) fn name_of(&self, application: &str) -> String {
+        if application.starts_with('/') {
+            self.path_of(&format!("{application:?}"))
+        } else {
+            self.place_of(application)
+        }
+    }
+
+    pub(super) fn report(&self) -> &'a Report<'a> {
         self.report
     }
 
@@ -73,7 +103,7 @@ impl<'a> Section<'a> {
 
     /// Reports the value of a key with what was expected, and what to write.
     pub(super) fn wrong(&self, key: &str, expected: &str, write: &str) {
-        let got = self.table.get(key).map_or_else(|| "the default".to_owned(), shorten);
+        let got = self.table.get(key).map_or_else(|| "the default".to_owned(), shown);
         self.problem(key, instead_of(&got, expected, write));
     }
 
@@ -120,14 +150,6 @@ impl<'a> Section<'a> {
         self.optional(key).unwrap_or(default)
     }
 
-    /// The value of a key that must be there.
-    pub(super) fn required<T: Setting>(&mut self, key: &'static str) -> Option<T> {
-        if !self.table.contains_key(key) {
-            self.missing(key, T::EXPECTED, T::EXAMPLE);
-        }
-        self.optional(key)
-    }
-
     /// The strings of the list under a key, if it is there and one. `example` is one of them as the configuration has it.
     pub(super) fn list(&mut self, key: &'static str, example: &str) -> Option<Vec<String>> {
         let value = self.value(key)?;
@@ -139,7 +161,7 @@ impl<'a> Section<'a> {
         for (index, item) in items.iter().enumerate() {
             match String::read(item) {
                 Some(text) => strings.push(text),
-                None => self.problem(&format!("{key}[{index}]"), instead_of(&shorten(item), String::EXPECTED, example)),
+                None => self.problem(&format!("{key}[{index}]"), instead_of(type_of(item), String::EXPECTED, example)),
             }
         }
         (strings.len() == items.len()).then_some(strings)
@@ -160,39 +182,20 @@ impl<'a> Section<'a> {
         self.table
     }
 
-    /// Reports every unknown key, with the nearest known one.
+    /// Reports every unknown key: a typing error with the known one, any other by its line, because it may be anything.
     pub(super) fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            let remedy = match nearest(key, self.known.iter().copied()).first() {
-                Some(known) => format!("did you mean {known:?}?"),
-                None => format!("known here: {}", self.known.join(", ")),
-            };
-            self.problem(key, format!("unknown setting; {remedy}"));
+            match nearest(key, self.known.iter().copied()).first() {
+                Some(known) if is_typing_error(key, known) => {
+                    self.problem(key, format!("unknown setting; did you mean {known:?}?"));
+                }
+                _ => {
+                    let known = self.known.join(", ");
+                    self.report.add(self.place_of(key), format!("unknown setting; leave it out; known here: {known}"));
+                }
+            }
         }
     }
-}
-
-/// The type of a value, for messages that do not repeat the value.
-pub(super) const fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "a string",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a number",
-        Value::Boolean(_) => "a boolean",
-        Value::Datetime(_) => "a time",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
-    }
-}
-
-/// A value as the configuration has it, cut to a length that fits a line.
-pub(super) fn shorten(value: &Value) -> String {
-    const MAX_CHARS: usize = 60;
-    let text = value.to_string();
-    if text.chars().count() <= MAX_CHARS {
-        return text;
-    }
-    text.chars().take(MAX_CHARS).chain("...".chars()).collect()
 }
 
 /// One of a few words; any other value is reported with all of them.
@@ -201,8 +204,14 @@ pub(super) fn word<T: Copy>(section: &mut Section<'_>, key: &'static str, words:
         let text = value.as_str()?.trim();
         words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
     };
-    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    section.read(key, find, |value| one_of(&names, value.as_str().unwrap_or_default()))
+    let value = section.value(key)?;
+    let found = find(value);
+    if found.is_none() {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let (expected, write) = one_of(&names, value.as_str().unwrap_or_default());
+        section.problem(key, instead_of(&shown_word(value, &names), &expected, &write));
+    }
+    found
 }
 
 /// What is expected instead of a word that is none of these (`"pack" or "sum"`), and the nearest of them.

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
 use toml::Value;
 
-use super::reader::{Setting, type_of};
+use super::reader::Setting;
+use super::shown::type_of;
 
 /// Where a string is kept that does not belong in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reference {
     /// A parameter of AWS Systems Manager.
     Ssm(String),
@@ -20,14 +20,21 @@ pub enum Reference {
     File(String),
 }
 
+/// Only where it leads to: the rest may be a secret that was written there by mistake.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ssm(name) => write!(f, "ssm:{name}"),
-            Self::SecretsManager(name) => write!(f, "secretsmanager:{name}"),
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{path}"),
-        }
+        f.write_str(match self {
+            Self::Ssm(_) => "ssm:",
+            Self::SecretsManager(_) => "secretsmanager:",
+            Self::Env(_) => "env:",
+            Self::File(_) => "file:",
+        })
+    }
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}...")
     }
 }
 
@@ -48,5 +55,20 @@ impl Setting for Reference {
     fn got(value: &Value) -> String {
         // It may be the secret itself.
         type_of(value).to_owned()
+    }
+}
+
+/// A reference to a secret. The zip is no place for one.
+pub(super) struct Secret(pub(super) Reference);
+
+impl Setting for Secret {
+    const EXPECTED: &'static str = "a reference with ssm:, secretsmanager:, or env:";
+    const EXAMPLE: &'static str = Reference::EXAMPLE;
+    fn read(value: &Value) -> Option<Self> {
+        Reference::read(value).filter(|reference| !matches!(reference, Reference::File(_))).map(Self)
+    }
+    fn got(value: &Value) -> String {
+        let file = value.as_str().is_some_and(|text| text.trim_start().starts_with("file:"));
+        if file { "a reference with file:, which is in the zip".to_owned() } else { Reference::got(value) }
     }
 }

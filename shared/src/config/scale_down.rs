@@ -105,7 +105,7 @@ fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
     let strategy = word(section, "scale_down_strategy", &strategies).unwrap_or(default);
     for (key, is_there) in [("drain_after", after.is_some()), ("drain_grace", grace.is_some())] {
         if is_there && strategy != drain {
-            section.problem(key, "needs scale_down_strategy = \"drain\"; write that, or leave it out");
+            section.problem(key, "needs scale_down_strategy = \"drain\"; leave it out, or write that too");
         }
     }
     strategy
@@ -122,7 +122,7 @@ fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protecte
         section.problem(
             "protected",
             "cannot be kept with scale_down_strategy = \"desired_capacity\": the group chooses the instance, regardless of its tasks; \
-             write \"least_loaded\", or leave this out and set scale-in protection on the instances",
+             leave it out and set scale-in protection on the instances, or write scale_down_strategy = \"least_loaded\"",
         );
     }
     Protected { frameworks, applications }

@@ -6,6 +6,10 @@ use url::Url;
 use super::*;
 use crate::resources::Kind;
 
+mod mutations;
+mod secrets;
+mod suggestions;
+
 const SMALLEST: &str = r#"
 [mesos]
 masters = ["http://10.0.0.5:5050"]
@@ -127,10 +131,10 @@ fn every_problem_is_reported_at_once_with_value_and_remedy() {
         resources = ["cpu"]
         "#;
     let expected = [
-        r#"mesos.masters[0]: got "10.0.0.5:5050", expected the URL of a master; write "http://10.0.0.5:5050""#,
+        r#"mesos.masters[0]: got a string without http:// or https://, expected the URL of a master; write "http://10.0.0.5:5050""#,
         r#"mesos.masters[1]: got a URL with credentials, expected one without; store them outside the configuration and write mesos.credentials = "ssm:/lambda-scale/mesos""#,
         r#"mesos.timeout: got 20, expected a duration; write "20s""#,
-        r#"pools[0].group: missing, expected a string; write "workers""#,
+        r#"pools[0].group: missing, expected 1 to 255 printable ASCII characters without a colon; write "mesos-workers""#,
         "pools[0].max: got 3, expected at least min = 9; write 10",
         r#"pools[0].resources[0]: got "cpu", expected "cpus", "mem", "disk", or "gpus"; write "cpus""#,
         r#"pools[0].scale_up_threshold_percent: got "85%", expected a percentage; write 85"#,
@@ -149,7 +153,7 @@ fn an_unknown_setting_names_the_nearest_known_one() {
         r#"pools[0].scale_down_treshold_percent: unknown setting; did you mean "scale_down_threshold_percent"?"#,
     );
     let far = problems(&with_pool_settings("zzz = 1"));
-    assert!(far[0].starts_with("pools[0].zzz: unknown setting; known here: name, group,"), "{far:?}");
+    assert!(far[0].starts_with("pools[0], line 7: unknown setting; leave it out; known here: name, group,"), "{far:?}");
     only_problem(
         &with_pool_settings("new_agent = { cpus = 4, mem = 100, memory = 5 }"),
         r#"pools[0].new_agent.memory: unknown setting; did you mean "mem"?"#,
@@ -248,7 +252,7 @@ fn settings_of_the_cpu_rule_are_refused_without_it_and_checked_with_it() {
         ("cooltime = \"5m\"", "pools[0].cooltime: got \"5m\", expected a number of minutes; write 10"),
         (
             "cooltime = 5\nscale_up_cooldown = \"1m\"",
-            "pools[0].scale_up_cooldown: cooltime stands for both cooldowns; leave one of the two out",
+            "pools[0].scale_up_cooldown: cooltime stands for both cooldowns; leave it out, or cooltime",
         ),
     ] {
         only_problem(&with_pool_settings(&format!("cpu_utilization = true\n{settings}")), expected);
@@ -290,7 +294,7 @@ fn the_default_strategy_terminates_what_the_decision_names() {
     assert_eq!(pool(quick).scale_down.strategy, drain(0, 10));
     only_problem(
         &with_pool_settings("drain_after = \"5m\""),
-        "pools[0].drain_after: needs scale_down_strategy = \"drain\"; write that, or leave it out",
+        "pools[0].drain_after: needs scale_down_strategy = \"drain\"; leave it out, or write that too",
     );
     assert_eq!(pool("check = \"custom\"").scale_down.strategy, ScaleDownStrategy::DesiredCapacity);
     // Where the group chooses, nothing can be protected.
@@ -310,7 +314,7 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
     only_problem(&with(""), r#"marathon.url: missing, expected the URL of Marathon; write "http://10.0.0.5:8080""#);
     only_problem(
         &with("url = \"10.0.0.5:8080\""),
-        r#"marathon.url: got "10.0.0.5:8080", expected the URL of Marathon; write "http://10.0.0.5:8080""#,
+        r#"marathon.url: got a string without http:// or https://, expected the URL of Marathon; write "http://10.0.0.5:8080""#,
     );
     only_problem(
         &with("url = \"http://me:hunter2@10.0.0.5:8080\""),
@@ -318,9 +322,12 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
     );
     only_problem(
         &with("url = \"http://10.0.0.5:8080/?x\""),
-        r#"marathon.url: got a URL with a query or fragment, expected only host, port, and path; write "http://10.0.0.5:8080/""#,
+        r#"marathon.url: got a URL with a query or fragment, expected only scheme, host, port, and path; write "http://10.0.0.5:8080""#,
     );
-    only_problem(&with("url = \"http://10.0.0.5:8080\"\nulr = 1"), "marathon.ulr: unknown setting; known here: url");
+    only_problem(
+        &with("url = \"http://10.0.0.5:8080\"\nulr = 1"),
+        "marathon, line 10: unknown setting; leave it out; known here: url",
+    );
 }
 
 #[test]
@@ -329,15 +336,15 @@ fn pools_must_not_share_agents_names_or_groups() {
     assert_eq!(problems(&pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"b\" }")), [""; 0]);
     only_problem(
         &pools("name = \"b\"\ngroup = \"b\""),
-        r#"pools: every agent of "workers" is also one of "b"; give each pool attributes of its own"#,
+        r#"pools: every agent of pools[0] is also one of pools[1]; give each pool attributes of its own"#,
     );
     only_problem(
         &pools("name = \"b\"\ngroup = \"b\"\nattributes = { pool = \"a\", zone = \"x\" }"),
-        r#"pools: every agent of "b" is also one of "workers"; give each pool attributes of its own"#,
+        r#"pools: every agent of pools[1] is also one of pools[0]; give each pool attributes of its own"#,
     );
     only_problem(
         &pools("name = \"workers\"\ngroup = \"b\"\nattributes = { pool = \"b\" }"),
-        r#"pools: two pools have the name "workers"; each needs its own"#,
+        "pools[1].name: the same as pools[0].name; each pool needs a name of its own",
     );
 }
 
@@ -403,7 +410,11 @@ fn a_message_about_a_secret_does_not_repeat_it() {
     let with = |setting: &str| SMALLEST.replace("[mesos]\n", &format!("[mesos]\n{setting}\n"));
     only_problem(
         &with("credentials = \"hunter2\""),
-        r#"mesos.credentials: got a string, expected a reference with ssm:, secretsmanager:, env:, or file:; write "ssm:/lambda-scale/mesos""#,
+        r#"mesos.credentials: got a string, expected a reference with ssm:, secretsmanager:, or env:; write "ssm:/lambda-scale/mesos""#,
+    );
+    only_problem(
+        &with("credentials = \"file:secret.txt\""),
+        r#"mesos.credentials: got a reference with file:, which is in the zip, expected a reference with ssm:, secretsmanager:, or env:; write "ssm:/lambda-scale/mesos""#,
     );
     let masters = |masters: &str| problems(&SMALLEST.replace(r#"["http://10.0.0.5:5050"]"#, masters));
     let wrong_type = r#"mesos.masters: got a string, expected a list; write ["http://10.0.0.5:5050"]"#;
@@ -441,6 +452,20 @@ fn local_hosts_are_told_apart() {
         ("http://0.0.0.0", true),
         ("http://localhost", true),
         ("http://LOCALHOST.", true),
+        ("http://0.1.2.3", true),
+        ("http://[::ffff:10.0.0.5]", true),
+        ("http://[::10.0.0.5]", true),
+        ("http://[::ffff:0:10.0.0.5]", true),
+        ("http://[fd00:ec2::254]", true),
+        ("http://[fd00:ec2::23]", true),
+        ("http://[64:ff9b::a9fe:a9fe]", true),
+        ("http://[64:ff9b::10.0.0.5]", true),
+        ("http://[64:ff9b:1::1]", true),
+        ("http://[2002:a9fe:a9fe::1]", true),
+        ("http://[2001::1]", true),
+        ("http://[fd00::5]", false),
+        ("http://[2600:1f18::5]", false),
+        ("http://[2001:db8::5]", false),
         ("http://10.0.0.5", false),
         ("http://mesos.example.com", false),
     ] {
@@ -494,7 +519,14 @@ fn names_that_no_application_bears_are_refused_with_one() {
         let applications = |name: &str| format!("applications = {{ \"{name}\" = {{ count_queued = false }} }}");
         let protected = |name: &str| format!("protected = {{ applications = [\"{name}\"] }}");
         for (setting, path) in [
-            (&applications as &dyn Fn(&str) -> String, format!("pools[0].applications.{name:?}")),
+            (
+                &applications as &dyn Fn(&str) -> String,
+                if name.starts_with('/') {
+                    format!("pools[0].applications.{name:?}")
+                } else {
+                    "pools[0].applications, line 7: got a string".to_owned()
+                },
+            ),
             (&protected, "pools[0].protected.applications[0]".to_owned()),
         ] {
             let problems = problems(&with_pool_settings(&setting(name)));
@@ -502,9 +534,46 @@ fn names_that_no_application_bears_are_refused_with_one() {
             assert!(problems[0].starts_with(&path), "{name}: {problems:?}");
             // The advice is itself valid.
             assert!(Config::parse(&with_pool_settings(&setting(write))).is_ok(), "{write}");
-            if path.contains("protected") && !name.trim().is_empty() {
+            if name.starts_with('/') {
                 assert!(problems[0].ends_with(&format!("; write {write:?}")), "{name}: {problems:?}");
+            } else if name.chars().all(char::is_alphanumeric) && !name.is_empty() {
+                assert!(problems[0].ends_with("begins with \"/\"; put that before it"), "{name}: {problems:?}");
             }
         }
     }
+}
+
+#[test]
+fn names_that_aws_cannot_carry_are_refused() {
+    let with = |name: &str, group: &str| {
+        SMALLEST.replace("\"workers\"", &format!("{name:?}")).replace("\"mesos-workers-asg\"", &format!("{group:?}"))
+    };
+    assert_eq!(problems(&with("Workers 1 (spot): a", "mesos/workers asg_1.2")), [""; 0]);
+    for name in ["größe", ":workers", "a\tb", "a\nb", &"x".repeat(256)] {
+        only_problem(
+            &with(name, "g"),
+            "pools[0].name: got a string, expected 1 to 255 printable ASCII characters, the first of them no colon; write \"workers\"",
+        );
+    }
+    for group in ["größe", "a:b", "a\tb", &"x".repeat(256)] {
+        only_problem(
+            &with("a", group),
+            "pools[0].group: got a string, expected 1 to 255 printable ASCII characters without a colon; write \"mesos-workers\"",
+        );
+    }
+}
+
+#[test]
+fn memory_that_looks_like_gb_is_warned_of() {
+    let warnings = |new_agent: &str| -> Vec<String> {
+        let config = Config::parse(&with_pool_settings(&format!("new_agent = {new_agent}"))).unwrap();
+        config.warnings().iter().map(ToString::to_string).collect()
+    };
+    let expected =
+        "pools[0].new_agent.mem: 14 MB with 4 cpus looks like GB; write mem = 14000 if these are GB".to_owned();
+    assert_eq!(warnings("{ cpus = 4, mem = 14 }"), [expected]);
+    for agent in ["{ cpus = 4, mem = 14000 }", "{ cpus = 2, mem = 256 }", "{ cpus = 0.5, mem = 64 }"] {
+        assert_eq!(warnings(agent), [""; 0], "{agent}");
+    }
+    assert_eq!(Config::parse(SMALLEST).unwrap().warnings(), []);
 }

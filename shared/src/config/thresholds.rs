@@ -1,8 +1,10 @@
 //! When the percent rules add and remove agents.
 
 use serde::Serialize;
+use toml::Value;
 
 use super::reader::{Section, instead_of, one_of};
+use super::shown::shown_word;
 use super::values::Whole;
 use crate::resources::Kind;
 
@@ -22,8 +24,12 @@ pub struct Thresholds {
 
 pub(super) fn thresholds(section: &mut Section<'_>) -> Thresholds {
     let considered = considered(section);
-    let down = Whole::percent(0..=99, 50).read(section, "scale_down_threshold_percent").unwrap_or(50);
-    let up = Whole::percent(1..=100, 80.max(down + 1)).read(section, "scale_up_threshold_percent");
+    // What is suggested for one threshold fits the other.
+    let high = section.table().get("scale_up_threshold_percent").map_or(Some(80), Value::as_integer);
+    let high = high.and_then(|high| u32::try_from(high).ok()).filter(|high| (1..=100).contains(high)).unwrap_or(100);
+    let down = Whole::percent(0..=99, 50).suggest(0..=high - 1).read(section, "scale_down_threshold_percent");
+    let down = down.unwrap_or(50);
+    let up = Whole::percent(1..=100, 80).suggest(down + 1..=100).read(section, "scale_up_threshold_percent");
     let is_wrong = up.is_none() && section.table().contains_key("scale_up_threshold_percent");
     let up = up.unwrap_or(80);
     if down >= up && !is_wrong {
@@ -34,14 +40,20 @@ pub(super) fn thresholds(section: &mut Section<'_>) -> Thresholds {
 }
 
 fn considered(section: &mut Section<'_>) -> Vec<Kind> {
-    let Some(names) = section.list("resources", r#""cpus""#) else { return vec![Kind::Cpus, Kind::Mem] };
+    let all = Kind::ALL.map(Kind::name);
+    // What is suggested is not there yet.
+    let raw = section.table().get("resources").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let free: Vec<&str> = all.into_iter().filter(|name| !raw.iter().any(|item| item.as_str() == Some(name))).collect();
+    let example = format!("{:?}", free.first().copied().unwrap_or("cpus"));
+    let Some(names) = section.list("resources", &example) else { return vec![Kind::Cpus, Kind::Mem] };
     let mut kinds = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let item = format!("resources[{index}]");
         match Kind::from_name(name) {
             None => {
-                let (expected, write) = one_of(&Kind::ALL.map(Kind::name), name);
-                section.problem(&item, instead_of(&format!("{name:?}"), &expected, &write));
+                let (expected, _) = one_of(&all, name);
+                let (_, write) = one_of(&free, name);
+                section.problem(&item, instead_of(&shown_word(&name.as_str().into(), &all), &expected, &write));
             }
             Some(kind) if kinds.contains(&kind) => {
                 section.problem(&item, format!("got {name:?} again, expected each resource once; leave it out"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use toml::{Table, Value};
 
 use super::reader::Section;
 use super::source::PoolSource;
@@ -57,16 +58,28 @@ pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_per
     }
 }
 
+const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
 /// At least two schedule periods, as long as a decision is valid: a decision that is delivered twice must still find the
 /// instances that it requested in flight.
 fn join_timeout(section: &mut Section<'_>, schedule_period: Duration) -> Duration {
-    const DEFAULT: Duration = Duration::from_secs(15 * 60);
+    const DEFAULT: Duration = DEFAULT_JOIN_TIMEOUT;
     let least = 2 * schedule_period;
     let expected = format!("at least two schedule periods, {}", quoted(least));
     if !section.table().contains_key("join_timeout") && DEFAULT < least {
         section.wrong("join_timeout", &expected, &quoted(least));
     }
     Span::at_least(least, expected, DEFAULT.max(least)).read(section, "join_timeout").unwrap_or(DEFAULT)
+}
+
+/// The longest schedule period that every pool's `join_timeout` allows, as far as it can be read.
+pub(super) fn longest_period(top: &Table) -> Duration {
+    let pools = top.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let join_timeouts = pools.iter().map(|pool| {
+        let text = pool.get("join_timeout").and_then(Value::as_str);
+        text.and_then(|text| humantime::parse_duration(text.trim()).ok()).unwrap_or(DEFAULT_JOIN_TIMEOUT)
+    });
+    join_timeouts.min().unwrap_or(DEFAULT_JOIN_TIMEOUT) / 2
 }
 
 /// How long no agent is added, and none removed, after the group's last activity.
@@ -85,7 +98,7 @@ fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
     let Some(cooltime) = Whole::minutes(10).read(section, "cooltime") else { return Cooldowns { up, down } };
     for key in ["scale_up_cooldown", "scale_down_cooldown"] {
         if section.table().contains_key(key) {
-            section.problem(key, "cooltime stands for both cooldowns; leave one of the two out");
+            section.problem(key, "cooltime stands for both cooldowns; leave it out, or cooltime");
         }
     }
     let both = Duration::from_secs(60 * u64::from(cooltime));

@@ -1,5 +1,6 @@
 //! The types of single values.
 
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use toml::Value;
 use url::Url;
 
 use super::reader::{Section, Setting, instead_of};
+use super::shown::shown;
+use crate::text::origin;
 use crate::time;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -34,24 +37,46 @@ pub(super) struct Whole {
     range: RangeInclusive<u32>,
     limits: String,
     example: u32,
+    /// What may be suggested: within the range, and beside the other settings.
+    suggested: RangeInclusive<u32>,
+    /// Whether the setting sets no limit where it is absent.
+    is_optional_limit: bool,
 }
 
 impl Whole {
     /// A number of at least `least`.
     pub(super) fn at_least(least: u32, example: u32) -> Self {
-        Self { noun: "a whole number", range: least..=u32::MAX, limits: format!("at least {least}"), example }
+        Self::new("a whole number", least..=u32::MAX, format!("at least {least}"), example)
     }
 
     /// A percentage in that range.
     pub(super) fn percent(range: RangeInclusive<u32>, example: u32) -> Self {
         let limits = format!("{PERCENTAGE} from {} to {}", range.start(), range.end());
-        Self { noun: PERCENTAGE, range, limits, example }
+        Self::new(PERCENTAGE, range, limits, example)
     }
 
     /// A number of minutes, at most a week of them.
     pub(super) fn minutes(example: u32) -> Self {
         const WEEK: u32 = 7 * 24 * 60;
-        Self { noun: "a number of minutes", range: 0..=WEEK, limits: format!("at most {WEEK} minutes"), example }
+        Self::new("a number of minutes", 0..=WEEK, format!("at most {WEEK} minutes"), example)
+    }
+
+    fn new(noun: &'static str, range: RangeInclusive<u32>, limits: String, example: u32) -> Self {
+        Self { noun, suggested: range.clone(), range, limits, example, is_optional_limit: false }
+    }
+
+    /// The same, with a suggestion from that range only.
+    pub(super) fn suggest(self, suggested: RangeInclusive<u32>) -> Self {
+        Self {
+            example: self.example.clamp(*suggested.start(), *suggested.end().max(suggested.start())),
+            suggested,
+            ..self
+        }
+    }
+
+    /// The same for a limit that does not exist where the setting is absent.
+    pub(super) fn or_no_limit(self) -> Self {
+        Self { is_optional_limit: true, ..self }
     }
 
     /// The same, with other words for its range.
@@ -63,9 +88,21 @@ impl Whole {
     pub(super) fn read(&self, section: &mut Section<'_>, key: &'static str) -> Option<u32> {
         let in_range = |number: &u32| self.range.contains(number);
         let read = |value: &Value| value.as_integer()?.try_into().ok().filter(in_range);
+        if let Some(value) = section.table().get(key)
+            && self.is_optional_limit
+            && means_unlimited(value)
+        {
+            section.value(key);
+            section.problem(
+                key,
+                format!("got {}, expected {}; leave it out, then there is no limit", shown(value), self.noun),
+            );
+            return None;
+        }
         section.read(key, read, |value| {
             let expected = if value.is_integer() { &self.limits } else { self.noun };
-            let write = self.meant(value).filter(in_range).unwrap_or(self.example);
+            let is_suggested = |number: &u32| in_range(number) && self.suggested.contains(number);
+            let write = self.meant(value).filter(is_suggested).unwrap_or(self.example);
             (expected.to_owned(), write.to_string())
         })
     }
@@ -89,11 +126,25 @@ impl Whole {
 
 const PERCENTAGE: &str = "a percentage";
 
+/// Whether a value most likely means that there is no limit.
+fn means_unlimited(value: &Value) -> bool {
+    const WORDS: [&str; 8] = ["unlimited", "no limit", "none", "never", "infinite", "infinity", "inf", "-1"];
+    match value {
+        Value::String(text) => WORDS.contains(&text.trim().to_ascii_lowercase().as_str()),
+        Value::Float(number) => *number == f64::INFINITY,
+        Value::Integer(number) => *number == -1,
+        Value::Boolean(on) => !on,
+        _ => false,
+    }
+}
+
 /// A duration in a range.
 pub(super) struct Span {
     range: RangeInclusive<Duration>,
     limits: String,
     example: Duration,
+    /// The longest that may be suggested beside the other settings.
+    longest_suggested: Duration,
 }
 
 impl Span {
@@ -102,17 +153,26 @@ impl Span {
 
     /// Any duration.
     pub(super) fn any(example: Duration) -> Self {
-        Self { range: Duration::ZERO..=Self::LONGEST, limits: "at most 366 days".to_owned(), example }
+        Self::new(Duration::ZERO..=Self::LONGEST, "at most 366 days".to_owned(), example)
     }
 
     /// A duration in that range.
     pub(super) fn between(least: Duration, most: Duration, example: Duration) -> Self {
-        Self { range: least..=most, limits: format!("{} to {}", quoted(least), quoted(most)), example }
+        Self::new(least..=most, format!("{} to {}", quoted(least), quoted(most)), example)
     }
 
     /// A duration of at least `least`, with words for it.
     pub(super) fn at_least(least: Duration, limits: String, example: Duration) -> Self {
-        Self { range: least..=Self::LONGEST, limits, example }
+        Self::new(least..=Self::LONGEST, limits, example)
+    }
+
+    const fn new(range: RangeInclusive<Duration>, limits: String, example: Duration) -> Self {
+        Self { range, limits, example, longest_suggested: Self::LONGEST }
+    }
+
+    /// The same, with suggestions of at most `longest` where they follow from the value.
+    pub(super) fn suggest_at_most(self, longest: Duration) -> Self {
+        Self { longest_suggested: longest, ..self }
     }
 
     /// The duration under a key, if it is there and in the range.
@@ -130,7 +190,7 @@ impl Span {
                 let meant: Vec<String> = number
                     .into_iter()
                     .flatten()
-                    .filter(|text| in_range(text).is_some())
+                    .filter(|text| in_range(text).is_some_and(|duration| duration <= self.longest_suggested))
                     .map(|text| format!("{text:?}"))
                     .collect();
                 let write = if meant.is_empty() { quoted(self.example) } else { meant.join(" or ") };
@@ -207,24 +267,77 @@ impl BaseUrl {
         credentials: "remove them, Lambda Scale sends none to Marathon",
     };
 
-    /// The URL, or what is wrong with it.
+    /// The URL, or what is wrong with it. It is not repeated but for scheme, host, and port: any other part may be a secret.
     pub(super) fn parse(self, text: &str) -> Result<Url, String> {
         let Self { expected, example, credentials } = self;
         let text = text.trim();
-        // Such a string is not repeated: it holds a password.
         if text.contains('@') {
             return Err(format!("got a URL with credentials, expected one without; {credentials}"));
         }
-        let is_base = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
-        let Some(mut url) = Url::parse(text).ok().filter(is_base) else {
-            return Err(instead_of(&format!("{text:?}"), expected, example));
+        let Some(mut url) = Url::parse(text).ok().filter(|url| url.host().is_some()) else {
+            let host = text.split_once("://").map_or(text, |(_, rest)| rest);
+            let host = host.split('/').next().unwrap_or(host);
+            let got = match (host.parse::<Ipv6Addr>(), text.contains("://")) {
+                (Ok(_), _) => "an IPv6 address without brackets",
+                (Err(_), true) => "a string that is no URL",
+                (Err(_), false) => "a string without http:// or https://",
+            };
+            let example = if host.parse::<Ipv6Addr>().is_ok() { BRACKETED } else { example };
+            return Err(instead_of(got, expected, example));
         };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(instead_of("a URL that begins with neither http:// nor https://", expected, example));
+        }
         if url.query().is_some() || url.fragment().is_some() {
             url.set_query(None);
             url.set_fragment(None);
-            let write = format!("{:?}", url.as_str());
-            return Err(instead_of("a URL with a query or fragment", "only host, port, and path", &write));
+            url.set_path("");
+            return Err(instead_of(
+                "a URL with a query or fragment",
+                "only scheme, host, port, and path",
+                &format!("{:?}", origin(&url)),
+            ));
         }
         Ok(url)
     }
+}
+
+/// An IPv6 address in a URL.
+const BRACKETED: &str = r#""http://[fd00::5]:5050""#;
+
+impl Setting for Name {
+    const EXPECTED: &'static str = "1 to 255 printable ASCII characters, the first of them no colon";
+    const EXAMPLE: &'static str = r#""workers""#;
+    fn read(value: &Value) -> Option<Self> {
+        let text = String::read(value)?;
+        (is_printable(&text) && text.len() <= MAX_NAME_CHARS && !text.starts_with(':')).then_some(Self(text))
+    }
+}
+
+/// The name of a pool: it is the dimension of every metric, so CloudWatch must accept it.
+///
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name(pub(super) String);
+
+impl Setting for GroupName {
+    const EXPECTED: &'static str = "1 to 255 printable ASCII characters without a colon";
+    const EXAMPLE: &'static str = r#""mesos-workers""#;
+    fn read(value: &Value) -> Option<Self> {
+        let text = String::read(value)?;
+        let is_valid = text.len() <= MAX_NAME_CHARS && is_printable(&text) && !text.contains(':');
+        is_valid.then_some(Self(text))
+    }
+}
+
+/// The name of an Auto Scaling group.
+///
+/// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GroupName(pub(super) String);
+
+const MAX_NAME_CHARS: usize = 255;
+
+fn is_printable(text: &str) -> bool {
+    text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }

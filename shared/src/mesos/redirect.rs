@@ -3,6 +3,7 @@
 //! Credentials follow a redirect, so one may only lead to a master of the configuration, or to the leader that such a
 //! master names; never from https to http, and never to this very machine unless the configuration says so.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use crate::config::{Mesos, is_local_host};
+use crate::text::authority;
 
 /// Why a redirect is not followed.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -84,12 +86,6 @@ pub fn needs_tls(settings: &Mesos) -> bool {
     settings.masters.iter().any(|master| master.scheme() == "https")
 }
 
-/// Host and port, for messages.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
 /// Looks names up, and leaves out the addresses of this very machine for names that are not in the configuration: a
 /// redirect to a name must not reach what a redirect to its address may not.
 #[derive(Debug)]
@@ -106,14 +102,32 @@ impl GuardedResolver {
     }
 }
 
+/// Why a name leads to no address.
+#[derive(Debug, Error)]
+enum ResolveError {
+    /// It does not resolve.
+    #[error("cannot resolve {host}")]
+    Unknown {
+        /// The name.
+        host: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// All its addresses are refused.
+    #[error("{0} resolves to addresses of this very machine only; if it is a master, add it to mesos.masters")]
+    Local(String),
+}
+
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let listed = self.listed.iter().any(|own| own.eq_ignore_ascii_case(name.as_str()));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let host = name.as_str();
+            let found = tokio::net::lookup_host((host, 0)).await;
+            let found = found.map_err(|source| ResolveError::Unknown { host: host.to_owned(), source })?;
             let allowed: Vec<SocketAddr> = found.filter(|address| listed || !is_local(*address)).collect();
             if allowed.is_empty() {
-                return Err(format!("{} has no address that may be used", name.as_str()).into());
+                return Err(ResolveError::Local(host.to_owned()).into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -179,6 +193,14 @@ mod tests {
             "//2130706433/state",
             "//[::1]:5050/state",
             "//[::ffff:169.254.169.254]/",
+            "//[::ffff:10.0.0.6]:5050/",
+            "//[::169.254.169.254]/",
+            "//[fd00:ec2::254]/latest/meta-data",
+            "//[64:ff9b::169.254.169.254]/",
+            "//[64:ff9b::10.0.0.6]:5050/",
+            "//[64:ff9b:1::a9fe:a9fe]/",
+            "//[2002:a9fe:a9fe::]/",
+            "//0.0.0.1/",
             "//localhost:5050/master/state",
             "//0.0.0.0:5050/",
         ] {
