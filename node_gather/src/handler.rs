@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, EncodeError};
-use shared::error::Chain;
+use shared::error::{Chain, Failure};
 use shared::metric::{Figure, Metric};
 use shared::resources::Kind;
 use shared::sns::PublishError;
@@ -33,6 +33,15 @@ pub enum GatherError {
         /// The pools that failed.
         failures: Vec<(String, PoolError)>,
     },
+}
+
+impl Failure for GatherError {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Observe(ObserveError::Fetch(_)) => "Masters.NoState",
+            Self::Publish { .. } => "Snapshot.NotPublished",
+        }
+    }
 }
 
 /// Why the snapshot of one pool was not published.

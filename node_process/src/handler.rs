@@ -6,7 +6,7 @@ use shared::clause::Rule;
 use shared::config::{CheckKind, Policy};
 use shared::contract::{self, ClusterSnapshot, EncodeError, ScalingDecision};
 use shared::count::saturated;
-use shared::error::Chain;
+use shared::error::{Chain, Failure};
 use shared::metric::{Figure, Metric, UNKNOWN_POOL};
 use shared::sns::{self, PublishError, RecordError};
 use shared::telemetry::{self, Record};
@@ -37,6 +37,14 @@ pub enum ProcessError {
         /// The first failure.
         source: PublishError,
     },
+}
+
+impl Failure for ProcessError {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::NotPublished { .. } => "Decision.NotPublished",
+        }
+    }
 }
 
 /// Why a snapshot leads to no decision. Delivering it again mends none of these.

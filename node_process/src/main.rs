@@ -2,10 +2,11 @@
 //!
 //! For a custom check, copy this file and pass your own [`Check`](node_process::Check).
 
+use std::process::ExitCode;
+
 use node_process::{Standard, run};
-use shared::error::Chain;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Chain> {
-    run(Standard).await
+async fn main() -> ExitCode {
+    run(Ok(Standard)).await
 }

@@ -1,6 +1,7 @@
 //! Why an invocation fails.
 
 use shared::contract::EncodeError;
+use shared::error::Failure;
 use shared::sns::PublishError;
 use thiserror::Error;
 
@@ -37,4 +38,15 @@ pub enum ScaleError {
     /// The outcome has no JSON form.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+}
+
+impl Failure for ScaleError {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Call { .. } => "Group.CallFailed",
+            Self::Operator { .. } => "Masters.CallFailed",
+            Self::Publish { .. } => "Outcome.NotPublished",
+            Self::Encode(_) => "Outcome.NotEncoded",
+        }
+    }
 }

@@ -13,6 +13,7 @@ use shared::config::Mesos;
 use shared::error::Chain;
 use shared::mesos::redirect::{RedirectError, target};
 use shared::mesos::{ClientError, Http, MAX_REDIRECTS, is_redirect, url_of};
+use shared::text::{authority, origin};
 use thiserror::Error;
 use tokio::time::timeout;
 use url::Url;
@@ -106,9 +107,9 @@ impl Masters {
             match answer {
                 Answer::Done => return Ok(()),
                 Answer::Refused(status, text) => {
-                    return Err(OperatorError::Refused { call, hostname, master: master.to_string(), status, text });
+                    return Err(OperatorError::Refused { call, hostname, master: origin(master), status, text });
                 }
-                Answer::Failed(why) => failures.push(format!("{master}: {why}")),
+                Answer::Failed(why) => failures.push(format!("{}: {why}", origin(master))),
             }
         }
         Err(OperatorError::NoMaster { call, hostname, failures })
@@ -147,7 +148,7 @@ fn next(settings: &Mesos, from: &Url, location: Option<&str>) -> Result<Url, Str
     if to.path().ends_with(PATH) {
         Ok(to)
     } else {
-        Err(format!("it redirects to {}, where no calls are taken", to.path()))
+        Err(format!("it redirects to {}, to a path where no calls are taken", authority(&to)))
     }
 }
 

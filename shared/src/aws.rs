@@ -1,18 +1,18 @@
 //! The AWS SDK, and what is read through it.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::config::Reference;
 use crate::error::Chain;
-use call::{Call, Protocol, Refused, Service, SetUpError};
+use call::{Call, Protocol, Service, SetUpError};
 
 pub mod call;
 
@@ -36,37 +36,64 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// Why a text that the configuration refers to could not be read.
+/// Why a string that is kept elsewhere could not be read.
+///
+/// Names are shown only of what the function's own variables name. What the configuration refers to may be the secret itself,
+/// written there by mistake.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// Systems Manager refused, or could not be reached.
-    #[error("cannot read the parameter {name}; check its name and that the role may ssm:GetParameter it")]
+    #[error("cannot read the parameter{name} ({code}); check its name and that the role may ssm:GetParameter it")]
     Parameter {
         /// The parameter.
-        name: String,
-        /// What Systems Manager said.
-        source: Box<SdkError<Refused, HttpResponse>>,
+        name: Name,
+        /// What Systems Manager said, in a word.
+        code: String,
     },
     /// Systems Manager cannot be called.
     #[error("cannot call Systems Manager")]
     SetUp(#[from] SetUpError),
     /// The answer of Systems Manager cannot be read. It may hold the value, so it is not repeated.
-    #[error("cannot read the answer of Systems Manager about the parameter {0}")]
-    Answer(String),
+    #[error("cannot read the answer of Systems Manager about the parameter{0}")]
+    Answer(Name),
     /// The parameter has no value.
-    #[error("the parameter {0} is empty")]
-    Empty(String),
+    #[error("the parameter{0} is empty")]
+    Empty(Name),
     /// The variable is not set.
-    #[error("the environment variable {0} is not set")]
-    Variable(String),
+    #[error("the environment variable is not set")]
+    Variable,
     /// The file could not be read.
-    #[error("cannot read the file {path}")]
+    #[error("cannot read the file{name}")]
     File {
         /// The file.
-        path: String,
+        name: Name,
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// A name in a message, with a space before it, unless it must not be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(Option<String>);
+
+impl Name {
+    /// A name to be shown.
+    #[must_use]
+    pub fn shown(name: &str) -> Self {
+        Self(Some(name.to_owned()))
+    }
+
+    /// A name that the configuration has.
+    #[must_use]
+    pub const fn hidden() -> Self {
+        Self(None)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |name| write!(f, " {name}"))
+    }
 }
 
 /// Reads what a [`Reference`] points to.
@@ -75,11 +102,13 @@ pub enum FetchError {
 /// Where it is not there, or may not be read.
 pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretString, FetchError> {
     let text = match reference {
-        Reference::Ssm(name) => parameter(sdk, name).await?,
+        Reference::Ssm(name) => parameter(sdk, name, Name::hidden()).await?,
         // Parameter Store hands on secrets under this reserved path, so one SDK serves both.
-        Reference::SecretsManager(name) => parameter(sdk, &format!("/aws/reference/secretsmanager/{name}")).await?,
-        Reference::Env(name) => variable(name).ok_or_else(|| FetchError::Variable(name.clone()))?,
-        Reference::File(path) => file(path)?,
+        Reference::SecretsManager(name) => {
+            parameter(sdk, &format!("/aws/reference/secretsmanager/{name}"), Name::hidden()).await?
+        }
+        Reference::Env(name) => variable(name).ok_or(FetchError::Variable)?,
+        Reference::File(path) => file(path, Name::hidden())?,
     };
     Ok(SecretString::from(text))
 }
@@ -103,11 +132,11 @@ where
     format!("{call} failed ({code}){remedy}: {}", Chain::new(error))
 }
 
-/// Reads a parameter of Systems Manager, decrypted.
+/// Reads a parameter of Systems Manager, decrypted. `shown` is its name in an error.
 ///
 /// # Errors
 /// Where it may not be read, or is empty.
-pub async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError> {
+pub async fn parameter(sdk: &SdkConfig, name: &str, shown: Name) -> Result<String, FetchError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Output {
@@ -119,10 +148,16 @@ pub async fn parameter(sdk: &SdkConfig, name: &str) -> Result<String, FetchError
         value: Option<String>,
     }
     let request = serde_json::json!({ "Name": name, "WithDecryption": true }).to_string();
-    let failed = |source| FetchError::Parameter { name: name.to_owned(), source: Box::new(source) };
-    let answer = Call::new(sdk, GET_PARAMETER)?.send(request).await.map_err(failed)?;
-    let output: Output = serde_json::from_str(&answer).map_err(|_| FetchError::Answer(name.to_owned()))?;
-    output.parameter.and_then(|parameter| parameter.value).ok_or_else(|| FetchError::Empty(name.to_owned()))
+    let answer = match Call::new(sdk, GET_PARAMETER)?.send(request).await {
+        Ok(answer) => answer,
+        // The message repeats the name.
+        Err(error) => {
+            let code = error.code().unwrap_or("no answer").to_owned();
+            return Err(FetchError::Parameter { name: shown, code });
+        }
+    };
+    let Ok(output) = serde_json::from_str::<Output>(&answer) else { return Err(FetchError::Answer(shown)) };
+    output.parameter.and_then(|parameter| parameter.value).ok_or(FetchError::Empty(shown))
 }
 
 const GET_PARAMETER: Service = Service {
@@ -132,10 +167,10 @@ const GET_PARAMETER: Service = Service {
     protocol: Protocol::Json { content_type: "application/x-amz-json-1.1", target: "AmazonSSM.GetParameter" },
 };
 
-/// Reads a file.
+/// Reads a file. `shown` is its path in an error.
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn file(path: &str) -> Result<String, FetchError> {
-    std::fs::read_to_string(path).map_err(|source| FetchError::File { path: path.to_owned(), source })
+pub fn file(path: &str, shown: Name) -> Result<String, FetchError> {
+    std::fs::read_to_string(path).map_err(|source| FetchError::File { name: shown, source })
 }

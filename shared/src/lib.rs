@@ -29,6 +29,8 @@ pub mod aws;
 #[cfg(feature = "mesos")]
 pub mod mesos;
 #[cfg(feature = "lambda")]
+mod runtime_api;
+#[cfg(feature = "lambda")]
 pub mod sns;
 #[cfg(feature = "lambda")]
 pub mod start;

@@ -1,17 +1,20 @@
 //! How a function starts: what it reads before its first event, and how it serves events.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use thiserror::Error;
 
-use crate::aws::{self, FetchError, variable};
+use crate::aws::{self, FetchError, Name, variable};
 use crate::config::{Config, Problems, Reference};
-use crate::error::Chain;
+use crate::error::{Chain, Failure};
+use crate::runtime_api::{self, Failed};
 use crate::telemetry;
 
 /// The variable that holds the configuration, or where it is.
@@ -27,8 +30,8 @@ pub enum StartError {
     #[error("the environment variable {0} is not set; template.yaml sets it")]
     Variable(&'static str),
     /// [`DRY_RUN_VARIABLE`] is neither `true` nor `false`.
-    #[error("the environment variable {DRY_RUN_VARIABLE} is {0:?}; write true or false")]
-    DryRun(String),
+    #[error("the environment variable {DRY_RUN_VARIABLE} is neither true nor false; write one of them")]
+    DryRun,
     /// The configuration could not be fetched.
     #[error("cannot read the configuration")]
     Fetch(#[source] FetchError),
@@ -36,19 +39,43 @@ pub enum StartError {
     #[error("the configuration is not valid")]
     Config(#[source] Problems),
     /// What a setting refers to cannot be read.
-    #[error("cannot read what {setting} refers to")]
+    #[error("cannot read what {setting} refers to with {kind}")]
     Reference {
         /// The setting.
         setting: &'static str,
+        /// Where it leads to, such as `ssm:`.
+        kind: String,
         /// Why not.
         source: FetchError,
     },
+    /// The check that the function was built with cannot be set up.
+    #[error("cannot set up the check")]
+    Check(#[source] Box<dyn Error + Send + Sync>),
     /// A client of the function cannot be set up.
     #[error(transparent)]
     Client(Box<dyn Error + Send + Sync>),
 }
 
+impl Failure for StartError {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Variable(_) => "Environment.Missing",
+            Self::DryRun => "Environment.NotValid",
+            Self::Fetch(_) => "Configuration.NotReadable",
+            Self::Config(_) => "Configuration.NotValid",
+            Self::Reference { .. } => "Reference.NotReadable",
+            Self::Check(_) => "Check.NotValid",
+            Self::Client(_) => "Client.NotValid",
+        }
+    }
+}
+
 impl StartError {
+    /// A check that cannot be set up.
+    pub fn check(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Check(Box::new(error))
+    }
+
     /// A client that cannot be set up.
     pub fn client(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Client(Box::new(error))
@@ -71,13 +98,16 @@ pub fn required_variable(name: &'static str) -> Result<String, StartError> {
 pub async fn config(sdk: &SdkConfig) -> Result<Config, StartError> {
     let value = required_variable(CONFIG_VARIABLE)?;
     let configuration = if let Some(name) = value.strip_prefix("ssm:") {
-        aws::parameter(sdk, name).await.map_err(StartError::Fetch)?
+        aws::parameter(sdk, name, Name::shown(name)).await.map_err(StartError::Fetch)?
     } else if let Some(path) = value.strip_prefix("file:") {
-        aws::file(path).map_err(StartError::Fetch)?
+        aws::file(path, Name::shown(path)).map_err(StartError::Fetch)?
     } else {
         value
     };
     let mut config = Config::parse(&configuration).map_err(StartError::Config)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     config.dry_run |= parse_dry_run(variable(DRY_RUN_VARIABLE).as_deref())?;
     Ok(config)
 }
@@ -87,7 +117,7 @@ fn parse_dry_run(value: Option<&str>) -> Result<bool, StartError> {
     match value {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(other) => Err(StartError::DryRun(other.to_owned())),
+        Some(_) => Err(StartError::DryRun),
     }
 }
 
@@ -119,7 +149,7 @@ async fn secret(
 ) -> Result<Option<SecretString>, StartError> {
     let Some(reference) = reference else { return Ok(None) };
     let resolved = aws::resolve(sdk, reference).await;
-    resolved.map(Some).map_err(|source| StartError::Reference { setting, source })
+    resolved.map(Some).map_err(|source| StartError::Reference { setting, kind: reference.to_string(), source })
 }
 
 /// Reads the time.
@@ -131,22 +161,44 @@ fn clock() -> Timestamp {
 }
 
 /// Starts a function, then answers events until Lambda ends the process. `start` builds once what `handle` needs for every
-/// event.
-///
-/// # Errors
-/// Where the function cannot start.
-pub async fn serve<H, P: DeserializeOwned, E: Error + 'static>(
+/// event. A function that cannot start logs one line, and tells Lambda why.
+pub async fn serve<H, P: DeserializeOwned, E: Failure>(
     start: impl Future<Output = Result<H, StartError>>,
     handle: impl AsyncFn(&H, P, Clock) -> Result<(), E>,
-) -> Result<(), Chain> {
+) -> ExitCode {
     telemetry::init();
-    let handler = &start.await.map_err(|error| Chain::new(&error))?;
-    let handle = &handle;
-    let answer = move |event: LambdaEvent<P>| async move {
-        let answered = handle(handler, event.payload, clock).await;
-        answered.map_err(|error| lambda_runtime::Error::from(Chain::new(&error)))
+    let handler = match start.await {
+        Ok(handler) => handler,
+        Err(error) => {
+            let failed = Failed::new(&error);
+            failed.log("the function cannot start");
+            runtime_api::report(&failed).await;
+            return ExitCode::FAILURE;
+        }
     };
-    lambda_runtime::run(service_fn(answer)).await.map_err(|error| Chain::new(&*error))
+    let (handler, handle) = (&handler, &handle);
+    let answer = move |event: LambdaEvent<Value>| async move {
+        let payload = P::deserialize(event.payload).map_err(|error| Failed::new(&EventError(error)))?;
+        handle(handler, payload, clock).await.map_err(|error| Failed::new(&error))
+    };
+    match lambda_runtime::run(service_fn(answer)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            Failed { class: "Runtime.Gone", text: Chain::new(&*error).to_string() }.log("the Lambda runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The event is not one of this function.
+#[derive(Debug, Error)]
+#[error("the event has an unexpected form")]
+struct EventError(#[source] serde_json::Error);
+
+impl Failure for EventError {
+    fn class(&self) -> &'static str {
+        "Event.NotValid"
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +212,6 @@ mod tests {
             [None, Some("false"), Some("true"), Some("yes")].map(parsed),
             [Some(false), Some(false), Some(true), None]
         );
-        assert!(parse_dry_run(Some("yes")).unwrap_err().to_string().contains("write true or false"));
+        assert!(parse_dry_run(Some("yes")).unwrap_err().to_string().contains("neither true nor false"));
     }
 }
