@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::query::AwsError;
+use super::raw::Stuck;
 use super::service::{Service, lock};
 
 /// Everything that goes wrong in a test bed. By default nothing does.
@@ -21,6 +22,8 @@ pub struct Faults {
     pub lag: Option<Lag>,
     /// How the Mesos master answers.
     pub master: Mode,
+    /// Other masters, which are stuck. The configuration lists them before the leading one.
+    pub stuck_masters: Vec<Stuck>,
     /// The credentials, `principal:secret`, that the master asks for.
     pub master_credentials: Option<String>,
     /// CloudWatch answers in pages of at most so many values of a group.

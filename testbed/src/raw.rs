@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::service::lock;
 
@@ -15,7 +16,80 @@ pub struct RawServer {
     requests: Arc<Mutex<Vec<String>>>,
 }
 
+/// How a server gets stuck, so that its answer never ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuck {
+    /// It accepts the request and answers nothing.
+    Mute,
+    /// It announces a long body, sends so many bytes of it, and nothing more.
+    Stalls {
+        /// How many bytes of the body arrive.
+        after: usize,
+    },
+    /// It sends a body of unknown length, one byte after each pause.
+    Trickles {
+        /// The pause.
+        pause: Duration,
+    },
+    /// It sends a body of unknown length without a pause.
+    Endless,
+    /// It sends an error page, one byte after each pause.
+    ErrorPage {
+        /// The status.
+        status: u16,
+        /// The pause.
+        pause: Duration,
+    },
+}
+
+impl Stuck {
+    /// The answer, until the other side closes the connection.
+    fn answer(self, stream: &mut TcpStream) -> io::Result<()> {
+        match self {
+            Self::Mute => {}
+            Self::Stalls { after } => {
+                let body: String = "{\"other\":\"".chars().chain(std::iter::repeat('x')).take(after).collect();
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{body}")?;
+            }
+            Self::Trickles { pause } => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"other\":\"")?;
+                drip(stream, pause)?;
+            }
+            Self::Endless => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"other\":\"")?;
+                loop {
+                    stream.write_all(&[b'x'; 16 * 1024])?;
+                    // As fast as a network, so that no limit of bytes is reached first.
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Self::ErrorPage { status, pause } => {
+                write!(stream, "HTTP/1.1 {status} Error\r\n\r\n<html>")?;
+                drip(stream, pause)?;
+            }
+        }
+        stream.flush()?;
+        // It ends where the other side gives up.
+        stream.read(&mut [0]).map(drop)
+    }
+}
+
+fn drip(stream: &mut TcpStream, pause: Duration) -> io::Result<()> {
+    loop {
+        stream.write_all(b"x")?;
+        thread::sleep(pause);
+    }
+}
+
 impl RawServer {
+    /// Gets stuck with every answer.
+    ///
+    /// # Errors
+    /// Where no port is free.
+    pub fn stuck(how: Stuck) -> io::Result<Self> {
+        Self::start(move |_, stream| drop(how.answer(stream)))
+    }
+
     /// Answers with what the function writes; each connection is closed after one answer.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ use super::ec2::{Ec2, Ec2Instance};
 use super::faults::{FaultPlan, Faults};
 use super::marathon::Marathon;
 use super::master::Master;
+use super::raw::RawServer;
 use super::runtime_api::{Function, FunctionError};
 use super::service::now;
 use super::sns::{Message, Sns};
@@ -139,6 +140,8 @@ pub struct Stack {
     pub faults: FaultPlan,
     /// The Mesos master and its cluster.
     pub master: Master,
+    /// The masters that are stuck, in the order of the configuration.
+    pub stuck_masters: Vec<RawServer>,
     /// Marathon, where the configuration names one.
     pub marathon: Marathon,
     /// Parameter Store.
@@ -179,8 +182,11 @@ impl Stack {
             ssm.put(CREDENTIALS, credentials);
         }
         let reference = format!("ssm:{CREDENTIALS}");
+        let stuck = faults.change(|faults| faults.stuck_masters.clone());
+        let stuck = stuck.into_iter().map(RawServer::stuck).collect::<Result<Vec<_>, _>>().map_err(StackError::Port)?;
+        let masters: Vec<String> = stuck.iter().map(RawServer::url).chain([master.url()]).collect();
         let local = Local {
-            master: &master.url(),
+            masters: &masters,
             credentials: credentials.is_some().then_some(&reference),
             marathon: &marathon.url(),
         };
@@ -209,6 +215,7 @@ impl Stack {
             config,
             faults: faults.clone(),
             master,
+            stuck_masters: stuck,
             marathon,
             ssm,
             sns,

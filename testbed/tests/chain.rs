@@ -19,6 +19,7 @@ use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, Scalin
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
 use testbed::faults::{Delivery, Faults, Mode};
+use testbed::raw::Stuck;
 use testbed::{AwsError, CONFIGURATION, now, stage};
 use uuid::Uuid;
 
@@ -373,4 +374,17 @@ async fn instances_queued_in_marathon_add_agents_for_them() {
     stack.faults.refuse("/v2/queue", AwsError::new(503, "", ""), 1);
     let run = stack.run().await.unwrap().remove(0);
     assert_eq!((run.snapshot.completeness.level, run.decision.delta), (CompletenessLevel::Partial, 0));
+}
+
+#[tokio::test]
+async fn after_masters_that_are_stuck_the_leading_one_is_asked() {
+    let stuck_masters = vec![Stuck::Stalls { after: 200 }, Stuck::Trickles { pause: Duration::from_millis(20) }];
+    let configuration = CONFIGURATION.replacen("[mesos]\n", "[mesos]\ntimeout = \"6s\"\n", 1);
+    assert_ne!(configuration, CONFIGURATION);
+    let faults = Faults { stuck_masters, ..Faults::default() };
+    let stack = start_faulty("stuck", stage::binaries().unwrap(), configuration, faults).await;
+    let run = stack.run().await.unwrap().remove(0);
+    assert_eq!(run.snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", run.snapshot.completeness);
+    assert_eq!(run.snapshot.agents.usable, 60);
+    assert!(stack.stuck_masters.iter().all(|master| master.requests().len() == 1));
 }

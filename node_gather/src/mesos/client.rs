@@ -1,8 +1,9 @@
 //! Requests /state from the masters: the leading one answers, the others redirect to it.
 //!
 //! The answer is scanned chunk by chunk while it arrives, and never in memory as a whole. One deadline limits everything:
-//! all masters, redirects, and pauses.
+//! all masters, redirects, and pauses. Each master has its share of it ([`patience`](super::patience)).
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,10 +15,13 @@ use shared::config::Mesos;
 use shared::error::Chain;
 pub use shared::mesos::ClientError;
 use shared::mesos::{Http, MAX_REDIRECTS, is_redirect, url_of};
+use shared::text::{authority, origin};
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
+use super::patience::Patience;
+pub use super::patience::Slow;
 use super::redirect::{RedirectError, target};
 use super::scan::Scanner;
 use super::state::{Sink, StateError};
@@ -59,14 +63,30 @@ pub struct FetchError(pub Vec<Failure>);
 /// Why one master returned no state.
 #[derive(Debug)]
 pub struct Failure {
-    /// The master's URL in the configuration.
-    pub master: String,
+    /// Who was asked.
+    pub asked: Asked,
     /// Why.
     pub cause: Cause,
 }
 
+/// A master, and the hosts that it and its leaders redirected to. Displayed without paths: these may be secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Scheme, host, and port of the master in the configuration.
+    pub master: String,
+    /// Host and port of each redirect's target, in turn. The last one may not have been asked.
+    pub leaders: Vec<String>,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.master)?;
+        self.leaders.iter().try_for_each(|leader| write!(f, ", redirected to {leader}"))
+    }
+}
+
 fn list(failures: &[Failure]) -> String {
-    let each = failures.iter().map(|failure| format!("{}: {}", failure.master, Chain::new(&failure.cause)));
+    let each = failures.iter().map(|failure| format!("{}: {}", failure.asked, Chain::new(&failure.cause)));
     each.collect::<Vec<_>>().join("; ")
 }
 
@@ -92,6 +112,9 @@ pub enum Cause {
         /// How many bytes had arrived.
         bytes: u64,
     },
+    /// The body was given up.
+    #[error(transparent)]
+    Slow(#[from] Slow),
     /// The master requires credentials, and there are none.
     #[error("the master requires credentials (401); set mesos.credentials")]
     CredentialsMissing,
@@ -143,7 +166,12 @@ impl Cause {
     const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Connect(_) | Self::NoLeader | Self::TooManyRequests | Self::Status(500..=599) | Self::NoAnswer(_)
+            Self::Connect(_)
+                | Self::NoLeader
+                | Self::TooManyRequests
+                | Self::Status(500..=599)
+                | Self::NoAnswer(_)
+                | Self::Slow(_)
         )
     }
 
@@ -159,16 +187,28 @@ impl Cause {
 /// The progress so far, for the message if the deadline passes.
 #[derive(Debug, Default)]
 struct Progress {
-    failures: Vec<Failure>,
-    asking: Option<String>,
+    failures: Vec<(Url, Failure)>,
+    asking: Option<(Url, Asked)>,
     bytes: u64,
 }
 
 impl Progress {
-    /// Keeps the last failure of each master.
-    fn failed(&mut self, master: String, cause: Cause) {
-        self.failures.retain(|failure| failure.master != master);
-        self.failures.push(Failure { master, cause });
+    fn asks(&mut self, master: &Url) {
+        let asked = Asked { master: origin(master), leaders: Vec::new() };
+        (self.asking, self.bytes) = (Some((master.clone(), asked)), 0);
+    }
+
+    fn redirected(&mut self, to: String) {
+        if let Some((_, asked)) = &mut self.asking {
+            asked.leaders.push(to);
+        }
+    }
+
+    /// Ends asking the current master. Keeps the last failure of each master.
+    fn failed(&mut self, cause: Cause) {
+        let Some((master, asked)) = self.asking.take() else { return };
+        self.failures.retain(|(other, _)| *other != master);
+        self.failures.push((master, Failure { asked, cause }));
     }
 }
 
@@ -199,11 +239,9 @@ impl Client {
             return Ok(Fetched { elapsed: start.elapsed(), ..fetched });
         }
         let mut progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(master) = progress.asking.take() {
-            let cause = Cause::Deadline { timeout: self.settings.timeout, bytes: progress.bytes };
-            progress.failed(master, cause);
-        }
-        Err(FetchError(progress.failures))
+        let cause = Cause::Deadline { timeout: self.settings.timeout, bytes: progress.bytes };
+        progress.failed(cause);
+        Err(FetchError(progress.failures.into_iter().map(|(_, failure)| failure).collect()))
     }
 
     /// Round by round, until a master returns its state or none may still do so.
@@ -219,22 +257,18 @@ impl Client {
                 sleep(jittered(FIRST_PAUSE * 2_u32.pow(round - 1))).await;
             }
             let mut worth_asking_again = Vec::new();
-            let count = masters.len();
-            for (place, master) in masters.into_iter().enumerate() {
-                let left = deadline.saturating_duration_since(Instant::now());
-                // A master that accepts and does not answer must leave time for the others.
-                let timeout_left = if place + 1 < count { left / 2 } else { left };
-                lock(progress).asking = Some(master.to_string());
-                let cause = match self.ask(master, sink, timeout_left, progress).await {
+            let mut remaining = u32::try_from(masters.len()).unwrap_or(u32::MAX);
+            for master in masters {
+                lock(progress).asks(master);
+                let cause = match self.ask(master, sink, Patience { deadline, remaining }, progress).await {
                     Ok(fetched) => return Some(fetched),
                     Err(cause) => cause,
                 };
                 if cause.is_transient() {
                     worth_asking_again.push(master);
                 }
-                let mut progress = lock(progress);
-                progress.asking = None;
-                progress.failed(master.to_string(), cause);
+                lock(progress).failed(cause);
+                remaining -= 1;
             }
             masters = worth_asking_again;
             if masters.is_empty() {
@@ -249,25 +283,28 @@ impl Client {
         &self,
         master: &Url,
         sink: &impl Fn() -> S,
-        timeout_left: Duration,
+        patience: Patience,
         progress: &Mutex<Progress>,
     ) -> Result<Fetched<S>, Cause> {
         // (Newer masters have no `/state.json`.)
         let mut url = url_of(master, "/state");
-        for _ in 0..=MAX_REDIRECTS {
-            let response = match timeout(timeout_left, self.get(&url)).await {
+        for redirects in 0..=MAX_REDIRECTS {
+            let start = Instant::now();
+            let until = patience.headers_until(start, redirects > 0);
+            let response = match timeout_at(until, self.get(&url)).await {
                 Ok(answer) => answer?,
-                Err(_) => return Err(Cause::NoAnswer(timeout_left)),
+                Err(_) => return Err(Cause::NoAnswer(until.saturating_duration_since(start))),
             };
             if response.status() == StatusCode::OK {
-                let (state, bytes) = self.read(response, sink(), progress).await?;
+                let (state, bytes) = self.read(response, sink(), patience, progress).await?;
                 return Ok(Fetched { state, master: base_of(&url), bytes, elapsed: Duration::ZERO });
             }
             if !is_redirect(response.status()) {
-                return Err(self.cause_of(response).await);
+                return Err(self.cause_of(response, until).await);
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = target(&self.settings, &url, location, "/state").map_err(Cause::Redirect)?;
+            lock(progress).redirected(authority(&url));
         }
         Err(Cause::TooManyRedirects)
     }
@@ -281,15 +318,15 @@ impl Client {
         })
     }
 
-    /// The cause of an answer that is neither a state nor a redirect.
-    async fn cause_of(&self, response: Response) -> Cause {
+    /// The cause of an answer that is neither a state nor a redirect. Its body is read until then at most.
+    async fn cause_of(&self, response: Response, until: Instant) -> Cause {
         match response.status() {
             StatusCode::UNAUTHORIZED if !self.http.has_credentials() => Cause::CredentialsMissing,
             StatusCode::UNAUTHORIZED => Cause::CredentialsRefused,
             StatusCode::FORBIDDEN => Cause::Forbidden,
             StatusCode::NOT_FOUND => Cause::NotFound,
             StatusCode::TOO_MANY_REQUESTS => Cause::TooManyRequests,
-            StatusCode::SERVICE_UNAVAILABLE if says_no_leader(response).await => Cause::NoLeader,
+            StatusCode::SERVICE_UNAVAILABLE if says_no_leader(response, until).await => Cause::NoLeader,
             StatusCode::SERVICE_UNAVAILABLE => Cause::Status(StatusCode::SERVICE_UNAVAILABLE.as_u16()),
             status => Cause::Status(status.as_u16()),
         }
@@ -301,6 +338,7 @@ impl Client {
         &self,
         mut response: Response,
         sink: S,
+        patience: Patience,
         progress: &Mutex<Progress>,
     ) -> Result<(S, u64), Cause> {
         let limit = self.settings.max_state_bytes;
@@ -309,13 +347,18 @@ impl Client {
         }
         let mut scanner = Scanner::new(sink, limit);
         let mut bytes = 0_u64;
-        // An end before the announced length, or before the end of the gzip stream, is an error.
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Cause::BrokenOff { bytes, source: error.without_url() })?
-        {
+        let mut pace = patience.body(Instant::now(), response.content_length());
+        loop {
+            let Ok(chunk) = timeout_at(pace.gives_up_at(), response.chunk()).await else {
+                return Err(pace.given_up(Instant::now(), bytes).into());
+            };
+            // An end before the announced length, or before the end of the gzip stream, is an error.
+            let chunk = chunk.map_err(|error| Cause::BrokenOff { bytes, source: error.without_url() })?;
+            let Some(chunk) = chunk else { break };
             bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             lock(progress).bytes = bytes;
             scanner.feed(&chunk).map_err(Cause::refused)?;
+            pace.arrived(Instant::now(), bytes)?;
         }
         Ok((scanner.finish().map_err(Cause::refused)?, bytes))
     }
@@ -334,11 +377,11 @@ fn base_of(url: &Url) -> String {
     text.strip_suffix("/master").unwrap_or(text).trim_end_matches('/').to_owned()
 }
 
-/// Whether the answer is that of a master without a leader.
-async fn says_no_leader(mut response: Response) -> bool {
+/// Whether the answer is that of a master without a leader, as far as it arrives until then.
+async fn says_no_leader(mut response: Response, until: Instant) -> bool {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR_BODY_BYTES
-        && let Ok(Some(chunk)) = response.chunk().await
+        && let Ok(Ok(Some(chunk))) = timeout_at(until, response.chunk()).await
     {
         body.extend_from_slice(&chunk);
     }

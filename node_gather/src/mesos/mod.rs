@@ -16,4 +16,6 @@ mod record;
 #[cfg(feature = "lambda")]
 pub mod client;
 #[cfg(feature = "lambda")]
+mod patience;
+#[cfg(feature = "lambda")]
 pub use shared::mesos::redirect;
