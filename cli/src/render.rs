@@ -47,7 +47,12 @@ pub fn snapshot(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
 pub fn observed(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
     page.field("observed", &observation(snapshot))?;
     let level = snapshot.completeness.level.name();
-    snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))
+    snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))?;
+    let Some(role) = &snapshot.reserved_role else { return Ok(()) };
+    page.field(
+        "",
+        &format!("note: all usable agents are reserved for another role; if its tasks run here, set role = {role:?}"),
+    )
 }
 
 /// What each clause made of the number of agents, what each rule alone asks for, and what cannot be placed.

@@ -73,3 +73,23 @@ fn a_hostname_that_is_no_text_changes_no_decision() {
     let hostnames = pool["snapshot"]["scale_down_candidates"].as_array().unwrap();
     assert!(hostnames.iter().any(|agent| agent["hostname"] == "caf\u{FFFD}\u{FFFD}"), "{hostnames:?}");
 }
+
+#[test]
+fn idle_reservations_are_no_room_for_the_default_role() {
+    let situation = situation("idle-reservation-of-another-role");
+    let pool = explain(&situation.join("state.json"), &situation);
+    assert_eq!(pool["decision"]["state"], "scale_up", "{}", pool["decision"]);
+    assert_eq!(pool["snapshot"]["agent_shapes"][0]["free"]["cpus"], 0);
+}
+
+#[test]
+fn a_pool_that_is_reserved_for_another_role_is_reported() {
+    let situation = situation("pool-reserved-for-another-role");
+    let state = situation.join("state.json");
+    assert_eq!(explain(&state, &situation)["snapshot"]["reserved_role"], "slave_public");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.args(["explain", "--now", "2026-11-22T16:00:00Z", "--state"]).arg(&state);
+    let output = command.arg("--config").arg(situation.join("config.toml")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("set role = \"slave_public\""), "{text}");
+}

@@ -72,11 +72,13 @@ impl Cluster {
                 name: task.name.as_bytes(),
                 agent_id: agent.id.as_bytes(),
                 state: task.state.name().as_bytes(),
+                role: task.role.as_bytes(),
                 resources: &raw_resources(&task.resources),
             });
         }
         for (agent, executor) in self.executors_of(framework) {
-            sink.executor(&RawExecutor { agent_id: &agent.id, resources: &raw_resources(&executor.resources) });
+            let resources = raw_resources(&executor.resources);
+            sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources });
         }
         sink.end_framework()
     }
@@ -125,7 +127,7 @@ fn raw_agent(agent: &Agent) -> RawAgent {
         total: Some(raw_resources(&capacity.total)),
         used: Some(raw_resources(&agent.used())),
         unreserved: Some(raw_resources(&capacity.unreserved())),
-        reserved: capacity.reserved.values().map(raw_resources).collect(),
+        reserved: capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect(),
     }
 }
 

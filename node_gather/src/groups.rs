@@ -119,6 +119,7 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         resources: PoolResources::default(),
         group: None,
         agent_shapes: Vec::new(),
+        reserved_role: None,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: Vec::new(),

@@ -9,6 +9,7 @@ mod cluster_state;
 mod completeness;
 mod pool;
 mod queued;
+mod roles;
 mod seen;
 
 use std::cmp::Ordering;
@@ -27,9 +28,10 @@ use crate::mesos::state::{Attributes, Framework};
 
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
+pub use pool::is_usable;
 pub(crate) use pool::merge_shapes;
-pub use pool::{free, is_usable};
 use queued::{Scheduler, Servers};
+pub use roles::Capacity;
 pub use seen::SeenAttributes;
 
 /// The snapshots, and the agents that are in none of them.
@@ -76,6 +78,7 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             group: None,
+            reserved_role: pool.reserved_role.take(),
             agent_shapes,
             free_floor: None,
             scale_down_candidates: pool.take_candidates(),

@@ -358,8 +358,9 @@ fn scaled(snapshot: &ClusterSnapshot, thousandths: u32) -> ClusterSnapshot {
         let used = shape.unreserved.saturating_sub(&shape.free);
         shape.free = shape.unreserved.saturating_sub(&resources(&used, factor));
     }
-    for Candidate { used, tasks, task_count, .. } in &mut scaled.scale_down_candidates {
+    for Candidate { unreserved, used, free, tasks, task_count, .. } in &mut scaled.scale_down_candidates {
         *used = resources(used, factor);
+        *free = free.map(|free| unreserved.saturating_sub(&resources(&unreserved.saturating_sub(&free), factor)));
         *task_count = groups(tasks, factor);
     }
     for application in &mut scaled.applications {

@@ -265,10 +265,21 @@ impl Agent {
         self.used
     }
 
-    /// What one more task could take, as `node_gather` sees it.
+    /// What one more task of the default role could take, as `node_gather` sees it.
     #[must_use]
     pub fn free(&self) -> Resources {
-        summarize::free(self.capacity.total, self.capacity.unreserved(), self.used)
+        const ROLE: &str = "*";
+        let Capacity { total, reserved, .. } = &self.capacity;
+        let reserved = reserved.iter().map(|(role, reserved)| (role.as_str(), *reserved));
+        let capacity = summarize::Capacity::of(ROLE, *total, self.capacity.unreserved(), reserved);
+        let mut by_role: BTreeMap<&str, Resources> = BTreeMap::new();
+        if capacity.has_reservations_of_others() {
+            let tasks = self.tasks.iter().filter(|task| task.state.takes_resources());
+            let tasks = tasks.map(|task| (task.role.as_str(), task.resources));
+            let executors = self.executors.iter().map(|executor| (executor.role.as_str(), executor.resources));
+            tasks.chain(executors).for_each(|(role, used)| *by_role.entry(role).or_default() += used);
+        }
+        capacity.free(ROLE, self.used, &by_role)
     }
 
     /// The largest share of it that is used.

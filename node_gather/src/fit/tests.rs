@@ -47,6 +47,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         group: None,
         applications: applications.collect(),
         agent_shapes: shapes,
+        reserved_role: None,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         not_counted: Vec::new(),

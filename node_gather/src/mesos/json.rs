@@ -11,7 +11,7 @@
 mod mend;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
@@ -374,7 +374,7 @@ struct AgentJson {
     used_resources: Option<RawResources>,
     unreserved_resources: Option<RawResources>,
     #[serde(default)]
-    reserved_resources: HashMap<String, RawResources>,
+    reserved_resources: BTreeMap<String, RawResources>,
 }
 
 #[derive(Deserialize)]
@@ -400,7 +400,7 @@ impl Item for AgentJson {
             total: self.resources,
             used: self.used_resources,
             unreserved: self.unreserved_resources,
-            reserved: self.reserved_resources.into_values().collect(),
+            reserved: self.reserved_resources.into_iter().collect(),
         });
     }
 }
@@ -427,6 +427,7 @@ struct TaskJson {
     name: String,
     slave_id: String,
     state: String,
+    role: Option<String>,
     resources: RawResources,
 }
 
@@ -437,6 +438,7 @@ impl Item for TaskJson {
             name: self.name.as_bytes(),
             agent_id: self.slave_id.as_bytes(),
             state: self.state.as_bytes(),
+            role: self.role.as_deref().unwrap_or_default().as_bytes(),
             resources: &self.resources,
         });
     }
@@ -446,6 +448,7 @@ impl Item for TaskJson {
 struct ExecutorJson {
     /// Without it the executor cannot be placed, and its resources are missing from the visible ones.
     slave_id: Option<String>,
+    role: Option<String>,
     #[serde(default)]
     resources: RawResources,
 }
@@ -453,7 +456,8 @@ struct ExecutorJson {
 impl Item for ExecutorJson {
     fn give(self, sink: &mut impl Sink) {
         if let Some(agent_id) = &self.slave_id {
-            sink.executor(&RawExecutor { agent_id, resources: &self.resources });
+            let role = self.role.as_deref().unwrap_or_default();
+            sink.executor(&RawExecutor { agent_id, role, resources: &self.resources });
         }
     }
 }

@@ -13,14 +13,16 @@ use super::state::{
 pub(crate) struct Record {
     pub(crate) master: Master,
     pub(crate) agents: Vec<(Agent, AgentResources)>,
+    /// The reservations of each of them, by role.
+    pub(crate) reserved: Vec<Vec<(String, Resources)>>,
     /// The impossible amounts, with the agent, task, or executor.
     pub(crate) impossible: Vec<(String, ImpossibleAmount)>,
     pub(crate) recovered_agents: Vec<RecoveredAgent>,
     pub(crate) frameworks: Vec<Framework>,
     /// With the index of their framework.
     pub(crate) tasks: Vec<(usize, Task)>,
-    /// The resources of executors, with the index of their framework and the id of their agent.
-    pub(crate) executors: Vec<(usize, String, Resources)>,
+    /// The resources and roles of executors, with the index of their framework and the id of their agent.
+    pub(crate) executors: Vec<(usize, String, String, Resources)>,
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
@@ -32,6 +34,7 @@ pub(crate) struct Task {
     id: String,
     name: String,
     pub(crate) agent_id: String,
+    pub(crate) role: String,
     pub(crate) resources: Resources,
 }
 
@@ -64,6 +67,7 @@ impl Sink for Record {
 
     fn agent(&mut self, agent: &RawAgent) {
         self.keep(|| format!("agent {}", agent.agent.id), agent.impossible());
+        self.reserved.push(agent.reserved().map(|(role, reserved)| (role.to_owned(), reserved)).collect());
         self.agents.push((agent.agent.clone(), agent.resources()));
     }
 
@@ -86,9 +90,9 @@ impl Sink for Record {
     fn task(&mut self, task: &RawTask<'_>) {
         if task.holds_resources() {
             self.keep(|| format!("task {}", text(task.id)), task.resources.impossible());
-            let RawTask { id, name, agent_id, .. } = task;
+            let RawTask { id, name, agent_id, role, .. } = task;
             let resources = task.resources.amounts();
-            let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), resources };
+            let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), role: text(role), resources };
             self.tasks.push((self.frameworks.len(), task));
         }
     }
@@ -96,7 +100,8 @@ impl Sink for Record {
     fn executor(&mut self, executor: &RawExecutor<'_>) {
         self.keep(|| format!("executor on {}", executor.agent_id), executor.resources.impossible());
         let resources = executor.resources.amounts();
-        self.executors.push((self.frameworks.len(), executor.agent_id.to_owned(), resources));
+        let RawExecutor { agent_id, role, .. } = *executor;
+        self.executors.push((self.frameworks.len(), agent_id.to_owned(), role.to_owned(), resources));
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {

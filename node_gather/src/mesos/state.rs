@@ -309,8 +309,8 @@ pub struct RawAgent {
     pub used: Option<RawResources>,
     /// `unreserved_resources`.
     pub unreserved: Option<RawResources>,
-    /// The values of `reserved_resources`.
-    pub reserved: Vec<RawResources>,
+    /// `reserved_resources`, by role.
+    pub reserved: Vec<(String, RawResources)>,
 }
 
 impl RawAgent {
@@ -318,7 +318,7 @@ impl RawAgent {
     #[must_use]
     pub fn resources(&self) -> AgentResources {
         let total = self.total.as_ref().map(RawResources::amounts).unwrap_or_default();
-        let reserved = || self.reserved.iter().map(RawResources::amounts).sum();
+        let reserved = || self.reserved().map(|(_, reserved)| reserved).sum();
         AgentResources {
             total,
             unreserved: self
@@ -329,11 +329,16 @@ impl RawAgent {
         }
     }
 
+    /// The reserved ones, by role.
+    pub fn reserved(&self) -> impl Iterator<Item = (&str, Resources)> {
+        self.reserved.iter().map(|(role, resources)| (role.as_str(), resources.amounts()))
+    }
+
     /// The impossible amount among them, if there is one.
     #[must_use]
     pub fn impossible(&self) -> Option<&ImpossibleAmount> {
         let named = [&self.total, &self.used, &self.unreserved].into_iter().flatten();
-        named.chain(&self.reserved).find_map(RawResources::impossible)
+        named.chain(self.reserved.iter().map(|(_, resources)| resources)).find_map(RawResources::impossible)
     }
 }
 
@@ -349,6 +354,8 @@ pub struct RawTask<'a> {
     pub agent_id: &'a [u8],
     /// Its state, such as `TASK_RUNNING`.
     pub state: &'a [u8],
+    /// The role whose resources it takes; empty if it is not reported.
+    pub role: &'a [u8],
     /// Its resources.
     pub resources: &'a RawResources,
 }
@@ -366,6 +373,8 @@ impl RawTask<'_> {
 pub struct RawExecutor<'a> {
     /// Its agent's id (`slave_id`).
     pub agent_id: &'a str,
+    /// The role whose resources it takes; empty if it is not reported.
+    pub role: &'a str,
     /// Its resources.
     pub resources: &'a RawResources,
 }

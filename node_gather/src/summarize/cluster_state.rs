@@ -6,7 +6,7 @@
 //! agents are known.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -35,7 +35,14 @@ pub struct ClusterState<'p> {
     set_aside: BTreeMap<u32, SetAside>,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
-    resources: Interned<Resources>,
+    /// What tasks take, and the number of the role that they have.
+    sizes: Interned<(Resources, u32)>,
+    /// The names of roles, the empty one first.
+    roles: Interned<Box<[u8]>>,
+    /// What tasks and executors use by role, on agents for which that matters: by the numbers of agent and role.
+    by_role: Map<(u32, u32), Resources>,
+    /// The numbers of these agents.
+    needs_roles: HashSet<u32, RandomState>,
     open: OpenFramework,
     /// How many tasks run in a pool, by application and resources.
     counts: Map<(u32, u32, u32), u32>,
@@ -118,7 +125,8 @@ impl Agents {
 #[derive(Debug, Default)]
 struct Unplaced {
     tasks: Map<(u32, u32, u32), u32>,
-    executors: Map<u32, Resources>,
+    /// By the numbers of agent and role.
+    executors: Map<(u32, u32), Resources>,
 }
 
 /// The framework that is being read.
@@ -142,13 +150,15 @@ struct Unnamed {
     path: Option<Box<[u8]>>,
     name: Box<[u8]>,
     agent: u32,
-    resources: u32,
+    size: u32,
 }
 
 impl<'p> ClusterState<'p> {
     /// An empty state of a cluster with these pools.
     #[must_use]
     pub fn new(policies: &'p [Policy]) -> Self {
+        let mut roles = Interned::default();
+        roles.number(b"");
         Self {
             master: Master::default(),
             policies,
@@ -159,7 +169,10 @@ impl<'p> ClusterState<'p> {
             set_aside: BTreeMap::new(),
             frameworks: Vec::new(),
             applications: Vec::new(),
-            resources: Interned::default(),
+            sizes: Interned::default(),
+            roles,
+            by_role: Map::default(),
+            needs_roles: HashSet::default(),
             open: OpenFramework::default(),
             counts: Map::default(),
             unlisted_tasks: 0,
@@ -176,8 +189,10 @@ impl<'p> ClusterState<'p> {
     /// Ends the document, and returns the tasks by pool.
     pub(super) fn end(&mut self) -> Vec<Tasks> {
         self.seal();
-        let resources = self.resources.take_values();
-        let resources = |place: u32| resources.get(index(place)).copied().unwrap_or_default();
+        let sizes = self.sizes.take_values();
+        let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
+        let roles = self.roles.take_values();
+        let all_by_role: BTreeMap<(u32, u32), Resources> = std::mem::take(&mut self.by_role).into_iter().collect();
         let tasks = std::mem::take(&mut self.counts)
             .into_iter()
             .map(|((pool, application, of), count)| Tasks { pool, application, resources: resources(of), count })
@@ -192,7 +207,15 @@ impl<'p> ClusterState<'p> {
                 let ApplicationName { framework, name } = self.applications.get(index(application))?;
                 Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
             };
-            pool.end(resources, application, |number| self.set_aside.contains_key(&number));
+            let by_role = |agent: u32| {
+                let of_agent = all_by_role.range((agent, 0)..=(agent, u32::MAX));
+                let named = of_agent.filter_map(|((_, role), used)| {
+                    let role = roles.get(index(*role)).and_then(|role| std::str::from_utf8(role).ok());
+                    role.filter(|role| !role.is_empty()).map(|role| (role, *used))
+                });
+                named.collect()
+            };
+            pool.end(resources, application, |number| self.set_aside.contains_key(&number), by_role);
         }
         self.agents.forget_all_but(&self.set_aside);
         tasks
@@ -231,11 +254,11 @@ impl<'p> ClusterState<'p> {
             }
         }
         let Unplaced { tasks, executors } = std::mem::take(&mut self.unplaced);
-        for ((agent, application, resources), count) in tasks {
-            self.place(agent, application, resources, count);
+        for ((agent, application, size), count) in tasks {
+            self.place(agent, application, size, count);
         }
-        for (agent, resources) in executors {
-            self.place_executor(agent, resources);
+        for ((agent, role), resources) in executors {
+            self.place_executor(agent, role, resources);
         }
     }
 
@@ -249,10 +272,16 @@ impl<'p> ClusterState<'p> {
     }
 
     #[inline]
-    fn place(&mut self, agent: u32, application: u32, resources: u32, count: u32) {
+    fn place(&mut self, agent: u32, application: u32, size: u32, count: u32) {
         if !self.knows_agents() {
-            add(&mut self.unplaced.tasks, (agent, application, resources), count);
+            add(&mut self.unplaced.tasks, (agent, application, size), count);
             return;
+        }
+        if !self.needs_roles.is_empty()
+            && self.needs_roles.contains(&agent)
+            && let Some((resources, role)) = self.sizes.get(size)
+        {
+            *self.by_role.entry((agent, *role)).or_default() += resources.times(count.into());
         }
         let pool = match self.agents.place_of(agent) {
             Place::Unlisted => {
@@ -263,18 +292,21 @@ impl<'p> ClusterState<'p> {
             Place::Pool(pool) => pool,
             Place::Member(pool, member) => {
                 if let Some(pool) = self.pools.get_mut(index(pool)) {
-                    pool.add_to_member(index(member), application, resources, count);
+                    pool.add_to_member(index(member), application, size, count);
                 }
                 pool
             }
         };
-        add(&mut self.counts, (pool, application, resources), count);
+        add(&mut self.counts, (pool, application, size), count);
     }
 
-    fn place_executor(&mut self, agent: u32, resources: Resources) {
+    fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
         if !self.knows_agents() {
-            *self.unplaced.executors.entry(agent).or_default() += resources;
+            *self.unplaced.executors.entry((agent, role)).or_default() += resources;
             return;
+        }
+        if self.needs_roles.contains(&agent) {
+            *self.by_role.entry((agent, role)).or_default() += resources;
         }
         let (pool, member) = match self.agents.place_of(agent) {
             Place::Unlisted | Place::NoPool => return,
@@ -284,6 +316,15 @@ impl<'p> ClusterState<'p> {
         if let Some(pool) = self.pools.get_mut(index(pool)) {
             pool.add_executor(member, resources);
         }
+    }
+
+    /// The number of a role. Where no agent is known for which roles matter, all of them are one.
+    #[inline]
+    fn role(&mut self, name: &[u8]) -> u32 {
+        if self.agents.registered > 0 && self.needs_roles.is_empty() {
+            return 0;
+        }
+        self.roles.number(name)
     }
 
     /// The application of a task of the open framework.
@@ -330,8 +371,10 @@ impl Sink for ClusterState<'_> {
             }
             [place] => {
                 let is_set_aside = self.set_aside.contains_key(&number);
-                if let Some(pool) = self.pools.get_mut(*place) {
-                    pool.register(agent, raw.resources(), number, is_set_aside);
+                if let Some(pool) = self.pools.get_mut(*place)
+                    && pool.register(raw, number, is_set_aside)
+                {
+                    self.needs_roles.insert(number);
                 }
                 Place::Pool(saturated(*place))
             }
@@ -379,17 +422,18 @@ impl Sink for ClusterState<'_> {
         if !task.holds_resources() {
             return;
         }
-        let resources = self.resources.place(task.resources.amounts());
+        let role = self.role(task.role);
+        let size = self.sizes.place((task.resources.amounts(), role));
         let agent = self.agents.number(task.agent_id);
         if let Some(amount) = task.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
         }
         if self.open.name.is_some() {
             let application = self.application(Mark::of(self.open.is_marathon, task.id, task.name));
-            self.place(agent, application, resources, 1);
+            self.place(agent, application, size, 1);
         } else {
             let path = marathon_path(task.id).map(Box::from);
-            add(&mut self.open.unnamed, Unnamed { path, name: task.name.into(), agent, resources }, 1);
+            add(&mut self.open.unnamed, Unnamed { path, name: task.name.into(), agent, size }, 1);
         }
     }
 
@@ -398,14 +442,15 @@ impl Sink for ClusterState<'_> {
         if let Some(amount) = executor.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
         }
-        self.place_executor(agent, executor.resources.amounts());
+        let role = self.role(executor.role.as_bytes());
+        self.place_executor(agent, role, executor.resources.amounts());
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
-        for (Unnamed { path, name, agent, resources }, count) in std::mem::take(&mut self.open.unnamed) {
+        for (Unnamed { path, name, agent, size }, count) in std::mem::take(&mut self.open.unnamed) {
             let path = path.as_deref().filter(|_| self.open.is_marathon);
             let application = self.application(path.map_or(Mark::Name(&name), Mark::Path));
-            self.place(agent, application, resources, count);
+            self.place(agent, application, size, count);
         }
         let OpenFramework { name, gpu_aware, recovered, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
@@ -422,28 +467,46 @@ fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
 
 /// Distinct values, numbered in the order in which they first occurred.
 #[derive(Debug)]
-struct Interned<T>(Map<T, u32>);
+struct Interned<T> {
+    numbers: Map<T, u32>,
+    values: Vec<T>,
+}
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self(Map::default())
+        Self { numbers: Map::default(), values: Vec::new() }
     }
 }
 
-impl<T: Hash + Eq> Interned<T> {
+impl<T: Clone + Hash + Eq> Interned<T> {
     #[inline]
     fn place(&mut self, value: T) -> u32 {
-        let next = saturated(self.0.len());
-        match self.0.entry(value) {
+        let next = saturated(self.values.len());
+        match self.numbers.entry(value) {
             Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => *new.insert(next),
+            Entry::Vacant(new) => {
+                self.values.push(new.key().clone());
+                *new.insert(next)
+            }
         }
     }
 
+    fn get(&self, number: u32) -> Option<&T> {
+        self.values.get(index(number))
+    }
+
     fn take_values(&mut self) -> Vec<T> {
-        let mut values: Vec<(T, u32)> = std::mem::take(&mut self.0).into_iter().collect();
-        values.sort_unstable_by_key(|(_, place)| *place);
-        values.into_iter().map(|(value, _)| value).collect()
+        std::mem::take(self).values
+    }
+}
+
+impl Interned<Box<[u8]>> {
+    /// The number of a name, without a copy of a known one.
+    fn number(&mut self, name: &[u8]) -> u32 {
+        match self.numbers.get(name) {
+            Some(number) => *number,
+            None => self.place(name.into()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Collects the agents of one pool.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResources, TaskGroup};
@@ -9,8 +9,9 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::cluster_state::index;
+use super::roles::Capacity;
 use super::{Share, task_count};
-use crate::mesos::state::{Agent, AgentResources, Drain};
+use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
 
 /// How many usable agents are candidates: more than any sensible `max_scale_down_step` removes at once.
 const MAX_USABLE_CANDIDATES: usize = 20;
@@ -33,8 +34,10 @@ pub(super) struct Pool<'p> {
     pub(super) set_aside: Vec<u32>,
     /// All registered agents, until then.
     listed: Vec<Listed>,
-    wholes: Wholes,
+    capacities: Capacities,
     shapes: Vec<AgentShape>,
+    /// The role to which all usable agents are reserved, if it is another one than the pool's.
+    pub(super) reserved_role: Option<String>,
     /// The least loaded usable agents with used resources in the master's state.
     least_loaded: BinaryHeap<Ranked>,
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
@@ -48,42 +51,34 @@ struct Listed {
     /// Its number, in the order in which ids occurred.
     number: u32,
     standing: Standing,
-    /// The index of its total and unreserved resources.
-    whole: u32,
+    /// The index of its capacity.
+    capacity: u32,
     /// What it uses, if the master reports it.
     used: Option<Resources>,
 }
 
-/// Total and unreserved resources of agents. Common ones are kept once; there may also be as many as agents.
+/// The capacities of agents. Common ones are kept once; there may also be as many as agents.
 #[derive(Debug, Default)]
-struct Wholes(Vec<(Resources, Resources)>);
+struct Capacities(Vec<Capacity>);
 
-impl Wholes {
+impl Capacities {
     /// How many of the latest ones are compared with a new one: more than a pool has instance types, and no search through
     /// all of them for each agent.
     const COMPARED: usize = 16;
 
-    fn place(&mut self, whole: (Resources, Resources)) -> u32 {
+    fn place(&mut self, capacity: Capacity) -> u32 {
         let first = self.0.len().saturating_sub(Self::COMPARED);
         let latest = self.0.iter().enumerate().skip(first);
-        let place = latest.rev().find(|(_, own)| **own == whole).map(|(place, _)| place);
+        let place = latest.rev().find(|(_, own)| **own == capacity).map(|(place, _)| place);
         saturated(place.unwrap_or_else(|| {
-            self.0.push(whole);
+            self.0.push(capacity);
             self.0.len() - 1
         }))
     }
 
-    fn get(&self, place: u32) -> (Resources, Resources) {
-        self.0.get(index(place)).copied().unwrap_or_default()
+    fn get(&self, place: u32) -> Option<&Capacity> {
+        self.0.get(index(place))
     }
-}
-
-/// What a new task of the default role can use. The state does not report whether tasks use reserved resources, so they
-/// are assumed to use these first.
-#[must_use]
-pub fn free(total: Resources, unreserved: Resources, used: Resources) -> Resources {
-    let reserved = total.saturating_sub(&unreserved);
-    unreserved.saturating_sub(&used.saturating_sub(&reserved))
 }
 
 /// Merges shapes that differ in their count only, and sorts them.
@@ -114,6 +109,8 @@ struct Member {
     /// At the end: its tasks, by equal resources.
     groups: Vec<TaskGroup>,
     protected: bool,
+    /// At the end: what it has free, where other roles have reservations.
+    free: Option<Resources>,
 }
 
 /// Whether an agent that has so much takes tasks.
@@ -195,6 +192,7 @@ impl Member {
             total,
             unreserved,
             used,
+            free: self.free,
             task_count: task_count(&self.groups),
             tasks: self.groups,
         }
@@ -249,21 +247,26 @@ impl<'p> Pool<'p> {
             visible: Resources::ZERO,
             set_aside: Vec::new(),
             listed: Vec::new(),
-            wholes: Wholes::default(),
+            capacities: Capacities::default(),
+            reserved_role: None,
             shapes: Vec::new(),
             least_loaded: BinaryHeap::new(),
             members: Vec::new(),
         }
     }
 
-    /// Adds a registered agent with that number.
-    pub(super) fn register(&mut self, agent: &Agent, resources: AgentResources, number: u32, is_set_aside: bool) {
+    /// Adds a registered agent with that number. Returns whether it matters which roles its tasks have.
+    pub(super) fn register(&mut self, raw: &RawAgent, number: u32, is_set_aside: bool) -> bool {
+        let (agent, mut resources) = (&raw.agent, raw.resources());
+        let capacity = Capacity::of(&self.policy.role, resources.total, resources.unreserved, raw.reserved());
+        let needs_roles = capacity.has_reservations_of_others();
+        resources.unreserved = capacity.available;
         let mut standing = Standing::of(agent, &resources.total);
         if is_set_aside {
             standing = standing.set_aside();
         }
-        let whole = self.wholes.place((resources.total, resources.unreserved));
-        self.listed.push(Listed { number, standing, whole, used: resources.used });
+        let capacity = self.capacities.place(capacity);
+        self.listed.push(Listed { number, standing, capacity, used: resources.used });
         let member = || Member {
             agent: agent.clone(),
             resources,
@@ -273,17 +276,18 @@ impl<'p> Pool<'p> {
             visible: Resources::ZERO,
             groups: Vec::new(),
             protected: false,
+            free: None,
         };
         let Some(used) = resources.used else {
             self.members.push(member());
-            return;
+            return needs_roles;
         };
         match standing {
             Standing::Usable => {
                 let load = Share::largest(&used, &resources.total);
                 if self.least_loaded.len() == MAX_USABLE_CANDIDATES {
                     if !self.least_loaded.peek().is_some_and(|last| last.comes_after(&load, &agent.id)) {
-                        return;
+                        return needs_roles;
                     }
                     self.least_loaded.pop();
                 }
@@ -292,12 +296,13 @@ impl<'p> Pool<'p> {
             Standing::Inactive | Standing::SetAside => {}
             Standing::Draining(_) | Standing::Deactivated => self.members.push(member()),
         }
+        needs_roles
     }
 
     /// Adds an agent that is in another pool, too: no pool can rely on it.
     pub(super) fn register_shared(&mut self, number: u32) {
-        let whole = self.wholes.place((Resources::ZERO, Resources::ZERO));
-        self.listed.push(Listed { number, standing: Standing::SetAside, whole, used: Some(Resources::ZERO) });
+        let capacity = self.capacities.place(Capacity::default());
+        self.listed.push(Listed { number, standing: Standing::SetAside, capacity, used: Some(Resources::ZERO) });
     }
 
     pub(super) fn add_recovered(&mut self) {
@@ -331,13 +336,15 @@ impl<'p> Pool<'p> {
         self.visible += resources;
     }
 
-    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name, and
-    /// `is_set_aside` holds for the numbers of agents that are set aside.
+    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name. By an agent's
+    /// number, `is_set_aside` says whether it is set aside, and `by_role` what its tasks and executors use by role, for agents
+    /// for which that matters.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
         is_set_aside: impl Fn(u32) -> bool,
+        by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
     ) {
         let protected = &self.policy.scale_down.protected;
         let is_protected = |(framework, name): (&str, &str)| {
@@ -358,15 +365,22 @@ impl<'p> Pool<'p> {
             }
         }
         self.members = members;
-        self.end_agents(is_set_aside);
+        self.end_agents(is_set_aside, by_role);
     }
 
     /// Counts the agents, and adds up their resources.
-    fn end_agents(&mut self, is_set_aside: impl Fn(u32) -> bool) {
+    fn end_agents<'a>(
+        &mut self,
+        is_set_aside: impl Fn(u32) -> bool,
+        by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
+    ) {
         let unreported = self.members.iter().filter(|member| member.resources.used.is_none());
         let visible: BTreeMap<u32, Resources> = unreported.map(|member| (member.number, member.visible)).collect();
         let mut shapes = Vec::new();
-        for Listed { number, mut standing, whole, used } in std::mem::take(&mut self.listed) {
+        let mut owners = BTreeSet::new();
+        let member_of: BTreeMap<u32, usize> =
+            self.members.iter().enumerate().map(|(place, member)| (member.number, place)).collect();
+        for Listed { number, mut standing, capacity, used } in std::mem::take(&mut self.listed) {
             if is_set_aside(number) {
                 standing = standing.set_aside();
                 self.set_aside.push(number);
@@ -382,16 +396,27 @@ impl<'p> Pool<'p> {
             };
             *count = count.saturating_add(1);
             self.counts.registered = self.counts.registered.saturating_add(1);
-            if standing == Standing::Usable {
-                let (total, unreserved) = self.wholes.get(whole);
-                self.resources.total += total;
-                self.resources.used += used;
-                shapes.push(AgentShape { count: 1, total, unreserved, free: free(total, unreserved, used) });
-            } else {
+            let capacity = self.capacities.get(capacity).filter(|_| standing == Standing::Usable);
+            let Some(capacity) = capacity else {
                 self.resources.displaced += used;
+                continue;
+            };
+            self.resources.total += capacity.total;
+            self.resources.used += used;
+            owners.insert(capacity.owner());
+            let needs_roles = capacity.has_reservations_of_others();
+            let by_role = if needs_roles { by_role(number) } else { BTreeMap::new() };
+            let free = capacity.free(&self.policy.role, used, &by_role);
+            if needs_roles && let Some(member) = member_of.get(&number).and_then(|place| self.members.get_mut(*place)) {
+                member.free = Some(free);
             }
+            shapes.push(AgentShape { count: 1, total: capacity.total, unreserved: capacity.available, free });
         }
         self.shapes = merge_shapes(shapes);
+        self.reserved_role = match owners.pop_first() {
+            Some(Some(owner)) if owners.is_empty() => Some(owner.to_owned()),
+            _ => None,
+        };
         self.set_aside.sort_unstable();
     }
 

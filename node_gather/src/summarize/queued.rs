@@ -13,6 +13,7 @@ use shared::resources::Resources;
 use shared::text::clip;
 
 use super::applications::{Applications, Key};
+use super::roles::is_within;
 use crate::marathon::queue::{Declines, QueuedInstances};
 
 /// The role of unreserved resources.
@@ -176,7 +177,8 @@ fn excluded(queued: &QueuedInstances, policy: &Policy) -> Option<String> {
         return Some(format!("no agent of the pool meets its constraint {constraint}"));
     }
     let accepted = &queued.accepted_roles;
-    let is_accepted = accepted.is_empty() || accepted.iter().any(|role| role == UNRESERVED);
+    let is_available = |role: &String| role == UNRESERVED || is_within(&policy.role, role);
+    let is_accepted = accepted.is_empty() || accepted.iter().any(is_available);
     (!is_accepted).then(|| {
         let roles = clip(&accepted.join(", "), MAX_SHOWN_CHARS);
         format!("it accepts only resources that are reserved for {roles}")

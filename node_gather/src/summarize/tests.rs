@@ -1,3 +1,4 @@
+mod roles;
 mod set_aside;
 
 use std::time::Duration;
@@ -8,7 +9,6 @@ use serde_json::{Value as Json, json};
 use shared::config::Config;
 use shared::contract::{AgentState, Application, CompletenessLevel};
 
-use super::pool::free;
 use super::*;
 use crate::finding::{Election, Finding};
 use crate::mesos::json;
@@ -107,10 +107,11 @@ fn agents_are_counted_by_their_state() {
 }
 
 #[test]
-fn reservations_are_taken_to_be_used_first() {
+fn use_without_a_role_takes_reservations_first() {
     for (used, expected) in [(0.0, 3.0), (0.5, 3.0), (1.0, 3.0), (1.5, 2.5), (4.0, 0.0), (5.0, 0.0)] {
-        let free = free(amounts(4.0, 0.0), amounts(3.0, 0.0), amounts(used, 0.0));
-        assert_eq!(free, amounts(expected, 0.0), "{used} used");
+        let agent = agent("a", used, &json!({"unreserved_resources": {"cpus": 3.0, "mem": 1000.0}}));
+        let snapshot = only(&state(&[agent], &[]));
+        assert_eq!(snapshot.agent_shapes[0].free, amounts(expected, 1000.0), "{used} used");
     }
 }
 

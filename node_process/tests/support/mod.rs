@@ -245,6 +245,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             total,
             unreserved,
             used,
+            free: None,
             task_count,
             tasks: Vec::new(),
         })

@@ -32,6 +32,9 @@ pub struct Policy {
     pub source: PoolSource,
     /// The attributes that an agent of this pool has; empty: every agent.
     pub attributes: BTreeMap<String, String>,
+    /// The role whose tasks the agents are for. (Not written where that is the default role.)
+    #[serde(skip_serializing_if = "is_default_role")]
+    pub role: String,
     /// Who decides.
     pub check: CheckKind,
     /// What a new agent has; `None`: the commonest shape in the pool.
@@ -55,6 +58,13 @@ pub struct Policy {
     /// When something may happen.
     #[serde(flatten)]
     pub timing: Timing,
+}
+
+/// The role of tasks that take no reservation.
+const DEFAULT_ROLE: &str = "*";
+
+fn is_default_role(role: &str) -> bool {
+    role == DEFAULT_ROLE
 }
 
 impl Policy {
@@ -140,6 +150,7 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> O
     let group = name(&mut section, "group", all).map(|GroupName(name)| name);
     let source = source(&mut section);
     let attributes = attributes(&mut section);
+    let role = role(&mut section);
     let check = check(&mut section);
     let limits = limits(&mut section);
     let thresholds = thresholds(&mut section);
@@ -155,6 +166,7 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> O
         group: group?,
         source,
         attributes,
+        role,
         check,
         new_agent,
         max_missing_agents_percent,
@@ -206,6 +218,23 @@ fn attributes(section: &mut Section<'_>) -> BTreeMap<String, String> {
         }
     }
     attributes
+}
+
+fn role(section: &mut Section<'_>) -> String {
+    let role: Option<String> = section.optional("role");
+    let is_name = |name: &str| {
+        let is_part = |part: &str| !matches!(part, "" | "." | ".." | "*") && !part.starts_with('-');
+        let is_plain = |name: &str| !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+        is_default_role(name) || is_plain(name) && name.split('/').all(is_part)
+    };
+    match role {
+        Some(role) if is_name(&role) => role,
+        Some(_) => {
+            section.wrong("role", "the name of a role of Mesos", r#""slave_public" or "eng/web""#);
+            DEFAULT_ROLE.to_owned()
+        }
+        None => DEFAULT_ROLE.to_owned(),
+    }
 }
 
 fn new_agent(section: &mut Section<'_>) -> Option<Resources> {

@@ -102,8 +102,9 @@ impl Setting for Ratio {
 }
 
 /// What a pool of which nothing is known but its group has no use for.
-const MESOS_ONLY: [&str; 13] = [
+const MESOS_ONLY: [&str; 14] = [
     "attributes",
+    "role",
     "resources",
     "scale_down_threshold_percent",
     "scale_up_threshold_percent",

@@ -34,6 +34,7 @@ fn snapshot() -> ClusterSnapshot {
             unreserved: resources(4_000, 1_024_000),
             free: resources(3_450, 767_750),
         }],
+        reserved_role: None,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: vec![Application {

@@ -31,6 +31,9 @@ pub struct ClusterSnapshot {
     /// The instances of the pool's group, and which of them are agents; `None` where the group was not described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupMembers>,
+    /// The role that has reserved all usable agents, where that is another one than the pool's; `None` elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_role: Option<String>,
     /// The usable agents, grouped by equal shape and equal free resources.
     pub agent_shapes: Vec<AgentShape>,
     /// Where not `None`, `free` of the shapes was rounded down to this fraction of the shape's total (64: to 1/64), so
@@ -178,9 +181,10 @@ pub struct AgentShape {
     pub count: u32,
     /// All resources of one.
     pub total: Resources,
-    /// What of them no role has reserved.
+    /// What of them tasks of the pool's role can take: what no role has reserved, and the reservations of that role and of
+    /// those above it.
     pub unreserved: Resources,
-    /// What a new task of the default role could still take.
+    /// What a new task of the pool's role could still take.
     pub free: Resources,
 }
 
@@ -205,10 +209,14 @@ pub struct Candidate {
     pub protected: bool,
     /// All its resources.
     pub total: Resources,
-    /// What of them no role has reserved.
+    /// What of them tasks of the pool's role can take.
     pub unreserved: Resources,
     /// What its tasks and executors use.
     pub used: Resources,
+    /// What a new task of the pool's role could still take, where roles have reserved resources of the agent; elsewhere it is
+    /// `unreserved` without `used`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<Resources>,
     /// How many tasks it runs.
     pub task_count: u32,
     /// Its tasks, grouped by equal resources.

@@ -17,7 +17,8 @@ fn small() -> Json {
             {"id": "A1", "hostname": "a1", "pid": "slave(1)@10.0.0.7:5051", "active": true,
              "registered_time": 1_795_270_000.25,
              "attributes": {"pool": "workers", "level": 1.5}, "resources": {"cpus": 4.0, "mem": 1000.0, "ports": "[1-2]"},
-             "used_resources": {"cpus": 1.5, "mem": 300.0}, "unreserved_resources": {"cpus": 3.0, "mem": 1000.0}},
+             "used_resources": {"cpus": 1.5, "mem": 300.0}, "unreserved_resources": {"cpus": 3.0, "mem": 1000.0},
+             "reserved_resources": {"ops": {"cpus": 1.0}}},
             {"id": "A2", "hostname": "a2", "active": false, "deactivated": true, "resources": {"cpus": 4.0, "mem": 1000.0},
              "drain_info": {"state": "DRAINED"}},
         ],
@@ -28,7 +29,8 @@ fn small() -> Json {
                        task("web.11111111-2222-3333-4444-666666666666", "web", "A1", "TASK_FINISHED")],
              "unreachable_tasks": [task("web.x", "web", "A1", "TASK_UNREACHABLE")],
              "completed_tasks": [task("web.y", "web", "A1", "TASK_RUNNING")],
-             "executors": [{"executor_id": "e", "slave_id": "A1", "resources": {"cpus": 0.5, "mem": 44.0}}]},
+             "executors": [{"executor_id": "e", "slave_id": "A1", "role": "ops",
+                            "resources": {"cpus": 0.5, "mem": 44.0}}]},
         ],
         "completed_frameworks": [{"name": "old", "tasks": [task("z", "z", "A1", "TASK_RUNNING")]}],
         "orphan_tasks": [task("lost", "lost", "A1", "TASK_STAGING")],
@@ -36,7 +38,7 @@ fn small() -> Json {
 }
 
 fn task(id: &str, name: &str, agent: &str, state: &str) -> Json {
-    json!({"id": id, "name": name, "slave_id": agent, "state": state,
+    json!({"id": id, "name": name, "slave_id": agent, "state": state, "role": "ops/web",
            "resources": {"cpus": 0.5, "mem": 128.0}, "limits": {"cpus": "Infinity"}})
 }
 
@@ -74,7 +76,9 @@ fn every_field_is_kept() {
     assert_eq!((first.registered_at, second.registered_at), (state.master.elected_at, None));
     assert_eq!((first_has.total, first_has.unreserved), (amounts(4.0, 1000.0), amounts(3.0, 1000.0)));
     assert_eq!(first_has.used, Some(amounts(1.5, 300.0)));
-    assert_eq!(state.executors, [(0, "A1".to_owned(), amounts(0.5, 44.0))]);
+    assert_eq!(state.executors, [(0, "A1".to_owned(), "ops".to_owned(), amounts(0.5, 44.0))]);
+    assert_eq!(state.reserved, [vec![("ops".to_owned(), amounts(1.0, 0.0))], Vec::new()]);
+    assert!(state.tasks.iter().all(|(_, task)| task.role == "ops/web"));
     assert!(first.attributes.has("level", "1.5") && first.attributes.has("pool", "workers"));
     assert_eq!((second.drain, second.deactivated, second_has.used), (Some(Drain::Drained), true, None));
     assert_eq!(second_has.unreserved, second_has.total);

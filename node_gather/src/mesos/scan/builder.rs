@@ -51,12 +51,14 @@ struct Task {
     name: String,
     agent_id: String,
     state: String,
+    role: String,
     resources: RawResources,
 }
 
 #[derive(Debug, Default)]
 struct Executor {
     agent_id: Option<String>,
+    role: String,
     resources: RawResources,
 }
 
@@ -116,7 +118,7 @@ impl<S: Sink> Builder<S> {
             Field::ReservedForRole => {
                 self.roles.insert(std::mem::take(&mut self.key), std::mem::take(amounts));
             }
-            Field::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_values().collect(),
+            Field::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_iter().collect(),
             Field::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
             Field::RecoveredAttributes => std::mem::swap(&mut self.recovered.attributes, &mut self.attributes),
             Field::Agent => self.sink.agent(&self.agent),
@@ -132,21 +134,22 @@ impl<S: Sink> Builder<S> {
 
     /// All fields of a task that are read are known.
     pub(super) fn task(&mut self) {
-        let Task { id, name, agent_id, state, resources } = &self.task;
+        let Task { id, name, agent_id, state, role, resources } = &self.task;
         self.sink.task(&RawTask {
             id: id.as_bytes(),
             name: name.as_bytes(),
             agent_id: agent_id.as_bytes(),
             state: state.as_bytes(),
+            role: role.as_bytes(),
             resources,
         });
     }
 
     fn executor(&mut self) {
-        let Executor { agent_id, resources } = &self.executor;
+        let Executor { agent_id, role, resources } = &self.executor;
         // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
         if let Some(agent_id) = agent_id {
-            self.sink.executor(&RawExecutor { agent_id, resources });
+            self.sink.executor(&RawExecutor { agent_id, role, resources });
         }
     }
 
@@ -174,6 +177,7 @@ impl<S: Sink> Builder<S> {
             Field::TaskName => set(&mut self.task.name),
             Field::TaskAgent => set(&mut self.task.agent_id),
             Field::TaskState => set(&mut self.task.state),
+            Field::TaskRole => set(&mut self.task.role),
             Field::Version => set(&mut self.sink.master().version),
             Field::Cluster => self.sink.master().cluster = Some(text.to_owned()),
             Field::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
@@ -185,6 +189,7 @@ impl<S: Sink> Builder<S> {
             Field::RecoveredId => set(&mut self.recovered.id),
             Field::FrameworkName => self.sink.framework_name(text.to_owned()),
             Field::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
+            Field::ExecutorRole => set(&mut self.executor.role),
             Field::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
             _ => {}
         }
@@ -273,5 +278,6 @@ impl Task {
     fn clear(&mut self) {
         self.id.clear();
         self.name.clear();
+        self.role.clear();
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct FastPathTask<'a> {
     name: &'a [u8],
     agent_id: &'a [u8],
     state: &'a [u8],
+    role: &'a [u8],
     resources: RawResources,
     /// How many bytes have been read: the closing bracket is not among them.
     pub(super) length: usize,
@@ -29,12 +30,12 @@ pub(super) struct FastPathTask<'a> {
 impl FastPathTask<'_> {
     #[inline(always)]
     pub(super) const fn raw(&self) -> RawTask<'_> {
-        let Self { id, name, agent_id, state, resources, .. } = self;
-        RawTask { id, name, agent_id, state, resources }
+        let Self { id, name, agent_id, state, role, resources, .. } = self;
+        RawTask { id, name, agent_id, state, role, resources }
     }
 }
 
-/// The task at the beginning of the bytes, if its fields up to `resources` have the usual form.
+/// The task at the beginning of the bytes, if its fields up to `role` have the usual form.
 #[inline(always)]
 pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_>> {
     let (id, rest) = text(kernel, bytes, br#"{"id":""#)?;
@@ -44,7 +45,8 @@ pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_
     let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
     let (state, rest) = text(kernel, rest, br#","state":""#)?;
     let (resources, rest) = amounts(kernel, rest.strip_prefix(br#","resources":{"#)?)?;
-    Some(FastPathTask { id, name, agent_id, state, resources, length: bytes.len() - rest.len() })
+    let (role, rest) = text(kernel, rest, br#","role":""#)?;
+    Some(FastPathTask { id, name, agent_id, state, role, resources, length: bytes.len() - rest.len() })
 }
 
 /// The string after these bytes, and what follows the string.

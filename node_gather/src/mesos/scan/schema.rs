@@ -78,9 +78,11 @@ pub(super) enum Field {
     TaskAgent,
     TaskState,
     TaskResources,
+    TaskRole,
     Executors,
     Executor,
     ExecutorAgent,
+    ExecutorRole,
     ExecutorResources,
 }
 
@@ -108,8 +110,14 @@ impl SeenFields {
     pub(super) const NONE: Self = Self(0);
 
     /// All fields of a task that are read.
-    pub(super) const WHOLE_TASK: Self =
-        Self::of(&[Field::TaskId, Field::TaskName, Field::TaskAgent, Field::TaskState, Field::TaskResources]);
+    pub(super) const WHOLE_TASK: Self = Self::of(&[
+        Field::TaskId,
+        Field::TaskName,
+        Field::TaskAgent,
+        Field::TaskState,
+        Field::TaskResources,
+        Field::TaskRole,
+    ]);
 
     const fn of(fields: &[Field]) -> Self {
         let mut bits = 0;
@@ -180,6 +188,7 @@ impl Container {
                 b"slave_id" => Field::TaskAgent,
                 b"state" => Field::TaskState,
                 b"resources" => Field::TaskResources,
+                b"role" => Field::TaskRole,
                 _ => Field::Ignored,
             },
             Self::Amounts if kind_of(key).is_some() => Field::Amount,
@@ -188,6 +197,7 @@ impl Container {
             Self::Framework => field_of_framework(key),
             Self::Executor => match key {
                 b"slave_id" => Field::ExecutorAgent,
+                b"role" => Field::ExecutorRole,
                 b"resources" => Field::ExecutorResources,
                 _ => Field::Ignored,
             },
@@ -301,7 +311,9 @@ impl Field {
             | Self::TaskName
             | Self::TaskAgent
             | Self::TaskState
-            | Self::ExecutorAgent => ValueType::String,
+            | Self::TaskRole
+            | Self::ExecutorAgent
+            | Self::ExecutorRole => ValueType::String,
             Self::ElectedTime
             | Self::ActivatedAgents
             | Self::DeactivatedAgents
@@ -348,7 +360,9 @@ impl Field {
                 | Self::Total
                 | Self::Used
                 | Self::Unreserved
+                | Self::TaskRole
                 | Self::ExecutorAgent
+                | Self::ExecutorRole
         )
     }
 
@@ -402,9 +416,11 @@ impl Field {
             Self::TaskAgent => "tasks[].slave_id",
             Self::TaskState => "tasks[].state",
             Self::TaskResources => "tasks[].resources",
+            Self::TaskRole => "tasks[].role",
             Self::Executors => "frameworks[].executors",
             Self::Executor => "executors[]",
             Self::ExecutorAgent => "executors[].slave_id",
+            Self::ExecutorRole => "executors[].role",
             Self::ExecutorResources => "executors[].resources",
         }
     }

@@ -188,13 +188,19 @@ impl Writer {
         if !self.one_in(5) {
             members.push(("name", self.string_or_fault("web.sh\"op🦀")));
         }
+        if !self.one_in(3) {
+            members.push(("role", self.pick(&["\"*\"", "\"eng/w\\u0065b\"", "null", "\"rôle\""]).to_owned()));
+        }
         self.object(members)
     }
 
     fn executor(&mut self) -> String {
         let mut members = vec![("executor_id", "\"e\"".to_owned())];
-        let optional =
-            [("slave_id", self.pick(&["\"A1\"", "\"A9\"", "null"]).to_owned()), ("resources", self.resources())];
+        let optional = [
+            ("slave_id", self.pick(&["\"A1\"", "\"A9\"", "null"]).to_owned()),
+            ("role", self.pick(&["\"*\"", "null", "\"eng\""]).to_owned()),
+            ("resources", self.resources()),
+        ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(5)).collect::<Vec<_>>());
         self.object(members)
     }

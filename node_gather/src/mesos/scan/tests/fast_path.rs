@@ -6,15 +6,16 @@ use super::*;
 use crate::mesos::scan::fast_path;
 use crate::mesos::scan::kernel::Bytewise;
 
-const USUAL: &str = r#"{"id":"web.1","name":"web","framework_id":"F-0000","executor_id":"","slave_id":"A","state":"TASK_RUNNING","resources":{"disk":0.0,"mem":64.5,"gpus":0,"cpus":0.125,"ports":"[31000-31001]"}"#;
+const USUAL: &str = r#"{"id":"web.1","name":"web","framework_id":"F-0000","executor_id":"","slave_id":"A","state":"TASK_RUNNING","resources":{"disk":0.0,"mem":64.5,"gpus":0,"cpus":0.125,"ports":"[31000-31001]"},"role":"*""#;
 
 #[test]
 fn a_task_in_the_usual_form_takes_the_fast_path() {
-    let text = format!(r#"{USUAL},"role":"*","statuses":[]}}"#);
+    let text = format!(r#"{USUAL},"statuses":[]}}"#);
     let task = fast_path::task(Bytewise, text.as_bytes()).unwrap();
     assert_eq!(task.length, USUAL.len());
     let raw = task.raw();
     assert_eq!([raw.id, raw.name, raw.agent_id, raw.state], [&b"web.1"[..], b"web", b"A", b"TASK_RUNNING"]);
+    assert_eq!(raw.role, b"*");
     let resources = raw.resources.amounts();
     assert_eq!((resources.cpus.to_string(), resources.mem.to_string()), ("0.125".to_owned(), "64.5".to_owned()));
     for real in ["1.4.3/02-marathon-apps", "1.11.0/02-marathon-apps", "1.11.0/05-pods-and-limits"] {
@@ -40,6 +41,9 @@ fn other_forms_are_left_to_the_state_machine() {
         (r#"{"disk""#, r#"{}{"disk""#),
         ("64.5", "064.5"),
         (r#""[31000-31001]""#, "[31000]"),
+        (r#","role":"*""#, ""),
+        (r#""role":"*""#, r#""role":null"#),
+        (r#""role":"*""#, r#""role":"eng\/web""#),
     ] {
         assert!(USUAL.contains(usual_part), "{usual_part}");
         let text = USUAL.replace(usual_part, other) + ",";
@@ -80,11 +84,13 @@ fn task() -> impl Strategy<Value = String> {
     let others = (prop::sample::select(vec!["ports", "cpu"]), value.prop_map(str::to_owned));
     let resources = prop::collection::vec(prop_oneof![3 => known, 1 => others], 0..6);
     let executor = prop::sample::select(vec!["", "e-1", "säge", "x\\\"y\\\\"]);
-    (token(), token(), executor, "[AB]", state, resources).prop_map(|(id, name, executor, agent, state, resources)| {
+    let role = prop::sample::select(vec!["*", "eng/web", "eng\\/web", "rôle", "\\u0061", "", "x\u{7f}"]);
+    let texts = (token(), token(), role);
+    (texts, executor, "[AB]", state, resources).prop_map(|((id, name, role), executor, agent, state, resources)| {
         let resources: Vec<String> = resources.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
         let resources = resources.join(",");
         format!(
-            r#"{{"id":"{id}","name":"{name}","framework_id":"F","executor_id":"{executor}","slave_id":"{agent}","state":"{state}","resources":{{{resources}}},"role":"*"}}"#
+            r#"{{"id":"{id}","name":"{name}","framework_id":"F","executor_id":"{executor}","slave_id":"{agent}","state":"{state}","resources":{{{resources}}},"role":"{role}"}}"#
         )
     })
 }
