@@ -74,7 +74,7 @@ fn no_command_repeats_a_secret_of_a_wrong_configuration() {
         for arguments in commands {
             let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale")).args(arguments).output().unwrap();
             let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+            assert!(!output.status.success(), "{arguments:?}: {told}");
             assert!(!told.contains(CANARY), "{arguments:?}: {told}\n\n{configuration}");
         }
     }

@@ -75,7 +75,9 @@ pub(super) struct Pace {
 impl Pace {
     /// When the body is given up if nothing more arrives.
     pub(super) fn gives_up_at(&self) -> Instant {
-        let stalled = self.mark + self.deadline.saturating_duration_since(self.mark) / 3;
+        // Close to the deadline a third is little, and after the last master there is nothing to save time for.
+        let since = if self.others { self.mark } else { self.start };
+        let stalled = self.mark + self.deadline.saturating_duration_since(since) / 3;
         self.share_ends_at().map_or(stalled, |end| stalled.min(end))
     }
 
@@ -152,7 +154,8 @@ mod tests {
             let mut pace = patience(now, remaining).body(now, Some(1_000_000));
             assert_eq!(pace.gives_up_at(), now + 4 * SECOND);
             assert_eq!(pace.arrived(now + SECOND, 500_000), Ok(()));
-            assert_eq!(pace.gives_up_at(), now + SECOND + 11 * SECOND / 3);
+            let third = if remaining == 1 { 4 * SECOND } else { 11 * SECOND / 3 };
+            assert_eq!(pace.gives_up_at(), now + SECOND + third);
             let stalled = Slow::Stalled { bytes: 500_000, within: 4 * SECOND };
             assert_eq!(pace.given_up(now + 5 * SECOND, 500_000), stalled);
         }

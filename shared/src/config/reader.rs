@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::lines::line_of;
 use super::problem::Problem;
-use super::shown::{is_typing_error, shown, shown_word, type_of};
+use super::shown::{shown, shown_word, type_of, typed};
 use crate::text::nearest;
 
 /// Collects what is wrong while a configuration is read.
@@ -185,11 +185,9 @@ impl<'a> Section<'a> {
     /// Reports every unknown key: a typing error with the known one, any other by its line, because it may be anything.
     pub(super) fn finish(self) {
         for key in self.table.keys().filter(|key| !self.known.contains(&key.as_str())) {
-            match nearest(key, self.known.iter().copied()).first() {
-                Some(known) if is_typing_error(key, known) => {
-                    self.problem(key, format!("unknown setting; did you mean {known:?}?"));
-                }
-                _ => {
+            match typed(key, &self.known) {
+                Some(known) => self.problem(key, format!("unknown setting; did you mean {known:?}?")),
+                None => {
                     let known = self.known.join(", ");
                     self.report.add(self.place_of(key), format!("unknown setting; leave it out; known here: {known}"));
                 }

@@ -29,15 +29,16 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// The same for a value that should be one of these words.
 pub(super) fn shown_word(value: &Value, words: &[&str]) -> String {
-    let is_near =
-        |text: &str| nearest(text, words.iter().copied()).first().is_some_and(|word| is_typing_error(text, word));
-    if value.as_str().is_some_and(is_near) { value.to_string() } else { shown(value) }
+    if value.as_str().is_some_and(|text| typed(text, words).is_some()) { value.to_string() } else { shown(value) }
 }
 
-/// Whether a text is so near to a known word that it can hold nothing else.
-pub(super) fn is_typing_error(text: &str, word: &str) -> bool {
+/// The known word that a text is a typing error of: so near to it that it can hold nothing else.
+pub(super) fn typed<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     const MAX_EDITS: usize = 3;
-    strsim::levenshtein(text, word) <= MAX_EDITS
+    let edits = |word: &&str| strsim::osa_distance(text, word);
+    let near = nearest(text, words.iter().copied()).first().copied();
+    // Of a short word, two swapped letters are a large part.
+    near.filter(|word| edits(word) <= MAX_EDITS).or_else(|| words.iter().copied().find(|word| edits(word) <= 1))
 }
 
 /// Whether a text is made of numbers and units: `85 %`, `1h 30m`, `4GB`.

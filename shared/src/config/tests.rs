@@ -326,7 +326,7 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
     );
     only_problem(
         &with("url = \"http://10.0.0.5:8080\"\nulr = 1"),
-        "marathon, line 10: unknown setting; leave it out; known here: url",
+        r#"marathon.ulr: unknown setting; did you mean "url"?"#,
     );
 }
 
