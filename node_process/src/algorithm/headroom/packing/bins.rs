@@ -1,15 +1,11 @@
 //! How many equal, empty agents hold a list of tasks: the best of a few ways to fill them.
 //!
 //! First fit decreasing is good where one kind of resource runs out first, and leaves much of the others unused where
-//! it is now this one and now that. Choosing for each agent what comes closest to what it still has free mixes better.
-//! The measure is that of Panigrahy, Talwar, Uyeda and Wieder, "Heuristics for Vector Bin Packing" (2011): the weighted
-//! square of the distance between what a task takes and what is free.
-
-use std::collections::BTreeMap;
-
-use shared::resources::{Kind, PerKind};
+//! it is now this one and now that. Choosing for each agent the tasks that suit what it still has free mixes better, by one of
+//! two measures ([`Measure`]).
 
 use super::bin_index::{BinGroup, BinIndex};
+use super::classes::{Classes, Measure};
 use super::vector::Vector;
 
 /// Tasks of one size.
@@ -29,12 +25,21 @@ const PLENTY: u64 = u64::MAX / 2;
 
 /// Fills as few agents as it can. Each task fits an empty one, and the largest come first.
 pub(super) fn pack(empty: &Vector, tasks: &[Tasks]) -> Bins {
-    let first_fit = first_fit(empty, tasks);
-    if first_fit.count <= lower_bound(empty, tasks) {
+    let (first_fit, bound) = (first_fit(empty, tasks), lower_bound(empty, tasks));
+    if first_fit.count <= bound {
         return first_fit;
     }
-    let closest = closest(empty, tasks);
-    if closest.count < first_fit.count { closest } else { first_fit }
+    let mut best = first_fit;
+    for measure in [Measure::Distance, Measure::Product] {
+        let bins = by(measure, empty, tasks);
+        if bins.count < best.count {
+            best = bins;
+        }
+        if best.count <= bound {
+            break;
+        }
+    }
+    best
 }
 
 /// No fewer agents can hold these tasks: none holds more than it has of any kind, nor two tasks that each take more than
@@ -62,152 +67,15 @@ pub(super) fn first_fit(empty: &Vector, tasks: &[Tasks]) -> Bins {
     Bins { count: filled.iter().map(|group| group.agents).fold(0, u64::saturating_add), groups: BinIndex::new(&filled) }
 }
 
-/// One agent after the other, each with the tasks that come closest to what it has free; the same again for as many
-/// agents as there are such tasks.
-pub(super) fn closest(empty: &Vector, tasks: &[Tasks]) -> Bins {
-    let mut classes = Classes::new(empty, tasks);
+/// One agent after the other, each with the tasks that suit what it has free; the same again for as many agents as there are
+/// such tasks.
+pub(super) fn by(measure: Measure, empty: &Vector, tasks: &[Tasks]) -> Bins {
+    let mut classes = Classes::new(empty, tasks, measure);
     let mut filled = Vec::new();
-    while let Some((free, agents)) = classes.fill(empty) {
+    while let Some((free, agents)) = classes.fill(empty, empty, PLENTY) {
         filled.push(BinGroup::used(free, agents));
     }
     Bins { count: filled.iter().map(|group| group.agents).fold(0, u64::saturating_add), groups: BinIndex::new(&filled) }
-}
-
-/// Shares of an empty agent, in units of 2^-16: small enough that squares and weights fit 64 bits.
-type Shares = PerKind<i64>;
-
-const WHOLE: i64 = 1 << 16;
-
-/// Tasks of one size, and their shares of an agent.
-#[derive(Clone, Copy)]
-struct TaskSize {
-    size: Vector,
-    shares: Shares,
-    left: u64,
-}
-
-/// Sizes that hardly differ count as the largest of them.
-struct Classes {
-    /// By class; within a class the largest last.
-    sizes: Vec<Vec<TaskSize>>,
-    /// How much each kind of resource counts: as much as all tasks take of it.
-    weights: Shares,
-}
-
-impl Classes {
-    /// More classes than this cost more than they save.
-    const MOST: usize = 256;
-
-    fn new(empty: &Vector, tasks: &[Tasks]) -> Self {
-        let sizes: Vec<TaskSize> = tasks
-            .iter()
-            .rev()
-            .filter(|(size, count)| *count > 0 && !size.is_zero())
-            .map(|(size, count)| TaskSize { size: *size, shares: shares(size, empty), left: *count })
-            .collect();
-        let weights = weights(&sizes);
-        // From the finest division down to the first that is coarse enough.
-        let divided = |bits: u32| divide(&sizes, bits);
-        let sizes =
-            (0..=4).rev().map(divided).find(|classes| classes.len() <= Self::MOST).unwrap_or_else(|| divided(0));
-        Self { sizes, weights }
-    }
-
-    /// Fills one agent, then as many more in the same way as there are tasks for; `None` where no task is left.
-    fn fill(&mut self, empty: &Vector) -> Option<(Vector, u64)> {
-        let mut free = *empty;
-        // Class, place in the class, how many.
-        let mut pattern: Vec<(usize, usize, u64)> = Vec::new();
-        while let Some((class, place, fitting)) = self.closest(&free, empty) {
-            let size = self.sizes.get_mut(class)?.get_mut(place)?;
-            // Half of what fits, then half of the rest: other tasks may suit what is left better.
-            let count = fitting.min(size.left).div_ceil(2);
-            free = free.without(&size.size, count);
-            size.left -= count;
-            match pattern.iter_mut().find(|(c, p, _)| (*c, *p) == (class, place)) {
-                Some((_, _, sum)) => *sum += count,
-                None => pattern.push((class, place, count)),
-            }
-        }
-        let left = |(class, place, count): &(usize, usize, u64)| {
-            self.sizes.get(*class).and_then(|class| class.get(*place)).map_or(0, |size| size.left / count)
-        };
-        let again = pattern.iter().map(left).min()?;
-        for (class, place, count) in &pattern {
-            if let Some(size) = self.sizes.get_mut(*class).and_then(|class| class.get_mut(*place)) {
-                size.left -= count * again;
-            }
-        }
-        self.drop_empty(&pattern);
-        Some((free, again.saturating_add(1)))
-    }
-
-    /// Forgets the tasks of which none is left.
-    fn drop_empty(&mut self, pattern: &[(usize, usize, u64)]) {
-        for (class, ..) in pattern {
-            if let Some(class) = self.sizes.get_mut(*class) {
-                class.retain(|size| size.left > 0);
-            }
-        }
-        if pattern.iter().any(|(class, ..)| self.sizes.get(*class).is_some_and(Vec::is_empty)) {
-            self.sizes.retain(|class| !class.is_empty());
-        }
-    }
-
-    /// The tasks that come closest to what is free, of those that fit: class, place in it, and how many fit.
-    fn closest(&self, free: &Vector, empty: &Vector) -> Option<(usize, usize, u64)> {
-        /// Of one class so many are tried.
-        const TRIED: usize = 4;
-        let free_shares = shares(free, empty);
-        let mut best: Option<(i64, usize, usize)> = None;
-        for (number, class) in self.sizes.iter().enumerate() {
-            let tried = class.iter().enumerate().rev().filter(|(_, size)| size.left > 0).take(TRIED);
-            let Some((place, size)) = tried.into_iter().find(|(_, size)| size.size.fits_in(free)) else { continue };
-            let distance = self.distance(&size.shares, &free_shares);
-            if best.is_none_or(|(least, ..)| distance < least) {
-                best = Some((distance, number, place));
-            }
-        }
-        let (_, class, place) = best?;
-        let size = self.sizes.get(class)?.get(place)?;
-        Some((class, place, size.size.times_in(free)))
-    }
-
-    fn distance(&self, shares: &Shares, free: &Shares) -> i64 {
-        let distance = |kind| shares[kind] - free[kind];
-        Kind::ALL.into_iter().map(|kind| self.weights[kind] * distance(kind) * distance(kind)).sum()
-    }
-}
-
-/// Rounded up, so that nothing takes nothing.
-fn shares(size: &Vector, empty: &Vector) -> Shares {
-    PerKind::from_fn(|kind| {
-        let exact = (u128::from(size.0[kind]) << 16).div_ceil(u128::from(empty.0[kind].max(1)));
-        i64::try_from(exact).unwrap_or(WHOLE).min(WHOLE)
-    })
-}
-
-/// The share of all tasks in each kind of resource, 4096 for the one that is most in demand.
-fn weights(sizes: &[TaskSize]) -> Shares {
-    let sums = PerKind::from_fn(|kind| {
-        let taken = |size: &TaskSize| u128::from(size.shares[kind].unsigned_abs()) * u128::from(size.left);
-        sizes.iter().map(taken).fold(0, u128::saturating_add)
-    });
-    let most = sums.values().copied().max().unwrap_or_default().max(1);
-    sums.map(|_, sum| i64::try_from((sum * 4096).div_ceil(most)).unwrap_or(4096))
-}
-
-/// Sizes whose shares have the same power of two and the same next `bits` bits stand together.
-fn divide(sizes: &[TaskSize], bits: u32) -> Vec<Vec<TaskSize>> {
-    let step = |share: i64| {
-        let power = share.max(1).ilog2();
-        (power, share >> power.saturating_sub(bits))
-    };
-    let mut classes: BTreeMap<_, Vec<TaskSize>> = BTreeMap::new();
-    for size in sizes {
-        classes.entry(size.shares.map(|_, share| step(share))).or_default().push(*size);
-    }
-    classes.into_values().collect()
 }
 
 #[cfg(test)]
@@ -215,6 +83,7 @@ mod tests {
     use super::super::vector::cpus_mem;
     use super::*;
     use proptest::prelude::*;
+    use shared::resources::Kind;
 
     const AGENT: Vector = cpus_mem(16_000, 64_000);
 
@@ -242,7 +111,8 @@ mod tests {
             tasks in prop::collection::vec((1_u64..16_000, 1_u64..64_000, 1_u64..300), 0..40)
         ) {
             let tasks = sorted(tasks.into_iter().map(|(cpus, mem, count)| (cpus_mem(cpus, mem), count)).collect());
-            for bins in [first_fit(&AGENT, &tasks), closest(&AGENT, &tasks), pack(&AGENT, &tasks)] {
+            let by = |measure| by(measure, &AGENT, &tasks);
+            for bins in [first_fit(&AGENT, &tasks), by(Measure::Distance), by(Measure::Product), pack(&AGENT, &tasks)] {
                 prop_assert!(is_exact(&bins, &tasks));
                 prop_assert!(bins.count >= lower_bound(&AGENT, &tasks));
                 prop_assert!(bins.groups.iter().map(|group| group.agents).sum::<u64>() == bins.count);
@@ -252,37 +122,23 @@ mod tests {
         }
     }
 
-    fn cpus_mem_shares(cpus: i64, mem: i64) -> Shares {
-        PerKind::of(&[(Kind::Cpus, cpus), (Kind::Mem, mem)], 0)
-    }
-
-    fn size(shares: Shares, left: u64) -> TaskSize {
-        TaskSize { size: Vector::default(), shares, left }
-    }
-
-    #[test]
-    fn what_is_most_in_demand_counts_most() {
-        // 3 halves of cpus; 3 quarters and a half of mem.
-        let (half, quarter) = (WHOLE / 2, WHOLE / 4);
-        let weights = weights(&[size(cpus_mem_shares(half, quarter), 3), size(cpus_mem_shares(0, half), 1)]);
-        assert_eq!(weights, cpus_mem_shares(4096, 3414), "1.25 of 1.5, rounded up");
-        let classes = Classes { sizes: Vec::new(), weights: cpus_mem_shares(2, 3) };
-        let from = PerKind::of(&[(Kind::Cpus, 5), (Kind::Mem, 7)], 9);
-        assert_eq!(classes.distance(&from, &cpus_mem_shares(2, 3)), 2 * 9 + 3 * 16);
-    }
-
-    #[test]
-    fn sizes_that_hardly_differ_are_one_class() {
-        let sizes = [16_384, 32_768, 40_000, 50_000].map(|share| size(cpus_mem_shares(share, 0), 1));
-        assert_eq!([0, 1, 2, 3].map(|bits| divide(&sizes, bits).len()), [2, 3, 3, 4]);
-    }
-
     #[test]
     fn tasks_that_complement_each_other_share_an_agent_h3() {
         // Those that take much cpu and those that take much mem; first fit decreasing keeps them apart.
         let tasks = sorted(vec![(cpus_mem(9_600, 3_200), 100), (cpus_mem(6_400, 38_400), 100)]);
         assert_eq!(pack(&AGENT, &tasks).count, 100);
         assert_eq!(lower_bound(&AGENT, &tasks), 100);
+    }
+
+    #[test]
+    fn two_sizes_that_suit_each_other_are_mixed_h3() {
+        // Three agents of 4 cpus and 14000 MB hold them: two of the first and four to seven of the second each. Three of the
+        // first fill the mem of an agent and leave its cpus.
+        let agent = cpus_mem(4_000, 14_000);
+        let tasks = [(cpus_mem(250, 4_666), 6), (cpus_mem(500, 256), 12)];
+        let by = |measure| by(measure, &agent, &tasks).count;
+        assert_eq!((first_fit(&agent, &tasks).count, by(Measure::Distance), by(Measure::Product)), (4, 4, 3));
+        assert_eq!(pack(&agent, &tasks).count, 3);
     }
 
     #[test]
@@ -296,6 +152,7 @@ mod tests {
     fn the_work_follows_from_sizes_and_not_from_tasks_h3() {
         // As many tasks as a number can say, of the least size there is.
         let tasks = [(cpus_mem(1, 1), 1 << 40), (cpus_mem(1, 0), 1 << 40)];
-        assert_eq!(closest(&AGENT, &tasks).count, (1_u64 << 41).div_ceil(16_000));
+        assert_eq!(by(Measure::Distance, &AGENT, &tasks).count, (1_u64 << 41).div_ceil(16_000));
+        assert_eq!(by(Measure::Product, &AGENT, &tasks).count, (1_u64 << 41).div_ceil(16_000));
     }
 }

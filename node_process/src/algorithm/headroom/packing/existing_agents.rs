@@ -6,10 +6,13 @@ use shared::resources::{Amount, Kind, PerKind, Resources};
 
 use super::super::super::capacity::{NewAgent, Pool, free_of};
 use super::bin_index::{BinGroup, BinIndex};
+use super::bins;
+use super::classes::{Classes, Measure};
 use super::tasks::Tasks;
 use super::vector::Vector;
 
 /// The usable agents that stay.
+#[derive(Clone)]
 pub(super) struct ExistingAgents {
     new_agent: Option<NewAgent>,
     /// Agents without gpus.
@@ -82,6 +85,40 @@ impl ExistingAgents {
     fn place_count(&mut self, tasks: &Tasks<'_>, count: u64) -> u64 {
         let left = if tasks.is_gpu_aware { self.gpu.place(&tasks.size, count) } else { count };
         self.plain.place(&tasks.size, left)
+    }
+
+    /// Places tasks on agents that run something, one agent after the other, each with those that suit what it has free, and
+    /// returns how many of each found no room. Agents with gpus are filled task by task.
+    pub(super) fn fill(&mut self, tasks: &[&Tasks<'_>]) -> Vec<u64> {
+        let whole = self.whole();
+        let sizes: Vec<bins::Tasks> = tasks
+            .iter()
+            .map(|tasks| {
+                let count = tasks.count();
+                (tasks.size, if tasks.is_gpu_aware { self.gpu.place(&tasks.size, count) } else { count })
+            })
+            .collect();
+        let mut classes = Classes::new(&whole, &sizes, Measure::Product);
+        let mut filled = Vec::new();
+        for group in self.plain.iter() {
+            let mut agents = group.agents;
+            while agents > 0
+                && let Some((free, count)) = classes.fill(&group.free, &whole, agents)
+            {
+                filled.push(BinGroup::used(free, count));
+                agents -= count;
+            }
+            filled.push(BinGroup { agents, ..*group });
+        }
+        filled.retain(|group| group.agents > 0);
+        self.plain = in_order(&whole, filled);
+        let mut left = vec![0; tasks.len()];
+        for (index, count) in classes.left() {
+            if let Some(left) = left.get_mut(index) {
+                *left = count;
+            }
+        }
+        left
     }
 
     /// Places tasks on all agents, those that run nothing last, and returns how many found no room.

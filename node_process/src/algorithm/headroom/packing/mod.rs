@@ -5,6 +5,9 @@
 
 mod bin_index;
 mod bins;
+#[cfg(test)]
+mod bound;
+mod classes;
 mod demand;
 mod existing_agents;
 mod plan;

@@ -4,7 +4,7 @@ use shared::resources::{PerKind, Resources};
 
 use super::super::super::capacity::{Capacity, Pool};
 use super::super::super::numbers::{agents_to_cover, thousandths};
-use super::bins;
+use super::bins::{self, Bins};
 use super::demand::{Demand, Remainder};
 use super::existing_agents::ExistingAgents;
 use super::tasks::Tasks;
@@ -63,19 +63,10 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
             left_displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
-        let left = |(tasks, count): (&Tasks<'a>, u64)| (count > 0).then_some((*tasks, count));
         let mut unplaceable: Vec<(Tasks<'a>, u64)> =
-            large.into_iter().filter_map(|tasks| left((tasks, existing.place_anywhere(tasks)))).collect();
+            large.into_iter().map(|tasks| (*tasks, existing.place_anywhere(tasks))).filter(is_any).collect();
         existing.settle();
-        let mut unplaced: Vec<(Tasks<'a>, u64)> =
-            small.into_iter().filter_map(|tasks| left((tasks, existing.place(tasks)))).collect();
-        // Displaced ones and others, together in order of size; equal ones need not be together.
-        let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
-        unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
-        let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
-        let bins = bins::pack(&new, &sizes);
-
-        let totals = Totals::of(pool, demand, &existing, &unplaced, rest);
+        let Placement { existing, unplaced, bins, totals } = Placement::best(pool, demand, existing, &small, rest);
         let mut needed = bins.count.max(totals.needed);
         let mut largest = None;
         for tasks in &demand.largest {
@@ -112,6 +103,62 @@ impl<'a> Plan<'a> {
         let unplaceable = |plan: &Self| plan.unplaceable.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
         unplaceable(self) <= unplaceable(other)
             && self.lacking.iter().all(|(kind, amount)| *amount <= other.lacking[kind])
+    }
+}
+
+/// Whether any of the tasks are left.
+const fn is_any((_, count): &(Tasks<'_>, u64)) -> bool {
+    *count > 0
+}
+
+/// H3: the agents there are with tasks on them, and the empty ones that the others fill.
+struct Placement<'a> {
+    existing: ExistingAgents,
+    /// Those that found no room on existing agents, the largest first.
+    unplaced: Vec<(Tasks<'a>, u64)>,
+    bins: Bins,
+    totals: Totals,
+}
+
+impl<'a> Placement<'a> {
+    /// Each task on the first agent with room for it. Where that takes more empty agents than the total alone would, also
+    /// one agent after the other, each with the tasks that suit it; and of the two what takes fewer.
+    fn best(
+        pool: &Pool<'a>,
+        demand: &Demand<'a>,
+        existing: ExistingAgents,
+        tasks: &[&Tasks<'a>],
+        rest: &Resources,
+    ) -> Self {
+        let mut first = existing.clone();
+        let left: Vec<u64> = tasks.iter().map(|tasks| first.place(tasks)).collect();
+        let by_task = Self::new(pool, demand, first, tasks, left, rest);
+        if by_task.bins.count <= by_task.totals.needed {
+            return by_task;
+        }
+        let mut filled = existing;
+        let left = filled.fill(tasks);
+        let by_agent = Self::new(pool, demand, filled, tasks, left, rest);
+        if by_agent.bins.count < by_task.bins.count { by_agent } else { by_task }
+    }
+
+    fn new(
+        pool: &Pool<'a>,
+        demand: &Demand<'a>,
+        existing: ExistingAgents,
+        tasks: &[&Tasks<'a>],
+        left: Vec<u64>,
+        rest: &Resources,
+    ) -> Self {
+        let mut unplaced: Vec<(Tasks<'a>, u64)> =
+            tasks.iter().zip(left).map(|(tasks, count)| (**tasks, count)).filter(is_any).collect();
+        // Displaced ones and others, together in order of size; equal ones need not be together.
+        let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
+        unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
+        let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
+        let bins = bins::pack(&new, &sizes);
+        let totals = Totals::of(pool, demand, &existing, &unplaced, rest);
+        Self { existing, unplaced, bins, totals }
     }
 }
 

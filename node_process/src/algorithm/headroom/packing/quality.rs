@@ -3,7 +3,9 @@
 //! `make quality` prints the tables of docs/performance.md. The workloads follow from seeds, so the figures are the same everywhere.
 
 use super::super::super::decide;
-use super::bins::{Tasks, closest, first_fit, lower_bound, pack};
+use super::bins::{Tasks, by as by_measure, first_fit, lower_bound, pack};
+use super::bound::column_generation;
+use super::classes::Measure;
 use super::vector::{Vector, cpus_mem};
 use cluster::{Cluster, NOON, policy, resources};
 use shared::random::SplitMix64;
@@ -65,12 +67,44 @@ fn workload(name: &str, seed: u64) -> Vec<Tasks> {
             _ => size(sizes.between(100, 500), sizes.between(8000, 24_000)),
         }),
         "halves" => of(200, 20, &mut |sizes| size(sizes.between(5000, 9000), sizes.between(16_000, 36_000))),
+        "two sizes" => of(2, 60, &mut |sizes| size(sizes.scaled(200, 8_000), sizes.scaled(512, 32_000))),
+        // What a task takes more of cpus, it takes less of mem: together half an agent, or a quarter.
+        "anti-correlated" => of(12, 30, &mut |sizes| shares(sizes.between(2, 48), 50)),
+        "anti-correlated, small" => of(12, 60, &mut |sizes| shares(sizes.between(1, 24), 25)),
+        // Wide at both ends: much of one kind and hardly any of the other, or hardly any of both.
+        "hourglass" => of(12, 30, &mut |sizes| {
+            let (little, much) = (sizes.between(1, 8), sizes.between(25, 60));
+            match sizes.0.below(3) {
+                0 => shares(much, much + little),
+                1 => shares(little, much + little),
+                _ => shares(little, 2 * little),
+            }
+        }),
         _ => unreachable!("{name}"),
     }
 }
 
-const WORKLOADS: [&str; 7] =
-    ["services", "services, few", "independent", "independent, large", "correlated", "opposite", "halves"];
+/// So many percent of an agent's cpus, and of its mem what is left of the sum.
+fn shares(cpus: u64, sum: u64) -> Vector {
+    size(160 * cpus, 620 * (sum - cpus))
+}
+
+const WORKLOADS: [&str; 11] = [
+    "services",
+    "services, few",
+    "independent",
+    "independent, large",
+    "correlated",
+    "opposite",
+    "halves",
+    "two sizes",
+    "hourglass",
+    "anti-correlated",
+    "anti-correlated, small",
+];
+
+/// The workloads of few sizes, of which column generation says how few agents hold them.
+const FEW_SIZES: [&str; 4] = ["two sizes", "hourglass", "anti-correlated", "anti-correlated, small"];
 
 fn by(tasks: &[Tasks], key: impl Fn(&Vector) -> u128) -> Vec<Tasks> {
     let mut tasks = tasks.to_vec();
@@ -109,32 +143,37 @@ fn ranks(gaps: &mut [f64]) -> String {
 fn quality_of_filling_new_agents() {
     let mut table = String::new();
     for name in WORKLOADS {
-        let mut gaps: [Vec<f64>; 4] = Default::default();
-        let mut agents = 0;
+        let mut gaps: [Vec<f64>; 5] = Default::default();
+        let (mut agents, mut at_bound, mut without) = (0, 0, 0);
         for seed in 0..SEEDS {
             let tasks = by(&workload(name, seed), |size| size.largest_share(&AGENT));
-            let bound = lower_bound(&AGENT, &tasks);
+            let is_exact = FEW_SIZES.contains(&name);
+            let bound = if is_exact { column_generation(&AGENT, &tasks) } else { lower_bound(&AGENT, &tasks) };
             let counts = [
                 first_fit(&AGENT, &tasks).count,
-                closest(&AGENT, &tasks).count,
+                by_measure(Measure::Distance, &AGENT, &tasks).count,
+                by_measure(Measure::Product, &AGENT, &tasks).count,
                 best_order(&tasks),
                 pack(&AGENT, &tasks).count,
             ];
+            // Of the pools with few sizes, in how many no packing takes fewer, with the third packing and without it.
+            at_bound += u64::from(counts[4] == bound);
+            without += u64::from(counts[0].min(counts[1]) == bound);
             for (gaps, count) in gaps.iter_mut().zip(counts) {
                 gaps.push(percent(count, bound));
             }
             agents = bound;
-            assert!(counts[3] <= counts[0], "{name}, {seed}: {counts:?}");
+            assert!(counts[4] <= counts[0], "{name}, {seed}: {counts:?}");
             // The goal: where tasks mix, 2 % above the bound, or one agent.
             let is_mixed = ["services", "services, few", "independent", "independent, large"].contains(&name);
-            assert!(!is_mixed || counts[3] <= bound + (bound / 50).max(1), "{name}, {seed}: {counts:?}, bound {bound}");
+            assert!(!is_mixed || counts[4] <= bound + (bound / 50).max(1), "{name}, {seed}: {counts:?}, bound {bound}");
         }
         let ranks: Vec<String> = gaps.iter_mut().map(|gaps| ranks(gaps)).collect();
-        table += &format!("{name:20} {agents:8} | {}\n", ranks.join(" | "));
+        table += &format!("{name:22} {agents:6} | {} | {without:3} {at_bound:3}\n", ranks.join(" | "));
     }
     println!(
-        "{:20} {:>8} | {:^17} | {:^17} | {:^17} | {:^17}\n{table}",
-        "% above the bound", "agents", "first fit decr.", "closest", "best order", "pack"
+        "{:22} {:>6} | {:^17} | {:^17} | {:^17} | {:^17} | {:^17} | at the bound\n{table}",
+        "% above the bound", "agents", "first fit decr.", "distance", "product", "best order", "pack"
     );
 }
 
