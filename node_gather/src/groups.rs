@@ -120,6 +120,7 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         group: None,
         agent_shapes: Vec::new(),
         reserved_role: None,
+        latest_agents: Vec::new(),
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: Vec::new(),

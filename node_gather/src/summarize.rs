@@ -7,6 +7,7 @@
 mod applications;
 mod cluster_state;
 mod completeness;
+mod latest;
 mod pool;
 mod queued;
 mod roles;
@@ -80,6 +81,7 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             group: None,
             reserved_role: pool.reserved_role.take(),
             agent_shapes,
+            latest_agents: pool.take_latest(),
             free_floor: None,
             scale_down_candidates: pool.take_candidates(),
             applications: applications.into_list(),

@@ -48,6 +48,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         applications: applications.collect(),
         agent_shapes: shapes,
         reserved_role: None,
+        latest_agents: Vec::new(),
         free_floor: None,
         scale_down_candidates: Vec::new(),
         not_counted: Vec::new(),

@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, PoolResources, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
 use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::cluster_state::index;
+use super::latest::Latest;
 use super::roles::Capacity;
 use super::{Share, task_count};
 use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
@@ -38,6 +39,8 @@ pub(super) struct Pool<'p> {
     shapes: Vec<AgentShape>,
     /// The role to which all usable agents are reserved, if it is another one than the pool's.
     pub(super) reserved_role: Option<String>,
+    /// The agents that registered last.
+    latest: Latest,
     /// The least loaded usable agents with used resources in the master's state.
     least_loaded: BinaryHeap<Ranked>,
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
@@ -250,6 +253,7 @@ impl<'p> Pool<'p> {
             capacities: Capacities::default(),
             reserved_role: None,
             shapes: Vec::new(),
+            latest: Latest::default(),
             least_loaded: BinaryHeap::new(),
             members: Vec::new(),
         }
@@ -264,6 +268,9 @@ impl<'p> Pool<'p> {
         let mut standing = Standing::of(agent, &resources.total);
         if is_set_aside {
             standing = standing.set_aside();
+        }
+        if !matches!(standing, Standing::Inactive | Standing::SetAside) {
+            self.latest.add(agent, &resources);
         }
         let capacity = self.capacities.place(capacity);
         self.listed.push(Listed { number, standing, capacity, used: resources.used });
@@ -418,6 +425,11 @@ impl<'p> Pool<'p> {
             _ => None,
         };
         self.set_aside.sort_unstable();
+    }
+
+    /// The agents that registered last, the latest first.
+    pub(super) fn take_latest(&mut self) -> Vec<LatestAgent> {
+        self.latest.take()
     }
 
     /// The usable agents, grouped by equal agent shape.

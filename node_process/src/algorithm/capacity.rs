@@ -1,12 +1,14 @@
 //! The pool as it is, and as it would be after some agents left or came: what the steps hand on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use shared::config::Policy;
-use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot};
+use shared::contract::{AgentState, Application, Candidate, ClusterSnapshot};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
+use super::instance::queued_instance;
+use super::new_agent::{Belief, NewAgent};
 use super::utilization::Utilization;
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
@@ -15,6 +17,8 @@ pub(super) struct Pool<'a> {
     pub(super) policy: &'a Policy,
     /// U: what tasks use, wherever in the pool they run. A removed agent's tasks are still there, so it is constant.
     pub(super) load: Resources,
+    /// A: what is believed of new agents.
+    pub(super) belief: Belief,
     /// A: what one agent more would bring; `None` where nothing says so.
     pub(super) new_agent: Option<NewAgent>,
     /// H5: the empty agents that a task may be placed on, each kind of them once: a new one, and those there are.
@@ -27,13 +31,6 @@ pub(super) struct Pool<'a> {
     leave: Vec<Removed>,
 }
 
-/// What an agent brings when it comes: its total to T, its unreserved part as free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct NewAgent {
-    pub(super) total: Resources,
-    pub(super) unreserved: Resources,
-}
-
 /// An empty agent: what a task of the default role can take of it, and whether it has gpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
@@ -44,14 +41,6 @@ struct Place {
 impl Place {
     const fn of(total: &Resources, unreserved: Resources) -> Self {
         Self { unreserved, has_gpus: !total.gpus.is_zero() }
-    }
-}
-
-impl NewAgent {
-    /// Whether it would hold such a task when it is empty. Mesos offers agents with gpus only to frameworks that know of
-    /// gpus (`filter_gpu_resources`).
-    pub(super) fn holds(&self, task: &Resources, is_gpu_aware: bool) -> bool {
-        task.fits_in(&self.unreserved) && (is_gpu_aware || self.total.gpus.is_zero())
     }
 }
 
@@ -81,17 +70,22 @@ pub(super) struct Capacity {
 
 impl<'a> Pool<'a> {
     pub(super) fn new(snapshot: &'a ClusterSnapshot, policy: &'a Policy) -> Self {
-        let removable: Vec<&Candidate> = snapshot
-            .scale_down_candidates
-            .iter()
-            .filter(|candidate| candidate.state == AgentState::Active && !candidate.protected)
-            .collect();
+        let belief = Belief::of(snapshot, policy);
+        let new_agent = belief.counts;
+        // A: while something waits for a larger agent, the one that shows how large they are stays.
+        let evidence =
+            belief.evidence().filter(|_| snapshot.applications.iter().any(|one| waits_for_larger(one, &belief)));
+        let is_removable = |candidate: &&Candidate| {
+            candidate.state == AgentState::Active
+                && !candidate.protected
+                && evidence.is_none_or(|agent_id| agent_id != candidate.agent_id)
+        };
+        let removable: Vec<&Candidate> = snapshot.scale_down_candidates.iter().filter(is_removable).collect();
         let mut leave = vec![Removed::default()];
         leave.extend(removable.iter().scan(Removed::default(), |sum, candidate| {
             *sum = sum.and(candidate);
             Some(*sum)
         }));
-        let new_agent = new_agent(snapshot, policy);
         let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
         let places = shapes.map(|shape| Place::of(&shape.total, shape.unreserved));
         let new_place = new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved));
@@ -99,6 +93,7 @@ impl<'a> Pool<'a> {
             snapshot,
             policy,
             load: snapshot.resources.used + snapshot.resources.displaced,
+            belief,
             new_agent,
             places: places.chain(new_place).collect(),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
@@ -195,6 +190,13 @@ impl Capacity {
     }
 }
 
+/// A: whether tasks or queued instances of that application fit only an agent as it is believed.
+fn waits_for_larger(application: &Application, belief: &Belief) -> bool {
+    let tasks = application.tasks.iter().filter(|group| group.count > 0);
+    let mut sizes = tasks.map(|group| group.resources).chain([queued_instance(application)]);
+    sizes.any(|size| belief.only_larger_holds(&size))
+}
+
 /// What a task more could take of the agent. Reservations are taken to be used first, as in the snapshot's shapes.
 pub(super) fn free_of(candidate: &Candidate) -> Resources {
     candidate.free.unwrap_or_else(|| {
@@ -203,42 +205,10 @@ pub(super) fn free_of(candidate: &Candidate) -> Resources {
     })
 }
 
-/// A: as configured, else the commonest shape in the pool, of equally common ones the smaller.
-fn new_agent(snapshot: &ClusterSnapshot, policy: &Policy) -> Option<NewAgent> {
-    if let Some(total) = policy.new_agent {
-        return Some(NewAgent { total, unreserved: total });
-    }
-    let mut counts: BTreeMap<(Resources, Resources), u64> = BTreeMap::new();
-    for AgentShape { count, total, unreserved, .. } in snapshot.agent_shapes.iter().filter(|shape| shape.count > 0) {
-        *counts.entry((*total, *unreserved)).or_default() += u64::from(*count);
-    }
-    // Of several maxima `max_by_key` takes the last: from the largest down, that is the smallest.
-    let ((total, unreserved), _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
-    Some(NewAgent { total, unreserved })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
-
-    #[test]
-    fn a_new_agent_has_the_commonest_shape_or_the_smaller_of_two() {
-        let of = |cluster: Cluster, settings: &str| {
-            let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
-            Pool::new(&snapshot, &policy).new_agent.map(|agent| agent.total)
-        };
-        let (small, large) = (resources(4, 14_000), resources(8, 28_000));
-        assert_eq!(of(Cluster::of(2, large).and(3, small), ""), Some(small));
-        assert_eq!(of(Cluster::of(3, large).and(2, small), ""), Some(large));
-        assert_eq!(of(Cluster::of(2, large).and(2, small), ""), Some(small));
-        assert_eq!(of(Cluster::of(2, small), "new_agent = { cpus = 8, mem = 28000 }"), Some(large));
-        assert_eq!(of(Cluster::default(), ""), None);
-        // A shape of which there is none says nothing.
-        let mut snapshot = Cluster::of(1, large).snapshot();
-        snapshot.agent_shapes[0].count = 0;
-        assert_eq!(Pool::new(&snapshot, &policy("").unwrap()).new_agent, None);
-    }
 
     #[test]
     fn agents_take_and_bring_what_no_role_has_reserved_h2() {

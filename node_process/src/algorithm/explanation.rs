@@ -78,7 +78,7 @@ impl Explanation<'_> {
             steps: self.steps(),
             unplaceable: self.unplaceable(),
             not_counted: snapshot.not_counted.clone(),
-            notes: snapshot.notes.clone(),
+            notes: self.notes(),
             scale_down_agents: self.pool.removable(self.limited.capacity.removed).map(AgentRef::from).collect(),
             decommissioning_agents: decommissioning_agents(snapshot),
         }
@@ -88,6 +88,12 @@ impl Explanation<'_> {
         let alone = each_alone::agents(&self.pool, self.rules, &self.rulings).into_iter().map(Some);
         let rulings = self.rulings.iter().chain([&self.limited]);
         rulings.zip(alone.chain([None])).map(|(ruling, agents_alone)| step(ruling, agents_alone)).collect()
+    }
+
+    /// What an operator should fix: what node_gather found, and a belief about new agents that is refuted.
+    fn notes(&self) -> Vec<String> {
+        let refuted = self.pool.belief.refuted.iter().map(ToString::to_string);
+        self.pool.snapshot.notes.iter().cloned().chain(refuted).collect()
     }
 
     fn unplaceable(&self) -> Vec<Unplaceable> {

@@ -1,6 +1,8 @@
 //! Generated clusters and policies, and the cluster as it would be after a decision.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub(crate) mod ticks;
+
 use cluster::{Agent, Cluster, Connection, TaskSpec, policy, resources};
 use proptest::prelude::*;
 use shared::config::{ApplicationSettings, Headroom, HeadroomPlacement, Policy, Thresholds};

@@ -5,6 +5,7 @@
 //! reader does not know are ignored.
 
 mod group;
+mod latest_agent;
 mod lenient;
 mod v1;
 
@@ -21,6 +22,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use group::GroupMembers;
+pub use latest_agent::LatestAgent;
 pub use v1::*;
 
 /// The namespace of every id that Lambda Scale derives (UUID version 5 of `lambda-scale` in the OID namespace).

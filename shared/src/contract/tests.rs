@@ -35,6 +35,7 @@ fn snapshot() -> ClusterSnapshot {
             free: resources(3_450, 767_750),
         }],
         reserved_role: None,
+        latest_agents: Vec::new(),
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: vec![Application {

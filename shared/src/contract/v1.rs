@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{GroupMembers, Message};
+use super::{GroupMembers, LatestAgent, Message};
 use crate::clause::{self, Clause};
 use crate::resources::Resources;
 use crate::time::millis;
@@ -36,6 +36,9 @@ pub struct ClusterSnapshot {
     pub reserved_role: Option<String>,
     /// The usable agents, grouped by equal shape and equal free resources.
     pub agent_shapes: Vec<AgentShape>,
+    /// The three agents that registered last, within an hour of each other, the latest first; empty where no time is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest_agents: Vec<LatestAgent>,
     /// Where not `None`, `free` of the shapes was rounded down to this fraction of the shape's total (64: to 1/64), so
     /// that the message fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use shared::resources::{Amount, Kind, PerKind};
 
-use super::super::capacity::{Capacity, NewAgent, Pool};
+use super::super::capacity::{Capacity, Pool};
+use super::super::new_agent::NewAgent;
 use super::super::numbers::{agents_to_cover, thousandths};
 use super::needs::Need;
 use super::reason;

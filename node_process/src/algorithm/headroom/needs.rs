@@ -5,6 +5,7 @@ use shared::contract::{Application, TaskGroup};
 use shared::resources::{Kind, Resources};
 
 use super::super::capacity::Pool;
+use super::super::instance::{largest, queued_instance};
 use super::super::numbers::thousandths;
 use super::reason::Obstacle;
 
@@ -28,6 +29,8 @@ pub(super) struct Need<'a> {
     left_out: Resources,
     /// H5: whether one is left out although it is small enough, since all agents that could hold it have gpus.
     is_kept_off_gpus: bool,
+    /// A: whether one is left out that an agent as it is believed would hold.
+    pub(super) waits_for_larger: bool,
 }
 
 impl Need<'_> {
@@ -70,8 +73,14 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
     let Some(new_agent) = pool.new_agent else { return Vec::new() };
     let has = new_agent.unreserved;
     let too_large = Kind::ALL.into_iter().filter(|kind| task.get(*kind) > has.get(*kind));
-    let mut obstacles: Vec<Obstacle> =
-        too_large.map(|kind| Obstacle::TooLarge { kind, needs: task.get(kind), has: has.get(kind) }).collect();
+    let obstacle = |kind: Kind| {
+        let (needs, has) = (task.get(kind), has.get(kind));
+        match pool.belief.believed(kind).filter(|believed| needs <= *believed) {
+            Some(believed) => Obstacle::NotAsBelieved { kind, needs, believed, has },
+            None => Obstacle::TooLarge { kind, needs, has },
+        }
+    };
+    let mut obstacles: Vec<Obstacle> = too_large.map(obstacle).collect();
     if obstacles.is_empty() && !new_agent.holds(task, is_gpu_aware) {
         obstacles.push(Obstacle::KeptOffGpus);
     }
@@ -84,7 +93,7 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
     let without: Resources = too_large.iter().map(|group| group.resources.times(group.count.into())).sum();
-    let mut instance = queued(application);
+    let mut instance = queued_instance(application);
     let mut left_out: Vec<Resources> = Vec::new();
     if percent > 0 {
         left_out.extend(too_large.iter().map(|group| group.resources));
@@ -101,17 +110,8 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
         resources: application.resources.saturating_sub(&without),
         instance,
         is_kept_off_gpus: left_out.iter().any(fits_new),
+        waits_for_larger: left_out.iter().any(|task| pool.belief.only_larger_holds(task)),
         left_out: largest(left_out.into_iter()),
-    }
-}
-
-/// H2: what one queued instance takes, all of it on one agent; where the snapshot does not say, as much as the largest
-/// task of its application.
-fn queued(application: &Application) -> Resources {
-    match (application.queued, application.queued_tasks.as_slice()) {
-        (0, _) => Resources::ZERO,
-        (_, []) => largest(application.tasks.iter().map(|group| group.resources)),
-        (_, parts) => parts.iter().map(|group| group.resources.times(group.count.into())).sum(),
     }
 }
 
@@ -121,8 +121,4 @@ fn has_place(pool: &Pool<'_>, application: &Application, task: &Resources) -> bo
     let is_gpu_aware = application.gpu_aware || pool.policy.headroom.placement == HeadroomPlacement::Sum;
     // Where nothing is known of new agents, nothing is known to be too large for them.
     pool.new_agent.is_none() || task.is_zero() || pool.has_place(task, is_gpu_aware)
-}
-
-fn largest(resources: impl Iterator<Item = Resources>) -> Resources {
-    resources.fold(Resources::ZERO, |a, b| Resources::from_fn(|kind| a.get(kind).max(b.get(kind))))
 }

@@ -25,6 +25,9 @@ pub struct HeadroomReason {
     pub lack: Option<Lack>,
     /// H5: how many applications have tasks that fit no agent, not even an empty one.
     pub left_out: u32,
+    /// A: whether the agent that H adds is tried for what only a larger one than the last would hold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_tried: bool,
     /// H5: what of which applications cannot be placed. The decision lists them.
     pub unplaceable: Vec<Unplaceable>,
 }
@@ -137,6 +140,17 @@ pub enum Obstacle {
         /// What the task needs.
         needs: Amount,
         /// What a new agent has.
+        has: Amount,
+    },
+    /// A: it would fit an agent as it is believed, and the agents that registered last have less.
+    NotAsBelieved {
+        /// Of this kind.
+        kind: Kind,
+        /// What the task needs.
+        needs: Amount,
+        /// What is believed.
+        believed: Amount,
+        /// What they have.
         has: Amount,
     },
     /// A new agent has gpus, and the framework is not offered such agents.
@@ -252,6 +266,9 @@ impl fmt::Display for HeadroomReason {
         if self.change.is_some() {
             write!(f, ": {}", self.change)?;
         }
+        if self.is_tried {
+            f.write_str(" to see what a new agent has, since none has registered for an hour")?;
+        }
         match self.for_total {
             None | Some(0) => {}
             Some(agents) => write!(f, "; the total alone requires {}", counted(agents, "agent"))?,
@@ -276,6 +293,13 @@ impl fmt::Display for Obstacle {
         match self {
             Self::TooLarge { kind, needs, has } => {
                 write!(f, "needs {}, a new agent has {has}{}", kind.quantity(*needs), kind.unit())
+            }
+            Self::NotAsBelieved { kind, needs, believed, has } => {
+                let (needs, unit) = (kind.quantity(*needs), kind.unit());
+                write!(
+                    f,
+                    "needs {needs}; a new agent should have {believed}{unit}, but those that registered last have {has}{unit}"
+                )
             }
             Self::KeptOffGpus => {
                 f.write_str("new agents have gpus, and Mesos offers such agents only to frameworks with GPU_RESOURCES")
@@ -327,6 +351,7 @@ mod tests {
             unplaced: 0,
             lack: None,
             left_out: 0,
+            is_tried: false,
             unplaceable: Vec::new(),
         }
     }
@@ -427,6 +452,12 @@ mod tests {
         let obstacles = vec![
             Obstacle::TooLarge { kind: Kind::Cpus, needs: amount(6), has: amount(4) },
             Obstacle::TooLarge { kind: Kind::Mem, needs: amount(20_000), has: amount(14_000) },
+            Obstacle::NotAsBelieved {
+                kind: Kind::Mem,
+                needs: amount(15_500),
+                believed: amount(16_384),
+                has: amount(14_861),
+            },
             Obstacle::KeptOffGpus,
             lacking(Purpose::Growth),
             lacking(Purpose::Queued),
@@ -440,6 +471,8 @@ mod tests {
             [
                 "needs 6 cpus, a new agent has 4",
                 "needs 20000 MB mem, a new agent has 14000 MB",
+                "needs 15500 MB mem",
+                "a new agent should have 16384 MB, but those that registered last have 14861 MB",
                 "new agents have gpus, and Mesos offers such agents only to frameworks with GPU_RESOURCES",
                 "needs 2 gpus to grow, 1 free, a new agent has none",
                 "needs 2 gpus for queued instances, 1 free, a new agent has none",

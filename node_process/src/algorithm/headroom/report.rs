@@ -47,7 +47,11 @@ pub(super) struct UnplaceableTasks {
 }
 
 impl HeadroomReport {
-    pub(super) fn ruling(self, pool: &Pool<'_>, needs: &[Need<'_>]) -> Ruling {
+    pub(super) fn ruling(mut self, pool: &Pool<'_>, needs: &[Need<'_>]) -> Ruling {
+        let is_tried = self.tries_larger(pool, needs);
+        if is_tried {
+            self.after = pool.capacity(0, 1);
+        }
         let binding = binding(pool, &self.balances_before, &self.balances_kept);
         let neediest = || binding.and_then(|binding| neediest(needs, binding.kind));
         let application = match self.tasks.as_ref().and_then(|tasks| tasks.application.clone()) {
@@ -66,10 +70,22 @@ impl HeadroomReport {
             for_total: self.tasks.as_ref().and_then(|tasks| tasks.for_total),
             unplaced,
             lack: self.lack(pool),
+            is_tried,
             left_out: saturated(needs.iter().filter(|need| need.leaves_out()).count()),
             unplaceable: unplaceable(needs, |need| self.obstacles(pool, need)),
         };
         Ruling { application, ..Ruling::new(self.clause(pool), self.before, self.after, reason) }
+    }
+
+    /// A: whether one agent is tried for what only a larger one than those that registered last would hold.
+    fn tries_larger(&self, pool: &Pool<'_>, needs: &[Need<'_>]) -> bool {
+        let may_grow = pool.policy.limits.max.is_none_or(|max| pool.agents() < max);
+        let mut others = self.unplaceable_tasks().iter().map(|tasks| &tasks.resources);
+        self.after.added == 0
+            && may_grow
+            && pool.belief.may_try()
+            && (needs.iter().any(|need| need.waits_for_larger)
+                || others.any(|task| pool.belief.only_larger_holds(task)))
     }
 
     fn clause(&self, pool: &Pool<'_>) -> Clause {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use shared::resources::{Amount, Kind, PerKind, Resources};
 
-use super::super::super::capacity::{NewAgent, Pool, free_of};
+use super::super::super::capacity::{Pool, free_of};
+use super::super::super::new_agent::NewAgent;
 use super::bin_index::{BinGroup, BinIndex};
 use super::bins;
 use super::classes::{Classes, Measure};

@@ -3,7 +3,7 @@
 use shared::contract::Application;
 use shared::resources::Resources;
 
-use super::super::super::capacity::NewAgent;
+use super::super::super::new_agent::NewAgent;
 use super::vector::Vector;
 
 /// Equal tasks, of any applications.

@@ -1,0 +1,117 @@
+//! A, through many runs: no belief about new agents makes the pool grow without end, and a change of the instance type is
+//! found out.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use cluster::{Agent, Capacity, Cluster, NOON, TaskSpec, policy, resources};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use shared::resources::Resources;
+use support::ticks::Pool;
+
+/// A pool of so many agents, which registered so many minutes ago.
+fn cluster(agents: u32, has: &Capacity, minutes: i64) -> Cluster {
+    let mut cluster = Cluster::default();
+    for number in 0..agents {
+        let name = format!("old-{number}");
+        let since = NOON - SignedDuration::from_mins(minutes);
+        cluster.register(Agent::new(number, name.clone(), name, "10.0.0.1", has.clone(), since));
+    }
+    cluster
+}
+
+/// The same, all of it reserved for another role.
+fn reserved(resources: Resources) -> Capacity {
+    Capacity { reserved: BTreeMap::from([("other".to_owned(), resources)]), ..Capacity::of(resources) }
+}
+
+fn settings(new_agent: Option<(u64, u64)>) -> String {
+    let setting = new_agent.map(|(cpus, mem)| format!("new_agent = {{ cpus = {cpus}, mem = {mem} }}"));
+    format!("application_headroom_percent = 0\nmin = 0\nmax = 50\n{}", setting.unwrap_or_default())
+}
+
+fn instance((cpus, mem): (u64, u64)) -> TaskSpec {
+    TaskSpec { application: "/db/big".to_owned(), resources: resources(cpus, mem) }
+}
+
+fn shape() -> impl Strategy<Value = (u64, u64)> {
+    (1_u64..9, 1_000_u64..16_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// A: an instance that no agent of the group holds buys no more than shows that.
+    #[test]
+    fn a_wrong_belief_does_not_grow_the_pool_without_end(
+        (believed, has, had, task) in (prop::option::of(shape()), shape(), shape(), shape()),
+        (is_reserved, agents, minutes) in (any::<bool>(), 0_u32..5, 1_i64..200), (queued, boot) in (1_u32..5, 1_i64..6),
+    ) {
+        let capacity = |(cpus, mem)| Capacity::of(resources(cpus, mem));
+        let truth = if is_reserved { reserved(resources(has.0, has.1)) } else { capacity(has) };
+        let policy = policy(&settings(believed)).unwrap();
+        let fits = !is_reserved && task.0 <= has.0 && task.1 <= has.1;
+        let mut pool = Pool::new(cluster(agents, &capacity(had), minutes), truth, instance(task), queued, boot);
+        for _ in 0..50 {
+            pool.tick(&policy);
+        }
+        // One for each instance, three that refute the belief, and one that is tried after an hour.
+        let most = queued as usize + 3 + 1;
+        prop_assert!(pool.launched <= most || fits, "{} launched, {} queued", pool.launched, pool.queued);
+        prop_assert!(pool.launched <= 2 * most, "{} launched, {} queued", pool.launched, pool.queued);
+    }
+
+    /// A: an operator who changes the instance type, and `new_agent` with it, gets what he asks for.
+    #[test]
+    fn a_new_instance_type_is_found_out(
+        had in (1_u64..5, 1_000_u64..8_000), more in (1_u64..4, 1_000_u64..8_000), agents in 1_u32..5, queued in 1_u32..5,
+        boot in 1_i64..6,
+    ) {
+        let has = (had.0 + more.0, had.1 + more.1);
+        let old = cluster(agents, &Capacity::of(resources(had.0, had.1)), 61);
+        let policy = policy(&settings(Some(has))).unwrap();
+        let mut pool = Pool::new(old, Capacity::of(resources(has.0, has.1)), instance(has), queued, boot);
+        for _ in 0..50 {
+            pool.tick(&policy);
+        }
+        // The instances fill their agents, and U keeps a fifth of the pool free.
+        prop_assert_eq!(pool.queued, 0);
+        prop_assert!(pool.launched <= 2 * queued as usize, "{} launched", pool.launched);
+    }
+}
+
+#[test]
+fn a_setting_of_the_nominal_memory_is_corrected_a() {
+    let (nominal, has) = ((4, 16_384), (4, 14_861));
+    let policy = policy(&settings(Some(nominal))).unwrap();
+    let truth = Capacity::of(resources(has.0, has.1));
+    let mut pool = Pool::new(cluster(3, &truth, 5), truth, instance((1, 15_500)), 1, 2);
+    let decision = pool.tick(&policy);
+    assert!(decision.delta <= 0, "{decision:#?}");
+    assert_eq!(
+        decision.unplaceable[0].reason,
+        "needs 15500 MB mem; a new agent should have 16384 MB, but those that registered last have 14861 MB"
+    );
+    let note = "new_agent says 16384 MB mem, but the agents that registered last have 14861 MB mem without reservations; a new agent counts with that; correct new_agent";
+    assert_eq!(decision.notes, [note]);
+    for _ in 0..200 {
+        pool.tick(&policy);
+    }
+    // One may be tried in each hour.
+    assert!((1..=3).contains(&pool.launched), "{}", pool.launched);
+}
+
+#[test]
+fn agents_that_are_all_reserved_buy_no_more_of_them_a() {
+    let truth = reserved(resources(4, 14_000));
+    let policy = policy(&settings(Some((4, 14_000)))).unwrap();
+    let mut pool = Pool::new(cluster(3, &truth, 5), truth, instance((1, 1_000)), 4, 2);
+    for _ in 0..50 {
+        let decision = pool.tick(&policy);
+        assert_eq!(decision.unplaceable.len(), 1, "{decision:#?}");
+    }
+    assert_eq!((pool.launched, pool.queued), (0, 4));
+}

@@ -1,0 +1,21 @@
+//! Part of version 1: which agents of a pool registered last.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::resources::Resources;
+use crate::time::millis;
+
+/// An agent that registered recently: evidence of what a new agent has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LatestAgent {
+    /// When it registered with the leading master.
+    #[serde(with = "millis")]
+    pub registered_at: Timestamp,
+    /// All its resources.
+    pub total: Resources,
+    /// What of them no other role has reserved.
+    pub unreserved: Resources,
+    /// Its id.
+    pub agent_id: String,
+}
