@@ -160,11 +160,16 @@ data "aws_iam_policy_document" "node_gather" {
       resources = ["*"]
     }
   }
+  statement {
+    sid       = "DescribeGroups"
+    actions   = ["autoscaling:DescribeAutoScalingGroups"]
+    resources = ["*"]
+  }
   dynamic "statement" {
-    for_each = local.asks_cloudwatch ? [true] : []
+    for_each = !local.is_cloudwatch ? [true] : []
     content {
-      sid       = "ReadGroupSizes"
-      actions   = ["autoscaling:DescribeAutoScalingGroups"]
+      sid       = "FindInstancesOfAgents"
+      actions   = ["ec2:DescribeInstances"]
       resources = ["*"]
     }
   }

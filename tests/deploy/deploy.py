@@ -110,7 +110,7 @@ def cpu_utilization_adds_an_agent(trial):
     trial.account.report_cpu(trial.group, 90, range(1, 6))
     outcome = trial.run()
     assert (outcome["action"], outcome["to"], trial.desired()) == ("scaled_up", before + 1, before + 1), outcome
-    assert trial.stack.may("NodeGatherRole", READ_CPU) and not trial.stack.may("NodeGatherRole", READ_GROUPS)
+    assert trial.stack.may("NodeGatherRole", READ_CPU) and trial.stack.may("NodeGatherRole", READ_GROUPS)
 
 
 def a_group_follows_its_cpu_utilization(trial):
@@ -394,6 +394,7 @@ def check_permissions(stack, group, bystander):
         ("NodeGatherRole", publish, decisions, False),
         ("NodeGatherRole", "ssm:GetParameter", "arn:aws:ssm:us-east-1:000000000000:parameter/lambda-scale/mesos", False),
         ("NodeGatherRole", READ_CPU, "*", False),
+        ("NodeGatherRole", READ_GROUPS, "*", True),
     ):
         assert stack.may(role, action, resource) == allowed, f"{role} {'may not' if allowed else 'may'} {action} {resource}"
 

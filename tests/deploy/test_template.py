@@ -58,7 +58,7 @@ PASS_ON = {"sns:Publish", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey
 # All permissions that a role can have.
 ALLOWED = {
     "NodeGatherRole": LOG | PASS_ON | JOIN_VPC | {
-        "ssm:GetParameter", "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups",
+        "ssm:GetParameter", "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances",
     },
     "NodeProcessRole": LOG | PASS_ON | {"ssm:GetParameter"},
     "NodeScaleRole": LOG | PASS_ON | JOIN_VPC | {
@@ -141,7 +141,9 @@ class TemplateTest(unittest.TestCase):
                     self.assertEqual(found, wanted if required else None, statement["Sid"])
 
     def test_a_role_has_only_the_permissions_of_its_parameters(self):
-        gather = LOG | {"sns:Publish", "sqs:SendMessage"}
+        common = LOG | {"sns:Publish", "sqs:SendMessage"}
+        # The group of every pool is described; agents are found by their addresses only where a master lists them.
+        gather = common | {"autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"}
         by_name = {"autoscaling:TerminateInstanceInAutoScalingGroup", "ec2:DescribeInstances"}
         minimal = allowed(Stack(MINIMAL))
         self.assertEqual(minimal["NodeGatherRole"], gather)
@@ -150,16 +152,18 @@ class TemplateTest(unittest.TestCase):
         # Where the group chooses, node_scale terminates no instance and needs to find none.
         modest = allowed(Stack(MINIMAL | {"ScaleDownStrategy": "desired_capacity"}))
         self.assertEqual(minimal["NodeScaleRole"] - modest["NodeScaleRole"], by_name)
-        # CloudWatch is read only with CPU utilization; the sizes of groups only where no other source has them.
-        both = {"cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups"}
+        # CloudWatch is read only with CPU utilization.
+        cpu = {"cloudwatch:GetMetricData"}
         for parameters, extra in (
-            (MINIMAL | {"CpuUtilization": "true"}, {"cloudwatch:GetMetricData"}),
-            (MINIMAL | {"CpuUtilization": "true", "ConfigParameter": "/c"}, both | {"ssm:GetParameter"}),
-            (CLOUDWATCH, both),
-            (CLOUDWATCH | {"ConfigParameter": "/c"}, both | {"ssm:GetParameter"}),
+            (MINIMAL | {"CpuUtilization": "true"}, cpu),
+            (MINIMAL | {"CpuUtilization": "true", "ConfigParameter": "/c"}, cpu | {"ssm:GetParameter"}),
+            (CLOUDWATCH, cpu),
+            (CLOUDWATCH | {"ConfigParameter": "/c"}, cpu | {"ssm:GetParameter"}),
         ):
             stack = Stack(parameters)
-            self.assertEqual(allowed(stack)["NodeGatherRole"], gather | extra, parameters)
+            finds = set() if stack.parameters["PoolSource"] == "cloudwatch" else {"ec2:DescribeInstances"}
+            describes = {"autoscaling:DescribeAutoScalingGroups"} | finds
+            self.assertEqual(allowed(stack)["NodeGatherRole"], common | describes | extra, parameters)
             if stack.parameters["PoolSource"] == "cloudwatch":
                 self.assertFalse(allowed(stack)["NodeScaleRole"] & by_name)
 

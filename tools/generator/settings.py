@@ -64,7 +64,7 @@ def conditions():
     """One for each optional parameter: whether it is set; one for each source: whether it is read."""
     optional = [row for row in rows() if row.get("when") == "set"]
     is_set = [f"  {condition(row)}: !Not [!Equals [!Ref {row['parameter']}, {scalar(row['is']['Default'])}]]" for row in optional]
-    return is_set + [f"  {source['when']}: {source['condition']}" for source in sources()]
+    return is_set + [f"  {source['when']}: {source['condition']}" for source in sources() if "when" in source]
 
 
 def sources():
@@ -72,22 +72,26 @@ def sources():
 
 
 def statements_of_template():
-    """What node_gather may read, each statement under the condition of its source."""
-    lines = [
-        f"- !If\n  - {source['when']}\n  - Sid: {source['permission']}\n    Effect: Allow\n"
-        f"    Action: {source['action']}\n    Resource: \"*\"\n  - !Ref AWS::NoValue\n"
-        for source in sources()
-    ]
-    return textwrap.indent("".join(lines), " " * 14).splitlines()
+    """What node_gather may read, each statement under the condition of its source, if it has one."""
+
+    def statement(source):
+        lines = f"- Sid: {source['permission']}\n  Effect: Allow\n  Action: {source['action']}\n  Resource: \"*\"\n"
+        if "when" not in source:
+            return lines
+        return f"- !If\n  - {source['when']}\n{textwrap.indent(lines, '  ')}  - !Ref AWS::NoValue\n"
+
+    return textwrap.indent("".join(map(statement, sources())), " " * 14).splitlines()
 
 
 def statements_of_terraform():
-    lines = [
-        f'dynamic "statement" {{\n  for_each = {source["terraform"]} ? [true] : []\n  content {{\n    sid       = {quoted(source["permission"])}\n'
-        f'    actions   = [{quoted(source["action"])}]\n    resources = ["*"]\n  }}\n}}\n'
-        for source in sources()
-    ]
-    return textwrap.indent("".join(lines), "  ").splitlines()
+    def statement(source):
+        content = f'  sid       = {quoted(source["permission"])}\n  actions   = [{quoted(source["action"])}]\n  resources = ["*"]\n'
+        if "terraform" not in source:
+            return f"statement {{\n{content}}}\n"
+        content = f"  content {{\n{textwrap.indent(content, '  ')}  }}\n"
+        return f'dynamic "statement" {{\n  for_each = {source["terraform"]} ? [true] : []\n{content}}}\n'
+
+    return textwrap.indent("".join(map(statement, sources())), "  ").splitlines()
 
 
 def condition(row):
