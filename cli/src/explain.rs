@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 use node_gather::ReadError;
-use node_gather::groups::{self, Cpu, Groups, Size};
+use node_gather::groups::{self, Cpu, Groups};
 use node_gather::marathon::queue::{self, QueueError};
 use node_gather::marathon::{Observed, Queue};
+use node_gather::members::{self, Description, Descriptions};
 use node_gather::summarize::Summary;
 use node_process::Expired;
 use node_process::what_if::WhatIf;
@@ -21,8 +22,7 @@ use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
-use shared::count::saturated;
-use shared::group::Lifecycle;
+use shared::group::DECOMMISSION_TAG;
 use shared::text::counted;
 use thiserror::Error;
 
@@ -172,7 +172,7 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
-        (Some(path), _) => Some(read_state(path, &queue.into(), &config, now)?),
+        (Some(path), _) => Some(read_state(path, &queue.into(), known.described.clone(), &config, now)?),
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
@@ -229,28 +229,55 @@ fn known_groups(config: &Config, cpu: &[(String, f64)], saved: Option<&SavedGrou
     for policy in &config.pools {
         let unknown = Cpu::Unknown { reason: format!("add --cpu {}=PERCENT", policy.pool) };
         known.cpu.entry(policy.group.clone()).or_insert(unknown);
-        let group = saved.and_then(|saved| saved.auto_scaling_groups.iter().find(|group| group.name == policy.group));
-        let reason = if saved.is_some() { "the file of --group does not have it" } else { "add --group FILE" };
-        let unknown = || Size::Unknown { reason: reason.to_owned() };
-        known.size.insert(policy.group.clone(), group.map_or_else(unknown, size));
+        if let Some(description) = description(policy, saved) {
+            known.described.groups.insert(policy.group.clone(), description);
+        }
     }
     Ok(known)
 }
 
-fn size(group: &Group) -> Size {
-    let count = |lifecycle| {
-        let instances = group.instances.iter().filter(|instance| instance.lifecycle_state == lifecycle);
-        saturated(instances.count())
+/// What Auto Scaling would report of the group of a pool; `None` where nothing depends on it.
+fn description(policy: &Policy, saved: Option<&SavedGroups>) -> Option<Description> {
+    let unknown = |reason: &str| Some(Description::Unknown { reason: reason.to_owned() });
+    let Some(saved) = saved else {
+        return if policy.source.needs_masters() { None } else { unknown("add --group FILE") };
     };
-    Size::Known { in_service: count(Lifecycle::InService), terminating: count(Lifecycle::Terminating) }
+    match saved.auto_scaling_groups.iter().find(|group| group.name == policy.group) {
+        Some(group) => Some(Description::Known(described(group))),
+        None => unknown("the file of --group does not have it"),
+    }
 }
 
-fn read_state(path: &Path, marathon: &Observed, config: &Config, now: Timestamp) -> Result<Summary, ExplainError> {
+fn described(group: &Group) -> members::Group {
+    let units = |units: i32| u32::try_from(units).unwrap_or(0);
+    let instance = |instance: &node_scale::state::Instance| members::Instance {
+        id: instance.instance_id.clone(),
+        lifecycle: instance.lifecycle_state,
+        protected: instance.protected_from_scale_in,
+    };
+    let tags = group.tags.iter().filter_map(|tag| tag.key.strip_prefix(DECOMMISSION_TAG));
+    members::Group {
+        desired: units(group.desired_capacity),
+        min: units(group.min_size),
+        max: units(group.max_size),
+        protects_new: group.new_instances_protected_from_scale_in,
+        instances: group.instances.iter().map(instance).collect(),
+        decommissioning: tags.map(str::to_owned).collect(),
+    }
+}
+
+fn read_state(
+    path: &Path,
+    marathon: &Observed,
+    described: Descriptions,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Summary, ExplainError> {
     let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
     let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
     let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    node_gather::summary(file, marathon, config, master, now).map_err(refused)
+    node_gather::summary(file, marathon, described, config, master, now).map_err(refused)
 }
 
 fn explain<'a>(

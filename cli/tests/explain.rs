@@ -32,8 +32,13 @@ const GROUP: &str = r#"{"AutoScalingGroups":[{"AutoScalingGroupName":"other","Mi
      "StartTime":"2026-11-20T00:00:00Z","EndTime":"2026-11-20T00:01:00Z","StatusCode":"Successful","Progress":100}]}"#;
 
 fn group() -> String {
-    let instance = |n| format!(r#"{{"InstanceId":"i-{n}","LifecycleState":"InService","HealthStatus":"Healthy"}}"#);
-    GROUP.replace("@INSTANCES@", &(0..60).map(instance).collect::<Vec<_>>().join(","))
+    let state: Value = serde_json::from_slice(&fs::read(state()).unwrap()).unwrap();
+    let instance = |agent: &Value| {
+        let id = agent["attributes"]["instance_id"].as_str().unwrap();
+        format!(r#"{{"InstanceId":"{id}","LifecycleState":"InService","HealthStatus":"Healthy"}}"#)
+    };
+    let instances: Vec<String> = state["slaves"].as_array().unwrap().iter().map(instance).collect();
+    GROUP.replace("@INSTANCES@", &instances.join(","))
 }
 
 fn state() -> PathBuf {

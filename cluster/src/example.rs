@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use node_gather::groups::{self, Cpu, Groups, Size};
+use node_gather::groups::{self, Cpu, Groups};
+use node_gather::members::{Description, Descriptions, Group, Lookup};
 use shared::config::{Config, Policy, Problems};
 use shared::contract::{AgentCounts, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
 use shared::resources::{Amount, Resources};
@@ -100,9 +101,15 @@ pub fn group_snapshot(instances: u32, cpu_utilization_percent: Option<f64>) -> C
     let group = "workers-asg".to_owned();
     let groups = Groups {
         cpu: BTreeMap::from([(group.clone(), cpu)]),
-        size: BTreeMap::from([(group, Size::Known { in_service: instances, terminating: 0 })]),
+        described: Descriptions {
+            groups: BTreeMap::from([(group, Description::Known(Group::default()))]),
+            lookup: Lookup::NotAsked,
+        },
     };
-    groups::complete(&config, Vec::new(), &groups, NOON).pop().expect("there is a pool")
+    let mut snapshot = groups::complete(&config, Vec::new(), &groups, NOON).pop().expect("there is a pool");
+    // As many as a test likes: no list of them is needed.
+    (snapshot.agents.registered, snapshot.agents.usable, snapshot.group) = (instances, instances, None);
+    snapshot.identified()
 }
 
 impl Default for Cluster {
@@ -229,7 +236,7 @@ impl Cluster {
         self.start_on(number, framework, spec, NOON);
     }
 
-    /// Runs a task on an agent that is disconnected: it may have to be placed again.
+    /// Runs a task on an agent that is disconnected and reports no resources: it must be placed again.
     pub fn displace(&mut self, spec: TaskSpec) {
         let lost = self.agents().find(|agent| agent.connection == Connection::Disconnected).map(|agent| agent.number);
         let number = lost.unwrap_or_else(|| {
@@ -238,9 +245,6 @@ impl Cluster {
             number
         });
         let framework = self.framework_of(&spec.application);
-        if let Some(agent) = self.agent_mut(number) {
-            agent.capacity.total += spec.resources;
-        }
         self.start_on(number, framework, spec, NOON);
     }
 

@@ -4,12 +4,15 @@
 use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::marathon::{Observed, Queue};
+use node_gather::members::{self, Descriptions};
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
+use shared::group::{DECOMMISSION_TAG, Lifecycle};
 use shared::resources::{Kind, Resources};
 
+use crate::group::{Group, Instance};
 use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, QueuedInstances, Task};
 
 impl Cluster {
@@ -23,7 +26,21 @@ impl Cluster {
         master: &str,
         taken_at: Timestamp,
     ) -> Result<Vec<ClusterSnapshot>, ReadError> {
-        let mut state = ClusterState::new(pools);
+        self.snapshots_in(pools, Descriptions::default(), master, taken_at)
+    }
+
+    /// The same where AWS reports that about the groups of the pools.
+    ///
+    /// # Errors
+    /// Like [`Cluster::snapshots`].
+    pub fn snapshots_in(
+        &self,
+        pools: &[Policy],
+        described: Descriptions,
+        master: &str,
+        taken_at: Timestamp,
+    ) -> Result<Vec<ClusterSnapshot>, ReadError> {
+        let mut state = ClusterState::new(pools).with_descriptions(described);
         self.show(&mut state)?;
         let summary = summarize(state, &self.observed_marathon(), master, taken_at);
         Ok(summary.snapshots)
@@ -109,6 +126,27 @@ impl Cluster {
 /// To the millisecond, as a reader rounds it.
 fn rounded(time: Timestamp) -> Option<Timestamp> {
     Timestamp::from_millisecond((time.as_microsecond() + 500).div_euclid(1000)).ok()
+}
+
+/// What `node_gather` reads of a group.
+impl From<&Group> for members::Group {
+    fn from(group: &Group) -> Self {
+        let units = |units: i32| u32::try_from(units).unwrap_or(0);
+        let instance = |instance: &Instance| members::Instance {
+            id: instance.id.clone(),
+            lifecycle: Lifecycle::from_name(instance.state.name()),
+            protected: instance.protected,
+        };
+        let tags = group.tags.keys().filter_map(|key| key.strip_prefix(DECOMMISSION_TAG));
+        Self {
+            desired: units(group.desired()),
+            min: units(group.min),
+            max: units(group.max),
+            protects_new: group.protects_new,
+            instances: group.instances().iter().map(instance).collect(),
+            decommissioning: tags.map(str::to_owned).collect(),
+        }
+    }
 }
 
 fn raw_agent(agent: &Agent) -> RawAgent {

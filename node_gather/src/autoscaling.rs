@@ -1,13 +1,13 @@
-//! Reads from Auto Scaling how many instances groups have.
+//! Describes the groups of the pools.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
-use shared::group::Lifecycle;
+use shared::group::{DECOMMISSION_TAG, Lifecycle};
 
-use crate::groups::Size;
+use crate::members::{Description, Group, Instance};
 
 /// The maximum number of groups that one call of
 /// [`DescribeAutoScalingGroups`](https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html)
@@ -31,8 +31,8 @@ impl Client {
         Self { sdk, timeout: TIMEOUT }
     }
 
-    /// The size of each group, in the order of the names. A failure is a value, too.
-    pub async fn sizes(&self, groups: &[&str]) -> Vec<Size> {
+    /// Describes each group, in the order of the names. A failure is a value, too.
+    pub async fn describe(&self, groups: &[&str]) -> Vec<Description> {
         let mut known = Vec::with_capacity(groups.len());
         let all = async {
             for groups in groups.chunks(MAX_NAMES) {
@@ -42,42 +42,53 @@ impl Client {
         // Answers that arrived in time are kept.
         let _ = tokio::time::timeout(self.timeout, all).await;
         let late = format!("Auto Scaling did not answer within {} ms", self.timeout.as_millis());
-        known.resize(groups.len(), Size::Unknown { reason: late });
+        known.resize(groups.len(), Description::Unknown { reason: late });
         known
     }
 
-    async fn ask(&self, names: &[&str]) -> Vec<Size> {
+    async fn ask(&self, names: &[&str]) -> Vec<Description> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let call = self.sdk.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names.clone()));
+        let call = call.max_records(100);
         let answer = call.into_paginator().items().send().collect::<Result<Vec<AutoScalingGroup>, _>>().await;
         let groups = match answer {
             Ok(groups) => groups,
             Err(error) => {
                 let permission = "autoscaling:DescribeAutoScalingGroups";
                 let reason = aws::call_failure("DescribeAutoScalingGroups", permission, &error);
-                return vec![Size::Unknown { reason }; names.len()];
+                return vec![Description::Unknown { reason }; names.len()];
             }
         };
-        let sizes: BTreeMap<&str, Size> =
-            groups.iter().filter_map(|group| Some((group.auto_scaling_group_name.as_deref()?, size(group)))).collect();
-        let size_of = |name: &String| {
+        let mut groups: BTreeMap<String, Group> = groups
+            .into_iter()
+            .filter_map(|group| Some((group.auto_scaling_group_name.clone()?, described(group))))
+            .collect();
+        let description = |name: &String| {
             let missing = || "there is no such group in this region; correct pools.group".to_owned();
-            sizes.get(name.as_str()).cloned().unwrap_or_else(|| Size::Unknown { reason: missing() })
+            groups.remove(name).map_or_else(|| Description::Unknown { reason: missing() }, Description::Known)
         };
-        names.iter().map(size_of).collect()
+        names.iter().map(description).collect()
     }
 }
 
-/// Pending instances are in flight, not in service; those in standby or a warm pool do not belong to the capacity.
-fn size(group: &AutoScalingGroup) -> Size {
-    let mut counts = (0_u32, 0_u32);
-    for instance in group.instances() {
-        let name = instance.lifecycle_state().map_or("", |state| state.as_str());
-        match Lifecycle::from_name(name) {
-            Lifecycle::InService => counts.0 += 1,
-            Lifecycle::Terminating => counts.1 += 1,
-            Lifecycle::Pending | Lifecycle::NotCounted | Lifecycle::Unknown => {}
-        }
+fn described(group: AutoScalingGroup) -> Group {
+    let units = |units: Option<i32>| u32::try_from(units.unwrap_or(0)).unwrap_or(0);
+    let tags = group.tags.unwrap_or_default().into_iter().filter_map(|tag| tag.key);
+    Group {
+        desired: units(group.desired_capacity),
+        min: units(group.min_size),
+        max: units(group.max_size),
+        protects_new: group.new_instances_protected_from_scale_in.unwrap_or(false),
+        decommissioning: tags.filter_map(|key| key.strip_prefix(DECOMMISSION_TAG).map(str::to_owned)).collect(),
+        instances: group
+            .instances
+            .unwrap_or_default()
+            .into_iter()
+            .map(|instance| Instance {
+                lifecycle: Lifecycle::from_name(instance.lifecycle_state.as_ref().map_or("", |state| state.as_str())),
+                protected: instance.protected_from_scale_in.unwrap_or(false),
+                id: instance.instance_id.unwrap_or_default(),
+            })
+            .collect(),
     }
-    Size::Known { in_service: counts.0, terminating: counts.1 }
 }

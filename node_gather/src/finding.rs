@@ -9,6 +9,7 @@ use jiff::fmt::friendly::{Spacing, SpanPrinter};
 use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Amount, Kind};
 
+use crate::members::Cause;
 use crate::mesos::state::ImpossibleAmount;
 
 /// How many frameworks a reason names.
@@ -78,6 +79,34 @@ pub enum Finding {
     UnknownCpu {
         /// Why.
         reason: String,
+    },
+    /// Auto Scaling did not describe the group, so its instances are not known.
+    UnknownGroup {
+        /// The group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
+    /// EC2 did not report the addresses of the instances.
+    UnknownAddresses {
+        /// Why.
+        reason: String,
+    },
+    /// Agents that are disconnected. The cluster may be divided.
+    DisconnectedAgents {
+        /// How many.
+        disconnected: u32,
+        /// How many the master lists.
+        registered: u32,
+        /// More than this percentage make the snapshot partial.
+        max_percent: u32,
+    },
+    /// Agents whose instances are not known. They are never removed, and that is all.
+    UnidentifiedAgents {
+        /// How many.
+        agents: u32,
+        /// Why, for one of them.
+        cause: Cause,
     },
     /// Auto Scaling did not report the size of the group.
     UnknownSize {
@@ -168,7 +197,11 @@ impl Finding {
             | Self::HiddenUse { .. }
             | Self::UnknownQueue { .. }
             | Self::UnknownConstraints { .. }
-            | Self::UnknownCpu { .. } => CompletenessLevel::Partial,
+            | Self::UnknownCpu { .. }
+            | Self::UnknownGroup { .. }
+            | Self::UnknownAddresses { .. }
+            | Self::DisconnectedAgents { .. } => CompletenessLevel::Partial,
+            Self::UnidentifiedAgents { .. } => CompletenessLevel::Complete,
         }
     }
 
@@ -242,6 +275,16 @@ impl fmt::Display for Finding {
             Self::UnknownQueue { reason } => write!(f, "queued instances are unknown: {reason}"),
             Self::UnknownConstraints { reason } => write!(f, "constraints of applications are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
+            Self::UnknownGroup { group, reason } => write!(f, "the instances of group {group} are unknown: {reason}"),
+            Self::UnknownAddresses { reason } => write!(f, "the addresses of instances are unknown: {reason}"),
+            Self::DisconnectedAgents { disconnected, registered, max_percent } => write!(
+                f,
+                "{disconnected} of {registered} agents are disconnected, more than max_missing_agents_percent = {max_percent}"
+            ),
+            Self::UnidentifiedAgents { agents: 1, cause } => write!(f, "1 agent is not identified and stays: {cause}"),
+            Self::UnidentifiedAgents { agents, cause } => {
+                write!(f, "{agents} agents are not identified and stay: {cause}")
+            }
             Self::UnknownSize { group, reason } => write!(f, "the size of group {group} is unknown: {reason}"),
         }
     }
@@ -380,6 +423,26 @@ mod tests {
             (Finding::UnknownQueue { reason: reason() }, "queued instances are unknown: status 503"),
             (Finding::UnknownConstraints { reason: reason() }, "constraints of applications are unknown: status 503"),
             (Finding::UnknownCpu { reason: reason() }, "the group's CPU utilization is unknown: status 503"),
+            (
+                Finding::UnknownGroup { group: "web".to_owned(), reason: reason() },
+                "the instances of group web are unknown: status 503",
+            ),
+            (Finding::UnknownAddresses { reason: reason() }, "the addresses of instances are unknown: status 503"),
+            (
+                Finding::DisconnectedAgents { disconnected: 6, registered: 10, max_percent: 10 },
+                "6 of 10 agents are disconnected, more than max_missing_agents_percent = 10",
+            ),
+            (
+                Finding::UnidentifiedAgents {
+                    agents: 2,
+                    cause: Cause::SharedInstance { instance: "i-1".to_owned(), agents: 2 },
+                },
+                "2 agents are not identified and stay: 2 agents claim i-1",
+            ),
+            (
+                Finding::UnidentifiedAgents { agents: 1, cause: Cause::NoName { hostname: "a1".to_owned() } },
+                "1 agent is not identified and stays: no attribute instance_id, hostname, or address names the instance of a1",
+            ),
             (
                 Finding::UnknownSize { group: "web".to_owned(), reason: reason() },
                 "the size of group web is unknown: status 503",

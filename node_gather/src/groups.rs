@@ -1,4 +1,5 @@
-//! What AWS reports about Auto Scaling groups: their CPU utilization, and for pools without a Mesos master their size.
+//! What AWS reports about Auto Scaling groups: their CPU utilization, and the instances that count
+//! as agents of pools without a Mesos master.
 //! Pure: `cloudwatch` and `autoscaling` make the calls.
 
 use std::collections::BTreeMap;
@@ -6,10 +7,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use shared::config::{Config, Policy};
 use shared::contract::{AgentCounts, ClusterSnapshot, PoolResources, Source};
+use shared::count::saturated;
+use shared::group::Lifecycle;
 use shared::time::truncate;
 use uuid::Uuid;
 
 use crate::finding::{self, Finding};
+use crate::members::{Description, Descriptions, Group};
 
 /// The highest mean that is a percentage: rounding may exceed 100 a little.
 const MAX_PERCENT: f64 = 101.0;
@@ -22,8 +26,8 @@ const NOT_QUERIED: &str = "it was not queried";
 pub struct Groups {
     /// Their CPU utilization.
     pub cpu: BTreeMap<String, Cpu>,
-    /// Their sizes.
-    pub size: BTreeMap<String, Size>,
+    /// The groups themselves.
+    pub described: Descriptions,
 }
 
 /// The CPU utilization of a group.
@@ -55,23 +59,6 @@ impl Cpu {
     }
 }
 
-/// How many instances a group has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// As Auto Scaling reports it.
-    Known {
-        /// Instances in service.
-        in_service: u32,
-        /// Instances that are terminating or detaching.
-        terminating: u32,
-    },
-    /// The call failed, or there is no such value.
-    Unknown {
-        /// Why, as the end of a sentence.
-        reason: String,
-    },
-}
-
 /// The snapshots of all pools, in the order of the configuration. `cluster` holds those of the Mesos cluster; a pool of
 /// the cluster that is not in it gets no snapshot.
 #[must_use]
@@ -87,7 +74,7 @@ pub fn complete(
         let snapshot = if policy.source.needs_masters() {
             cluster.remove(&policy.pool)?
         } else {
-            of_group(policy, groups.size.get(&policy.group), taken_at)
+            of_group(policy, groups.described.groups.get(&policy.group), taken_at)
         };
         Some(if policy.source.cpu().is_some() { with_cpu(snapshot, groups.cpu.get(&policy.group)) } else { snapshot })
     };
@@ -95,19 +82,20 @@ pub fn complete(
 }
 
 /// The snapshot of a pool without a Mesos master: every instance in service counts as an agent.
-fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> ClusterSnapshot {
-    let (agents, findings) = match size {
-        Some(Size::Known { in_service, terminating }) => {
-            let agents = AgentCounts {
-                registered: in_service.saturating_add(*terminating),
-                usable: *in_service,
-                draining: *terminating,
-                ..AgentCounts::default()
-            };
-            (agents, Vec::new())
-        }
-        Some(Size::Unknown { reason }) => (AgentCounts::default(), vec![unknown_size(policy, reason)]),
-        None => (AgentCounts::default(), vec![unknown_size(policy, NOT_QUERIED)]),
+fn of_group(policy: &Policy, description: Option<&Description>, taken_at: Timestamp) -> ClusterSnapshot {
+    let unknown = |reason: &str| Finding::UnknownSize { group: policy.group.clone(), reason: reason.to_owned() };
+    let (group, findings) = match description {
+        Some(Description::Known(group)) => (Some(group), Vec::new()),
+        Some(Description::Unknown { reason }) => (None, vec![unknown(reason)]),
+        None => (None, vec![unknown(NOT_QUERIED)]),
+    };
+    let count = |lifecycle| group.map_or(0, |group| saturated(group.count(lifecycle)));
+    let (in_service, terminating) = (count(Lifecycle::InService), count(Lifecycle::Terminating));
+    let agents = AgentCounts {
+        registered: in_service.saturating_add(terminating),
+        usable: in_service,
+        draining: terminating,
+        ..AgentCounts::default()
     };
     ClusterSnapshot {
         id: Uuid::nil(),
@@ -117,7 +105,7 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         completeness: finding::completeness(findings),
         agents,
         resources: PoolResources::default(),
-        group: None,
+        group: group.map(Group::of_instances_alone),
         agent_shapes: Vec::new(),
         reserved_role: None,
         latest_agents: Vec::new(),
@@ -129,10 +117,6 @@ fn of_group(policy: &Policy, size: Option<&Size>, taken_at: Timestamp) -> Cluste
         cpu_utilization_percent: None,
     }
     .identified()
-}
-
-fn unknown_size(policy: &Policy, reason: &str) -> Finding {
-    Finding::UnknownSize { group: policy.group.clone(), reason: reason.to_owned() }
 }
 
 /// The snapshot with the group's CPU utilization. Without it the snapshot is partial: other rules may add agents, and no
@@ -153,6 +137,7 @@ fn with_cpu(mut snapshot: ClusterSnapshot, cpu: Option<&Cpu>) -> ClusterSnapshot
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::members::Instance;
     use shared::contract::CompletenessLevel;
 
     const CONFIG: &str = "mesos.masters = [\"http://10.0.0.5:5050\"]\n\
@@ -164,13 +149,21 @@ mod tests {
         "2026-11-21T18:00:00.1234Z".parse().unwrap()
     }
 
+    /// A group with so many instances in service and terminating.
+    fn described(in_service: usize, terminating: usize) -> Description {
+        let lifecycles = [vec![Lifecycle::InService; in_service], vec![Lifecycle::Terminating; terminating]].concat();
+        let instance =
+            |(number, lifecycle): (u32, Lifecycle)| Instance { id: format!("i-{number}"), lifecycle, protected: false };
+        Description::Known(Group { instances: (0..).zip(lifecycles).map(instance).collect(), ..Group::default() })
+    }
+
     /// The snapshots of all pools; those of the cluster have that level.
     fn completed(level: CompletenessLevel, groups: &Groups) -> Vec<ClusterSnapshot> {
         let config =
             Config::parse(&CONFIG.replace("cpu_utilization", "attributes = { pool = \"workers\" }\ncpu_utilization"));
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
         let snapshot = |policy: &Policy| {
-            let mut snapshot = of_group(policy, Some(&Size::Known { in_service: 9, terminating: 0 }), now());
+            let mut snapshot = of_group(policy, Some(&described(9, 0)), now());
             snapshot.completeness.level = level;
             snapshot.source.master = "http://10.0.0.5:5050".to_owned();
             snapshot.identified()
@@ -181,10 +174,12 @@ mod tests {
 
     fn known() -> Groups {
         let cpu = [("workers-asg", 71.5), ("web-asg", 12.25), ("plain-asg", 99.0)];
-        let size = Size::Known { in_service: 3, terminating: 1 };
         Groups {
             cpu: cpu.map(|(name, percent)| (name.to_owned(), Cpu::Known(percent))).into(),
-            size: [("web-asg".to_owned(), size)].into(),
+            described: Descriptions {
+                groups: [("web-asg".to_owned(), described(3, 1))].into(),
+                ..Descriptions::default()
+            },
         }
     }
 

@@ -9,8 +9,9 @@
 //!   arrives, so that it is never in memory as a whole.
 //! - [`mod@summarize`]: from the state to one snapshot per pool. Pure: no clock, no network, no log.
 //! - [`finding`]: what reduces the completeness of a snapshot.
-//! - [`groups`]: adds to the snapshots what CloudWatch and Auto Scaling (`cloudwatch`, `autoscaling`) report about the
-//!   groups.
+//! - [`members`]: which agents run on which instances of the groups, as Auto Scaling and EC2 (`autoscaling`, `addresses`)
+//!   report these. Pure.
+//! - [`groups`]: adds to the snapshots what CloudWatch (`cloudwatch`) reports about the groups, and the pools without a master.
 //! - [`mod@fit`]: from the snapshot to a message within the size limit of SNS.
 //! - `config`, `observe`, `handler` (feature `lambda`, default): the settings of the function, and the order of its work.
 //!   A failure anywhere fails the invocation: no snapshot is better than a wrong one.
@@ -21,9 +22,12 @@ pub mod finding;
 pub mod fit;
 pub mod groups;
 pub mod marathon;
+pub mod members;
 pub mod mesos;
 pub mod summarize;
 
+#[cfg(feature = "lambda")]
+pub mod addresses;
 #[cfg(feature = "lambda")]
 pub mod autoscaling;
 #[cfg(feature = "lambda")]
@@ -46,6 +50,7 @@ use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
 use crate::marathon::Observed;
+use crate::members::Descriptions;
 use crate::mesos::state::StateError;
 use crate::summarize::{ClusterState, Summary, summarize};
 
@@ -73,16 +78,18 @@ pub fn snapshots(
     if config.mesos.is_none() {
         return Ok(Vec::new());
     }
-    summary(state, marathon, config, master, taken_at).map(|summary| summary.snapshots)
+    summary(state, marathon, Descriptions::default(), config, master, taken_at).map(|summary| summary.snapshots)
 }
 
-/// Like [`snapshots`], with what is in none of them. Without a master in the configuration no agent belongs to a pool.
+/// Like [`snapshots`], with what AWS reports about the groups, and with what is in none of them. Without a master in the
+/// configuration no agent belongs to a pool.
 ///
 /// # Errors
 /// See [`snapshots`].
 pub fn summary(
     state: impl Read,
     marathon: &Observed,
+    described: Descriptions,
     config: &Config,
     master: &str,
     taken_at: Timestamp,
@@ -90,5 +97,5 @@ pub fn summary(
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
     let state = mesos::scan::read(state, ClusterState::new(&pools), limit)?;
-    Ok(summarize(state, marathon, master, taken_at))
+    Ok(summarize(state.with_descriptions(described), marathon, master, taken_at))
 }

@@ -1,5 +1,6 @@
 //! Reads all sources, and makes the snapshots of the pools.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -9,11 +10,12 @@ use shared::config::{Config, Policy};
 use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
-use crate::groups::{self, Groups};
+use crate::groups::{self, Cpu, Groups};
 use crate::marathon::{self, Observed, Queue};
+use crate::members::{Description, Descriptions, Group, Lookup};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
 use crate::summarize::{ClusterState, SeenAttributes, summarize};
-use crate::{autoscaling, cloudwatch};
+use crate::{addresses, autoscaling, cloudwatch};
 
 /// The clients of the sources that the configuration needs.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub struct Sources {
     pub cloudwatch: Option<cloudwatch::Client>,
     /// Auto Scaling.
     pub auto_scaling: Option<autoscaling::Client>,
+    /// EC2.
+    pub ec2: Option<addresses::Client>,
 }
 
 /// Why the client of a source cannot be set up.
@@ -95,82 +99,101 @@ impl Sources {
         let marathon = settings.map(|settings| marathon::client::Client::new(settings, ca_bundle)).transpose()?;
         let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
         let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(sdk)).transpose()?;
-        let asks_sizes = config.pools.iter().any(|policy| policy.source.needs_group_size());
-        let auto_scaling = asks_sizes.then(|| autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
-        Ok(Self { mesos, marathon, cloudwatch, auto_scaling })
+        let auto_scaling = Some(autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
+        let ec2 = mesos.is_some().then(|| addresses::Client::new(sdk));
+        Ok(Self { mesos, marathon, cloudwatch, auto_scaling, ec2 })
     }
 
     /// Observes all pools once. `now` is the time of the run.
     pub async fn observe(&self, config: &Config, now: Timestamp) -> Observation {
-        // First, because the state ages faster than an average over ten minutes.
-        let groups = self.groups(config, now).await;
-        let (cluster, read, failure) = match self.cluster(config, now).await {
-            Ok(None) => (Vec::new(), None, None),
-            Ok(Some((snapshots, read))) => (snapshots, Some(read), None),
-            Err(error) => (Vec::new(), None, Some(error)),
-        };
-        Observation { snapshots: groups::complete(config, cluster, &groups, now), read, failure }
-    }
-
-    /// What CloudWatch and Auto Scaling report about groups, for the pools that need it. A failure becomes a finding in
-    /// their snapshots.
-    async fn groups(&self, config: &Config, now: Timestamp) -> Groups {
-        let names = |asks: fn(&Policy) -> bool| -> Vec<&str> {
-            config.pools.iter().filter(|policy| asks(policy)).map(|policy| policy.group.as_str()).collect()
-        };
-        let mut groups = Groups::default();
-        if let Some(cloudwatch) = &self.cloudwatch {
-            let names = names(|policy| policy.source.cpu().is_some());
-            let known = cloudwatch.cpu_utilization(&names, now).await;
-            groups.cpu = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
-        }
-        if let Some(auto_scaling) = &self.auto_scaling {
-            let names = names(|policy| policy.source.needs_group_size());
-            let known = auto_scaling.sizes(&names).await;
-            groups.size = names.iter().map(|name| (*name).to_owned()).zip(known).collect();
-        }
-        groups
-    }
-
-    /// The snapshots of the pools of the Mesos cluster, and how they were read; `None` if there is no such pool.
-    async fn cluster(
-        &self,
-        config: &Config,
-        now: Timestamp,
-    ) -> Result<Option<(Vec<ClusterSnapshot>, Read)>, ObserveError> {
-        let Some(mesos) = &self.mesos else { return Ok(None) };
         let pools = config.mesos_pools();
-        let Fetched { state, master, bytes, elapsed } =
-            mesos.fetch(|| ClusterState::new(&pools)).await.map_err(ObserveError::Fetch)?;
-        let marathon = Observed::from(self.queue().await);
-        let summary = summarize(state, &marathon, &master, now);
-        if summary.agents_of_no_pool > 0 {
-            tracing::info!(
-                agents = summary.agents_of_no_pool,
-                "{} registered agents belong to no pool and are ignored; their attributes: {}",
-                summary.agents_of_no_pool,
-                summary.attributes_of_no_pool
-            );
-        }
-        let read = Read {
-            master,
-            bytes,
-            elapsed,
-            queue: marathon.queue,
-            agents_of_no_pool: summary.agents_of_no_pool,
-            attributes_of_no_pool: summary.attributes_of_no_pool,
+        // First, because the state ages faster than an average over ten minutes.
+        let cpu = self.cpu(config, now).await;
+        let (fetched, failure) = match self.fetch(&pools).await {
+            Ok(fetched) => (fetched, None),
+            Err(error) => (None, Some(error)),
         };
-        Ok(Some((summary.snapshots, read)))
+        // The groups come after the state: an instance that joins in between counts as in flight, and never as missing.
+        let (queue, groups) = tokio::join!(self.queue(fetched.is_some()), self.describe(config));
+        let mut described = Descriptions { groups, lookup: Lookup::NotAsked };
+        if let Some(Fetched { state, .. }) = &fetched {
+            described.lookup = self.lookup(state, &described, now).await;
+        }
+        let cluster = fetched.map(|fetched| snapshots(fetched, queue.into(), described.clone(), now));
+        let (cluster, read) = cluster.map_or_else(Default::default, |(snapshots, read)| (snapshots, Some(read)));
+        Observation { snapshots: groups::complete(config, cluster, &Groups { cpu, described }, now), read, failure }
+    }
+
+    /// What CloudWatch reports about the groups of the pools that need it. A failure becomes a finding in their snapshots.
+    async fn cpu(&self, config: &Config, now: Timestamp) -> BTreeMap<String, Cpu> {
+        let Some(cloudwatch) = &self.cloudwatch else { return BTreeMap::new() };
+        let pools = config.pools.iter().filter(|policy| policy.source.cpu().is_some());
+        let names: Vec<&str> = pools.map(|policy| policy.group.as_str()).collect();
+        let known = cloudwatch.cpu_utilization(&names, now).await;
+        names.iter().map(|name| (*name).to_owned()).zip(known).collect()
+    }
+
+    /// Describes the groups of all pools at once. A failure becomes a finding in their snapshots.
+    async fn describe(&self, config: &Config) -> BTreeMap<String, Description> {
+        let Some(auto_scaling) = &self.auto_scaling else { return BTreeMap::new() };
+        let names: Vec<&str> = config.pools.iter().map(|policy| policy.group.as_str()).collect();
+        let known = auto_scaling.describe(&names).await;
+        names.iter().map(|name| (*name).to_owned()).zip(known).collect()
+    }
+
+    /// Looks the addresses of instances up, where nothing else identifies some agent of their pool.
+    async fn lookup(&self, state: &ClusterState<'_>, described: &Descriptions, now: Timestamp) -> Lookup {
+        let groups: Vec<(&str, &Group)> =
+            state.groups_by_address().filter_map(|name| Some((name, described.group(name)?))).collect();
+        match &self.ec2 {
+            Some(ec2) if !groups.is_empty() => ec2.lookup(&groups, now).await,
+            Some(_) | None => Lookup::NotAsked,
+        }
+    }
+
+    /// The state of the Mesos cluster; `None` if no pool is in one.
+    async fn fetch<'p>(&self, pools: &'p [Policy]) -> Result<Option<Fetched<ClusterState<'p>>>, ObserveError> {
+        let Some(mesos) = &self.mesos else { return Ok(None) };
+        mesos.fetch(|| ClusterState::new(pools)).await.map(Some).map_err(ObserveError::Fetch)
     }
 
     /// The queue is read after the state: an instance that starts in between is missed until the next run, but never
     /// counted twice.
-    async fn queue(&self) -> Queue {
-        let Some(marathon) = &self.marathon else { return Queue::NotAsked };
+    async fn queue(&self, is_state_known: bool) -> Queue {
+        let Some(marathon) = self.marathon.as_ref().filter(|_| is_state_known) else { return Queue::NotAsked };
         let queue = marathon.queue().await;
         if let Queue::Unknown { reason } = &queue {
             tracing::warn!(reason, "queued instances are unknown, so no agent is removed: {reason}");
         }
         queue
     }
+}
+
+/// The snapshots of the pools of the Mesos cluster, and how they were read.
+fn snapshots(
+    fetched: Fetched<ClusterState<'_>>,
+    marathon: Observed,
+    described: Descriptions,
+    now: Timestamp,
+) -> (Vec<ClusterSnapshot>, Read) {
+    let Fetched { state, master, bytes, elapsed } = fetched;
+    let state = state.with_descriptions(described);
+    let summary = summarize(state, &marathon, &master, now);
+    if summary.agents_of_no_pool > 0 {
+        tracing::info!(
+            agents = summary.agents_of_no_pool,
+            "{} registered agents belong to no pool and are ignored; their attributes: {}",
+            summary.agents_of_no_pool,
+            summary.attributes_of_no_pool
+        );
+    }
+    let read = Read {
+        master,
+        bytes,
+        elapsed,
+        queue: marathon.queue,
+        agents_of_no_pool: summary.agents_of_no_pool,
+        attributes_of_no_pool: summary.attributes_of_no_pool,
+    };
+    (summary.snapshots, read)
 }

@@ -15,7 +15,7 @@ mod seen;
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, Source, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::finding;
 use crate::marathon::{Answer, Observed};
+use crate::members::{Descriptions, Members, PoolGroup, match_members};
 use crate::mesos::names::is_marathon;
 use crate::mesos::state::{Attributes, Framework};
 
@@ -51,7 +52,11 @@ pub struct Summary {
 #[must_use]
 pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
     let taken_at = truncate(taken_at);
-    let tasks = state.end();
+    let described = std::mem::take(&mut state.described);
+    let identities = std::mem::take(&mut state.identities);
+    let groups = groups(&state, &described, taken_at);
+    let Members { placements, pools: members } = match_members(&groups, &identities, &described.lookup);
+    let tasks = state.end(&placements);
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let mut applications = applications::by_pool(&state, tasks);
@@ -63,8 +68,10 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
     if let Answer::Known(limits) = &marathon.host_limits {
         applications.iter_mut().for_each(|applications| applications.limit_hosts(limits));
     }
-    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted);
-    let snapshots = snapshots.map(|(((mut pool, agent_shapes), applications), not_counted)| {
+    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted).zip(members);
+    let snapshots = snapshots.map(|((((mut pool, agent_shapes), applications), not_counted), members)| {
+        let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
+        findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
         ClusterSnapshot {
             id: Uuid::nil(),
             taken_at,
@@ -75,10 +82,10 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
                 cluster: state.master.cluster.clone(),
                 elected_at: state.master.elected_at,
             },
-            completeness: finding::completeness(completeness::findings(&pool, &state, marathon, taken_at)),
+            completeness: finding::completeness(findings),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
-            group: None,
+            group: members.map(|members| members.members),
             reserved_role: pool.reserved_role.take(),
             agent_shapes,
             latest_agents: pool.take_latest(),
@@ -102,6 +109,24 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
 fn scheduler(frameworks: &[Framework]) -> Scheduler<'_> {
     let gpu_aware = frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
     Scheduler { framework: "marathon", gpu_aware }
+}
+
+/// The groups of the pools that are known.
+fn groups<'d>(
+    state: &ClusterState<'_>,
+    described: &'d Descriptions,
+    taken_at: Timestamp,
+) -> Vec<Option<PoolGroup<'d>>> {
+    let group = |policy: &Policy| {
+        let timeout = SignedDuration::try_from(policy.timing.join_timeout).unwrap_or(SignedDuration::MAX);
+        let joining_since = taken_at.saturating_sub(timeout).unwrap_or(Timestamp::MIN);
+        Some(PoolGroup {
+            group: described.group(&policy.group)?,
+            joining_since,
+            registrations_are_new: state.master.elected_at.is_some_and(|elected_at| elected_at <= joining_since),
+        })
+    };
+    state.policies.iter().map(group).collect()
 }
 
 /// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap.

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// What the tag of an instance begins with that Lambda Scale decommissions; the instance follows.
+pub const DECOMMISSION_TAG: &str = "lambda-scale/decommission/";
+
 /// Where in its life an instance is, as far as it matters to Lambda Scale.
 ///
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html>
@@ -19,8 +22,10 @@ pub enum Lifecycle {
     InService,
     /// `Terminating` in its forms, `Detaching`.
     Terminating,
-    /// `Standby`, `Warmed:...`, `Terminated`, `Detached`, and `Terminating:Retained`, which nothing ends: not counted in the
-    /// desired capacity.
+    /// `Standby`, `EnteringStandby`: an operator has set it aside. Not counted in the desired capacity.
+    Standby,
+    /// `Warmed:...`, `Terminated`, `Detached`, and `Terminating:Retained`, which nothing ends: not counted in the desired
+    /// capacity.
     NotCounted,
     /// A state that this build does not know. It counts as capacity, and as launching.
     Unknown,
@@ -38,9 +43,16 @@ impl Lifecycle {
             "Pending" => Self::Pending,
             "InService" => Self::InService,
             "Terminating" | "Detaching" => Self::Terminating,
-            "Standby" | "EnteringStandby" | "Warmed" | "Terminated" | "Detached" => Self::NotCounted,
+            "Standby" | "EnteringStandby" => Self::Standby,
+            "Warmed" | "Terminated" | "Detached" => Self::NotCounted,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether an agent may run on such an instance.
+    #[must_use]
+    pub const fn may_run(self) -> bool {
+        !matches!(self, Self::NotCounted)
     }
 
     /// Whether such an instance counts as part of the desired capacity.
@@ -56,9 +68,30 @@ impl From<String> for Lifecycle {
     }
 }
 
+/// The id of the instance where a hostname is a resource name, such as `i-0123456789abcdef0.ec2.internal`.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html>
+#[must_use]
+pub fn instance_of_hostname(hostname: &str) -> Option<&str> {
+    let label = hostname.split('.').next()?;
+    let digits = label.strip_prefix("i-")?;
+    let is_id =
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    is_id.then_some(label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hostname_that_is_a_resource_name_is_the_id_of_an_instance() {
+        assert_eq!(instance_of_hostname("i-0123456789abcdef0.ec2.internal"), Some("i-0123456789abcdef0"));
+        assert_eq!(instance_of_hostname("i-0abc1234"), Some("i-0abc1234"));
+        for other in ["ip-10-0-1-13.ec2.internal", "i-web-1", "i-0ABC1234", "i-0abc123", "i-", ""] {
+            assert_eq!(instance_of_hostname(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn lifecycle_states_are_sorted_by_what_they_mean_for_capacity() {
@@ -70,7 +103,7 @@ mod tests {
             ("Terminating:Retained", Lifecycle::NotCounted, false),
             ("Warmed:Stopped", Lifecycle::NotCounted, false),
             ("Warmed:Pending:Retained", Lifecycle::NotCounted, false),
-            ("Standby", Lifecycle::NotCounted, false),
+            ("Standby", Lifecycle::Standby, false),
             ("Quarantined", Lifecycle::Unknown, true),
         ] {
             let read = Lifecycle::from_name(name);

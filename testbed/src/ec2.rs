@@ -1,8 +1,8 @@
 //! The one action of EC2 that the stages call, in its own XML (Query protocol, 2016-11-15).
 //!
-//! `DescribeInstances`: pages, and the filters `private-ip-address`, `instance-id`, and `instance-state-name`. Every other
-//! filter is refused: a caller who filters and gets everything would draw wrong conclusions. The answer has only the id,
-//! state, and private address of an instance.
+//! `DescribeInstances`: pages, and the filters `private-ip-address`, `instance-id`, `instance-state-name`, and
+//! `tag:aws:autoscaling:groupName`. Every other filter is refused: a caller who filters and gets everything would draw wrong
+//! conclusions. The answer has only the id, state, and private address of an instance.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -36,13 +36,21 @@ pub struct Ec2Instance {
     pub ip: String,
     /// Its state, such as `running`.
     pub state: String,
+    /// The Auto Scaling group that launched it; empty if none did.
+    pub group: String,
 }
 
 impl Ec2Instance {
     /// A running instance.
     #[must_use]
     pub fn running(id: &str, ip: &str) -> Self {
-        Self { id: id.to_owned(), ip: ip.to_owned(), state: "running".to_owned() }
+        Self { id: id.to_owned(), ip: ip.to_owned(), state: "running".to_owned(), group: String::new() }
+    }
+
+    /// The same, launched by that group.
+    #[must_use]
+    pub fn of_group(self, group: &str) -> Self {
+        Self { group: group.to_owned(), ..self }
     }
 }
 
@@ -109,6 +117,7 @@ fn describe(instances: &[Ec2Instance], request: &Request) -> Result<String, AwsE
                 Filter::Id => &instance.id,
                 Filter::Ip => &instance.ip,
                 Filter::State => &instance.state,
+                Filter::Group => &instance.group,
             };
             values.contains(&value.as_str())
         })
@@ -150,6 +159,7 @@ enum Filter {
     Id,
     Ip,
     State,
+    Group,
 }
 
 fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, AwsError> {
@@ -160,6 +170,7 @@ fn filters(request: &Request) -> Result<Vec<(Filter, Vec<&str>)>, AwsError> {
                 "instance-id" => Filter::Id,
                 "private-ip-address" => Filter::Ip,
                 "instance-state-name" => Filter::State,
+                "tag:aws:autoscaling:groupName" => Filter::Group,
                 other => {
                     let text = format!("The filter '{other}' is not supported by this endpoint");
                     return Err(AwsError::new(400, "InvalidParameterValue", text));
@@ -185,6 +196,18 @@ mod tests {
         let form = "Action=DescribeInstances&Filter.1.Name=private-ip-address&Filter.1.Value.1=10.0.0.2&Filter.1.Value.2=10.9.9.9";
         let answer = ask(form).unwrap();
         assert!(answer.contains("<instanceId>i-2</instanceId>") && !answer.contains("i-1<"), "{answer}");
+    }
+
+    #[test]
+    fn instances_are_found_by_their_group() {
+        let instances = [
+            Ec2Instance::running("i-1", "10.0.0.1").of_group("a"),
+            Ec2Instance::running("i-2", "10.0.0.2").of_group("b"),
+            Ec2Instance::running("i-3", "10.0.0.3"),
+        ];
+        let form = "Action=DescribeInstances&Filter.1.Name=tag%3Aaws%3Aautoscaling%3AgroupName&Filter.1.Value.1=b";
+        let answer = describe(&instances, &Request::read(form.as_bytes())).unwrap();
+        assert!(answer.contains("i-2<") && !answer.contains("i-1<") && !answer.contains("i-3<"), "{answer}");
     }
 
     #[test]

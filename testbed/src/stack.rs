@@ -198,7 +198,10 @@ impl Stack {
         for policy in config.pools.iter().filter(|policy| policy.source.cpu().is_some()) {
             cloudwatch.set(&policy.group, Utilization::Percent(CPU_PERCENT));
         }
-        let running = |agent: &Agent| Some(Ec2Instance::running(agent.instance_id()?, &agent.ip()?.to_string()));
+        let running = |agent: &Agent| {
+            let policy = config.pools.iter().find(|policy| belongs(agent, policy))?;
+            Some(Ec2Instance::running(agent.instance_id()?, &agent.ip()?.to_string()).of_group(&policy.group))
+        };
         let instances = agents.iter().filter_map(running).collect();
         let ec2 = Ec2::start(instances, &faults).await.map_err(StackError::Port)?;
         let [gather, process, scale] = RETRIES.map(|(name, retries)| Function::start(name, retries, &faults));

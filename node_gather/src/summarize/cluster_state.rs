@@ -6,7 +6,7 @@
 //! agents are known.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -17,6 +17,7 @@ use shared::resources::Resources;
 use super::pool::Pool;
 use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
+use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::{Mark, is_marathon, marathon_path};
 use crate::mesos::state::{Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 
@@ -33,6 +34,10 @@ pub struct ClusterState<'p> {
     pub(super) attributes_of_no_pool: SeenAttributes,
     /// The agents on which no pool can rely, by number.
     set_aside: BTreeMap<u32, SetAside>,
+    /// The agents that may identify instances, and their numbers; `u32::MAX` for those that have not re-registered.
+    pub(super) identities: Vec<members::Agent>,
+    numbers: Vec<u32>,
+    pub(super) described: Descriptions,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
     /// What tasks take, and the number of the role that they have.
@@ -167,6 +172,9 @@ impl<'p> ClusterState<'p> {
             agents_of_no_pool: 0,
             attributes_of_no_pool: SeenAttributes::default(),
             set_aside: BTreeMap::new(),
+            identities: Vec::new(),
+            numbers: Vec::new(),
+            described: Descriptions::default(),
             frameworks: Vec::new(),
             applications: Vec::new(),
             sizes: Interned::default(),
@@ -180,6 +188,20 @@ impl<'p> ClusterState<'p> {
         }
     }
 
+    /// Adds what AWS reports about the groups of the pools.
+    #[must_use]
+    pub fn with_descriptions(self, described: Descriptions) -> Self {
+        Self { described, ..self }
+    }
+
+    /// The groups of the pools in which only an address can identify some agent.
+    pub fn groups_by_address(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        let agents = self.identities.iter().filter(|agent| agent.needs_address());
+        let pools: BTreeSet<u32> = agents.filter_map(|agent| agent.pool).collect();
+        let policies = self.policies;
+        pools.into_iter().filter_map(|pool| Some(policies.get(index(pool))?.group.as_str()))
+    }
+
     /// How many agents are registered, in all pools and in none.
     #[must_use]
     pub const fn registered_agents(&self) -> u32 {
@@ -187,7 +209,7 @@ impl<'p> ClusterState<'p> {
     }
 
     /// Ends the document, and returns the tasks by pool.
-    pub(super) fn end(&mut self) -> Vec<Tasks> {
+    pub(super) fn end(&mut self, placements: &[Placement<'_>]) -> Vec<Tasks> {
         self.seal();
         let sizes = self.sizes.take_values();
         let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
@@ -202,6 +224,8 @@ impl<'p> ClusterState<'p> {
                 pool.add_visible(tasks.resources.times(tasks.count.into()));
             }
         }
+        let placements: Map<u32, Placement<'_>> =
+            self.numbers.iter().copied().zip(placements.iter().copied()).collect();
         for pool in &mut self.pools {
             let application = |application| {
                 let ApplicationName { framework, name } = self.applications.get(index(application))?;
@@ -215,7 +239,8 @@ impl<'p> ClusterState<'p> {
                 });
                 named.collect()
             };
-            pool.end(resources, application, |number| self.set_aside.contains_key(&number), by_role);
+            let placement = |number| placements.get(&number).copied().unwrap_or(Placement::NotDescribed);
+            pool.end(resources, application, placement, |number| self.set_aside.contains_key(&number), by_role);
         }
         self.agents.forget_all_but(&self.set_aside);
         tasks
@@ -243,6 +268,11 @@ impl<'p> ClusterState<'p> {
             btree_map::Entry::Occupied(mut known) if reason < *known.get() => drop(known.insert(reason)),
             btree_map::Entry::Occupied(_) => {}
         }
+    }
+
+    fn identify(&mut self, number: u32, agent: members::Agent) {
+        self.numbers.push(number);
+        self.identities.push(agent);
     }
 
     /// All agents are known: assigns members, and places the tasks and executors that occurred before.
@@ -363,6 +393,7 @@ impl Sink for ClusterState<'_> {
             self.set_agent_aside(number, SetAside::Amount { owner: Owner::Agent, amount: amount.clone() });
         }
         let pools = pools_of(&agent.attributes, self.policies);
+        self.identify(number, members::Agent::registered(agent, only(&pools)));
         let place = match pools.as_slice() {
             [] => {
                 self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
@@ -397,7 +428,9 @@ impl Sink for ClusterState<'_> {
     }
 
     fn recovered_agent(&mut self, agent: &RecoveredAgent) {
-        for place in pools_of(&agent.attributes, self.policies) {
+        let pools = pools_of(&agent.attributes, self.policies);
+        self.identify(u32::MAX, members::Agent::recovered(agent, only(&pools)));
+        for place in pools {
             if let Some(pool) = self.pools.get_mut(place) {
                 pool.add_recovered();
             }
@@ -456,6 +489,14 @@ impl Sink for ClusterState<'_> {
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         self.frameworks.push(Framework { name, gpu_aware, recovered });
         Ok(())
+    }
+}
+
+/// The pool of an agent that is in one alone.
+fn only(pools: &[usize]) -> Option<u32> {
+    match pools {
+        [pool] => Some(saturated(*pool)),
+        _ => None,
     }
 }
 

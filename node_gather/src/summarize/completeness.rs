@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::contract::AgentCounts;
 use shared::resources::{Kind, Resources};
 
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
 use crate::finding::{Election, Finding};
 use crate::marathon::{Answer, Observed};
+use crate::members::{Description, Descriptions, Lookup, PoolMembers};
 use crate::mesos::state::{Framework, Master};
 
 /// By how many percent the used resources of agents may exceed the visible ones before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
+
+/// Fewer disconnected agents than this are agents that restart.
+const MIN_DISCONNECTED: u32 = 2;
 
 /// The findings about one pool.
 pub(super) fn findings(
@@ -24,6 +29,7 @@ pub(super) fn findings(
     let mut findings = Vec::new();
     findings.extend(election(pool, &state.master, taken_at));
     findings.extend(missing_agents(pool));
+    findings.extend(disconnected_agents(pool));
     findings.extend(unlisted_agents(&state.master, state.registered_agents()));
     findings.extend(missing_frameworks(&state.frameworks));
     findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
@@ -38,6 +44,31 @@ pub(super) fn findings(
         findings.push(Finding::UnknownConstraints { reason: reason.clone() });
     }
     findings
+}
+
+/// The findings about the group of a pool.
+pub(super) fn group_findings(
+    pool: &Pool<'_>,
+    described: &Descriptions,
+    members: Option<&PoolMembers>,
+) -> impl Iterator<Item = Finding> {
+    let group = &pool.policy.group;
+    let unknown = match described.groups.get(group) {
+        Some(Description::Unknown { reason }) => {
+            Some(Finding::UnknownGroup { group: group.clone(), reason: reason.clone() })
+        }
+        Some(Description::Known(_)) | None => None,
+    };
+    let addresses = match (&described.lookup, members) {
+        (Lookup::Unknown { reason }, Some(PoolMembers { unidentified: 1.., .. })) => {
+            Some(Finding::UnknownAddresses { reason: reason.clone() })
+        }
+        _ => None,
+    };
+    let unidentified = members.and_then(|members| {
+        Some(Finding::UnidentifiedAgents { agents: members.unidentified, cause: members.cause.clone()? })
+    });
+    [unknown, addresses, unidentified].into_iter().flatten()
 }
 
 /// After an election agents re-register first, then frameworks with their tasks.
@@ -67,6 +98,18 @@ fn missing_agents(pool: &Pool<'_>) -> Option<Finding> {
     let known = missing + u64::from(pool.counts.registered);
     let max_percent = pool.policy.max_missing_agents_percent;
     (missing > 0).then_some(Finding::MissingAgents { missing, known, max_percent })
+}
+
+/// Few agents that restart are no division of the cluster.
+fn disconnected_agents(pool: &Pool<'_>) -> Option<Finding> {
+    let AgentCounts { disconnected, registered, .. } = pool.counts;
+    let max_percent = pool.policy.max_missing_agents_percent;
+    let is_above = 100 * u64::from(disconnected) > u64::from(max_percent) * u64::from(registered);
+    (disconnected >= MIN_DISCONNECTED && is_above).then_some(Finding::DisconnectedAgents {
+        disconnected,
+        registered,
+        max_percent,
+    })
 }
 
 fn unlisted_agents(master: &Master, listed: u32) -> Option<Finding> {

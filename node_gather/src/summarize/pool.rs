@@ -12,10 +12,14 @@ use super::cluster_state::index;
 use super::latest::Latest;
 use super::roles::Capacity;
 use super::{Share, task_count};
+use crate::members::Placement;
 use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
 
-/// How many usable agents are candidates: more than any sensible `max_scale_down_step` removes at once.
-const MAX_USABLE_CANDIDATES: usize = 20;
+/// How many usable agents are kept one by one until it is known which of them may go: the least loaded ones.
+const MAX_KEPT: usize = 1_000;
+
+/// How many of them are candidates: two steps of scaling down, but at least and at most so many.
+const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
 
 /// The attribute that may hold the id of an agent's EC2 instance, set by its user data.
 const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
@@ -114,6 +118,30 @@ struct Member {
     protected: bool,
     /// At the end: what it has free, where other roles have reservations.
     free: Option<Resources>,
+    instance: Instance,
+}
+
+/// What is known of the instance of a member, at the end.
+#[derive(Debug, Default)]
+struct Instance {
+    id: Option<String>,
+    decommission_tag: Option<bool>,
+    /// Whether it may be terminated.
+    may_go: bool,
+}
+
+impl Instance {
+    fn of(placement: &Placement<'_>, agent: &Agent) -> Self {
+        let (id, decommission_tag) = match placement {
+            Placement::On { instance, is_decommissioning, .. } => {
+                (Some(instance.id.clone()), Some(*is_decommissioning))
+            }
+            // The smallest value, so that the order of the document does not matter.
+            Placement::NotDescribed => (agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned), None),
+            Placement::NotLookedUp | Placement::Unidentified | Placement::Away | Placement::Outside => (None, None),
+        };
+        Self { id, decommission_tag, may_go: placement.may_go() }
+    }
 }
 
 /// Whether an agent that has so much takes tasks.
@@ -128,6 +156,9 @@ enum Standing {
     Usable,
     Draining(Drain),
     Deactivated,
+    /// The master has lost the connection to it.
+    Disconnected,
+    /// It has no resources, or its instance is terminating.
     Inactive,
     /// Something about it is impossible, so that what it offers is not known.
     SetAside,
@@ -140,8 +171,9 @@ impl Standing {
         match agent.drain {
             Some(drain) => Self::Draining(drain),
             None if agent.deactivated => Self::Deactivated,
-            None if agent.active && has_resources => Self::Usable,
-            None => Self::Inactive,
+            None if !has_resources => Self::Inactive,
+            None if agent.active => Self::Usable,
+            None => Self::Disconnected,
         }
     }
 
@@ -153,6 +185,14 @@ impl Standing {
         }
     }
 
+    /// The same for an agent whose instance is terminating: its tasks must be placed again.
+    const fn leaving(self) -> Self {
+        match self {
+            Self::Usable => Self::Inactive,
+            other => other,
+        }
+    }
+
     /// The state of a candidate; `None` if the agent is not a candidate.
     const fn candidate_state(self) -> Option<AgentState> {
         match self {
@@ -160,7 +200,7 @@ impl Standing {
             Self::Draining(Drain::Draining) => Some(AgentState::Draining),
             Self::Draining(Drain::Drained) => Some(AgentState::Drained),
             Self::Deactivated => Some(AgentState::Deactivated),
-            Self::Inactive | Self::SetAside => None,
+            Self::Disconnected | Self::Inactive | Self::SetAside => None,
         }
     }
 }
@@ -182,14 +222,13 @@ impl Member {
 
     fn into_candidate(self, state: AgentState) -> Candidate {
         let used = self.used();
-        let Self { agent, resources: AgentResources { total, unreserved, .. }, .. } = self;
+        let Self { agent, instance, resources: AgentResources { total, unreserved, .. }, .. } = self;
         Candidate {
-            // The smallest value, so that the order of the document does not matter.
-            instance_id: agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned),
+            instance_id: instance.id,
+            decommission_tag: instance.decommission_tag,
             agent_id: agent.id,
             hostname: agent.hostname,
             ip: agent.ip.map(|ip| ip.to_string()),
-            decommission_tag: None,
             state,
             protected: self.protected,
             total,
@@ -284,6 +323,7 @@ impl<'p> Pool<'p> {
             groups: Vec::new(),
             protected: false,
             free: None,
+            instance: Instance::default(),
         };
         let Some(used) = resources.used else {
             self.members.push(member());
@@ -292,7 +332,7 @@ impl<'p> Pool<'p> {
         match standing {
             Standing::Usable => {
                 let load = Share::largest(&used, &resources.total);
-                if self.least_loaded.len() == MAX_USABLE_CANDIDATES {
+                if self.least_loaded.len() == MAX_KEPT {
                     if !self.least_loaded.peek().is_some_and(|last| last.comes_after(&load, &agent.id)) {
                         return needs_roles;
                     }
@@ -300,7 +340,7 @@ impl<'p> Pool<'p> {
                 }
                 self.least_loaded.push(Ranked { load, member: member() });
             }
-            Standing::Inactive | Standing::SetAside => {}
+            Standing::Disconnected | Standing::Inactive | Standing::SetAside => {}
             Standing::Draining(_) | Standing::Deactivated => self.members.push(member()),
         }
         needs_roles
@@ -344,12 +384,13 @@ impl<'p> Pool<'p> {
     }
 
     /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name. By an agent's
-    /// number, `is_set_aside` says whether it is set aside, and `by_role` what its tasks and executors use by role, for agents
-    /// for which that matters.
+    /// number, `placement` says what its instance is, `is_set_aside` whether it is set aside, and `by_role` what its tasks and
+    /// executors use by role, for agents for which that matters.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
+        placement: impl Fn(u32) -> Placement<'a>,
         is_set_aside: impl Fn(u32) -> bool,
         by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
     ) {
@@ -370,14 +411,20 @@ impl<'p> Pool<'p> {
             if is_set_aside(member.number) {
                 member.standing = member.standing.set_aside();
             }
+            let placement = placement(member.number);
+            if placement.is_leaving() {
+                member.standing = member.standing.leaving();
+            }
+            member.instance = Instance::of(&placement, &member.agent);
         }
         self.members = members;
-        self.end_agents(is_set_aside, by_role);
+        self.end_agents(|number| placement(number).is_leaving(), is_set_aside, by_role);
     }
 
     /// Counts the agents, and adds up their resources.
     fn end_agents<'a>(
         &mut self,
+        is_leaving: impl Fn(u32) -> bool,
         is_set_aside: impl Fn(u32) -> bool,
         by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
     ) {
@@ -394,18 +441,25 @@ impl<'p> Pool<'p> {
             } else if used.is_none() {
                 self.unreported = self.unreported.saturating_add(1);
             }
+            if is_leaving(number) {
+                standing = standing.leaving();
+            }
             let used = used.or_else(|| visible.get(&number).copied()).unwrap_or_default();
             let count = match standing {
                 Standing::Usable => &mut self.counts.usable,
                 Standing::Draining(_) => &mut self.counts.draining,
                 Standing::Deactivated => &mut self.counts.deactivated,
-                Standing::Inactive | Standing::SetAside => &mut self.counts.inactive,
+                Standing::Disconnected | Standing::Inactive | Standing::SetAside => &mut self.counts.inactive,
             };
             *count = count.saturating_add(1);
             self.counts.registered = self.counts.registered.saturating_add(1);
             let capacity = self.capacities.get(capacity).filter(|_| standing == Standing::Usable);
             let Some(capacity) = capacity else {
                 self.resources.displaced += used;
+                if standing == Standing::Disconnected {
+                    self.counts.disconnected = self.counts.disconnected.saturating_add(1);
+                    self.resources.disconnected += used;
+                }
                 continue;
             };
             self.resources.total += capacity.total;
@@ -437,14 +491,18 @@ impl<'p> Pool<'p> {
         std::mem::take(&mut self.shapes)
     }
 
-    /// The least loaded usable agents, then every decommissioning agent.
+    /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
+    /// take the place of one that may go.
     pub(super) fn take_candidates(&mut self) -> Vec<Candidate> {
         let (usable, mut decommissioning): (Vec<Member>, Vec<Member>) =
             std::mem::take(&mut self.members).into_iter().partition(Member::is_usable);
         let mut usable: Vec<Ranked> = usable.into_iter().map(Ranked::new).collect();
         usable.sort_unstable();
         decommissioning.sort_by(|a, b| a.agent.id.cmp(&b.agent.id));
-        let usable = usable.into_iter().take(MAX_USABLE_CANDIDATES).map(|ranked| ranked.member);
+        let most = self.policy.limits.max_scale_down_step.saturating_mul(2);
+        let most = most.clamp(*CANDIDATES.start(), *CANDIDATES.end());
+        let may_go = |member: &Member| member.instance.may_go && !member.protected;
+        let usable = usable.into_iter().map(|ranked| ranked.member).filter(may_go).take(index(most));
         let members = usable.chain(decommissioning);
         members
             .filter_map(|member| member.standing.candidate_state().map(|state| member.into_candidate(state)))

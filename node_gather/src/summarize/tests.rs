@@ -161,15 +161,18 @@ fn candidates_have_tasks_address_and_instance_id() {
     ];
     let frameworks = [framework("f", &[("web", "a", 1.0), ("db", "a", 0.5), ("web", "a", 1.0), ("web", "b", 3.0)])];
     let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
-    let [a, b] = &snapshot.scale_down_candidates[..] else { panic!() };
+    let [b] = &snapshot.scale_down_candidates[..] else { panic!("an agent with a protected task is none") };
+    assert_eq!((&*b.hostname, b.protected, b.task_count), ("host-b", false, 1));
+    config.pools[0].scale_down.protected.applications.clear();
+    let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
+    let [a, _] = &snapshot.scale_down_candidates[..] else { panic!() };
     assert_eq!((a.instance_id.as_deref(), a.ip.as_deref(), &*a.hostname), (Some("i-0abc"), Some("10.0.0.7"), "host-a"));
-    assert_eq!((a.protected, b.protected, a.task_count), (true, false, 3));
+    assert_eq!((a.protected, a.task_count), (false, 3));
     let tasks: Vec<_> = a.tasks.iter().map(|group| (group.count, group.resources.cpus)).collect();
     assert_eq!(tasks, [(1, amount(0.5)), (2, amount(1.0))]);
-    config.pools[0].scale_down.protected.applications.clear();
     config.pools[0].scale_down.protected.frameworks = vec!["f".to_owned()];
     let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
-    assert!(snapshot.scale_down_candidates.iter().all(|candidate| candidate.protected));
+    assert_eq!(snapshot.scale_down_candidates, []);
 }
 
 #[test]

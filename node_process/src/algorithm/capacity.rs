@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shared::config::Policy;
-use shared::contract::{AgentState, Application, Candidate, ClusterSnapshot};
+use shared::contract::{AgentState, Application, Candidate, ClusterSnapshot, PoolResources};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
@@ -64,7 +64,8 @@ pub(super) struct Capacity {
     pub(super) total: Resources,
     /// What of it a new task of the default role could take.
     pub(super) free: Resources,
-    /// What the tasks of agents that are not usable, or no longer, take: it must be placed again.
+    /// What the tasks of agents that are not usable, or no longer, take: it must be placed again. Those of disconnected agents
+    /// are among them only where an agent is removed.
     pub(super) displaced: Resources,
 }
 
@@ -133,8 +134,15 @@ impl<'a> Pool<'a> {
             agents: self.agents().saturating_sub(saturated(removed)).saturating_add(added),
             total: self.snapshot.resources.total.saturating_sub(&leaving.total) + new.total.times(added.into()),
             free: self.free.saturating_sub(&leaving.free) + new.unreserved.times(added.into()),
-            displaced: self.snapshot.resources.displaced + leaving.used,
+            displaced: self.displaced(removed) + leaving.used,
         }
+    }
+
+    /// What is displaced before any agent is removed. A disconnected agent may return with its tasks at any moment, so no agent
+    /// is bought for them; but its load has not gone, so no agent is removed that these tasks may need.
+    fn displaced(&self, removed: usize) -> Resources {
+        let PoolResources { displaced, disconnected, .. } = self.snapshot.resources;
+        if removed == 0 { displaced.saturating_sub(&disconnected) } else { displaced }
     }
 
     /// How many agents may leave at all.
@@ -184,6 +192,12 @@ impl Capacity {
         Utilization { kind, used: pool.load.get(kind), total: self.total.get(kind) }
     }
 
+    /// The same to add agents by: nothing is bought for the tasks of disconnected agents.
+    pub(super) fn utilization_to_add(&self, pool: &Pool<'_>, kind: Kind) -> Utilization {
+        let used = pool.snapshot.resources.used + pool.displaced(self.removed);
+        Utilization { kind, used: used.get(kind), total: self.total.get(kind) }
+    }
+
     /// The considered kind with the highest utilization; of equal ones the first.
     pub(super) fn highest(&self, pool: &Pool<'_>) -> Option<Utilization> {
         pool.considered().map(|kind| self.utilization(pool, kind)).reduce(Utilization::higher)
@@ -222,5 +236,42 @@ mod tests {
         assert_eq!((one_less.free, one_less.displaced), (resources(2, 12_000), resources(2, 2_000)));
         assert_eq!(pool.capacity(0, 2).free.cpus, resources(4 + 2 * 3, 0).cpus);
         assert_eq!(pool.capacity(0, 2).total, resources(16, 56_000));
+    }
+
+    #[test]
+    fn agents_that_restart_buy_nothing_h2() {
+        // 6 agents of 4 cpus with 18 tasks. Two are away, with their 6 tasks: 12 of 16 cpus are used without these, and 18
+        // with them.
+        let delta = |cluster: &Cluster, settings: &str| {
+            let decision =
+                super::super::decide(&cluster.snapshot(), &policy(settings).unwrap(), cluster::NOON).unwrap();
+            (decision.delta, decision.agents.disconnected)
+        };
+        let mut cluster = Cluster::of(6, resources(4, 14_000)).running("/a", 18, resources(1, 1_000));
+        let draining = cluster.clone().with_state(0, AgentState::Draining).with_state(1, AgentState::Draining);
+        for placement in ["pack", "sum"] {
+            let settings = format!("headroom_placement = \"{placement}\"\napplication_headroom_percent = 10");
+            assert!(delta(&draining, &settings).0 > 0, "{placement}");
+        }
+        (0..2).for_each(|number| cluster.disconnect(number));
+        for placement in ["pack", "sum"] {
+            let settings = format!("headroom_placement = \"{placement}\"\napplication_headroom_percent = 10");
+            assert_eq!(delta(&cluster, &settings), (0, 2), "{placement}");
+            // L1 expects them back.
+            assert_eq!(delta(&cluster, &format!("{settings}\nmin = 6")), (0, 2), "{placement}");
+            assert_eq!(delta(&cluster, &format!("{settings}\nmin = 7")), (1, 2), "{placement}");
+        }
+    }
+
+    #[test]
+    fn the_load_of_disconnected_agents_keeps_others_d1() {
+        // 11 of 20 cpus are 55% with the tasks of the disconnected agent, 8 of 20 are 40% without.
+        let mut cluster = Cluster::of(6, resources(4, 14_000)).running("/a", 11, resources(1, 1_000));
+        cluster.disconnect(5);
+        let snapshot = cluster.snapshot();
+        assert!(!snapshot.resources.disconnected.is_zero());
+        let policy = policy("application_headroom_percent = 0").unwrap();
+        let decision = super::super::decide(&snapshot, &policy, cluster::NOON).unwrap();
+        assert_eq!((decision.delta, decision.steps[0].clause), (0, shared::clause::Clause::D1));
     }
 }

@@ -90,18 +90,19 @@ impl Change {
     }
 }
 
-/// L1: recovered agents are expected to re-register, so they count towards `min`, but no task can be given to them yet.
+/// L1: recovered and disconnected agents are expected to return, so they count towards `min`, but no task can be given to them
+/// yet.
 fn keep_within_min_and_max(pool: &Pool<'_>, change: &mut Change) {
     let agents = i64::from(pool.agents());
-    let recovered = i64::from(pool.snapshot.agents.recovered);
+    let recovered = pool.snapshot.agents.returning();
     let target = agents + change.delta;
     if let Some(max) = pool.policy.limits.max.filter(|max| target > i64::from(*max)) {
         change.becomes(i64::from(max) - agents, Clause::L1, Limit::Max(max));
     }
     let min = i64::from(pool.policy.limits.min);
-    if agents + recovered + change.delta < min {
-        let limit = Limit::Min { min: pool.policy.limits.min, recovered: pool.snapshot.agents.recovered };
-        change.becomes(min - agents - recovered, Clause::L1, limit);
+    if agents + i64::from(recovered) + change.delta < min {
+        let limit = Limit::Min { min: pool.policy.limits.min, recovered };
+        change.becomes(min - agents - i64::from(recovered), Clause::L1, limit);
     }
 }
 
@@ -166,7 +167,7 @@ const fn within(pool: &Pool<'_>) -> LimitsReason {
     LimitsReason::Within {
         min: pool.policy.limits.min,
         max: pool.policy.limits.max,
-        recovered: pool.snapshot.agents.recovered,
+        recovered: pool.snapshot.agents.returning(),
     }
 }
 

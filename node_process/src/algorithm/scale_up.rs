@@ -40,7 +40,7 @@ pub(super) fn does_without(pool: &Pool<'_>, removed: usize) -> bool {
 
 fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
     pool.considered()
-        .map(|kind| capacity.utilization(pool, kind))
+        .map(|kind| capacity.utilization_to_add(pool, kind))
         .filter(|utilization| utilization.is_above(pool.policy.thresholds.scale_up_percent))
         .collect()
 }
@@ -53,7 +53,8 @@ fn agents_for(pool: &Pool<'_>, utilization: Utilization) -> Option<u128> {
 
 fn finding(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: Vec<Kind>) -> Finding {
     let Some(binding) = binding(pool, before) else {
-        let highest = before.highest(pool).filter(|highest| !highest.total.is_zero());
+        let all = pool.considered().map(|kind| before.utilization_to_add(pool, kind));
+        let highest = all.reduce(Utilization::higher).filter(|highest| !highest.total.is_zero());
         return highest.map_or(Finding::Unused, Finding::NotAbove);
     };
     let lack = match (pool.new_agent, lacking.is_empty()) {
@@ -62,7 +63,7 @@ fn finding(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: Vec<Ki
         (Some(_), true) => None,
     };
     let change = Change::between(before, after);
-    Finding::Above(Above { binding, change, then: after.utilization(pool, binding.kind), lack })
+    Finding::Above(Above { binding, change, then: after.utilization_to_add(pool, binding.kind), lack })
 }
 
 /// What asks for most agents; where nothing can be added, what is highest.

@@ -36,7 +36,7 @@ pub(super) fn join_status(
     let (mut new, mut young, mut old, mut terminating) = (0_u32, 0_u32, 0_u32, 0_u32);
     for instance in &state.group.instances {
         match (instance.lifecycle_state, launched_at(state, &instance.instance_id)) {
-            (Lifecycle::NotCounted, _) => {}
+            (Lifecycle::Standby | Lifecycle::NotCounted, _) => {}
             (Lifecycle::Terminating, _) => terminating += 1,
             // Launching, and without an activity yet: the two answers are not of the same moment.
             (Lifecycle::Pending, None) => new += 1,

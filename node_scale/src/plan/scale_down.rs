@@ -101,7 +101,8 @@ impl PlanInput<'_> {
         if let Some(activity) = changes.find(|activity| activity.status == ActivityStatus::InProgress) {
             return Err(BackOff::InProgress(activity.into()));
         }
-        let is_settled = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::NotCounted);
+        let is_settled =
+            |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Standby | Lifecycle::NotCounted);
         if let Some(instance) = group.instances.iter().find(|instance| !is_settled(instance.lifecycle_state)) {
             return Err(BackOff::Unsettled(instance.instance_id.clone()));
         }

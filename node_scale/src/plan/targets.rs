@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use shared::contract::AgentRef;
-use shared::group::Lifecycle;
+use shared::group::{Lifecycle, instance_of_hostname};
 
 use crate::state::GroupState;
 
@@ -145,7 +145,7 @@ pub(super) fn choose(agents: &[AgentRef], state: &GroupState, count: u32) -> Cho
 /// name, else by its address. Two that contradict each other identify nothing.
 fn instance_of(agent: &AgentRef, state: &GroupState) -> Result<String, SkipReason> {
     let by_attribute = agent.instance_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
-    let by_hostname = resource_name(&agent.hostname);
+    let by_hostname = instance_of_hostname(&agent.hostname);
     match (by_attribute, by_hostname) {
         (Some(attribute), Some(hostname)) if attribute != hostname => {
             let (attribute, hostname) = (attribute.to_owned(), hostname.to_owned());
@@ -168,17 +168,6 @@ fn instance_of(agent: &AgentRef, state: &GroupState) -> Result<String, SkipReaso
         }
         (None, _) => Err(SkipReason::UnknownAddress(address.to_owned())),
     }
-}
-
-/// The id of the instance where a hostname is a resource name, such as `i-0123456789abcdef0.ec2.internal`.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html>
-fn resource_name(hostname: &str) -> Option<&str> {
-    let label = hostname.split('.').next()?;
-    let digits = label.strip_prefix("i-")?;
-    let is_id =
-        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    is_id.then_some(label)
 }
 
 /// The instance as a target, where it is in service in the group and not protected.

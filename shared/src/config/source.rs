@@ -46,15 +46,6 @@ impl PoolSource {
         }
     }
 
-    /// Whether the size of the group is asked for: it stands for agents where no master lists them.
-    #[must_use]
-    pub const fn needs_group_size(self) -> bool {
-        match self {
-            Self::Mesos { .. } => false,
-            Self::CloudWatch { .. } => true,
-        }
-    }
-
     /// Whether its snapshots name the agents, so that a decision names those that it removes (L2).
     #[must_use]
     pub const fn names_agents(self) -> bool {

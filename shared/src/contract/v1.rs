@@ -155,6 +155,12 @@ pub struct AgentCounts {
 }
 
 impl AgentCounts {
+    /// Agents that are expected to accept tasks again soon: recovered and disconnected ones.
+    #[must_use]
+    pub const fn returning(&self) -> u32 {
+        self.recovered.saturating_add(self.disconnected)
+    }
+
     /// Agents that are on their way out, whoever sent them.
     #[must_use]
     pub const fn decommissioning(&self) -> u32 {

@@ -1,0 +1,104 @@
+//! What an agent says about the instance it runs on.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use shared::group::instance_of_hostname;
+
+use crate::mesos::state::{self, RecoveredAgent};
+
+/// The attribute that may hold the id of an agent's EC2 instance, set by its user data.
+const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
+
+/// An agent that the master knows, as far as it identifies an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The index of its pool; `None` if it belongs to none.
+    pub pool: Option<u32>,
+    /// The instance by its attribute and its hostname.
+    pub names: Names,
+    /// Its hostname, else its id, where nothing names its instance with certainty: to report it.
+    pub hostname: Box<str>,
+    /// The address at which the master reaches it, where that tells machines apart.
+    pub ip: Option<IpAddr>,
+    /// Whether the master is connected to it.
+    pub presence: Presence,
+    /// When it registered with the leading master; `None` if that is not reported.
+    pub registered_at: Option<Timestamp>,
+}
+
+/// The instance by the attribute and the hostname of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Neither names one.
+    Nothing,
+    /// One instance.
+    Instance(Box<str>),
+    /// Several, or something that is no instance.
+    Contradiction(Box<[Box<str>]>),
+}
+
+/// Whether the master is connected to an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Registered, and not known to be disconnected.
+    Connected,
+    /// Registered and disconnected.
+    Disconnected,
+    /// Known to a newly elected master, and not re-registered.
+    Recovered,
+}
+
+impl Names {
+    fn of<'a>(attributes: impl Iterator<Item = &'a str>, hostname: &'a str) -> Self {
+        let attributes = attributes.map(str::trim).filter(|id| !id.is_empty());
+        let names: BTreeSet<&str> = attributes.chain(instance_of_hostname(hostname)).collect();
+        match names.first() {
+            None => Self::Nothing,
+            Some(one) if names.len() == 1 && one.starts_with("i-") => Self::Instance((*one).into()),
+            Some(_) => Self::Contradiction(names.into_iter().map(Box::from).collect()),
+        }
+    }
+}
+
+impl Agent {
+    /// A registered agent of that pool.
+    #[must_use]
+    pub fn registered(agent: &state::Agent, pool: Option<u32>) -> Self {
+        let names = Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), &agent.hostname);
+        let is_disconnected = !agent.active && !agent.deactivated && agent.drain.is_none();
+        Self {
+            pool,
+            hostname: if matches!(names, Names::Instance(_)) { Box::default() } else { agent.hostname.as_str().into() },
+            names,
+            ip: agent.ip.filter(tells_machines_apart),
+            presence: if is_disconnected { Presence::Disconnected } else { Presence::Connected },
+            registered_at: agent.registered_at,
+        }
+    }
+
+    /// An agent of that pool that has not re-registered.
+    #[must_use]
+    pub fn recovered(agent: &RecoveredAgent, pool: Option<u32>) -> Self {
+        Self {
+            pool,
+            names: Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), ""),
+            hostname: agent.id.as_str().into(),
+            ip: None,
+            presence: Presence::Recovered,
+            registered_at: None,
+        }
+    }
+
+    /// Whether only its address can identify it.
+    #[must_use]
+    pub const fn needs_address(&self) -> bool {
+        matches!(self.names, Names::Nothing) && self.ip.is_some()
+    }
+}
+
+/// Every machine has these addresses.
+fn tells_machines_apart(ip: &IpAddr) -> bool {
+    !ip.is_loopback() && !ip.is_unspecified()
+}

@@ -1,0 +1,372 @@
+//! Matches agents and instances.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use jiff::Timestamp;
+use shared::contract::GroupMembers;
+use shared::count::saturated;
+use shared::group::Lifecycle;
+
+use super::{Agent, Cause, Group, Instance, Lookup, Names, Presence};
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// The group of a pool, and which of its agents are new.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolGroup<'a> {
+    /// The group.
+    pub group: &'a Group,
+    /// Agents that registered later did so within `join_timeout`.
+    pub joining_since: Timestamp,
+    /// Whether a registration within `join_timeout` is that of a new agent. After a failover every agent registers with the
+    /// new master.
+    pub registrations_are_new: bool,
+}
+
+/// What is known of agents and instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members<'a> {
+    /// Of every agent, in their order.
+    pub placements: Vec<Placement<'a>>,
+    /// Of every pool, in their order; `None` where its group was not described.
+    pub pools: Vec<Option<PoolMembers>>,
+}
+
+/// The members of one pool's group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolMembers {
+    /// As the snapshot reports them.
+    pub members: GroupMembers,
+    /// How many agents of the pool are not identified.
+    pub unidentified: u32,
+    /// Why one of these is not; the order of agents does not matter.
+    pub cause: Option<Cause>,
+}
+
+/// What is known of the instance of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement<'a> {
+    /// It belongs to no pool, or the group of its pool was not described.
+    NotDescribed,
+    /// Its address was not looked up, and nothing else names its instance.
+    NotLookedUp,
+    /// Nothing certain.
+    Unidentified,
+    /// It is away: disconnected, and another agent has registered from its instance, or not re-registered. It names one
+    /// instance, which is not its own for now.
+    Away,
+    /// It runs on no instance of the group.
+    Outside,
+    /// It runs on this instance of its pool's group.
+    On {
+        /// The instance.
+        instance: &'a Instance,
+        /// Whether no other agent claims it, not even a disconnected one.
+        is_sole: bool,
+        /// Whether an operator protects this very instance from scale-in.
+        is_protected: bool,
+        /// Whether the group's tags say that it is being decommissioned.
+        is_decommissioning: bool,
+    },
+}
+
+impl Placement<'_> {
+    /// Whether the agent's instance is on its way out.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        matches!(self, Self::On { instance: Instance { lifecycle: Lifecycle::Terminating, .. }, .. })
+    }
+
+    /// Whether the instance may be terminated, as far as this tells.
+    #[must_use]
+    pub const fn may_go(&self) -> bool {
+        match self {
+            Self::NotDescribed | Self::NotLookedUp => true,
+            Self::Unidentified | Self::Away | Self::Outside => false,
+            Self::On { instance, is_sole, is_protected, .. } => {
+                matches!(instance.lifecycle, Lifecycle::InService) && *is_sole && !*is_protected
+            }
+        }
+    }
+}
+
+/// What the ways of an agent name, before others are asked.
+#[derive(Clone, Debug)]
+enum Named<'a> {
+    Nothing,
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
+
+/// Who claims an instance or an address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Claims {
+    connected: u32,
+    /// Disconnected or recovered agents.
+    away: u32,
+}
+
+impl Claims {
+    fn add(&mut self, presence: Presence) {
+        let count = if presence == Presence::Connected { &mut self.connected } else { &mut self.away };
+        *count = count.saturating_add(1);
+    }
+
+    const fn all(self) -> u32 {
+        self.connected.saturating_add(self.away)
+    }
+}
+
+/// What an agent is, once all claims are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity<'a> {
+    Certain { id: &'a str, is_sole: bool },
+    Away,
+    None,
+}
+
+/// Matches the agents of a cluster with the instances of the groups of its pools.
+#[must_use]
+pub fn match_members<'a>(pools: &[Option<PoolGroup<'a>>], agents: &'a [Agent], lookup: &'a Lookup) -> Members<'a> {
+    let by_address = by_address(lookup);
+    let named: Vec<Named<'a>> = agents.iter().map(|agent| named(agent, &by_address)).collect();
+    let claims = AllClaims::of(agents, &named);
+    let identities: Vec<Identity<'a>> =
+        agents.iter().zip(&named).map(|(agent, named)| claims.identity(agent, named)).collect();
+    let joined: Map<&str, usize> = (0..)
+        .zip(&identities)
+        .filter_map(|(index, identity)| match identity {
+            Identity::Certain { id, .. } => Some((*id, index)),
+            Identity::Away | Identity::None => None,
+        })
+        .collect();
+    let mut members =
+        Members { placements: vec![Placement::NotDescribed; agents.len()], pools: Vec::with_capacity(pools.len()) };
+    let all = All { agents, named: &named, identities: &identities, claims: &claims, joined: &joined, lookup };
+    let mut of_pool: Vec<Vec<usize>> = vec![Vec::new(); pools.len()];
+    for (index, agent) in agents.iter().enumerate() {
+        let pool = agent.pool.and_then(|pool| of_pool.get_mut(usize::try_from(pool).ok()?));
+        if let Some(own) = pool {
+            own.push(index);
+        }
+    }
+    for (pool, own) in pools.iter().zip(&of_pool) {
+        members.pools.push(pool.as_ref().map(|pool| all.pool(pool, own, &mut members.placements)));
+    }
+    members
+}
+
+/// Whose address it is. Several instances may have the same one.
+fn by_address(lookup: &Lookup) -> Map<IpAddr, Vec<&str>> {
+    let mut by_address: Map<IpAddr, Vec<&str>> = Map::default();
+    if let Lookup::Known(addresses) = lookup {
+        for (id, addresses) in addresses {
+            for address in addresses {
+                by_address.entry(*address).or_default().push(id);
+            }
+        }
+    }
+    by_address
+}
+
+fn named<'a>(agent: &'a Agent, by_address: &Map<IpAddr, Vec<&'a str>>) -> Named<'a> {
+    let found = agent.ip.and_then(|ip| by_address.get(&ip)).map_or(&[][..], Vec::as_slice);
+    match (&agent.names, found) {
+        (Names::Nothing, []) => Named::Nothing,
+        (Names::Nothing, [one]) => Named::One(one),
+        (Names::Nothing, several) => Named::Many(several.to_vec()),
+        // A disconnected agent may be gone, and its address another instance's.
+        (Names::Instance(id), _) if agent.presence != Presence::Connected => Named::One(id),
+        (Names::Instance(id), found) if found.is_empty() || found.contains(&&**id) => Named::One(id),
+        (Names::Instance(id), found) => Named::Many([&[&**id][..], found].concat()),
+        (Names::Contradiction(ids), found) => {
+            Named::Many(ids.iter().map(|id| &**id).chain(found.iter().copied()).collect())
+        }
+    }
+}
+
+struct AllClaims<'a> {
+    instances: Map<&'a str, Claims>,
+    addresses: Map<IpAddr, Claims>,
+}
+
+impl<'a> AllClaims<'a> {
+    fn of(agents: &[Agent], named: &[Named<'a>]) -> Self {
+        let mut claims = Self { instances: Map::default(), addresses: Map::default() };
+        for (agent, named) in agents.iter().zip(named) {
+            let ids = match named {
+                Named::Nothing => &[][..],
+                Named::One(id) => std::slice::from_ref(id),
+                Named::Many(ids) => ids,
+            };
+            ids.iter().for_each(|id| claims.instances.entry(id).or_default().add(agent.presence));
+            if let Some(ip) = agent.ip {
+                claims.addresses.entry(ip).or_default().add(agent.presence);
+            }
+        }
+        claims
+    }
+
+    fn of_instance(&self, id: &str) -> Claims {
+        self.instances.get(id).copied().unwrap_or_default()
+    }
+
+    fn of_address(&self, agent: &Agent) -> Claims {
+        agent.ip.and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or_default()
+    }
+
+    fn identity(&self, agent: &Agent, named: &Named<'a>) -> Identity<'a> {
+        let Named::One(id) = *named else { return Identity::None };
+        let (instance, address) = (self.of_instance(id), self.of_address(agent));
+        match agent.presence {
+            Presence::Connected if instance.connected == 1 && address.connected <= 1 => {
+                Identity::Certain { id, is_sole: instance.away == 0 && address.away == 0 }
+            }
+            Presence::Disconnected if instance.all() == 1 => Identity::Certain { id, is_sole: true },
+            Presence::Disconnected | Presence::Recovered if instance.connected == 1 => Identity::Away,
+            Presence::Recovered if instance.all() == 1 => Identity::Away,
+            Presence::Connected | Presence::Disconnected | Presence::Recovered => Identity::None,
+        }
+    }
+}
+
+/// What the members of all pools are found by.
+struct All<'m, 'a> {
+    agents: &'a [Agent],
+    named: &'m [Named<'a>],
+    identities: &'m [Identity<'a>],
+    claims: &'m AllClaims<'a>,
+    /// The agent of each instance that certainly has one.
+    joined: &'m Map<&'a str, usize>,
+    lookup: &'a Lookup,
+}
+
+impl<'a> All<'_, 'a> {
+    /// The members of one pool, whose agents are `own`.
+    fn pool(&self, pool: &PoolGroup<'a>, own: &[usize], placements: &mut [Placement<'a>]) -> PoolMembers {
+        let by_id: Map<&str, &Instance> =
+            pool.group.instances.iter().map(|instance| (instance.id.as_str(), instance)).collect();
+        let is_outside = self.tells_outside_by_address(pool.group, own, &by_id);
+        let mut found = PoolMembers { members: pool.group.counts(), ..PoolMembers::default() };
+        let mut knows_all = true;
+        let is_recent = |agent: &Agent| agent.registered_at.is_some_and(|at| at > pool.joining_since);
+        let counts_as_recent = |agent: &Agent| pool.registrations_are_new && is_recent(agent);
+        for index in own {
+            let (Some(agent), Some(named), Some(identity)) =
+                (self.agents.get(*index), self.named.get(*index), self.identities.get(*index))
+            else {
+                continue;
+            };
+            let placement = match identity {
+                Identity::Certain { id, is_sole } => match by_id.get(id) {
+                    Some(instance) => Placement::On {
+                        instance,
+                        is_sole: *is_sole,
+                        is_protected: pool.group.protects(instance),
+                        is_decommissioning: pool.group.decommissioning.contains(*id),
+                    },
+                    None => Placement::Outside,
+                },
+                Identity::Away => Placement::Away,
+                Identity::None => match named {
+                    Named::Nothing if agent.ip.is_some() && is_outside => Placement::Outside,
+                    Named::Nothing
+                        if agent.needs_address()
+                            && *self.lookup == Lookup::NotAsked
+                            && self.claims.of_address(agent).all() == 1 =>
+                    {
+                        Placement::NotLookedUp
+                    }
+                    Named::Nothing | Named::One(_) | Named::Many(_) => Placement::Unidentified,
+                },
+            };
+            if placement == Placement::Unidentified {
+                found.unidentified = found.unidentified.saturating_add(1);
+                let cause = self.cause(agent, named);
+                found.cause = found.cause.take().into_iter().chain([cause]).min();
+            }
+            if matches!(placement, Placement::NotLookedUp | Placement::Unidentified) {
+                knows_all = false;
+                if counts_as_recent(agent) {
+                    found.members.unidentified_recent = found.members.unidentified_recent.saturating_add(1);
+                }
+            }
+            if placement == Placement::Outside && agent.presence == Presence::Connected {
+                found.members.outside = found.members.outside.saturating_add(1);
+            }
+            if let Some(slot) = placements.get_mut(*index) {
+                *slot = placement;
+            }
+        }
+        self.count(pool.group, is_recent, knows_all, &mut found.members);
+        found
+    }
+
+    /// Counts the instances of a group. Where the instance of some agent is not known, it may be any that no agent claims.
+    fn count(&self, group: &Group, is_recent: impl Fn(&Agent) -> bool, knows_all: bool, members: &mut GroupMembers) {
+        let (mut not_joined, mut ambiguous, mut recent) = (Vec::new(), Vec::new(), Vec::new());
+        for instance in group.instances.iter().filter(|instance| instance.lifecycle.is_capacity()) {
+            let id = instance.id.as_str();
+            if let Some(agent) = self.joined.get(id) {
+                members.joined = members.joined.saturating_add(1);
+                recent.extend(self.agents.get(*agent).filter(|agent| is_recent(agent)).map(|_| id));
+            } else if self.claims.of_instance(id).all() > 0 {
+                ambiguous.push(id);
+            } else {
+                not_joined.push(id);
+            }
+        }
+        members.unknown = saturated(ambiguous.len());
+        if !knows_all {
+            members.unknown = members.unknown.saturating_add(saturated(not_joined.len()));
+            not_joined.clear();
+        }
+        members.not_joined_count = saturated(not_joined.len());
+        members.not_joined = listed(not_joined, GroupMembers::MAX_LISTED);
+        members.ambiguous = listed(ambiguous, GroupMembers::MAX_LISTED);
+        members.joined_recent =
+            (recent.len() <= GroupMembers::MAX_RECENT).then(|| listed(recent, GroupMembers::MAX_RECENT));
+    }
+
+    /// Whether an agent whose address no instance has runs outside of the group. That is certain only where the addresses of
+    /// all instances are known, and addresses lead to instances in this pool at all: behind a bridge or NAT they do not.
+    fn tells_outside_by_address(&self, group: &Group, own: &[usize], by_id: &Map<&str, &Instance>) -> bool {
+        let Lookup::Known(addresses) = self.lookup else { return false };
+        let is_known = |instance: &Instance| addresses.get(&instance.id).is_some_and(|known| !known.is_empty());
+        let counts = |instance: &&Instance| instance.lifecycle.may_run();
+        if !group.instances.iter().filter(counts).all(is_known) {
+            return false;
+        }
+        let is_found = |index: &usize| {
+            let by_address_alone = self.agents.get(*index).is_some_and(Agent::needs_address);
+            by_address_alone
+                && matches!(self.identities.get(*index), Some(Identity::Certain { id, .. }) if by_id.contains_key(id))
+        };
+        let is_unclaimed =
+            |instance: &Instance| instance.lifecycle.is_capacity() && self.claims.of_instance(&instance.id).all() == 0;
+        own.iter().any(is_found) || !group.instances.iter().any(is_unclaimed)
+    }
+
+    fn cause(&self, agent: &Agent, named: &Named<'a>) -> Cause {
+        let agents = self.claims.of_address(agent).all();
+        match (named, agent.ip) {
+            (Named::One(id), _) if self.claims.of_instance(id).all() > 1 => {
+                Cause::SharedInstance { instance: (*id).to_owned(), agents: self.claims.of_instance(id).all() }
+            }
+            (Named::Many(ids), _) => {
+                let names = ids.iter().map(|id| (*id).to_owned()).collect();
+                Cause::Contradiction { hostname: agent.hostname.to_string(), names }
+            }
+            (Named::One(_) | Named::Nothing, Some(address)) if agents > 1 => Cause::SharedAddress { address, agents },
+            (Named::One(_) | Named::Nothing, _) => Cause::NoName { hostname: agent.hostname.to_string() },
+        }
+    }
+}
+
+/// The smallest ids, in their order.
+fn listed(mut ids: Vec<&str>, most: usize) -> Vec<String> {
+    ids.sort_unstable();
+    ids.into_iter().take(most).map(str::to_owned).collect()
+}
