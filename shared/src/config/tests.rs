@@ -488,6 +488,7 @@ fn the_example_is_valid_with_and_without_commented_settings() {
     let (some, mut all) = (&some.pools[0], all.pools[0].clone());
     (all.new_agent, all.limits.max_scale_down_tasks, all.timing.pause_until) = (None, None, None);
     all.source = some.source;
+    all.role.clone_from(&some.role);
     all.scale_down.protected = Protected::default();
     assert_eq!(*some, all);
 }
