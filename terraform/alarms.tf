@@ -124,7 +124,7 @@ locals {
       missing_data = "notBreaching"
     }
     "launch-failures" = {
-      description  = "The launches of the group fail. The outcome contains the message of Auto Scaling."
+      description  = "Launches bring no agent. The outcome says why, with the message of Auto Scaling."
       metric       = "LaunchFailures"
       statistic    = "Minimum"
       period       = local.window
@@ -133,6 +133,20 @@ locals {
       metrics      = {}
       windows      = 2
       of_them      = 2
+      threshold    = 1
+      comparison   = "GreaterThanOrEqualToThreshold"
+      missing_data = "notBreaching"
+    }
+    "scale-up-unmet" = {
+      description  = "More agents have been wanted for 30 minutes than joined or arrive. The outcome says what prevents them."
+      metric       = "ScaleUpUnmet"
+      statistic    = "Minimum"
+      period       = local.window
+      expression   = null
+      label        = null
+      metrics      = {}
+      windows      = 6
+      of_them      = 6
       threshold    = 1
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"

@@ -77,8 +77,9 @@ def decision(snapshot, state):
         "snapshot_taken_at": snapshot["taken_at"],
         "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
         "pool": snapshot["pool"],
-        # node_scale uses them to count the instances that have joined. Without them, every young instance is in flight,
+        # node_scale uses them to tell which instances have joined. Without them, every young instance is in flight,
         # and at most one step is added in each join_timeout.
         "agents": snapshot["agents"],
+        "group": snapshot.get("group"),
         "state": state,
     }

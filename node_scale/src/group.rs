@@ -319,6 +319,7 @@ fn read_activity(activity: types::Activity) -> Option<Activity> {
     Some(Activity::from(ActivityForm {
         auto_scaling_group_name: activity.auto_scaling_group_name,
         description: activity.description.unwrap_or_default(),
+        cause: activity.cause.unwrap_or_default(),
         status_code: activity.status_code.as_ref().map_or("", |code| code.as_str()).to_owned(),
         start_time: read_time(activity.start_time?)?,
         end_time: activity.end_time.and_then(read_time),

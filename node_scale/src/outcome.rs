@@ -88,6 +88,7 @@ impl OutcomeBuilder {
         self.metrics.push(Metric::InFlightInstances.of(plan.in_flight));
         self.metrics.push(Metric::LaunchFailures.of(plan.launch_failures));
         self.metrics.push(Metric::NeverJoined.of(plan.never_joined));
+        self.metrics.push(Metric::ScaleUpUnmet.of(plan.unmet));
         if let Some(state) = state {
             let instances = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
             let is_at_max = is_at_max(self.outcome.state, &state.group);

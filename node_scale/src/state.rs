@@ -185,6 +185,8 @@ pub struct Activity {
     pub end: Option<Timestamp>,
     /// What went wrong, where something did.
     pub message: Option<String>,
+    /// Whether it ends an instance because a health check failed.
+    pub ends_unhealthy: bool,
 }
 
 impl Activity {
@@ -256,6 +258,9 @@ pub struct ActivityForm {
     /// Such as `Launching a new EC2 instance: i-0abc`.
     #[serde(default)]
     pub description: String,
+    /// Why, such as `... in response to an EC2 instance status checks failure.`
+    #[serde(default)]
+    pub cause: String,
     /// Such as `InProgress`.
     pub status_code: String,
     /// When it started.
@@ -273,9 +278,13 @@ impl From<ActivityForm> for Activity {
         // The reason of a failure follows, which may say anything.
         let what = form.description.split("Status Reason").next().unwrap_or_default();
         let names_instance = |word: &&str| word.starts_with("i-");
+        let kind = ActivityKind::of(what);
+        let cause = form.cause.to_ascii_lowercase();
+        let is_check = ["health check", "health-check", "status check"].iter().any(|check| cause.contains(check));
         Self {
             group: form.auto_scaling_group_name,
-            kind: ActivityKind::of(what),
+            kind,
+            ends_unhealthy: kind == ActivityKind::Terminate && is_check,
             instance_id: what.split([' ', ':', ',', '.']).find(names_instance).map(str::to_owned),
             status: ActivityStatus::from(form.status_code.as_str()),
             start: form.start_time,
@@ -345,6 +354,7 @@ mod tests {
             let activity = Activity::from(ActivityForm {
                 auto_scaling_group_name: None,
                 description: description.to_owned(),
+                cause: String::new(),
                 status_code: "Successful".to_owned(),
                 start_time: Timestamp::UNIX_EPOCH,
                 end_time: None,
@@ -366,6 +376,27 @@ mod tests {
         ] {
             assert_eq!(read(description), (kind, instance.map(str::to_owned)), "{description}");
         }
+    }
+
+    #[test]
+    fn causes_say_whether_a_health_check_ended_an_instance() {
+        let read = |description: &str, cause: &str| {
+            let json = serde_json::json!({"Description": description, "Cause": cause, "StatusCode": "Successful",
+                "StartTime": "2026-11-21T16:00:00Z"});
+            serde_json::from_value::<Activity>(json).unwrap().ends_unhealthy
+        };
+        let taken_out = "an instance was taken out of service in response to";
+        for (cause, unhealthy) in [
+            ("a EC2 health check indicating it has been terminated or stopped.", true),
+            ("an ELB system health check failure.", true),
+            ("a user health-check.", true),
+            ("an EC2 instance status checks failure.", true),
+            ("a difference between desired and actual capacity, shrinking the capacity from 3 to 2.", false),
+            ("a user request.", false),
+        ] {
+            assert_eq!(read("Terminating EC2 instance: i-1", &format!("{taken_out} {cause}")), unhealthy, "{cause}");
+        }
+        assert!(!read("Launching a new EC2 instance: i-1", "in response to an unhealthy instance; health check"));
     }
 
     #[test]

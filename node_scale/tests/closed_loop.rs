@@ -12,7 +12,9 @@ mod loop_world;
 
 use std::time::Duration;
 
+use cluster::group::Hook;
 use loop_world::World;
+use shared::clause::Clause;
 
 /// Long enough for every back-off and timeout to end more than once.
 const RUNS: usize = 200;
@@ -53,4 +55,97 @@ fn a_load_that_moves_is_followed_exactly() {
             world.history()
         );
     }
+}
+
+/// Sixteen agents wanted of ten, while new ones cannot join.
+fn starved(break_it: impl FnOnce(&mut World)) -> World {
+    let mut world = World::of(10, "");
+    world.group.behavior.join = Duration::from_secs(120);
+    break_it(&mut world);
+    world.wanted = 16;
+    world
+}
+
+/// Nothing is bought without end, the alarm's metric is never 0 for long, and a lower load is served within an hour.
+fn starves_without_harm(break_it: impl FnOnce(&mut World), most: i32) {
+    let mut world = starved(break_it);
+    let mut unmet = Vec::new();
+    world.run(RUNS, |world| {
+        assert!(world.group.desired() <= most, "{}", world.history());
+        unmet.push(world.plan.as_ref().unwrap().unmet > 0);
+    });
+    assert!(world.clauses().contains(&Some(Clause::B5)), "{}", world.history());
+    // The alarm sees half an hour without a break.
+    assert!(unmet.windows(31).any(|half_hour| half_hour.iter().all(|unmet| *unmet)), "{}", world.history());
+    world.wanted = 8;
+    world.run(RUNS, |_| {});
+    assert_eq!(world.agents(), 8, "{}", world.history());
+}
+
+#[test]
+fn launches_that_a_hook_abandons_are_a_loss_b5() {
+    let hook = Hook { wait: Duration::from_secs(3600), abandons: true };
+    starves_without_harm(|world| world.group.behavior.hook = Some(hook), 16);
+}
+
+#[test]
+fn spot_requests_that_wait_are_a_loss_b5() {
+    starves_without_harm(|world| world.group.behavior.spot_waits = true, 16);
+}
+
+#[test]
+fn launches_that_fail_for_hours_are_asked_for_once_b5() {
+    starves_without_harm(|world| world.group.behavior.failing_launches = 100_000, 16);
+}
+
+#[test]
+fn instances_that_a_health_check_ends_are_bought_once_b5() {
+    starves_without_harm(
+        |world| {
+            world.group.behavior.join = Duration::from_secs(36_000);
+            world.group.behavior.unhealthy_after = Some(Duration::from_secs(240));
+        },
+        16,
+    );
+}
+
+#[test]
+fn instances_that_never_join_are_bought_one_by_one_b5() {
+    let mut world = starved(|world| world.group.behavior.join = Duration::from_secs(36_000));
+    let mut bought = Vec::new();
+    world.run(RUNS, |world| bought.push(world.group.desired()));
+    assert!(bought.iter().max() <= Some(&20), "{}", world.history());
+    // A fix of the network: they join, and the rest follows.
+    world.group.behavior.join = Duration::from_secs(120);
+    world.run(RUNS, |_| {});
+    assert!(world.agents() >= 16, "{}", world.history());
+}
+
+#[test]
+fn what_waited_for_the_market_comes_once() {
+    let mut world = starved(|world| world.group.behavior.spot_waits = true);
+    world.run(RUNS, |_| {});
+    world.group.behavior.spot_waits = false;
+    world.run(RUNS, |world| assert!(world.group.desired() <= 16, "{}", world.history()));
+    assert_eq!((world.group.desired(), world.agents()), (16, 16), "{}", world.history());
+}
+
+#[test]
+fn a_hook_of_forty_minutes_buys_nothing_twice() {
+    let hook = Hook { wait: Duration::from_secs(2400), abandons: false };
+    let mut world = starved(|world| world.group.behavior.hook = Some(hook));
+    world.run(RUNS, |world| assert!(world.group.desired() <= 16, "{}", world.history()));
+    assert_eq!((world.group.desired(), world.agents()), (16, 16), "{}", world.history());
+}
+
+#[test]
+fn what_is_wanted_is_requested_within_one_boot_l5() {
+    // Thirty wanted, ten in one request, four minutes to join.
+    let mut world = World::of(10, "max_scale_up_step = 10\n");
+    world.group.behavior.join = Duration::from_secs(150);
+    world.wanted = 40;
+    let mut requested = Vec::new();
+    world.run(RUNS, |world| requested.push(world.group.desired()));
+    assert_eq!(requested[..3], [20, 30, 40], "{}", world.history());
+    assert!(requested.iter().all(|desired| *desired <= 40), "{}", world.history());
 }

@@ -321,7 +321,8 @@ async fn no_forged_decision_leaves_the_limits() {
     stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
     grow_to(&stack, 79);
     let genuine = decide(&stack).await;
-    let forged = ScalingDecision { id: Uuid::from_u128(1), delta: i32::MAX, target: u32::MAX, ..genuine };
+    let forged =
+        ScalingDecision { id: Uuid::from_u128(1), delta: i32::MAX, target: u32::MAX, wanted: u32::MAX, ..genuine };
     publish(&stack, &forged);
     deliver(&stack, &forged).await;
     assert_eq!(desired(&stack), AGENTS + 10, "max_scale_up_step");

@@ -1,85 +1,214 @@
-//! Capacity that was requested and has not joined yet, and instances that never joined.
+//! Capacity that was requested and has not joined yet, and instances that never joined: by the ids of instances, never by
+//! their number.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
-use shared::contract::ScalingDecision;
+use shared::contract::{GroupMembers, ScalingDecision};
 use shared::count::saturated;
 
-use super::{ActivityKind, ActivityStatus, Group, GroupState, Lifecycle, listed_capacity, signed};
+use super::{
+    Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance, LISTING_DELAY, Lifecycle, listed_capacity,
+    signed,
+};
 
 /// How many of the group's instances are not agents that the snapshot counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JoinStatus {
-    /// Requested, and expected to join.
-    pub(super) in_flight: u32,
-    /// Too old to be expected.
+    /// Instances that the group has still to launch.
+    pub(super) to_launch: u32,
+    /// Instances that are expected to join.
+    pub(super) arriving: u32,
+    /// Those of `arriving` that the snapshot cannot know.
+    pub(super) since_snapshot: u32,
+    /// Instances that are too old to be expected.
     pub(super) never_joined: u32,
+    /// Which ones, as far as that is known.
+    pub(super) never_joined_ids: Vec<String>,
 }
 
-/// The agents that were requested and that the snapshot could not know yet: what the group has still to launch, the
-/// instances that were launched after the snapshot was taken, and of those launched before it the ones that were no
-/// agents yet.
-///
-/// With y instances launched before the snapshot and younger than `join_timeout`, o older ones and r registered agents of
-/// the pool that are not inactive, y − max(0, r − o) of the young ones were still to join, within 0..y. An old instance
-/// that never became an agent is not in flight: there are at least o − r of them. r is the snapshot's, so a decision that is
-/// delivered twice finds the instances it requested in flight, also where agents outside the group make r larger than the
-/// group ever was.
-pub(super) fn join_status(
-    decision: &ScalingDecision,
-    state: &GroupState,
-    policy: &Policy,
-    now: Timestamp,
-) -> JoinStatus {
-    let join_timeout = signed(policy.timing.join_timeout);
-    // Terminating instances are old ones here: their agents may still be registered.
-    let (mut new, mut young, mut old, mut terminating) = (0_u32, 0_u32, 0_u32, 0_u32);
-    for instance in &state.group.instances {
-        match (instance.lifecycle_state, launched_at(state, &instance.instance_id)) {
-            (Lifecycle::Standby | Lifecycle::NotCounted, _) => {}
-            (Lifecycle::Terminating, _) => terminating += 1,
-            // Launching, and without an activity yet: the two answers are not of the same moment.
-            (Lifecycle::Pending, None) => new += 1,
-            (_, None) => old += 1,
-            (_, Some(launched)) if launched > decision.snapshot_taken_at => new += 1,
-            (_, Some(launched)) if now.duration_since(launched) < join_timeout => young += 1,
-            _ => old += 1,
+/// What the snapshot says of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// It is an agent.
+    Joined,
+    /// It is none.
+    NotJoined,
+    /// Agents claim it, but not one alone: it may be one.
+    Ambiguous,
+    /// Nobody claims it, and some agents have no identity.
+    Unclaimed,
+}
+
+/// Which instances the snapshot knows as agents, and when each was launched.
+pub(super) struct Members<'a> {
+    known: Known<'a>,
+    launches: BTreeMap<&'a str, &'a Activity>,
+    taken_at: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) join_timeout: SignedDuration,
+}
+
+/// Where the knowledge comes from.
+enum Known<'a> {
+    /// Of a Mesos pool.
+    Listed(Listed<'a>),
+    /// Of a pool of CloudWatch: every instance in service is one of its agents.
+    InService,
+    /// Nothing is known of single instances.
+    Nothing,
+}
+
+struct Listed<'a> {
+    joined_recent: Option<BTreeSet<&'a str>>,
+    not_joined: BTreeSet<&'a str>,
+    ambiguous: BTreeSet<&'a str>,
+    /// Whether all instances that are no agents are listed.
+    is_whole: bool,
+    /// Whether instances are unknown because agents have no identity.
+    has_unclaimed: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn new(group: &'a GroupMembers) -> Self {
+        let set = |ids: &'a [String]| ids.iter().map(String::as_str).collect::<BTreeSet<_>>();
+        let listed = saturated(group.ambiguous.len());
+        let all_ambiguous = group.ambiguous.len() < GroupMembers::MAX_LISTED;
+        Self {
+            joined_recent: group.joined_recent.as_deref().map(set),
+            not_joined: set(&group.not_joined),
+            ambiguous: set(&group.ambiguous),
+            is_whole: group.not_joined_count == saturated(group.not_joined.len()) && all_ambiguous,
+            has_unclaimed: group.unknown > listed && all_ambiguous,
         }
     }
-    let agents = decision.agents.registered.saturating_sub(decision.agents.inactive);
-    let joined = agents.saturating_sub(old + terminating);
-    JoinStatus {
-        in_flight: to_launch(&state.group).saturating_add(new).saturating_add(young.saturating_sub(joined)),
-        never_joined: old.saturating_sub(agents),
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(decision: &'a ScalingDecision, state: &'a GroupState, policy: &Policy, now: Timestamp) -> Self {
+        let known = match &decision.group {
+            _ if !policy.source.needs_masters() => Known::InService,
+            Some(group) => Known::Listed(Listed::new(group)),
+            None => Known::Nothing,
+        };
+        let mut launches: BTreeMap<&str, &Activity> = BTreeMap::new();
+        let brings = |activity: &&Activity| activity.kind == ActivityKind::Launch && activity.changes_group();
+        for launch in state.activities.iter().filter(brings) {
+            let Some(id) = launch.instance_id.as_deref() else { continue };
+            // An instance that returned to the warm pool is launched more than once.
+            launches.entry(id).and_modify(|known| *known = later(known, launch)).or_insert(launch);
+        }
+        let join_timeout = signed(policy.timing.join_timeout);
+        Self { known, launches, taken_at: decision.snapshot_taken_at, now, join_timeout }
+    }
+
+    /// Whether nothing is known of single instances.
+    pub(super) const fn knows_nothing(&self) -> bool {
+        matches!(self.known, Known::Nothing)
+    }
+
+    /// The latest launch of an instance, where the activities reach back so far.
+    pub(super) fn launch_of(&self, id: &str) -> Option<&'a Activity> {
+        self.launches.get(id).copied()
+    }
+
+    /// Whether a launch has been in progress for so long that nothing is expected of it.
+    pub(super) fn is_overdue(&self, launch: &Activity) -> bool {
+        launch.status == ActivityStatus::InProgress && self.now.duration_since(launch.start) >= self.join_timeout
+    }
+
+    /// Whether the instance of that launch may still be expected to join.
+    pub(super) fn is_young(&self, instance: &Instance, launch: &Activity) -> bool {
+        let handed_over = match launch.end {
+            Some(end) => end,
+            // In service already: the activity ends at any moment.
+            None if instance.lifecycle_state == Lifecycle::InService => self.now,
+            None => launch.start,
+        };
+        self.now.duration_since(handed_over) < self.join_timeout
+    }
+
+    /// Whether the snapshot lists an instance among those that are no agents.
+    pub(super) fn is_missing(&self, id: &str) -> bool {
+        matches!(&self.known, Known::Listed(listed) if listed.not_joined.contains(id))
+    }
+
+    pub(super) fn join(&self, instance: &Instance) -> Join {
+        let id = instance.instance_id.as_str();
+        let launch = self.launch_of(id);
+        match &self.known {
+            Known::Nothing => Join::NotJoined,
+            Known::InService => {
+                let was_in_service = instance.lifecycle_state == Lifecycle::InService
+                    && launch.is_none_or(|launch| launch.end.is_some_and(|end| end <= self.taken_at));
+                if was_in_service { Join::Joined } else { Join::NotJoined }
+            }
+            Known::Listed(listed) => {
+                // It was listed with the group before the snapshot.
+                let was_known = launch.is_none_or(|launch| self.taken_at.duration_since(launch.start) > LISTING_DELAY);
+                match &listed.joined_recent {
+                    Some(recent) if recent.contains(id) => Join::Joined,
+                    _ if listed.ambiguous.contains(id) => Join::Ambiguous,
+                    _ if listed.not_joined.contains(id) => Join::NotJoined,
+                    _ if listed.has_unclaimed => Join::Unclaimed,
+                    Some(_) if listed.is_whole && was_known => Join::Joined,
+                    _ => Join::NotJoined,
+                }
+            }
+        }
     }
 }
 
-/// How many of the instances that were launched within that time before now are too old to become agents. Where all of them
-/// and no fewer never joined, the next ones would not either.
-pub(super) fn overdue_launches(
-    state: &GroupState,
-    join_timeout: SignedDuration,
-    within: SignedDuration,
-    now: Timestamp,
-) -> u32 {
-    let is_overdue = |id: &str| {
-        launched_at(state, id).is_some_and(|launched| {
-            let age = now.duration_since(launched);
-            age >= join_timeout && age < within
-        })
-    };
-    saturated(state.group.instances.iter().filter(|i| i.is_capacity() && is_overdue(&i.instance_id)).count())
+fn later<'a>(one: &'a Activity, other: &'a Activity) -> &'a Activity {
+    if other.start > one.start { other } else { one }
 }
 
-/// When an instance was launched, where the activities reach back so far.
-fn launched_at(state: &GroupState, id: &str) -> Option<Timestamp> {
-    let launches = state.activities.iter().filter(|activity| {
-        activity.kind == ActivityKind::Launch
-            && matches!(activity.status, ActivityStatus::InProgress | ActivityStatus::Successful)
-            && activity.instance_id.as_deref() == Some(id)
-    });
-    // An instance that returned to the warm pool is launched more than once.
-    launches.map(|launch| launch.start).max()
+/// What was requested and is no agent that the snapshot counts, and what never became one.
+pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &Members<'_>) -> JoinStatus {
+    let mut status = JoinStatus { to_launch: to_launch(group), ..JoinStatus::default() };
+    let (mut unclaimed, mut old) = (0_u32, 0_u32);
+    for instance in &group.instances {
+        let id = &instance.instance_id;
+        match (instance.lifecycle_state, members.launch_of(id)) {
+            (Lifecycle::Standby | Lifecycle::NotCounted | Lifecycle::Terminating, _) => {}
+            // Launching, and without an activity yet: the two answers are not of the same moment.
+            (Lifecycle::Pending, None) => status.since_snapshot += 1,
+            (_, Some(launch)) if launch.start > decision.snapshot_taken_at => status.since_snapshot += 1,
+            (_, Some(launch)) if members.is_young(instance, launch) => match members.join(instance) {
+                Join::NotJoined => status.arriving += 1,
+                Join::Unclaimed => unclaimed += 1,
+                Join::Joined | Join::Ambiguous => {}
+            },
+            _ => {
+                old += 1;
+                if instance.lifecycle_state == Lifecycle::InService && members.is_missing(id) {
+                    status.never_joined_ids.push(id.clone());
+                }
+            }
+        }
+    }
+    // An agent without an identity that registered lately is one of them.
+    let unidentified = decision.group.as_ref().map_or(0, |group| group.unidentified_recent);
+    status.arriving += status.since_snapshot + unclaimed.saturating_sub(unidentified);
+    status.never_joined = match &members.known {
+        // As far as numbers tell.
+        Known::Nothing => {
+            let leaving = group.instances.iter().filter(|i| i.lifecycle_state == Lifecycle::Terminating).count();
+            let agents = decision.agents.registered.saturating_sub(decision.agents.inactive);
+            old.saturating_sub(agents.saturating_sub(saturated(leaving)))
+        }
+        Known::InService => 0,
+        Known::Listed(_) => {
+            // Those beyond the list are young or old.
+            let unlisted = decision
+                .group
+                .as_ref()
+                .map_or(0, |group| group.not_joined_count.saturating_sub(saturated(group.not_joined.len())));
+            saturated(status.never_joined_ids.len()) + unlisted.saturating_sub(status.arriving)
+        }
+    };
+    status
 }
 
 /// How many instances the group has still to launch.

@@ -5,10 +5,12 @@
 //! - here: what holds in both directions
 //! - `result`, `reason`: what a plan comes to, and the sentences of every clause
 //! - `in_flight`: capacity that was requested already, and instances that never joined
+//! - `breaker`: capacity that was requested and does not arrive (B5)
 //! - `scale_up`, `scale_down`: the clauses of each direction
 //! - `drain`: agents that are deactivated and drained before their instances terminate (the strategy `drain`)
 //! - `targets`: which instances the agents of a decision are
 
+mod breaker;
 mod drain;
 mod in_flight;
 mod reason;
@@ -28,17 +30,25 @@ use shared::group::Lifecycle;
 use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
-use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState};
+use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance};
 
+pub use breaker::Loss;
 pub use drain::{AgentCall, AgentStep};
 pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};
 pub use result::{Change, Increase, PlanResult};
 pub use targets::{SkipReason, Skipped, TerminationTarget};
 
-use in_flight::JoinStatus;
+use breaker::Breaker;
+use in_flight::{JoinStatus, Members};
 
 /// How many periods of the schedule a streak of decisions lasts without another one.
 const STREAK_PERIODS: i32 = 6;
+
+/// How long a launch may be known before its instance is listed. A longer contradiction is none of a moment.
+const LISTING_DELAY: SignedDuration = SignedDuration::from_mins(2);
+
+/// How many instances a note names.
+const NAMED: usize = 10;
 
 /// What is to be done, and everything that the outcome reports with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +57,12 @@ pub struct Plan {
     pub result: PlanResult,
     /// Instances that were requested and are not agents yet.
     pub in_flight: u32,
-    /// Launches that failed one after the other, up to now.
+    /// Launches in a row that brought no agent, up to now.
     pub launch_failures: u32,
     /// Instances that are too old to become agents and are none.
     pub never_joined: u32,
+    /// Agents that are wanted and neither joined nor arrive.
+    pub unmet: u32,
     /// The calls to the masters, after the group was written.
     pub agents: Vec<AgentStep>,
     /// What the group's tags must contain from now on, where they do not yet.
@@ -101,6 +113,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
             in_flight: 0,
             launch_failures: 0,
             never_joined: 0,
+            unmet: 0,
             agents: Vec::new(),
             tags: Vec::new(),
             notes: Vec::new(),
@@ -109,14 +122,16 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
     let input = PlanInput::new(decision, state, policy, now);
     let mut effects = SideEffects::default();
     let result = input.evaluate(&mut effects);
+    let agents = std::mem::take(&mut effects.agents);
     Plan {
-        result,
-        in_flight: input.in_flight,
-        launch_failures: input.launch_failures(),
-        never_joined: input.never_joined,
-        agents: std::mem::take(&mut effects.agents),
+        in_flight: input.in_flight(),
+        launch_failures: input.breaker.count,
+        never_joined: input.joins.never_joined,
+        unmet: input.unmet(&result, &agents),
+        agents,
         tags: effects.tag_changes(&input),
-        notes: input.tags.problems,
+        notes: input.notes(),
+        result,
     }
 }
 
@@ -170,15 +185,63 @@ struct PlanInput<'a> {
     policy: &'a Policy,
     now: Timestamp,
     tags: GroupTags,
-    in_flight: u32,
-    never_joined: u32,
+    members: Members<'a>,
+    joins: JoinStatus,
+    breaker: Breaker,
 }
 
 impl<'a> PlanInput<'a> {
     fn new(decision: &'a ScalingDecision, state: &'a GroupState, policy: &'a Policy, now: Timestamp) -> Self {
         let tags = GroupTags::read(&state.group.tags, now);
-        let JoinStatus { in_flight, never_joined } = in_flight::join_status(decision, state, policy, now);
-        Self { decision, state, policy, now, tags, in_flight, never_joined }
+        let members = Members::new(decision, state, policy, now);
+        let mut joins = in_flight::join_status(decision, &state.group, &members);
+        let breaker = Breaker::new(state, &members, &joins);
+        // A launch that a hook holds for too long is asked for, as long as none after it joined.
+        let pending = state.group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::Pending);
+        joins.to_launch += saturated(pending.filter(|instance| breaker.is_lost(&instance.instance_id)).count());
+        Self { decision, state, policy, now, tags, members, joins, breaker }
+    }
+
+    /// How many instances were requested and are expected to join: those that arrive, and what the group has still to launch,
+    /// unless B5 says that it cannot.
+    fn in_flight(&self) -> u32 {
+        let cannot_launch = self.breaker.count > 0 || self.group().is_suspended("Launch");
+        let to_launch = if cannot_launch { 0 } else { self.joins.to_launch };
+        if self.breaker.is_tripped() { 0 } else { self.joins.arriving.saturating_add(to_launch) }
+    }
+
+    /// How many agents the decision wants.
+    fn wanted(&self) -> u32 {
+        if self.decision.delta > 0 { self.decision.wanted } else { 0 }
+    }
+
+    /// How many of them neither joined nor arrive. A paused pool wants none.
+    fn unmet(&self, result: &PlanResult, steps: &[AgentStep]) -> u32 {
+        if matches!(result, PlanResult::Refuse(_) | PlanResult::BackOff(BackOff::PoolPaused | BackOff::GroupPaused(_)))
+        {
+            return 0;
+        }
+        let reactivated = steps.iter().filter(|step| step.call == AgentCall::Reactivate).count();
+        let arriving = if self.breaker.is_tripped() { 0 } else { self.joins.arriving };
+        self.wanted().saturating_sub(arriving).saturating_sub(saturated(reactivated))
+    }
+
+    /// What an operator should fix.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.tags.problems.clone();
+        let ids = &self.joins.never_joined_ids;
+        if !ids.is_empty() {
+            let named: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
+            let more = ids.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let timeout = shared::time::compact(self.members.join_timeout);
+            notes.push(format!(
+                "in service for longer than join_timeout = {timeout} and no agent: {}{more}; check one, then terminate them or put \
+                 them in standby",
+                named.join(", ")
+            ));
+        }
+        notes
     }
 
     fn evaluate(&self, effects: &mut SideEffects) -> PlanResult {

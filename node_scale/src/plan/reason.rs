@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clause::{self, Clause};
 use shared::time::{compact, format};
 
+use super::NAMED;
+use super::breaker::Loss;
 use super::targets::Skipped;
 use crate::group_tags::Direction;
 use crate::state::{Activity, ActivityKind};
@@ -204,25 +206,29 @@ pub enum BackOff {
     Busy(String),
     /// Describing the group took too long, so its state is outdated.
     SlowAnswers(SignedDuration),
-    /// Launches fail.
-    LaunchesFail {
-        /// How many in a row.
+    /// What was asked for does not arrive.
+    NotArriving {
+        /// How many launches in a row brought no agent.
         count: u32,
-        /// How long ago the last one.
+        /// How long ago the last one was known to have brought none.
         ago: SignedDuration,
-        /// What Auto Scaling said about it.
-        message: String,
-        /// How long no scale-up is tried.
-        pause: SignedDuration,
-    },
-    /// Instances launch and never join.
-    NeverJoined {
-        /// How many.
-        count: u32,
+        /// Why that one brought none.
+        loss: Loss,
         /// When an instance is too old to join.
         join_timeout: SignedDuration,
-        /// Until the next try.
-        retry_in: SignedDuration,
+        /// Until the next try; `None` where the desired capacity asks for enough already.
+        retry_in: Option<SignedDuration>,
+    },
+    /// Too many instances in service are no agents.
+    MissingAgents {
+        /// How many.
+        count: u32,
+        /// Which ones, as far as they are listed.
+        ids: Vec<String>,
+        /// How many are in service.
+        of: u32,
+        /// How many of them may be none, in percent.
+        percent: u32,
     },
     /// Decommissioning goes on with a complete snapshot only.
     IncompleteSnapshot,
@@ -241,6 +247,7 @@ impl BackOff {
             | Self::ExcessInstances
             | Self::InstanceRefresh
             | Self::NotStable { .. }
+            | Self::MissingAgents { .. }
             | Self::ScaleInProtection { .. } => Clause::B2,
             Self::Suspended(direction) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
                 match direction {
@@ -250,7 +257,7 @@ impl BackOff {
             }
             Self::UnlistedLaunch(_) | Self::LaunchInProgress { .. } => Clause::B3,
             Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
-            Self::LaunchesFail { .. } | Self::NeverJoined { .. } => Clause::B5,
+            Self::NotArriving { .. } => Clause::B5,
             Self::IncompleteSnapshot => Clause::A1,
         })
     }
@@ -308,24 +315,54 @@ impl fmt::Display for BackOff {
                     "describing the group took longer than {limit}, so its state is outdated; the next run retries"
                 )
             }
-            Self::LaunchesFail { count, ago, message, pause } => {
-                let (ago, retry) = (compact(*ago), compact(left(*pause, *ago)));
-                match count {
-                    1 => write!(f, "1 launch failed, {ago} ago ({message:?}); retry in {retry}"),
-                    _ => write!(
-                        f,
-                        "{count} launches failed in a row, the last {ago} ago ({message:?}); retry in {retry}"
-                    ),
+            Self::NotArriving { count, ago, loss, join_timeout, retry_in } => {
+                not_arriving(f, *count, *ago, loss, *join_timeout)?;
+                match retry_in {
+                    Some(retry_in) => write!(f, "; retry in {}", compact(*retry_in)),
+                    None => f.write_str("; the desired capacity asks for them already"),
                 }
             }
-            Self::NeverJoined { count, join_timeout, retry_in } => {
-                let (timeout, retry) = (compact(*join_timeout), compact(*retry_in));
-                let count = instances(*count);
-                write!(f, "{count} older than join_timeout = {timeout} are not agents; check one; retry in {retry}")
+            Self::MissingAgents { count, ids, of, percent } => {
+                let named = ids.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = count.saturating_sub(shared::count::saturated(ids.len().min(NAMED)));
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                write!(
+                    f,
+                    "{count} of {of} instances in service are no agents, max_missing_agents_percent = {percent}: {named}{more}"
+                )
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
         }
     }
+}
+
+fn not_arriving(
+    f: &mut fmt::Formatter<'_>,
+    count: u32,
+    ago: SignedDuration,
+    loss: &Loss,
+    join_timeout: SignedDuration,
+) -> fmt::Result {
+    let (ago, timeout) = (compact(ago), compact(join_timeout));
+    match loss {
+        Loss::Failed(message) if count == 1 => write!(f, "1 launch failed, {ago} ago ({message:?})"),
+        Loss::Failed(message) => write!(f, "{count} launches failed in a row, the last {ago} ago ({message:?})"),
+        Loss::NeverJoined => {
+            write!(f, "{} older than join_timeout = {timeout} are not agents; check one", instances(count))
+        }
+        Loss::Overdue => {
+            let launches = launches(count);
+            write!(f, "{launches} no agent; the last is in progress for longer than join_timeout = {timeout}")
+        }
+        Loss::Unhealthy(id) => {
+            let launches = launches(count);
+            write!(f, "{launches} no agent; a health check ended the last instance {id}, {ago} ago")
+        }
+    }
+}
+
+fn launches(count: u32) -> String {
+    if count == 1 { "1 launch brought".to_owned() } else { format!("{count} launches in a row brought") }
 }
 
 /// Why nothing needs to be done, or nothing is left to do.
@@ -347,6 +384,15 @@ pub enum NoChange {
         in_flight: u32,
         /// How many agents are needed.
         needed: u32,
+    },
+    /// As much was launched since the snapshot, or is still to be, as one request may ask for.
+    StepRequested {
+        /// How many are in flight.
+        in_flight: u32,
+        /// How many agents are wanted.
+        wanted: u32,
+        /// The most that one request asks for.
+        step: u32,
     },
     /// The maximum is reached.
     AtMaximum {
@@ -377,7 +423,7 @@ impl NoChange {
     pub const fn clause(&self) -> Option<Clause> {
         match self {
             Self::Held(Some((clause, _))) => Some(*clause),
-            Self::InFlightCovers { .. } => Some(Clause::B3),
+            Self::InFlightCovers { .. } | Self::StepRequested { .. } => Some(Clause::B3),
             Self::Enough
             | Self::AboveMax
             | Self::BelowMin
@@ -403,6 +449,10 @@ impl fmt::Display for NoChange {
                 let covers = if *in_flight == 1 { "covers" } else { "cover" };
                 let agents = if *needed == 1 { "agent" } else { "agents" };
                 write!(f, "{} in flight {covers} the {needed} {agents} needed", instances(*in_flight))
+            }
+            Self::StepRequested { in_flight, wanted, step } => {
+                let (in_flight, wanted) = (instances(*in_flight), shared::text::counted(*wanted, "agent"));
+                write!(f, "{in_flight} in flight of {wanted} wanted; max_scale_up_step = {step} allows no more yet")
             }
             Self::AtMaximum { desired, max } => {
                 write!(f, "desired capacity is {desired}, the pool and the group allow at most {max}")

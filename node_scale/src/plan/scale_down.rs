@@ -5,11 +5,14 @@ use shared::count::saturated;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal, SideEffects, capacity,
-    listed_capacity, signed, within,
+    Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal,
+    SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
+
+/// Fewer instances than these that never became agents hold no removal.
+const FEW_MISSING: u32 = 2;
 
 impl PlanInput<'_> {
     pub(super) fn scale_down(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
@@ -19,6 +22,7 @@ impl PlanInput<'_> {
             return Ok(change);
         }
         self.group_is_settled(unit)?;
+        self.few_are_missing()?;
         self.activity_cooldown()?;
         stable?;
         let step = self.policy.limits.max_scale_down_step;
@@ -45,10 +49,13 @@ impl PlanInput<'_> {
         within(Some(self.policy.limits.min.max(floor)), unit, self.group().min_size, i32::max)
     }
 
-    /// How many instances can be removed until then.
+    /// How many instances can be removed until then. What was asked for and does not arrive cannot stand in for them.
     pub(super) fn removable(&self, unit: u32) -> u32 {
-        let lowest = i64::from(self.lowest(unit));
-        capacity(i64::from(self.group().desired_capacity) - lowest).unsigned_abs() / unit
+        let group = self.group();
+        let in_service = group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::InService);
+        let in_service: i64 = in_service.map(|instance| i64::from(instance.weight())).sum();
+        let capacity_now = i64::from(group.desired_capacity).min(in_service);
+        capacity(capacity_now - i64::from(self.lowest(unit))).unsigned_abs() / unit
     }
 
     /// `desired_capacity`: the group chooses.
@@ -60,7 +67,9 @@ impl PlanInput<'_> {
             return Err(BackOff::ScaleInProtection { removable, count: needed });
         }
         let from = group.desired_capacity;
-        Ok(Change::Decrease { from, to: capacity(i64::from(from) - i64::from(needed) * i64::from(unit)) })
+        // From the instances where some were asked for and do not arrive: else none would be terminated.
+        let base = i64::from(from).min(listed_capacity(group));
+        Ok(Change::Decrease { from, to: capacity(base - i64::from(needed) * i64::from(unit)) })
     }
 
     /// `least_loaded`: the decision chooses.
@@ -93,7 +102,7 @@ impl PlanInput<'_> {
         if !self.state.activities_are_complete {
             return Err(BackOff::TooManyActivities(Direction::Down));
         }
-        let mut changes = self.state.activities.iter().filter(|activity| activity.changes_group());
+        let mut changes = self.changes();
         let taken_at = self.decision.snapshot_taken_at;
         if let Some(activity) = changes.clone().find(|activity| activity.start > taken_at) {
             return Err(BackOff::StartedAfterSnapshot(activity.into()));
@@ -101,13 +110,11 @@ impl PlanInput<'_> {
         if let Some(activity) = changes.find(|activity| activity.status == ActivityStatus::InProgress) {
             return Err(BackOff::InProgress(activity.into()));
         }
-        let is_settled =
-            |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Standby | Lifecycle::NotCounted);
-        if let Some(instance) = group.instances.iter().find(|instance| !is_settled(instance.lifecycle_state)) {
+        if let Some(instance) = group.instances.iter().find(|instance| !self.is_settled(instance)) {
             return Err(BackOff::Unsettled(instance.instance_id.clone()));
         }
-        if self.in_flight > 0 {
-            return Err(BackOff::InFlight(self.in_flight));
+        if self.in_flight() > 0 {
+            return Err(BackOff::InFlight(self.in_flight()));
         }
         // What weights leave over, and what is protected, stays: Auto Scaling will not terminate it.
         let surplus = listed_capacity(group) - i64::from(group.desired_capacity);
@@ -120,10 +127,45 @@ impl PlanInput<'_> {
         Ok(())
     }
 
+    /// Whether an instance is neither on its way in nor out, or nothing needs to wait for it.
+    fn is_settled(&self, instance: &Instance) -> bool {
+        let id = &instance.instance_id;
+        match instance.lifecycle_state {
+            Lifecycle::InService | Lifecycle::Standby | Lifecycle::NotCounted => true,
+            Lifecycle::Pending => self.members.launch_of(id).is_some_and(|launch| self.is_futile(launch)),
+            Lifecycle::Terminating => self.breaker.is_tripped() && self.breaker.is_lost(id),
+            Lifecycle::Unknown => false,
+        }
+    }
+
+    /// The activities that change the group, without those that nothing is expected of.
+    fn changes(&self) -> impl Iterator<Item = &Activity> + Clone {
+        self.state.activities.iter().filter(|activity| activity.changes_group() && !self.is_futile(activity))
+    }
+
+    /// Whether nothing needs to wait for an activity (B5): a launch that has been in progress for too long may be so for days,
+    /// and a series of launches that bring no agent may never end.
+    fn is_futile(&self, activity: &Activity) -> bool {
+        let is_overdue = activity.kind == ActivityKind::Launch && self.members.is_overdue(activity);
+        is_overdue || self.breaker.is_futile(activity)
+    }
+
+    /// B2: instances in service that never joined may be cut off with their tasks, which the snapshot then lacks.
+    fn few_are_missing(&self) -> Result<(), BackOff> {
+        let ids = &self.joins.never_joined_ids;
+        let in_service = self.group().instances.iter().filter(|i| i.lifecycle_state == Lifecycle::InService);
+        let (missing, of) = (self.joins.never_joined, saturated(in_service.count()));
+        let percent = self.policy.max_missing_agents_percent;
+        let is_many = u64::from(missing) * 100 > u64::from(of) * u64::from(percent);
+        if missing < FEW_MISSING || !is_many || self.members.knows_nothing() {
+            return Ok(());
+        }
+        Err(BackOff::MissingAgents { count: missing, ids: ids.clone(), of, percent })
+    }
+
     /// B2: the group has just settled.
     fn activity_cooldown(&self) -> Result<(), BackOff> {
-        let changes = self.state.activities.iter().filter(|activity| activity.changes_group());
-        let ended = changes.filter_map(|activity| activity.end).max();
+        let ended = self.changes().filter_map(|activity| activity.end).max();
         self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)
     }
 

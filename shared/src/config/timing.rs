@@ -45,7 +45,7 @@ impl Timing {
 /// Reads the times.
 pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Timing {
     let Cooldowns { up, down } = cooldowns(section, source);
-    let max_back_off = Span::any(3 * MINUTE).read(section, "max_back_off").unwrap_or(3 * MINUTE);
+    let max_back_off = Span::any(3 * MINUTE).read(section, "max_back_off").unwrap_or(Duration::ZERO);
     let join_timeout = join_timeout(section, schedule_period);
     let pause_until = section.optional("pause_until");
     Timing {

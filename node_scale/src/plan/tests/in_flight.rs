@@ -12,11 +12,12 @@ fn instances_that_never_join_stop_a_scale_up_b5() {
     // Fifteen minutes are over, and none of the three is an agent.
     let state = with_unjoined(3, 16);
     let plan = planned(&decision(3, 10), &state);
-    check(&plan, BackOff::NeverJoined { count: 3, join_timeout: seconds(900), retry_in: seconds(43 * 60) });
-    assert_eq!(plan.never_joined, 3);
-    // An hour after the launch one more scale-up shows whether the next ones do.
-    let later = with_unjoined(3, 61);
-    sets(&planned(&decision(3, 10), &later), 16);
+    let (ago, join_timeout, retry_in) = (seconds(60), seconds(900), Some(seconds(19 * 60)));
+    check(&plan, BackOff::NotArriving { count: 3, ago, loss: Loss::NeverJoined, join_timeout, retry_in });
+    assert_eq!((plan.never_joined, plan.unmet), (3, 3));
+    assert!(plan.notes[0].contains("and no agent: i-young0, i-young1, i-young2; check one"), "{:?}", plan.notes);
+    // After the back-off one more instance shows whether the next ones do.
+    sets(&planned(&decision(3, 10), &with_unjoined(3, 36)), 14);
 }
 
 #[test]
@@ -34,8 +35,21 @@ fn a_few_that_never_joined_do_not_stop_a_scale_up() {
 }
 
 #[test]
-fn instances_that_never_joined_do_not_stop_a_scale_down() {
-    sets(&planned(&decision(-1, 10), &with_unjoined(3, 16)), 12);
+fn instances_that_never_joined_hold_a_removal_from_two_on_b2() {
+    sets(&planned(&decision(-1, 10), &with_unjoined(1, 16)), 10);
+    // Two of twelve are more than ten percent.
+    let ids = vec!["i-young0".to_owned(), "i-young1".to_owned()];
+    check(
+        &planned(&decision(-1, 10), &with_unjoined(2, 16)),
+        BackOff::MissingAgents { count: 2, ids, of: 12, percent: 10 },
+    );
+    let tolerant = policy("max_missing_agents_percent = 17");
+    sets(&plan(&decision(-1, 10), Some(&with_unjoined(2, 16)), &tolerant, at(0)), 11);
+    // In standby they count no more.
+    let mut state = with_unjoined(2, 16);
+    state.group.instances.iter_mut().skip(10).for_each(|i| i.lifecycle_state = Lifecycle::NotCounted);
+    state.group.desired_capacity = 10;
+    sets(&planned(&decision(-1, 10), &state), 9);
 }
 
 #[test]
@@ -159,7 +173,9 @@ fn the_order_in_which_activities_are_listed_means_nothing() {
     state.group.instances.push(instance("i-stuck", Lifecycle::Pending));
     state.group.desired_capacity += 1;
     let plan = planned(&decision(3, 10), &state);
-    assert!(matches!(plan.result, PlanResult::BackOff(BackOff::NeverJoined { .. })), "{plan:?}");
+    let is_never_joined =
+        matches!(plan.result, PlanResult::BackOff(BackOff::NotArriving { loss: Loss::NeverJoined, .. }));
+    assert!(is_never_joined, "{plan:?}");
     // The latest failure is the last one listed, and a success that is listed later is an older one.
     let mut state = group();
     for (status, ago) in
@@ -171,4 +187,109 @@ fn the_order_in_which_activities_are_listed_means_nothing() {
     state.activities.reverse();
     assert_eq!(planned(&decision(3, 10), &state).result, failed.result);
     assert_eq!(failed.launch_failures, 2);
+}
+
+/// A decision whose snapshot knows these of the group's instances.
+fn knowing(delta: i32, group: GroupMembers) -> ScalingDecision {
+    ScalingDecision { group: Some(group), ..decision(delta, 10) }
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[test]
+fn agents_elsewhere_do_not_hide_what_is_in_flight_b3() {
+    // Three agents on instances in standby, three outside the group: they are no arrivals.
+    let mut state = with_young(group(), 2, 30);
+    state.group.instances.extend((0..3).map(|n| instance(&format!("i-standby{n}"), Lifecycle::NotCounted)));
+    let group = GroupMembers {
+        not_joined_count: 2,
+        not_joined: ids(&["i-young0", "i-young1"]),
+        joined_recent: Some(Vec::new()),
+        outside: 3,
+        ..GroupMembers::default()
+    };
+    let mut decision = knowing(2, group);
+    decision.agents.registered = 16;
+    check(&planned(&decision, &state), NoChange::InFlightCovers { in_flight: 2, needed: 2 });
+}
+
+#[test]
+fn instances_on_their_way_out_hide_no_arrival() {
+    // Five leave, and their agents are gone; the five that replace them have joined.
+    let mut state = with_young(group(), 5, 30);
+    state.group.instances.iter_mut().take(5).for_each(|i| i.lifecycle_state = Lifecycle::Terminating);
+    state.group.desired_capacity = 10;
+    let recent = (0..5).map(|n| format!("i-young{n}")).collect();
+    let decision = knowing(2, GroupMembers { joined_recent: Some(recent), ..GroupMembers::default() });
+    let plan = planned(&decision, &state);
+    assert_eq!(plan.in_flight, 0);
+    sets(&plan, 12);
+}
+
+#[test]
+fn age_counts_from_the_end_of_a_launch() {
+    // A hook held it for forty minutes, and a minute ago it came into service.
+    let mut state = with_young(group(), 1, 60);
+    state.activities[0].start = at(-2500);
+    assert_eq!(planned(&decision(2, 10), &state).in_flight, 1);
+    // While the hook holds it, it is expected for as long as any other.
+    state.group.instances[10].lifecycle_state = Lifecycle::Pending;
+    (state.activities[0].status, state.activities[0].end) = (ActivityStatus::InProgress, None);
+    assert_eq!(planned(&decision(2, 10), &state).in_flight, 0);
+    state.activities[0].start = at(-800);
+    assert_eq!(planned(&decision(2, 10), &state).in_flight, 1);
+    // Its agent registered while the hook still held it: it joined long ago.
+    let mut state = with_young(group(), 1, 60);
+    state.activities[0].start = at(-2500);
+    let decision = knowing(2, GroupMembers { joined_recent: Some(Vec::new()), ..GroupMembers::default() });
+    assert_eq!(planned(&decision, &state).in_flight, 0);
+}
+
+#[test]
+fn of_unknown_instances_those_beyond_the_agents_without_identity_are_in_flight() {
+    let state = with_young(group(), 4, 30);
+    let unknown = |unidentified_recent| GroupMembers {
+        unknown: 4,
+        unidentified_recent,
+        joined_recent: Some(Vec::new()),
+        ..GroupMembers::default()
+    };
+    for (unidentified, in_flight) in [(0, 4), (3, 1), (4, 0), (9, 0)] {
+        assert_eq!(planned(&knowing(5, unknown(unidentified)), &state).in_flight, in_flight);
+    }
+    // One that agents claim ambiguously is not in flight.
+    let ambiguous = GroupMembers { unknown: 1, ambiguous: ids(&["i-young0"]), ..unknown(0) };
+    let group =
+        GroupMembers { not_joined_count: 3, not_joined: ids(&["i-young1", "i-young2", "i-young3"]), ..ambiguous };
+    assert_eq!(planned(&knowing(5, group), &state).in_flight, 3);
+}
+
+#[test]
+fn without_a_group_every_young_instance_is_in_flight() {
+    let state = with_young(group(), 2, 30);
+    for group in [None, Some(GroupMembers::default())] {
+        let decision = ScalingDecision { group, ..decision(3, 12) };
+        assert_eq!(super::super::plan(&decision, Some(&state), &policy(""), at(0)).in_flight, 2);
+    }
+    // The instances of a pool of CloudWatch are its agents, once they are in service.
+    let cloudwatch = cluster::policy("source = \"cloudwatch\"").unwrap();
+    assert_eq!(super::super::plan(&decision(3, 12), Some(&state), &cloudwatch, at(0)).in_flight, 0);
+    let just_now = with_young(group(), 2, 5);
+    assert_eq!(super::super::plan(&decision(3, 10), Some(&just_now), &cloudwatch, at(0)).in_flight, 2);
+}
+
+#[test]
+fn more_missing_instances_than_are_listed_hold_a_removal_b2() {
+    let listed: Vec<String> = (0..GroupMembers::MAX_LISTED).map(|n| format!("i-old{n}")).collect();
+    let mut state = group();
+    state.group.instances = (0..3000).map(|n| instance(&format!("i-old{n}"), Lifecycle::InService)).collect();
+    (state.group.desired_capacity, state.group.max_size) = (3000, 4000);
+    let group = GroupMembers { not_joined_count: 500, not_joined: listed, ..GroupMembers::default() };
+    let mut decision = knowing(-1, group);
+    decision.agents.registered = 2500;
+    let plan = planned(&decision, &state);
+    let is_held = matches!(plan.result, PlanResult::BackOff(BackOff::MissingAgents { count: 500, of: 3000, .. }));
+    assert!(is_held, "{plan:?}");
 }

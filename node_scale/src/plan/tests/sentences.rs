@@ -39,13 +39,41 @@ fn back_offs_say_when_the_next_run_retries_b2() {
         BackOff::Busy("ScalingActivityInProgress".to_owned()),
         "B4: Auto Scaling returned ScalingActivityInProgress; the next run retries",
     );
+}
+
+#[test]
+fn what_does_not_arrive_is_named_with_its_reason_b5() {
+    let arrives = |count, loss, retry_in: Option<i64>| {
+        let (ago, join_timeout) = (seconds(120), seconds(900));
+        BackOff::NotArriving { count, ago, loss, join_timeout, retry_in: retry_in.map(seconds) }
+    };
+    let failed = || Loss::Failed("no capacity".to_owned());
+    reads(arrives(1, failed(), Some(180)), "B5: 1 launch failed, 2m ago (\"no capacity\"); retry in 3m");
     reads(
-        BackOff::LaunchesFail { count: 1, ago: seconds(120), message: "no capacity".to_owned(), pause: seconds(300) },
-        "B5: 1 launch failed, 2m ago (\"no capacity\"); retry in 3m",
+        arrives(4, failed(), None),
+        "B5: 4 launches failed in a row, the last 2m ago (\"no capacity\"); the desired capacity asks for them already",
     );
     reads(
-        BackOff::NeverJoined { count: 4, join_timeout: seconds(900), retry_in: seconds(2700) },
+        arrives(4, Loss::NeverJoined, Some(2700)),
         "B5: 4 instances older than join_timeout = 15m are not agents; check one; retry in 45m",
+    );
+    reads(
+        arrives(1, Loss::Overdue, Some(60)),
+        "B5: 1 launch brought no agent; the last is in progress for longer than join_timeout = 15m; retry in 1m",
+    );
+    reads(
+        arrives(2, Loss::Unhealthy("i-0abc".to_owned()), Some(60)),
+        "B5: 2 launches in a row brought no agent; a health check ended the last instance i-0abc, 2m ago; retry in 1m",
+    );
+}
+
+#[test]
+fn missing_agents_are_named_b2() {
+    let ids = (0..12).map(|n| format!("i-{n}")).collect();
+    reads(
+        BackOff::MissingAgents { count: 12, ids, of: 40, percent: 10 },
+        "B2: 12 of 40 instances in service are no agents, max_missing_agents_percent = 10: i-0, i-1, i-2, i-3, i-4, i-5, i-6, \
+         i-7, i-8, i-9 and 2 more",
     );
 }
 
@@ -54,6 +82,10 @@ fn a_held_decision_reads_as_its_last_step_does() {
     let reason = "2 of 4 agents have not re-registered since the failover";
     reads(NoChange::Held(Some((Clause::L3, reason.to_owned()))), &format!("L3: {reason}"));
     reads(NoChange::InFlightCovers { in_flight: 5, needed: 5 }, "B3: 5 instances in flight cover the 5 agents needed");
+    reads(
+        NoChange::StepRequested { in_flight: 10, wanted: 30, step: 10 },
+        "B3: 10 instances in flight of 30 agents wanted; max_scale_up_step = 10 allows no more yet",
+    );
 }
 
 #[test]
