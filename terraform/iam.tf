@@ -146,6 +146,33 @@ data "aws_iam_policy_document" "node_gather" {
     data.aws_iam_policy_document.masters.json,
   ]
 
+  dynamic "statement" {
+    for_each = var.marathon_credentials_parameter == null ? [] : [var.marathon_credentials_parameter]
+    content {
+      sid       = "ReadMarathonCredentials"
+      actions   = ["ssm:GetParameter"]
+      resources = ["${local.parameters}${statement.value}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = var.marathon_credentials_parameter == null || var.credentials_kms_key_arn == null ? [] : [var.credentials_kms_key_arn]
+    content {
+      sid       = "DecryptMarathonCredentials"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+      # Through Systems Manager only, and for this one parameter.
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.${data.aws_partition.current.dns_suffix}"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:PARAMETER_ARN"
+        values   = ["${local.parameters}${var.marathon_credentials_parameter}"]
+      }
+    }
+  }
   statement {
     sid       = "PublishSnapshots"
     actions   = ["sns:Publish"]

@@ -97,8 +97,8 @@ resource "aws_lambda_function" "stage" {
       error_message = "Give either config or config_parameter."
     }
     precondition {
-      condition     = !local.is_cloudwatch || (var.credentials_parameter == null && var.ca_bundle_parameter == null && !local.drains)
-      error_message = "pool_source = \"cloudwatch\" reads no master, and there is no agent to drain: omit credentials_parameter, ca_bundle_parameter, and scale_down_strategy."
+      condition     = !local.is_cloudwatch || (var.credentials_parameter == null && var.marathon_credentials_parameter == null && var.ca_bundle_parameter == null && !local.drains)
+      error_message = "pool_source = \"cloudwatch\" reads no master, and there is no agent to drain: omit credentials_parameter, marathon_credentials_parameter, ca_bundle_parameter, and scale_down_strategy."
     }
     # The reverse is not an error: a configuration with pools of both sources has masters, and pool_source = "mesos".
     precondition {

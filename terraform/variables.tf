@@ -56,13 +56,19 @@ variable "credentials_parameter" {
 }
 
 variable "credentials_kms_key_arn" {
-  description = "ARN of the KMS key that encrypts credentials_parameter. Null - the AWS managed key of Systems Manager."
+  description = "ARN of the KMS key that encrypts credentials_parameter and marathon_credentials_parameter. Null - the AWS managed key of Systems Manager."
   type        = string
   default     = null
 }
 
 variable "ca_bundle_parameter" {
   description = "Name of the Systems Manager parameter that mesos.ca_bundle in the configuration names. Null - none."
+  type        = string
+  default     = null
+}
+
+variable "marathon_credentials_parameter" {
+  description = "Name of the Systems Manager parameter (SecureString) that marathon.credentials in the configuration names. Null - none."
   type        = string
   default     = null
 }

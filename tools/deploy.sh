@@ -36,7 +36,7 @@ value() {
 # The rules of template.yaml, which report the same only after the zips are built and uploaded.
 [ -n "$(value GroupName)" ] || usage "Parameter GroupName is missing, and there is no stack $stack that has it."
 if [ "$(value PoolSource)" = cloudwatch ]; then
-    for name in Masters MarathonUrl CredentialsParameter CaBundleParameter AgentAttributeName; do
+    for name in Masters MarathonUrl CredentialsParameter MarathonCredentialsParameter CaBundleParameter AgentAttributeName; do
         [ -z "$(value $name)" ] || usage "PoolSource=cloudwatch reads no master. Leave $name empty ($name= if the stack has it)."
     done
     [ "$(value ScaleDownStrategy)" != drain ] ||

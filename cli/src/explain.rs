@@ -10,8 +10,9 @@ use clap::Args;
 use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::groups::{self, Cpu, Groups};
+use node_gather::marathon::definitions::{self, DefinitionsError, HostLimits};
 use node_gather::marathon::queue::{self, QueueError};
-use node_gather::marathon::{Observed, Queue};
+use node_gather::marathon::{Answer, Observed, Queue};
 use node_gather::members::{self, Description, Descriptions};
 use node_gather::summarize::Summary;
 use node_process::Expired;
@@ -46,6 +47,13 @@ pub struct Options {
     /// Marathon's launch queue, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it [default: none]
     #[arg(long, value_name = "FILE")]
     queue: Option<PathBuf>,
+    /// Marathon's applications, as `curl http://MARATHON:8080/v2/apps > apps.json` saves them, for the constraints of those
+    /// that run [default: those of the queue]
+    #[arg(long, value_name = "FILE")]
+    apps: Option<PathBuf>,
+    /// Marathon's pods, as `curl http://MARATHON:8080/v2/pods > pods.json` saves them [default: those of the queue]
+    #[arg(long, value_name = "FILE")]
+    pods: Option<PathBuf>,
     /// The groups, as `aws autoscaling describe-auto-scaling-groups > group.json` saves them; you can add the
     /// "Activities" of describe-scaling-activities to the object
     #[arg(long, value_name = "FILE")]
@@ -96,6 +104,14 @@ pub enum ExplainError {
         path: PathBuf,
         /// Why.
         source: QueueError,
+    },
+    /// The applications or pods cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Definitions {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DefinitionsError,
     },
     /// The group cannot be used.
     #[error("{} is not what `aws autoscaling describe-auto-scaling-groups --output json` prints", path.display())]
@@ -169,10 +185,13 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let now = options.now.unwrap_or_else(Timestamp::now);
     let config = config::read(&options.config)?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
-    let queue = options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default();
+    let marathon = Observed {
+        queue: options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default(),
+        host_limits: read_host_limits(options)?,
+    };
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
-        (Some(path), _) => Some(read_state(path, &queue.into(), known.described.clone(), &config, now)?),
+        (Some(path), _) => Some(read_state(path, &marathon, known.described.clone(), &config, now)?),
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
@@ -197,6 +216,21 @@ fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
 fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
     let body = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
     queue::parse(body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
+}
+
+fn read_host_limits(options: &Options) -> Result<Answer<HostLimits>, ExplainError> {
+    type Add = fn(File, &mut HostLimits) -> Result<(), DefinitionsError>;
+    let lists: [(&Option<PathBuf>, Add); 2] =
+        [(&options.apps, definitions::add_apps), (&options.pods, definitions::add_pods)];
+    let mut known = Answer::NotAsked;
+    for (path, add) in lists {
+        let Some(path) = path else { continue };
+        let file = File::open(path).map_err(|source| ExplainError::File { path: path.clone(), source })?;
+        let mut limits = if let Answer::Known(limits) = known { limits } else { HostLimits::new() };
+        add(file, &mut limits).map_err(|source| ExplainError::Definitions { path: path.clone(), source })?;
+        known = Answer::Known(limits);
+    }
+    Ok(known)
 }
 
 /// `workers=71.5`

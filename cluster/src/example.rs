@@ -15,10 +15,11 @@ use node_gather::groups::{self, Cpu, Groups};
 use node_gather::members::{Description, Descriptions, Group, Lookup};
 use shared::config::{Config, Policy, Problems};
 use shared::contract::{AgentCounts, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
+use shared::count::saturated;
 use shared::resources::{Amount, Resources};
 use uuid::Uuid;
 
-use crate::model::{Agent, Capacity, Cluster, Connection, Drain, Mode, QueuedInstances, Task, TaskSpec};
+use crate::model::{Agent, Capacity, Cluster, Connection, Definition, Drain, Mode, QueuedInstances, Task, TaskSpec};
 
 /// The time of every example that sets no other.
 pub const NOON: Timestamp = Timestamp::constant(1_795_262_400, 0);
@@ -180,8 +181,34 @@ impl Cluster {
             instances,
             tasks: tasks.to_vec(),
             delay: Duration::ZERO,
+            declines: Vec::new(),
         });
+        if tasks.len() != 1 {
+            self.definition(application).containers = Some(saturated(tasks.len()));
+        }
         self
+    }
+
+    /// Gives an application, or a pod that is queued, these constraints: field, operator, and value.
+    #[must_use]
+    pub fn constrained(mut self, application: &str, constraints: &[&[&str]]) -> Self {
+        let parts = |parts: &&[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
+        self.definition(application).constraints = constraints.iter().map(parts).collect();
+        self
+    }
+
+    /// Marathon declined the last offers for an application that is queued, for these reasons.
+    #[must_use]
+    pub fn declined(mut self, application: &str, declines: &[(&str, u32)]) -> Self {
+        let declines: Vec<_> = declines.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+        for queued in self.queue.iter_mut().filter(|queued| queued.application == application) {
+            queued.declines.clone_from(&declines);
+        }
+        self
+    }
+
+    fn definition(&mut self, application: &str) -> &mut Definition {
+        self.definitions.entry(application.to_owned()).or_default()
     }
 
     /// Sets the state of one agent.
@@ -207,10 +234,7 @@ impl Cluster {
         let plain: Vec<Task> = self
             .agents()
             .flat_map(Agent::tasks)
-            .filter(|task| {
-                let framework = self.framework(task.framework);
-                framework.is_some_and(|framework| applications.contains(&task.application(framework).as_str()))
-            })
+            .filter(|task| applications.contains(&task.application().as_str()))
             .cloned()
             .collect();
         for agent in self.agents_mut() {
@@ -261,9 +285,8 @@ impl Cluster {
 
     /// What was started as that task.
     #[must_use]
-    pub fn spec_of(&self, task: &Task) -> Option<TaskSpec> {
-        let framework = self.framework(task.framework)?;
-        Some(TaskSpec { application: task.application(framework), resources: task.resources })
+    pub fn spec_of(task: &Task) -> TaskSpec {
+        TaskSpec { application: task.application(), resources: task.resources }
     }
 
     /// What `node_gather` publishes of the pool `workers`, which every agent is of, at [`NOON`]. When agents registered is left

@@ -2,7 +2,7 @@
 //!
 //! - [`Cluster`]: a master, agents, frameworks, tasks, and Marathon's queue; what happens to them is a method
 //! - [`example`]: clusters in a few words
-//! - [`render`]: the `/state` of that cluster, and [`queue`] the `/v2/queue`, as a master and Marathon write them
+//! - [`render`]: the `/state` of that cluster, and [`queue`] what Marathon answers, as they write it
 //! - [`capture`]: a cluster from the `/state` of a real master
 //! - [`generate`]: the `/state` of a cluster of any size, from a seed
 //! - [`group`]: an Auto Scaling group: instances, launches and terminations that take their time, limits, activities
@@ -23,6 +23,6 @@ pub mod render;
 
 pub use example::{NOON, decision, group_snapshot, policy, resources};
 pub use model::{
-    Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Drain, Executor, Framework, Master, Mode,
-    OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
+    Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Definition, Drain, Executor, Framework, Master,
+    Mode, OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
 };

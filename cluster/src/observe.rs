@@ -1,19 +1,23 @@
 //! What `node_gather` makes of a cluster. Its records go to its own code as they are, without the way through JSON;
 //! [`render`](crate::render) writes the same as a document.
 
+use std::error::Error;
+
 use jiff::Timestamp;
 use node_gather::ReadError;
-use node_gather::marathon::{Observed, Queue};
+use node_gather::marathon::definitions::{self, HostLimits};
+use node_gather::marathon::{Answer, Observed, queue};
 use node_gather::members::{self, Descriptions};
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
+use shared::error::Chain;
 use shared::group::{DECOMMISSION_TAG, Lifecycle};
 use shared::resources::{Kind, Resources};
 
 use crate::group::{Group, Instance};
-use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, QueuedInstances, Task};
+use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task};
 
 impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
@@ -49,7 +53,13 @@ impl Cluster {
     /// What `node_gather` reads of Marathon.
     #[must_use]
     pub fn observed_marathon(&self) -> Observed {
-        Queue::Known(self.queue.iter().filter_map(QueuedInstances::read).collect()).into()
+        fn known<T, E: Error + 'static>(read: Result<T, E>) -> Answer<T> {
+            read.map_or_else(|error| Answer::Unknown { reason: Chain::new(&error).to_string() }, Answer::Known)
+        }
+        let mut limits = HostLimits::new();
+        let apps = definitions::add_apps(&*self.to_apps_json(), &mut limits);
+        let pods = apps.and_then(|()| definitions::add_pods(&*self.to_pods_json(), &mut limits));
+        Observed { queue: known(queue::parse(&*self.to_queue_json())), host_limits: known(pods.map(|()| limits)) }
     }
 
     /// Shows the cluster to a sink, as a reader of its `/state` would.

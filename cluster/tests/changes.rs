@@ -1,6 +1,8 @@
 //! What happens to a cluster: agents come and go with the instances of their group, tasks start, move, and end.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
+use node_gather::marathon::queue::Declines;
+use node_gather::marathon::{Answer, Observed};
 use std::collections::BTreeSet;
 
 use cluster::{Cluster, Connection, Mode, NOON, Operation, TaskSpec, resources};
@@ -88,7 +90,7 @@ fn a_task_ends_where_it_was_started() {
     let placement = cluster.start(spec.clone(), NOON).unwrap();
     assert_eq!(placement.agent, 1, "the least loaded agent");
     let ended = cluster.end(placement).unwrap();
-    assert_eq!(cluster.spec_of(&ended), Some(spec));
+    assert_eq!(Cluster::spec_of(&ended), spec);
     assert_eq!(cluster.end(placement), None, "it has ended already");
     assert_eq!(cluster.total_and_used().1, resources(1, 100));
     let large = TaskSpec { application: "/a".to_owned(), resources: resources(5, 100) };
@@ -132,8 +134,22 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
     cluster = cluster.queued_pod("/pod", 2, &[resources(1, 50), resources(1, 50), resources(2, 50)]);
     cluster = cluster.queued("/none", 0, resources(1, 100)).queued("/crashing", 1, resources(1, 100));
     cluster.queue.last_mut().unwrap().delay = std::time::Duration::from_secs(9);
-    let read = node_gather::marathon::queue::parse(&*cluster.to_queue_json()).unwrap();
-    assert_eq!(node_gather::marathon::Queue::Known(read), cluster.observed_marathon().queue);
+    cluster = cluster
+        .constrained("/a", &[&["hostname", "UNIQUE"]])
+        .constrained("/pod", &[&["hostname", "MAX_PER", "2"]])
+        .declined("/a", &[("UnfulfilledConstraint", 2)]);
+    let Observed { queue: Answer::Known(queued), host_limits: Answer::Known(limits) } = cluster.observed_marathon()
+    else {
+        panic!("Marathon can be read")
+    };
+    assert_eq!(queued.iter().map(|queued| queued.instances).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!((queued[0].constraints.max_per_agent(), queued[0].declines), (Some(1), Declines::ForConstraints));
+    assert_eq!((queued[1].constraints.max_per_agent(), queued[1].containers), (Some(2), Some(3)));
+    let limits: Vec<_> =
+        limits.into_iter().map(|(id, limit)| (id, limit.max_per_agent, limit.tasks_per_instance)).collect();
+    assert_eq!(limits, [("/a".to_owned(), 1, 1), ("/pod".to_owned(), 2, 3)]);
+    // With an agent that has room, what is declined for its constraint does not count.
+    cluster = cluster.declined("/a", &[]);
     let queued: Vec<(String, u32)> =
         cluster.snapshot().applications.into_iter().map(|application| (application.name, application.queued)).collect();
     assert_eq!(queued, [("/a".to_owned(), 3), ("/pod".to_owned(), 2)]);

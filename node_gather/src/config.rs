@@ -9,7 +9,7 @@ use aws_config::SdkConfig;
 use shared::aws;
 use shared::config::Config;
 use shared::sns::Topic;
-use shared::start::{self, Secrets, StartError};
+use shared::start::{self, StartError};
 
 use crate::observe::Sources;
 
@@ -44,6 +44,7 @@ impl Settings {
 /// # Errors
 /// Where a secret may not be read, or a client cannot be set up with it.
 pub async fn sources(sdk: &SdkConfig, config: &Config) -> Result<Sources, StartError> {
-    let Secrets { credentials, ca_bundle } = start::secrets(sdk, config).await?;
-    Sources::new(config, sdk, credentials.as_ref(), ca_bundle.as_ref()).map_err(StartError::client)
+    let secrets = start::secrets(sdk, config).await?;
+    let marathon_credentials = start::marathon_credentials(sdk, config).await?;
+    Sources::new(config, sdk, &secrets, marathon_credentials.as_ref()).map_err(StartError::client)
 }

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use shared::config::{Config, Policy};
 use shared::contract::ClusterSnapshot;
+use shared::start::Secrets;
 use thiserror::Error;
 
 use crate::groups::{self, Cpu, Groups};
-use crate::marathon::{self, Observed, Queue};
+use crate::marathon::definitions::HostLimits;
+use crate::marathon::{self, Answer, Observed, Queue};
 use crate::members::{Description, Descriptions, Group, Lookup};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
 use crate::summarize::{ClusterState, SeenAttributes, summarize};
@@ -83,20 +85,23 @@ pub struct Read {
 }
 
 impl Sources {
-    /// The clients that the configuration needs. `credentials` and `ca_bundle` are the contents that its settings refer to.
+    /// The clients that the configuration needs, with the secrets that its settings refer to.
     ///
     /// # Errors
     /// A client cannot be set up.
     pub fn new(
         config: &Config,
         sdk: &SdkConfig,
-        credentials: Option<&SecretString>,
-        ca_bundle: Option<&SecretString>,
+        secrets: &Secrets,
+        marathon_credentials: Option<&SecretString>,
     ) -> Result<Self, SourceError> {
+        let (credentials, ca_bundle) = (secrets.credentials.as_ref(), secrets.ca_bundle.as_ref());
         let mesos = config.mesos.as_ref();
         let mesos = mesos.map(|mesos| Client::new(mesos.clone(), credentials, ca_bundle)).transpose()?;
-        let settings = config.marathon.as_ref();
-        let marathon = settings.map(|settings| marathon::client::Client::new(settings, ca_bundle)).transpose()?;
+        let marathon = config.marathon.as_ref();
+        let marathon =
+            marathon.map(|marathon| marathon::client::Client::new(marathon, marathon_credentials, ca_bundle));
+        let marathon = marathon.transpose()?;
         let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
         let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(sdk)).transpose()?;
         let auto_scaling = Some(autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
@@ -109,6 +114,7 @@ impl Sources {
         let pools = config.mesos_pools();
         // First, because the state ages faster than an average over ten minutes.
         let cpu = self.cpu(config, now).await;
+        let host_limits = self.host_limits(now).await;
         let (fetched, failure) = match self.fetch(&pools).await {
             Ok(fetched) => (fetched, None),
             Err(error) => (None, Some(error)),
@@ -119,7 +125,8 @@ impl Sources {
         if let Some(Fetched { state, .. }) = &fetched {
             described.lookup = self.lookup(state, &described, now).await;
         }
-        let cluster = fetched.map(|fetched| snapshots(fetched, queue.into(), described.clone(), now));
+        let cluster =
+            fetched.map(|fetched| snapshots(fetched, Observed { queue, host_limits }, described.clone(), now));
         let (cluster, read) = cluster.map_or_else(Default::default, |(snapshots, read)| (snapshots, Some(read)));
         Observation { snapshots: groups::complete(config, cluster, &Groups { cpu, described }, now), read, failure }
     }
@@ -155,6 +162,16 @@ impl Sources {
     async fn fetch<'p>(&self, pools: &'p [Policy]) -> Result<Option<Fetched<ClusterState<'p>>>, ObserveError> {
         let Some(mesos) = &self.mesos else { return Ok(None) };
         mesos.fetch(|| ClusterState::new(pools)).await.map(Some).map_err(ObserveError::Fetch)
+    }
+
+    /// How many instances of which applications one agent may hold.
+    async fn host_limits(&self, now: Timestamp) -> Answer<HostLimits> {
+        let Some(marathon) = &self.marathon else { return Answer::NotAsked };
+        let host_limits = marathon.host_limits(now).await;
+        if let Answer::Unknown { reason } = &host_limits {
+            tracing::warn!(reason, "constraints of applications are unknown, so no agent is removed: {reason}");
+        }
+        host_limits
     }
 
     /// The queue is read after the state: an instance that starts in between is missed until the next run, but never

@@ -8,6 +8,7 @@ mod applications;
 mod cluster_state;
 mod completeness;
 mod latest;
+mod misses;
 mod pool;
 mod queued;
 mod roles;
@@ -17,16 +18,16 @@ use std::cmp::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, Source, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, CompletenessLevel, Source, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
 use uuid::Uuid;
 
 use crate::finding;
+use crate::marathon::definitions::HostLimits;
 use crate::marathon::{Answer, Observed};
 use crate::members::{Descriptions, Members, PoolGroup, match_members};
-use crate::mesos::names::is_marathon;
-use crate::mesos::state::{Attributes, Framework};
+use crate::mesos::state::{Attributes, Bears, Framework};
 
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
@@ -65,12 +66,16 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
         let servers = Servers { policies: state.policies, shapes: &shapes };
         not_counted = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
-    if let Answer::Known(limits) = &marathon.host_limits {
-        applications.iter_mut().for_each(|applications| applications.limit_hosts(limits));
-    }
-    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted).zip(members);
-    let snapshots = snapshots.map(|((((mut pool, agent_shapes), applications), not_counted), members)| {
+    let limits = host_limits(marathon);
+    applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits));
+    let notes: Vec<Vec<String>> =
+        state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
+    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted).zip(members).zip(notes);
+    let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), not_counted), members), notes)| {
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
+        // Otherwise the tasks of that name may be missing.
+        let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
+        let notes = if is_complete { notes } else { Vec::new() };
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
         ClusterSnapshot {
             id: Uuid::nil(),
@@ -93,7 +98,7 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             scale_down_candidates: pool.take_candidates(),
             applications: applications.into_list(),
             not_counted,
-            notes: Vec::new(),
+            notes,
             cpu_utilization_percent: None,
         }
         .identified()
@@ -105,10 +110,31 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
     }
 }
 
-/// Marathon among the frameworks. A framework's GPU capability holds for all its applications, also for those without tasks.
+/// How many instances of which applications one agent may hold: by their definitions, and by what is queued, of which there
+/// may be several versions. The tightest limit holds.
+fn host_limits(marathon: &Observed) -> HostLimits {
+    let mut limits = match &marathon.host_limits {
+        Answer::Known(limits) => limits.clone(),
+        Answer::NotAsked | Answer::Unknown { .. } => HostLimits::new(),
+    };
+    let Answer::Known(queued) = &marathon.queue else { return limits };
+    for (name, limit) in queued.iter().filter_map(|queued| Some((&queued.application, queued.host_limit()?))) {
+        let own = limits.entry(name.clone()).or_insert(limit);
+        *own = own.tighter(limit);
+    }
+    limits
+}
+
+/// Marathon among the frameworks, by its tasks. Without any, each framework without tasks may be it. A framework's GPU
+/// capability holds for all its applications, also for those without tasks.
 fn scheduler(frameworks: &[Framework]) -> Scheduler<'_> {
-    let gpu_aware = frameworks.iter().any(|framework| is_marathon(&framework.name) && framework.gpu_aware);
-    Scheduler { framework: "marathon", gpu_aware }
+    let that_bear = |bears: Bears| frameworks.iter().filter(move |framework| framework.bears == bears);
+    let is_known = that_bear(Bears::MarathonTasks).next().is_some();
+    let candidates = || that_bear(if is_known { Bears::MarathonTasks } else { Bears::NoTask });
+    let gpu_aware = candidates().any(|framework| framework.gpu_aware);
+    let first = candidates().next().filter(|_| is_known);
+    let only = first.filter(|first| candidates().all(|framework| framework.name == first.name));
+    Scheduler { framework: only.map_or("marathon", |framework| framework.name.as_str()), gpu_aware }
 }
 
 /// The groups of the pools that are known.

@@ -4,6 +4,9 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
+use cluster::{Cluster, resources};
 use node_gather::config::Settings;
 use node_gather::handler::{GatherError, Handler};
 use node_gather::marathon;
@@ -55,7 +58,8 @@ async fn run_with(master: &RawServer, snapshots: &Snapshots, settings: &str) -> 
     let config = Config::parse(&configuration).unwrap_or_else(|problems| panic!("{problems}"));
     let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&snapshots.sns.url())), snapshots.topic.clone());
     let mesos = config.mesos.as_ref().map(|mesos| Client::new(mesos.clone(), None, None).unwrap());
-    let marathon = config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None).unwrap());
+    let marathon =
+        config.marathon.as_ref().map(|settings| marathon::client::Client::new(settings, None, None).unwrap());
     let handler = Handler::new(Settings {
         config,
         sources: Sources { mesos, marathon, ..Sources::default() },
@@ -105,23 +109,22 @@ async fn an_invalid_state_publishes_nothing() {
 
 #[tokio::test]
 async fn queued_instances_of_marathon_are_in_the_snapshot() {
-    let queue =
-        r#"{"queue":[{"count":3,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#;
     let snapshots = Snapshots::new().await;
-    let marathon = Marathon::start(&snapshots.faults).await.unwrap();
-    marathon.set_queue(queue);
+    let cluster =
+        Cluster::default().queued("/new", 3, resources(2, 64)).constrained("/new", &[&["hostname", "UNIQUE"]]);
+    let marathon = Marathon::start(Arc::new(Mutex::new(cluster)), &snapshots.faults).await.unwrap();
     let settings = format!("marathon.url = \"{}\"", marathon.url());
     run_with(&server(state_answer()), &snapshots, &settings).await.unwrap();
     let first = snapshots.published().remove(0);
     let application = first.applications.iter().find(|application| application.name == "/new").unwrap();
-    assert_eq!((application.queued, application.task_count), (3, 0));
+    assert_eq!((application.queued, application.task_count, application.max_per_agent), (3, 0, Some(1)));
     assert_eq!(application.queued_tasks[0].resources.to_string(), "2 cpus, 64 MB");
 }
 
 #[tokio::test]
 async fn without_marathon_the_snapshot_is_partial() {
     let snapshots = Snapshots::new().await;
-    let marathon = Marathon::start(&snapshots.faults).await.unwrap();
+    let marathon = Marathon::start(Arc::default(), &snapshots.faults).await.unwrap();
     snapshots.faults.refuse("/v2/queue", AwsError::new(503, "", ""), 100);
     let settings = format!("marathon.url = \"{}\"", marathon.url());
     run_with(&server(state_answer()), &snapshots, &settings).await.unwrap();
@@ -132,5 +135,20 @@ async fn without_marathon_the_snapshot_is_partial() {
         let reasons = snapshot.completeness.reasons.join("; ");
         assert!(reasons.contains("queued instances are unknown: http://127.0.0.1:"), "{reasons}");
         assert!(reasons.contains("/v2/queue: status 503"), "{reasons}");
+    }
+}
+
+#[tokio::test]
+async fn without_constraints_the_snapshot_is_partial() {
+    let snapshots = Snapshots::new().await;
+    let marathon = Marathon::start(Arc::default(), &snapshots.faults).await.unwrap();
+    snapshots.faults.refuse("/v2/apps", AwsError::new(503, "", ""), 1);
+    let settings = format!("marathon.url = \"{}\"", marathon.url());
+    run_with(&server(state_answer()), &snapshots, &settings).await.unwrap();
+    for snapshot in snapshots.published() {
+        assert_ne!(snapshot.completeness.level, CompletenessLevel::Complete);
+        let reasons = snapshot.completeness.reasons.join("; ");
+        assert!(reasons.contains("constraints of applications are unknown: http://127.0.0.1:"), "{reasons}");
+        assert!(reasons.contains("/v2/apps: status 503"), "{reasons}");
     }
 }

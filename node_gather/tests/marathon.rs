@@ -6,12 +6,17 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use node_gather::marathon::Queue;
-use node_gather::marathon::client::{Cause, Client, ClientError};
+use cluster::NOON;
+use jiff::SignedDuration;
+use node_gather::marathon::client::{Cause, Client, ClientError, Failures};
+use node_gather::marathon::definitions::HostLimits;
 use node_gather::marathon::queue::{QueueError, QueuedInstances};
+use node_gather::marathon::{Answer, Queue};
 use secrecy::SecretString;
 use shared::config::Marathon;
 use shared::error::Chain;
@@ -22,17 +27,41 @@ const QUEUE: &str = r#"{"queue":[
     {"count":9,"delay":{"timeLeftSeconds":28,"overdue":false},"app":{"id":"/crashing","cpus":0.5,"mem":128,"disk":0,"gpus":0}}
 ]}"#;
 
-fn client(url: &str) -> Client {
-    Client::new(&Marathon { url: url.parse().unwrap() }, None).unwrap()
+fn settings(urls: &[&str]) -> Marathon {
+    Marathon { urls: urls.iter().map(|url| url.parse().unwrap()).collect(), credentials: None }
 }
 
+fn client(url: &str) -> Client {
+    Client::new(&settings(&[url]), None, None).unwrap()
+}
+
+fn client_with(urls: &[&str], credentials: &str) -> Client {
+    Client::new(&settings(urls), Some(&SecretString::from(credentials)), None).unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// The queue, or the cause at the last URL.
 fn fetch_with(client: &Client) -> Result<Vec<QueuedInstances>, Cause> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(client.fetch())
+    block_on(client.fetch_queue()).map_err(|Failures(mut failures)| failures.pop().unwrap().1)
 }
 
 fn cause_of(marathon: &RawServer) -> Cause {
     fetch_with(&client(&marathon.url())).unwrap_err()
+}
+
+/// A Marathon with one application that needs hosts of its own.
+fn marathon_with_apps() -> RawServer {
+    server_by(|request, stream| {
+        let body = match request.split(' ').nth(1).unwrap() {
+            "/v2/apps" => r#"{"apps":[{"id":"/db","instances":4,"constraints":[["hostname","UNIQUE"]]}]}"#,
+            "/v2/pods" => "[]",
+            _ => QUEUE,
+        };
+        drop(stream.write_all(&answer("200 OK", "", body)));
+    })
 }
 
 #[test]
@@ -54,8 +83,8 @@ fn only_the_queue_is_requested() {
 fn statuses_say_what_to_do() {
     let chain = |status: &str, headers: &str| Chain::new(&cause_of(&server(answer(status, headers, "")))).to_string();
     for (status, words) in [
-        ("401 Unauthorized", "requires credentials (status 401)"),
-        ("403 Forbidden", "requires credentials (status 403)"),
+        ("401 Unauthorized", "requires credentials (401); set marathon.credentials"),
+        ("403 Forbidden", "the user must not read it (403)"),
         ("404 Not Found", "check that marathon.url leads to Marathon"),
         ("500 Internal Server Error", "status 500"),
         ("503 Service Unavailable", "status 503"),
@@ -94,14 +123,13 @@ fn an_answer_that_is_not_a_queue_is_refused() {
 
 #[test]
 fn an_endless_answer_is_refused() {
-    let announced = server("HTTP/1.1 200 OK\r\nContent-Length: 40000000\r\n\r\n");
-    assert!(matches!(cause_of(&announced), Cause::TooLarge));
     let endless = server_by(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":["));
         let blanks = vec![b' '; 1 << 20];
         while stream.write_all(&blanks).is_ok() {}
     });
-    assert!(matches!(cause_of(&endless), Cause::TooLarge));
+    let cause = cause_of(&endless);
+    assert!(matches!(cause, Cause::Queue(QueueError::TooLarge)), "{cause:?}");
 }
 
 #[test]
@@ -124,16 +152,113 @@ fn an_unreachable_marathon_is_an_unknown_queue_with_its_url() {
     let url =
         TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
     assert!(matches!(fetch_with(&client(&url)), Err(Cause::Connect(_))));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let Queue::Unknown { reason } = runtime.block_on(client(&url).queue()) else { panic!("there is no Marathon") };
+    let Queue::Unknown { reason } = block_on(client(&url).queue()) else { panic!("there is no Marathon") };
     assert!(reason.starts_with(&format!("{url}/v2/queue: cannot connect; check marathon.url")), "{reason}");
 }
 
 #[test]
 fn authorities_are_loaded_only_for_https() {
-    let settings = |url: &str| Marathon { url: url.parse().unwrap() };
     let no_pem = SecretString::from("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----");
-    assert!(Client::new(&settings("http://10.0.0.5:8080"), Some(&no_pem)).is_ok());
-    let refused = Client::new(&settings("https://10.0.0.5:8443"), Some(&no_pem));
+    assert!(Client::new(&settings(&["http://10.0.0.5:8080"]), None, Some(&no_pem)).is_ok());
+    let refused = Client::new(&settings(&["http://10.0.0.5:8080", "https://10.0.0.5:8443"]), None, Some(&no_pem));
     assert!(matches!(refused, Err(ClientError::CaBundle(_) | ClientError::Build(_))), "{refused:?}");
+}
+
+#[test]
+fn another_url_answers_for_one_that_does_not() {
+    let healthy = server(answer("200 OK", "", QUEUE));
+    let nowhere = "http://127.0.0.1:1".to_owned();
+    let mute = server_by(|_, _| thread::sleep(Duration::from_secs(30)));
+    // Headers and a part of the body, and then nothing more.
+    let stalling = server_by(|_, stream| {
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"queue\":[{\"count\""));
+        thread::sleep(Duration::from_secs(30));
+    });
+    let failing = server(answer("503 Service Unavailable", "", ""));
+    for first in [&nowhere, &mute.url(), &stalling.url(), &failing.url()] {
+        let several = client_with(&[first, &healthy.url()], "me:secret").with_timeout(Duration::from_secs(2));
+        assert_eq!(fetch_with(&several).unwrap().len(), 2, "{first}");
+    }
+    // None answers: each is named.
+    let none = client_with(&[&nowhere, &failing.url()], "me:secret");
+    let Queue::Unknown { reason } = block_on(none.queue()) else { panic!("there is no Marathon") };
+    assert!(
+        reason.contains("http://127.0.0.1:1/v2/queue: cannot connect") && reason.contains("status 503"),
+        "{reason}"
+    );
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[test]
+fn credentials_go_to_the_configured_urls_only() {
+    let elsewhere = server(answer("200 OK", "", QUEUE));
+    let location = format!("Location: {}/v2/queue\r\n", elsewhere.url());
+    let redirecting = server(answer("302 Found", &location, ""));
+    let marathon = server(answer("200 OK", "", QUEUE));
+    for (credentials, header) in [
+        ("me:secret:with:colons", "authorization: Basic bWU6c2VjcmV0OndpdGg6Y29sb25z"),
+        ("token: abc.def", "authorization: token=abc.def"),
+    ] {
+        let client = client_with(&[&redirecting.url(), &marathon.url()], credentials);
+        assert!(fetch_with(&client).is_ok());
+        let request = marathon.requests().pop().unwrap();
+        assert!(request.contains(header), "{request}");
+        assert!(!format!("{client:?}").contains("abc.def") && !format!("{client:?}").contains("with:colons"));
+    }
+    assert!(elsewhere.requests().is_empty());
+    for invalid in ["secret", "", ":secret", "token:\u{7}"] {
+        let refused =
+            Client::new(&settings(&["http://10.0.0.5"]), Some(&SecretString::from(invalid)), None).unwrap_err();
+        let text = Chain::new(&refused).to_string();
+        assert!(matches!(refused, ClientError::Credentials(_)) && !text.contains("secret:"), "{text}");
+    }
+    let refusing = server(answer("401 Unauthorized", "", "authorization: Basic bWU6c2VjcmV0"));
+    let cause = fetch_with(&client_with(&[&refusing.url()], "me:secret")).unwrap_err();
+    assert!(matches!(cause, Cause::CredentialsRefused), "{cause:?}");
+    assert!(matches!(cause_of(&refusing), Cause::CredentialsMissing));
+}
+
+#[test]
+fn constraints_are_asked_for_every_ten_minutes() {
+    let marathon = marathon_with_apps();
+    let client = client(&marathon.url());
+    let at = |minutes: i64| NOON + SignedDuration::from_mins(minutes);
+    for minutes in [0, 1, 9, 10, 11] {
+        let Answer::Known(limits) = block_on(client.host_limits(at(minutes))) else { panic!("Marathon answers") };
+        assert_eq!(limits["/db"].max_per_agent, 1);
+    }
+    let asked: Vec<String> =
+        marathon.requests().iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(asked, ["/v2/apps", "/v2/pods", "/v2/apps", "/v2/pods"]);
+}
+
+#[test]
+fn known_constraints_hold_for_an_hour_without_marathon() {
+    let answers = AtomicBool::new(true);
+    let answers = Arc::new(answers);
+    let is_up = Arc::clone(&answers);
+    let marathon = server_by(move |request, stream| {
+        let status = if is_up.load(Ordering::SeqCst) { "200 OK" } else { "503 Service Unavailable" };
+        let body = if request.starts_with("GET /v2/pods") { "[]" } else { r#"{"apps":[]}"# };
+        drop(stream.write_all(&answer(status, "", body)));
+    });
+    let client = client(&marathon.url());
+    let limits = |minutes: i64| block_on(client.host_limits(NOON + SignedDuration::from_mins(minutes)));
+    assert!(matches!(limits(0), Answer::Known(_)));
+    answers.store(false, Ordering::SeqCst);
+    assert!(matches!(limits(59), Answer::Known(_)));
+    let Answer::Unknown { reason } = limits(60) else { panic!("it was an hour ago") };
+    assert!(reason.contains("/v2/apps: status 503"), "{reason}");
+    answers.store(true, Ordering::SeqCst);
+    assert!(matches!(limits(61), Answer::Known(_)));
+}
+
+#[test]
+fn releases_without_pods_have_constraints() {
+    let old = server_by(|request, stream| {
+        let is_apps = request.starts_with("GET /v2/apps");
+        let (status, body) = if is_apps { ("200 OK", r#"{"apps":[{"id":"/a"}]}"#) } else { ("404 Not Found", "") };
+        drop(stream.write_all(&answer(status, "", body)));
+    });
+    assert_eq!(block_on(client(&old.url()).host_limits(NOON)), Answer::Known(HostLimits::new()));
 }

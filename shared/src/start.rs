@@ -142,6 +142,15 @@ pub async fn secrets(sdk: &SdkConfig, config: &Config) -> Result<Secrets, StartE
     })
 }
 
+/// Reads the credentials that the configuration refers to for Marathon.
+///
+/// # Errors
+/// Where they are not there, or may not be read.
+pub async fn marathon_credentials(sdk: &SdkConfig, config: &Config) -> Result<Option<SecretString>, StartError> {
+    let credentials = config.marathon.as_ref().and_then(|marathon| marathon.credentials.as_ref());
+    secret(sdk, "marathon.credentials", credentials).await
+}
+
 async fn secret(
     sdk: &SdkConfig,
     setting: &'static str,

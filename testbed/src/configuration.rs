@@ -44,6 +44,7 @@ pub(crate) fn localize(configuration: &str, local: Local<'_>) -> Result<(String,
         }
     }
     if let Some(Value::Table(marathon)) = configuration.get_mut("marathon") {
+        marathon.remove("credentials");
         marathon.insert("url".to_owned(), local.marathon.into());
     }
     let configuration = configuration.to_string();
@@ -86,7 +87,7 @@ mod tests {
         let local = Local { credentials: Some("ssm:/local"), ..LOCAL };
         let config = localized("mesos.masters = [\"http://a\"]\nmarathon.url = \"https://b\"", local);
         assert_eq!(config.mesos.unwrap().credentials, Some(Reference::Ssm("/local".to_owned())));
-        assert_eq!(config.marathon.unwrap().url.as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(config.marathon.unwrap().urls[0].as_str(), "http://127.0.0.1:8080/");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Faults {
     pub stuck_masters: Vec<Stuck>,
     /// The credentials, `principal:secret`, that the master asks for.
     pub master_credentials: Option<String>,
+    /// The credentials, `user:password`, that Marathon asks for.
+    pub marathon_credentials: Option<String>,
     /// CloudWatch answers in pages of at most so many values of a group.
     pub metric_values_per_page: Option<usize>,
 }

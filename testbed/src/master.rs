@@ -22,10 +22,13 @@ use super::service::{self, Service, lock, now};
 /// The endpoint.
 pub type Master = Endpoint<Leader>;
 
+/// A cluster that several endpoints show.
+pub type SharedCluster = Arc<Mutex<Cluster>>;
+
 /// A master and its cluster.
 #[derive(Debug)]
 pub struct Leader {
-    cluster: Mutex<Cluster>,
+    cluster: SharedCluster,
     faults: FaultPlan,
 }
 
@@ -35,7 +38,7 @@ impl Master {
     /// # Errors
     /// Where no port is free.
     pub async fn start(cluster: Cluster, faults: &FaultPlan) -> io::Result<Self> {
-        let leader = Arc::new(Leader { cluster: Mutex::new(cluster), faults: faults.clone() });
+        let leader = Arc::new(Leader { cluster: Arc::new(Mutex::new(cluster)), faults: faults.clone() });
         let routes = Router::new()
             .route("/state", get(state))
             .route("/master/state", get(state))
@@ -48,6 +51,12 @@ impl Master {
     /// Looks at the cluster, or changes it.
     pub fn cluster<T>(&self, act: impl FnOnce(&mut Cluster) -> T) -> T {
         act(&mut lock(&self.service.cluster))
+    }
+
+    /// The cluster itself, for another endpoint.
+    #[must_use]
+    pub fn shared_cluster(&self) -> SharedCluster {
+        Arc::clone(&self.service.cluster)
     }
 
     /// The calls of the operator API so far.
@@ -92,7 +101,7 @@ impl Leader {
 }
 
 /// The answer to a caller without those credentials.
-fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn unauthorized(credentials: &str, headers: &HeaderMap) -> Option<Response> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if given == Some(&format!("Basic {}", BASE64_STANDARD.encode(credentials))) {
         return None;

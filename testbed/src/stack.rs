@@ -175,7 +175,7 @@ impl Stack {
         let faults = FaultPlan::from(setup.faults);
         let cluster = captured(&setup.capture, now())?;
         let master = Master::start(cluster, &faults).await.map_err(StackError::Port)?;
-        let marathon = Marathon::start(&faults).await.map_err(StackError::Port)?;
+        let marathon = Marathon::start(master.shared_cluster(), &faults).await.map_err(StackError::Port)?;
         let ssm = Ssm::start(&faults).await.map_err(StackError::Port)?;
         let credentials = faults.change(|faults| faults.master_credentials.clone());
         if let Some(credentials) = &credentials {

@@ -14,6 +14,7 @@ mod support;
 
 use std::time::Duration;
 
+use cluster::resources;
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
 use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
@@ -369,9 +370,8 @@ async fn instances_queued_in_marathon_add_agents_for_them() {
     let stack = start("queued", &[("[[pools]]", "[marathon]\nurl = \"http://10.0.0.5:8080\"\n[[pools]]")]).await;
     assert_eq!(stack.run().await.unwrap().remove(0).decision.delta, 0, "nothing is queued");
     // 400 cpus; 174.55 are free.
-    stack.marathon.set_queue(
-        r#"{"queue":[{"count":200,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/new","cpus":2,"mem":64}}]}"#,
-    );
+    let size = resources(2, 64);
+    stack.marathon.cluster(|cluster| *cluster = std::mem::take(cluster).queued("/new", 200, size));
     let run = stack.run().await.unwrap().remove(0);
     let queued: u32 = run.snapshot.applications.iter().map(|application| application.queued).sum();
     assert_eq!((queued, run.outcome.action), (200, OutcomeAction::ScaledUp), "{}", run.outcome.reason);

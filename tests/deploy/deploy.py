@@ -195,6 +195,7 @@ VARIANTS = (
         {
             "Masters": "https://10.0.0.5:5050,https://mesos-2.example.com:5050", "CredentialsParameter": "/lambda-scale/mesos",
             "CredentialsKmsKeyArn": KEY, "CaBundleParameter": "/lambda-scale/ca", "MarathonUrl": "https://marathon.example.com/service/marathon",
+            "MarathonCredentialsParameter": "/lambda-scale/marathon",
             "MaxAgents": 40, "ScaleDownStrategy": "desired_capacity", "ConsideredResources": "cpus,mem,gpus", "SchedulePeriodMinutes": 10,
             "SubnetIds": "subnet-00000001,subnet-00000002", "SecurityGroupIds": "sg-00000001", "DryRun": "true",
             "ReserveConcurrency": "false", "ScheduleKind": "scheduler", "KmsKeyArn": KEY, "AlarmEmail": "ops@example.com",
@@ -203,7 +204,7 @@ VARIANTS = (
         {
             "schedule_period": "10m", "dry_run": True,
             "mesos": MESOS | {"credentials": "ssm:/lambda-scale/mesos", "ca_bundle": "ssm:/lambda-scale/ca"},
-            "marathon": {"url": "https://marathon.example.com/service/marathon"},
+            "marathon": {"url": ["https://marathon.example.com/service/marathon"], "credentials": "ssm:/lambda-scale/marathon"},
             "pools": [{
                 "max": 40, "resources": ["cpus", "mem", "gpus"], "scale_down_strategy": "desired_capacity",
                 "new_agent": {"cpus": 4, "mem": 14000}, "join_timeout": "20m",

@@ -71,6 +71,12 @@ impl Framework {
         self.capabilities.iter().any(|capability| capability == GPU_RESOURCES)
     }
 
+    /// Whether it is a Marathon, so that its tasks get ids of that form.
+    #[must_use]
+    pub fn is_marathon(&self) -> bool {
+        self.name.contains("marathon")
+    }
+
     /// The role of its tasks.
     #[must_use]
     pub fn role(&self) -> &str {

@@ -21,7 +21,7 @@ pub use change::{OperateError, Operation, Placement};
 pub use framework::{Framework, Presence, Roles};
 pub use master::{Build, Master};
 pub use ports::Ports;
-pub use queue::QueuedInstances;
+pub use queue::{Definition, QueuedInstances};
 pub use task::{Executor, Task, TaskSpec, TaskState};
 
 /// A Mesos cluster at one moment.
@@ -31,6 +31,8 @@ pub struct Cluster {
     pub master: Master,
     /// What Marathon's launch queue holds.
     pub queue: Vec<QueuedInstances>,
+    /// Marathon's definitions of applications, by id, where they say more than nothing.
+    pub definitions: BTreeMap<String, Definition>,
     /// How many agents the master has marked unreachable. They are not in the list of agents.
     pub unreachable: u32,
     /// What an agent on one more instance has, where that is known.
@@ -52,6 +54,7 @@ impl Cluster {
         Self {
             master: Master::elected(elected_at),
             queue: Vec::new(),
+            definitions: BTreeMap::new(),
             unreachable: 0,
             new_agent: None,
             agents: BTreeMap::new(),

@@ -1,10 +1,7 @@
-//! What Marathon's launch queue holds.
+//! What Marathon knows of applications, and what its launch queue holds.
 
 use std::time::Duration;
 
-use node_gather::marathon::queue;
-use shared::contract::TaskGroup;
-use shared::count::saturated;
 use shared::resources::Resources;
 
 /// Instances of one application that are to be launched.
@@ -18,6 +15,19 @@ pub struct QueuedInstances {
     pub tasks: Vec<Resources>,
     /// For how long its launches are still put off, because instances failed.
     pub delay: Duration,
+    /// How many of the last offers were declined, by Marathon's reasons.
+    pub declines: Vec<(String, u32)>,
+}
+
+/// Where an application may run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definition {
+    /// How many containers an instance has, where it is one of a pod.
+    pub containers: Option<u32>,
+    /// Its constraints: field, operator, and value.
+    pub constraints: Vec<Vec<String>>,
+    /// The roles whose resources it accepts; empty where it does not say.
+    pub accepted_roles: Vec<String>,
 }
 
 impl QueuedInstances {
@@ -25,21 +35,5 @@ impl QueuedInstances {
     #[must_use]
     pub fn resources(&self) -> Resources {
         self.tasks.iter().copied().sum()
-    }
-
-    /// The entry as `node_gather` reads it; `None` where it counts none.
-    pub(crate) fn read(&self) -> Option<queue::QueuedInstances> {
-        if self.instances == 0 {
-            return None;
-        }
-        let tasks = self.tasks.iter().map(|resources| TaskGroup { count: 1, resources: *resources }).collect();
-        Some(queue::QueuedInstances {
-            application: self.application.clone(),
-            instances: self.instances,
-            tasks: TaskGroup::merged(tasks),
-            containers: (self.tasks.len() != 1).then_some(saturated(self.tasks.len())),
-            backs_off: !self.delay.is_zero(),
-            ..queue::QueuedInstances::default()
-        })
     }
 }

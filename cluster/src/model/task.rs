@@ -1,7 +1,7 @@
 //! Tasks and executors.
 
 use jiff::Timestamp;
-use node_gather::mesos::names::{Mark, is_marathon};
+use node_gather::mesos::names::Mark;
 use shared::resources::Resources;
 use uuid::Uuid;
 
@@ -120,7 +120,7 @@ impl Task {
     /// A running task of that framework. `number` is unique.
     pub(super) fn new(spec: TaskSpec, framework: &Framework, number: u64, now: Timestamp) -> Self {
         let TaskSpec { application, resources } = spec;
-        let (id, name) = if is_marathon(&framework.name) {
+        let (id, name) = if framework.is_marathon() {
             let path = application.strip_prefix('/').unwrap_or(&application);
             let name: Vec<&str> = path.rsplit('/').collect();
             (format!("{}.instance-{}._app.1", path.replace('/', "_"), uuid(number)), name.join("."))
@@ -152,8 +152,8 @@ impl Task {
 
     /// The application that it belongs to, by the rules of `node_gather`.
     #[must_use]
-    pub fn application(&self, framework: &Framework) -> String {
-        Mark::of(is_marathon(&framework.name), self.id.as_bytes(), self.name.as_bytes()).application()
+    pub fn application(&self) -> String {
+        Mark::of(self.id.as_bytes(), self.name.as_bytes()).application()
     }
 }
 

@@ -29,6 +29,14 @@ pub struct HostLimit {
     pub tasks_per_instance: u32,
 }
 
+impl HostLimit {
+    /// The one of two that admits fewer instances.
+    #[must_use]
+    pub const fn tighter(self, other: Self) -> Self {
+        if other.max_per_agent < self.max_per_agent { other } else { self }
+    }
+}
+
 /// Why an answer is not a list of definitions.
 #[derive(Debug, Error)]
 pub enum DefinitionsError {

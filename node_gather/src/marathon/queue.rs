@@ -15,6 +15,7 @@ use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 
 use super::constraints::Constraints;
+use super::definitions::HostLimit;
 use super::json::{Each, Field, Malformed, Name, read};
 use crate::mesos::state::MAX_UNITS;
 
@@ -72,6 +73,13 @@ impl QueuedInstances {
     #[must_use]
     pub fn resources(&self) -> Resources {
         self.tasks.iter().map(|group| group.resources.times(group.count.into())).sum()
+    }
+
+    /// How many instances one agent may hold, where its constraints limit that.
+    #[must_use]
+    pub fn host_limit(&self) -> Option<HostLimit> {
+        let max_per_agent = self.constraints.max_per_agent()?;
+        Some(HostLimit { max_per_agent, tasks_per_instance: self.containers.unwrap_or(1).max(1) })
     }
 }
 

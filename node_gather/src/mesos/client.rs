@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use shared::config::Mesos;
 use shared::error::Chain;
 pub use shared::mesos::ClientError;
-use shared::mesos::{Http, MAX_REDIRECTS, is_redirect, url_of};
+use shared::mesos::{Http, MAX_REDIRECTS, is_redirect, unanswered, url_of};
 use shared::text::{authority, origin};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -311,11 +311,7 @@ impl Client {
 
     async fn get(&self, url: &Url) -> Result<Response, Cause> {
         let request = self.http.request(Method::GET, url.clone());
-        request.send().await.map_err(|error| {
-            let is_connect = error.is_connect();
-            let error = error.without_url();
-            if is_connect { Cause::Connect(error) } else { Cause::Request(error) }
-        })
+        request.send().await.map_err(|error| unanswered(error, Cause::Connect, Cause::Request))
     }
 
     /// The cause of an answer that is neither a state nor a redirect. Its body is read until then at most.

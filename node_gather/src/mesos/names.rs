@@ -1,19 +1,18 @@
 //! Determines the application of a task.
+//!
+//! Marathon is known by the form of its task ids: its framework may have any name.
 
 /// The markers before the UUID in a Marathon task id, the newest form first.
 const MARKERS: [&[u8]; 4] = [b".instance-", b".marathon-", b".", b"_"];
+
+/// How many of them only Marathon writes. Other frameworks put a name before a UUID, too, such as `kafka-0-broker__<UUID>`.
+const UNMISTAKABLE: usize = 2;
 
 /// The length of a UUID in its usual form: 8-4-4-4-12 hexadecimal digits.
 const UUID_LENGTH: usize = 36;
 
 /// The position of the last dash of a UUID.
 const LAST_DASH: usize = 23;
-
-/// Whether the tasks of a framework of that name have Marathon's ids.
-#[must_use]
-pub fn is_marathon(framework: &str) -> bool {
-    framework.starts_with("marathon")
-}
 
 /// What identifies the application of a task within its framework.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,14 +24,19 @@ pub enum Mark<'a> {
 }
 
 impl<'a> Mark<'a> {
-    /// The path in the task id for Marathon; the task's name for other frameworks, and for ids of another form.
+    /// The path in an id of Marathon's form; otherwise the task's name.
     ///
     /// Marathon's task names do not identify the application: they are the application's id with its parts reversed, and
     /// parts may contain dots, so the reversal is ambiguous.
     #[must_use]
-    pub fn of(is_marathon: bool, task_id: &'a [u8], task_name: &'a [u8]) -> Self {
-        let path = if is_marathon { marathon_path(task_id) } else { None };
-        path.map_or(Self::Name(task_name), Self::Path)
+    pub fn of(task_id: &'a [u8], task_name: &'a [u8]) -> Self {
+        marathon_path(task_id, task_name).map_or(Self::Name(task_name), Self::Path)
+    }
+
+    /// Whether Marathon runs the task.
+    #[must_use]
+    pub const fn is_marathon(&self) -> bool {
+        matches!(self, Self::Path(_))
     }
 
     /// The name of the application.
@@ -40,9 +44,8 @@ impl<'a> Mark<'a> {
     /// ```
     /// use node_gather::mesos::names::Mark;
     /// let id = b"shop_web.instance-182f33d2-3650-4602-9e17-f36177a98192._app.1";
-    /// assert_eq!(Mark::of(true, id, b"web.shop").application(), "/shop/web");
-    /// assert_eq!(Mark::of(true, b"odd", b"web.shop").application(), "web.shop");
-    /// assert_eq!(Mark::of(false, id, b"web.shop").application(), "web.shop");
+    /// assert_eq!(Mark::of(id, b"web.shop").application(), "/shop/web");
+    /// assert_eq!(Mark::of(b"odd", b"web.shop").application(), "web.shop");
     /// ```
     #[must_use]
     pub fn application(&self) -> String {
@@ -54,13 +57,14 @@ impl<'a> Mark<'a> {
 }
 
 /// The part of a Marathon task id before the newest marker that precedes a UUID, at its last occurrence, because a path
-/// may contain a UUID, too. `None` if the task id does not have Marathon's form.
+/// may contain a UUID, too. `None` if the task id does not have Marathon's form. An old marker counts only if the task's name
+/// is the path reversed, as Marathon writes it.
 ///
 /// This runs for every task, so it searches for UUIDs from the end, by their last dash: nearly always the first one
 /// decides.
 #[must_use]
-pub fn marathon_path(task_id: &[u8]) -> Option<&[u8]> {
-    let mut best: Option<(usize, &[u8])> = None;
+pub fn marathon_path<'a>(task_id: &'a [u8], task_name: &[u8]) -> Option<&'a [u8]> {
+    let mut best: Option<(usize, &'a [u8])> = None;
     let mut rest = task_id;
     while let Some(dash) = rest.iter().rposition(|byte| *byte == b'-')
         && let Some(start) = dash.checked_sub(LAST_DASH)
@@ -73,12 +77,24 @@ pub fn marathon_path(task_id: &[u8]) -> Option<&[u8]> {
         let best_rank = best.map_or(MARKERS.len(), |(rank, _)| rank);
         let better = MARKERS.iter().take(best_rank).enumerate();
         let mut paths = better.filter_map(|(rank, marker)| Some((rank, before.strip_suffix(*marker)?)));
-        best = paths.find(|(_, path)| !path.is_empty()).or(best);
+        let is_path =
+            |(rank, path): &(usize, &[u8])| !path.is_empty() && (*rank < UNMISTAKABLE || is_reversed(path, task_name));
+        best = paths.find(is_path).or(best);
         if best.is_some_and(|(rank, _)| rank == 0) {
             break;
         }
     }
     best.map(|(_, path)| path)
+}
+
+/// Whether the name has the parts of the path in reverse order.
+fn is_reversed(path: &[u8], name: &[u8]) -> bool {
+    let mut rest = Some(name);
+    for (place, part) in path.rsplit(|byte| *byte == b'_').enumerate() {
+        let after_dot = if place == 0 { rest } else { rest.and_then(|rest| rest.strip_prefix(b".")) };
+        rest = after_dot.and_then(|rest| rest.strip_prefix(part));
+    }
+    rest.is_some_and(<[u8]>::is_empty)
 }
 
 /// Whether a UUID begins there and is not continued.
@@ -111,23 +127,24 @@ mod tests {
 
     const UUID: &str = "182f33d2-3650-4602-9e17-f36177a98192";
 
-    fn application(is_marathon: bool, task_id: &str, task_name: &str) -> String {
-        Mark::of(is_marathon, task_id.as_bytes(), task_name.as_bytes()).application()
+    fn application(task_id: &str, task_name: &str) -> String {
+        Mark::of(task_id.as_bytes(), task_name.as_bytes()).application()
     }
 
     #[test]
     fn every_form_of_marathon_task_id_has_an_application() {
-        for (id, expected) in [
-            (format!("shop_web.instance-{UUID}._app.1"), "/shop/web"),
-            (format!("shop_web.marathon-{UUID}.nginx"), "/shop/web"),
-            (format!("shop_web.{UUID}"), "/shop/web"),
-            (format!("shop_web_{UUID}"), "/shop/web"),
-            (format!("a.b_c.instance-{UUID}.side.car"), "/a.b/c"),
-            (format!("jobs_{UUID}.instance-{UUID}._app.3"), &*format!("/jobs/{UUID}")),
-            (format!("web.{}", UUID.to_uppercase()), "/web"),
-            (format!("säge_web.{UUID}"), "/säge/web"),
+        for (id, name, expected) in [
+            (format!("shop_web.instance-{UUID}._app.1"), "x", "/shop/web"),
+            (format!("shop_web.marathon-{UUID}.nginx"), "nginx", "/shop/web"),
+            (format!("shop_web.{UUID}"), "web.shop", "/shop/web"),
+            (format!("shop_web_{UUID}"), "web.shop", "/shop/web"),
+            (format!("a.b_c.instance-{UUID}.side.car"), "side.car", "/a.b/c"),
+            (format!("a.b_c.{UUID}"), "c.a.b", "/a.b/c"),
+            (format!("jobs_{UUID}.instance-{UUID}._app.3"), "x", &*format!("/jobs/{UUID}")),
+            (format!("web.{}", UUID.to_uppercase()), "web", "/web"),
+            (format!("säge_web.{UUID}"), "web.säge", "/säge/web"),
         ] {
-            assert_eq!(application(true, &id, "x"), expected, "{id}");
+            assert_eq!(application(&id, name), expected, "{id}");
         }
     }
 
@@ -136,15 +153,23 @@ mod tests {
         for id in
             ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID]
         {
-            assert_eq!(marathon_path(id.as_bytes()), None, "{id}");
+            assert_eq!(marathon_path(id.as_bytes(), b"web"), None, "{id}");
         }
     }
 
     #[test]
     fn applications_of_other_frameworks_are_task_names() {
-        let id = format!("etl_hourly.{UUID}");
-        assert_eq!(application(is_marathon("chronos-3.0"), &id, "hourly.etl"), "hourly.etl");
-        assert_eq!(application(is_marathon("marathon-user"), &id, "hourly.etl"), "/etl/hourly");
-        assert_eq!(application(is_marathon("marathon"), "odd", "hourly.etl"), "hourly.etl");
+        for (id, name) in [
+            ("ct:1795262400000:0:hourly.etl:".to_owned(), "hourly.etl"),
+            (format!("kafka-0-broker__{UUID}"), "kafka-0-broker"),
+            (format!("node-0_{UUID}"), "node"),
+            (format!("etl_hourly.{UUID}"), "etl_hourly"),
+            (format!("etl_hourly.{UUID}"), "hourly.etl.more"),
+            (format!("etl_hourly.{UUID}"), "hourly"),
+            (UUID.to_owned(), "hourly"),
+            ("odd".to_owned(), "hourly.etl"),
+        ] {
+            assert_eq!(application(&id, name), name, "{id}");
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use shared::resources::Resources;
 
-use super::names::{Mark, is_marathon};
+use super::names::Mark;
 use super::state::{
-    Agent, AgentResources, Framework, ImpossibleAmount, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink,
-    StateError,
+    Agent, AgentResources, Bears, Framework, ImpossibleAmount, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent,
+    Sink, StateError,
 };
 
 /// The contents of a /state, in the order of the document.
@@ -43,7 +43,7 @@ impl Record {
     pub(crate) fn applications(&self) -> Vec<(&str, String)> {
         let tasks = self.tasks.iter().map(|(framework, task)| {
             let framework = self.frameworks[*framework].name.as_str();
-            let mark = Mark::of(is_marathon(framework), task.id.as_bytes(), task.name.as_bytes());
+            let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
             (framework, mark.application())
         });
         tasks.collect()
@@ -107,7 +107,7 @@ impl Sink for Record {
     fn end_framework(&mut self) -> Result<(), StateError> {
         let name = self.name.take().ok_or(StateError::Missing("frameworks[].name"))?;
         let (gpu_aware, recovered) = (std::mem::take(&mut self.gpu_aware), std::mem::take(&mut self.recovered));
-        self.frameworks.push(Framework { name, gpu_aware, recovered });
+        self.frameworks.push(Framework { name, gpu_aware, recovered, bears: Bears::default() });
         Ok(())
     }
 }

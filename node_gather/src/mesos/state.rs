@@ -165,6 +165,20 @@ pub struct Framework {
     pub gpu_aware: bool,
     /// Whether it has not re-registered since the failover: the master knows it from its agents.
     pub recovered: bool,
+    /// Which tasks it has.
+    pub bears: Bears,
+}
+
+/// Which tasks a framework has. Marathon is known by the form of its task ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bears {
+    /// None, so it may be Marathon.
+    #[default]
+    NoTask,
+    /// Some of Marathon's form.
+    MarathonTasks,
+    /// Only others.
+    OtherTasks,
 }
 
 /// An error in a document, and where it is.

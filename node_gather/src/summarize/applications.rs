@@ -10,13 +10,12 @@ use super::cluster_state::{ApplicationName, ClusterState, Tasks, index};
 use super::{Share, task_count};
 use crate::marathon::definitions::{HostLimit, HostLimits};
 use crate::marathon::queue::QueuedInstances;
-use crate::mesos::names::is_marathon;
 
 /// How many applications a snapshot lists. Frameworks with a name per task would not fit a message.
 const MAX_APPLICATIONS: usize = 2000;
 
 /// The name of a framework's folded applications.
-const OTHER: &str = "(other)";
+pub(super) const OTHER: &str = "(other)";
 
 /// Frameworks of one name differ only in their GPU capability; everything else is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,15 +36,9 @@ struct Counts {
     /// Its tasks by resources; equal resources may occur more than once.
     tasks: Vec<TaskGroup>,
     queued: Queued,
+    /// Whether Marathon runs it.
+    is_marathon: bool,
     host_limit: Option<HostLimit>,
-}
-
-impl Counts {
-    /// Of several limits, such as those of two versions, the tighter one holds.
-    fn limit_hosts(&mut self, limit: HostLimit) {
-        let tighter = |known: HostLimit| if limit.max_per_agent < known.max_per_agent { limit } else { known };
-        self.host_limit = Some(self.host_limit.map_or(limit, tighter));
-    }
 }
 
 /// Queued instances, and the tasks of one of them.
@@ -60,11 +53,13 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState<'_>, tasks: Vec<Tasks>) -> Vec
     let mut pools: Vec<Applications<'a>> = state.policies.iter().map(|_| Applications::default()).collect();
     for Tasks { pool, application, resources, count } in tasks {
         if let Some(applications) = pools.get_mut(index(pool))
-            && let Some(ApplicationName { framework, name }) = state.applications.get(index(application))
+            && let Some(ApplicationName { framework, name, is_marathon }) = state.applications.get(index(application))
             && let Some(framework) = state.frameworks.get(index(*framework))
         {
             let key = Key { framework: &framework.name, name, gpu_aware: framework.gpu_aware };
-            applications.0.entry(key).or_default().tasks.push(TaskGroup { count, resources });
+            let counts = applications.0.entry(key).or_default();
+            counts.tasks.push(TaskGroup { count, resources });
+            counts.is_marathon |= *is_marathon;
         }
     }
     pools
@@ -74,10 +69,7 @@ impl<'a> Applications<'a> {
     /// Adds queued instances of an application, which may have no task yet.
     pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &QueuedInstances) {
         let counts = self.0.entry(key).or_default();
-        let tasks_per_instance = queued.containers.unwrap_or(1).max(1);
-        if let Some(max_per_agent) = queued.constraints.max_per_agent() {
-            counts.limit_hosts(HostLimit { max_per_agent, tasks_per_instance });
-        }
+        counts.is_marathon = true;
         counts.queued.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
     }
 
@@ -85,16 +77,16 @@ impl<'a> Applications<'a> {
     pub(super) fn of_marathon(&self, name: &'a str) -> Option<(Key<'a>, u32)> {
         let first = Key { name, framework: "", gpu_aware: false };
         let named = self.0.range(first..).take_while(move |(key, _)| key.name == name);
-        let of_marathon = named.filter(|(key, _)| is_marathon(key.framework));
+        let of_marathon = named.filter(|(_, counts)| counts.is_marathon);
         let counted = of_marathon.map(|(key, counts)| (*key, task_count(&counts.tasks)));
         counted.reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
 
     /// Limits how many instances of an application one agent may hold.
-    pub(super) fn limit_hosts(&mut self, limits: &'a HostLimits) {
+    pub(super) fn limit_hosts(&mut self, limits: &HostLimits) {
         for (key, counts) in &mut self.0 {
-            if let Some(limit) = limits.get(key.name).filter(|_| is_marathon(key.framework)) {
-                counts.limit_hosts(*limit);
+            if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
+                counts.host_limit = Some(*limit);
             }
         }
     }
@@ -143,7 +135,7 @@ fn mean(total: Resources, count: u32) -> Resources {
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
-    let Counts { tasks, queued, host_limit } = counts;
+    let Counts { tasks, queued, is_marathon: _, host_limit } = counts;
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),

@@ -18,8 +18,8 @@ use super::pool::Pool;
 use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
-use crate::mesos::names::{Mark, is_marathon, marathon_path};
-use crate::mesos::state::{Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
+use crate::mesos::names::Mark;
+use crate::mesos::state::{Bears, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -62,6 +62,8 @@ pub(super) struct ApplicationName {
     /// The index of its framework in [`ClusterState::frameworks`].
     pub(super) framework: u32,
     pub(super) name: String,
+    /// Whether its tasks have ids of Marathon's form.
+    pub(super) is_marathon: bool,
 }
 
 /// Tasks of one application with equal resources in one pool.
@@ -138,24 +140,11 @@ struct Unplaced {
 #[derive(Debug, Default)]
 struct OpenFramework {
     name: Option<String>,
-    is_marathon: bool,
     gpu_aware: bool,
     recovered: bool,
     /// Its applications, by what identifies their tasks.
     paths: Map<Box<[u8]>, u32>,
     names: Map<Box<[u8]>, u32>,
-    /// Tasks that occurred before its name. The name decides what identifies their application: the path in their id, if
-    /// any, or their name.
-    unnamed: Map<Unnamed, u32>,
-}
-
-/// Equal tasks on one agent, of a framework whose name is not yet known.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Unnamed {
-    path: Option<Box<[u8]>>,
-    name: Box<[u8]>,
-    agent: u32,
-    size: u32,
 }
 
 impl<'p> ClusterState<'p> {
@@ -228,7 +217,7 @@ impl<'p> ClusterState<'p> {
             self.numbers.iter().copied().zip(placements.iter().copied()).collect();
         for pool in &mut self.pools {
             let application = |application| {
-                let ApplicationName { framework, name } = self.applications.get(index(application))?;
+                let ApplicationName { framework, name, .. } = self.applications.get(index(application))?;
                 Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
             };
             let by_role = |agent: u32| {
@@ -371,7 +360,11 @@ impl<'p> ClusterState<'p> {
         known.insert(bytes.into(), application);
         // The index that its framework gets when it ends.
         let framework = saturated(self.frameworks.len());
-        self.applications.push(ApplicationName { framework, name: mark.application() });
+        self.applications.push(ApplicationName {
+            framework,
+            name: mark.application(),
+            is_marathon: mark.is_marathon(),
+        });
         application
     }
 }
@@ -438,7 +431,6 @@ impl Sink for ClusterState<'_> {
     }
 
     fn framework_name(&mut self, name: String) {
-        self.open.is_marathon = is_marathon(&name);
         self.open.name = Some(name);
     }
 
@@ -461,13 +453,8 @@ impl Sink for ClusterState<'_> {
         if let Some(amount) = task.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
         }
-        if self.open.name.is_some() {
-            let application = self.application(Mark::of(self.open.is_marathon, task.id, task.name));
-            self.place(agent, application, size, 1);
-        } else {
-            let path = marathon_path(task.id).map(Box::from);
-            add(&mut self.open.unnamed, Unnamed { path, name: task.name.into(), agent, size }, 1);
-        }
+        let application = self.application(Mark::of(task.id, task.name));
+        self.place(agent, application, size, 1);
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {
@@ -480,14 +467,14 @@ impl Sink for ClusterState<'_> {
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
-        for (Unnamed { path, name, agent, size }, count) in std::mem::take(&mut self.open.unnamed) {
-            let path = path.as_deref().filter(|_| self.open.is_marathon);
-            let application = self.application(path.map_or(Mark::Name(&name), Mark::Path));
-            self.place(agent, application, size, count);
-        }
-        let OpenFramework { name, gpu_aware, recovered, .. } = std::mem::take(&mut self.open);
+        let OpenFramework { name, gpu_aware, recovered, paths, names } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
-        self.frameworks.push(Framework { name, gpu_aware, recovered });
+        let bears = match (paths.is_empty(), names.is_empty()) {
+            (false, _) => Bears::MarathonTasks,
+            (true, false) => Bears::OtherTasks,
+            (true, true) => Bears::NoTask,
+        };
+        self.frameworks.push(Framework { name, gpu_aware, recovered, bears });
         Ok(())
     }
 }

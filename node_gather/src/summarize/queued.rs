@@ -10,14 +10,17 @@ use std::collections::BTreeMap;
 use shared::config::Policy;
 use shared::contract::{AgentShape, NotCounted};
 use shared::resources::Resources;
-use shared::text::clip;
+use shared::text::{MAX_REMOTE_CHARS, clip};
 
-use super::applications::{Applications, Key};
+use super::applications::{Applications, Key, OTHER};
 use super::roles::is_within;
 use crate::marathon::queue::{Declines, QueuedInstances};
 
 /// The role of unreserved resources.
 const UNRESERVED: &str = "*";
+
+/// How many entries that do not count are listed.
+const MAX_LISTED: usize = 50;
 
 /// How much of an application's roles a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
@@ -87,12 +90,7 @@ impl Servers<'_> {
                 }
             }
         }
-        let list = |((application, reason), queued): ((&str, String), u32)| NotCounted {
-            application: application.to_owned(),
-            queued,
-            reason,
-        };
-        not_counted.into_iter().map(|entries| entries.into_iter().map(list).collect()).collect()
+        not_counted.into_iter().map(listed).collect()
     }
 
     fn assign<'a>(
@@ -164,6 +162,25 @@ impl Servers<'_> {
     fn shapes_of(&self, pool: usize) -> &[AgentShape] {
         self.shapes.get(pool).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The entries that do not count: the largest, and one for the others, so that a message has room for them.
+fn listed(entries: BTreeMap<(&str, String), u32>) -> Vec<NotCounted> {
+    let entry = |((application, reason), queued): ((&str, String), u32)| NotCounted {
+        application: clip(application, MAX_REMOTE_CHARS),
+        queued,
+        reason,
+    };
+    let mut listed: Vec<NotCounted> = entries.into_iter().map(entry).collect();
+    if listed.len() > MAX_LISTED {
+        listed.sort_by_key(|entry| Reverse(entry.queued));
+        let others = listed.split_off(MAX_LISTED);
+        let queued = others.iter().fold(0, |sum: u32, entry| sum.saturating_add(entry.queued));
+        listed.sort();
+        let reason = format!("{} more entries of the queue do not count", others.len());
+        listed.push(NotCounted { application: OTHER.to_owned(), queued, reason });
+    }
+    listed
 }
 
 /// Mesos offers agents with gpus only to frameworks that know of gpus.

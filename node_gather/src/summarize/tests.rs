@@ -415,3 +415,46 @@ fn attributes_of_agents_of_no_pool_are_listed_in_part() {
     assert_eq!(summary.agents_of_no_pool, 10);
     assert_eq!(summary.attributes_of_no_pool.to_string(), "asg = web, batch; instance_id = i-0, i-1, i-2, ...");
 }
+
+#[test]
+fn marathon_is_known_by_its_task_ids() {
+    let task = |id: String, name: &str| json!({"id": id, "name": name, "slave_id": "a", "state": "TASK_RUNNING", "resources": {"cpus": 0.5}});
+    let uuid = "182f33d2-3650-4602-9e17-f36177a98192";
+    let tasks = |framework: &str| {
+        let tasks = json!([
+            task(format!("shop_web.instance-{uuid}._app.1"), "web.shop"),
+            task(format!("shop_web.{uuid}"), "web.shop"),
+            task(format!("kafka-0-broker__{uuid}"), "kafka-0-broker"),
+            task("ct:1795262400000:0:hourly:".to_owned(), "hourly"),
+        ]);
+        // Masters write the name first or last.
+        [json!({"name": framework, "tasks": tasks}), json!({"tasks": tasks, "name": framework})]
+    };
+    for framework in ["prod-marathon", "root-scheduler", "marathon", "Marathon"] {
+        for framework in tasks(framework) {
+            let snapshot = only(&state(&[agent("a", 2.0, &json!({}))], &[framework]));
+            let names: Vec<(&str, u32)> =
+                snapshot.applications.iter().map(|application| (&*application.name, application.task_count)).collect();
+            assert_eq!(names, [("/shop/web", 2), ("hourly", 1), ("kafka-0-broker", 1)]);
+        }
+    }
+}
+
+#[test]
+fn settings_that_name_nothing_are_noted() {
+    let misspelled = config(
+        "applications = { \"/shop/wbe\" = { count_queued = false }, \"/shop/web\" = { count_queued = false } }\n\
+         protected = { frameworks = [\"kafka\", \"marathon\"], applications = [\"/shop/web\", \"/db\"] }",
+    );
+    let frameworks = [framework("marathon", &[("/shop/web", "a", 1.0)])];
+    let notes = |agents: &[Json]| run(&state(agents, &frameworks), &misspelled).snapshots.remove(0).notes;
+    let expected = [
+        "applications names \"/shop/wbe\", but no task or queued instance has that name; did you mean \"/shop/web\"?",
+        "protected.applications names \"/db\", but no task or queued instance has that name",
+        "protected.frameworks names \"kafka\", but no framework has that name",
+    ];
+    assert_eq!(notes(&[agent("a", 1.0, &json!({}))]), expected);
+    // While tasks may be missing, the names may be those of them.
+    assert_eq!(notes(&[agent("a", 2.0, &json!({}))]), [""; 0]);
+    assert_eq!(only(&state(&[agent("a", 1.0, &json!({}))], &frameworks)).notes, [""; 0]);
+}

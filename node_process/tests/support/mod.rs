@@ -170,7 +170,7 @@ pub(crate) fn without(cluster: &Cluster, decision: &ScalingDecision) -> (Cluster
     gone.extend(cluster.agents().filter(|agent| is_lost(agent)).map(|agent| agent.number));
     let mut stay = cluster.clone();
     let gone: Vec<Agent> = gone.into_iter().filter_map(|number| stay.remove(number)).collect();
-    let tasks = gone.iter().flat_map(Agent::tasks).filter_map(|task| cluster.spec_of(task)).collect();
+    let tasks = gone.iter().flat_map(Agent::tasks).map(Cluster::spec_of).collect();
     (stay, tasks)
 }
 

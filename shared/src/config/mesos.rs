@@ -40,8 +40,10 @@ impl Mesos {
 /// Marathon, the second source: it knows of instances that wait for room, which no master does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marathon {
-    /// Where it answers: http or https, with a host, without credentials.
-    pub url: Url,
+    /// Where it answers, at least one URL: http or https, with a host, without credentials. Several are of the same Marathon.
+    pub urls: Vec<Url>,
+    /// Where its credentials are kept.
+    pub credentials: Option<Reference>,
 }
 
 /// Whether an address of that host leads to this very machine or to its metadata service, or may do so: an IPv6 address that
@@ -86,7 +88,10 @@ pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
         }
         return None;
     };
-    let masters = masters(&mut section);
+    if !section.table().contains_key("masters") {
+        section.missing("masters", "a list", &format!("[{}]", BaseUrl::MASTER.example));
+    }
+    let masters = urls(&mut section, "masters", BaseUrl::MASTER);
     let credentials = section.optional("credentials").map(|Secret(reference)| reference);
     let ca_bundle = section.optional("ca_bundle");
     // A Lambda function runs for at most 15 minutes.
@@ -102,40 +107,43 @@ pub(super) fn mesos(top: &mut Section<'_>) -> Option<Mesos> {
     Some(Mesos { masters, credentials, ca_bundle, timeout, max_state_bytes, gzip })
 }
 
-fn masters(section: &mut Section<'_>) -> Vec<Url> {
-    let example = BaseUrl::MASTER.example;
-    let texts = section.list("masters", example).unwrap_or_default();
-    match section.table().get("masters") {
-        None => section.missing("masters", "a list", &format!("[{example}]")),
-        Some(Value::Array(list)) if list.is_empty() => {
-            section.problem("masters", instead_of("an empty list", "at least one URL", &format!("[{example}]")));
-        }
-        Some(_) => {}
-    }
-    let mut masters = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        match BaseUrl::MASTER.parse(text) {
-            Ok(url) => masters.push(url),
-            Err(problem) => section.problem(&format!("masters[{index}]"), problem),
-        }
-    }
-    masters
-}
-
 pub(super) fn marathon(top: &mut Section<'_>) -> Option<Marathon> {
     let mut section = top.section("marathon", r#"{ url = "http://10.0.0.5:8080" }"#)?;
     let BaseUrl { expected, example, .. } = BaseUrl::MARATHON;
-    if !section.table().contains_key("url") {
-        section.missing("url", expected, example);
-    }
-    let text = section.read("url", String::read, |_| (expected.to_owned(), example.to_owned()));
-    let url = text.and_then(|text| match BaseUrl::MARATHON.parse(&text) {
-        Ok(url) => Some(url),
-        Err(problem) => {
-            section.problem("url", problem);
-            None
+    let urls = match section.table().get("url") {
+        None => {
+            section.missing("url", expected, example);
+            // Known also where it is missing.
+            section.value("url");
+            Vec::new()
         }
-    });
+        Some(Value::Array(_)) => urls(&mut section, "url", BaseUrl::MARATHON),
+        Some(_) => {
+            let text = section.read("url", String::read, |_| (expected.to_owned(), example.to_owned()));
+            let parsed = text.map(|text| BaseUrl::MARATHON.parse(&text));
+            if let Some(Err(problem)) = &parsed {
+                section.problem("url", problem.as_str());
+            }
+            parsed.and_then(Result::ok).into_iter().collect()
+        }
+    };
+    let credentials = section.optional("credentials").map(|Secret(reference)| reference);
     section.finish();
-    url.map(|url| Marathon { url })
+    (!urls.is_empty()).then_some(Marathon { urls, credentials })
+}
+
+/// The URLs of a list, of which there must be one at least.
+fn urls(section: &mut Section<'_>, key: &'static str, kind: BaseUrl) -> Vec<Url> {
+    let texts = section.list(key, kind.example).unwrap_or_default();
+    if matches!(section.table().get(key), Some(Value::Array(list)) if list.is_empty()) {
+        section.problem(key, instead_of("an empty list", "at least one URL", &format!("[{}]", kind.example)));
+    }
+    let mut urls = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match kind.parse(text) {
+            Ok(url) => urls.push(url),
+            Err(problem) => section.problem(&format!("{key}[{index}]"), problem),
+        }
+    }
+    urls
 }

@@ -306,8 +306,20 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
     let with = |setting: &str| format!("{SMALLEST}\n[marathon]\n{setting}");
     for url in ["http://10.0.0.5:8080", "https://marathon.example.com", "http://10.0.0.5/service/marathon"] {
         let config = Config::parse(&with(&format!("url = {url:?}"))).unwrap();
-        assert_eq!(config.marathon.unwrap().url, Url::parse(url).unwrap());
+        let marathon = config.marathon.unwrap();
+        assert_eq!((marathon.urls, marathon.credentials), (vec![Url::parse(url).unwrap()], None));
     }
+    let several = "url = [\"http://10.0.0.5:8080\", \"http://10.0.0.6:8080\"]\ncredentials = \"ssm:/marathon\"";
+    let marathon = Config::parse(&with(several)).unwrap().marathon.unwrap();
+    assert_eq!((marathon.urls.len(), marathon.credentials), (2, Some(Reference::Ssm("/marathon".to_owned()))));
+    only_problem(
+        &with("url = []"),
+        r#"marathon.url: got an empty list, expected at least one URL; write ["http://10.0.0.5:8080"]"#,
+    );
+    only_problem(
+        &with("url = [\"http://10.0.0.5:8080\", \"10.0.0.6\"]"),
+        r#"marathon.url[1]: got a string without http:// or https://, expected the URL of Marathon; write "http://10.0.0.5:8080""#,
+    );
     only_problem(&with(""), r#"marathon.url: missing, expected the URL of Marathon; write "http://10.0.0.5:8080""#);
     only_problem(
         &with("url = \"10.0.0.5:8080\""),
@@ -315,7 +327,7 @@ fn marathon_is_optional_and_its_url_is_like_that_of_a_master() {
     );
     only_problem(
         &with("url = \"http://me:hunter2@10.0.0.5:8080\""),
-        "marathon.url: got a URL with credentials, expected one without; remove them, Lambda Scale sends none to Marathon",
+        r#"marathon.url: got a URL with credentials, expected one without; store them outside the configuration and write marathon.credentials = "ssm:/lambda-scale/marathon""#,
     );
     only_problem(
         &with("url = \"http://10.0.0.5:8080/?x\""),

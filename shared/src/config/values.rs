@@ -264,7 +264,7 @@ impl BaseUrl {
     pub(super) const MARATHON: Self = Self {
         expected: "the URL of Marathon",
         example: r#""http://10.0.0.5:8080""#,
-        credentials: "remove them, Lambda Scale sends none to Marathon",
+        credentials: r#"store them outside the configuration and write marathon.credentials = "ssm:/lambda-scale/marathon""#,
     };
 
     /// The URL, or what is wrong with it. It is not repeated but for scheme, host, and port: any other part may be a secret.

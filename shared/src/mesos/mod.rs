@@ -28,10 +28,16 @@ pub struct Http {
     credentials: Option<Credentials>,
 }
 
+/// How a caller shows who it is. Never printed.
 #[derive(Debug)]
-enum Credentials {
+pub enum Credentials {
     /// HTTP basic authentication, Mesos' own.
-    Basic { principal: String, secret: SecretString },
+    Basic {
+        /// The principal, or user.
+        principal: String,
+        /// Its secret.
+        secret: SecretString,
+    },
     /// `Authorization: token=...`, that of DC/OS.
     Token(HeaderValue),
 }
@@ -63,7 +69,7 @@ impl Http {
         credentials: Option<&SecretString>,
         ca_bundle: Option<&SecretString>,
     ) -> Result<Self, ClientError> {
-        let credentials = credentials.map(Credentials::parse).transpose()?;
+        let credentials = credentials.map(Credentials::parse).transpose().map_err(|_| ClientError::Credentials)?;
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(retry::never())
@@ -85,10 +91,7 @@ impl Http {
         let request = self.client.request(method, url);
         match &self.credentials {
             None => request,
-            Some(Credentials::Basic { principal, secret }) => {
-                request.basic_auth(principal, Some(secret.expose_secret()))
-            }
-            Some(Credentials::Token(value)) => request.header(AUTHORIZATION, value.clone()),
+            Some(credentials) => credentials.show_in(request),
         }
     }
 
@@ -99,19 +102,36 @@ impl Http {
     }
 }
 
+/// Credentials that have no known form. They are not repeated here.
+#[derive(Debug, Error)]
+#[error("got another form, expected \"principal:secret\" or \"token:...\"")]
+pub struct InvalidCredentials;
+
 impl Credentials {
-    fn parse(text: &SecretString) -> Result<Self, ClientError> {
+    /// Reads `principal:secret` or `token:...`.
+    ///
+    /// # Errors
+    /// Neither.
+    pub fn parse(text: &SecretString) -> Result<Self, InvalidCredentials> {
         match text.expose_secret().trim().split_once(':') {
             Some(("token", token)) => {
                 let mut value =
-                    HeaderValue::from_str(&format!("token={}", token.trim())).map_err(|_| ClientError::Credentials)?;
+                    HeaderValue::from_str(&format!("token={}", token.trim())).map_err(|_| InvalidCredentials)?;
                 value.set_sensitive(true);
                 Ok(Self::Token(value))
             }
             Some((principal, secret)) if !principal.is_empty() => {
                 Ok(Self::Basic { principal: principal.to_owned(), secret: SecretString::from(secret) })
             }
-            _ => Err(ClientError::Credentials),
+            _ => Err(InvalidCredentials),
+        }
+    }
+
+    /// The request with them.
+    pub fn show_in(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Basic { principal, secret } => request.basic_auth(principal, Some(secret.expose_secret())),
+            Self::Token(value) => request.header(AUTHORIZATION, value.clone()),
         }
     }
 }
@@ -120,6 +140,18 @@ fn certificates(bundle: &SecretString) -> Result<Vec<Certificate>, ClientError> 
     let certificates =
         Certificate::from_pem_bundle(bundle.expose_secret().as_bytes()).map_err(ClientError::CaBundle)?;
     if certificates.is_empty() { Err(ClientError::NoCertificates) } else { Ok(certificates) }
+}
+
+/// The failure of a request that got no answer: no connection, or one that ended or did not speak HTTP. The URL is left out,
+/// because who reports the failure names it.
+pub fn unanswered<E>(
+    error: reqwest::Error,
+    connect: impl FnOnce(reqwest::Error) -> E,
+    request: impl FnOnce(reqwest::Error) -> E,
+) -> E {
+    let is_connect = error.is_connect();
+    let error = error.without_url();
+    if is_connect { connect(error) } else { request(error) }
 }
 
 /// Whether a status is one of a redirect.

@@ -47,7 +47,7 @@ fn marathon(name: &str, tasks: &[(&str, &str)]) -> Json {
 fn queued_instances_are_counted_with_their_application() {
     let state = state(
         &[agent("a", 3.0, &json!({}))],
-        &[marathon("marathon-user", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
+        &[marathon("root-scheduler", &[("web", "a"), ("web", "a")]), framework("spark", &[("/new", "a", 1.0)])],
     );
     let queue = Queue::Known(vec![
         queued("/new", 3, 0.5),
@@ -58,9 +58,9 @@ fn queued_instances_are_counted_with_their_application() {
     let snapshot = with_queue(&state, &config(""), &queue).remove(0);
     let expected = [
         // A framework other than Marathon has an application of the same name.
-        ("/new", "marathon", 0, 4, "0.5".to_owned()),
-        ("/z", "marathon", 0, 1, "9".to_owned()),
-        ("/web", "marathon-user", 2, 2, "1".to_owned()),
+        ("/new", "root-scheduler", 0, 4, "0.5".to_owned()),
+        ("/web", "root-scheduler", 2, 2, "1".to_owned()),
+        ("/z", "root-scheduler", 0, 1, "9".to_owned()),
         ("/new", "spark", 1, 0, "0".to_owned()),
     ];
     assert_eq!(rows(&snapshot), expected);
@@ -291,6 +291,25 @@ fn instances_that_back_off_or_are_left_out_do_not_count() {
     ];
     assert_eq!(snapshot.not_counted, expected);
     assert_eq!(rows(&snapshot), [("/web", "marathon", 1, 2, "1".to_owned())]);
+}
+
+#[test]
+fn many_entries_that_do_not_count_fit_a_message() {
+    let long = "x".repeat(900);
+    let entries: Vec<Json> = (0..5_000_u32)
+        .map(|number| {
+            let more = json!({"constraints": [["pool", "IS", "third"]]});
+            entry(&format!("/{number}/{long}"), 1 + number % 7, 1.0, &more)
+        })
+        .collect();
+    let all: u32 = (0..5_000).map(|number| 1 + number % 7).sum();
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let config = config("attributes = { pool = \"workers\" }");
+    let snapshot = with_queue(&state, &config, &read_queue(&entries)).remove(0);
+    assert_eq!(snapshot.not_counted.iter().map(|entry| entry.queued).sum::<u32>(), all);
+    assert_eq!((snapshot.not_counted.len(), &*snapshot.not_counted[50].application), (51, "(other)"));
+    assert_eq!(snapshot.not_counted[50].reason, "4950 more entries of the queue do not count");
+    assert_eq!(crate::fit::fit(&snapshot).unwrap().step, crate::fit::Step::Plain);
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! `lambda-scale explain` on queues that hold more than a lack of resources, and on a Marathon of another name.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+fn situation(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/situations").join(name)
+}
+
+/// The explanations of the pools.
+fn explain(config: &Path, state: &Path, queue: &Path, more: &[&str]) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.args(["explain", "--output", "json", "--now", "2026-11-22T16:00:00Z"]);
+    for (option, path) in [("--config", config), ("--state", state), ("--queue", queue)] {
+        command.arg(option).arg(path);
+    }
+    let output = command.args(more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    json["pools"].as_array().unwrap().clone()
+}
+
+fn explained(name: &str) -> Vec<Value> {
+    let at = situation(name);
+    explain(&at.join("config.toml"), &at.join("state.json"), &at.join("queue.json"), &[])
+}
+
+/// A file of a situation with one text in place of another everywhere.
+fn changed(name: &str, file: &str, from: &str, to: &str) -> PathBuf {
+    let text = fs::read_to_string(situation(name).join(file)).unwrap();
+    assert!(text.contains(from), "{from}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{file}", to.len()));
+    fs::write(&path, text.replace(from, to)).unwrap();
+    path
+}
+
+fn delta(pool: &Value) -> i64 {
+    pool["decision"]["delta"].as_i64().unwrap()
+}
+
+#[test]
+fn a_daemon_that_no_agent_satisfies_buys_none() {
+    let pool = &explained("unique-daemon")[0];
+    assert!(delta(pool) <= 0, "{}", pool["decision"]["steps"]);
+    for message in ["snapshot", "decision"] {
+        let left_out = &pool[message]["not_counted"][0];
+        assert_eq!((&left_out["application"], &left_out["queued"]), (&json!("/telegraf"), &json!(995)));
+        assert!(left_out["reason"].as_str().unwrap().contains("hostname UNIQUE"), "{left_out}");
+    }
+    let telegraf = pool["snapshot"]["applications"].as_array().unwrap().iter().find(|one| one["name"] == "/telegraf");
+    assert_eq!(telegraf.unwrap()["max_per_agent"], 1);
+}
+
+#[test]
+fn a_daemon_is_named_in_the_text_of_explain() {
+    let at = situation("unique-daemon");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.args(["explain", "--now", "2026-11-22T16:00:00Z", "--config"]).arg(at.join("config.toml"));
+    let output = command.arg("--state").arg(at.join("state.json")).arg("--queue").arg(at.join("queue.json")).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("not counted 995 queued instances of /telegraf: Marathon declined every last offer"),
+        "{text}"
+    );
+}
+
+#[test]
+fn constraints_of_applications_that_run_come_from_their_definitions() {
+    let at = situation("unique-daemon");
+    let file = |name: &str, json: &Value| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, json.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let queue = file("empty-queue.json", &json!({"queue": []}));
+    let apps =
+        file("apps.json", &json!({"apps": [{"id": "/telegraf", "constraints": [["hostname", "MAX_PER", "3"]]}]}));
+    let pods = file("pods.json", &json!([]));
+    let pools = explain(
+        &at.join("config.toml"),
+        &at.join("state.json"),
+        Path::new(&queue),
+        &["--apps", &apps, "--pods", &pods],
+    );
+    let applications = pools[0]["snapshot"]["applications"].as_array().unwrap();
+    assert_eq!(applications.iter().find(|one| one["name"] == "/telegraf").unwrap()["max_per_agent"], 3);
+}
+
+#[test]
+fn a_marathon_of_another_name_keeps_its_settings() {
+    let at = situation("marathon-of-another-name");
+    let other = changed("marathon-of-another-name", "state.json", "prod-marathon", "root");
+    let usual = changed("marathon-of-another-name", "state.json", "prod-marathon", "marathon");
+    for state in [at.join("state.json"), other, usual] {
+        let pool = &explain(&at.join("config.toml"), &state, &at.join("queue.json"), &[])[0];
+        assert_eq!(pool["decision"]["target"], 9, "{}", pool["decision"]["steps"]);
+        let candidates = pool["snapshot"]["scale_down_candidates"].as_array().unwrap();
+        assert!(candidates.iter().any(|candidate| candidate["protected"] == true));
+        let web: Vec<&Value> = pool["snapshot"]["applications"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|application| application["name"] == "/shop/web")
+            .collect();
+        assert_eq!((web.len(), &web[0]["queued"]), (1, &json!(1)));
+        assert_eq!(pool["decision"]["notes"], Value::Null);
+    }
+}
+
+#[test]
+fn instances_that_wait_for_gpus_count_in_the_gpu_pool() {
+    let pools = explained("gpu-pool-of-zero");
+    let [workers, gpu] = pools.as_slice() else { panic!("{pools:?}") };
+    let queued = |pool: &Value| -> u64 {
+        let applications = pool["snapshot"]["applications"].as_array().unwrap();
+        applications.iter().filter_map(|application| application["queued"].as_u64()).sum()
+    };
+    assert_eq!((queued(workers), queued(gpu)), (0, 2));
+    assert_eq!((delta(gpu), &workers["decision"]["unplaceable"]), (2, &json!([])), "{}", gpu["decision"]["steps"]);
+}

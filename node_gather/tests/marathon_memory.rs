@@ -1,0 +1,90 @@
+//! The memory that answers of Marathon take. Alone in its process, because the peak is the process's.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
+
+use std::io::{self, Read};
+
+use node_gather::marathon::definitions::{HostLimits, add_apps};
+use node_gather::marathon::queue::{MAX_BYTES, QueueError, parse};
+
+/// A text, another one until so many bytes are read, and an end; nothing of it is in memory.
+struct Document {
+    start: Vec<u8>,
+    part: &'static str,
+    bytes: usize,
+    read: usize,
+}
+
+impl Document {
+    fn whole(start: &str, part: &'static str, end: &'static str, bytes: usize) -> impl Read {
+        let start = start.as_bytes().to_vec();
+        let bytes = (bytes - start.len() - end.len()) / part.len() * part.len() + start.len();
+        Self { start, part, bytes, read: 0 }.chain(end.as_bytes())
+    }
+}
+
+impl Read for Document {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at = self.read;
+        let rest = match at.checked_sub(self.start.len()) {
+            None => &self.start[at..],
+            Some(_) if at >= self.bytes => return Ok(0),
+            Some(beyond) => &self.part.as_bytes()[beyond % self.part.len()..],
+        };
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.read += count;
+        Ok(count)
+    }
+}
+
+/// The most memory that the process has had.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+const APP: &str = r#"{"queue":[{"count":1,"delay":{"timeLeftSeconds":0},"app":{"id":"/a","cpus":1,"mem":1"#;
+
+#[test]
+fn a_queue_takes_little_memory() {
+    let before = peak_kib();
+    // Many small parts of one application, unknown, known, and nested.
+    for (start, part, end) in [
+        (format!("{APP},\"x\":["), r#"{"k":1},"#, r#"0]}}]}"#),
+        (format!("{APP},\"constraints\":["), r#"["a","LIKE","b"],"#, r#"["a"]]}}]}"#),
+        (format!("{APP},\"acceptedResourceRoles\":["), r#""a","#, r#""b"]}}]}"#),
+        (format!("{APP},\"x\":\""), "text", r#""}}]}"#),
+        (
+            r#"{"queue":[{"count":1,"delay":{"timeLeftSeconds":0},"pod":{"id":"/p","containers":["#.to_owned(),
+            r#"{"resources":{"cpus":1,"mem":1}},"#,
+            r#"{"resources":{"cpus":1,"mem":1}}]}}]}"#,
+        ),
+    ] {
+        let queued = parse(Document::whole(&start, part, end, MAX_BYTES)).unwrap();
+        assert_eq!(queued.len(), 1, "{start}");
+    }
+    // The same beyond the limit: 31 MB took more than a gigabyte once.
+    let refused = parse(Document::whole(&format!("{APP},\"x\":["), r#"{"k":1},"#, "0]}}]}", 31_000_000));
+    assert!(matches!(refused, Err(QueueError::TooLarge)), "{refused:?}");
+    let small = peak_kib() - before;
+    assert!(small < 4 * 1024, "{small} KiB");
+
+    // As many applications as there can be. What is kept of one takes some two hundred bytes.
+    let entry = r#"{"count":1,"delay":{"timeLeftSeconds":0},"app":{"id":"/a","cpus":1,"mem":1}},"#;
+    let last = r#"{"count":1,"delay":{"timeLeftSeconds":0},"app":{"id":"/a","cpus":1,"mem":1}}]}"#;
+    let queued = parse(Document::whole(r#"{"queue":["#, entry, last, MAX_BYTES)).unwrap();
+    assert!(queued.len() > 100_000);
+    let many = peak_kib() - before;
+    assert!(many < 64 * 1024, "{many} KiB for {} entries", queued.len());
+    drop(queued);
+
+    // Definitions with nothing to keep, of any number.
+    let app = r#"{"id":"/a","cmd":"sleep 1000","constraints":[["rack","GROUP_BY"]],"labels":{"a":"b"}},"#;
+    let mut limits = HostLimits::new();
+    add_apps(Document::whole(r#"{"apps":["#, app, r#"{"id":"/z"}]}"#, 16 << 20), &mut limits).unwrap();
+    let definitions = peak_kib() - before;
+    assert!(limits.is_empty() && definitions <= many + 1024, "{definitions} KiB");
+}
