@@ -15,7 +15,7 @@ use std::hint::black_box;
 use cluster::{Cluster, NOON, policy};
 use node_process::decide;
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, Application, ClusterSnapshot, PoolResources, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, Application, Candidate, ClusterSnapshot, PoolResources, TaskGroup};
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 
@@ -39,12 +39,15 @@ fn main() {
     let rounds = std::env::args().nth(1).map_or(3, |rounds| rounds.parse().unwrap());
     println!("{:>7} {:>7} {:>9} {:>7} | CPU ms by headroom and placement", "agents", "sizes", "tasks", "shapes");
     println!(
-        "{:>33} | {:>9} {:>9} {:>9} {:>9} {:>9} | {:>9}",
-        "", "10 % sum", "10 %", "25 %", "100 %", "all full", "MB"
+        "{:>33} | {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} | {:>9}",
+        "", "10 % sum", "10 %", "25 %", "100 %", "all full", "spares", "removes", "MB"
     );
     for (agents, sizes, tasks) in ROWS {
         let snapshot = cluster(agents, sizes, tasks, 75);
         let full = cluster(agents, sizes, tasks, 100);
+        // Candidates, of which the rules can do without some; and a quiet pool, from which some go.
+        let spares = with_candidates(cluster(agents, sizes, tasks, 70));
+        let quiet = with_candidates(cluster(agents, sizes, tasks, 40));
         let mut cells = Vec::new();
         let mut memory = 0.0;
         for (snapshot, headroom, placement) in [
@@ -53,6 +56,8 @@ fn main() {
             (&snapshot, 25, "pack"),
             (&snapshot, 100, "pack"),
             (&full, 100, "pack"),
+            (&spares, 10, "pack"),
+            (&quiet, 10, "pack"),
         ] {
             let policy = policy(&format!(
                 "headroom_placement = \"{placement}\"\napplication_headroom_percent = {headroom}\nmax_scale_up_step = 1000000"
@@ -134,6 +139,39 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
         agent_shapes,
         ..Cluster::of(1, total).snapshot()
     }
+}
+
+/// The snapshot with as many candidates as there ever are: its emptiest agents, with tasks that take what they use.
+fn with_candidates(mut snapshot: ClusterSnapshot) -> ClusterSnapshot {
+    const MOST: usize = 200;
+    let mut shapes: Vec<AgentShape> =
+        snapshot.agent_shapes.iter().flat_map(|shape| std::iter::repeat_n(*shape, shape.count as usize)).collect();
+    shapes.sort_by_key(|shape| std::cmp::Reverse(shape.free));
+    let template = snapshot.scale_down_candidates[0].clone();
+    let candidates = shapes.iter().take(MOST).enumerate().map(|(number, shape)| {
+        let used = shape.total.saturating_sub(&shape.free);
+        let mut left = used;
+        let mut tasks = Vec::new();
+        let from = number % snapshot.applications.len();
+        for application in snapshot.applications.iter().cycle().skip(from).take(20) {
+            let resources = application.tasks[0].resources;
+            if resources.fits_in(&left) {
+                left = left.saturating_sub(&resources);
+                tasks.push(TaskGroup { count: 1, resources });
+            }
+        }
+        Candidate {
+            agent_id: format!("S{number}"),
+            unreserved: shape.unreserved,
+            total: shape.total,
+            used,
+            task_count: u32::try_from(tasks.len()).unwrap(),
+            tasks,
+            ..template.clone()
+        }
+    });
+    snapshot.scale_down_candidates = candidates.collect();
+    snapshot
 }
 
 /// The CPU time of this one thread so far.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use shared::config::{HeadroomPlacement, Limits, Policy};
+use shared::config::{HeadroomPlacement, Limits, Policy, StepLimit};
 use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, TaskGroup};
 use shared::count::saturated;
 use shared::resources::{Amount, Kind, Resources};
@@ -75,6 +75,8 @@ pub enum Setting {
     MaxScaleDownStep,
     /// The most tasks that one decision moves.
     MaxScaleDownTasks,
+    /// The agents that a scale-down leaves beyond those that are needed.
+    ScaleDownMargin,
     /// Until when the pool is paused.
     PauseUntil,
     /// The threshold of D.
@@ -108,6 +110,7 @@ impl Setting {
             Self::MaxScaleUpStep => "max_scale_up_step",
             Self::MaxScaleDownStep => "max_scale_down_step",
             Self::MaxScaleDownTasks => "max_scale_down_tasks",
+            Self::ScaleDownMargin => "scale_down_margin",
             Self::PauseUntil => "pause_until",
             Self::ScaleDownThresholdPercent => "scale_down_threshold_percent",
             Self::ScaleUpThresholdPercent => "scale_up_threshold_percent",
@@ -121,6 +124,7 @@ impl Setting {
             Self::ApplicationHeadroomPercent
             | Self::HeadroomPlacement
             | Self::MaxScaleDownTasks
+            | Self::ScaleDownMargin
             | Self::PauseUntil
             | Self::ScaleDownThresholdPercent
             | Self::ScaleUpThresholdPercent => false,
@@ -183,7 +187,7 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
         let unlimited = policy.with(|policy| {
             let Limits { max_scale_down_tasks, .. } = policy.limits;
             let (min, max) = (0, None);
-            let (max_scale_up_step, max_scale_down_step) = (u32::MAX, u32::MAX);
+            let (max_scale_up_step, max_scale_down_step) = (StepLimit::UNLIMITED, StepLimit::UNLIMITED);
             policy.limits = Limits { min, max, max_scale_up_step, max_scale_down_step, max_scale_down_tasks };
         });
         answers.extend(question.answer(Change::NoLimits, snapshot, &unlimited)?);
@@ -202,8 +206,8 @@ fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
         policy.headroom.percent = 0;
         policy.applications.values_mut().for_each(|settings| settings.headroom_percent = None);
     };
-    let without_up_step = |policy: &mut Policy| policy.limits.max_scale_up_step = u32::MAX;
-    let without_down_step = |policy: &mut Policy| policy.limits.max_scale_down_step = u32::MAX;
+    let without_up_step = |policy: &mut Policy| policy.limits.max_scale_up_step = StepLimit::UNLIMITED;
+    let without_down_step = |policy: &mut Policy| policy.limits.max_scale_down_step = StepLimit::UNLIMITED;
     let without_tasks = |policy: &mut Policy| policy.limits.max_scale_down_tasks = None;
     let mut changes = vec![
         (Setting::ApplicationHeadroomPercent, Value::Number(0), policy.with(without_headroom)),
@@ -212,6 +216,7 @@ fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
         (Setting::MaxScaleUpStep, Value::Unlimited, policy.with(without_up_step)),
         (Setting::MaxScaleDownStep, Value::Unlimited, policy.with(without_down_step)),
         (Setting::MaxScaleDownTasks, Value::None, policy.with(without_tasks)),
+        (Setting::ScaleDownMargin, Value::Number(0), policy.with(|policy| policy.scale_down.margin = 0)),
         (Setting::PauseUntil, Value::None, policy.with(|policy| policy.timing.pause_until = None)),
     ];
     match policy.headroom.placement {
@@ -437,10 +442,12 @@ mod tests {
             [
                 (load(76.9, 49.9), 9),
                 (load(123.1, 80.0), 11),
-                (setting(Setting::ScaleDownThresholdPercent, Value::Number(66)), 9),
                 (setting(Setting::ScaleUpThresholdPercent, Value::Number(64)), 11),
             ]
         );
+        // 9 agents are needed for 80 %, and the margin keeps the tenth at any threshold of D (D7).
+        let without_margin = answers(&cluster, "scale_down_margin = 0");
+        assert!(without_margin.contains(&(setting(Setting::ScaleDownThresholdPercent, Value::Number(66)), 9)));
     }
 
     #[test]

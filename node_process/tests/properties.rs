@@ -8,9 +8,9 @@ use cluster::NOON;
 use jiff::{SignedDuration, Timestamp};
 use node_process::{Expired, decide};
 use proptest::prelude::*;
-use shared::config::Policy;
+use shared::config::{Policy, StepLimit};
 use shared::contract::{self, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
-use shared::resources::Kind;
+use shared::resources::{Kind, Resources};
 use support::*;
 
 fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
@@ -18,29 +18,40 @@ fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
 }
 
 /// Clauses H2 and U1 said once more, independently: whether a pool of so many equal agents without reservations holds
-/// what `snapshot` shows. All of them are usable, so what they have is free but for the load.
+/// what `snapshot` shows, with what is queued. All agents are usable, so what they have is free but for the load.
 fn holds(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, bool) {
+    let load = snapshot.resources.used + snapshot.resources.displaced.saturating_sub(&snapshot.resources.disconnected);
+    holds_load(snapshot, policy, agents, &load)
+}
+
+/// The same where the tasks of disconnected agents must be placed again.
+fn holds_all(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64) -> (bool, bool) {
+    holds_load(snapshot, policy, agents, &(snapshot.resources.used + snapshot.resources.displaced))
+}
+
+fn holds_load(snapshot: &ClusterSnapshot, policy: &Policy, agents: i64, load: &Resources) -> (bool, bool) {
     let shape = policy.new_agent.unwrap();
     let mut has_headroom = true;
     let mut is_below_threshold = true;
     for kind in Kind::ALL {
-        let load = snapshot.resources.used + snapshot.resources.displaced;
         let load = i128::from(load.get(kind).thousandths());
         let total = i128::from(agents) * i128::from(shape.get(kind).thousandths());
-        let mut growth = 0;
+        let (mut queued, mut growth) = (0, 0);
         for application in &snapshot.applications {
-            for group in application.queued_tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
-                let queued = i128::from(application.queued) * i128::from(group.count);
-                growth += 100 * queued * i128::from(group.resources.get(kind).thousandths());
-            }
             let percent = i128::from(policy.headroom_percent_of(&application.name));
+            for group in application.queued_tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
+                let instances = i128::from(application.queued) * i128::from(group.count);
+                let amount = instances * i128::from(group.resources.get(kind).thousandths());
+                queued += amount;
+                growth += percent * amount;
+            }
             for group in application.tasks.iter().filter(|group| group.resources.fits_in(&shape)) {
                 growth += percent * i128::from(group.count) * i128::from(group.resources.get(kind).thousandths());
             }
         }
-        has_headroom &= 100 * load + growth <= 100 * total;
+        has_headroom &= 100 * (load + queued) + growth <= 100 * total;
         if policy.thresholds.considered.contains(&kind) {
-            is_below_threshold &= 100 * load <= i128::from(policy.thresholds.scale_up_percent) * total;
+            is_below_threshold &= 100 * (load + queued) <= i128::from(policy.thresholds.scale_up_percent) * total;
         }
     }
     (has_headroom, is_below_threshold)
@@ -70,6 +81,16 @@ proptest! {
         prop_assert_eq!(second.delta, 0, "first: {:#?}, second: {:#?}", first, second);
     }
 
+    /// H1, H4, U1: when the agents that a decision adds have come, and what was queued runs where it can, the next one adds none.
+    #[test]
+    fn what_is_queued_is_added_for_in_one_step(cluster in homogeneous(), policy in unlimited_policy()) {
+        let policy = with_new_agent(&by_total(&policy), &cluster);
+        let first = decided(&cluster.snapshot(), &policy);
+        prop_assume!((0..1000).contains(&first.delta));
+        let second = decided(&started(after(&cluster, &policy, &first)).snapshot(), &policy);
+        prop_assert!(second.delta <= 0, "first: {:#?}, second: {:#?}", first, second);
+    }
+
     /// D3, H4, U1, L2: limited steps end where one unlimited step would, and none of them turns back.
     #[test]
     fn limited_steps_come_to_the_same_end(mut cluster in homogeneous(), policy in limited_policy()) {
@@ -78,8 +99,8 @@ proptest! {
             connected(&cluster).filter(|agent| !agent.is_usable()).map(|agent| agent.number).collect();
         decommissioning.into_iter().for_each(|number| drop(cluster.remove(number)));
         let unlimited = policy.with(|policy| {
-            policy.limits.max_scale_up_step = u32::MAX;
-            policy.limits.max_scale_down_step = u32::MAX;
+            policy.limits.max_scale_up_step = StepLimit::UNLIMITED;
+            policy.limits.max_scale_down_step = StepLimit::UNLIMITED;
         });
         let goal = decided(&cluster.snapshot(), &unlimited);
         prop_assume!(goal.delta.abs() <= 100);
@@ -123,20 +144,39 @@ proptest! {
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         let target = i64::from(decision.target);
-        prop_assert_eq!(holds(&snapshot, &policy, target), (true, true));
+        if decision.delta >= 0 {
+            prop_assert_eq!(holds(&snapshot, &policy, target), (true, true));
+        }
         if decision.delta > 0 {
             prop_assert_ne!(holds(&snapshot, &policy, target - 1), (true, true));
         }
     }
 
-    /// D2, D3 (I9): what stays after a scale-down holds all tasks, the headroom and the threshold.
+    /// D2, D3 (I9): what stays after a scale-down holds all tasks, the headroom and the threshold, and the margin beyond them,
+    /// or all of it ten points earlier (D7).
     #[test]
-    fn a_scale_down_leaves_enough(cluster in homogeneous(), policy in unlimited_policy(), limit in 1_u32..6) {
-        let policy = with_new_agent(&by_total(&policy), &cluster).with(|policy| policy.limits.max_scale_down_step = limit);
+    fn a_scale_down_leaves_enough(
+        cluster in homogeneous(), policy in unlimited_policy(), limit in 1_u32..6, margin in 0_u32..3
+    ) {
+        let policy = with_new_agent(&by_total(&policy), &cluster).with(|policy| {
+            policy.limits.max_scale_down_step = StepLimit::Agents(limit);
+            policy.scale_down.margin = margin;
+        });
         let snapshot = cluster.snapshot();
         let decision = decided(&snapshot, &policy);
         if decision.delta < 0 {
-            prop_assert_eq!(holds(&snapshot, &policy, decision.target.into()), (true, true));
+            let (target, needed) = (i64::from(decision.target), i64::from(decision.needed.unwrap()));
+            prop_assert_eq!(holds_all(&snapshot, &policy, target), (true, true));
+            prop_assert_eq!(holds_all(&snapshot, &policy, needed), (true, true));
+            let earlier = policy.with(|policy| {
+                policy.headroom.percent += 10;
+                for application in policy.applications.values_mut() {
+                    application.headroom_percent = application.headroom_percent.map(|percent| percent + 10);
+                }
+                policy.thresholds.scale_up_percent = policy.thresholds.scale_up_percent.saturating_sub(10);
+            });
+            let is_idle = holds_all(&snapshot, &earlier, needed) == (true, true);
+            prop_assert!(is_idle || target >= needed + i64::from(margin), "{:#?}", decision);
         }
     }
 
@@ -171,7 +211,7 @@ proptest! {
             prop_assert!(decision.target >= needed.min(max), "{:#?}", decision);
         }
         let added = decision.delta.max(0).unsigned_abs();
-        prop_assert_eq!(added, decision.wanted.min(policy.limits.max_scale_up_step));
+        prop_assert_eq!(added, decision.wanted.min(policy.limits.max_scale_up_step.of(0)));
         prop_assert_eq!(decision.wanted, needed.min(max).max(min.min(max)).saturating_sub(snapshot.agents.usable));
     }
 
@@ -183,7 +223,11 @@ proptest! {
         let leaving = u32::try_from(decision.scale_down_agents.len()).unwrap();
         prop_assert_eq!(leaving, decision.delta.min(0).unsigned_abs());
         if leaving > 0 {
-            prop_assert!(leaving + snapshot.agents.decommissioning() <= policy.limits.max_scale_down_step);
+            // Without a task a tenth may go at once.
+            let at_once = leaving + decision.decommissioning();
+            let tenth = (snapshot.agents.usable + decision.decommissioning()).div_ceil(10);
+            let is_empty = decision.scale_down_agents.iter().all(|agent| agent.task_count == 0);
+            prop_assert!(at_once <= policy.limits.max_scale_down_step.of(0) || is_empty && at_once <= tenth);
             let moving: u32 = decision.scale_down_agents.iter().map(|agent| agent.task_count).sum();
             prop_assert!(policy.limits.max_scale_down_tasks.is_none_or(|limit| moving <= limit));
         }
@@ -192,7 +236,7 @@ proptest! {
         for candidate in snapshot.scale_down_candidates.iter().filter(|candidate| candidate.protected) {
             prop_assert!(decision.scale_down_agents.iter().all(|agent| agent.agent_id != candidate.agent_id));
         }
-        prop_assert!(decision.delta <= i32::try_from(policy.limits.max_scale_up_step).unwrap());
+        prop_assert!(decision.delta <= i32::try_from(policy.limits.max_scale_up_step.of(0)).unwrap());
     }
 
     /// D4, L3 (I4): a partial view never scales down, a blind one does nothing.
@@ -215,8 +259,8 @@ proptest! {
         let (up, down) = (steps.0.max(1), steps.1.max(1));
         let policy = policy.with(|policy| {
             policy.new_agent = new_agent;
-            policy.limits.max_scale_up_step = up;
-            policy.limits.max_scale_down_step = down;
+            policy.limits.max_scale_up_step = StepLimit::Agents(up);
+            policy.limits.max_scale_down_step = StepLimit::Agents(down);
         });
         let decision = decided(&snapshot, &policy);
         let letters: Vec<&str> = decision.steps.iter().map(|step| step.clause.rule().letter()).collect();

@@ -10,7 +10,7 @@ use node_process::decide;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use shared::config::Policy;
+use shared::config::{Policy, StepLimit};
 use shared::contract::ScalingDecision;
 use shared::random::SplitMix64;
 use support::*;
@@ -60,7 +60,7 @@ fn a_scale_down_is_hardly_ever_undone_wherever_the_tasks_go() {
                 cluster.remove(number);
             }
             let policy = with_new_agent(&by_tasks(&policy), &cluster);
-            let policy = policy.with(|policy| policy.limits.max_scale_down_step = step);
+            let policy = policy.with(|policy| policy.limits.max_scale_down_step = StepLimit::Agents(step));
             let cluster = cluster.and(more, policy.new_agent.unwrap());
             let decision = decide(&cluster.snapshot(), &policy, NOON).unwrap();
             if decision.delta < 0 {

@@ -143,7 +143,7 @@ class Variant(NamedTuple):
 MINIMAL_POOL = {
     "name": "workers", "min": 1, "resources": ["cpus", "mem"], "scale_down_threshold_percent": 50, "scale_up_threshold_percent": 80,
     "application_headroom_percent": 10, "cpu_utilization": False, "headroom_placement": "pack", "max_scale_up_step": 10,
-    "max_scale_down_step": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m", "scale_down_stable_for": "0s",
+    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m", "scale_down_stable_for": "0s",
     "max_back_off": "0s", "join_timeout": "15m", "scale_down_strategy": "least_loaded",
 }
 MESOS = {"timeout": "20s"}
@@ -183,7 +183,7 @@ VARIANTS = (
             "source": "cloudwatch", "max": 9, "scale_out_threshold": 60, "scale_down_ratio": 0.7, "scale_up_cooldown": "5m",
             **{setting: None for setting in (
                 "resources", "scale_down_threshold_percent", "scale_up_threshold_percent", "application_headroom_percent",
-                "cpu_utilization", "headroom_placement", "max_scale_up_step", "max_scale_down_step", "max_missing_agents_percent",
+                "cpu_utilization", "headroom_placement", "max_scale_up_step", "scale_down_margin", "max_missing_agents_percent",
                 "scale_down_strategy",
             )},
         }]},

@@ -499,7 +499,9 @@ impl<'p> Pool<'p> {
         let mut usable: Vec<Ranked> = usable.into_iter().map(Ranked::new).collect();
         usable.sort_unstable();
         decommissioning.sort_by(|a, b| a.agent.id.cmp(&b.agent.id));
-        let most = self.policy.limits.max_scale_down_step.saturating_mul(2);
+        // As many as may go at once: by the step, or a tenth where they run nothing.
+        let at_once = self.policy.limits.scale_down_step(self.counts.registered, u32::MAX);
+        let most = at_once.saturating_mul(2);
         let most = most.clamp(*CANDIDATES.start(), *CANDIDATES.end());
         let may_go = |member: &Member| member.instance.may_go && !member.protected;
         let usable = usable.into_iter().map(|ranked| ranked.member).filter(may_go).take(index(most));

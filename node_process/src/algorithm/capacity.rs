@@ -1,5 +1,6 @@
 //! The pool as it is, and as it would be after some agents left or came: what the steps hand on.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use shared::config::Policy;
@@ -10,8 +11,10 @@ use shared::resources::{Kind, Resources};
 use super::instance::queued_instance;
 use super::new_agent::{Belief, NewAgent};
 use super::utilization::Utilization;
+use super::words::{StepBy, StepReason};
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
+#[derive(Clone)]
 pub(super) struct Pool<'a> {
     pub(super) snapshot: &'a ClusterSnapshot,
     pub(super) policy: &'a Policy,
@@ -29,6 +32,8 @@ pub(super) struct Pool<'a> {
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
     leave: Vec<Removed>,
+    /// D6: how many of them no other rule asks for, once that has been found out.
+    pub(super) spare: OnceCell<usize>,
 }
 
 /// An empty agent: what a task of the default role can take of it, and whether it has gpus.
@@ -42,6 +47,12 @@ impl Place {
     const fn of(total: &Resources, unreserved: Resources) -> Self {
         Self { unreserved, has_gpus: !total.gpus.is_zero() }
     }
+}
+
+/// D3, L2: how many agents may leave now, and what does not allow more.
+pub(super) struct ScaleDownStep {
+    pub(super) agents: u32,
+    pub(super) reason: StepReason,
 }
 
 /// What agents take along when they leave.
@@ -100,7 +111,16 @@ impl<'a> Pool<'a> {
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             leave,
+            spare: OnceCell::new(),
         }
+    }
+
+    /// The same pool with other settings. What a new agent has stays as it is.
+    pub(super) fn under<'b>(&self, policy: &'b Policy) -> Pool<'b>
+    where
+        'a: 'b,
+    {
+        Pool { policy, spare: OnceCell::new(), ..self.clone() }
     }
 
     /// N.
@@ -165,9 +185,41 @@ impl<'a> Pool<'a> {
         self.policy.limits.max_scale_down_tasks.is_some_and(|limit| self.moving_tasks(removed) > limit.into())
     }
 
-    /// How many agents may leave now: those that are leaving already count against the step.
-    pub(super) const fn scale_down_step(&self) -> u32 {
-        self.policy.limits.max_scale_down_step.saturating_sub(self.snapshot.agents.decommissioning())
+    /// Agents that are on their way out: they drain, or node_scale deactivated them. One that an operator deactivated may
+    /// stay as it is for ever, so it stops nothing.
+    pub(super) fn decommissioning(&self) -> u32 {
+        let is_ours =
+            |agent: &&Candidate| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
+        let ours = self.snapshot.scale_down_candidates.iter().filter(is_ours).count();
+        self.snapshot.agents.draining.saturating_add(saturated(ours))
+    }
+
+    /// Agents that a percentage is a percentage of: usable ones, and those on their way out.
+    const fn step_base(&self, decommissioning: u32) -> u32 {
+        self.agents().saturating_add(decommissioning)
+    }
+
+    /// L2: how many agents one request adds.
+    pub(super) fn scale_up_step(&self) -> u32 {
+        self.policy.limits.max_scale_up_step.of(self.step_base(self.decommissioning()))
+    }
+
+    /// D3: what limits how many agents leave at once.
+    pub(super) fn scale_down_step(&self) -> ScaleDownStep {
+        let decommissioning = self.decommissioning();
+        let is_empty = |candidate: &&&Candidate| candidate.task_count == 0;
+        let empty = saturated(self.removable.iter().take_while(is_empty).count());
+        let (limits, base) = (&self.policy.limits, self.step_base(decommissioning));
+        let at_once = limits.scale_down_step(base, empty.saturating_add(decommissioning));
+        let most = self.policy.scale_down.strategy.most_decommissioning();
+        let by = match most {
+            Some(most) if most < at_once => StepBy::MostDecommissioning(most),
+            _ if at_once > limits.max_scale_down_step.of(base) => StepBy::Empty,
+            _ => StepBy::Setting,
+        };
+        let at_once = at_once.min(most.unwrap_or(u32::MAX));
+        let step = StepReason { max: limits.max_scale_down_step, by, decommissioning };
+        ScaleDownStep { agents: at_once.saturating_sub(decommissioning), reason: step }
     }
 
     fn leaving(&self, removed: usize) -> Removed {
@@ -187,20 +239,19 @@ impl Removed {
 }
 
 impl Capacity {
-    /// U/T of one kind.
-    pub(super) fn utilization(&self, pool: &Pool<'_>, kind: Kind) -> Utilization {
-        Utilization { kind, used: pool.load.get(kind), total: self.total.get(kind) }
+    /// What of one kind such a load takes.
+    pub(super) fn utilization(&self, load: &Resources, kind: Kind) -> Utilization {
+        Utilization { kind, used: load.get(kind), total: self.total.get(kind) }
     }
 
-    /// The same to add agents by: nothing is bought for the tasks of disconnected agents.
-    pub(super) fn utilization_to_add(&self, pool: &Pool<'_>, kind: Kind) -> Utilization {
-        let used = pool.snapshot.resources.used + pool.displaced(self.removed);
-        Utilization { kind, used: used.get(kind), total: self.total.get(kind) }
+    /// What tasks take to add agents by: nothing is bought for those of disconnected agents.
+    pub(super) fn load_to_add(&self, pool: &Pool<'_>) -> Resources {
+        pool.snapshot.resources.used + pool.displaced(self.removed)
     }
 
-    /// The considered kind with the highest utilization; of equal ones the first.
-    pub(super) fn highest(&self, pool: &Pool<'_>) -> Option<Utilization> {
-        pool.considered().map(|kind| self.utilization(pool, kind)).reduce(Utilization::higher)
+    /// The considered kind of which such a load takes most; of equal ones the first.
+    pub(super) fn highest(&self, pool: &Pool<'_>, load: &Resources) -> Option<Utilization> {
+        pool.considered().map(|kind| self.utilization(load, kind)).reduce(Utilization::higher)
     }
 }
 

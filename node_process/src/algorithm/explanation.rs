@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use shared::config::{Policy, PoolSource};
 use shared::contract::{
-    self, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState, Step, Unplaceable,
+    self, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, PoolResources, ScalingDecision, ScalingState, Step,
+    Unplaceable,
 };
 use shared::count::saturated;
+use shared::resources::Resources;
 use shared::time;
 use uuid::Uuid;
 
-use super::capacity::Pool;
+use super::capacity::{Capacity, Pool};
 use super::each_alone;
 use super::limits;
 use super::needed;
@@ -48,12 +50,28 @@ impl Explanation<'_> {
         if self.pool.snapshot.completeness.level != CompletenessLevel::Complete {
             return None;
         }
-        let required = self.rulings.last().map_or_else(|| self.pool.observed(), |ruling| ruling.capacity);
         Some(match self.pool.policy.source {
             PoolSource::CloudWatch { .. } => self.target(),
-            PoolSource::Mesos { .. } if required.added > 0 => required.agents,
-            PoolSource::Mesos { .. } => self.pool.capacity(needed::spare(&self.pool), 0).agents,
+            PoolSource::Mesos { .. } => self.needed_in_cluster(),
         })
+    }
+
+    fn needed_in_cluster(&self) -> u32 {
+        let needed = |pool: &Pool<'_>, required: Option<Capacity>| match required {
+            Some(required) if required.added > 0 => required.agents,
+            _ => pool.capacity(needed::spare(pool), 0).agents,
+        };
+        let snapshot = self.pool.snapshot;
+        if snapshot.resources.disconnected.is_zero() {
+            return needed(&self.pool, self.rulings.last().map(|ruling| ruling.capacity));
+        }
+        // Nothing is bought for the tasks of disconnected agents, but they are needed.
+        let resources = PoolResources { disconnected: Resources::ZERO, ..snapshot.resources };
+        let snapshot = ClusterSnapshot { resources, ..snapshot.clone() };
+        let pool = Pool::new(&snapshot, self.pool.policy);
+        let rules = self.rules.iter().skip(1);
+        let required = rules.fold(pool.observed(), |capacity, rule| rule(&pool, capacity).capacity);
+        needed(&pool, Some(required))
     }
 
     /// The message.

@@ -115,15 +115,13 @@ fn keep_to_one(pool: &Pool<'_>, change: &mut Change) {
 
 /// L2: how far one decision may go.
 fn keep_within_steps(pool: &Pool<'_>, change: &mut Change) {
-    let step = pool.policy.limits.max_scale_up_step;
-    if change.delta > i64::from(step) {
-        change.becomes(step.into(), Clause::L2, Limit::ScaleUpStep(step));
+    let step = i64::from(pool.scale_up_step());
+    if change.delta > step {
+        change.becomes(step, Clause::L2, Limit::ScaleUpStep(pool.policy.limits.max_scale_up_step));
     }
-    let step = i64::from(pool.scale_down_step());
-    if -change.delta > step {
-        let decommissioning = pool.snapshot.agents.decommissioning();
-        let limit = Limit::ScaleDownStep { max: pool.policy.limits.max_scale_down_step, decommissioning };
-        change.becomes(-step, Clause::L2, limit);
+    let step = pool.scale_down_step();
+    if -change.delta > i64::from(step.agents) {
+        change.becomes(-i64::from(step.agents), Clause::L2, Limit::ScaleDownStep(step.reason));
     }
     // Where no agent is named, the group chooses.
     if pool.policy.source.names_agents() {
@@ -174,8 +172,10 @@ const fn within(pool: &Pool<'_>) -> LimitsReason {
 #[cfg(test)]
 mod tests {
     use super::super::cpu::reason::{CpuLevel, CpuReason, Effect};
+    use super::super::words::{StepBy, StepReason};
     use super::*;
     use cluster::{Cluster, NOON, policy, resources};
+    use shared::config::StepLimit;
     use shared::contract::ClusterSnapshot;
 
     /// Rulings after which `removed` agents are removed, and `added` are added.
@@ -238,8 +238,12 @@ mod tests {
         // Just as many as a step allows are no more.
         assert_eq!(limits(5, 0, (0, 3), "max_scale_up_step = 3"), (Clause::L1, Vec::new()));
         assert_eq!(limits(5, 0, (3, 0), "max_scale_down_step = 3"), (Clause::L1, Vec::new()));
-        assert_eq!(limits(5, 0, (0, 3), "max_scale_up_step = 2"), (Clause::L2, change(3, 2, Limit::ScaleUpStep(2))));
-        let step = Limit::ScaleDownStep { max: 2, decommissioning: 0 };
+        assert_eq!(
+            limits(5, 0, (0, 3), "max_scale_up_step = 2"),
+            (Clause::L2, change(3, 2, Limit::ScaleUpStep(StepLimit::Agents(2))))
+        );
+        let reason = StepReason { max: StepLimit::Agents(2), by: StepBy::Setting, decommissioning: 0 };
+        let step = Limit::ScaleDownStep(reason);
         assert_eq!(limits(5, 0, (3, 0), "max_scale_down_step = 2"), (Clause::L2, change(-3, -2, step)));
     }
 

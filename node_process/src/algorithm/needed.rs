@@ -1,41 +1,69 @@
-//! D6: the fewest agents that the rules need.
+//! D6, D7: the fewest agents that the rules need, and how many more a scale-down leaves.
+
+use shared::config::Policy;
+use shared::count::saturated;
 
 use super::capacity::Pool;
 use super::cpu;
-use super::headroom::Headroom;
+use super::headroom::{self, Headroom};
+use super::numbers::last;
 use super::scale_up;
 
-/// How many of the agents that can be removed H, U, and C do without.
+/// D6: how many of the agents that can be removed H, U, and C do without.
 pub(super) fn spare(pool: &Pool<'_>) -> usize {
-    let most = pool.removable_count();
+    *pool.spare.get_or_init(|| find_spare(pool))
+}
+
+fn find_spare(pool: &Pool<'_>) -> usize {
+    let queued = headroom::queued(pool);
+    let by_percent = |removed| scale_up::does_without(pool, &queued, removed) && cpu::does_without(pool, removed);
     // U and C cost nothing to ask.
-    let by_percent = last(most, |removed| scale_up::does_without(pool, removed) && cpu::does_without(pool, removed));
-    if by_percent == 0 {
+    let most = last(pool.removable_count(), by_percent);
+    if most == 0 {
         return 0;
     }
     let headroom = Headroom::of(pool);
-    last(by_percent, |removed| headroom.does_without(pool, removed))
+    // What is needed in total costs little, and mostly decides: around that number H is asked.
+    let total = last(most, |removed| headroom.total_does_without(pool, removed));
+    if total < most && headroom.does_without(pool, total) {
+        // Some of what is needed may have no place anyway.
+        return if headroom.does_without(pool, total + 1) {
+            last(most, |removed| removed <= total + 1 || headroom.does_without(pool, removed))
+        } else {
+            total
+        };
+    }
+    last(most, |removed| headroom.does_without(pool, removed))
 }
 
-/// The last number up to `most` that passes, by halving; 0 passes unasked.
-fn last(most: usize, mut passes: impl FnMut(usize) -> bool) -> usize {
-    let (mut passed, mut failed) = (0, most.saturating_add(1));
-    // Where agents can be spared at all, it is often all that are asked about.
-    let mut next = most;
-    while failed - passed > 1 {
-        if passes(next) {
-            passed = next;
-        } else {
-            failed = next;
-        }
-        next = passed.midpoint(failed);
+/// D7: how many agents beyond those that are needed stay, where so many are to be removed. None in a pool that is so idle
+/// that the rules would not ask for more either if each of them asked ten points earlier.
+pub(super) fn margin(pool: &Pool<'_>, removed: usize) -> u32 {
+    let (margin, spare) = (pool.policy.scale_down.margin, spare(pool));
+    // Where it makes no difference, the question is not asked.
+    if margin == 0 || spare == 0 || saturated(spare.saturating_sub(removed)) >= margin {
+        return margin;
     }
-    passed
+    let earlier = pool.policy.with(ask_earlier);
+    let pool = &pool.under(&earlier);
+    let queued = headroom::queued(pool);
+    let is_idle = scale_up::does_without(pool, &queued, spare) && Headroom::of(pool).does_without(pool, spare);
+    if is_idle { 0 } else { margin }
+}
+
+/// Both rules that add agents would add them ten points earlier.
+fn ask_earlier(policy: &mut Policy) {
+    const POINTS: u32 = 10;
+    policy.headroom.percent = policy.headroom.percent.saturating_add(POINTS);
+    for application in policy.applications.values_mut() {
+        application.headroom_percent = application.headroom_percent.map(|percent| percent.saturating_add(POINTS));
+    }
+    let thresholds = &mut policy.thresholds;
+    thresholds.scale_up_percent = thresholds.scale_up_percent.saturating_sub(POINTS);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::headroom;
     use super::super::ruling::Rule;
     use super::*;
     use cluster::{Cluster, policy, resources};
@@ -111,18 +139,6 @@ mod tests {
             let spared = spare(&pool);
             prop_assert!(spared == 0 || is_accepted(spared));
             prop_assert!(spared == pool.removable_count() || !is_accepted(spared + 1));
-        }
-
-        /// D6: the search finds the last number, in few questions.
-        #[test]
-        fn the_last_number_that_passes_is_found(most in 0_usize..300, limit in 0_usize..300) {
-            let mut asked = 0;
-            let found = last(most, |number| {
-                asked += 1;
-                number <= limit
-            });
-            prop_assert_eq!(found, limit.min(most));
-            prop_assert!(asked <= 10, "{} questions", asked);
         }
     }
 }

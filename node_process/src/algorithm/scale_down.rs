@@ -5,9 +5,12 @@ pub(super) mod reason;
 use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
 use shared::count::saturated;
+use shared::resources::Resources;
 
-use super::capacity::{Capacity, Pool};
-use super::headroom::moved_tasks_have_room;
+use super::capacity::{Capacity, Pool, ScaleDownStep};
+use super::headroom::{self, MovedTasks};
+use super::needed;
+use super::numbers::last;
 use super::ruling::Ruling;
 use super::utilization::Utilization;
 use super::words::Incomplete;
@@ -15,16 +18,20 @@ use reason::{ScaleDownReason, Stop};
 
 /// D2: removes one agent after another, the least loaded first, until something stops it.
 pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
+    let load = pool.load + headroom::queued(pool);
+    let step = pool.scale_down_step();
     let mut removed = before.removed;
     let stop = loop {
-        match stop_before(pool, removed) {
+        match stop_before(pool, &load, &step, removed) {
             Some(stop) => break stop,
             None => removed += 1,
         }
     };
+    let (removed, stop) = with_room(pool, removed, stop);
+    let (removed, stop) = with_margin(pool, removed, stop);
     let clause = clause(removed, &stop);
     let reason = ScaleDownReason {
-        highest: pool.observed().highest(pool),
+        highest: pool.observed().highest(pool, &pool.load),
         threshold_percent: pool.policy.thresholds.scale_down_percent,
         removed: saturated(removed),
         stop,
@@ -32,8 +39,36 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
     Ruling::new(clause, before, pool.capacity(removed, before.added), reason)
 }
 
+/// D3: as many of them as leave room for their tasks.
+fn with_room(pool: &Pool<'_>, removed: usize, stop: Stop) -> (usize, Stop) {
+    match pool.policy.headroom.placement {
+        HeadroomPlacement::Sum => (removed, stop),
+        HeadroomPlacement::Pack => {
+            let room = MovedTasks::of(pool);
+            let have_room = last(removed, |removed| room.have_room(pool, removed));
+            if have_room < removed { (have_room, Stop::NoRoom) } else { (removed, stop) }
+        }
+    }
+}
+
+/// D7: as many of them as leave the agents that are needed, and the margin.
+fn with_margin(pool: &Pool<'_>, removed: usize, stop: Stop) -> (usize, Stop) {
+    if removed == 0 {
+        return (removed, stop);
+    }
+    let spare = needed::spare(pool);
+    let margin = needed::margin(pool, removed);
+    let most = spare.saturating_sub(usize::try_from(margin).unwrap_or(usize::MAX));
+    // Where all agents are needed, or there is no margin, the rule that needs them says best why.
+    let others_say_why = spare == 0 || margin == 0;
+    if removed <= most || others_say_why {
+        return (removed, stop);
+    }
+    (most, Stop::Margin { needed: pool.capacity(spare, 0).agents, margin })
+}
+
 /// Whether anything forbids one agent fewer than these; the order is that of the page.
-fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
+fn stop_before(pool: &Pool<'_>, load: &Resources, step: &ScaleDownStep, removed: usize) -> Option<Stop> {
     let policy = pool.policy;
     let now = pool.capacity(removed, 0);
     let then = pool.capacity(removed + 1, 0);
@@ -59,42 +94,35 @@ fn stop_before(pool: &Pool<'_>, removed: usize) -> Option<Stop> {
     if then.agents < policy.limits.min {
         return Some(Stop::Min(policy.limits.min));
     }
-    if saturated(removed + 1) > pool.scale_down_step() {
-        let decommissioning = pool.snapshot.agents.decommissioning();
-        return Some(Stop::Step { max: policy.limits.max_scale_down_step, decommissioning });
+    if saturated(removed + 1) > step.agents {
+        return Some(Stop::Step(step.reason));
     }
     if let Some(max) = policy.limits.max_scale_down_tasks
         && pool.moves_too_many_tasks(removed + 1)
     {
         return Some(Stop::Tasks { moving: pool.moving_tasks(removed + 1), max });
     }
-    if let Some(to) = risen(pool, &then) {
-        return Some(Stop::WouldRise { to, threshold_percent: policy.thresholds.scale_up_percent });
-    }
-    let has_room = match policy.headroom.placement {
-        HeadroomPlacement::Sum => true,
-        HeadroomPlacement::Pack => moved_tasks_have_room(pool, &then),
-    };
-    (!has_room).then_some(Stop::NoRoom)
+    let to = risen(pool, load, &then)?;
+    Some(Stop::WouldRise { to, threshold_percent: policy.thresholds.scale_up_percent })
 }
 
 /// D1: the highest considered resource, of those there are, that is not below the threshold.
 fn not_below(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
-    utilizations(pool, capacity)
+    utilizations(pool, &pool.load, capacity)
         .filter(|utilization| !utilization.total.is_zero())
         .filter(|utilization| !utilization.is_below(pool.policy.thresholds.scale_down_percent))
         .reduce(Utilization::higher)
 }
 
 /// D3: the highest considered resource that would be above the threshold at which U puts agents back.
-fn risen(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
-    utilizations(pool, capacity)
+fn risen(pool: &Pool<'_>, load: &Resources, capacity: &Capacity) -> Option<Utilization> {
+    utilizations(pool, load, capacity)
         .filter(|utilization| utilization.is_above(pool.policy.thresholds.scale_up_percent))
         .reduce(Utilization::higher)
 }
 
-fn utilizations(pool: &Pool<'_>, capacity: &Capacity) -> impl Iterator<Item = Utilization> {
-    pool.considered().map(|kind| capacity.utilization(pool, kind))
+fn utilizations(pool: &Pool<'_>, load: &Resources, capacity: &Capacity) -> impl Iterator<Item = Utilization> {
+    pool.considered().map(|kind| capacity.utilization(load, kind))
 }
 
 const fn clause(removed: usize, stop: &Stop) -> Clause {
@@ -103,9 +131,10 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
         _ if removed > 0 => Clause::D2,
         Stop::NoAgent | Stop::NoConsideredResource => Clause::D5,
         Stop::NotBelow(_) => Clause::D1,
+        Stop::Margin { .. } => Clause::D7,
         Stop::NoCandidate
         | Stop::Min(_)
-        | Stop::Step { .. }
+        | Stop::Step(_)
         | Stop::Tasks { .. }
         | Stop::WouldRise { .. }
         | Stop::NoRoom => Clause::D3,
@@ -115,9 +144,11 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
 #[cfg(test)]
 mod tests {
     use super::super::ruling::Reason;
+    use super::super::words::{StepBy, StepReason};
     use super::*;
     use cluster::{Cluster, policy, resources};
-    use shared::contract::AgentState;
+    use shared::config::StepLimit;
+    use shared::contract::{AgentState, ClusterSnapshot};
 
     fn removed(cluster: &Cluster, settings: &str) -> (u32, Stop) {
         let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
@@ -137,7 +168,8 @@ mod tests {
         let next = all.replace("min = 4", "min = 3");
         let step = format!("{next}\nmax_scale_down_step = 1");
         let draining = cluster.clone().and(1, resources(4, 14_000)).with_state(4, AgentState::Draining);
-        assert_eq!(removed(&draining, &step), (0, Stop::Step { max: 1, decommissioning: 1 }));
+        let reason = StepReason { max: StepLimit::Agents(1), by: StepBy::Setting, decommissioning: 1 };
+        assert_eq!(removed(&draining, &step), (0, Stop::Step(reason)));
         assert_eq!(removed(&cluster, &next), (0, Stop::Tasks { moving: 1, max: 0 }));
         let next = next.replace("tasks = 0", "tasks = 1");
         // 7 of 12 cpus are 58.3%.
@@ -145,6 +177,98 @@ mod tests {
         let Stop::WouldRise { to, threshold_percent: 51 } = stop else { panic!("{stop:?}") };
         assert_eq!((removed_agents, to.used, to.total), (0, resources(7, 0).cpus, resources(12, 0).cpus));
         assert_eq!(removed(&cluster, ""), (1, Stop::NotBelow(to)));
+    }
+
+    #[test]
+    fn an_agent_that_an_operator_deactivated_stops_nothing_d3() {
+        let idle = Cluster::of(5, resources(4, 14_000)).running("/a", 5, resources(1, 1_000));
+        let mut snapshot = idle.clone().with_state(4, AgentState::Deactivated).snapshot();
+        let policy = policy("scale_down_margin = 0").unwrap();
+        let removed = |snapshot: &ClusterSnapshot| {
+            let pool = Pool::new(snapshot, &policy);
+            scale_down(&pool, pool.observed()).capacity.removed
+        };
+        assert_eq!(removed(&snapshot), 1);
+        // With our tag it is one of ours, and uses up the step.
+        for agent in &mut snapshot.scale_down_candidates {
+            agent.decommission_tag = Some(agent.state == AgentState::Deactivated);
+        }
+        assert_eq!(removed(&snapshot), 0);
+        // And so does one that drains, whoever drains it.
+        assert_eq!(removed(&idle.with_state(4, AgentState::Draining).snapshot()), 0);
+    }
+
+    #[test]
+    fn a_step_may_be_a_percentage_d3() {
+        // Each of 30 agents runs a task, a tenth are three.
+        let busy = Cluster::of(30, resources(4, 14_000)).running("/a", 30, resources(1, 1_000));
+        let quiet = "scale_down_threshold_percent = 79\nmax_scale_down_step = \"10%\"";
+        assert_eq!(removed(&busy, quiet).0, 3);
+        assert_eq!(removed(&busy, &quiet.replace("10%", "1%")).0, 1);
+        // Without a task a tenth go at once, at any step; with `drain` no more than 20.
+        let idle = |agents| Cluster::of(agents, resources(4, 14_000));
+        let (removed_agents, stop) = removed(&idle(30), "max_scale_down_step = 1");
+        let step = |by| Stop::Step(StepReason { max: StepLimit::Agents(1), by, decommissioning: 0 });
+        assert_eq!((removed_agents, stop), (3, step(StepBy::Empty)));
+        let (snapshot, policy) =
+            (idle(300).snapshot(), policy("scale_down_strategy = \"drain\"\nmax_scale_down_step = 50").unwrap());
+        assert_eq!(Pool::new(&snapshot, &policy).scale_down_step().agents, 20);
+    }
+
+    #[test]
+    fn a_scale_down_leaves_the_margin_d7() {
+        // 16 of 40 cpus; to grow by 100 % takes 8 agents.
+        let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 16, resources(1, 100));
+        let settings = "application_headroom_percent = 100\nmax_scale_down_step = 9";
+        let margin = |margin| removed(&cluster, &format!("{settings}\nscale_down_margin = {margin}"));
+        assert_eq!(margin(1), (1, Stop::Margin { needed: 8, margin: 1 }));
+        assert_eq!(margin(2), (0, Stop::Margin { needed: 8, margin: 2 }));
+        let (removed_agents, stop) = margin(0);
+        assert!(removed_agents == 2 && matches!(stop, Stop::NotBelow(_)), "{stop:?}");
+        // Of eight all are needed, and H says so.
+        let eight = Cluster::of(8, resources(4, 14_000)).running("/a", 16, resources(1, 100));
+        let (removed_agents, stop) = removed(&eight, &format!("{settings}\nscale_down_threshold_percent = 79"));
+        assert!(removed_agents > 0 && !matches!(stop, Stop::Margin { .. }), "{stop:?}");
+        let policy = policy(&format!("{settings}\nscale_down_threshold_percent = 79")).unwrap();
+        assert_eq!(crate::decide(&eight.snapshot(), &policy, cluster::NOON).unwrap().delta, 0);
+    }
+
+    #[test]
+    fn an_idle_pool_has_no_margin_d7() {
+        // No task: it goes to `min`, and to 0.
+        let mut cluster = Cluster::of(4, resources(4, 14_000));
+        let policy = policy("min = 0\nscale_down_margin = 3").unwrap();
+        for left in (0..4).rev() {
+            let decision = crate::decide(&cluster.snapshot(), &policy, cluster::NOON).unwrap();
+            assert_eq!((decision.target, decision.needed), (left, Some(0)), "{:#?}", decision.steps);
+            let gone = cluster.agent_by_id(&decision.scale_down_agents[0].agent_id).map(|agent| agent.number).unwrap();
+            cluster.remove(gone);
+        }
+        // One cpu of four would not do ten points earlier: 25 % are below 70 %, but three of four are not.
+        let one = |tasks| Cluster::of(2, resources(4, 14_000)).running("/a", tasks, resources(1, 100));
+        assert_eq!(removed(&one(1), "scale_down_threshold_percent = 79").0, 1);
+        let (removed_agents, stop) = removed(&one(3), "scale_down_threshold_percent = 79");
+        assert_eq!((removed_agents, stop), (0, Stop::Margin { needed: 1, margin: 1 }));
+    }
+
+    #[test]
+    fn a_disconnected_agent_buys_nothing_and_removes_nothing_d6_h1() {
+        let with_lost = |agents, used: usize, lost: u64| {
+            let mut snapshot =
+                Cluster::of(agents, resources(4, 14_000)).running("/a", used, resources(1, 100)).snapshot();
+            snapshot.resources.displaced = resources(lost, 100);
+            snapshot.resources.disconnected = resources(lost, 100);
+            let policy = policy("").unwrap();
+            let decision = crate::decide(&snapshot, &policy, cluster::NOON).unwrap();
+            snapshot.resources.disconnected = Resources::ZERO;
+            let displaced = crate::decide(&snapshot, &policy, cluster::NOON).unwrap();
+            (decision.delta, decision.needed, displaced.delta)
+        };
+        // 12 of 16 cpus run. With 4 that are away it would be all.
+        assert_eq!(with_lost(4, 12, 4), (0, Some(5), 1));
+        // 4 of 24 cpus run. With 8 that are away, half is used, and no agent goes.
+        assert_eq!(with_lost(6, 4, 8), (0, Some(4), 0));
+        assert_eq!(with_lost(6, 4, 0), (-1, Some(2), -1));
     }
 
     #[test]

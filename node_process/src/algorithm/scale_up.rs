@@ -3,9 +3,10 @@
 pub(super) mod reason;
 
 use shared::clause::Clause;
-use shared::resources::Kind;
+use shared::resources::{Kind, Resources};
 
 use super::capacity::{Capacity, Pool};
+use super::headroom;
 use super::numbers::agent_count;
 use super::ruling::Ruling;
 use super::utilization::Utilization;
@@ -14,11 +15,12 @@ use reason::{Above, Finding, Lack, ScaleUpReason};
 
 /// U1: keeps and adds as many agents as bring every considered resource down to the threshold.
 pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> Ruling {
+    let queued = headroom::queued(pool);
     let mut after = before;
-    while after.removed > 0 && !above(pool, &after).is_empty() {
+    while after.removed > 0 && !above(pool, &queued, &after).is_empty() {
         after = pool.capacity(after.removed - 1, after.added);
     }
-    let above_then = above(pool, &after);
+    let above_then = above(pool, &queued, &after);
     let added = above_then.iter().filter_map(|utilization| agents_for(pool, *utilization)).max().unwrap_or_default();
     after = pool.capacity(after.removed, agent_count(u128::from(after.added) + added));
     // U2: what a new agent lacks is no reason to add one.
@@ -28,19 +30,25 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> Ruling {
         .map(|utilization| utilization.kind)
         .collect();
     let clause = if lacking.is_empty() { Clause::U1 } else { Clause::U2 };
-    let finding = finding(pool, &before, &after, lacking);
-    let reason = ScaleUpReason { threshold_percent: pool.policy.thresholds.scale_up_percent, finding };
+    let finding = finding(pool, &queued, &before, &after, lacking);
+    let reason = ScaleUpReason {
+        threshold_percent: pool.policy.thresholds.scale_up_percent,
+        queued: headroom::queued_instances(pool),
+        finding,
+    };
     Ruling::new(clause, before, after, reason)
 }
 
 /// D6: whether U asks for no agent more than these.
-pub(super) fn does_without(pool: &Pool<'_>, removed: usize) -> bool {
-    above(pool, &pool.capacity(removed, 0)).is_empty()
+pub(super) fn does_without(pool: &Pool<'_>, queued: &Resources, removed: usize) -> bool {
+    above(pool, queued, &pool.capacity(removed, 0)).is_empty()
 }
 
-fn above(pool: &Pool<'_>, capacity: &Capacity) -> Vec<Utilization> {
+/// What will be there: what tasks take, and what the queued instances that H counts will take.
+fn above(pool: &Pool<'_>, queued: &Resources, capacity: &Capacity) -> Vec<Utilization> {
+    let load = capacity.load_to_add(pool) + *queued;
     pool.considered()
-        .map(|kind| capacity.utilization_to_add(pool, kind))
+        .map(|kind| capacity.utilization(&load, kind))
         .filter(|utilization| utilization.is_above(pool.policy.thresholds.scale_up_percent))
         .collect()
 }
@@ -51,10 +59,10 @@ fn agents_for(pool: &Pool<'_>, utilization: Utilization) -> Option<u128> {
     utilization.agents_for(pool.policy.thresholds.scale_up_percent, per_agent)
 }
 
-fn finding(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: Vec<Kind>) -> Finding {
-    let Some(binding) = binding(pool, before) else {
-        let all = pool.considered().map(|kind| before.utilization_to_add(pool, kind));
-        let highest = all.reduce(Utilization::higher).filter(|highest| !highest.total.is_zero());
+fn finding(pool: &Pool<'_>, queued: &Resources, before: &Capacity, after: &Capacity, lacking: Vec<Kind>) -> Finding {
+    let Some(binding) = binding(pool, queued, before) else {
+        let load = before.load_to_add(pool) + *queued;
+        let highest = before.highest(pool, &load).filter(|highest| !highest.total.is_zero());
         return highest.map_or(Finding::Unused, Finding::NotAbove);
     };
     let lack = match (pool.new_agent, lacking.is_empty()) {
@@ -63,12 +71,13 @@ fn finding(pool: &Pool<'_>, before: &Capacity, after: &Capacity, lacking: Vec<Ki
         (Some(_), true) => None,
     };
     let change = Change::between(before, after);
-    Finding::Above(Above { binding, change, then: after.utilization_to_add(pool, binding.kind), lack })
+    let then = after.utilization(&(after.load_to_add(pool) + *queued), binding.kind);
+    Finding::Above(Above { binding, change, then, lack })
 }
 
 /// What asks for most agents; where nothing can be added, what is highest.
-fn binding(pool: &Pool<'_>, capacity: &Capacity) -> Option<Utilization> {
-    let above = above(pool, capacity);
+fn binding(pool: &Pool<'_>, queued: &Resources, capacity: &Capacity) -> Option<Utilization> {
+    let above = above(pool, queued, capacity);
     let first_greatest = |best: Utilization, next: Utilization| {
         if agents_for(pool, next) > agents_for(pool, best) { next } else { best }
     };
@@ -106,6 +115,33 @@ mod tests {
         assert_eq!((ruling.clause, ruling.capacity.added), (Clause::U1, 2));
         let above = above_of(ruling);
         assert_eq!((above.binding, above.then, above.change.added), (cpus(6, 0), cpus(6, 8), 2));
+    }
+
+    #[test]
+    fn a_burst_is_added_for_in_one_request_u1() {
+        // 20 of 20 cpus are used, and 10 more are queued: 30 of 2 n are at most 70 % from 22 agents on.
+        let half = Resources { cpus: Amount::from_thousandths(500), ..resources(0, 1_000) };
+        let busy = Cluster::of(10, resources(2, 8_000)).running("/web", 40, half).queued("/web", 20, half);
+        let settings = "application_headroom_percent = 0\nscale_down_threshold_percent = 0\n\
+             scale_up_threshold_percent = 70\nmax_scale_up_step = 1000";
+        let policy = policy(settings).unwrap();
+        let decide = |cluster: &Cluster| crate::decide(&cluster.snapshot(), &policy, cluster::NOON).unwrap();
+        let burst = decide(&busy);
+        assert_eq!((burst.delta, burst.wanted), (12, 12), "{:#?}", burst.steps);
+        let reason = burst.steps.iter().find(|step| step.clause == Clause::U1).map(|step| step.reason.as_str());
+        assert_eq!(reason, Some("cpus 100% with 20 queued instances is above 70%: adds 7 agents, then cpus 68.2%"));
+        // When they have come and the instances run, none is missing.
+        let mut joined = busy.and(12, resources(2, 8_000));
+        joined.queue.clear();
+        assert_eq!(decide(&joined.running("/web", 20, half)).delta, 0);
+    }
+
+    #[test]
+    fn queued_instances_that_fit_no_agent_do_not_count_u1() {
+        let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 1_000));
+        let (snapshot, policy) = (cluster.queued("/b", 9, resources(5, 1_000)).snapshot(), policy("").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        assert_eq!(scale_up(&pool, pool.observed()).capacity.added, 0);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 pub(crate) mod ticks;
 
-use cluster::{Agent, Cluster, Connection, TaskSpec, policy, resources};
+use cluster::{Agent, Cluster, Connection, NOON, TaskSpec, policy, resources};
 use proptest::prelude::*;
-use shared::config::{ApplicationSettings, Headroom, HeadroomPlacement, Policy, Thresholds};
+use shared::config::{ApplicationSettings, Headroom, HeadroomPlacement, Policy, StepLimit, Thresholds};
 use shared::contract::{
     AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
     PoolResources, ScalingDecision, TaskGroup,
@@ -107,8 +107,8 @@ pub(crate) fn unlimited_policy() -> impl Strategy<Value = Policy> {
             policy("").unwrap().with(|policy| {
                 policy.limits.min = 0;
                 policy.limits.max = None;
-                policy.limits.max_scale_up_step = u32::MAX;
-                policy.limits.max_scale_down_step = u32::MAX;
+                policy.limits.max_scale_up_step = StepLimit::UNLIMITED;
+                policy.limits.max_scale_down_step = StepLimit::UNLIMITED;
                 policy.thresholds =
                     Thresholds { scale_down_percent: down, scale_up_percent: (down + gap).min(100), considered };
                 let own = ApplicationSettings { headroom_percent: own, ..ApplicationSettings::default() };
@@ -133,8 +133,8 @@ pub(crate) fn bounded_policy() -> impl Strategy<Value = Policy> {
 pub(crate) fn limited_policy() -> impl Strategy<Value = Policy> {
     (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30)).prop_map(|(policy, up, down, tasks)| {
         policy.with(|policy| {
-            policy.limits.max_scale_up_step = up;
-            policy.limits.max_scale_down_step = down;
+            policy.limits.max_scale_up_step = StepLimit::Agents(up);
+            policy.limits.max_scale_down_step = StepLimit::Agents(down);
             policy.limits.max_scale_down_tasks = tasks;
         })
     })
@@ -162,16 +162,30 @@ pub(crate) fn after(cluster: &Cluster, policy: &Policy, decision: &ScalingDecisi
     stay.and(usize::try_from(decision.delta).unwrap_or(0), policy.new_agent.unwrap()).with_tasks(unplaced)
 }
 
-/// The cluster without the agents that the decision removes, and without displaced tasks; and what must be placed.
+/// The cluster without the agents that the decision removes, and what must be placed. An agent that is disconnected may come
+/// back at any time, with its tasks.
 pub(crate) fn without(cluster: &Cluster, decision: &ScalingDecision) -> (Cluster, Vec<TaskSpec>) {
     let goes = |agent: &Agent| decision.scale_down_agents.iter().any(|gone| gone.agent_id == agent.id);
-    let is_lost = |agent: &Agent| agent.connection == Connection::Disconnected;
-    let mut gone: Vec<u32> = cluster.agents().filter(|agent| goes(agent)).map(|agent| agent.number).collect();
-    gone.extend(cluster.agents().filter(|agent| is_lost(agent)).map(|agent| agent.number));
+    let gone: Vec<u32> = cluster.agents().filter(|agent| goes(agent)).map(|agent| agent.number).collect();
     let mut stay = cluster.clone();
     let gone: Vec<Agent> = gone.into_iter().filter_map(|number| stay.remove(number)).collect();
     let tasks = gone.iter().flat_map(Agent::tasks).map(Cluster::spec_of).collect();
     (stay, tasks)
+}
+
+/// The same cluster with what is queued started, where there is room; the rest stays queued.
+pub(crate) fn started(mut cluster: Cluster) -> Cluster {
+    for mut queued in std::mem::take(&mut cluster.queue) {
+        let [resources] = queued.tasks[..] else { panic!("{queued:?} is a pod") };
+        let spec = TaskSpec { application: queued.application.clone(), resources };
+        while queued.instances > 0 && cluster.start(spec.clone(), NOON).is_ok() {
+            queued.instances -= 1;
+        }
+        if queued.instances > 0 {
+            cluster.queue.push(queued);
+        }
+    }
+    cluster
 }
 
 /// Whatever a message may hold, sensible or not.

@@ -141,7 +141,9 @@ impl PlanInput<'_> {
         let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();
         if !empty.is_empty() {
             self.group_is_settled(unit)?;
-            let count = self.removable(unit).min(self.policy.limits.max_scale_down_step) as usize;
+            let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());
+            let step = self.policy.limits.scale_down_step(agents, saturated(empty.len()));
+            let count = self.removable(unit).min(step) as usize;
             let targets: Vec<TerminationTarget> = empty.into_iter().take(count).map(|own| own.target.clone()).collect();
             if targets.is_empty() {
                 return Err(NoChange::DrainedKept { min: self.lowest(unit) }.into());

@@ -1,6 +1,7 @@
 //! Fewer agents (B1, B2, and A1 for scale-down).
 
 use shared::config::ScaleDownStrategy;
+use shared::contract::CompletenessLevel;
 use shared::count::saturated;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
@@ -25,9 +26,8 @@ impl PlanInput<'_> {
         self.few_are_missing()?;
         self.activity_cooldown()?;
         stable?;
-        let step = self.policy.limits.max_scale_down_step;
-        let decommissioning = saturated(self.decision.decommissioning_agents.len());
-        let step = if self.drains().is_some() { step.saturating_sub(decommissioning) } else { step };
+        let decommissioning = self.decommissioning();
+        let step = self.scale_down_step(decommissioning);
         let limit = self.removable(unit).saturating_sub(self.own_decommissioning_count());
         let count = self.decision.delta.unsigned_abs().min(step).min(limit);
         if count == 0 {
@@ -41,6 +41,33 @@ impl PlanInput<'_> {
         };
         effects.end_streak();
         Ok(change)
+    }
+
+    /// Agents that are on their way out, by the decision and by the tags of the group. One that an operator deactivated is
+    /// none of them: it may stay for ever.
+    fn decommissioning(&self) -> u32 {
+        self.decision.decommissioning().max(self.own_decommissioning_count())
+    }
+
+    /// D3 once more, whoever wrote the decision (I7): how many agents may leave now.
+    fn scale_down_step(&self, decommissioning: u32) -> u32 {
+        let decision = self.decision;
+        let counts = if self.drains().is_some() { decommissioning } else { 0 };
+        // A custom check may omit how many tasks there are.
+        let says_tasks = decision.completeness == Some(CompletenessLevel::Complete);
+        let empty = decision.scale_down_agents.iter().take_while(|agent| says_tasks && agent.task_count == 0).count();
+        let agents = decision.agents.usable.saturating_add(decommissioning);
+        let at_once = self.policy.limits.scale_down_step(agents, saturated(empty).saturating_add(counts));
+        match self.policy.scale_down.strategy.most_decommissioning() {
+            None => at_once,
+            Some(most) => at_once.min(most).saturating_sub(counts).min(self.free_tags()),
+        }
+    }
+
+    /// How many tags more the group takes: it has at most 50, and some are for the rest that is kept there.
+    fn free_tags(&self) -> u32 {
+        const MOST: usize = 45;
+        saturated(MOST.saturating_sub(self.group().tags.len()))
     }
 
     /// The least desired capacity that the pool, the group and the floor allow.

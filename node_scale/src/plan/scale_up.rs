@@ -14,7 +14,8 @@ impl PlanInput<'_> {
         let group = self.group();
         // No message, whoever wrote it, adds more than one step (I7): what was launched since its snapshot, or is still to be,
         // counts against it. Others may have asked for that; then the next snapshot opens the next step.
-        let step = self.policy.limits.max_scale_up_step;
+        let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());
+        let step = self.policy.limits.max_scale_up_step.of(agents);
         let wanted = self.wanted();
         let (to_launch, arriving) = (self.joins.to_launch, self.joins.arriving);
         let requested = to_launch.saturating_add(arriving);

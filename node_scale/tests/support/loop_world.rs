@@ -82,9 +82,9 @@ impl World {
     fn decision(&self) -> ScalingDecision {
         let agents = self.agents();
         let delta = i32::try_from(self.wanted).unwrap() - i32::try_from(agents).unwrap();
-        let removed = delta.min(0).unsigned_abs().min(self.policy.limits.max_scale_down_step);
+        let removed = delta.min(0).unsigned_abs().min(self.policy.limits.max_scale_down_step.of(agents));
         let wanted = u32::try_from(delta).unwrap_or(0);
-        let step = i32::try_from(self.policy.limits.max_scale_up_step).unwrap();
+        let step = i32::try_from(self.policy.limits.max_scale_up_step.of(agents)).unwrap();
         let delta = if delta < 0 { -i32::try_from(removed).unwrap() } else { delta.min(step) };
         let named = self.joined().take(removed as usize).map(|instance| AgentRef {
             agent_id: format!("agent of {}", instance.id),

@@ -27,7 +27,7 @@ pub use applications::ApplicationSettings;
 pub use check::CheckKind;
 pub use configuration::Config;
 pub use headroom::{Headroom, HeadroomPlacement};
-pub use limits::Limits;
+pub use limits::{Limits, StepLimit};
 pub use mesos::{Marathon, Mesos, is_local_host};
 pub use pool::Policy;
 pub use problem::{Problem, Problems};

@@ -152,13 +152,13 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> O
     let attributes = attributes(&mut section);
     let role = role(&mut section);
     let check = check(&mut section);
-    let limits = limits(&mut section);
+    let scale_down = scale_down(&mut section, check, source);
+    let limits = limits(&mut section, scale_down.strategy);
     let thresholds = thresholds(&mut section);
     let headroom = headroom(&mut section);
     let applications = applications(&mut section);
     let new_agent = new_agent(&mut section);
     let max_missing_agents_percent = max_missing_agents_percent(&mut section);
-    let scale_down = scale_down(&mut section, check, source);
     let timing = timing(&mut section, source, schedule_period);
     section.finish();
     Some(Policy {

@@ -8,7 +8,7 @@ use super::applications::names;
 use super::check::CheckKind;
 use super::reader::{Section, word};
 use super::source::PoolSource;
-use super::values::{MINUTE, Span};
+use super::values::{MINUTE, Span, Whole};
 
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +18,9 @@ pub struct ScaleDown {
     pub strategy: ScaleDownStrategy,
     /// Whose agents are never chosen.
     pub protected: Protected,
+    /// D7: how many agents more than needed a scale-down leaves.
+    #[serde(rename = "scale_down_margin")]
+    pub margin: u32,
     /// For how long decisions must have been `scale_down` without a break before one is applied.
     #[serde(rename = "scale_down_stable_for")]
     pub stable_for: Duration,
@@ -59,6 +62,16 @@ impl ScaleDownStrategy {
         }
     }
 
+    /// D3: how many agents may be decommissioning at once in any pool; `None` where none ever is for longer than a
+    /// run. Each has a tag on the group until it is gone, and a group has at most 50 tags.
+    #[must_use]
+    pub const fn most_decommissioning(self) -> Option<u32> {
+        match self {
+            Self::Drain { .. } => Some(20),
+            Self::LeastLoaded | Self::DesiredCapacity => None,
+        }
+    }
+
     /// Whether it needs the operator API of the masters.
     #[must_use]
     pub const fn needs_operator_api(self) -> bool {
@@ -82,10 +95,11 @@ pub struct Protected {
 pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: PoolSource) -> ScaleDown {
     let strategy = strategy(section, check);
     let protected = protected(section, strategy);
+    let margin = Whole::at_least(0, 1).read(section, "scale_down_margin").unwrap_or(1);
     let stable_for = Span::any(15 * MINUTE).read(section, "scale_down_stable_for").unwrap_or(Duration::ZERO);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
-    ScaleDown { strategy, protected, stable_for }
+    ScaleDown { strategy, protected, margin, stable_for }
 }
 
 /// A custom check may name no agents, so its group chooses unless the configuration says otherwise.

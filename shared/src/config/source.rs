@@ -93,7 +93,7 @@ impl Setting for Ratio {
 }
 
 /// What a pool of which nothing is known but its group has no use for.
-const MESOS_ONLY: [&str; 14] = [
+const MESOS_ONLY: [&str; 15] = [
     "attributes",
     "role",
     "resources",
@@ -105,6 +105,7 @@ const MESOS_ONLY: [&str; 14] = [
     "new_agent",
     "max_missing_agents_percent",
     "max_scale_down_tasks",
+    "scale_down_margin",
     "protected",
     "drain_after",
     "drain_grace",

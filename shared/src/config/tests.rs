@@ -49,10 +49,25 @@ fn the_smallest_configuration_takes_every_default() {
     assert_eq!(pool.thresholds.considered, [Kind::Cpus, Kind::Mem]);
     assert_eq!((pool.thresholds.scale_down_percent, pool.thresholds.scale_up_percent), (50, 80));
     assert_eq!(pool.headroom_percent_of("/any"), 10);
-    assert_eq!((pool.limits.max_scale_up_step, pool.limits.max_scale_down_step), (10, 1));
+    let (ten, one) = (StepLimit::Agents(10), StepLimit::Agents(1));
+    assert_eq!((pool.limits.max_scale_up_step, pool.limits.max_scale_down_step), (ten, one));
+    assert_eq!(pool.scale_down.margin, 1);
     assert_eq!(pool.timing.scale_down_cooldown, Duration::from_secs(600));
     assert_eq!(pool.timing.join_timeout, Duration::from_secs(900));
     assert!(config.pool("other").is_none());
+}
+
+#[test]
+fn steps_are_numbers_or_percentages_d3() {
+    let limits = |settings: &str| Config::parse(&with_pool_settings(settings)).unwrap().pools[0].limits;
+    let set = limits("max_scale_up_step = \"100%\"\nmax_scale_down_step = \"25 %\"");
+    assert_eq!((set.max_scale_up_step, set.max_scale_down_step), (StepLimit::Percent(100), StepLimit::Percent(25)));
+    assert_eq!(serde_json::to_value(set).unwrap()["max_scale_up_step"], "100%");
+    let drained = limits("scale_down_strategy = \"drain\"");
+    assert_eq!(drained.max_scale_down_step, StepLimit::Percent(10));
+    let set = limits("scale_down_strategy = \"drain\"\nmax_scale_down_step = 2");
+    assert_eq!((set.max_scale_down_step, set.max_scale_down_step.to_string()), (StepLimit::Agents(2), "2".to_owned()));
+    assert_eq!(drained.max_scale_down_step.to_string(), "\"10%\"");
 }
 
 #[test]
@@ -88,6 +103,7 @@ fn every_setting_of_this_version_is_read() {
         new_agent = { cpus = 4, mem = 14000.5 }
         max_scale_up_step = 5
         max_scale_down_step = 2
+        scale_down_margin = 0
         max_missing_agents_percent = 20
         max_scale_down_tasks = 100
         scale_down_cooldown = "20m"
@@ -387,7 +403,10 @@ fn a_suggested_value_is_itself_valid() {
         ("min = -1", "at least 0; write 1"),
         ("max = 1e3", "a whole number; write 1000"),
         ("max = \"0\"", "a whole number; write 10"),
-        ("max_scale_up_step = 0.4", "a whole number; write 10"),
+        ("max_scale_up_step = 0.4", "a number of agents, or a percentage of the pool from 1 to 1000; write \"40%\""),
+        ("max_scale_up_step = \"5\"", "a number of agents, or a percentage of the pool from 1 to 1000; write 5"),
+        ("max_scale_up_step = 5.0", "a number of agents, or a percentage of the pool from 1 to 1000; write 5"),
+        ("max_scale_down_step = \"0%\"", "a number of agents, or a percentage of the pool from 1 to 1000; write 1"),
         ("max_scale_up_step = 0", "at least 1 (pause_until stops scaling); write 10"),
         ("scale_down_cooldown = 600", "a duration; write \"600s\" or \"600m\""),
         ("scale_down_cooldown = \"400 days\"", "at most 366 days; write \"10m\""),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{GroupMembers, LatestAgent, Message};
 use crate::clause::{self, Clause};
+use crate::count::saturated;
 use crate::resources::Resources;
 use crate::time::millis;
 
@@ -391,6 +392,16 @@ pub struct ScalingDecision {
     pub scale_down_agents: Vec<AgentRef>,
     /// Agents that were on their way out already.
     pub decommissioning_agents: Vec<AgentRef>,
+}
+
+impl ScalingDecision {
+    /// D3: agents that are on their way out: they drain, or Lambda Scale deactivated them.
+    #[must_use]
+    pub fn decommissioning(&self) -> u32 {
+        let is_ours =
+            |agent: &&AgentRef| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
+        self.agents.draining.saturating_add(saturated(self.decommissioning_agents.iter().filter(is_ours).count()))
+    }
 }
 
 impl Message for ScalingDecision {

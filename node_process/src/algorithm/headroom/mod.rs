@@ -8,6 +8,7 @@ pub(super) mod reason;
 mod report;
 mod sums;
 
+use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
 
 use super::capacity::{Capacity, Pool};
@@ -15,8 +16,10 @@ use super::ruling::Ruling;
 
 use needs::Need;
 use packing::Packing;
+use reason::HeadroomReason;
 
-pub(super) use packing::moved_tasks_have_room;
+pub(super) use needs::{queued, queued_instances};
+pub(super) use packing::MovedTasks;
 
 /// H1: makes room for the displaced tasks, for queued instances, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
@@ -25,7 +28,22 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
         HeadroomPlacement::Sum => sums::make_room(pool, before, &needs),
         HeadroomPlacement::Pack => packing::make_room(pool, before, &needs),
     };
-    report.ruling(pool, &needs)
+    let ruling = report.ruling(pool, &needs);
+    if shows_no_agent(pool) { first_agent(pool, ruling) } else { ruling }
+}
+
+/// H6: whether something waits for a first agent, and nothing says what that has.
+fn shows_no_agent(pool: &Pool<'_>) -> bool {
+    let agents = &pool.snapshot.agents;
+    let is_queued = pool.snapshot.applications.iter().any(|application| application.queued > 0);
+    pool.new_agent.is_none() && agents.registered == 0 && agents.recovered == 0 && is_queued
+}
+
+/// H6: one agent shows what an agent is; the next decision knows.
+fn first_agent(pool: &Pool<'_>, ruling: Ruling) -> Ruling {
+    let capacity = pool.capacity(0, 1);
+    let reason = HeadroomReason::first_agent(queued_instances(pool));
+    Ruling { application: ruling.application, ..Ruling::new(Clause::H6, ruling.before, capacity, reason) }
 }
 
 /// D6: how many agents H does without, asked for one number after the other.
@@ -50,6 +68,14 @@ impl<'a> Headroom<'a> {
         match &self.packing {
             None => sums::does_without(&self.needs, &pool.capacity(removed, 0)),
             Some(packing) => packing.does_without(pool, removed),
+        }
+    }
+
+    /// The same by totals alone.
+    pub(super) fn total_does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        match &self.packing {
+            None => self.does_without(pool, removed),
+            Some(packing) => packing.total_does_without(pool, &self.needs, removed),
         }
     }
 }

@@ -14,12 +14,30 @@ pub(super) fn of<'a>(pool: &Pool<'a>) -> Vec<Need<'a>> {
     pool.snapshot.applications.iter().map(|application| need(pool, application)).collect()
 }
 
+/// H2: what all queued instances take, without those that are left out (H5).
+pub(in super::super) fn queued(pool: &Pool<'_>) -> Resources {
+    counted(pool).map(|(instance, count)| instance.times(count)).sum()
+}
+
+/// How many those are.
+pub(in super::super) fn queued_instances(pool: &Pool<'_>) -> u64 {
+    counted(pool).map(|(_, count)| count).fold(0, u64::saturating_add)
+}
+
+fn counted(pool: &Pool<'_>) -> impl Iterator<Item = (Resources, u64)> {
+    let applications = pool.snapshot.applications.iter().filter(|application| application.queued > 0);
+    let instances = applications.map(|application| (application, queued_instance(application)));
+    instances
+        .filter(|(application, instance)| has_place(pool, application, instance))
+        .map(|(application, instance)| (instance, application.queued.into()))
+}
+
 /// What one application needs.
 pub(super) struct Need<'a> {
     pub(super) application: &'a Application,
     /// X.
     pub(super) percent: u32,
-    /// Its tasks, without those that are left out.
+    /// Its tasks and those of its queued instances, without those that are left out: all of them are to grow.
     pub(super) tasks: Vec<TaskGroup>,
     /// What they take.
     pub(super) resources: Resources,
@@ -90,9 +108,10 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
 fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let percent = pool.policy.headroom_percent_of(&application.name);
     let has_place = |task: &Resources| has_place(pool, application, task);
-    let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
+    let (mut tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
     let without: Resources = too_large.iter().map(|group| group.resources.times(group.count.into())).sum();
+    let mut resources = application.resources.saturating_sub(&without);
     let mut instance = queued_instance(application);
     let mut left_out: Vec<Resources> = Vec::new();
     if percent > 0 {
@@ -101,17 +120,31 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     if !has_place(&instance) {
         left_out.push(instance);
         instance = Resources::ZERO;
+    } else if percent > 0 {
+        let parts = queued_parts(application, &instance);
+        resources += parts.iter().map(|group| group.resources.times(group.count.into())).sum::<Resources>();
+        tasks.extend(parts);
     }
     let fits_new = |task: &Resources| pool.new_agent.is_some_and(|new_agent| task.fits_in(&new_agent.unreserved));
     Need {
         application,
         percent,
         tasks,
-        resources: application.resources.saturating_sub(&without),
+        resources,
         instance,
         is_kept_off_gpus: left_out.iter().any(fits_new),
         waits_for_larger: left_out.iter().any(|task| pool.belief.only_larger_holds(task)),
         left_out: largest(left_out.into_iter()),
+    }
+}
+
+/// H1: the tasks that all queued instances will be, which are to grow as those that run.
+fn queued_parts(application: &Application, instance: &Resources) -> Vec<TaskGroup> {
+    let queued = application.queued;
+    match application.queued_tasks.as_slice() {
+        _ if queued == 0 => Vec::new(),
+        [] => vec![TaskGroup { count: queued, resources: *instance }],
+        parts => parts.iter().map(|part| TaskGroup { count: part.count.saturating_mul(queued), ..*part }).collect(),
     }
 }
 

@@ -40,8 +40,27 @@ pub enum Needed {
     NothingInEmptyPool,
     /// Nothing is displaced or queued, and no application grows.
     Nothing,
+    /// H6: so many instances are queued, and no agent shows what a new one has.
+    FirstAgent(u64),
     /// Of the kind that decides.
     Of(Need),
+}
+
+impl HeadroomReason {
+    /// H6: one agent for so many queued instances, of any size.
+    pub(super) const fn first_agent(queued: u64) -> Self {
+        Self {
+            needed: Needed::FirstAgent(queued),
+            placed: None,
+            change: Change { kept: 0, of_removed: 0, added: 1 },
+            for_total: None,
+            unplaced: 0,
+            lack: None,
+            is_tried: false,
+            left_out: 0,
+            unplaceable: Vec::new(),
+        }
+    }
 }
 
 /// How much of one kind is needed and free.
@@ -249,6 +268,11 @@ impl fmt::Display for HeadroomReason {
             Needed::NothingInEmptyPool => ("the pool is empty, and nothing is to be placed".to_owned(), false),
             Needed::Nothing => {
                 ("headroom needs nothing: no task is displaced or queued, and no application grows".to_owned(), false)
+            }
+            Needed::FirstAgent(queued) => {
+                let verb = if *queued == 1 { "is" } else { "are" };
+                let queued = counted(*queued, "instance");
+                (format!("{queued} {verb} queued, and no agent shows what a new one has"), false)
             }
             Needed::Of(need) => (need.to_string(), need.is_short()),
         };

@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn queued_instances_need_room_beside_growth_h2() {
-        // 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
+        // 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 + 3 are to grow: 3.7. With a fourth it is 4.8.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
         let enough = headroom(&cluster.clone().queued("/b", 3, resources(1, 100)).snapshot(), "");
-        assert_eq!(reason(&enough).needed, cpus([0, 3000, 400, 4000]));
+        assert_eq!(reason(&enough).needed, cpus([0, 3000, 700, 4000]));
         assert_eq!((enough.capacity.added, enough.application.as_deref()), (0, Some("/b")));
         let short = headroom(&cluster.clone().queued("/b", 4, resources(1, 100)).snapshot(), "");
         assert_eq!((short.capacity.added, short.clause), (1, Clause::H4));
@@ -173,7 +173,7 @@ mod tests {
         let gpus = |gpus| Resources { gpus: Amount::from_thousandths(gpus), ..resources(4, 14_000) };
         let one = Resources { gpus: Amount::from_thousandths(1000), ..Resources::ZERO };
         let cluster = Cluster::of(3, resources(4, 14_000)).and(1, gpus(1000)).queued("/ml", 2, one);
-        let headroom = headroom(&cluster.snapshot(), "");
+        let headroom = headroom(&cluster.snapshot(), "application_headroom_percent = 0");
         assert_eq!((headroom.capacity.added, headroom.clause), (0, Clause::H5));
         let (needs, free) = (Amount::from_thousandths(2000), Amount::from_thousandths(1000));
         let expected = Obstacle::Lacking { kind: Kind::Gpus, needs, purpose: Purpose::Queued, free };
@@ -184,9 +184,28 @@ mod tests {
     fn queued_instances_scale_up_an_empty_pool_h6() {
         let empty = Cluster::default().queued("/a", 5, resources(1, 100)).snapshot();
         assert_eq!(headroom(&empty, "new_agent = { cpus = 4, mem = 14000 }").capacity.added, 2);
-        // Nothing says what an agent would have.
-        assert_eq!(headroom(&empty, "").capacity.added, 0);
-        assert_eq!(reason(&headroom(&empty, "")).lack, Some(Lack::NewAgentUnknown));
+    }
+
+    #[test]
+    fn a_first_agent_shows_what_an_agent_is_h6() {
+        // Nothing says what an agent would have: one is added for any queue.
+        let empty = Cluster::default().queued("/a", 5, resources(1, 100));
+        let first = headroom(&empty.snapshot(), "");
+        assert_eq!((first.capacity.added, first.clause), (1, Clause::H6));
+        assert_eq!((&reason(&first).needed, first.application.as_deref()), (&Needed::FirstAgent(5), Some("/a")));
+        assert_eq!(
+            first.reason.to_string(),
+            "5 instances are queued, and no agent shows what a new one has: adds 1 agent"
+        );
+        // When it has come, the others follow: 5.5 cpus are two agents.
+        let joined = empty.clone().and(1, resources(4, 14_000)).snapshot();
+        assert_eq!(headroom(&joined, "").capacity.added, 1);
+        // While agents are about to return, they show it. One that decommissions is no reason to guess.
+        let mut snapshot = empty.snapshot();
+        snapshot.agents.recovered = 1;
+        assert_eq!(headroom(&snapshot, "").capacity.added, 0);
+        assert_eq!(reason(&headroom(&snapshot, "")).lack, Some(Lack::NewAgentUnknown));
+        assert_eq!(headroom(&Cluster::default().snapshot(), "").capacity.added, 0, "nothing is queued");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use shared::config::StepLimit;
 use shared::text::counted;
 
-use super::super::words::Incomplete;
+use super::super::words::{Incomplete, StepReason};
 
 /// What the limits make of what the rules require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,14 +53,9 @@ pub enum Limit {
     /// L2: one agent at a time in a pool of CloudWatch.
     CloudWatch,
     /// L2
-    ScaleUpStep(u32),
+    ScaleUpStep(StepLimit),
     /// L2
-    ScaleDownStep {
-        /// `max_scale_down_step`.
-        max: u32,
-        /// Agents that are decommissioning already.
-        decommissioning: u32,
-    },
+    ScaleDownStep(StepReason),
     /// L2: no more agents can be removed.
     Candidates,
     /// L2
@@ -96,11 +92,7 @@ impl Limit {
             Self::Min { min, .. } => write!(f, "min = {min}"),
             Self::CloudWatch => f.write_str("source = \"cloudwatch\""),
             Self::ScaleUpStep(max) => write!(f, "max_scale_up_step = {max}"),
-            Self::ScaleDownStep { max, decommissioning: 0 } => write!(f, "max_scale_down_step = {max}"),
-            Self::ScaleDownStep { max, decommissioning } => {
-                let agents = counted(*decommissioning, "agent");
-                write!(f, "max_scale_down_step = {max} with {agents} already decommissioning")
-            }
+            Self::ScaleDownStep(step) => write!(f, "{step}"),
             Self::Candidates => f.write_str("candidates without protected tasks"),
             Self::ScaleDownTasks { max, .. } => write!(f, "max_scale_down_tasks = {max}"),
             Self::Incomplete(incomplete) => write!(f, "{incomplete}"),
@@ -167,8 +159,13 @@ impl fmt::Display for LimitsReason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::words::StepBy;
     use super::*;
     use shared::contract::CompletenessLevel;
+
+    fn step(max: u32, decommissioning: u32) -> StepReason {
+        StepReason { max: StepLimit::Agents(max), by: StepBy::Setting, decommissioning }
+    }
 
     fn text(limits: &[(i64, i64, Limit)]) -> String {
         let limited = |(from, to, by): &(i64, i64, Limit)| Limited { from: *from, to: *to, by: by.clone() };
@@ -202,17 +199,12 @@ mod tests {
             ),
             (-3, -1, Limit::Min { min: 8, recovered: 0 }, "min = 8 allows 1 of 3 fewer agents"),
             (5, 1, Limit::CloudWatch, "source = \"cloudwatch\" allows 1 of 5 more agents"),
-            (3, 2, Limit::ScaleUpStep(2), "max_scale_up_step = 2 allows 2 of 3 more agents"),
-            (
-                -3,
-                -2,
-                Limit::ScaleDownStep { max: 2, decommissioning: 0 },
-                "max_scale_down_step = 2 allows 2 of 3 fewer agents",
-            ),
+            (3, 2, Limit::ScaleUpStep(StepLimit::Agents(2)), "max_scale_up_step = 2 allows 2 of 3 more agents"),
+            (-3, -2, Limit::ScaleDownStep(step(2, 0)), "max_scale_down_step = 2 allows 2 of 3 fewer agents"),
             (
                 -1,
                 0,
-                Limit::ScaleDownStep { max: 1, decommissioning: 1 },
+                Limit::ScaleDownStep(step(1, 1)),
                 "max_scale_down_step = 1 with 1 agent already decommissioning allows 0 of 1 fewer agent",
             ),
             (-4, -1, Limit::Candidates, "candidates without protected tasks allow 1 of 4 fewer agents"),
@@ -232,9 +224,9 @@ mod tests {
 
     #[test]
     fn a_second_limit_goes_on_from_the_first_l1_l2() {
-        let step = Limit::ScaleDownStep { max: 1, decommissioning: 0 };
+        let limit = Limit::ScaleDownStep(step(1, 0));
         assert_eq!(
-            text(&[(0, -10, Limit::Max(50)), (-10, -1, step)]),
+            text(&[(0, -10, Limit::Max(50)), (-10, -1, limit)]),
             "max = 50 requires 10 fewer agents; max_scale_down_step = 1 allows 1"
         );
     }

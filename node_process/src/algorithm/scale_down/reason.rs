@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::text::counted;
 
 use super::super::utilization::Utilization;
-use super::super::words::Incomplete;
+use super::super::words::{Incomplete, StepReason};
 
 /// Why D removes as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,12 +38,7 @@ pub enum Stop {
     /// D3, 2: `min`.
     Min(u32),
     /// D3, 3
-    Step {
-        /// `max_scale_down_step`.
-        max: u32,
-        /// Agents that are decommissioning already.
-        decommissioning: u32,
-    },
+    Step(StepReason),
     /// D3, 4
     Tasks {
         /// How many tasks would have to move with one agent fewer.
@@ -60,6 +55,13 @@ pub enum Stop {
     },
     /// D3, 6
     NoRoom,
+    /// D7
+    Margin {
+        /// How many agents the other rules need.
+        needed: u32,
+        /// `scale_down_margin`; 0 where it does not hold.
+        margin: u32,
+    },
 }
 
 impl ScaleDownReason {
@@ -90,11 +92,7 @@ impl ScaleDownReason {
                 f.write_str("stopped because every other agent runs protected tasks or is not a candidate")
             }
             Stop::Min(min) => write!(f, "stopped by min = {min}"),
-            Stop::Step { max, decommissioning: 0 } => write!(f, "stopped by max_scale_down_step = {max}"),
-            Stop::Step { max, decommissioning } => {
-                let agents = counted(*decommissioning, "agent");
-                write!(f, "stopped by max_scale_down_step = {max} with {agents} already decommissioning")
-            }
+            Stop::Step(step) => write!(f, "stopped by {step}"),
             Stop::Tasks { moving, max } => {
                 let tasks = counted(*moving, "task");
                 write!(f, "stopped by max_scale_down_tasks = {max}; one agent fewer would move {tasks}")
@@ -105,6 +103,13 @@ impl ScaleDownReason {
                 to.beside(*threshold_percent)
             ),
             Stop::NoRoom => f.write_str("stopped because not every displaced task would fit a single agent that stays"),
+            Stop::Margin { needed, margin: 0 } => {
+                write!(f, "stopped because the other rules need {}", counted(*needed, "agent"))
+            }
+            Stop::Margin { needed, margin } => {
+                let agents = counted(*needed, "agent");
+                write!(f, "stopped by scale_down_margin = {margin} beyond the {agents} that the other rules need")
+            }
         }
     }
 }
@@ -133,9 +138,15 @@ impl fmt::Display for ScaleDownReason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::words::StepBy;
     use super::*;
+    use shared::config::StepLimit;
     use shared::contract::CompletenessLevel;
     use shared::resources::{Amount, Kind};
+
+    fn step(by: StepBy, decommissioning: u32) -> StepReason {
+        StepReason { max: StepLimit::Agents(3), by, decommissioning }
+    }
 
     fn cpus(used: u64, total: u64) -> Utilization {
         let amount = |cpus: u64| Amount::from_thousandths(1000 * cpus);
@@ -150,11 +161,21 @@ mod tests {
         for (stop, expected) in [
             (Stop::Min(4), "stopped by min = 4"),
             (Stop::NoCandidate, "stopped because every other agent runs protected tasks or is not a candidate"),
-            (Stop::Step { max: 3, decommissioning: 0 }, "stopped by max_scale_down_step = 3"),
+            (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
             (
-                Stop::Step { max: 3, decommissioning: 1 },
+                Stop::Step(step(StepBy::Setting, 1)),
                 "stopped by max_scale_down_step = 3 with 1 agent already decommissioning",
             ),
+            (Stop::Step(step(StepBy::Empty, 0)), "stopped by max_scale_down_step = 3 (10% for agents without tasks)"),
+            (
+                Stop::Step(step(StepBy::MostDecommissioning(20), 19)),
+                "stopped by the limit of 20 decommissioning agents with 19 agents already decommissioning",
+            ),
+            (
+                Stop::Margin { needed: 59, margin: 1 },
+                "stopped by scale_down_margin = 1 beyond the 59 agents that the other rules need",
+            ),
+            (Stop::Margin { needed: 1, margin: 0 }, "stopped because the other rules need 1 agent"),
             (
                 Stop::Tasks { moving: 2, max: 1 },
                 "stopped by max_scale_down_tasks = 1; one agent fewer would move 2 tasks",

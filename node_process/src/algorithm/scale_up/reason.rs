@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use shared::resources::Kind;
+use shared::text::counted;
 
 use super::super::utilization::Utilization;
 use super::super::words::{Change, NO_NEW_AGENT};
@@ -13,6 +14,9 @@ use super::super::words::{Change, NO_NEW_AGENT};
 pub struct ScaleUpReason {
     /// `scale_up_threshold_percent`.
     pub threshold_percent: u32,
+    /// How many queued instances count as used: they will be there.
+    #[serde(skip_serializing_if = "is_none")]
+    pub queued: u64,
     /// What the considered resources say.
     #[serde(flatten)]
     pub finding: Finding,
@@ -53,16 +57,25 @@ pub enum Lack {
     Kinds(Vec<Kind>),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl fmt::Display for ScaleUpReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.threshold_percent;
+        let queued = match self.queued {
+            0 => String::new(),
+            queued => format!(" with {}", counted(queued, "queued instance")),
+        };
         match &self.finding {
             Finding::Unused => f.write_str("no considered resource is used"),
             Finding::NotAbove(highest) => {
-                write!(f, "{} (highest) is not above {percent}%", highest.beside(percent))
+                write!(f, "{}{queued} (highest) is not above {percent}%", highest.beside(percent))
             }
             Finding::Above(Above { binding, change, then, lack }) => {
-                write!(f, "{} is above {percent}%", binding.beside(percent))?;
+                write!(f, "{}{queued} is above {percent}%", binding.beside(percent))?;
                 if change.is_some() {
                     write!(f, ": {change}")?;
                 }
@@ -113,7 +126,12 @@ mod tests {
                 "cpus 90% is above 80%; adds none for disk and gpus, which a new agent does not have",
             ),
         ] {
-            assert_eq!(ScaleUpReason { threshold_percent: 80, finding }.to_string(), text);
+            assert_eq!(ScaleUpReason { threshold_percent: 80, queued: 0, finding }.to_string(), text);
         }
+        let with_queued = |finding| ScaleUpReason { threshold_percent: 80, queued: 2, finding }.to_string();
+        let expected = "cpus 90% with 2 queued instances is above 80%: adds 2 agents, then cpus 75%";
+        assert_eq!(with_queued(above((0, 2), None)), expected);
+        let expected = "cpus 80% with 2 queued instances (highest) is not above 80%";
+        assert_eq!(with_queued(Finding::NotAbove(cpus(8, 10))), expected);
     }
 }

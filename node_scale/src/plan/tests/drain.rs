@@ -121,6 +121,43 @@ fn an_agent_that_an_operator_deactivated_is_skipped() {
 }
 
 #[test]
+fn an_operators_agent_does_not_use_up_the_step() {
+    let one = draining("max_scale_down_step = 1");
+    let planned = |decision: &ScalingDecision, state: &GroupState| plan(decision, Some(state), &one, at(0));
+    // One that an operator deactivated may stay so for ever.
+    let decision = with_decommissioning(-1, vec![agent(5, Deactivated, 3)]);
+    assert_eq!(steps(&planned(&decision, &group())), [("deactivate", "i-0")]);
+    // One that drains, or bears our tag, is about to leave.
+    let mut drains = with_decommissioning(-1, vec![agent(5, Draining, 3)]);
+    drains.agents.draining = 1;
+    assert_eq!(steps(&planned(&drains, &group())), []);
+    assert_eq!(steps(&planned(&decision, &tagged(group(), &[5], 1))), []);
+}
+
+#[test]
+fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
+    let mut state = group();
+    let tag = |number| Tag { key: format!("team-{number}"), value: String::new() };
+    state.group.tags.extend((0..44).map(tag));
+    assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), [("deactivate", "i-0")]);
+    state.group.tags.push(tag(44));
+    assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), []);
+}
+
+#[test]
+fn agents_without_tasks_go_up_to_a_tenth_at_once_d3() {
+    // Of 30 agents three; with a task or of unknown tasks, the step of one.
+    let policy = policy_with("least_loaded", "max_scale_down_step = 1\nmin = 0");
+    let removed = |task_count, completeness| {
+        let names = (0..5).map(|n| agent(n, AgentState::Active, task_count));
+        let decision = ScalingDecision { scale_down_agents: names.collect(), completeness, ..decision(-5, 30) };
+        terminated(&plan(&decision, Some(&group()), &policy, at(0))).len()
+    };
+    let complete = Some(CompletenessLevel::Complete);
+    assert_eq!((removed(0, complete), removed(1, complete), removed(0, None)), (3, 1, 1));
+}
+
+#[test]
 fn agents_are_reactivated_before_instances_are_launched() {
     let decommissioning = || vec![agent(4, Draining, 1), agent(5, Drained, 0), agent(6, Deactivated, 2)];
     let state = tagged(group(), &[4, 5, 6], 100);

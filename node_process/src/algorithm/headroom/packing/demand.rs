@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use shared::contract::{AgentState, Application, TaskGroup};
+use shared::contract::{AgentState, Application, Candidate, TaskGroup};
 use shared::resources::{PerKind, Resources};
 
 use super::super::super::capacity::{Capacity, Pool};
@@ -73,21 +73,34 @@ impl<'a> Demand<'a> {
     /// H1: the tasks of agents that are on their way out, or out of the pool, the first `removed` that may leave among
     /// them; and what else is displaced, as the executors of such tasks: of that the total alone is known.
     pub(super) fn displaced(&self, pool: &Pool<'a>, capacity: &Capacity) -> (Vec<Tasks<'a>>, Resources) {
-        let leaving = pool.snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active);
-        let groups = leaving.chain(pool.removable(capacity.removed)).flat_map(|agent| &agent.tasks);
-        let mut tasks = Vec::new();
-        let mut known = Resources::ZERO;
-        for TaskGroup { count, resources } in groups {
-            known += resources.times((*count).into());
-            let owner = self.owners.get(resources);
-            let is_gpu_aware = !resources.gpus.is_zero() || owner.is_some_and(|(_, all_aware)| *all_aware);
-            let displaced = u64::from(*count);
-            tasks.push(Tasks { displaced, ..Tasks::none_of(*resources, owner.map(|(name, _)| *name), is_gpu_aware) });
-        }
+        let mut tasks = self.tasks_of(decommissioning(pool).chain(pool.removable(capacity.removed)));
+        let known: Resources = tasks.iter().map(|tasks| tasks.resources.times(tasks.displaced)).sum();
         // H5: nothing makes room for what no agent could hold.
         tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
         (merged(pool, tasks), capacity.displaced.saturating_sub(&known))
     }
+
+    /// D3: the same tasks, with all of those that run where an agent is removed.
+    pub(super) fn moved(&self, pool: &Pool<'a>, removed: usize) -> Vec<Tasks<'a>> {
+        let mut tasks = self.tasks_of(decommissioning(pool));
+        tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
+        tasks.extend(self.tasks_of(pool.removable(removed)));
+        merged(pool, tasks)
+    }
+
+    fn tasks_of(&self, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
+        let tasks = |TaskGroup { count, resources }: &TaskGroup| {
+            let owner = self.owners.get(resources);
+            let is_gpu_aware = !resources.gpus.is_zero() || owner.is_some_and(|(_, all_aware)| *all_aware);
+            let displaced = u64::from(*count);
+            Tasks { displaced, ..Tasks::none_of(*resources, owner.map(|(name, _)| *name), is_gpu_aware) }
+        };
+        agents.flat_map(|agent| &agent.tasks).map(tasks).collect()
+    }
+}
+
+fn decommissioning<'a>(pool: &Pool<'a>) -> impl Iterator<Item = &'a Candidate> {
+    pool.snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active)
 }
 
 /// An application's tasks, the largest first.

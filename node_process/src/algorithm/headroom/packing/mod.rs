@@ -19,7 +19,7 @@ mod vector;
 use shared::resources::PerKind;
 
 use super::super::capacity::{Capacity, Pool};
-use super::super::numbers::agent_count;
+use super::super::numbers::{agent_count, last};
 use super::balance::{Balance, agents_for_all, balances, sums};
 use super::needs::Need;
 use super::reason::{EmptyAgents, Placed, Unfit};
@@ -29,12 +29,23 @@ use existing_agents::ExistingAgents;
 use plan::Plan;
 use tasks::Tasks;
 
-/// D3: whether all tasks that must move when so many agents are removed have room on the agents that stay, as they are.
-pub(in super::super) fn moved_tasks_have_room(pool: &Pool<'_>, capacity: &Capacity) -> bool {
-    let demand = Demand::new(pool, &[]);
-    let (displaced, _) = demand.displaced(pool, capacity);
-    let mut existing = ExistingAgents::new(pool, capacity.removed);
-    displaced.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
+/// D3: the tasks that must move when agents are removed.
+pub(in super::super) struct MovedTasks<'a> {
+    demand: Demand<'a>,
+}
+
+impl<'a> MovedTasks<'a> {
+    pub(in super::super) fn of(pool: &Pool<'a>) -> Self {
+        Self { demand: Demand::new(pool, &[]) }
+    }
+
+    /// D3: whether all of them have room on the agents that stay, as they are, when so many are removed. All tasks of those
+    /// agents count, those that H leaves out too: each has a place where it runs.
+    pub(in super::super) fn have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        let moved = self.demand.moved(pool, removed);
+        let mut existing = ExistingAgents::new(pool, removed);
+        moved.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
+    }
 }
 
 /// H3: what is to be placed, and how that goes on all usable agents.
@@ -62,6 +73,12 @@ impl<'a> Packing<'a> {
         self.plan_without(pool, removed).is_ok()
     }
 
+    /// The same by totals alone.
+    pub(super) fn total_does_without(&self, pool: &Pool<'a>, needs: &[Need<'a>], removed: usize) -> bool {
+        let balances = total_balances(needs, &self.demand, &pool.capacity(removed, 0));
+        balances.values().all(|balance| balance.missing() == 0)
+    }
+
     fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
         let capacity = pool.capacity(removed, 0);
         let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&self.whole);
@@ -78,21 +95,18 @@ impl<'a> Packing<'a> {
 /// H3, H4.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> HeadroomReport {
     let packing = Packing::new(pool, needs);
-    // An agent stays removed only where all is placed without it, and was without those before it: first fit may by chance
-    // place on fewer agents what it could not on more.
     let mut plan = None;
     let mut failed = None;
-    let mut removed = 0;
-    while removed < before.removed && packing.whole.missing() == 0 {
-        match packing.plan_without(pool, removed + 1) {
-            Ok(next) => plan = Some(next),
-            Err(reason) => {
-                failed = Some(reason);
-                break;
-            }
+    let removed = last(before.removed, |removed| match packing.plan_without(pool, removed) {
+        Ok(next) => {
+            plan = Some(next);
+            true
         }
-        removed += 1;
-    }
+        Err(reason) => {
+            failed = Some(reason);
+            false
+        }
+    });
     let Packing { demand, whole } = packing;
     let plan = plan.unwrap_or(whole);
     let after = pool.capacity(removed, agent_count(plan.missing().into()));
@@ -103,6 +117,7 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -
     let lacking = balances_kept.values().filter(is_lacking).copied().collect();
     let for_total = agents_for_all(&balances_kept, pool.new_agent);
     let is_by_tasks = u128::from(after.added) > for_total;
+    // Where agents are kept, it is for what failed last: one fewer than stay.
     let one_fewer = total_balances(needs, &demand, &pool.capacity(removed + 1, 0));
     let is_kept_by_tasks = one_fewer.values().all(|balance| balance.missing() == 0);
     let decisive = match &failed {
@@ -174,7 +189,7 @@ mod tests {
     use super::super::super::ruling::{Reason, Ruling};
     use super::super::reason::{HeadroomReason, Lack, Needed, Obstacle};
     use super::*;
-    use cluster::{Cluster, policy, resources};
+    use cluster::{Cluster, TaskSpec, policy, resources};
     use shared::clause::Clause;
     use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
     use shared::resources::{Amount, Kind, Resources};
@@ -298,7 +313,7 @@ mod tests {
         assert_eq!((one.capacity.added, reason(&one).unplaceable.len()), (0, 0));
         let two = headroom(&cluster.queued("/m", 1, large).snapshot(), "application_headroom_percent = 100");
         assert_eq!((two.capacity.added, two.clause), (0, Clause::H5));
-        assert_eq!(reason(&two).unplaced, 1);
+        assert_eq!(reason(&two).unplaced, 2, "the one that is queued, and one by which it is to grow");
         let too_large = Obstacle::TooLarge { kind: Kind::Cpus, needs: amount(6), has: amount(4) };
         let unplaceable = &reason(&two).unplaceable;
         assert!(unplaceable.iter().any(|entry| entry.obstacles == [too_large.clone()]), "{unplaceable:?}");
@@ -380,8 +395,8 @@ mod tests {
         let snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
         let policy = policy("").unwrap();
         let pool = Pool::new(&snapshot, &policy);
-        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
-        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+        assert!(MovedTasks::of(&pool).have_room(&pool, 1));
+        assert!(!MovedTasks::of(&pool).have_room(&pool, 2));
     }
 
     #[test]
@@ -419,6 +434,25 @@ mod tests {
     }
 
     #[test]
+    fn tasks_that_no_agent_could_hold_keep_theirs_d3() {
+        // All agents but one are smaller than the one task of 6 cpus, and new ones too. It runs beside a reservation.
+        let mut large = Cluster::default().and_reserved(1, resources(8, 14_000), resources(6, 1_000));
+        let spec = TaskSpec { application: "/a".to_owned(), resources: resources(6, 1_000) };
+        let framework = large.framework_of("/a");
+        large.start_on(0, framework, spec, cluster::NOON).unwrap();
+        let cluster = large.and(3, resources(4, 14_000));
+        let cluster = cluster.running("/b", 8, resources(1, 2_000));
+        let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+        let pool = Pool::new(&snapshot, &policy);
+        let first_with_large = (1..=4).find(|removed| {
+            pool.removable(*removed).any(|agent| agent.tasks.iter().any(|group| group.resources == resources(6, 1_000)))
+        });
+        let removed = first_with_large.unwrap();
+        assert!(!MovedTasks::of(&pool).have_room(&pool, removed));
+        assert!(!pool.has_place(&resources(6, 1_000), false), "H leaves it out");
+    }
+
+    #[test]
     fn an_agent_is_removed_only_if_its_tasks_fit_single_agents_d3() {
         // Three agents of 4 cpus run 1, 3 and 3: in total 2 are free for the 1.
         let cluster = Cluster::of(3, resources(4, 14_000)).running("/a", 2, resources(3, 100)).running(
@@ -428,7 +462,7 @@ mod tests {
         );
         let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        assert!(moved_tasks_have_room(&pool, &pool.capacity(1, 0)));
-        assert!(!moved_tasks_have_room(&pool, &pool.capacity(2, 0)));
+        assert!(MovedTasks::of(&pool).have_room(&pool, 1));
+        assert!(!MovedTasks::of(&pool).have_room(&pool, 2));
     }
 }
