@@ -131,7 +131,11 @@ async fn missing_and_refused_credentials_are_errors() {
             "lambda-scale:wrong",
             Some("the master refuses the credentials (401); check what mesos.credentials refers to"),
         ),
-        (CREDENTIALS, "", Some("the environment variable MESOS_CREDENTIALS is not set")),
+        (
+            CREDENTIALS,
+            "",
+            Some("cannot read the env: reference of mesos.credentials: the environment variable is not set"),
+        ),
         (CREDENTIALS, "lambda-scale:secret", None),
     ] {
         let config = account.config(mesos, r#"asg = "workers""#, "");

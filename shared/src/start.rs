@@ -39,7 +39,7 @@ pub enum StartError {
     #[error("the configuration is not valid")]
     Config(#[source] Problems),
     /// What a setting refers to cannot be read.
-    #[error("cannot read what {setting} refers to with {kind}")]
+    #[error("cannot read the {kind} reference of {setting}")]
     Reference {
         /// The setting.
         setting: &'static str,
