@@ -166,6 +166,7 @@ impl Report<'_> {
                 metrics.push(Metric::QueuedInstances.of(queued(snapshot)));
             }
         }
+        metrics.extend(snapshot.group.as_ref().map(|group| Metric::UnknownInstances.of(group.unknown)));
         metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::GroupCpuUtilization.of(percent)));
         metrics.extend(self.policy.thresholds.considered.iter().map(|kind| self.utilization(*kind)));
         Record {

@@ -70,6 +70,7 @@ metrics! {
     MessageBytes Bytes "Size of the published snapshot.",
     MessageSizeStep Count "How far the snapshot was shortened to fit a message.",
     QueuedInstances Count "Instances in Marathon's launch queue for lack of resources.",
+    UnknownInstances Count "Instances of the group of which it is not known whether they are agents.",
     GroupCpuUtilization Percent "CPU utilization of the instances of the group.",
     // node_process
     Delta Count "Agents that the decision adds; negative: removes.",
