@@ -7,7 +7,7 @@ use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
 use shared::config::Policy;
-use shared::contract::{ClusterSnapshot, NotCounted, ScalingDecision, Step};
+use shared::contract::{ClusterSnapshot, CompletenessLevel, NotCounted, ScalingDecision, Step};
 use shared::resources::Kind;
 use shared::text::counted;
 use shared::time;
@@ -46,7 +46,11 @@ pub fn snapshot(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
 /// Where the page cannot be written.
 pub fn observed(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
     page.field("observed", &observation(snapshot))?;
-    let level = snapshot.completeness.level.name();
+    // A reason that does not lower the level is a note.
+    let level = match snapshot.completeness.level {
+        CompletenessLevel::Complete => "note",
+        level => level.name(),
+    };
     snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))?;
     let Some(role) = &snapshot.reserved_role else { return Ok(()) };
     page.field(
