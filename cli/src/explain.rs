@@ -457,6 +457,10 @@ struct ActionForm<'a> {
     /// The instances to terminate.
     instances: Vec<&'a str>,
     in_flight: u32,
+    /// Instances that are too old to become agents and are none.
+    never_joined: u32,
+    /// Agents that are wanted and neither joined nor arrive.
+    unmet: u32,
     clause: Option<Clause>,
     reason: String,
     notes: &'a [String],
@@ -486,6 +490,8 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                 to,
                 instances: targets.iter().map(|target| target.instance_id.as_str()).collect(),
                 in_flight: plan.in_flight,
+                never_joined: plan.never_joined,
+                unmet: plan.unmet,
                 clause,
                 reason: text,
                 notes: &plan.notes,

@@ -47,6 +47,8 @@ struct Explained {
     from: i64,
     to: i64,
     in_flight: u64,
+    never_joined: u64,
+    unmet: u64,
     notes: usize,
 }
 
@@ -165,6 +167,8 @@ impl Situation {
             from: action["from"].as_i64().unwrap(),
             to: action["to"].as_i64().unwrap(),
             in_flight: action["in_flight"].as_u64().unwrap(),
+            never_joined: action["never_joined"].as_u64().unwrap(),
+            unmet: action["unmet"].as_u64().unwrap(),
             notes: action["notes"].as_array().unwrap().len(),
         }
     }
@@ -228,7 +232,9 @@ fn instances_that_never_joined_stop_a_scale_up_b5() {
             Some("15:41"),
         )
     };
-    found("never-joined").explain().is("back_off", Some("B5"));
+    let explained = found("never-joined").explain();
+    explained.is("back_off", Some("B5"));
+    assert_eq!((explained.never_joined, explained.unmet, explained.notes), (4, 2, 1));
     // Another launch has been held by a hook for hours, and is listed first.
     let mut stuck = found("never-joined-stuck").with(30..31, "Pending:Wait").desiring(15).after(
         30..31,
@@ -274,4 +280,39 @@ fn a_zone_rebalance_that_fails_forever_starts_no_cooldown_b2() {
         found = found.after([0], failed, "Failed", &time, Some(&time));
     }
     found.explain().is("terminate", None);
+}
+
+#[test]
+fn agents_in_standby_do_not_hide_what_is_in_flight_b3() {
+    let mut found = situation("standby", 9).with(11..14, "Standby").with(14..16, "InService").desiring(12).after(
+        14..16,
+        LAUNCH,
+        "Successful",
+        "15:55",
+        Some("15:56"),
+    );
+    found.agents.extend((11..14).map(id));
+    let found = found.explain();
+    found.is("none", Some("B3"));
+    assert_eq!(found.in_flight, 2);
+}
+
+#[test]
+fn instances_on_their_way_out_do_not_hide_that_others_joined() {
+    let found = situation("leaving", 9)
+        .with(11..16, "Terminating:Wait")
+        .after(11..16, "Terminating EC2 instance: i-", "MidLifecycleAction", "15:52", None)
+        .after(6..11, LAUNCH, "Successful", "15:51", Some("15:53"))
+        .explain();
+    found.is("set_desired_capacity", None);
+    assert_eq!((found.in_flight, found.to), (0, 12));
+}
+
+#[test]
+fn launches_that_a_hook_abandons_are_a_loss_b5() {
+    let abandoned = "Launching a new EC2 instance: i-.  Status Reason: Lifecycle Action was abandoned";
+    let found =
+        situation("hook", 9).desiring(13).after(50..53, abandoned, "Cancelled", "14:58", Some("15:58")).explain();
+    found.is("back_off", Some("B5"));
+    assert_eq!((found.in_flight, found.unmet), (0, 2));
 }
