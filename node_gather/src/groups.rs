@@ -109,6 +109,7 @@ fn of_group(policy: &Policy, description: Option<&Description>, taken_at: Timest
         agent_shapes: Vec::new(),
         reserved_role: None,
         latest_agents: Vec::new(),
+        decommissioning_omitted: 0,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: Vec::new(),

@@ -7,12 +7,14 @@
 mod applications;
 mod cluster_state;
 mod completeness;
+mod interned;
 mod latest;
 mod misses;
 mod pool;
 mod queued;
 mod roles;
 mod seen;
+mod sizes;
 
 use std::cmp::Ordering;
 
@@ -77,6 +79,9 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
         let notes = if is_complete { notes } else { Vec::new() };
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
+        let mut applications = applications.into_list();
+        let mut scale_down_candidates = pool.take_candidates();
+        sizes::limit(&mut applications, &mut scale_down_candidates, pool.policy.new_agent, &agent_shapes);
         ClusterSnapshot {
             id: Uuid::nil(),
             taken_at,
@@ -94,9 +99,10 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             reserved_role: pool.reserved_role.take(),
             agent_shapes,
             latest_agents: pool.take_latest(),
+            decommissioning_omitted: 0,
             free_floor: None,
-            scale_down_candidates: pool.take_candidates(),
-            applications: applications.into_list(),
+            scale_down_candidates,
+            applications,
             not_counted,
             notes,
             cpu_utilization_percent: None,

@@ -393,3 +393,16 @@ fn after_an_unreachable_master_the_next_is_asked() {
     let leader = server(state_answer());
     assert_eq!(fetch(settings(&[down, leader.url()])).unwrap().master, leader.url());
 }
+
+#[test]
+fn an_endless_run_of_informational_responses_ends_at_the_deadline() {
+    for kind in ["100 Continue", "103 Early Hints"] {
+        let line = format!("HTTP/1.1 {kind}\r\n\r\n").repeat(100);
+        let server = server_by(move |_, stream| while stream.write_all(line.as_bytes()).is_ok() {});
+        let alone = Mesos { timeout: Duration::from_millis(500), ..settings(&[server.url()]) };
+        let start = Instant::now();
+        assert!(matches!(cause(alone), Cause::NoAnswer(_) | Cause::Deadline { bytes: 0, .. }), "{kind}");
+        // Far more than the deadline, because other tests run at the same time.
+        assert!(start.elapsed() < Duration::from_secs(60), "{kind}");
+    }
+}

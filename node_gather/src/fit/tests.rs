@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use shared::contract::{
-    AgentCounts, Application, CONTENT_ENCODING, Completeness, CompletenessLevel, GZIP_BASE64, PoolResources, Source,
-    TaskGroup, WIRE_BUDGET_BYTES, decode,
+    AgentCounts, Application, CONTENT_ENCODING, Candidate, Completeness, CompletenessLevel, GZIP_BASE64, PoolResources,
+    Source, TaskGroup, WIRE_BUDGET_BYTES, decode,
 };
 use shared::random::SplitMix64;
 use uuid::Uuid;
@@ -49,6 +49,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         agent_shapes: shapes,
         reserved_role: None,
         latest_agents: Vec::new(),
+        decommissioning_omitted: 0,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         not_counted: Vec::new(),
@@ -102,9 +103,16 @@ fn a_snapshot_that_cannot_fit_is_an_error() {
 
 #[test]
 fn steps_are_numbered_in_their_order() {
-    let steps =
-        [Step::Plain, Step::Packed, Step::FreeFloor(64), Step::FreeFloor(32), Step::FreeFloor(16), Step::Folded(9)];
-    assert_eq!(steps.map(Step::number), [0, 1, 2, 3, 4, 5]);
+    let steps = [
+        Step::Plain,
+        Step::Packed,
+        Step::FreeFloor(64),
+        Step::FreeFloor(32),
+        Step::FreeFloor(16),
+        Step::Shapes(4),
+        Step::Folded(9),
+    ];
+    assert_eq!(steps.map(Step::number), [0, 1, 2, 3, 4, 5, 6]);
 }
 
 proptest! {
@@ -128,4 +136,67 @@ fn fifty_thousand_agents_and_ten_thousand_applications_fit() {
     let agents: u32 = fitted.snapshot.agent_shapes.iter().map(|shape| shape.count).sum();
     let tasks: u32 = fitted.snapshot.applications.iter().map(|application| application.task_count).sum();
     assert_eq!((agents, tasks), (50_000, 10_000), "nothing is omitted");
+}
+
+#[test]
+fn agents_of_distinct_totals_fit() {
+    let mut random = SplitMix64::new(11);
+    let mut large = snapshot(10, 3000);
+    let shape = |random: &mut SplitMix64| {
+        let total = resources(random, 1 << 30);
+        let unreserved =
+            Resources::from_fn(|kind| Amount::from_thousandths(random.below(1 + total.get(kind).thousandths())));
+        let free =
+            Resources::from_fn(|kind| Amount::from_thousandths(random.below(1 + unreserved.get(kind).thousandths())));
+        AgentShape { count: 1, total, unreserved, free }
+    };
+    large.agent_shapes = (0..12_000).map(|_| shape(&mut random)).collect();
+    let AgentShape { total, unreserved, free, .. } = large.agent_shapes[7];
+    large.scale_down_candidates = vec![candidate(1, AgentState::Active)];
+    (large.scale_down_candidates[0].total, large.scale_down_candidates[0].unreserved) = (total, unreserved);
+    large.scale_down_candidates[0].free = Some(free);
+    let step = check(&large);
+    assert!(matches!(step, Step::Shapes(_) | Step::Folded(_)), "{step}");
+    // The candidate is found among the shapes, and what is free is never more than it was.
+    let fitted = fit(&large).unwrap().snapshot;
+    let candidate = &fitted.scale_down_candidates[0];
+    let is_its_shape = |shape: &AgentShape| {
+        (shape.total, shape.unreserved, Some(shape.free)) == (candidate.total, candidate.unreserved, candidate.free)
+    };
+    assert!(fitted.agent_shapes.iter().any(is_its_shape));
+    assert_eq!(fitted.resources, large.resources);
+}
+
+fn candidate(number: u32, state: AgentState) -> Candidate {
+    let resources = Resources::from_fn(|_| Amount::from_thousandths(4000));
+    Candidate {
+        agent_id: format!("S{number:05}"),
+        hostname: format!("host-{number}"),
+        ip: None,
+        instance_id: None,
+        decommission_tag: (number == 9999).then_some(true),
+        state,
+        protected: false,
+        total: resources,
+        unreserved: resources,
+        used: Resources::ZERO,
+        free: None,
+        task_count: 0,
+        tasks: Vec::new(),
+    }
+}
+
+#[test]
+fn ten_thousand_deactivated_agents_are_the_first_and_a_count() {
+    let mut large = snapshot(10, 10);
+    large.scale_down_candidates = (0..20).map(|number| candidate(number, AgentState::Active)).collect();
+    large.scale_down_candidates.extend((20..10_020).map(|number| candidate(number, AgentState::Deactivated)));
+    check(&large);
+    let fitted = fit(&large).unwrap().snapshot;
+    assert_eq!((fitted.scale_down_candidates.len(), fitted.decommissioning_omitted), (520, 9500));
+    let ids: Vec<&str> = fitted.scale_down_candidates.iter().map(|candidate| &*candidate.agent_id).collect();
+    // The one that Lambda Scale decommissions comes first.
+    assert_eq!(ids[19..22], ["S00019", "S09999", "S00020"]);
+    large.scale_down_candidates.truncate(520);
+    assert_eq!(fit(&large).unwrap().snapshot.decommissioning_omitted, 0);
 }

@@ -5,7 +5,6 @@
 //! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
 //! agents are known.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map};
 use std::hash::Hash;
 
@@ -14,20 +13,33 @@ use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
+use super::applications::OTHER;
+use super::interned::Interned;
 use super::pool::Pool;
+use super::sizes::coarse;
 use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{Bears, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 
-type Map<K, V> = HashMap<K, V, RandomState>;
+/// How many applications of one framework are counted separately while the state is read, and how many in all. A snapshot lists
+/// fewer; more exist where each task has its own name.
+const MAX_NAMES_OF_FRAMEWORK: usize = 20_000;
+const MAX_NAMES: usize = 100_000;
+
+/// How many sizes of tasks are counted exactly while the state is read.
+const MAX_SIZES: usize = 20_000;
+
+pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// A cluster as its leading master reports it, by pools.
 #[derive(Debug)]
 pub struct ClusterState<'p> {
     pub(super) master: Master,
     pub(super) policies: &'p [Policy],
+    /// The applications that their settings name.
+    configured: BTreeSet<&'p str>,
     pub(super) pools: Vec<Pool<'p>>,
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
@@ -142,6 +154,8 @@ struct OpenFramework {
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
+    /// The application that stands for those beyond [`MAX_NAMES_OF_FRAMEWORK`].
+    other: Option<u32>,
     /// Its applications, by what identifies their tasks.
     paths: Map<Box<[u8]>, u32>,
     names: Map<Box<[u8]>, u32>,
@@ -156,6 +170,7 @@ impl<'p> ClusterState<'p> {
         Self {
             master: Master::default(),
             policies,
+            configured: configured(policies).collect(),
             pools: policies.iter().map(Pool::new).collect(),
             agents: Agents::default(),
             agents_of_no_pool: 0,
@@ -346,26 +361,59 @@ impl<'p> ClusterState<'p> {
         self.roles.number(name)
     }
 
-    /// The application of a task of the open framework.
+    /// The number of a task's size. Beyond [`MAX_SIZES`] new ones are rounded up.
+    #[inline]
+    fn size(&mut self, resources: Resources, role: u32) -> u32 {
+        if self.sizes.len() < MAX_SIZES {
+            return self.sizes.place((resources, role));
+        }
+        let known = self.sizes.known(&(resources, role));
+        known.unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
+    }
+
+    /// The application of a task of the open framework. Beyond [`MAX_NAMES`] new ones are one.
     #[inline]
     fn application(&mut self, mark: Mark<'_>) -> u32 {
         let (known, bytes) = match mark {
-            Mark::Path(path) => (&mut self.open.paths, path),
-            Mark::Name(name) => (&mut self.open.names, name),
+            Mark::Path(path) => (&self.open.paths, path),
+            Mark::Name(name) => (&self.open.names, name),
         };
         if let Some(application) = known.get(bytes) {
             return *application;
         }
-        let application = saturated(self.applications.len());
+        let count = self.open.paths.len() + self.open.names.len();
+        let is_full = count >= MAX_NAMES_OF_FRAMEWORK || self.applications.len() >= MAX_NAMES;
+        if is_full && !self.is_configured(mark) {
+            return self.other();
+        }
+        let application = self.new_application(mark.application(), mark.is_marathon());
+        let known = match mark {
+            Mark::Path(_) => &mut self.open.paths,
+            Mark::Name(_) => &mut self.open.names,
+        };
         known.insert(bytes.into(), application);
+        application
+    }
+
+    fn new_application(&mut self, name: String, is_marathon: bool) -> u32 {
         // The index that its framework gets when it ends.
         let framework = saturated(self.frameworks.len());
-        self.applications.push(ApplicationName {
-            framework,
-            name: mark.application(),
-            is_marathon: mark.is_marathon(),
-        });
-        application
+        self.applications.push(ApplicationName { framework, name, is_marathon });
+        saturated(self.applications.len() - 1)
+    }
+
+    /// The application that stands for all others of the open framework.
+    #[cold]
+    fn other(&mut self) -> u32 {
+        let other = self.open.other.unwrap_or_else(|| self.new_application(OTHER.to_owned(), false));
+        self.open.other = Some(other);
+        other
+    }
+
+    /// Whether the settings of a pool name the application: such a one always counts by itself.
+    #[cold]
+    fn is_configured(&self, mark: Mark<'_>) -> bool {
+        !self.configured.is_empty() && self.configured.contains(mark.application().as_str())
     }
 }
 
@@ -448,7 +496,7 @@ impl Sink for ClusterState<'_> {
             return;
         }
         let role = self.role(task.role);
-        let size = self.sizes.place((task.resources.amounts(), role));
+        let size = self.size(task.resources.amounts(), role);
         let agent = self.agents.number(task.agent_id);
         if let Some(amount) = task.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
@@ -467,7 +515,7 @@ impl Sink for ClusterState<'_> {
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
-        let OpenFramework { name, gpu_aware, recovered, paths, names } = std::mem::take(&mut self.open);
+        let OpenFramework { name, gpu_aware, recovered, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         let bears = match (paths.is_empty(), names.is_empty()) {
             (false, _) => Bears::MarathonTasks,
@@ -487,55 +535,17 @@ fn only(pools: &[usize]) -> Option<u32> {
     }
 }
 
+fn configured(policies: &[Policy]) -> impl Iterator<Item = &str> {
+    policies.iter().flat_map(|policy| {
+        let protected = policy.scale_down.protected.applications.iter();
+        protected.chain(policy.applications.keys()).map(String::as_str)
+    })
+}
+
 #[inline]
 fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
     let sum = counts.entry(key).or_insert(0);
     *sum = sum.saturating_add(count);
-}
-
-/// Distinct values, numbered in the order in which they first occurred.
-#[derive(Debug)]
-struct Interned<T> {
-    numbers: Map<T, u32>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Interned<T> {
-    fn default() -> Self {
-        Self { numbers: Map::default(), values: Vec::new() }
-    }
-}
-
-impl<T: Clone + Hash + Eq> Interned<T> {
-    #[inline]
-    fn place(&mut self, value: T) -> u32 {
-        let next = saturated(self.values.len());
-        match self.numbers.entry(value) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                self.values.push(new.key().clone());
-                *new.insert(next)
-            }
-        }
-    }
-
-    fn get(&self, number: u32) -> Option<&T> {
-        self.values.get(index(number))
-    }
-
-    fn take_values(&mut self) -> Vec<T> {
-        std::mem::take(self).values
-    }
-}
-
-impl Interned<Box<[u8]>> {
-    /// The number of a name, without a copy of a known one.
-    fn number(&mut self, name: &[u8]) -> u32 {
-        match self.numbers.get(name) {
-            Some(number) => *number,
-            None => self.place(name.into()),
-        }
-    }
 }
 
 pub(super) fn index(place: u32) -> usize {

@@ -36,6 +36,7 @@ fn snapshot() -> ClusterSnapshot {
         }],
         reserved_role: None,
         latest_agents: Vec::new(),
+        decommissioning_omitted: 0,
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: vec![Application {

@@ -46,6 +46,9 @@ pub struct ClusterSnapshot {
     pub free_floor: Option<u32>,
     /// The usable agents that hold least, the least loaded first, then every agent on its way out.
     pub scale_down_candidates: Vec<Candidate>,
+    /// How many more decommissioning agents there are than `scale_down_candidates` lists, so that the message fits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub decommissioning_omitted: u32,
     /// The applications with tasks on the pool's agents.
     pub applications: Vec<Application>,
     /// Queued instances that do not count, and why.
