@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use shared::config::Policy;
-use shared::contract::{AgentState, Application, Candidate, ClusterSnapshot, PoolResources};
+use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSnapshot, PoolResources};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
@@ -26,6 +26,8 @@ pub(super) struct Pool<'a> {
     pub(super) new_agent: Option<NewAgent>,
     /// H5: the empty agents that a task may be placed on, each kind of them once: a new one, and those there are.
     places: BTreeSet<Place>,
+    /// The usable agents by their shape and what is free, in order, each once.
+    pub(super) shapes: Vec<AgentShape>,
     /// What is free on all usable agents together.
     free: Resources,
     /// The agents that may leave, in the order in which they would.
@@ -108,6 +110,7 @@ impl<'a> Pool<'a> {
             belief,
             new_agent,
             places: places.chain(new_place).collect(),
+            shapes: sorted_shapes(snapshot),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             leave,
@@ -262,12 +265,25 @@ fn waits_for_larger(application: &Application, belief: &Belief) -> bool {
     sizes.any(|size| belief.only_larger_holds(&size))
 }
 
+/// Messages may list equal ones apart.
+fn sorted_shapes(snapshot: &ClusterSnapshot) -> Vec<AgentShape> {
+    let key = |shape: &AgentShape| (shape.total, shape.unreserved, shape.free);
+    let mut shapes: Vec<AgentShape> = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0).copied().collect();
+    shapes.sort_unstable_by_key(key);
+    shapes.dedup_by(|next, first| {
+        let is_equal = key(next) == key(first);
+        if is_equal {
+            first.count = first.count.saturating_add(next.count);
+        }
+        is_equal
+    });
+    shapes
+}
+
 /// What a task more could take of the agent. Reservations are taken to be used first, as in the snapshot's shapes.
 pub(super) fn free_of(candidate: &Candidate) -> Resources {
-    candidate.free.unwrap_or_else(|| {
-        let reserved = candidate.total.saturating_sub(&candidate.unreserved);
-        candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved))
-    })
+    let reserved = candidate.total.saturating_sub(&candidate.unreserved);
+    candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved))
 }
 
 #[cfg(test)]

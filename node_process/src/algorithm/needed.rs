@@ -22,18 +22,7 @@ fn find_spare(pool: &Pool<'_>) -> usize {
     if most == 0 {
         return 0;
     }
-    let headroom = Headroom::of(pool);
-    // What is needed in total costs little, and mostly decides: around that number H is asked.
-    let total = last(most, |removed| headroom.total_does_without(pool, removed));
-    if total < most && headroom.does_without(pool, total) {
-        // Some of what is needed may have no place anyway.
-        return if headroom.does_without(pool, total + 1) {
-            last(most, |removed| removed <= total + 1 || headroom.does_without(pool, removed))
-        } else {
-            total
-        };
-    }
-    last(most, |removed| headroom.does_without(pool, removed))
+    Headroom::of(pool).spare(pool, most)
 }
 
 /// D7: how many agents beyond those that are needed stay, where so many are to be removed. None in a pool that is so idle

@@ -12,6 +12,7 @@ use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
 
 use super::capacity::{Capacity, Pool};
+use super::numbers::last;
 use super::ruling::Ruling;
 
 use needs::Need;
@@ -71,11 +72,11 @@ impl<'a> Headroom<'a> {
         }
     }
 
-    /// The same by totals alone.
-    pub(super) fn total_does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
+    /// H4: how many of the first `most` agents that may leave can stay removed.
+    pub(super) fn spare(&self, pool: &Pool<'a>, most: usize) -> usize {
         match &self.packing {
-            None => self.does_without(pool, removed),
-            Some(packing) => packing.total_does_without(pool, &self.needs, removed),
+            None => last(most, |removed| self.does_without(pool, removed)),
+            Some(packing) => packing.spare(pool, &self.needs, most),
         }
     }
 }

@@ -88,14 +88,19 @@ impl<'a> Demand<'a> {
         merged(pool, tasks)
     }
 
+    /// Equal ones together: many agents have few sizes.
     fn tasks_of(&self, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
-        let tasks = |TaskGroup { count, resources }: &TaskGroup| {
-            let owner = self.owners.get(resources);
+        let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
+        for TaskGroup { count, resources } in agents.flat_map(|agent| &agent.tasks) {
+            let sum = counts.entry(*resources).or_default();
+            *sum = sum.saturating_add((*count).into());
+        }
+        let tasks = |(resources, displaced): (Resources, u64)| {
+            let owner = self.owners.get(&resources);
             let is_gpu_aware = !resources.gpus.is_zero() || owner.is_some_and(|(_, all_aware)| *all_aware);
-            let displaced = u64::from(*count);
-            Tasks { displaced, ..Tasks::none_of(*resources, owner.map(|(name, _)| *name), is_gpu_aware) }
+            Tasks { displaced, ..Tasks::none_of(resources, owner.map(|(name, _)| *name), is_gpu_aware) }
         };
-        agents.flat_map(|agent| &agent.tasks).map(tasks).collect()
+        counts.into_iter().map(tasks).collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! The agents there are, as room for tasks.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
-use shared::resources::{Amount, Kind, PerKind, Resources};
+use shared::contract::AgentShape;
+use shared::resources::{Kind, PerKind, Resources};
 
 use super::super::super::capacity::{Pool, free_of};
 use super::super::super::new_agent::NewAgent;
@@ -53,13 +54,11 @@ fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
     BinIndex::new(&groups)
 }
 
-type Shape = (Resources, Resources, Resources);
-
 impl ExistingAgents {
     /// The pool without the first `removed` agents that may leave.
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
         let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
-        for ((total, unreserved, free), agents) in shapes(pool, removed) {
+        for AgentShape { count, total, unreserved, free } in shapes(pool, removed) {
             let is_empty = free == unreserved;
             let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(&total, &unreserved, &new_agent));
             let groups = match (is_empty && is_like_new, total.gpus.is_zero()) {
@@ -67,7 +66,7 @@ impl ExistingAgents {
                 (false, true) => &mut plain,
                 (false, false) => &mut gpu,
             };
-            groups.push(BinGroup::new(Vector::of(&free), agents));
+            groups.push(BinGroup::new(Vector::of(&free), count.into()));
         }
         let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         Self {
@@ -128,36 +127,50 @@ impl ExistingAgents {
         if left > 0 && self.opens_empty_to(tasks) { self.empty.place(&tasks.size, left) } else { left }
     }
 
-    /// Places tasks on the emptiest agent of all, one after the other, and returns how many found no room. So do schedulers
-    /// that spread their tasks.
-    pub(super) fn spread(&mut self, tasks: &Tasks<'_>) -> u64 {
+    /// Places tasks on the emptiest agent of all, one after the other, and returns how many of each found no room. So do
+    /// schedulers that spread their tasks.
+    pub(super) fn spread(&mut self, tasks: &[Tasks<'_>]) -> Vec<u64> {
+        let whole = self.whole();
+        let mut turns: BinaryHeap<Turn> = self.turns().collect();
+        let left = tasks.iter().map(|tasks| self.spread_equal(&mut turns, tasks, &whole)).collect();
+        let of = |sort: Sort| {
+            in_order(&whole, turns.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
+        };
+        (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
+        left
+    }
+
+    /// The same of equal tasks.
+    fn spread_equal(&self, turns: &mut BinaryHeap<Turn>, tasks: &Tasks<'_>, whole: &Vector) -> u64 {
         /// A turn gives an agent this part of what it would get in all, at least one task: else tiny ones would take for ever.
         const TURNS: u64 = 32;
-        let whole = self.whole();
-        let (open, closed): (Vec<Turn>, Vec<Turn>) =
-            self.turns().partition(|turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.group.free));
-        let (mut turns, mut done) = (BinaryHeap::from(open), closed);
-        let agents = turns.iter().map(|turn| turn.group.agents).fold(0, u64::saturating_add);
+        let takes = |turn: &Turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.group.free);
         let mut left = tasks.count();
-        while let Some(turn) = turns.pop() {
-            let free = turn.group.free;
-            let each = (left / agents.saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
-            // Of more than one each there are far more left than all agents take in a turn.
-            let takers = turn.group.agents.min(left);
-            if takers == 0 || !tasks.size.fits_in(&free) {
-                done.push(turn);
+        // Of fewer tasks than that, no agent gets more than one in a turn.
+        let agents = if left <= TURNS {
+            1
+        } else {
+            turns.iter().filter(|turn| takes(turn)).map(|turn| turn.group.agents).fold(0, u64::saturating_add)
+        };
+        let mut aside = Vec::new();
+        while left > 0
+            && let Some(turn) = turns.pop()
+        {
+            if !takes(&turn) {
+                aside.push(turn);
                 continue;
             }
-            left -= takers * each;
-            turns.push(Turn::new(turn.sort, BinGroup::used(free.without(&tasks.size, each), takers), &whole));
+            let free = turn.group.free;
+            let each = (left / agents.max(1).saturating_mul(TURNS)).clamp(1, tasks.size.times_in(&free).max(1));
+            // Of more than one each there are far more left than all agents take in a turn.
+            let takers = turn.group.agents.min(left);
+            left = left.saturating_sub(takers.saturating_mul(each));
+            turns.push(Turn::new(turn.sort, BinGroup::used(free.without(&tasks.size, each), takers), whole));
             if turn.group.agents > takers {
                 turns.push(Turn { group: BinGroup { agents: turn.group.agents - takers, ..turn.group }, ..turn });
             }
         }
-        let of = |sort: Sort| {
-            in_order(&whole, done.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
-        };
-        (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
+        turns.extend(aside);
         left
     }
 
@@ -251,30 +264,25 @@ fn sum(groups: &BinIndex, without: &Vector) -> PerKind<u128> {
 }
 
 /// How many agents there are of each (total, unreserved, free) without the first `removed` that may leave.
-fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
-    let mut shapes: BTreeMap<Shape, u64> = BTreeMap::new();
-    for shape in &pool.snapshot.agent_shapes {
-        *shapes.entry((shape.total, shape.unreserved, shape.free)).or_default() += u64::from(shape.count);
-    }
+fn shapes(pool: &Pool<'_>, removed: usize) -> Vec<AgentShape> {
+    let mut shapes = pool.shapes.clone();
     for candidate in pool.removable(removed) {
-        let (total, unreserved, free) = (candidate.total, candidate.unreserved, free_of(candidate));
-        let equal = (total, unreserved, Resources::ZERO)..=(total, unreserved, Resources::from_fn(|_| Amount::MAX));
+        let (kind, free) = ((candidate.total, candidate.unreserved), free_of(candidate));
+        let from = shapes.partition_point(|shape| (shape.total, shape.unreserved) < kind);
+        let to = shapes.partition_point(|shape| (shape.total, shape.unreserved) <= kind);
+        let Some(equal) = shapes.get_mut(from..to) else { continue };
         // What is free may have been rounded down (`free_floor`), so the nearest below will be it.
-        let mut alike = shapes.range_mut(equal).filter(|(_, agents)| **agents > 0).rev();
-        let mut first = None;
-        let found = alike.find_map(|((_, _, shape_free), agents)| {
-            if shape_free.fits_in(&free) {
-                Some(agents)
-            } else {
-                first = first.take().or(Some(agents));
-                None
-            }
-        });
-        if let Some(agents) = found.or(first) {
-            *agents -= 1;
+        let upto = equal.partition_point(|shape| shape.free <= free);
+        let exact = equal.iter().take(upto).rposition(|shape| shape.count > 0 && shape.free == free);
+        let alike = |shape: &AgentShape| shape.count > 0;
+        let found = exact
+            .or_else(|| equal.iter().rposition(|shape| alike(shape) && shape.free.fits_in(&free)))
+            .or_else(|| equal.iter().rposition(alike));
+        if let Some(shape) = found.and_then(|index| equal.get_mut(index)) {
+            shape.count -= 1;
         }
     }
-    shapes.retain(|_, agents| *agents > 0);
+    shapes.retain(|shape| shape.count > 0);
     shapes
 }
 
@@ -282,6 +290,7 @@ fn shapes(pool: &Pool<'_>, removed: usize) -> BTreeMap<Shape, u64> {
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
+    use shared::resources::Amount;
 
     fn tasks(size: Resources, count: u64, is_gpu_aware: bool) -> Tasks<'static> {
         Tasks { displaced: count, ..Tasks::none_of(size, None, is_gpu_aware) }
@@ -293,13 +302,13 @@ mod tests {
         let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
         let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&tasks(resources(1, 0), 10, false)), 0);
+        assert_eq!(existing.spread(&[tasks(resources(1, 0), 10, false)]), [0]);
         let left: u64 = existing.plain.iter().map(|group| group.free.0[Kind::Cpus] * group.agents).sum();
         assert_eq!(left, 4_000);
         assert!(existing.plain.iter().all(|group| group.free.0[Kind::Cpus] == 1_000), "each has 3 cpus in use");
         // Fewer tasks than agents: the others stay as they are.
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&tasks(resources(1, 0), 1, false)), 0);
+        assert_eq!(existing.spread(&[tasks(resources(1, 0), 1, false)]), [0]);
         let mut groups: Vec<(u64, u64)> =
             existing.plain.iter().map(|group| (group.free.0[Kind::Cpus], group.agents)).collect();
         groups.sort_unstable();
@@ -307,7 +316,7 @@ mod tests {
         // Many tiny ones are as many, in fewer turns.
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
         let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
-        assert_eq!(existing.spread(&tasks(tiny, 14_001, false)), 1, "14 cpus are free");
+        assert_eq!(existing.spread(&[tasks(tiny, 14_001, false)]), [1], "14 cpus are free");
     }
 
     #[test]
@@ -317,7 +326,8 @@ mod tests {
         let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
         let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        let spread = |is_gpu_aware| ExistingAgents::new(&pool, 0).spread(&tasks(resources(2, 1_000), 5, is_gpu_aware));
+        let spread =
+            |is_gpu_aware| ExistingAgents::new(&pool, 0).spread(&[tasks(resources(2, 1_000), 5, is_gpu_aware)])[0];
         assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
         assert_eq!(spread(true), 0);
     }
@@ -356,7 +366,7 @@ mod tests {
         let mut shape = snapshot.agent_shapes[0];
         shape.count = 1;
         let fewer = Resources { cpus: Amount::from_thousandths(2_000), ..shape.free };
-        snapshot.agent_shapes = vec![shape, shared::contract::AgentShape { free: fewer, ..shape }];
+        snapshot.agent_shapes = vec![shape, AgentShape { free: fewer, ..shape }];
         let policy = policy("").unwrap();
         let pool = Pool::new(&snapshot, &policy);
         let task = tasks(resources(1, 100), 1, false);

@@ -68,27 +68,46 @@ impl<'a> Packing<'a> {
         Self { demand, whole }
     }
 
+    /// H4: how many of the first `most` agents that may leave can stay removed.
+    pub(super) fn spare(&self, pool: &Pool<'a>, needs: &[Need<'a>], most: usize) -> usize {
+        // What is needed in total costs little to ask. It mostly decides, but for tasks that have no place anyway.
+        let total = last(most, |removed| self.total_does_without(pool, needs, removed));
+        let beyond = total < most && self.places(pool, total + 1).is_ok();
+        // Spread tasks cost most to ask for, so they come last.
+        let placed = last(if beyond { most } else { total }, |removed| self.places(pool, removed).is_ok());
+        last(placed, |removed| self.plan_without(pool, removed).is_ok())
+    }
+
     /// H4: whether the first `removed` agents that may leave can stay removed.
     pub(super) fn does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
         self.plan_without(pool, removed).is_ok()
     }
 
     /// The same by totals alone.
-    pub(super) fn total_does_without(&self, pool: &Pool<'a>, needs: &[Need<'a>], removed: usize) -> bool {
+    fn total_does_without(&self, pool: &Pool<'a>, needs: &[Need<'a>], removed: usize) -> bool {
         let balances = total_balances(needs, &self.demand, &pool.capacity(removed, 0));
         balances.values().all(|balance| balance.missing() == 0)
     }
 
-    fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
-        let capacity = pool.capacity(removed, 0);
-        let is_placed = |plan: &Plan<'_>| plan.missing() == 0 && plan.places_as_much_as(&self.whole);
-        let plan = Plan::new(pool, &self.demand, &capacity);
-        if self.whole.missing() > 0 || !is_placed(&plan) {
-            return Err(Box::new(Failed { plan, when_spread: false }));
+    fn is_placed(&self, plan: &Plan<'_>) -> bool {
+        plan.missing() == 0 && plan.places_as_much_as(&self.whole)
+    }
+
+    /// The same with the displaced tasks where they fit best.
+    fn places(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
+        let plan = Plan::new(pool, &self.demand, &pool.capacity(removed, 0));
+        if self.whole.missing() == 0 && self.is_placed(&plan) {
+            Ok(plan)
+        } else {
+            Err(Box::new(Failed { plan, when_spread: false }))
         }
+    }
+
+    fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
+        let plan = self.places(pool, removed)?;
         // Wherever its tasks go, it must not take a new agent afterwards.
-        let spread = Plan::when_moved(pool, &self.demand, &capacity);
-        if is_placed(&spread) { Ok(plan) } else { Err(Box::new(Failed { plan: spread, when_spread: true })) }
+        let spread = Plan::when_moved(pool, &self.demand, &pool.capacity(removed, 0));
+        if self.is_placed(&spread) { Ok(plan) } else { Err(Box::new(Failed { plan: spread, when_spread: true })) }
     }
 }
 

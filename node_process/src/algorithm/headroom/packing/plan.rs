@@ -46,8 +46,9 @@ impl<'a> Plan<'a> {
     pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
         let (displaced, rest) = demand.displaced(pool, capacity);
         let mut existing = ExistingAgents::new(pool, capacity.removed);
+        let left = existing.spread(&displaced);
         let left: Vec<Tasks<'a>> =
-            displaced.iter().map(|tasks| Tasks { displaced: existing.spread(tasks), ..*tasks }).collect();
+            displaced.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
         existing.settle();
         Self::on(pool, demand, existing, &displaced, &left, &rest)
     }
