@@ -102,6 +102,7 @@ clauses! {
     H4 Headroom "Agents that are kept, then agents that are added.",
     H5 Headroom "Tasks that fit no agent, not even an empty one.",
     H6 Headroom "A pool without usable agents.",
+    H12 Headroom "Applications of which an agent holds only so many instances, and daemons.",
     U1 ScaleUp "When agents are kept or added.",
     U2 ScaleUp "Resources that a new agent has none of.",
     C1 Cpu "CPU utilization above the threshold.",
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn clauses_of_other_checks_are_read_as_custom() {
-        let clauses: Vec<Clause> = serde_json::from_str(r#"["D3","H12","","my rule"]"#).unwrap();
+        let clauses: Vec<Clause> = serde_json::from_str(r#"["D3","H99","","my rule"]"#).unwrap();
         assert_eq!(clauses, [Clause::D3, Clause::Custom, Clause::Custom, Clause::Custom]);
         assert_eq!(serde_json::to_string(&clauses).unwrap(), r#"["D3","custom","custom","custom"]"#);
     }

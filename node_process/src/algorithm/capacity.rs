@@ -8,6 +8,7 @@ use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSn
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
+use super::hosts::Hosts;
 use super::instance::queued_instance;
 use super::new_agent::{Belief, NewAgent};
 use super::utilization::Utilization;
@@ -24,10 +25,14 @@ pub(super) struct Pool<'a> {
     pub(super) belief: Belief,
     /// A: what one agent more would bring; `None` where nothing says so.
     pub(super) new_agent: Option<NewAgent>,
+    /// H12: what the constraints of applications require.
+    pub(super) hosts: Hosts<'a>,
     /// H5: the empty agents that a task may be placed on, each kind of them once: a new one, and those there are.
     places: BTreeSet<Place>,
     /// The usable agents by their shape and what is free, in order, each once.
     pub(super) shapes: Vec<AgentShape>,
+    /// H12: what the daemons of decommissioning agents take. They go with their agents.
+    daemons: Resources,
     /// What is free on all usable agents together.
     free: Resources,
     /// The agents that may leave, in the order in which they would.
@@ -48,6 +53,10 @@ struct Place {
 impl Place {
     const fn of(total: &Resources, unreserved: Resources) -> Self {
         Self { unreserved, has_gpus: !total.gpus.is_zero() }
+    }
+
+    fn holds(&self, task: &Resources, is_gpu_aware: bool) -> bool {
+        (is_gpu_aware || !self.has_gpus) && task.fits_in(&self.unreserved)
     }
 }
 
@@ -85,7 +94,17 @@ pub(super) struct Capacity {
 impl<'a> Pool<'a> {
     pub(super) fn new(snapshot: &'a ClusterSnapshot, policy: &'a Policy) -> Self {
         let belief = Belief::of(snapshot, policy);
-        let new_agent = belief.counts;
+        let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
+        let mut places: BTreeSet<Place> = shapes.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
+        let hosts = Hosts::of(snapshot, policy, |application, instance| {
+            places.iter().any(|place| place.holds(instance, application.gpu_aware))
+                || belief.counts.is_some_and(|new_agent| new_agent.holds(instance, application.gpu_aware))
+        });
+        // H12: a daemon runs on each new agent, too.
+        let new_agent = belief.counts.map(|agent| agent.without(&hosts.on_each_agent()));
+        places.extend(new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved)));
+        let leaving = snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active);
+        let daemons: Resources = leaving.map(|agent| hosts.daemons_on(&agent.tasks).1).sum();
         // A: while something waits for a larger agent, the one that shows how large they are stays.
         let evidence =
             belief.evidence().filter(|_| snapshot.applications.iter().any(|one| waits_for_larger(one, &belief)));
@@ -97,19 +116,18 @@ impl<'a> Pool<'a> {
         let removable: Vec<&Candidate> = snapshot.scale_down_candidates.iter().filter(is_removable).collect();
         let mut leave = vec![Removed::default()];
         leave.extend(removable.iter().scan(Removed::default(), |sum, candidate| {
-            *sum = sum.and(candidate);
+            *sum = sum.and(candidate, &hosts);
             Some(*sum)
         }));
-        let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
-        let places = shapes.map(|shape| Place::of(&shape.total, shape.unreserved));
-        let new_place = new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved));
         Self {
             snapshot,
             policy,
             load: snapshot.resources.used + snapshot.resources.displaced,
+            daemons,
             belief,
             new_agent,
-            places: places.chain(new_place).collect(),
+            hosts,
+            places,
             shapes: sorted_shapes(snapshot),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
@@ -138,8 +156,7 @@ impl<'a> Pool<'a> {
 
     /// H5: whether some empty agent would hold such a task, a new one or one like those there are.
     pub(super) fn has_place(&self, task: &Resources, is_gpu_aware: bool) -> bool {
-        let may_hold = |place: &&Place| is_gpu_aware || !place.has_gpus;
-        self.places.iter().filter(may_hold).any(|place| task.fits_in(&place.unreserved))
+        self.places.iter().any(|place| place.holds(task, is_gpu_aware))
     }
 
     /// The pool as the snapshot shows it.
@@ -165,7 +182,8 @@ impl<'a> Pool<'a> {
     /// is bought for them; but its load has not gone, so no agent is removed that these tasks may need.
     fn displaced(&self, removed: usize) -> Resources {
         let PoolResources { displaced, disconnected, .. } = self.snapshot.resources;
-        if removed == 0 { displaced.saturating_sub(&disconnected) } else { displaced }
+        let displaced = if removed == 0 { displaced.saturating_sub(&disconnected) } else { displaced };
+        displaced.saturating_sub(&self.daemons)
     }
 
     /// How many agents may leave at all.
@@ -231,12 +249,15 @@ impl<'a> Pool<'a> {
 }
 
 impl Removed {
-    fn and(self, candidate: &Candidate) -> Self {
+    fn and(self, candidate: &Candidate, hosts: &Hosts<'_>) -> Self {
+        // H12: the tasks of daemons go with their agent.
+        let (daemons, daemon_use) = hosts.daemons_on(&candidate.tasks);
+        let task_count = candidate.task_count.saturating_sub(daemons);
         Self {
             total: self.total + candidate.total,
             free: self.free + free_of(candidate),
-            used: self.used + candidate.used,
-            task_count: self.task_count.saturating_add(candidate.task_count.into()),
+            used: self.used + candidate.used.saturating_sub(&daemon_use),
+            task_count: self.task_count.saturating_add(task_count.into()),
         }
     }
 }

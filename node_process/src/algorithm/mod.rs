@@ -5,6 +5,7 @@ mod cpu;
 mod each_alone;
 mod explanation;
 mod headroom;
+mod hosts;
 mod instance;
 mod limits;
 mod needed;

@@ -94,6 +94,10 @@ fn stop_before(pool: &Pool<'_>, load: &Resources, step: &ScaleDownStep, removed:
     if then.agents < policy.limits.min {
         return Some(Stop::Min(policy.limits.min));
     }
+    // H12
+    if let Some(needed) = pool.hosts.needed.as_ref().filter(|needed| then.agents < needed.hosts) {
+        return Some(Stop::Hosts(needed.clone()));
+    }
     if saturated(removed + 1) > step.agents {
         return Some(Stop::Step(step.reason));
     }
@@ -134,6 +138,7 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
         Stop::Margin { .. } => Clause::D7,
         Stop::NoCandidate
         | Stop::Min(_)
+        | Stop::Hosts(_)
         | Stop::Step(_)
         | Stop::Tasks { .. }
         | Stop::WouldRise { .. }

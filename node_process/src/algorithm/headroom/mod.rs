@@ -66,8 +66,12 @@ impl<'a> Headroom<'a> {
 
     /// H4: whether the first `removed` agents that may leave can stay removed.
     pub(super) fn does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        let capacity = pool.capacity(removed, 0);
+        if pool.hosts.needed.as_ref().is_some_and(|needed| capacity.agents < needed.hosts) {
+            return false; // H12
+        }
         match &self.packing {
-            None => sums::does_without(&self.needs, &pool.capacity(removed, 0)),
+            None => sums::does_without(&self.needs, &capacity),
             Some(packing) => packing.does_without(pool, removed),
         }
     }

@@ -11,7 +11,9 @@ use super::reason::Obstacle;
 
 /// What all applications need.
 pub(super) fn of<'a>(pool: &Pool<'a>) -> Vec<Need<'a>> {
-    pool.snapshot.applications.iter().map(|application| need(pool, application)).collect()
+    // H12: a daemon needs nothing.
+    let others = pool.snapshot.applications.iter().filter(|application| !pool.hosts.is_daemon(application));
+    others.map(|application| need(pool, application)).collect()
 }
 
 /// H2: what all queued instances take, without those that are left out (H5).
@@ -25,10 +27,14 @@ pub(in super::super) fn queued_instances(pool: &Pool<'_>) -> u64 {
 }
 
 fn counted(pool: &Pool<'_>) -> impl Iterator<Item = (Resources, u64)> {
-    let applications = pool.snapshot.applications.iter().filter(|application| application.queued > 0);
+    // H12: a daemon needs nothing.
+    let counts = |application: &&Application| application.queued > 0 && !pool.hosts.is_daemon(application);
+    let applications = pool.snapshot.applications.iter().filter(counts);
     let instances = applications.map(|application| (application, queued_instance(application)));
     instances
         .filter(|(application, instance)| has_place(pool, application, instance))
+        // A: what only an agent larger than a new one could hold adds none.
+        .filter(|(_, instance)| pool.new_agent.is_none_or(|new_agent| instance.fits_in(&new_agent.unreserved)))
         .map(|(application, instance)| (instance, application.queued.into()))
 }
 

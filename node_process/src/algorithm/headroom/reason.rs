@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::resources::{Amount, Kind, Resources};
 use shared::text::counted;
 
+use super::super::hosts::reason::HostsNeeded;
 use super::super::words::{Change, NO_NEW_AGENT};
 
 /// Why H keeps and adds as many agents as it does.
@@ -28,6 +29,9 @@ pub struct HeadroomReason {
     /// A: whether the agent that H adds is tried for what only a larger one than the last would hold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_tried: bool,
+    /// H12: the application for which H keeps or adds agents, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<HostsNeeded>,
     /// H5: what of which applications cannot be placed. The decision lists them.
     pub unplaceable: Vec<Unplaceable>,
 }
@@ -50,6 +54,7 @@ impl HeadroomReason {
     /// H6: one agent for so many queued instances, of any size.
     pub(super) const fn first_agent(queued: u64) -> Self {
         Self {
+            hosts: None,
             needed: Needed::FirstAgent(queued),
             placed: None,
             change: Change { kept: 0, of_removed: 0, added: 1 },
@@ -287,6 +292,9 @@ impl fmt::Display for HeadroomReason {
                 tasks.fmt(f)?;
             }
         }
+        if let Some(hosts) = &self.hosts {
+            write!(f, "; {hosts}")?;
+        }
         if self.change.is_some() {
             write!(f, ": {}", self.change)?;
         }
@@ -376,6 +384,7 @@ mod tests {
             lack: None,
             left_out: 0,
             is_tried: false,
+            hosts: None,
             unplaceable: Vec::new(),
         }
     }

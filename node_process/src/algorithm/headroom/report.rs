@@ -8,6 +8,7 @@ use shared::count::saturated;
 use shared::resources::{Kind, PerKind, Resources};
 
 use super::super::capacity::{Capacity, Pool};
+use super::super::hosts::reason::HostsNeeded;
 use super::super::ruling::Ruling;
 use super::super::words::Change;
 use super::balance::{Balance, amount, binding};
@@ -52,11 +53,13 @@ impl HeadroomReport {
         if is_tried {
             self.after = pool.capacity(0, 1);
         }
+        let hosts = self.keep_hosts(pool);
         let binding = binding(pool, &self.balances_before, &self.balances_kept);
         let neediest = || binding.and_then(|binding| neediest(needs, binding.kind));
-        let application = match self.tasks.as_ref().and_then(|tasks| tasks.application.clone()) {
-            Some(application) => application,
-            None => neediest(),
+        let application = match (hosts, self.tasks.as_ref().and_then(|tasks| tasks.application.clone())) {
+            (Some(hosts), _) => Some(hosts.application.clone()),
+            (None, Some(application)) => application,
+            (None, None) => neediest(),
         };
         let unplaced = self.unplaceable_tasks().iter().map(|tasks| tasks.count).fold(0, u64::saturating_add);
         let reason = HeadroomReason {
@@ -71,10 +74,23 @@ impl HeadroomReport {
             unplaced,
             lack: self.lack(pool),
             is_tried,
+            hosts: hosts.cloned(),
             left_out: saturated(needs.iter().filter(|need| need.leaves_out()).count()),
             unplaceable: unplaceable(needs, |need| self.obstacles(pool, need)),
         };
-        Ruling { application, ..Ruling::new(self.clause(pool), self.before, self.after, reason) }
+        Ruling { application, ..Ruling::new(self.clause(pool, hosts), self.before, self.after, reason) }
+    }
+
+    /// H12: keeps and adds agents until there are as many as constraints require, and returns the application that does.
+    fn keep_hosts<'p>(&mut self, pool: &'p Pool<'_>) -> Option<&'p HostsNeeded> {
+        let needed = pool.hosts.needed.as_ref()?;
+        let missing = needed.hosts.checked_sub(self.after.agents).filter(|missing| *missing > 0)?;
+        let kept = saturated(self.after.removed).min(missing);
+        let removed = self.after.removed.saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX));
+        // Where nothing shows what a new agent has, none is added.
+        let added = if pool.new_agent.is_some() { missing - kept } else { 0 };
+        self.after = pool.capacity(removed, self.after.added.saturating_add(added));
+        Some(needed)
     }
 
     /// A: whether one agent is tried for what only a larger one than those that registered last would hold.
@@ -88,9 +104,11 @@ impl HeadroomReport {
                 || others.any(|task| pool.belief.only_larger_holds(task)))
     }
 
-    fn clause(&self, pool: &Pool<'_>) -> Clause {
+    fn clause(&self, pool: &Pool<'_>, hosts: Option<&HostsNeeded>) -> Clause {
         if !self.lacking.is_empty() || !self.unplaceable_tasks().is_empty() {
             Clause::H5
+        } else if hosts.is_some() {
+            Clause::H12
         } else if self.before.agents != self.after.agents {
             Clause::H4
         } else if pool.agents() == 0 {

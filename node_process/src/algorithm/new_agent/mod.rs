@@ -27,6 +27,11 @@ impl NewAgent {
         task.fits_in(&self.unreserved) && (is_gpu_aware || self.total.gpus.is_zero())
     }
 
+    /// The same where some of its unreserved part is taken.
+    pub(super) fn without(&self, taken: &Resources) -> Self {
+        Self { unreserved: self.unreserved.saturating_sub(taken), ..*self }
+    }
+
     /// Of each kind the smaller amount.
     fn at_most(&self, agent: &LatestAgent) -> Self {
         let smaller = |a: &Resources, b: &Resources| Resources::from_fn(|kind| a.get(kind).min(b.get(kind)));

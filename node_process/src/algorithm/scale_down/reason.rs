@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use shared::text::counted;
 
+use super::super::hosts::reason::HostsNeeded;
 use super::super::utilization::Utilization;
 use super::super::words::{Incomplete, StepReason};
 
@@ -37,6 +38,8 @@ pub enum Stop {
     NoCandidate,
     /// D3, 2: `min`.
     Min(u32),
+    /// H12
+    Hosts(HostsNeeded),
     /// D3, 3
     Step(StepReason),
     /// D3, 4
@@ -92,6 +95,7 @@ impl ScaleDownReason {
                 f.write_str("stopped because every other agent runs protected tasks or is not a candidate")
             }
             Stop::Min(min) => write!(f, "stopped by min = {min}"),
+            Stop::Hosts(needed) => write!(f, "stopped because {needed}"),
             Stop::Step(step) => write!(f, "stopped by {step}"),
             Stop::Tasks { moving, max } => {
                 let tasks = counted(*moving, "task");
@@ -160,6 +164,10 @@ mod tests {
         let below = "cpus 43.8% (highest) is below 50%: ";
         for (stop, expected) in [
             (Stop::Min(4), "stopped by min = 4"),
+            (
+                Stop::Hosts(HostsNeeded { application: "/db".to_owned(), instances: 4, max_per_agent: 1, hosts: 4 }),
+                "stopped because /db needs 4 agents: 4 instances, at most 1 on each agent",
+            ),
             (Stop::NoCandidate, "stopped because every other agent runs protected tasks or is not a candidate"),
             (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
             (

@@ -7,6 +7,7 @@ use shared::contract::{AgentState, Application, Candidate, TaskGroup};
 use shared::resources::{PerKind, Resources};
 
 use super::super::super::capacity::{Capacity, Pool};
+use super::super::super::hosts::for_queued;
 use super::super::super::numbers::thousandths;
 use super::super::needs::Need;
 use super::tasks::Tasks;
@@ -16,6 +17,10 @@ use super::vector::Vector;
 pub(super) struct Demand<'a> {
     /// Growth and what waits, the largest first.
     pub(super) tasks: Vec<Tasks<'a>>,
+    /// H12: queued instances that only an empty agent is sure to take, the largest first.
+    pub(super) on_empty: Vec<Tasks<'a>>,
+    /// H12: how many empty agents their constraints require.
+    pub(super) empty_agents: u64,
     /// Growth in all, a hundredfold per kind.
     pub(super) growth: PerKind<u128>,
     /// Growth beyond whole tasks.
@@ -39,6 +44,7 @@ pub(super) struct Remainder {
 impl<'a> Demand<'a> {
     pub(super) fn new(pool: &Pool<'a>, needs: &[Need<'a>]) -> Self {
         let mut tasks = Vec::new();
+        let (mut on_empty, mut empty_agents) = (Vec::new(), 0);
         let mut largest = Vec::new();
         let mut remainder = Remainder::default();
         let mut growth = PerKind::default();
@@ -49,7 +55,15 @@ impl<'a> Demand<'a> {
             let whole = whole_tasks(need.percent, &groups);
             tasks.extend(whole.iter().map(|group| Tasks { growth: group.1, ..of(group.0) }));
             if !need.instance.is_zero() {
-                tasks.push(Tasks { queued: application.queued.into(), ..of(need.instance) });
+                let queued = Tasks { queued: application.queued.into(), ..of(need.instance) };
+                match for_queued(application).filter(|_| queued.fit(pool.new_agent)) {
+                    // H12: any agent in use may run as many of them as it may hold.
+                    Some(agents) => {
+                        on_empty.push(queued);
+                        empty_agents = empty_agents.max(agents);
+                    }
+                    None => tasks.push(queued),
+                }
             }
             let grown: Resources = whole.iter().map(|(resources, count)| resources.times(*count)).sum();
             let grown = PerKind::from_fn(|kind| 100 * thousandths(grown.get(kind)));
@@ -67,13 +81,14 @@ impl<'a> Demand<'a> {
             }
         }
         let largest = merged(pool, largest);
-        Self { tasks: merged(pool, tasks), growth, remainder, largest, owners: owners(pool) }
+        let on_empty = merged(pool, on_empty);
+        Self { tasks: merged(pool, tasks), on_empty, empty_agents, growth, remainder, largest, owners: owners(pool) }
     }
 
     /// H1: the tasks of agents that are on their way out, or out of the pool, the first `removed` that may leave among
     /// them; and what else is displaced, as the executors of such tasks: of that the total alone is known.
     pub(super) fn displaced(&self, pool: &Pool<'a>, capacity: &Capacity) -> (Vec<Tasks<'a>>, Resources) {
-        let mut tasks = self.tasks_of(decommissioning(pool).chain(pool.removable(capacity.removed)));
+        let mut tasks = self.tasks_of(pool, decommissioning(pool).chain(pool.removable(capacity.removed)));
         let known: Resources = tasks.iter().map(|tasks| tasks.resources.times(tasks.displaced)).sum();
         // H5: nothing makes room for what no agent could hold.
         tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
@@ -82,18 +97,18 @@ impl<'a> Demand<'a> {
 
     /// D3: the same tasks, with all of those that run where an agent is removed.
     pub(super) fn moved(&self, pool: &Pool<'a>, removed: usize) -> Vec<Tasks<'a>> {
-        let mut tasks = self.tasks_of(decommissioning(pool));
+        let mut tasks = self.tasks_of(pool, decommissioning(pool));
         tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
-        tasks.extend(self.tasks_of(pool.removable(removed)));
+        tasks.extend(self.tasks_of(pool, pool.removable(removed)));
         merged(pool, tasks)
     }
 
     /// Equal ones together: many agents have few sizes.
-    fn tasks_of(&self, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
+    fn tasks_of(&self, pool: &Pool<'a>, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
         let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
-        for TaskGroup { count, resources } in agents.flat_map(|agent| &agent.tasks) {
-            let sum = counts.entry(*resources).or_default();
-            *sum = sum.saturating_add((*count).into());
+        for TaskGroup { count, resources } in agents.flat_map(|agent| pool.hosts.without_daemons(&agent.tasks)) {
+            let sum = counts.entry(resources).or_default();
+            *sum = sum.saturating_add(count.into());
         }
         let tasks = |(resources, displaced): (Resources, u64)| {
             let owner = self.owners.get(&resources);

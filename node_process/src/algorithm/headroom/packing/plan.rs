@@ -86,7 +86,12 @@ impl<'a> Plan<'a> {
             needed,
             empty: existing.empty(),
             for_tasks: bins.count,
-            tasks: displaced.iter().chain(&demand.tasks).map(Tasks::count).fold(0, u64::saturating_add),
+            tasks: displaced
+                .iter()
+                .chain(&demand.tasks)
+                .chain(&demand.on_empty)
+                .map(Tasks::count)
+                .fold(0, u64::saturating_add),
             left: unplaced,
             largest,
             unplaceable,
@@ -153,11 +158,14 @@ impl<'a> Placement<'a> {
     ) -> Self {
         let mut unplaced: Vec<(Tasks<'a>, u64)> =
             tasks.iter().zip(left).map(|(tasks, count)| (**tasks, count)).filter(is_any).collect();
+        unplaced.extend(demand.on_empty.iter().map(|tasks| (*tasks, tasks.count())));
         // Displaced ones and others, together in order of size; equal ones need not be together.
         let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
         let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
-        let bins = bins::pack(&new, &sizes);
+        let mut bins = bins::pack(&new, &sizes);
+        // H12
+        bins.count = bins.count.max(demand.empty_agents);
         let totals = Totals::of(pool, demand, &existing, &unplaced, rest);
         Self { existing, unplaced, bins, totals }
     }
