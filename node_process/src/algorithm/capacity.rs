@@ -105,9 +105,12 @@ impl<'a> Pool<'a> {
         places.extend(new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved)));
         let leaving = snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active);
         let daemons: Resources = leaving.map(|agent| hosts.daemons_on(&agent.tasks).1).sum();
+        // H6: without the only agent, the next decision would add one to see what an agent has.
+        let is_alone = snapshot.agents.usable == 1;
         // A: while something waits for a larger agent, the one that shows how large they are stays.
-        let evidence =
-            belief.evidence().filter(|_| snapshot.applications.iter().any(|one| waits_for_larger(one, &belief)));
+        let evidence = belief
+            .evidence()
+            .filter(|_| snapshot.applications.iter().any(|one| waits_for_larger(one, &belief, is_alone)));
         let is_removable = |candidate: &&Candidate| {
             candidate.state == AgentState::Active
                 && !candidate.protected
@@ -280,10 +283,10 @@ impl Capacity {
 }
 
 /// A: whether tasks or queued instances of that application fit only an agent as it is believed.
-fn waits_for_larger(application: &Application, belief: &Belief) -> bool {
+fn waits_for_larger(application: &Application, belief: &Belief, is_alone: bool) -> bool {
     let tasks = application.tasks.iter().filter(|group| group.count > 0);
     let mut sizes = tasks.map(|group| group.resources).chain([queued_instance(application)]);
-    sizes.any(|size| belief.only_larger_holds(&size))
+    sizes.any(|size| belief.only_larger_holds(&size) || is_alone && belief.is_too_small_for(&size))
 }
 
 /// Messages may list equal ones apart.

@@ -78,6 +78,9 @@ impl<'a> Headroom<'a> {
 
     /// H4: how many of the first `most` agents that may leave can stay removed.
     pub(super) fn spare(&self, pool: &Pool<'a>, most: usize) -> usize {
+        // H12
+        let hosts = pool.hosts.needed.as_ref().map_or(0, |needed| needed.hosts);
+        let most = most.min(usize::try_from(pool.agents().saturating_sub(hosts)).unwrap_or(usize::MAX));
         match &self.packing {
             None => last(most, |removed| self.does_without(pool, removed)),
             Some(packing) => packing.spare(pool, &self.needs, most),

@@ -92,6 +92,11 @@ impl Belief {
         self.larger.is_some_and(fits) && !self.counts.is_some_and(fits)
     }
 
+    /// Whether a new agent would not hold such a task.
+    pub(super) fn is_too_small_for(&self, task: &Resources) -> bool {
+        self.counts.is_some_and(|agent| !task.fits_in(&agent.unreserved))
+    }
+
     /// How much of a kind is believed.
     pub(super) fn believed(&self, kind: Kind) -> Option<Amount> {
         self.larger.map(|agent| agent.unreserved.get(kind))
@@ -105,7 +110,7 @@ impl Belief {
 
     /// The agent that shows what an agent has now. Without it, the next decision would try one more.
     pub(super) fn evidence(&self) -> Option<&str> {
-        self.latest.as_deref().filter(|_| !self.is_stale && self.larger.is_some())
+        self.latest.as_deref().filter(|_| !self.is_stale)
     }
 }
 
@@ -250,6 +255,8 @@ mod tests {
         assert_eq!((at(61).may_try(), at(61).evidence()), (true, None));
         let true_belief = belief(&[plain(61, resources(4, 16_384))], SETTING);
         assert_eq!((true_belief.may_try(), true_belief.evidence()), (false, None));
+        let alone = belief(&[plain(5, resources(4, 16_384))], SETTING);
+        assert!(alone.evidence().is_some() && alone.is_too_small_for(&resources(5, 100)));
     }
 
     #[test]
