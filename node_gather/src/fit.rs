@@ -18,6 +18,9 @@ const SHAPE_PARTS: [u32; 5] = [64, 16, 4, 2, 1];
 /// So many shapes are no reason to round totals: these fit with any applications.
 const MAX_SHAPES: usize = 2000;
 
+/// More shapes than this are rounded before the snapshot is written for the first time.
+const MAX_WRITTEN_SHAPES: usize = 100_000;
+
 /// How many decommissioning agents a snapshot lists.
 const MAX_DECOMMISSIONING: usize = 500;
 
@@ -88,11 +91,13 @@ pub fn fit(snapshot: &ClusterSnapshot) -> Result<Fitted, EncodeError> {
         listed = with_few_decommissioning(snapshot.clone());
         snapshot = &listed;
     }
-    if let Some(fitted) = try_fit(snapshot, None)? {
+    // More shapes cannot fit as they are, and writing them out would take the memory of the function.
+    let may_fit = snapshot.agent_shapes.len() <= MAX_WRITTEN_SHAPES;
+    if may_fit && let Some(fitted) = try_fit(snapshot, None)? {
         return Ok(fitted);
     }
-    let mut last = snapshot.clone();
-    for floor in FREE_FLOORS {
+    let mut last = if may_fit { snapshot.clone() } else { with_coarse_shapes(snapshot, 64) };
+    for floor in FREE_FLOORS.into_iter().filter(|_| may_fit) {
         // Each time from the original snapshot: rounding twice would lose more than the message says.
         last = with_free_floor(snapshot.clone(), floor);
         if let Some(fitted) = try_fit(&last, Some(Step::FreeFloor(floor)))? {
@@ -102,7 +107,7 @@ pub fn fit(snapshot: &ClusterSnapshot) -> Result<Fitted, EncodeError> {
     // Where nearly every agent has a total of its own, equal free resources do not make shapes equal.
     if last.agent_shapes.len() > MAX_SHAPES {
         for parts in SHAPE_PARTS {
-            last = with_coarse_shapes(snapshot.clone(), parts);
+            last = with_coarse_shapes(snapshot, parts);
             if let Some(fitted) = try_fit(&last, Some(Step::Shapes(parts)))? {
                 return Ok(fitted);
             }
@@ -161,8 +166,8 @@ fn with_few_decommissioning(mut snapshot: ClusterSnapshot) -> ClusterSnapshot {
 
 /// The snapshot with all resources of agents rounded down to multiples of `1/parts` of the largest total, so that shapes
 /// become equal. The candidates are rounded alike, because they are found among the shapes. The sums stay exact.
-fn with_coarse_shapes(mut snapshot: ClusterSnapshot, parts: u32) -> ClusterSnapshot {
-    let totals = snapshot.agent_shapes.iter().map(|shape| shape.total);
+fn with_coarse_shapes(exact: &ClusterSnapshot, parts: u32) -> ClusterSnapshot {
+    let totals = exact.agent_shapes.iter().map(|shape| shape.total);
     let largest = totals
         .fold(Resources::ZERO, |largest, total| Resources::from_fn(|kind| largest.get(kind).max(total.get(kind))));
     let rounded = |resources: &Resources| floor_to(resources, &largest, parts);
@@ -172,7 +177,8 @@ fn with_coarse_shapes(mut snapshot: ClusterSnapshot, parts: u32) -> ClusterSnaps
         unreserved: rounded(&shape.unreserved),
         free: rounded(&shape.free),
     };
-    snapshot.agent_shapes = merge_shapes(snapshot.agent_shapes.iter().map(coarse).collect());
+    let agent_shapes = merge_shapes(exact.agent_shapes.iter().map(coarse).collect());
+    let mut snapshot = ClusterSnapshot { agent_shapes, ..exact.clone() };
     for candidate in &mut snapshot.scale_down_candidates {
         let reserved = candidate.total.saturating_sub(&candidate.unreserved);
         let free = || candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved));

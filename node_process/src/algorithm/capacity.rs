@@ -317,15 +317,15 @@ mod tests {
 
     #[test]
     fn agents_take_and_bring_what_no_role_has_reserved_h2() {
-        // Of 4 cpus 1 is reserved. With 2 used, 1 of them from the reservation, 2 are free.
+        // Of 4 cpus 1 is reserved. With 2 used by the default role, which takes no reservation, 1 is free.
         let agents = Cluster::default().and_reserved(2, resources(4, 14_000), resources(1, 0));
         let cluster = agents.running("/a", 4, resources(1, 1_000));
         let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        assert_eq!(pool.observed().free.cpus, resources(4, 0).cpus);
+        assert_eq!(pool.observed().free.cpus, resources(2, 0).cpus);
         let one_less = pool.capacity(1, 0);
-        assert_eq!((one_less.free, one_less.displaced), (resources(2, 12_000), resources(2, 2_000)));
-        assert_eq!(pool.capacity(0, 2).free.cpus, resources(4 + 2 * 3, 0).cpus);
+        assert_eq!((one_less.free, one_less.displaced), (resources(1, 12_000), resources(2, 2_000)));
+        assert_eq!(pool.capacity(0, 2).free.cpus, resources(2 + 2 * 3, 0).cpus);
         assert_eq!(pool.capacity(0, 2).total, resources(16, 56_000));
     }
 
