@@ -9,6 +9,7 @@
 
 mod support;
 
+use cluster::Agent;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
 use support::{AGENTS, GROUP, desired, grow_to, start};
 use testbed::autoscaling::access_denied;
@@ -18,9 +19,11 @@ use testbed::{AwsError, Stack};
 const SHRINK: (&str, &str) = ("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");
 const LEAST_LOADED: &str = "scale_down_strategy = \"least_loaded\"";
 
+/// The strategy, one agent at a time: by default it decommissions a tenth of the pool at once.
 fn drain(after: &str) -> String {
     format!(
-        "scale_down_strategy = \"drain\"\ndrain_after = \"{after}\"\ndrain_grace = \"10s\"\nscale_down_cooldown = \"0s\""
+        "scale_down_strategy = \"drain\"\ndrain_after = \"{after}\"\ndrain_grace = \"10s\"\nscale_down_cooldown = \"0s\"\n\
+         max_scale_down_step = 1"
     )
 }
 
@@ -95,13 +98,36 @@ async fn when_load_returns_the_agent_is_reactivated_before_any_is_added() {
 async fn an_agent_that_an_operator_deactivated_stays_as_it_is() {
     let stack = cluster("operators-own", "0s").await;
     stack.master.cluster(|cluster| cluster.deactivate_fullest(1));
-    for _ in 0..3 {
-        let (decision, outcome) = run(&stack).await;
-        assert_eq!((decision.agents.deactivated, decision.delta), (1, 0));
-        assert_eq!(outcome.action, OutcomeAction::None, "{}", outcome.reason);
-    }
-    assert_eq!(said(&stack), [""; 0]);
-    assert_eq!(desired(&stack), AGENTS);
+    let inactive = || -> Vec<String> {
+        let instance = |agent: &Agent| agent.instance_id().unwrap().to_owned();
+        stack.master.cluster(|cluster| cluster.agents().filter(|agent| !agent.is_active()).map(instance).collect())
+    };
+    let theirs = inactive();
+    assert_eq!(theirs.len(), 1);
+
+    // It uses up no step, so another agent goes, from the first call to its termination.
+    let (decision, outcome) = run(&stack).await;
+    assert_eq!((decision.agents.deactivated, decision.delta), (1, -1));
+    assert_eq!(outcome.action, OutcomeAction::Draining, "{}", outcome.reason);
+    let ours = outcome.instances;
+    assert!(ours.len() == 1 && ours != theirs, "{ours:?}");
+    assert_eq!(marks(&stack), [format!("lambda-scale/decommission/{}", ours[0])]);
+
+    // That one does use up the step, and only that one is drained.
+    let (decision, outcome) = run(&stack).await;
+    assert_eq!((decision.agents.deactivated, decision.delta), (2, 0));
+    assert_eq!((outcome.action, &outcome.instances), (OutcomeAction::Draining, &ours), "{}", outcome.reason);
+
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (decision, outcome) = run(&stack).await;
+    assert_eq!((decision.agents.deactivated, decision.agents.draining), (1, 1));
+    assert_eq!((outcome.action, &outcome.instances), (OutcomeAction::ScaledDown, &ours), "{}", outcome.reason);
+    assert_eq!(said(&stack), ["DEACTIVATE_AGENT", "DRAIN_AGENT"], "one agent's calls");
+    assert_eq!(desired(&stack), AGENTS - 1);
+
+    stack.finish_activities();
+    stack.follow_groups();
+    assert_eq!(inactive(), theirs, "neither reactivated nor terminated");
 }
 
 #[tokio::test]
@@ -115,7 +141,10 @@ async fn an_agent_without_a_decommission_tag_is_not_deactivated() {
 
 #[tokio::test]
 async fn a_refused_deactivation_is_reported_and_tried_again() {
-    let stack = cluster("refused", "0s").await;
+    // One agent by its one task, not by the step: the refused agent's tag uses up a step of 1, so the call would wait.
+    let one = ("max_scale_down_step = 1", "max_scale_down_tasks = 1");
+    let stack = start("refused", &[SHRINK, (LEAST_LOADED, &drain("0s")), one]).await;
+    grow_to(&stack, 45);
     stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
     let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);

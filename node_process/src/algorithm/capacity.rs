@@ -306,8 +306,10 @@ fn sorted_shapes(snapshot: &ClusterSnapshot) -> Vec<AgentShape> {
 
 /// What a task more could take of the agent. Reservations are taken to be used first, as in the snapshot's shapes.
 pub(super) fn free_of(candidate: &Candidate) -> Resources {
-    let reserved = candidate.total.saturating_sub(&candidate.unreserved);
-    candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved))
+    candidate.free.unwrap_or_else(|| {
+        let reserved = candidate.total.saturating_sub(&candidate.unreserved);
+        candidate.unreserved.saturating_sub(&candidate.used.saturating_sub(&reserved))
+    })
 }
 
 #[cfg(test)]
