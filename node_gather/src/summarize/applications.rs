@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use shared::contract::{Application, TaskGroup};
 use shared::resources::{Amount, Resources};
 
-use super::cluster_state::{ApplicationName, ClusterState, Tasks, index};
+use super::cluster_state::{ApplicationName, ClusterState, Tasks};
+use super::interned::{OTHER, index};
 use super::{Share, task_count};
 use crate::marathon::definitions::{HostLimit, HostLimits};
 use crate::marathon::queue::QueuedInstances;
 
 /// How many applications a snapshot lists. Frameworks with a name per task would not fit a message.
 const MAX_APPLICATIONS: usize = 2000;
-
-/// The name of a framework's folded applications.
-pub(super) const OTHER: &str = "(other)";
 
 /// Frameworks of one name differ only in their GPU capability; everything else is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@
 //! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
 //! agents are known.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -13,8 +13,7 @@ use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use super::applications::OTHER;
-use super::interned::Interned;
+use super::interned::{Interned, Map, OTHER, index};
 use super::pool::Pool;
 use super::sizes::coarse;
 use super::{SeenAttributes, pools_of};
@@ -30,8 +29,6 @@ const MAX_NAMES: usize = 100_000;
 
 /// How many sizes of tasks are counted exactly while the state is read.
 const MAX_SIZES: usize = 20_000;
-
-pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// A cluster as its leading master reports it, by pools.
 #[derive(Debug)]
@@ -546,8 +543,4 @@ fn configured(policies: &[Policy]) -> impl Iterator<Item = &str> {
 fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
     let sum = counts.entry(key).or_insert(0);
     *sum = sum.saturating_add(count);
-}
-
-pub(super) fn index(place: u32) -> usize {
-    usize::try_from(place).unwrap_or(usize::MAX)
 }

@@ -1,11 +1,16 @@
 //! Numbers for values that occur again and again.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use shared::count::saturated;
 
-use super::cluster_state::{Map, index};
+pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// The name under which a framework's further applications are counted together.
+pub(super) const OTHER: &str = "(other)";
 
 /// Distinct values, numbered in the order in which they first occurred.
 #[derive(Debug)]
@@ -49,6 +54,11 @@ impl<T: Clone + Hash + Eq> Interned<T> {
     pub(super) fn take_values(&mut self) -> Vec<T> {
         std::mem::take(self).values
     }
+}
+
+/// A number as a place in a list.
+pub(super) fn index(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 impl Interned<Box<[u8]>> {

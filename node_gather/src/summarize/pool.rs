@@ -8,7 +8,7 @@ use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAge
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use super::cluster_state::index;
+use super::interned::index;
 use super::latest::Latest;
 use super::roles::Capacity;
 use super::{Share, task_count};

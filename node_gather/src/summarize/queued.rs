@@ -12,7 +12,8 @@ use shared::contract::{AgentShape, NotCounted};
 use shared::resources::Resources;
 use shared::text::{MAX_REMOTE_CHARS, clip};
 
-use super::applications::{Applications, Key, OTHER};
+use super::applications::{Applications, Key};
+use super::interned::OTHER;
 use super::roles::is_within;
 use crate::marathon::queue::{Declines, QueuedInstances};
 

@@ -11,8 +11,8 @@ use shared::resources::{Kind, Resources};
 use super::hosts::Hosts;
 use super::instance::queued_instance;
 use super::new_agent::{Belief, NewAgent};
+use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
-use super::words::{StepBy, StepReason};
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
 #[derive(Clone)]

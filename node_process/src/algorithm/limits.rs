@@ -172,7 +172,7 @@ const fn within(pool: &Pool<'_>) -> LimitsReason {
 #[cfg(test)]
 mod tests {
     use super::super::cpu::reason::{CpuLevel, CpuReason, Effect};
-    use super::super::words::{StepBy, StepReason};
+    use super::super::step::{StepBy, StepReason};
     use super::*;
     use cluster::{Cluster, NOON, policy, resources};
     use shared::config::StepLimit;

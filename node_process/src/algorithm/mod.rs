@@ -15,6 +15,7 @@ mod present;
 mod ruling;
 mod scale_down;
 mod scale_up;
+mod step;
 mod utilization;
 mod words;
 

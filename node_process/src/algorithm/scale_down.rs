@@ -149,7 +149,7 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
 #[cfg(test)]
 mod tests {
     use super::super::ruling::Reason;
-    use super::super::words::{StepBy, StepReason};
+    use super::super::step::{StepBy, StepReason};
     use super::*;
     use cluster::{Cluster, policy, resources};
     use shared::config::StepLimit;

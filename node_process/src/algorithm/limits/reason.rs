@@ -7,7 +7,8 @@ use serde::Serialize;
 use shared::config::StepLimit;
 use shared::text::counted;
 
-use super::super::words::{Incomplete, StepReason};
+use super::super::step::StepReason;
+use super::super::words::Incomplete;
 
 /// What the limits make of what the rules require.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -159,7 +160,7 @@ impl fmt::Display for LimitsReason {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::words::StepBy;
+    use super::super::super::step::StepBy;
     use super::*;
     use shared::contract::CompletenessLevel;
 

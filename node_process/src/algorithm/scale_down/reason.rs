@@ -6,8 +6,9 @@ use serde::Serialize;
 use shared::text::counted;
 
 use super::super::hosts::reason::HostsNeeded;
+use super::super::step::StepReason;
 use super::super::utilization::Utilization;
-use super::super::words::{Incomplete, StepReason};
+use super::super::words::Incomplete;
 
 /// Why D removes as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -142,7 +143,7 @@ impl fmt::Display for ScaleDownReason {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::words::StepBy;
+    use super::super::super::step::StepBy;
     use super::*;
     use shared::config::StepLimit;
     use shared::contract::CompletenessLevel;

@@ -6,10 +6,7 @@
 
 use super::bin_index::{BinGroup, BinIndex};
 use super::classes::{Classes, Measure};
-use super::vector::Vector;
-
-/// Tasks of one size.
-pub(super) type Tasks = (Vector, u64);
+use super::vector::{Tasks, Vector};
 
 /// Filled agents.
 #[derive(Clone, Debug, Default)]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use shared::resources::Kind;
 
-use super::bins::{Tasks, lower_bound};
-use super::vector::Vector;
+use super::bins::lower_bound;
+use super::vector::{Tasks, Vector};
 
 /// Shares of an agent: of its cpus and of its mem.
 type Shares = [f64; 2];

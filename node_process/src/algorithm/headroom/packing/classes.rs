@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use shared::resources::{Kind, PerKind};
 
-use super::bins::Tasks;
-use super::vector::Vector;
+use super::vector::{Tasks, Vector};
 
 /// Which tasks suit what an agent has free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,9 @@ use shared::resources::{Kind, PerKind, Resources};
 use super::super::super::capacity::{Pool, free_of};
 use super::super::super::new_agent::NewAgent;
 use super::bin_index::{BinGroup, BinIndex};
-use super::bins;
 use super::classes::{Classes, Measure};
 use super::tasks::Tasks;
-use super::vector::Vector;
+use super::vector::{self, Vector};
 
 /// The usable agents that stay.
 #[derive(Clone)]
@@ -91,7 +90,7 @@ impl ExistingAgents {
     /// returns how many of each found no room. Agents with gpus are filled task by task.
     pub(super) fn fill(&mut self, tasks: &[&Tasks<'_>]) -> Vec<u64> {
         let whole = self.whole();
-        let sizes: Vec<bins::Tasks> = tasks
+        let sizes: Vec<vector::Tasks> = tasks
             .iter()
             .map(|tasks| {
                 let count = tasks.count();

@@ -8,7 +8,7 @@ use super::bins::{self, Bins};
 use super::demand::{Demand, Remainder};
 use super::existing_agents::ExistingAgents;
 use super::tasks::Tasks;
-use super::vector::Vector;
+use super::vector::{self, Vector};
 
 /// What H3 needs of a pool, and what of that it has.
 ///
@@ -162,7 +162,7 @@ impl<'a> Placement<'a> {
         // Displaced ones and others, together in order of size; equal ones need not be together.
         let new = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         unplaced.sort_by_cached_key(|(tasks, _)| std::cmp::Reverse((tasks.size.largest_share(&new), tasks.size)));
-        let sizes: Vec<bins::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
+        let sizes: Vec<vector::Tasks> = unplaced.iter().map(|(tasks, count)| (tasks.size, *count)).collect();
         let mut bins = bins::pack(&new, &sizes);
         // H12
         bins.count = bins.count.max(demand.empty_agents);

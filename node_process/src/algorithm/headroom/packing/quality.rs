@@ -3,10 +3,10 @@
 //! `make quality` prints the tables of docs/performance.md. The workloads follow from seeds, so the figures are the same everywhere.
 
 use super::super::super::decide;
-use super::bins::{Tasks, by as by_measure, first_fit, lower_bound, pack};
+use super::bins::{by as by_measure, first_fit, lower_bound, pack};
 use super::bound::column_generation;
 use super::classes::Measure;
-use super::vector::{Vector, cpus_mem};
+use super::vector::{Tasks, Vector, cpus_mem};
 use cluster::{Cluster, NOON, policy, resources};
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Kind, Resources};

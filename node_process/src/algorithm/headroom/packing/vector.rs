@@ -6,6 +6,9 @@ use shared::resources::{Kind, PerKind, Resources};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Vector(pub(super) PerKind<u64>);
 
+/// Tasks of one size, and how many.
+pub(super) type Tasks = (Vector, u64);
+
 impl Vector {
     pub(super) fn of(resources: &Resources) -> Self {
         Self(PerKind::from_fn(|kind| resources.get(kind).thousandths()))
