@@ -7,29 +7,23 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-
-fn situation(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/situations").join(name)
-}
+use support::situation;
 
 /// The explanation of the only pool.
 fn explain(state: &Path, situation: &Path) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
-    command.args(["explain", "--output", "json", "--now", "2026-11-22T16:00:00Z", "--state"]).arg(state);
-    command.arg("--config").arg(situation.join("config.toml"));
-    let queue = situation.join("queue.json");
+    let (config, queue) = (situation.join("config.toml"), situation.join("queue.json"));
+    let mut files = vec![("--state", state), ("--config", &config)];
     if queue.exists() {
-        command.arg("--queue").arg(queue);
+        files.push(("--queue", &queue));
     }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    json["pools"][0].take()
+    support::explain(&files, &[]).remove(0)
 }
 
 /// The state of a situation with one text in place of another, at its first occurrence.

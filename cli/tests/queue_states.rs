@@ -7,27 +7,18 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-
-fn situation(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/situations").join(name)
-}
+use support::situation;
 
 /// The explanations of the pools.
 fn explain(config: &Path, state: &Path, queue: &Path, more: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
-    command.args(["explain", "--output", "json", "--now", "2026-11-22T16:00:00Z"]);
-    for (option, path) in [("--config", config), ("--state", state), ("--queue", queue)] {
-        command.arg(option).arg(path);
-    }
-    let output = command.args(more).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    json["pools"].as_array().unwrap().clone()
+    support::explain(&[("--config", config), ("--state", state), ("--queue", queue)], more)
 }
 
 fn explained(name: &str) -> Vec<Value> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use jiff::SignedDuration;
+use serde_json::Value;
 use testbed::autoscaling::{AutoScaling, Group};
 use testbed::capture::captured;
 use testbed::cloudwatch_logs::CloudWatchLogs;
@@ -95,4 +96,22 @@ impl Account {
 pub(crate) fn told(output: &Output) -> String {
     let words = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The folder of a situation: a state and its configuration, in some a queue.
+pub(crate) fn situation(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/situations").join(name)
+}
+
+/// The explanation of each pool, by `lambda-scale explain` on these files.
+pub(crate) fn explain(files: &[(&str, &Path)], more: &[&str]) -> Vec<Value> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.args(["explain", "--output", "json", "--now", "2026-11-22T16:00:00Z"]).args(more);
+    for (option, path) in files {
+        command.arg(option).arg(path);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    json["pools"].as_array().unwrap().clone()
 }
