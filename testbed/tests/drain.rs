@@ -141,10 +141,7 @@ async fn an_agent_without_a_decommission_tag_is_not_deactivated() {
 
 #[tokio::test]
 async fn a_refused_deactivation_is_reported_and_tried_again() {
-    // One agent by its one task, not by the step: the refused agent's tag uses up a step of 1, so the call would wait.
-    let one = ("max_scale_down_step = 1", "max_scale_down_tasks = 1");
-    let stack = start("refused", &[SHRINK, (LEAST_LOADED, &drain("0s")), one]).await;
-    grow_to(&stack, 45);
+    let stack = cluster("refused", "0s").await;
     stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
     let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::None);

@@ -2,6 +2,7 @@
 //! more. Each run makes the next step of each, by the snapshot and the tags of the group. An agent that an operator deactivated
 //! has no tag and is skipped.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::config::ScaleDownStrategy;
@@ -95,9 +96,10 @@ impl PlanInput<'_> {
         }
     }
 
-    /// How many agents node_scale decommissions.
-    pub(super) fn own_decommissioning_count(&self) -> u32 {
-        self.drains().map_or(0, |_| saturated(self.tags.decommissioning.len()))
+    /// How many agents node_scale decommissions, besides those of these instances.
+    pub(super) fn own_decommissioning_besides(&self, instances: &BTreeSet<String>) -> u32 {
+        let others = self.tags.decommissioning.keys().filter(|id| !instances.contains(*id));
+        self.drains().map_or(0, |_| saturated(others.count()))
     }
 
     /// Deactivates agents: from now on they receive no new tasks.

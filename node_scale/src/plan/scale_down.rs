@@ -1,5 +1,7 @@
 //! Fewer agents (B1, B2, and A1 for scale-down).
 
+use std::collections::BTreeSet;
+
 use shared::config::ScaleDownStrategy;
 use shared::contract::CompletenessLevel;
 use shared::count::saturated;
@@ -26,12 +28,10 @@ impl PlanInput<'_> {
         self.few_are_missing()?;
         self.activity_cooldown()?;
         stable?;
-        let decommissioning = self.decommissioning();
-        let step = self.scale_down_step(decommissioning);
-        let limit = self.removable(unit).saturating_sub(self.own_decommissioning_count());
-        let count = self.decision.delta.unsigned_abs().min(step).min(limit);
+        let count = self.leaving_now(unit);
         if count == 0 {
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
+            let decommissioning = self.decommissioning_besides(&BTreeSet::new());
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
         }
         let change = match self.policy.scale_down.strategy {
@@ -43,14 +43,36 @@ impl PlanInput<'_> {
         Ok(change)
     }
 
-    /// Agents that are on their way out, by the decision and by the tags of the group. One that an operator deactivated is
-    /// none of them: it may stay for ever.
-    fn decommissioning(&self) -> u32 {
-        self.decision.decommissioning().max(self.own_decommissioning_count())
+    /// How many of the agents that the decision names leave now. One that bears the tag of an attempt before does not stand in
+    /// its own way: where a master refused its call, the call is repeated.
+    fn leaving_now(&self, unit: u32) -> u32 {
+        let removable = self.removable(unit);
+        let may_leave = |count: &u32| {
+            let again = self.named_again(*count);
+            let limit = removable.saturating_sub(self.own_decommissioning_besides(&again));
+            *count <= self.scale_down_step(&again).min(limit)
+        };
+        (1..=self.decision.delta.unsigned_abs()).take_while(may_leave).last().unwrap_or(0)
     }
 
-    /// D3 once more, whoever wrote the decision (I7): how many agents may leave now.
-    fn scale_down_step(&self, decommissioning: u32) -> u32 {
+    /// Those of the first agents that the decision names whose instances have the tag already.
+    fn named_again(&self, count: u32) -> BTreeSet<String> {
+        if self.drains().is_none() || self.tags.decommissioning.is_empty() {
+            return BTreeSet::new();
+        }
+        let named = choose(&self.decision.scale_down_agents, self.state, count).targets.into_iter();
+        named.map(|target| target.instance_id).filter(|id| self.tags.decommissioning.contains_key(id)).collect()
+    }
+
+    /// Agents that are on their way out, by the decision and by the tags of the group, besides these. One that an operator
+    /// deactivated is none of them: it may stay for ever.
+    fn decommissioning_besides(&self, again: &BTreeSet<String>) -> u32 {
+        self.decision.decommissioning().max(self.own_decommissioning_besides(again))
+    }
+
+    /// D3 once more, whoever wrote the decision (I7): how many agents may leave now, where these are named again.
+    fn scale_down_step(&self, again: &BTreeSet<String>) -> u32 {
+        let decommissioning = self.decommissioning_besides(again);
         let decision = self.decision;
         let counts = if self.drains().is_some() { decommissioning } else { 0 };
         // A custom check may omit how many tasks there are.
@@ -60,7 +82,9 @@ impl PlanInput<'_> {
         let at_once = self.policy.limits.scale_down_step(agents, saturated(empty).saturating_add(counts));
         match self.policy.scale_down.strategy.most_decommissioning() {
             None => at_once,
-            Some(most) => at_once.min(most).saturating_sub(counts).min(self.free_tags()),
+            Some(most) => {
+                at_once.min(most).saturating_sub(counts).min(self.free_tags().saturating_add(saturated(again.len())))
+            }
         }
     }
 

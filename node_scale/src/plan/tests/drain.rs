@@ -135,6 +135,22 @@ fn an_operators_agent_does_not_use_up_the_step() {
 }
 
 #[test]
+fn an_agent_that_is_named_again_uses_up_no_step() {
+    let two = draining("max_scale_down_step = 2");
+    let decision = with_decommissioning(-2, Vec::new());
+    let deactivated = |tags: &[u32]| {
+        let plan = plan(&decision, Some(&tagged(group(), tags, 1)), &two, at(0));
+        steps(&plan).iter().map(|(call, id)| format!("{call} {id}")).collect::<Vec<_>>()
+    };
+    // A master refused the calls after their tags were written: they are repeated.
+    assert_eq!(deactivated(&[0, 1]), ["deactivate i-0", "deactivate i-1"]);
+    assert_eq!(deactivated(&[0]), ["deactivate i-0", "deactivate i-1"]);
+    // Others that were begun use up the step.
+    assert_eq!(deactivated(&[0, 5]), ["deactivate i-0"]);
+    assert_eq!(deactivated(&[5, 6]), [""; 0]);
+}
+
+#[test]
 fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
     let mut state = group();
     let tag = |number| Tag { key: format!("team-{number}"), value: String::new() };
@@ -142,6 +158,10 @@ fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
     assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), [("deactivate", "i-0")]);
     state.group.tags.push(tag(44));
     assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), []);
+    // One that has its tag needs none.
+    state.group.tags.pop();
+    let begun = tagged(state, &[0], 1);
+    assert_eq!(steps(&planned(&with_decommissioning(-1, Vec::new()), &begun)), [("deactivate", "i-0")]);
 }
 
 #[test]
