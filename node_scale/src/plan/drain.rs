@@ -96,8 +96,8 @@ impl PlanInput<'_> {
         }
     }
 
-    /// How many agents node_scale decommissions, besides those of these instances.
-    pub(super) fn own_decommissioning_besides(&self, instances: &BTreeSet<String>) -> u32 {
+    /// How many agents node_scale decommissions, without those of these instances.
+    pub(super) fn own_decommissioning_without(&self, instances: &BTreeSet<String>) -> u32 {
         let others = self.tags.decommissioning.keys().filter(|id| !instances.contains(*id));
         self.drains().map_or(0, |_| saturated(others.count()))
     }

@@ -31,7 +31,7 @@ impl PlanInput<'_> {
         let count = self.leaving_now(unit);
         if count == 0 {
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
-            let decommissioning = self.decommissioning_besides(&BTreeSet::new());
+            let decommissioning = self.decommissioning_without(&BTreeSet::new());
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
         }
         let change = match self.policy.scale_down.strategy {
@@ -49,7 +49,7 @@ impl PlanInput<'_> {
         let removable = self.removable(unit);
         let may_leave = |count: &u32| {
             let again = self.named_again(*count);
-            let limit = removable.saturating_sub(self.own_decommissioning_besides(&again));
+            let limit = removable.saturating_sub(self.own_decommissioning_without(&again));
             *count <= self.scale_down_step(&again).min(limit)
         };
         (1..=self.decision.delta.unsigned_abs()).take_while(may_leave).last().unwrap_or(0)
@@ -64,15 +64,15 @@ impl PlanInput<'_> {
         named.map(|target| target.instance_id).filter(|id| self.tags.decommissioning.contains_key(id)).collect()
     }
 
-    /// Agents that are on their way out, by the decision and by the tags of the group, besides these. One that an operator
+    /// Agents that are on their way out, by the decision and by the tags of the group, without these. One that an operator
     /// deactivated is none of them: it may stay for ever.
-    fn decommissioning_besides(&self, again: &BTreeSet<String>) -> u32 {
-        self.decision.decommissioning().max(self.own_decommissioning_besides(again))
+    fn decommissioning_without(&self, again: &BTreeSet<String>) -> u32 {
+        self.decision.decommissioning().max(self.own_decommissioning_without(again))
     }
 
     /// D3 once more, whoever wrote the decision (I7): how many agents may leave now, where these are named again.
     fn scale_down_step(&self, again: &BTreeSet<String>) -> u32 {
-        let decommissioning = self.decommissioning_besides(again);
+        let decommissioning = self.decommissioning_without(again);
         let decision = self.decision;
         let counts = if self.drains().is_some() { decommissioning } else { 0 };
         // A custom check may omit how many tasks there are.
