@@ -43,7 +43,7 @@ pub(super) struct Need<'a> {
     pub(super) application: &'a Application,
     /// X.
     pub(super) percent: u32,
-    /// Its tasks and those of its queued instances, without those that are left out: all of them are to grow.
+    /// Its tasks, without those that are left out.
     pub(super) tasks: Vec<TaskGroup>,
     /// What they take.
     pub(super) resources: Resources,
@@ -114,10 +114,10 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
 fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let percent = pool.policy.headroom_percent_of(&application.name);
     let has_place = |task: &Resources| has_place(pool, application, task);
-    let (mut tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
+    let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
     let without: Resources = too_large.iter().map(|group| group.resources.times(group.count.into())).sum();
-    let mut resources = application.resources.saturating_sub(&without);
+    let resources = application.resources.saturating_sub(&without);
     let mut instance = queued_instance(application);
     let mut left_out: Vec<Resources> = Vec::new();
     if percent > 0 {
@@ -126,10 +126,6 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     if !has_place(&instance) {
         left_out.push(instance);
         instance = Resources::ZERO;
-    } else if percent > 0 {
-        let parts = queued_parts(application, &instance);
-        resources += parts.iter().map(|group| group.resources.times(group.count.into())).sum::<Resources>();
-        tasks.extend(parts);
     }
     let fits_new = |task: &Resources| pool.new_agent.is_some_and(|new_agent| task.fits_in(&new_agent.unreserved));
     Need {
@@ -141,16 +137,6 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
         is_kept_off_gpus: left_out.iter().any(fits_new),
         waits_for_larger: left_out.iter().any(|task| pool.belief.only_larger_holds(task)),
         left_out: largest(left_out.into_iter()),
-    }
-}
-
-/// H1: the tasks that all queued instances will be, which are to grow as those that run.
-fn queued_parts(application: &Application, instance: &Resources) -> Vec<TaskGroup> {
-    let queued = application.queued;
-    match application.queued_tasks.as_slice() {
-        _ if queued == 0 => Vec::new(),
-        [] => vec![TaskGroup { count: queued, resources: *instance }],
-        parts => parts.iter().map(|part| TaskGroup { count: part.count.saturating_mul(queued), ..*part }).collect(),
     }
 }
 

@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn queued_instances_need_room_beside_growth_h2() {
-        // 8 cpus, 4 used, 4 free. 3 · 1 wait and 10 % of 4 + 3 are to grow: 3.7. With a fourth it is 4.8.
+        // 8 cpus, 4 used, 4 free. 3 · 1 are queued, and 10 % of 4 are to grow: 3.4. With a fourth it is 4.4.
         let cluster = Cluster::of(2, resources(4, 14_000)).running("/a", 4, resources(1, 100));
         let enough = headroom(&cluster.clone().queued("/b", 3, resources(1, 100)).snapshot(), "");
-        assert_eq!(reason(&enough).needed, cpus([0, 3000, 700, 4000]));
+        assert_eq!(reason(&enough).needed, cpus([0, 3000, 400, 4000]));
         assert_eq!((enough.capacity.added, enough.application.as_deref()), (0, Some("/b")));
         let short = headroom(&cluster.clone().queued("/b", 4, resources(1, 100)).snapshot(), "");
         assert_eq!((short.capacity.added, short.clause), (1, Clause::H4));
