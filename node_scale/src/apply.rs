@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::error::ScaleError;
 use crate::group::{self, CallError};
 use crate::group_tags::TagChange;
-use crate::masters::Masters;
+use crate::masters::{Masters, OperatorError};
 use crate::outcome::{ApplyMode, OutcomeBuilder};
 use crate::plan::{AgentCall, AgentStep, BackOff, Change, Increase, Plan, PlanResult, TerminationTarget};
 
@@ -169,15 +169,18 @@ impl Applier {
             return built
                 .with(OutcomeAction::Failed, "no agent was deactivated: the tags of the group were not written");
         }
-        let mut reactivated = Vec::new();
-        for (done, step) in plan.agents.iter().enumerate() {
-            if let Err(source) = masters.call(step).await {
-                let (of, cause) = (plan.agents.len(), Chain::new(&source));
-                built.outcome.notes.push(format!("the masters changed {done} of {of} agents, then: {cause}"));
-                let failed = ScaleError::Operator { pool: policy.pool.clone(), source };
-                built.error = built.error.or(Some(failed));
-                break;
+        let (mut reactivated, mut changed, mut failure) = (Vec::new(), 0_u32, None);
+        for step in &plan.agents {
+            if let Err(error) = masters.call(step).await {
+                // One agent that the master refuses to change does not hold up the others.
+                let is_last = error.concerns_every_agent();
+                failure.get_or_insert(error);
+                if is_last {
+                    break;
+                }
+                continue;
             }
+            changed += 1;
             if step.call == AgentCall::Reactivate {
                 reactivated.push(TagChange::end_decommission(&step.instance_id));
             }
@@ -187,6 +190,9 @@ impl Applier {
             if matches!(built.outcome.action, OutcomeAction::None | OutcomeAction::BackedOff) {
                 built.outcome.action = OutcomeAction::Draining;
             }
+        }
+        if let Some(source) = failure {
+            built = not_changed(built, policy, (changed, plan.agents.len()), source);
         }
         self.write_tags(&reactivated, policy, built).await
     }
@@ -225,6 +231,22 @@ fn stopped(built: OutcomeBuilder, error: CallError) -> OutcomeBuilder {
         return built.with(OutcomeAction::BackedOff, &BackOff::Busy(error.code().to_owned()));
     }
     built.failed(error)
+}
+
+/// A call to the masters failed: the outcome is `failed`, unless the group was changed, which it then says.
+fn not_changed(
+    mut built: OutcomeBuilder,
+    policy: &Policy,
+    (changed, of): (u32, usize),
+    source: OperatorError,
+) -> OutcomeBuilder {
+    let text = format!("the masters changed {changed} of {of} agents: {}", Chain::new(&source));
+    built.error = built.error.or(Some(ScaleError::Operator { pool: policy.pool.clone(), source }));
+    if matches!(built.outcome.action, OutcomeAction::ScaledUp | OutcomeAction::ScaledDown) {
+        built.outcome.notes.push(text);
+        return built;
+    }
+    built.with(OutcomeAction::Failed, text)
 }
 
 /// The calls that a dry run does not make. What it would do to the group says the outcome already.

@@ -1,7 +1,8 @@
 //! The masters' operator API, as far as agents leave through it: `DEACTIVATE_AGENT`, `REACTIVATE_AGENT`, `DRAIN_AGENT` (Mesos 1.9 and
 //! later). The rules about credentials, certificates and redirects are those by which their state is read (`shared::mesos`).
 //!
-//! Every call names the state that the agent must have, so that a repeated one does no harm.
+//! Every call names the state that the agent must have, so that a repeated one does no harm. What a master answers is repeated
+//! only where no credentials were sent: a proxy may answer with the request.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use shared::config::Mesos;
 use shared::error::Chain;
 use shared::mesos::redirect::{RedirectError, target};
 use shared::mesos::{ClientError, Http, MAX_REDIRECTS, is_redirect, url_of};
-use shared::text::{authority, origin};
+use shared::text::{MAX_REMOTE_CHARS, authority, clip, origin};
 use thiserror::Error;
 use tokio::time::timeout;
 use url::Url;
@@ -23,8 +24,8 @@ use crate::plan::{AgentCall, AgentStep};
 /// Where a master takes calls.
 const PATH: &str = "/api/v1";
 
-/// How much of a refusal is repeated.
-const MAX_TEXT_CHARS: usize = 200;
+/// How much of a refusal is read.
+const MAX_TEXT_BYTES: usize = 1024;
 
 /// Speaks to the masters of one configuration.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub enum OperatorError {
         failures: Vec<String>,
     },
     /// The leading master refuses it.
-    #[error("the master {master} refuses to {call} {hostname} ({status}{}): {text}", hint(*.status))]
+    #[error("the master {master} refuses to {call} {hostname} (status {status}{}){}", hint(*.status), said(.text))]
     Refused {
         /// What was to be done.
         call: &'static str,
@@ -57,17 +58,34 @@ pub enum OperatorError {
         master: String,
         /// The status.
         status: u16,
-        /// What it says.
+        /// What it says; empty where credentials were sent.
         text: String,
     },
 }
 
+impl OperatorError {
+    /// Whether a call about another agent would fail, too.
+    #[must_use]
+    pub const fn concerns_every_agent(&self) -> bool {
+        match self {
+            Self::NoMaster { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 401 | 403 | 405 | 429 | 501),
+        }
+    }
+}
+
 fn hint(status: u16) -> &'static str {
     match status {
+        400 => ", the agent may be gone, or in a state that allows no such call",
         401 => ", check what mesos.credentials leads to",
         403 => ", the principal must be allowed to deactivate, reactivate and drain agents",
         _ => "",
     }
+}
+
+/// `: text`, or nothing.
+fn said(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// What one master did with a call.
@@ -129,7 +147,7 @@ impl Masters {
                 return Answer::Done;
             }
             if !is_redirect(status) {
-                return refused(response).await;
+                return self.refused(response).await;
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = match next(&self.settings, &url, location) {
@@ -139,6 +157,28 @@ impl Masters {
         }
         Answer::Failed("more than two redirects; the masters do not agree on a leader".to_owned())
     }
+
+    /// A master that does not lead, or has just begun to, is not the one to ask; what the leading one refuses is refused.
+    async fn refused(&self, response: Response) -> Answer {
+        let status = response.status();
+        let text = if self.http.has_credentials() { String::new() } else { text(response).await };
+        let leads_no_more = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+        if leads_no_more || status == StatusCode::NOT_FOUND {
+            return Answer::Failed(format!("status {}{}", status.as_u16(), said(&text)));
+        }
+        Answer::Refused(status.as_u16(), text)
+    }
+}
+
+/// The beginning of a body.
+async fn text(mut response: Response) -> String {
+    let mut text = Vec::new();
+    while text.len() < MAX_TEXT_BYTES
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        text.extend_from_slice(&chunk);
+    }
+    clip(String::from_utf8_lossy(&text).trim(), MAX_REMOTE_CHARS)
 }
 
 /// Where a redirect leads. A call is only made where calls are taken.
@@ -150,22 +190,6 @@ fn next(settings: &Mesos, from: &Url, location: Option<&str>) -> Result<Url, Str
     } else {
         Err(format!("it redirects to {}, to a path where no calls are taken", authority(&to)))
     }
-}
-
-/// A master that does not lead, or has just begun to, is not the one to ask; what the leading one refuses is refused.
-async fn refused(mut response: Response) -> Answer {
-    let status = response.status();
-    let mut text = Vec::new();
-    while text.len() < MAX_TEXT_CHARS
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        text.extend_from_slice(&chunk);
-    }
-    let text: String = String::from_utf8_lossy(&text).trim().chars().take(MAX_TEXT_CHARS).collect();
-    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || status == StatusCode::NOT_FOUND {
-        return Answer::Failed(format!("{status}: {text}"));
-    }
-    Answer::Refused(status.as_u16(), text)
 }
 
 /// <https://mesos.apache.org/documentation/latest/operator-http-api/>

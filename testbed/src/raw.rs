@@ -40,12 +40,41 @@ pub enum Stuck {
         /// The pause.
         pause: Duration,
     },
+    /// It answers with that status and the head of the request, as a proxy for debugging does.
+    Echoes {
+        /// The status.
+        status: u16,
+    },
 }
+
+/// Answers that repeat the credentials of a request wherever an answer has text. `{}` stands for the value of its header
+/// `Authorization`.
+pub const ECHOES: [&str; 16] = [
+    "HTTP/1.1 400 Bad Request\r\n\r\nauthorization: {}",
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {}\r\n\r\nauthorization: {}",
+    "HTTP/1.1 403 Forbidden\r\n\r\nauthorization: {}",
+    "HTTP/1.1 404 Not Found\r\n\r\nauthorization: {}",
+    "HTTP/1.1 429 Too Many Requests\r\n\r\nauthorization: {}",
+    "HTTP/1.1 500 Internal Server Error\r\n\r\nauthorization: {}",
+    "HTTP/1.1 503 {}\r\n\r\nNo leader elected: {}",
+    "HTTP/1.1 307 Temporary Redirect\r\nLocation: //{}/\r\n\r\n",
+    "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\n\r\n",
+    "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{}@10.0.0.6/{}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n{}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n\r\nauthorization: {}",
+    "HTTP/1.1 200 OK\r\n\r\n{\"{}\":\"{}\"}",
+    "HTTP/1.1 200 OK\r\n\r\n{\"slaves\":\"{}\",\"queue\":\"{}\",\"apps\":\"{}\"}",
+    "HTTP/1.1 200 OK\r\n\r\n{\"slaves\":[\"{}\"],\"queue\":[\"{}\"],\"apps\":[{\"id\":[\"{}\"]}]}",
+    "{}\r\n\r\n",
+];
 
 impl Stuck {
     /// The answer, until the other side closes the connection.
-    fn answer(self, stream: &mut TcpStream) -> io::Result<()> {
+    fn answer(self, request: &str, stream: &mut TcpStream) -> io::Result<()> {
         match self {
+            Self::Echoes { status } => {
+                return write!(stream, "HTTP/1.1 {status} Echo\r\nConnection: close\r\n\r\n{request}");
+            }
             Self::Mute => {}
             Self::Stalls { after } => {
                 let body: String = "{\"other\":\"".chars().chain(std::iter::repeat('x')).take(after).collect();
@@ -87,7 +116,7 @@ impl RawServer {
     /// # Errors
     /// Where no port is free.
     pub fn stuck(how: Stuck) -> io::Result<Self> {
-        Self::start(move |_, stream| drop(how.answer(stream)))
+        Self::start(move |request, stream| drop(how.answer(request, stream)))
     }
 
     /// Answers with what the function writes; each connection is closed after one answer.
@@ -122,6 +151,17 @@ impl RawServer {
     pub fn with(answer: impl Into<Vec<u8>>) -> io::Result<Self> {
         let answer = answer.into();
         Self::start(move |_, stream| drop(stream.write_all(&answer)))
+    }
+
+    /// Answers with one of the [`ECHOES`].
+    ///
+    /// # Errors
+    /// Where no port is free.
+    pub fn echoing(answer: &'static str) -> io::Result<Self> {
+        Self::start(move |request, stream| {
+            let header = request.lines().find_map(|line| line.strip_prefix("authorization: "));
+            drop(stream.write_all(answer.replace("{}", header.unwrap_or_default()).as_bytes()));
+        })
     }
 
     /// Its URL.

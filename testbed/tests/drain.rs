@@ -144,9 +144,12 @@ async fn a_refused_deactivation_is_reported_and_tried_again() {
     let stack = cluster("refused", "0s").await;
     stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 1);
     let (_, outcome) = run(&stack).await;
-    assert_eq!(outcome.action, OutcomeAction::None);
-    let note = outcome.notes.join(" ");
-    assert!(note.contains("changed 0 of 1 agents") && note.contains("403, the principal must be allowed"), "{note}");
+    assert_eq!(outcome.action, OutcomeAction::Failed);
+    let reason = outcome.reason;
+    assert!(
+        reason.contains("changed 0 of 1 agents") && reason.contains("403, the principal must be allowed"),
+        "{reason}"
+    );
     // The function failed visibly, so Lambda runs it again. The agent's tag remains, so the call is repeated.
     stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
     let invocation = stack.scale.history().remove(0);
@@ -163,6 +166,7 @@ async fn without_a_leader_no_agent_is_deactivated() {
     let decision = support::decide(&stack).await;
     stack.faults.master(Mode::NoLeader);
     let outcome = support::deliver(&stack, &decision).await;
-    assert!(outcome.notes.join(" ").contains("no master took the call"), "{outcome:?}");
+    assert_eq!(outcome.action, OutcomeAction::Failed, "{outcome:?}");
+    assert!(outcome.reason.contains("no master took the call"), "{outcome:?}");
     assert_eq!(desired(&stack), AGENTS);
 }

@@ -9,14 +9,27 @@ use serde::{Deserialize, de};
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 
-/// Why an answer has not the form that Marathon sends. The answer may be of anything, so little of it is repeated.
+/// Why an answer has not the form that Marathon sends. The answer may be of anything, even of the request with its credentials:
+/// no text of it is repeated but the names of applications.
 #[derive(Debug, Error)]
 #[error("{}", clip(.0, MAX_REMOTE_CHARS))]
 pub struct Malformed(String);
 
 impl From<serde_json::Error> for Malformed {
     fn from(error: serde_json::Error) -> Self {
-        Self(clip(&error.to_string(), MAX_REMOTE_CHARS))
+        Self(clip(&without_strings(&error.to_string()), MAX_REMOTE_CHARS))
+    }
+}
+
+/// The sentence of a parser without the strings that it quotes: `invalid type: string "...", expected u32`.
+fn without_strings(sentence: &str) -> String {
+    match (sentence.find(": string \""), sentence.rfind("\", expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            let (before, after) =
+                (sentence.get(..start).unwrap_or_default(), sentence.get(end + 1..).unwrap_or_default());
+            format!("{before}: a string{after}")
+        }
+        _ => sentence.to_owned(),
     }
 }
 

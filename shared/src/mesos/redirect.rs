@@ -27,8 +27,8 @@ pub enum RedirectError {
     #[error("it redirects to {0} with credentials in the URL")]
     Credentials(String),
     /// Its target is not spoken to by HTTP.
-    #[error("it redirects to the scheme {0:?}; only http and https are followed")]
-    Scheme(String),
+    #[error("it redirects to a scheme that is not followed; only http and https are")]
+    Scheme,
     /// Its target is not encrypted, and it is.
     #[error("it redirects from https to http at {0}; set up https on every master")]
     Downgrade(String),
@@ -51,9 +51,9 @@ pub fn target(settings: &Mesos, from: &Url, location: Option<&str>, path: &str) 
     let location = location.ok_or(RedirectError::NoLocation)?;
     let mut to = from.join(location).map_err(|_| RedirectError::NotAUrl)?;
     if !matches!(to.scheme(), "http" | "https") {
-        return Err(RedirectError::Scheme(to.scheme().chars().take(20).collect()));
+        return Err(RedirectError::Scheme);
     }
-    let host = to.host().ok_or(RedirectError::NotAUrl)?;
+    let host = to.host().filter(is_plain).ok_or(RedirectError::NotAUrl)?;
     let name = authority(&to);
     if !to.username().is_empty() || to.password().is_some() {
         return Err(RedirectError::Credentials(name));
@@ -78,6 +78,14 @@ pub fn target(settings: &Mesos, from: &Url, location: Option<&str>, path: &str) 
     }
     to.set_fragment(None);
     Ok(to)
+}
+
+/// Whether a host has a name that masters can have. Another one may repeat the request with its credentials.
+fn is_plain(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
 }
 
 /// Whether a master is to be spoken to by https.
@@ -222,7 +230,14 @@ mod tests {
         let http = ["http://10.0.0.5:5050"];
         assert_eq!(follow(&http, MASTER, "https://10.0.0.6/"), Err(RedirectError::Upgrade("10.0.0.6".into())));
         for location in ["file:///etc/passwd", "gopher://10.0.0.5:70/", "data:,x"] {
-            assert!(matches!(follow(&http, MASTER, location), Err(RedirectError::Scheme(_))), "{location}");
+            assert!(matches!(follow(&http, MASTER, location), Err(RedirectError::Scheme)), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_repeats_credentials_is_no_url() {
+        for location in ["//token=abc.def/", "//Basic%20bWU6c2VjcmV0/", "//bWU6c2VjcmV0Cg==:5050/master/state"] {
+            assert_eq!(follow(&["http://10.0.0.5:5050"], MASTER, location), Err(RedirectError::NotAUrl), "{location}");
         }
     }
 
