@@ -75,7 +75,8 @@ impl<'a> Packing<'a> {
         let beyond = total < most && self.places(pool, total + 1).is_ok();
         // Spread tasks cost most to ask for, so they come last.
         let placed = last(if beyond { most } else { total }, |removed| self.places(pool, removed).is_ok());
-        last(placed, |removed| self.plan_without(pool, removed).is_ok())
+        let is_placed = |removed| removed == placed || self.places(pool, removed).is_ok();
+        last(placed, |removed| is_placed(removed) && self.is_placed_when_moved(pool, removed).is_ok())
     }
 
     /// H4: whether the first `removed` agents that may leave can stay removed.
@@ -105,9 +106,15 @@ impl<'a> Packing<'a> {
 
     fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
         let plan = self.places(pool, removed)?;
-        // Wherever its tasks go, it must not take a new agent afterwards.
-        let spread = Plan::when_moved(pool, &self.demand, &pool.capacity(removed, 0));
-        if self.is_placed(&spread) { Ok(plan) } else { Err(Box::new(Failed { plan: spread, when_spread: true })) }
+        self.is_placed_when_moved(pool, removed).map(|()| plan)
+    }
+
+    /// Wherever the displaced tasks go, they must not take a new agent afterwards.
+    fn is_placed_when_moved(&self, pool: &Pool<'a>, removed: usize) -> Result<(), Box<Failed<'a>>> {
+        match Plan::when_moved(pool, &self.demand, &pool.capacity(removed, 0)) {
+            Some(spread) if !self.is_placed(&spread) => Err(Box::new(Failed { plan: spread, when_spread: true })),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -42,15 +42,18 @@ impl<'a> Plan<'a> {
     }
 
     /// H4: the same where the displaced tasks have moved already, and each to the emptiest agent: which agents take them is
-    /// for Mesos and the frameworks to say.
-    pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
+    /// for Mesos and the frameworks to say. `None`: no task is displaced, so it is the same plan.
+    pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Option<Self> {
         let (displaced, rest) = demand.displaced(pool, capacity);
+        if displaced.is_empty() {
+            return None;
+        }
         let mut existing = ExistingAgents::new(pool, capacity.removed);
         let left = existing.spread(&displaced);
         let left: Vec<Tasks<'a>> =
             displaced.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
         existing.settle();
-        Self::on(pool, demand, existing, &displaced, &left, &rest)
+        Some(Self::on(pool, demand, existing, &displaced, &left, &rest))
     }
 
     /// Makes room on the agents there are for what is `left` of the `displaced` tasks, and for all others.
