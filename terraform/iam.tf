@@ -355,12 +355,28 @@ data "aws_iam_policy_document" "topic" {
   for_each = local.topics
 
   statement {
-    sid       = "OnlyTheWriterPublishes"
+    sid       = "TheWriterMayPublish"
     actions   = ["sns:Publish"]
     resources = [each.value.arn]
     principals {
       type        = "AWS"
       identifiers = each.value.writers
+    }
+  }
+  statement {
+    # An Allow alone does not keep out identities of the same account.
+    sid       = "OnlyTheWriterPublishes"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [each.value.arn]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "ArnNotEquals"
+      variable = "aws:PrincipalArn"
+      values   = each.value.writers
     }
   }
   statement {
