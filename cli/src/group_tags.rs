@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group;
@@ -83,7 +82,7 @@ fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<TagChan
 
 async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChange>) -> Result<Ended, TargetError> {
     let names = target.groups(target.config()?.as_ref());
-    let client = Client::new(&shared::aws::sdk_config().await);
+    let client = group::client(&shared::aws::sdk_config().await);
     let mut groups = Vec::new();
     // No group is changed where one of them does not exist.
     for name in &names {

@@ -122,7 +122,7 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
 /// Reports a wrong group name, with the nearest ones, before the masters are read.
 async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<(), RunError> {
     sdk.region().ok_or(RunError::NoRegion)?;
-    let client = aws_sdk_autoscaling::Client::new(sdk);
+    let client = node_scale::group::client(sdk);
     for policy in &config.pools {
         describe(&client, &policy.group).await?;
     }

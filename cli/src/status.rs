@@ -104,7 +104,7 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
     let Options { target, stack } = options;
     let config = target.config()?;
     let sdk = shared::aws::sdk_config().await;
-    let client = Client::new(&sdk);
+    let client = group::client(&sdk);
     let now = now();
     let mut all = Vec::new();
     for name in target.groups(config.as_ref()) {

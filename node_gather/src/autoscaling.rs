@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
+use shared::aws::whole::WholeAnswers;
 use shared::group::{DECOMMISSION_TAG, Lifecycle};
 
 use crate::members::{Description, Group, Instance};
@@ -25,10 +27,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client on the SDK's client.
+    /// A client of what the SDK read of its environment. It takes no part of a description for the whole.
     #[must_use]
-    pub const fn new(sdk: aws_sdk_autoscaling::Client) -> Self {
-        Self { sdk, timeout: TIMEOUT }
+    pub fn new(sdk: &SdkConfig) -> Self {
+        let config = aws_sdk_autoscaling::config::Builder::from(sdk).interceptor(WholeAnswers).build();
+        Self { sdk: aws_sdk_autoscaling::Client::from_conf(config), timeout: TIMEOUT }
     }
 
     /// Describes each group, in the order of the names. A failure is a value, too.

@@ -104,7 +104,7 @@ impl Sources {
         let marathon = marathon.transpose()?;
         let asks_cpu = config.pools.iter().any(|policy| policy.source.cpu().is_some());
         let cloudwatch = asks_cpu.then(|| cloudwatch::Client::new(sdk)).transpose()?;
-        let auto_scaling = Some(autoscaling::Client::new(aws_sdk_autoscaling::Client::new(sdk)));
+        let auto_scaling = Some(autoscaling::Client::new(sdk));
         let ec2 = mesos.is_some().then(|| addresses::Client::new(sdk));
         Ok(Self { mesos, marathon, cloudwatch, auto_scaling, ec2 })
     }

@@ -58,10 +58,9 @@ impl Setting {
         let master = server(answer("200 OK", "Content-Type: application/json\r\n", &state));
         let config = Config::parse(&CONFIG.replace("@URL@", &master.url())).unwrap();
         let mesos = Client::new(config.mesos.clone().unwrap(), None, None).unwrap();
-        let sdk = aws_sdk_autoscaling::Client::new(&sdk_config(&auto_scaling.url()));
         let sources = Sources {
             mesos: Some(mesos),
-            auto_scaling: Some(autoscaling::Client::new(sdk)),
+            auto_scaling: Some(autoscaling::Client::new(&sdk_config(&auto_scaling.url()))),
             ec2: Some(addresses::Client::new(&sdk_config(&ec2.url()))),
             ..Sources::default()
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_types::SdkConfig;
 use shared::aws::ec2::{self, ACTION};
+use shared::error::Chain;
 
 use crate::group::CallError;
 use crate::state::Addresses;
@@ -30,7 +31,7 @@ impl Client {
         let filters: [(&str, &[&str]); 2] = [("instance-state-name", &["running"]), ("private-ip-address", &values)];
         let instances = self.0.instances(&filters).await.map_err(|error| {
             let code = error.code().to_owned();
-            CallError::with_code(ACTION, group, code, Box::new(error))
+            CallError::with_code(ACTION, group, code, Some(Chain::new(&error).to_string()))
         })?;
         for instance in instances {
             for address in instance.addresses {

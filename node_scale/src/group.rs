@@ -6,8 +6,12 @@ use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 use aws_sdk_autoscaling::{Client, Config, types};
+use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
+use shared::aws::whole::{CutShort, WholeAnswers};
+use shared::error::Chain;
 use shared::group::Lifecycle;
+use shared::text::clip;
 use thiserror::Error;
 
 use crate::group_tags::TagChange;
@@ -23,41 +27,57 @@ const MAX_PAGES: usize = 10;
 /// by default, and a history of launches that do not arrive is as long (B5).
 const HISTORY: SignedDuration = SignedDuration::from_hours(1);
 
+/// A client that takes no part of a description for the whole.
+#[must_use]
+pub fn client(sdk: &SdkConfig) -> Client {
+    Client::from_conf(Builder::from(sdk).interceptor(WholeAnswers).build())
+}
+
+/// The most characters of a message of AWS; those about permissions are long.
+const MAX_MESSAGE_CHARS: usize = 1000;
+
 /// Why a call to Auto Scaling gave no answer.
 #[derive(Debug, Error)]
-#[error("{action} failed for the group {group} ({code}){hint}")]
+#[error("{action} failed for the group {group} ({code}){}{hint}", .message.as_ref().map_or_else(String::new, |text| format!(": {text}")))]
 pub struct CallError {
     action: &'static str,
     group: String,
     code: String,
+    /// What AWS says, in its own words.
+    message: Option<String>,
     hint: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl CallError {
-    pub(crate) fn new<E>(action: &'static str, group: &str, error: SdkError<E>) -> Self
+    pub(crate) fn new<E>(action: &'static str, group: &str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let code = error.code().unwrap_or("no answer").to_owned();
-        Self::with_code(action, group, code, Box::new(error))
+        let (code, message) = match (error.code(), error.message()) {
+            (Some(code), message) => (code.to_owned(), message.map(str::to_owned)),
+            (None, _) => {
+                let cause = Chain::new(error).to_string();
+                let is_cut_short = causes(error).any(|cause| cause.is::<CutShort>());
+                (if is_cut_short { "unreadable answer" } else { "no answer" }.to_owned(), Some(cause))
+            }
+        };
+        Self::with_code(action, group, code, message)
     }
 
-    pub(crate) fn with_code(
-        action: &'static str,
-        group: &str,
-        code: String,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    ) -> Self {
+    pub(crate) fn with_code(action: &'static str, group: &str, code: String, message: Option<String>) -> Self {
+        let message =
+            message.map(|text| clip(text.trim_end_matches('.'), MAX_MESSAGE_CHARS)).filter(|text| !text.is_empty());
         let hint = match code.as_str() {
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                 "; allow the role of node_scale this action"
             }
-            "Throttling" | "RequestLimitExceeded" => "; the API rate of the account is exhausted, the next run retries",
-            "ValidationError" => "; the group changed meanwhile, the next run retries",
+            "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
+                "; the API rate of the account is exhausted, the next run retries"
+            }
+            "ValidationError" => "; if the group changed meanwhile, the next run finds it as it is",
             _ => "",
         };
-        Self { action, group: group.to_owned(), code, hint, source }
+        Self { action, group: group.to_owned(), code, message, hint }
     }
 
     /// The code AWS gave.
@@ -77,6 +97,13 @@ impl CallError {
     pub fn is_validation(&self) -> bool {
         self.code == "ValidationError"
     }
+}
+
+/// An error and all that it came of.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// Describes a group, its activities at least since that time and, where asked for, whether an instance refresh is in progress.
@@ -119,7 +146,7 @@ pub async fn group(client: &Client, name: &str) -> Result<Option<Group>, CallErr
         .auto_scaling_group_names(name)
         .send()
         .await
-        .map_err(|error| CallError::new("DescribeAutoScalingGroups", name, error))?;
+        .map_err(|error| CallError::new("DescribeAutoScalingGroups", name, &error))?;
     let groups = answer.auto_scaling_groups.unwrap_or_default();
     let found = groups.into_iter().find(|group| group.auto_scaling_group_name.as_deref() == Some(name));
     Ok(found.map(|group| read_group(name, group)))
@@ -139,7 +166,7 @@ pub async fn names(client: &Client) -> Result<Vec<String>, CallError> {
             .set_next_token(next_token)
             .send()
             .await
-            .map_err(|error| CallError::new("DescribeAutoScalingGroups", "*", error))?;
+            .map_err(|error| CallError::new("DescribeAutoScalingGroups", "*", &error))?;
         let groups = answer.auto_scaling_groups.unwrap_or_default();
         names.extend(groups.into_iter().filter_map(|group| group.auto_scaling_group_name));
         next_token = answer.next_token;
@@ -166,7 +193,7 @@ pub async fn set_desired_capacity(client: &Client, name: &str, capacity: i32) ->
         .send()
         .await
         .map(drop)
-        .map_err(|error| CallError::new("SetDesiredCapacity", name, error))
+        .map_err(|error| CallError::new("SetDesiredCapacity", name, &error))
 }
 
 /// Terminates an instance and lowers the desired capacity with it. The call is made once: whether one without an answer was
@@ -184,7 +211,7 @@ pub async fn terminate(client: &Client, name: &str, instance_id: &str) -> Result
         .send()
         .await
         .map(drop)
-        .map_err(|error| CallError::new("TerminateInstanceInAutoScalingGroup", name, error))
+        .map_err(|error| CallError::new("TerminateInstanceInAutoScalingGroup", name, &error))
 }
 
 /// Brings the group's tags up to date: at most one call to write and one to delete.
@@ -205,11 +232,11 @@ pub async fn write_tags(client: &Client, name: &str, changes: &[TagChange]) -> R
     }
     if !written.is_empty() {
         let call = client.create_or_update_tags().set_tags(Some(written)).send();
-        call.await.map_err(|error| CallError::new("CreateOrUpdateTags", name, error))?;
+        call.await.map_err(|error| CallError::new("CreateOrUpdateTags", name, &error))?;
     }
     if !deleted.is_empty() {
         let call = client.delete_tags().set_tags(Some(deleted)).send();
-        call.await.map_err(|error| CallError::new("DeleteTags", name, error))?;
+        call.await.map_err(|error| CallError::new("DeleteTags", name, &error))?;
     }
     Ok(())
 }
@@ -231,7 +258,7 @@ async fn activities(client: &Client, name: &str, since: Timestamp) -> Result<(Ve
             .set_next_token(next_token)
             .send()
             .await
-            .map_err(|error| CallError::new("DescribeScalingActivities", name, error))?;
+            .map_err(|error| CallError::new("DescribeScalingActivities", name, &error))?;
         let page = answer.activities.unwrap_or_default();
         activities.extend(page.into_iter().filter_map(read_activity).filter(|activity| activity.is_of(name)));
         next_token = answer.next_token;
@@ -256,7 +283,7 @@ async fn is_refresh_in_progress(client: &Client, name: &str) -> Result<bool, Cal
         .max_records(5)
         .send()
         .await
-        .map_err(|error| CallError::new("DescribeInstanceRefreshes", name, error))?;
+        .map_err(|error| CallError::new("DescribeInstanceRefreshes", name, &error))?;
     let ended = |status: &InstanceRefreshStatus| {
         matches!(
             status,
@@ -295,8 +322,12 @@ fn read_group(name: &str, group: types::AutoScalingGroup) -> Group {
             .suspended_processes
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|process| process.process_name)
-            .map(|process_name| SuspendedProcess { process_name })
+            .filter_map(|process| {
+                Some(SuspendedProcess {
+                    process_name: process.process_name?,
+                    suspension_reason: process.suspension_reason,
+                })
+            })
             .collect(),
         new_instances_protected_from_scale_in: group.new_instances_protected_from_scale_in.unwrap_or(false),
         tags: group

@@ -56,7 +56,7 @@ impl Handler {
     pub fn new(settings: Settings) -> Self {
         let Settings { config, sdk, masters, decision_topic_arn, outcome_topic } = settings;
         let mode = if config.dry_run { ApplyMode::DryRun } else { ApplyMode::Apply };
-        let client = Client::new(&sdk);
+        let client = group::client(&sdk);
         Self {
             config,
             decision_topic_arn,

@@ -5,6 +5,7 @@ use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome, ScalingSt
 use shared::count::saturated;
 use shared::error::Chain;
 use shared::metric::{Figure, Metric, UNKNOWN_POOL};
+use shared::text::clip;
 use shared::time;
 
 use crate::error::ScaleError;
@@ -21,6 +22,12 @@ pub(crate) enum ApplyMode {
     DryRun,
 }
 
+/// The most characters of a reason: it may name what a message names.
+const MAX_REASON_CHARS: usize = 4000;
+
+/// The most characters of a pool's name, far more than a configuration admits.
+const MAX_NAME_CHARS: usize = 256;
+
 /// The outcome of one record, before it is reported.
 pub(crate) struct OutcomeBuilder {
     pub(crate) outcome: ScalingOutcome,
@@ -35,7 +42,7 @@ impl OutcomeBuilder {
         let outcome = ScalingOutcome {
             decision_id: decision.map(|decision| decision.id),
             at: time::truncate(now),
-            pool: decision.map_or(UNKNOWN_POOL, |decision| decision.pool.as_str()).to_owned(),
+            pool: decision.map_or_else(|| UNKNOWN_POOL.to_owned(), |decision| pool_name(&decision.pool)),
             group: group.to_owned(),
             state: decision.map(|decision| decision.state),
             action: OutcomeAction::None,
@@ -55,7 +62,7 @@ impl OutcomeBuilder {
         let Reason { clause, text } = reason.into();
         self.outcome.action = action;
         self.outcome.clause = clause;
-        self.outcome.reason = text;
+        self.outcome.reason = clip(&text, MAX_REASON_CHARS);
         self
     }
 
@@ -101,6 +108,12 @@ impl OutcomeBuilder {
         self.outcome.notes.clone_from(&plan.notes);
         self
     }
+}
+
+/// A name as it may stand in attributes of messages: that of a message may be anything.
+fn pool_name(name: &str) -> String {
+    let name = clip(name, MAX_NAME_CHARS);
+    if name.trim().is_empty() { UNKNOWN_POOL.to_owned() } else { name }
 }
 
 /// Whether more agents are needed than allowed: the pool's `max` shows in the decision, the group's own maximum only here.

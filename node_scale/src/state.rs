@@ -76,7 +76,13 @@ impl Group {
     /// Whether that process is suspended.
     #[must_use]
     pub fn is_suspended(&self, process: &str) -> bool {
-        self.suspended_processes.iter().any(|suspended| suspended.process_name == process)
+        self.suspended(process).is_some()
+    }
+
+    /// That process, where it is suspended.
+    #[must_use]
+    pub fn suspended(&self, process: &str) -> Option<&SuspendedProcess> {
+        self.suspended_processes.iter().find(|suspended| suspended.process_name == process)
     }
 
     /// Whether an operator protected that very instance from scale-in. Where the group protects every new instance, its flag
@@ -104,6 +110,9 @@ pub struct Tag {
 pub struct SuspendedProcess {
     /// Its name.
     pub process_name: String,
+    /// Who suspended it, and when, as Auto Scaling says it.
+    #[serde(default)]
+    pub suspension_reason: Option<String>,
 }
 
 /// An instance of a group.

@@ -19,6 +19,7 @@ use node_scale::handler::Handler;
 use shared::clause::Clause;
 use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
+use shared::error::Chain;
 use shared::random::SplitMix64;
 use support::{GROUP, SIZE, World, body, decision, event};
 use testbed::autoscaling::{access_denied, throttling};
@@ -391,15 +392,45 @@ async fn a_group_that_is_gone_between_two_calls_is_refused() {
 #[tokio::test]
 async fn every_failed_call_is_reported_and_leaves_the_group_unchanged() {
     for action in [ACTIVITIES, DESCRIBE, REFRESHES, TERMINATE, RESIZE] {
-        for fault in [access_denied(action), AwsError::new(400, "ValidationError", "no"), throttling()] {
+        let above = AwsError::new(400, "ValidationError", "New SetDesiredCapacity value 31 is above max value 30");
+        for fault in [access_denied(action), above, throttling()] {
             let world = World::new().await;
             world.faults.refuse(action, fault.clone(), 100);
             let delta = if action == RESIZE { 2 } else { -1 };
             let outcome = world.deliver(&decision(1, delta, SIZE)).await;
             assert_eq!(outcome.action, OutcomeAction::Failed, "{action} {}", fault.code);
-            assert!(outcome.reason.contains(action) && outcome.reason.contains(&fault.code), "{}", outcome.reason);
+            // AWS' own words are kept.
+            for text in [action, &fault.code, fault.message.trim_end_matches('.')] {
+                assert!(outcome.reason.contains(text), "{}", outcome.reason);
+            }
             assert_eq!((world.desired(), world.going().len()), (10, 0), "{action} {}", fault.code);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_description_that_is_cut_short_is_an_error() {
+    // The group's tag pauses it: an answer without its end has no such tag.
+    let paused = || async {
+        let world = World::new().await;
+        let pause = ("lambda-scale/pause-until".to_owned(), "2999-01-01T00:00:00Z".to_owned());
+        world.auto_scaling.group(GROUP, |group| group.tags.extend([pause])).unwrap();
+        world
+    };
+    for action in [DESCRIBE, ACTIVITIES, REFRESHES] {
+        let mut bytes = 40;
+        loop {
+            let world = paused().await;
+            world.faults.add(Fault::of(action, Trouble::AnswerCut(bytes)).times(100));
+            let outcome = world.deliver(&decision(1, -1, SIZE)).await;
+            assert_eq!((world.desired(), world.writes()), (10, Vec::new()), "{action} cut at {bytes}: {outcome:?}");
+            if outcome.action == OutcomeAction::BackedOff {
+                break; // the answer is not that long
+            }
+            assert_eq!(outcome.action, OutcomeAction::Failed, "{action} cut at {bytes}: {outcome:?}");
+            bytes += 173;
+        }
+        assert!(bytes > 173, "{action} was never cut");
     }
 }
 
@@ -458,6 +489,31 @@ async fn no_forged_message_ends_more_than_a_step_of_the_group() {
     let outcome = world.deliver(&forged).await;
     assert!(outcome.instances.len() <= 3 && world.desired() >= 7, "{outcome:?}");
     assert!(world.writes().iter().all(|call| call.params["InstanceId"] != "i-of-another-group"));
+}
+
+#[tokio::test]
+async fn a_decision_for_an_odd_pool_is_refused_and_no_error() {
+    for name in ["", " ", "another", "a\nb\u{7}", &"x".repeat(100_000), &"é".repeat(50_000)] {
+        let world = World::new().await;
+        let odd = ScalingDecision { pool: name.to_owned(), ..decision(1, 2, SIZE) };
+        world.handler().handle(&event(&[body(&odd)]), now).await.unwrap();
+        let [outcome] = world.outcomes().try_into().unwrap();
+        assert_eq!((outcome.action, outcome.clause), (OutcomeAction::Refused, Some(Clause::R1)));
+        assert!((1..=256).contains(&outcome.pool.chars().count()) && outcome.reason.len() < 1_000, "{outcome:?}");
+        assert!(!outcome.pool.chars().any(char::is_control));
+        assert_eq!(world.auto_scaling.call_count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_in_another_region_is_named_with_both_regions() {
+    let world = World::new().await;
+    let arn = world.outcomes.replace("us-east-1", "eu-west-1");
+    assert_ne!(arn, world.outcomes);
+    let world = World { outcomes: arn, ..world };
+    let failed = world.handler().handle(&event(&[body(&decision(1, 0, SIZE))]), now).await.unwrap_err();
+    let text = Chain::new(&failed).to_string();
+    assert!(text.contains("the topic is in the region eu-west-1, and this function in us-east-1"), "{text}");
 }
 
 #[tokio::test]

@@ -35,6 +35,20 @@ pub enum PublishError {
         /// What SNS said.
         source: Box<SdkError<Cause>>,
     },
+    /// SNS refused, since the topic is in another region than the function.
+    #[error(
+        "cannot publish to {arn}: the topic is in the region {of_topic}, and this function in {of_function}; create the topic there"
+    )]
+    Region {
+        /// The topic.
+        arn: String,
+        /// Its region.
+        of_topic: String,
+        /// The region whose SNS was called.
+        of_function: String,
+        /// What SNS said.
+        source: Box<SdkError<Cause>>,
+    },
 }
 
 impl Topic {
@@ -61,9 +75,26 @@ impl Topic {
         }
         match call.send().await {
             Ok(_) => Ok(()),
-            Err(source) => Err(PublishError::Call { arn: self.arn.clone(), source: Box::new(source) }),
+            Err(source) => Err(self.failure(Box::new(source))),
         }
     }
+
+    fn failure(&self, source: Box<SdkError<Cause>>) -> PublishError {
+        let arn = self.arn.clone();
+        let of_topic = region(&arn).filter(|region| !region.is_empty()).map(str::to_owned);
+        let of_function = self.client.config().region().map(ToString::to_string);
+        match of_topic.zip(of_function) {
+            Some((of_topic, of_function)) if of_topic != of_function => {
+                PublishError::Region { arn, of_topic, of_function, source }
+            }
+            _ => PublishError::Call { arn, source },
+        }
+    }
+}
+
+/// The region in an ARN: `arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME`.
+fn region(arn: &str) -> Option<&str> {
+    arn.split(':').nth(3)
 }
 
 /// SNS takes at most 100 printable ASCII characters as a subject.

@@ -67,6 +67,8 @@ pub enum Trouble {
     HangsBefore,
     /// It is done and no answer comes.
     HangsAfter,
+    /// It is done, and of the body of the answer only so many bytes come, with nothing to show that there were more.
+    AnswerCut(usize),
 }
 
 /// How a topic delivers what is published to it.

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -220,11 +221,20 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
             drop(act.await);
             pending().await
         }
+        Some(Trouble::AnswerCut(bytes)) => cut(act.await, bytes).await,
     };
     if let Some(call) = lock(&gate.calls).get_mut(number) {
         call.status = Some(response.status().as_u16());
     }
     response
+}
+
+/// An answer with the first bytes of its body only.
+async fn cut(response: Response, bytes: usize) -> Response {
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(CONTENT_LENGTH);
+    let body = to_bytes(body, MAX_BODY_BYTES).await.unwrap_or_default();
+    Response::from_parts(head, Body::from(body.slice(..bytes.min(body.len()))))
 }
 
 impl Gate {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::clause::{self, Clause};
+use shared::text::{MAX_REMOTE_CHARS, clip};
 use shared::time::{compact, format};
 
 use super::NAMED;
@@ -120,7 +121,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => f.write_str(why),
-            Self::UnknownPool(pool) => write!(f, "the configuration of node_scale has no pool {pool:?}"),
+            Self::UnknownPool(pool) => {
+                write!(f, "the configuration of node_scale has no pool {:?}", clip(pool, MAX_REMOTE_CHARS))
+            }
             Self::Expired { age, limit } => {
                 write!(f, "expired: snapshot is {} old, limit {}", compact(*age), compact(*limit))
             }
@@ -152,8 +155,8 @@ pub enum BackOff {
     GroupPaused(Timestamp),
     /// The decision did not see this activity.
     StartedAfterSnapshot(ActivityRef),
-    /// The process for that direction is suspended.
-    Suspended(Direction),
+    /// The process for that direction is suspended, and why, as far as Auto Scaling says.
+    Suspended(Direction, Option<String>),
     /// The group has more recent activities than are read.
     TooManyActivities(Direction),
     /// An activity runs.
@@ -249,7 +252,7 @@ impl BackOff {
             | Self::NotStable { .. }
             | Self::MissingAgents { .. }
             | Self::ScaleInProtection { .. } => Clause::B2,
-            Self::Suspended(direction) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
+            Self::Suspended(direction, _) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
                 match direction {
                     Direction::Up => Clause::B3,
                     Direction::Down => Clause::B2,
@@ -273,8 +276,14 @@ impl fmt::Display for BackOff {
             Self::StartedAfterSnapshot(activity) => {
                 write!(f, "{activity} started after the snapshot; the decision is outdated")
             }
-            Self::Suspended(Direction::Up) => f.write_str("the process Launch is suspended on the group"),
-            Self::Suspended(Direction::Down) => f.write_str("the process Terminate is suspended on the group"),
+            Self::Suspended(direction, reason) => {
+                let process = match direction {
+                    Direction::Up => "Launch",
+                    Direction::Down => "Terminate",
+                };
+                write!(f, "the process {process} is suspended on the group")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({})", clip(reason, MAX_REMOTE_CHARS)))
+            }
             Self::TooManyActivities(_) => f.write_str("the group has more recent activities than node_scale reads"),
             Self::InProgress(activity) => write!(f, "{activity} in progress"),
             Self::Unsettled(id) => write!(f, "instance {id} is launching or terminating"),

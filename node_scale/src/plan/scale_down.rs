@@ -147,8 +147,8 @@ impl PlanInput<'_> {
     /// B1 and B2: the decision saw the group as it is, and nothing is in progress.
     pub(super) fn group_is_settled(&self, unit: u32) -> Result<(), BackOff> {
         let group = self.group();
-        if group.is_suspended("Terminate") {
-            return Err(BackOff::Suspended(Direction::Down));
+        if let Some(process) = group.suspended("Terminate") {
+            return Err(BackOff::Suspended(Direction::Down, process.suspension_reason.clone()));
         }
         if !self.state.activities_are_complete {
             return Err(BackOff::TooManyActivities(Direction::Down));

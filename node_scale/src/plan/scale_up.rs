@@ -32,8 +32,8 @@ impl PlanInput<'_> {
         if missing == 0 && reactivated > 0 {
             return Ok(Change::Reactivate { hostnames });
         }
-        if group.is_suspended("Launch") {
-            return Err(BackOff::Suspended(Direction::Up).into());
+        if let Some(process) = group.suspended("Launch") {
+            return Err(BackOff::Suspended(Direction::Up, process.suspension_reason.clone()).into());
         }
         if !self.state.activities_are_complete {
             return Err(BackOff::TooManyActivities(Direction::Up).into());

@@ -222,7 +222,7 @@ fn an_empty_instance_terminates_in_a_settled_group_only() {
     let decision = with_decommissioning(0, vec![agent(5, Drained, 0)]);
     let state = tagged(group(), &[5], 3000);
     assert_eq!(terminated(&planned(&decision, &state)), ["i-5"]);
-    check(&planned(&decision, &suspend(state.clone(), "Terminate")), BackOff::Suspended(Direction::Down));
+    check(&planned(&decision, &suspend(state.clone(), "Terminate")), BackOff::Suspended(Direction::Down, None));
     let mut at_min = state.clone();
     at_min.group.min_size = 10;
     check(&planned(&decision, &at_min), NoChange::DrainedKept { min: 10 });

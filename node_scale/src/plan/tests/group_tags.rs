@@ -131,7 +131,7 @@ fn a_gap_breaks_a_streak_as_another_decision_does() {
 fn a_streak_grows_while_something_else_prevents_the_removal() {
     let policy = policy("scale_down_stable_for = \"15m\"");
     let plan = plan(&decision(-1, 10), Some(&suspend(group(), "Terminate")), &policy, at(0));
-    check(&plan, BackOff::Suspended(Direction::Down));
+    check(&plan, BackOff::Suspended(Direction::Down, None));
     assert!(matches!(&plan.tags[..], [TagChange::Set { .. }]), "{plan:?}");
 }
 

@@ -89,7 +89,10 @@ fn with_young(mut state: GroupState, count: u32, ago: i64) -> GroupState {
 }
 
 fn suspend(mut state: GroupState, process: &str) -> GroupState {
-    state.group.suspended_processes.insert(SuspendedProcess { process_name: process.to_owned() });
+    state
+        .group
+        .suspended_processes
+        .insert(SuspendedProcess { process_name: process.to_owned(), suspension_reason: None });
     state
 }
 
@@ -240,7 +243,7 @@ fn anything_in_progress_stops_a_scale_down_b2() {
     let mut refreshing = group();
     refreshing.instance_refresh_in_progress = Some(true);
     check(&planned(&decision(-1, 10), &refreshing), BackOff::InstanceRefresh);
-    check(&planned(&decision(-1, 10), &suspend(group(), "Terminate")), BackOff::Suspended(Direction::Down));
+    check(&planned(&decision(-1, 10), &suspend(group(), "Terminate")), BackOff::Suspended(Direction::Down, None));
     let mut requested = group();
     requested.group.desired_capacity = 11;
     check(&planned(&decision(-1, 10), &requested), BackOff::InFlight(1));
@@ -278,7 +281,16 @@ fn a_scale_up_is_not_stopped_by_a_termination_b3() {
 
 #[test]
 fn a_suspended_launch_stops_a_scale_up_b3() {
-    check(&planned(&decision(2, 10), &suspend(group(), "Launch")), BackOff::Suspended(Direction::Up));
+    check(&planned(&decision(2, 10), &suspend(group(), "Launch")), BackOff::Suspended(Direction::Up, None));
+    // Auto Scaling says who suspended it, and when.
+    let mut state = group();
+    let reason = "User suspended at 2026-11-20T09:00:00Z".to_owned();
+    let process = SuspendedProcess { process_name: "Launch".to_owned(), suspension_reason: Some(reason.clone()) };
+    state.group.suspended_processes.insert(process);
+    let plan = planned(&decision(2, 10), &state);
+    let sentence = "the process Launch is suspended on the group (User suspended at 2026-11-20T09:00:00Z)";
+    assert_eq!(plan.result.reason().text, sentence);
+    check(&plan, BackOff::Suspended(Direction::Up, Some(reason)));
 }
 
 #[test]
@@ -548,7 +560,7 @@ prop_compose! {
                     .collect(),
                 suspended_processes: suspended
                     .into_iter()
-                    .map(|name| SuspendedProcess { process_name: name.to_owned() })
+                    .map(|name| SuspendedProcess { process_name: name.to_owned(), suspension_reason: None })
                     .collect(),
                 new_instances_protected_from_scale_in: false,
                 tags: Vec::new(),

@@ -114,7 +114,7 @@ fn an_address_is_looked_up_where_nothing_else_identifies_it() {
     terminates(&planned(&decision, &group()), &["i-1"]);
     // Where something else stops the decision, nothing is looked up.
     let busy = suspend(group(), "Terminate");
-    check(&planned(&decision, &busy), BackOff::Suspended(Direction::Down));
+    check(&planned(&decision, &busy), BackOff::Suspended(Direction::Down, None));
     assert_eq!(needed(&busy), None);
 
     let mut state = group();
