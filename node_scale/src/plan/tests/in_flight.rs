@@ -1,5 +1,6 @@
 //! Capacity in flight, instances that never joined, and answers of AWS that are not of one moment.
 
+use super::super::in_flight::join_status;
 use super::*;
 
 /// The group after `count` launches that long ago, none of which became an agent.
@@ -292,4 +293,85 @@ fn more_missing_instances_than_are_listed_hold_a_removal_b2() {
     let plan = planned(&decision, &state);
     let is_held = matches!(plan.result, PlanResult::BackOff(BackOff::MissingAgents { count: 500, of: 3000, .. }));
     assert!(is_held, "{plan:?}");
+}
+
+/// What the snapshot knows of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    JoinedRecently,
+    JoinedLongAgo,
+    NotJoined,
+    Ambiguous,
+    Unclaimed,
+}
+
+fn any_known() -> impl Strategy<Value = Known> {
+    use Known::{Ambiguous, JoinedLongAgo, JoinedRecently, NotJoined, Unclaimed};
+    prop::sample::select(vec![JoinedRecently, JoinedLongAgo, NotJoined, Ambiguous, Unclaimed])
+}
+
+/// The group of a snapshot that knows that much of each launching or in-service instance.
+fn members_of(state: &GroupState, known: &[Known], unidentified_recent: u32) -> GroupMembers {
+    let live = state.group.instances.iter().filter(|instance| instance.is_capacity());
+    let known: Vec<(String, Known)> =
+        live.zip(known.iter().cycle()).map(|(instance, known)| (instance.instance_id.clone(), *known)).collect();
+    let of = |wanted: &[Known]| -> Vec<String> {
+        known.iter().filter(|(_, known)| wanted.contains(known)).map(|(id, _)| id.clone()).collect()
+    };
+    let (recent, not_joined, ambiguous) =
+        (of(&[Known::JoinedRecently]), of(&[Known::NotJoined]), of(&[Known::Ambiguous]));
+    GroupMembers {
+        joined: u32::try_from(of(&[Known::JoinedRecently, Known::JoinedLongAgo]).len()).unwrap(),
+        unknown: u32::try_from(of(&[Known::Ambiguous, Known::Unclaimed]).len()).unwrap(),
+        not_joined_count: u32::try_from(not_joined.len()).unwrap(),
+        not_joined,
+        ambiguous,
+        joined_recent: Some(recent),
+        unidentified_recent,
+        ..GroupMembers::default()
+    }
+}
+
+fn arriving(decision: &ScalingDecision, state: &GroupState) -> u32 {
+    let members = Members::new(decision, state, &policy(""), at(0));
+    join_status(decision, &state.group, &members).arriving
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// For everything that a snapshot may say of the group's instances: no more is in flight than lives, one that joins is in flight no
+    /// longer, and who knows less counts more.
+    #[test]
+    fn what_is_in_flight_follows_the_identities(
+        state in any_state(), known in prop::collection::vec(any_known(), 1..20), unidentified in 0..5_u32, joins in 0..20_usize
+    ) {
+        let live = state.group.instances.iter().filter(|instance| instance.is_capacity()).count();
+        let before = arriving(&knowing(2, members_of(&state, &known, unidentified)), &state);
+        prop_assert!(before <= u32::try_from(live).unwrap());
+
+        let mut later = known.clone();
+        later[joins % known.len()] = Known::JoinedRecently;
+        prop_assert!(arriving(&knowing(2, members_of(&state, &later, unidentified)), &state) <= before);
+
+        let nothing = arriving(&ScalingDecision { group: None, ..decision(2, 10) }, &state);
+        prop_assert!(before <= nothing);
+    }
+
+    /// L5: for everything that a snapshot may say of the group's instances, what is requested and in flight exceeds what is wanted
+    /// by nothing.
+    #[test]
+    fn no_more_is_requested_than_is_wanted_and_not_in_flight_l5(
+        state in any_state(), known in prop::collection::vec(any_known(), 1..20), unidentified in 0..5_u32, wanted in 1..30_u32
+    ) {
+        let decision = ScalingDecision { wanted, ..knowing(10, members_of(&state, &known, unidentified)) };
+        let plan = super::super::plan(&decision, Some(&state), &policy(""), at(0));
+        if let PlanResult::Act(Change::Increase(increase)) = &plan.result {
+            let unit = i64::from(state.group.unit().unwrap());
+            let has = i64::from(state.group.desired_capacity).max(listed_capacity(&state.group));
+            let requested = (i64::from(increase.to) - has).max(0);
+            let missing = i64::from(wanted.saturating_sub(plan.in_flight));
+            prop_assert!(requested <= missing * unit, "{:?}", plan);
+        }
+    }
 }
