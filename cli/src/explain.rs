@@ -153,6 +153,8 @@ pub struct Planned {
     pub from: Option<i32>,
     /// The addresses that node_scale would look up first.
     pub lookups: Vec<String>,
+    /// Whether nothing would be written.
+    pub dry_run: bool,
 }
 
 /// A group as the AWS command line prints it.
@@ -324,7 +326,9 @@ fn explain<'a>(
         let policy = config.pool(&snapshot.pool)?;
         let decision = node_process::decide(&snapshot, policy, now);
         let plan = match (&decision, groups) {
-            (Ok(decision), Some(groups)) => Some(planned(decision, groups, policy, now)),
+            (Ok(decision), Some(groups)) => {
+                Some(Planned { dry_run: config.dry_run, ..planned(decision, groups, policy, now) })
+            }
             _ => None,
         };
         // Without a decision there is no other one.
@@ -348,6 +352,7 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
         plan: plan::plan(decision, state, policy, now),
         from: group.map(|group| group.desired_capacity),
         lookups: plan::needs_addresses(decision, state, policy, now).unwrap_or_default(),
+        dry_run: false,
     }
 }
 
@@ -376,8 +381,11 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
             }
             Err(expired) => page.field("decision", &format!("none: {expired}"))?,
         }
-        if let Some(Planned { plan, from, lookups }) = plan {
-            page.toned("action", Tone::Title, &action(plan, *from, lookups))?;
+        if let Some(Planned { plan, from, lookups, dry_run }) = plan {
+            let action = action(plan, *from, lookups);
+            let is_dry = *dry_run && matches!(plan.result, PlanResult::Act(_)) && lookups.is_empty();
+            let action = if is_dry { format!("dry run: would {action}") } else { action };
+            page.toned("action", Tone::Title, &action)?;
             // An action says all, but for the agents that it skips.
             let says_all = match &plan.result {
                 PlanResult::Act(Change::Terminate { skipped, .. }) => skipped.is_empty(),
@@ -468,7 +476,7 @@ struct ActionForm<'a> {
 
 impl<'a> From<&'a Explanation<'_>> for Form<'a> {
     fn from(explanation: &'a Explanation<'_>) -> Self {
-        let action = explanation.plan.as_ref().map(|Planned { plan, from, lookups }| {
+        let action = explanation.plan.as_ref().map(|Planned { plan, from, lookups, dry_run }| {
             let targets = terminated(plan);
             let (action, to) = match &plan.result {
                 _ if !lookups.is_empty() => ("look_up", *from),
@@ -484,6 +492,10 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                 PlanResult::Refuse(_) => ("refuse", *from),
             };
             let Reason { clause, text } = plan.result.reason();
+            let (action, text) = match &plan.result {
+                PlanResult::Act(change) if *dry_run => ("dry_run", change.would()),
+                _ => (action, text),
+            };
             ActionForm {
                 action,
                 from: *from,

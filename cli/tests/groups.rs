@@ -37,6 +37,7 @@ struct Situation {
     weight: u32,
     tags: Vec<Value>,
     activities: Vec<Value>,
+    is_dry_run: bool,
 }
 
 /// What `explain` says of it.
@@ -72,6 +73,7 @@ fn situation(name: &'static str, load: u32) -> Situation {
         weight: 1,
         tags: Vec::new(),
         activities: Vec::new(),
+        is_dry_run: false,
     }
 }
 
@@ -142,23 +144,28 @@ impl Situation {
             "SuspendedProcesses": [], "Tags": self.tags}], "Activities": self.activities})
     }
 
-    fn explain(&self) -> Explained {
+    /// What `explain` prints.
+    fn output(&self, form: &str) -> String {
         let file = |suffix: &str, content: &str| -> PathBuf {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("group-{}.{suffix}", self.name));
             fs::write(&path, content).unwrap();
             path
         };
         let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
-            .args(["explain", "--output", "json", "--now", NOW, "--state"])
+            .args(["explain", "--output", form, "--now", NOW, "--state"])
             .arg(file("state.json", &self.state().to_string()))
             .arg("--config")
-            .arg(file("toml", CONFIG))
+            .arg(file("toml", &format!("dry_run = {}\n{CONFIG}", self.is_dry_run)))
             .arg("--group")
             .arg(file("group.json", &self.group().to_string()))
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn explain(&self) -> Explained {
+        let json: Value = serde_json::from_str(&self.output("json")).unwrap();
         let action = &json["pools"][0]["action"];
         Explained {
             action: action["action"].as_str().unwrap().to_owned(),
@@ -260,6 +267,22 @@ fn activities_of_another_group_do_not_count() {
     let found = found.explain();
     found.is("set_desired_capacity", None);
     assert_eq!((found.from, found.to), (10, 12));
+}
+
+#[test]
+fn the_action_of_a_dry_run_is_shown_as_such() {
+    let mut found = situation("dry-run", 9);
+    found.is_dry_run = true;
+    let text = found.output("text");
+    assert!(text.contains("dry run: would increase desired capacity 10 -> 12"), "{text}");
+    let explained = found.explain();
+    explained.is("dry_run", None);
+    assert_eq!((explained.from, explained.to), (10, 12));
+    assert_eq!(explained.reason, "dry run: would increase desired capacity 10 -> 12");
+    // What is not done anyway is no dry run.
+    let mut quiet = situation("dry-run-quiet", 6);
+    quiet.is_dry_run = true;
+    quiet.explain().is("none", None);
 }
 
 #[test]
