@@ -23,6 +23,11 @@ output "outcome_topic_arn" {
   value       = one(aws_sns_topic.outcomes[*].arn)
 }
 
+output "snapshot_bucket" {
+  description = "Bucket of the recorded snapshots and decisions, under recorded/"
+  value       = one(values(aws_s3_bucket.records)[*].id)
+}
+
 output "alarm_topic" {
   description = "Topic of the alarms; subscribe to it"
   value       = one(local.alarm_topics)

@@ -135,6 +135,18 @@ variable "outcome_topic" {
   default     = false
 }
 
+variable "record_snapshots" {
+  description = "Record every snapshot and decision in an S3 bucket, for lambda-scale replay. A bucket with records is not destroyed."
+  type        = bool
+  default     = false
+}
+
+variable "record_days" {
+  description = "With record_snapshots - how many days to keep what was recorded."
+  type        = number
+  default     = 90
+}
+
 variable "architecture" {
   description = "The architecture of the zips (make all ARCH=...)."
   type        = string
@@ -226,7 +238,7 @@ variable "security_group_ids" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key that encrypts the topics, the dead-letter queues, the logs, and the functions' environment. Null - keys that AWS owns."
+  description = "ARN of a KMS key that encrypts the topics, the dead-letter queues, the logs, the records, and the functions' environment. Null - keys that AWS owns."
   type        = string
   default     = null
 }

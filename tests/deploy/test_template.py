@@ -29,6 +29,7 @@ EVERYTHING = MINIMAL | {
     "ConfigParameter": "/lambda-scale/config",
     "GroupPattern": "mesos-*",
     "OutcomeTopic": "true",
+    "RecordSnapshots": "true",
     "SubnetIds": "subnet-1,subnet-2",
     "SecurityGroupIds": "sg-1",
     "KmsKeyArn": KEY,
@@ -47,6 +48,7 @@ VARIANTS = {
     "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
     "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60"},
     "scheduler with a key": EVERYTHING | {"ScheduleKind": "scheduler"},
+    "recording": MINIMAL | {"RecordSnapshots": "true", "RecordDays": "14"},
     "quiet": MINIMAL | {"Alarms": "false", "Dashboard": "false"},
 }
 
@@ -69,6 +71,11 @@ ALLOWED = {
         "ec2:DescribeInstances",
     },
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"},
+    "RecordStreamRole": {
+        "s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:PutObject",
+        "logs:PutLogEvents", "kms:Decrypt", "kms:GenerateDataKey",
+    },
+    "RecordSubscriptionRole": {"firehose:PutRecord", "firehose:PutRecordBatch"},
 }
 # The actions that AWS cannot limit to a resource.
 ANYWHERE = JOIN_VPC | {
@@ -307,6 +314,59 @@ class TemplateTest(unittest.TestCase):
             for queue in stack.of_type("AWS::SQS::Queue").values():
                 self.assertEqual(queue["MessageRetentionPeriod"], 14 * 24 * 3600)
                 self.assertTrue(queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId") == KEY)
+
+    def test_every_snapshot_and_decision_is_recorded(self):
+        for stack in self.stacks():
+            subscriptions = [s for s in stack.of_type("AWS::SNS::Subscription").values() if s["Protocol"] == "firehose"]
+            kinds = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KinesisFirehose::DeliveryStream")
+            if stack.parameters["RecordSnapshots"] == "false":
+                self.assertFalse(subscriptions or any(stack.of_type(kind) for kind in kinds))
+                self.assertNotIn("SnapshotBucket", stack.outputs)
+                continue
+            self.assertEqual({s["TopicArn"] for s in subscriptions}, {"<SnapshotTopic>", "<DecisionTopic>"})
+            for subscription in subscriptions:
+                self.assertEqual(subscription["Endpoint"], "<RecordStream.Arn>")
+                self.assertEqual(subscription["SubscriptionRoleArn"], "<RecordSubscriptionRole.Arn>")
+                # A raw message has no attributes, so whether it is packed would be lost.
+                self.assertNotIn("RawMessageDelivery", subscription)
+            [stream] = stack.of_type("AWS::KinesisFirehose::DeliveryStream").values()
+            to = stream["ExtendedS3DestinationConfiguration"]
+            self.assertEqual((stream["DeliveryStreamType"], to["BucketARN"]), ("DirectPut", "<SnapshotBucket.Arn>"))
+            self.assertEqual(to["CompressionFormat"], "GZIP")
+            # What could not be recorded is not read as a record.
+            self.assertTrue(to["Prefix"].startswith("recorded/!{timestamp:"))
+            self.assertRegex(to["ErrorOutputPrefix"], r"^failed/!\{firehose:error-output-type\}/")
+            self.assertTrue(to["CloudWatchLoggingOptions"]["Enabled"])
+            self.assertEqual(stack.outputs["SnapshotBucket"], "<SnapshotBucket>")
+
+    def test_records_are_private_encrypted_and_outlive_the_stack_until_they_expire(self):
+        for parameters, algorithm, key in ((VARIANTS["recording"], "AES256", None), (EVERYTHING, "aws:kms", KEY)):
+            stack = Stack(parameters)
+            bucket = stack.resources["SnapshotBucket"]
+            for kept in (bucket, stack.resources["SnapshotBucketPolicy"]):
+                self.assertEqual((kept["DeletionPolicy"], kept["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            bucket = bucket["Properties"]
+            self.assertEqual(set(bucket["PublicAccessBlockConfiguration"].values()), {True})
+            self.assertEqual(len(bucket["PublicAccessBlockConfiguration"]), 4)
+            [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            encryption = rule["ServerSideEncryptionByDefault"]
+            self.assertEqual((encryption["SSEAlgorithm"], encryption.get("KMSMasterKeyID")), (algorithm, key))
+            [rule] = bucket["LifecycleConfiguration"]["Rules"]
+            self.assertEqual((rule["Status"], rule["ExpirationInDays"]), ("Enabled", stack.parameters["RecordDays"]))
+            self.assertIn("DaysAfterInitiation", rule["AbortIncompleteMultipartUpload"])
+            self.assertNotIn("Prefix", rule, "what failed expires too")
+            [statement] = statements(stack.resources["SnapshotBucketPolicy"]["Properties"]["PolicyDocument"])
+            self.assertEqual((statement["Effect"], statement["Principal"], actions(statement)), ("Deny", "*", {"s3:*"}))
+            self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+            self.assertEqual(statement["Resource"], ["<SnapshotBucket.Arn>", "<SnapshotBucket.Arn>/*"])
+            encryption = stack.resources["RecordStream"]["Properties"]["DeliveryStreamEncryptionConfigurationInput"]
+            self.assertEqual(encryption.get("KeyARN"), key)
+
+    def test_every_role_has_the_boundary(self):
+        boundary = "arn:aws:iam::123456789012:policy/boundary"
+        for parameters in VARIANTS.values():
+            roles = Stack(parameters | {"PermissionsBoundaryArn": boundary}).of_type("AWS::IAM::Role")
+            self.assertEqual({role["PermissionsBoundary"] for role in roles.values()}, {boundary})
 
     def test_every_function_has_alarms(self):
         alarms = Stack(MINIMAL).of_type("AWS::CloudWatch::Alarm")

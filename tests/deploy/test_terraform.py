@@ -111,6 +111,44 @@ class TerraformTest(unittest.TestCase):
         schedule = Stack(EVERYTHING | {"ScheduleKind": "scheduler"}).resources["ScheduleRole"]
         expected = {s["Sid"]: actions(s) for s in statements(schedule["Properties"]["Policies"][0]["PolicyDocument"])}
         self.assertEqual(policy("schedule"), expected)
+        for name, logical in (("record_stream", "RecordStreamRole"), ("record_subscription", "RecordSubscriptionRole")):
+            document = stack.resources[logical]["Properties"]["Policies"][0]["PolicyDocument"]
+            self.assertEqual(policy(name), {s["Sid"]: actions(s) for s in statements(document)})
+
+    def test_every_role_has_the_boundary(self):
+        roles = [body for (kind, *name), body in module()[0].items() if (kind, name[0]) == ("resource", "aws_iam_role")]
+        self.assertEqual({role["permissions_boundary"] for role in roles}, {"${var.permissions_boundary_arn}"})
+        self.assertEqual(len(roles), 4)
+
+    def test_records_are_the_same(self):
+        blocks, local = module()
+        stack = Stack(EVERYTHING)
+        here = blocks["resource", "aws_kinesis_firehose_delivery_stream", "records"]
+        [to] = here["extended_s3_configuration"]
+        there = stack.resources["RecordStream"]["Properties"]["ExtendedS3DestinationConfiguration"]
+        self.assertEqual(
+            (to["prefix"], to["error_output_prefix"], to["compression_format"], to["buffering_interval"], to["buffering_size"]),
+            (there["Prefix"], there["ErrorOutputPrefix"], there["CompressionFormat"], *there["BufferingHints"].values()),
+        )
+        self.assertRegex(str(local["recorded_topics"]), r"(?s)snapshots.*aws_sns_topic\.snapshots.*decisions.*aws_sns_topic\.decisions")
+        subscription = blocks["resource", "aws_sns_topic_subscription", "records"]
+        self.assertEqual(subscription["protocol"], "firehose")
+        self.assertNotIn("raw_message_delivery", subscription)
+        bucket = stack.resources["SnapshotBucket"]["Properties"]
+        # Terraform destroys no bucket with records in it, as the template retains it.
+        self.assertNotIn("force_destroy", blocks["resource", "aws_s3_bucket", "records"])
+        access = blocks["resource", "aws_s3_bucket_public_access_block", "records"]
+        public = {re.sub(r"_([a-z])", lambda found: found[1].upper(), f"_{name}"): value for name, value in access.items()}
+        expected = bucket["PublicAccessBlockConfiguration"]
+        self.assertEqual({name: public[name] for name in expected}, expected)
+        [rule] = blocks["resource", "aws_s3_bucket_lifecycle_configuration", "records"]["rule"]
+        self.assertEqual(rule["expiration"], [{"days": "${var.record_days}"}])
+        [aborted] = rule["abort_incomplete_multipart_upload"]
+        [there] = bucket["LifecycleConfiguration"]["Rules"]
+        self.assertEqual(aborted["days_after_initiation"], there["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"])
+        [policy_of_bucket] = blocks["data", "aws_iam_policy_document", "records_bucket"]["statement"]
+        self.assertEqual((policy_of_bucket["effect"], policy_of_bucket["actions"]), ("Deny", ["s3:*"]))
+        self.assertIn("aws:SecureTransport", str(policy_of_bucket["condition"]))
 
     def test_functions_have_the_same_settings(self):
         blocks, local = module()
