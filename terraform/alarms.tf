@@ -165,6 +165,34 @@ locals {
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
     }
+    "stranded-agents" = {
+      description  = "Agents that Lambda Scale deactivated do not go on. The outcome names their instances; check one."
+      metric       = "StrandedAgents"
+      statistic    = "Minimum"
+      period       = local.window
+      expression   = null
+      label        = null
+      metrics      = {}
+      windows      = 6
+      of_them      = 6
+      threshold    = 1
+      comparison   = "GreaterThanOrEqualToThreshold"
+      missing_data = "notBreaching"
+    }
+    "paused" = {
+      description  = "The pool has been paused for 24 hours. Resume it, or turn off this alarm for a longer maintenance."
+      metric       = "Paused"
+      statistic    = "Minimum"
+      period       = local.window
+      expression   = null
+      label        = null
+      metrics      = {}
+      windows      = 24
+      of_them      = 24
+      threshold    = 1
+      comparison   = "GreaterThanOrEqualToThreshold"
+      missing_data = "notBreaching"
+    }
     "refused" = {
       description  = "node_scale refused decisions in each of the last 3 windows. The outcome says why."
       metric       = "Refused"

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
-use shared::group::DECOMMISSION_TAG;
+use shared::group::decommissioning;
 use shared::text::counted;
 use thiserror::Error;
 
@@ -291,14 +291,13 @@ fn described(group: &Group) -> members::Group {
         lifecycle: instance.lifecycle_state,
         protected: instance.protected_from_scale_in,
     };
-    let tags = group.tags.iter().filter_map(|tag| tag.key.strip_prefix(DECOMMISSION_TAG));
     members::Group {
         desired: units(group.desired_capacity),
         min: units(group.min_size),
         max: units(group.max_size),
         protects_new: group.new_instances_protected_from_scale_in,
         instances: group.instances.iter().map(instance).collect(),
-        decommissioning: tags.map(str::to_owned).collect(),
+        decommissioning: decommissioning(group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()))),
     }
 }
 

@@ -7,19 +7,21 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group;
-use node_scale::group_tags::{FLOOR, Floor, PAUSE_UNTIL, TagChange};
+use node_scale::group_tags::{FLOOR, Floor, PAUSE_UNTIL, TagChange, Until};
 use node_scale::state::Group;
-use shared::time;
 
 use crate::command::{self, Ended};
 use crate::target::{GroupStatus, Target, TargetError, describe};
 
-/// Pause scaling for a duration
+/// Pause scaling for a time
 #[derive(Args, Clone, Debug)]
 pub struct Pause {
     /// How long, such as 2h or 30m
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    lasting: Duration,
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "until")]
+    lasting: Option<Duration>,
+    /// Until when: a time, a date (UTC, its end), or forever
+    #[arg(long, value_name = "TIME", value_parser = until, conflicts_with = "lasting")]
+    until: Option<Until>,
     #[command(flatten)]
     target: Target,
 }
@@ -50,8 +52,8 @@ pub struct SetFloor {
 /// `lambda-scale pause`.
 #[must_use]
 pub fn pause(options: &Pause) -> ExitCode {
-    let until = later(options.lasting);
-    run("pause", &options.target, |_| Some(TagChange::Set { key: PAUSE_UNTIL.to_owned(), value: time::format(until) }))
+    let Some(until) = options.until.or_else(|| options.lasting.map(later)) else { return ExitCode::FAILURE };
+    run("pause", &options.target, |_| Some(TagChange::Set { key: PAUSE_UNTIL.to_owned(), value: until.to_string() }))
 }
 
 /// `lambda-scale resume`.
@@ -103,6 +105,15 @@ async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChang
     Ok(Ended::Well)
 }
 
+/// A time that is not over.
+fn until(text: &str) -> Result<Until, String> {
+    match Until::parse(text) {
+        None => Err("write a time, a date, or forever".to_owned()),
+        Some(until) if until.is_over(now()) => Err("that time is over".to_owned()),
+        Some(until) => Ok(until),
+    }
+}
+
 /// More than nothing, and at most a year.
 fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -115,8 +126,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn later(by: Duration) -> Timestamp {
-    now().checked_add(by).unwrap_or(Timestamp::MAX)
+fn later(by: Duration) -> Until {
+    now().checked_add(by).map_or(Until::Forever, Until::Time)
 }
 
 #[expect(clippy::disallowed_methods, reason = "operators count from now")]

@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group::{self, CallError};
-use node_scale::group_tags::{Floor, GroupTags, Streak};
+use node_scale::group_tags::{Floor, GroupTags, Pause, Streak};
 use node_scale::state::{Group, Instance};
 use serde::Serialize;
 use shared::config::Config;
@@ -196,8 +196,11 @@ impl GroupStatus {
             max_size: group.max_size,
             in_service: group.instances.iter().filter(in_service).count(),
             suspended_processes: group.suspended_processes.iter().map(|process| process.process_name.clone()).collect(),
-            paused_until: tags.pause_until.map(time::format),
-            floor: tags.floor.map(|Floor { instances, until }| FloorForm { instances, until: time::format(until) }),
+            paused_until: tags.pause.map(|pause| match pause {
+                Pause::Until(until) => until.to_string(),
+                Pause::Unreadable => "unreadable".to_owned(),
+            }),
+            floor: tags.floor.map(|Floor { instances, until }| FloorForm { instances, until: until.to_string() }),
             scale_up_held_back_since: since(tags.scale_up),
             scale_down_wanted_since: since(tags.scale_down),
             notes: tags.problems,
@@ -215,11 +218,11 @@ impl GroupStatus {
             &format!("desired {desired_capacity}, in service {in_service}, min {min_size}, max {max_size}"),
         )?;
         match &self.paused_until {
-            Some(until) => page.toned("paused", Tone::Bad, &format!("until {until}"))?,
+            Some(until) => page.toned("paused", Tone::Bad, &shown(until))?,
             None => page.field("paused", "no")?,
         }
         if let Some(floor) = &self.floor {
-            page.field("floor", &format!("{} instances until {}", floor.instances, floor.until))?;
+            page.field("floor", &format!("{} instances {}", floor.instances, shown(&floor.until)))?;
         }
         for (name, since) in
             [("scale-up held", &self.scale_up_held_back_since), ("scale-down due", &self.scale_down_wanted_since)]
@@ -230,5 +233,14 @@ impl GroupStatus {
             page.field("suspended", &self.suspended_processes.join(", "))?;
         }
         self.notes.iter().try_for_each(|note| page.field("note", note))
+    }
+}
+
+/// `until 2026-12-24T18:00:00.000Z`, `forever`, or what an operator must do.
+fn shown(until: &str) -> String {
+    match until {
+        "forever" => until.to_owned(),
+        "unreadable" => "until an operator corrects the tag".to_owned(),
+        time => format!("until {time}"),
     }
 }

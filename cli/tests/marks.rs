@@ -97,5 +97,21 @@ async fn a_failure_prints_its_cause() {
     }
     account.auto_scaling.group(GROUP, |group| group.tags.insert("lambda-scale/floor".to_owned(), "many".to_owned()));
     let status = json(&account, &["status"]).await;
-    assert!(status["notes"][0].as_str().unwrap().contains("has no effect"), "{status}");
+    assert!(status["notes"][0].as_str().unwrap().contains("nothing is removed"), "{status}");
+    for (value, until) in
+        [("2099-01-01", "2099-01-02T00:00:00.000Z"), ("forever", "forever"), ("a while", "unreadable")]
+    {
+        account
+            .auto_scaling
+            .group(GROUP, |group| group.tags.insert("lambda-scale/pause-until".to_owned(), value.to_owned()));
+        assert_eq!(json(&account, &["status"]).await["paused_until"], until);
+    }
+    for (until, expected) in [("2099-01-01", "2099-01-02T00:00:00.000Z"), ("forever", "forever")] {
+        assert_eq!(json(&account, &["pause", "--until", until]).await["paused_until"], expected);
+        assert_eq!(tags(&account)["lambda-scale/pause-until"], expected);
+    }
+    for until in ["2020-01-01", "tomorrow"] {
+        let output = run(&account, &["pause", "--until", until, "--group", GROUP]).await;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
 }

@@ -78,6 +78,7 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
             _ => ScalingState::ScaleDown,
         },
         completeness: Some(CompletenessLevel::Complete),
+        mesos_version: None,
         steps: Vec::new(),
         unplaceable: Vec::new(),
         not_counted: Vec::new(),

@@ -13,7 +13,7 @@ use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::error::Chain;
-use shared::group::{DECOMMISSION_TAG, Lifecycle};
+use shared::group::{Lifecycle, decommissioning};
 use shared::resources::{Kind, Resources};
 
 use crate::group::{Group, Instance};
@@ -147,14 +147,13 @@ impl From<&Group> for members::Group {
             lifecycle: Lifecycle::from_name(instance.state.name()),
             protected: instance.protected,
         };
-        let tags = group.tags.keys().filter_map(|key| key.strip_prefix(DECOMMISSION_TAG));
         Self {
             desired: units(group.desired()),
             min: units(group.min),
             max: units(group.max),
             protects_new: group.protects_new,
             instances: group.instances().iter().map(instance).collect(),
-            decommissioning: tags.map(str::to_owned).collect(),
+            decommissioning: decommissioning(group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
 use shared::aws::whole::WholeAnswers;
-use shared::group::{DECOMMISSION_TAG, Lifecycle};
+use shared::group::{Lifecycle, decommissioning};
 
 use crate::members::{Description, Group, Instance};
 
@@ -76,13 +76,14 @@ impl Client {
 
 fn described(group: AutoScalingGroup) -> Group {
     let units = |units: Option<i32>| u32::try_from(units.unwrap_or(0)).unwrap_or(0);
-    let tags = group.tags.unwrap_or_default().into_iter().filter_map(|tag| tag.key);
+    let tags = group.tags.unwrap_or_default();
+    let tags = tags.iter().filter_map(|tag| Some((tag.key.as_deref()?, tag.value.as_deref().unwrap_or_default())));
     Group {
         desired: units(group.desired_capacity),
         min: units(group.min_size),
         max: units(group.max_size),
         protects_new: group.new_instances_protected_from_scale_in.unwrap_or(false),
-        decommissioning: tags.filter_map(|key| key.strip_prefix(DECOMMISSION_TAG).map(str::to_owned)).collect(),
+        decommissioning: decommissioning(tags),
         instances: group
             .instances
             .unwrap_or_default()

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use shared::contract::GroupMembers;
 use shared::count::saturated;
-use shared::group::Lifecycle;
+use shared::group::{Decommissioning, Lifecycle};
 
 pub use identity::{Agent, Names, Presence};
 pub use matching::{Members, Placement, PoolGroup, PoolMembers, match_members};
@@ -33,7 +33,7 @@ pub struct Group {
     /// Its instances in any state.
     pub instances: Vec<Instance>,
     /// The instances that its tags say are being decommissioned.
-    pub decommissioning: BTreeSet<String>,
+    pub decommissioning: Decommissioning,
 }
 
 impl Group {

@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, CompletenessLevel, Source, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, CompletenessLevel, GroupMembers, Source, TaskGroup};
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
 use uuid::Uuid;
@@ -95,7 +95,10 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             completeness: finding::completeness(findings),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
-            group: members.map(|members| members.members),
+            group: members.map(|members| GroupMembers {
+                tagged_active: has_tags(&described, pool.policy).then(|| std::mem::take(&mut pool.tagged_active)),
+                ..members.members
+            }),
             reserved_role: pool.reserved_role.take(),
             agent_shapes,
             latest_agents: pool.take_latest(),
@@ -159,6 +162,11 @@ fn groups<'d>(
         })
     };
     state.policies.iter().map(group).collect()
+}
+
+/// Whether node_scale decommissions agents of the pool.
+fn has_tags(described: &Descriptions, policy: &Policy) -> bool {
+    described.group(&policy.group).is_some_and(|group| !group.decommissioning.is_empty())
 }
 
 /// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap.

@@ -58,7 +58,8 @@ impl Applier {
         self.write_tags(&plan.tags, policy, built).await
     }
 
-    async fn write_group(
+    /// Makes the change to the group, if the plan has one.
+    pub(crate) async fn write_group(
         &self,
         result: &PlanResult,
         policy: &Policy,

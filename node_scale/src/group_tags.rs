@@ -6,11 +6,14 @@
 //! | `lambda-scale/scale-down-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
-//! | `lambda-scale/pause-until` | `<time>` | operators |
+//! | `lambda-scale/pause-until` | `<until>` | operators |
 //! | `lambda-scale/floor` | `<instances> <until>` | operators |
 //! | `lambda-scale/managed` | any | operators, for the IAM policy |
 //!
-//! Times are RFC 3339. An expired tag has no effect; one that cannot be read has none either, and is reported.
+//! An expired tag has no effect. One that cannot be read is reported; an operator's then has the safest effect: a pause pauses, a
+//! floor stops removals.
+
+mod until;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::time;
 
 use crate::state::Tag;
+
+pub use until::Until;
 
 /// What the names of all these tags begin with.
 pub const PREFIX: &str = "lambda-scale/";
@@ -37,14 +42,16 @@ pub struct GroupTags {
     pub scale_down: Option<Streak>,
     /// Decisions that add agents and were held back by a launch.
     pub scale_up: Option<Streak>,
-    /// No change before.
-    pub pause_until: Option<Timestamp>,
+    /// No change for a time.
+    pub pause: Option<Pause>,
     /// A minimum for a time.
     pub floor: Option<Floor>,
-    /// The instances whose agents node_scale decommissions, and since when. Agents that an operator deactivated are not among
-    /// them.
-    pub decommissioning: BTreeMap<String, Timestamp>,
-    /// What is wrong with tags that have no effect.
+    /// Whether there is a minimum that cannot be read.
+    pub floor_is_unreadable: bool,
+    /// The instances whose agents node_scale decommissions, and since when; `None` where that cannot be read. Agents that an
+    /// operator deactivated are not among them.
+    pub decommissioning: BTreeMap<String, Option<Timestamp>>,
+    /// What is wrong with tags that cannot be read.
     pub problems: Vec<String>,
 }
 
@@ -58,13 +65,22 @@ pub struct Streak {
     pub until: Timestamp,
 }
 
+/// An operator's pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Until then.
+    Until(Until),
+    /// Its end cannot be read.
+    Unreadable,
+}
+
 /// A minimum that an operator set for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floor {
     /// The fewest instances.
     pub instances: u32,
     /// Until when.
-    pub until: Timestamp,
+    pub until: Until,
 }
 
 /// The direction of a streak, and of a process or a cooldown.
@@ -125,26 +141,54 @@ impl GroupTags {
         let mut found = Self::default();
         for tag in tags {
             let Some(name) = tag.key.strip_prefix(PREFIX) else { continue };
-            let value = tag.value.trim();
-            let read = match name {
-                "scale-down-since" => Streak::read(value).map(|streak| found.scale_down = streak.unbroken(now)),
-                "scale-up-since" => Streak::read(value).map(|streak| found.scale_up = streak.unbroken(now)),
-                "pause-until" => {
-                    value.parse().ok().map(|until: Timestamp| found.pause_until = (now < until).then_some(until))
-                }
-                // The IAM policy may require it; it says nothing to this function.
-                "managed" => Some(()),
-                "floor" => Floor::read(value).map(|floor| found.floor = (now < floor.until).then_some(floor)),
-                _ => name.strip_prefix(DECOMMISSION).zip(value.parse().ok()).map(|(instance, since)| {
-                    found.decommissioning.insert(instance.to_owned(), since);
-                }),
-            };
-            if read.is_none() {
-                let text: String = value.chars().take(60).collect();
-                found.problems.push(format!("the tag {} has no effect, {text:?} cannot be read", tag.key));
+            if let Some(effect) = found.add(name, tag.value.trim(), now) {
+                let text: String = tag.value.trim().chars().take(60).collect();
+                found.problems.push(format!("the tag {} cannot be read, {text:?}: {effect}", tag.key));
             }
         }
         found
+    }
+
+    /// Adds a tag by its name after the prefix. Where it cannot be read: what that means, and what to do.
+    fn add(&mut self, name: &str, value: &str, now: Timestamp) -> Option<&'static str> {
+        const NO_EFFECT: &str = "it has no effect; delete it";
+        match name {
+            "scale-down-since" => match Streak::read(value) {
+                Some(streak) => self.scale_down = streak.unbroken(now),
+                None => return Some(NO_EFFECT),
+            },
+            "scale-up-since" => match Streak::read(value) {
+                Some(streak) => self.scale_up = streak.unbroken(now),
+                None => return Some(NO_EFFECT),
+            },
+            "pause-until" => match Until::parse(value) {
+                Some(until) => self.pause = (!until.is_over(now)).then_some(Pause::Until(until)),
+                None => {
+                    self.pause = Some(Pause::Unreadable);
+                    return Some("the group is paused; write a time, a date, or forever, or delete the tag");
+                }
+            },
+            "floor" => match Floor::read(value) {
+                Some(floor) => self.floor = Some(floor).filter(|floor| !floor.until.is_over(now)),
+                None => {
+                    self.floor_is_unreadable = true;
+                    return Some(
+                        "nothing is removed; write a number and a time, such as 20 2026-12-24T18:00:00Z, or delete the tag",
+                    );
+                }
+            },
+            // The IAM policy may require it; it says nothing to this function.
+            "managed" => {}
+            _ => {
+                let Some(instance) = name.strip_prefix(DECOMMISSION) else { return Some(NO_EFFECT) };
+                let since = value.parse().ok();
+                self.decommissioning.insert(instance.to_owned(), since);
+                if since.is_none() {
+                    return Some("its agent is not drained; write the time since when it is deactivated");
+                }
+            }
+        }
+        None
     }
 
     /// The streak of that direction.
@@ -189,8 +233,18 @@ impl Streak {
 
 impl Floor {
     fn read(value: &str) -> Option<Self> {
-        let (instances, until) = value.split_once(' ')?;
-        Some(Self { instances: instances.parse().ok()?, until: until.trim().parse().ok()? })
+        let (instances, until) = value.split_once(char::is_whitespace)?;
+        Some(Self { instances: instances.parse().ok()?, until: Until::parse(until)? })
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Until(Until::Forever) => f.write_str("forever"),
+            Self::Until(until) => write!(f, "until {until}"),
+            Self::Unreadable => f.write_str("until an operator corrects it"),
+        }
     }
 }
 
@@ -202,7 +256,7 @@ impl fmt::Display for Streak {
 
 impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.instances, time::format(self.until))
+        write!(f, "{} {}", self.instances, self.until)
     }
 }
 
@@ -221,7 +275,7 @@ mod tests {
     #[test]
     fn tags_are_read_back_as_they_were_written() {
         let streak = Streak { since: at(-60), until: at(60) };
-        let floor = Floor { instances: 20, until: at(60) };
+        let floor = Floor { instances: 20, until: Until::Time(at(60)) };
         let tags = [
             tag(Direction::Up.key(), streak),
             tag(Direction::Down.key(), streak),
@@ -235,9 +289,10 @@ mod tests {
         let expected = GroupTags {
             scale_down: Some(streak),
             scale_up: Some(streak),
-            pause_until: Some(at(60)),
+            pause: Some(Pause::Until(Until::Time(at(60)))),
             floor: Some(floor),
-            decommissioning: [("i-1".to_owned(), at(-60))].into(),
+            floor_is_unreadable: false,
+            decommissioning: [("i-1".to_owned(), Some(at(-60)))].into(),
             problems: Vec::new(),
         };
         assert_eq!(found, expected, "{tags:?}");
@@ -249,21 +304,42 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_tag_has_no_effect_but_a_note() {
-        for (key, value) in [
-            ("lambda-scale/floor", "twenty 2027-01-15T08:00:00Z"),
-            ("lambda-scale/floor", "-1 2027-01-15T08:00:00Z"),
-            ("lambda-scale/floor", "20"),
-            ("lambda-scale/pause-until", "tomorrow"),
-            ("lambda-scale/pause-until", ""),
-            ("lambda-scale/scale-up-since", "2027-01-15T08:00:00Z"),
-            ("lambda-scale/decommission/i-1", "yesterday"),
-            ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z"),
+    fn an_unreadable_tag_has_the_safest_effect_and_a_note() {
+        let none = GroupTags::default;
+        let paused = || GroupTags { pause: Some(Pause::Unreadable), ..none() };
+        let kept = || GroupTags { floor_is_unreadable: true, ..none() };
+        for (key, value, expected) in [
+            ("lambda-scale/floor", "twenty 2027-01-15T08:00:00Z", kept()),
+            ("lambda-scale/floor", "-1 2027-01-15T08:00:00Z", kept()),
+            ("lambda-scale/floor", "20", kept()),
+            ("lambda-scale/floor", "20 soon", kept()),
+            ("lambda-scale/pause-until", "tomorrow", paused()),
+            ("lambda-scale/pause-until", "", paused()),
+            ("lambda-scale/scale-up-since", "2027-01-15T08:00:00Z", none()),
+            (
+                "lambda-scale/decommission/i-1",
+                "yesterday",
+                GroupTags { decommissioning: [("i-1".to_owned(), None)].into(), ..none() },
+            ),
+            ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z", none()),
         ] {
             let found = GroupTags::read(&[tag(key, value)], at(0));
             assert_eq!(found.problems.len(), 1, "{key} {value}");
-            assert!(found.problems[0].starts_with(&format!("the tag {key} has no effect")), "{found:?}");
-            assert_eq!(GroupTags { problems: Vec::new(), ..found }, GroupTags::default());
+            assert!(found.problems[0].starts_with(&format!("the tag {key} cannot be read, {value:?}: ")), "{found:?}");
+            assert_eq!(GroupTags { problems: Vec::new(), ..found }, expected);
+        }
+    }
+
+    #[test]
+    fn a_pause_has_any_form_of_an_end() {
+        for value in ["2099-01-01", "2099-01-01T00:00:00", "forever", "9999-12-31T23:59:59Z", "2027-01-15"] {
+            let found = GroupTags::read(&[tag(PAUSE_UNTIL, value)], at(0));
+            assert!(matches!(found.pause, Some(Pause::Until(_))) && found.problems.is_empty(), "{value}: {found:?}");
+        }
+        let floor = GroupTags::read(&[tag(FLOOR, "20 forever")], at(0)).floor;
+        assert_eq!(floor, Some(Floor { instances: 20, until: Until::Forever }));
+        for value in ["2027-01-14", "2027-01-15T08:00:00", "2020-02-02T20:20:20Z"] {
+            assert_eq!(GroupTags::read(&[tag(PAUSE_UNTIL, value)], at(0)), GroupTags::default(), "{value}");
         }
     }
 

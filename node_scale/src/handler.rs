@@ -1,5 +1,7 @@
 //! The order of the IO: read the decision, describe the group, plan, apply, report the outcome.
 
+use std::time::Duration;
+
 use aws_lambda_events::event::sns::SnsEvent;
 use aws_sdk_autoscaling::Client;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ use crate::ec2;
 use crate::error::ScaleError;
 use crate::group::{self, CallError};
 use crate::outcome::{ApplyMode, OutcomeBuilder};
-use crate::plan::{self, BackOff, NoChange, Plan, Refusal};
+use crate::plan::{self, BackOff, NoChange, Plan, PlanResult, Refusal};
 use crate::report::{report, time_metrics};
 use crate::state::{Addresses, GroupState};
 
@@ -48,6 +50,8 @@ pub struct Applied {
 struct Observation {
     plan: Plan,
     state: Option<GroupState>,
+    /// When it was described.
+    begun: Timestamp,
 }
 
 impl Handler {
@@ -112,9 +116,16 @@ impl Handler {
         }
         match self.observe(decision, policy, clock).await {
             Err(error) => built.failed(error),
-            Ok(Observation { plan, state }) => {
+            Ok(Observation { plan, state, begun }) => {
                 let built = built.observed(&plan, state.as_ref());
-                self.applier.apply(&plan, policy, decision, built, clock).await
+                let built = self.applier.apply(&plan, policy, decision, built, clock).await;
+                if !waits_for_tags(&plan, &built) || clock().duration_since(begun) > FRESH {
+                    return built;
+                }
+                // Without its tag a streak never ends: the scale-up goes ahead.
+                let policy = without_back_off(policy);
+                let plan = plan::plan(decision, state.as_ref(), &policy, clock());
+                self.applier.write_group(&plan.result, &policy, decision, built).await
             }
         }
     }
@@ -150,9 +161,21 @@ impl Handler {
                 }
                 plan.result = BackOff::SlowAnswers(FRESH).into();
             }
-            return Ok(Observation { plan, state });
+            return Ok(Observation { plan, state, begun });
         }
     }
+}
+
+/// Whether a scale-up waits for a streak whose tag was not written.
+const fn waits_for_tags(plan: &Plan, built: &OutcomeBuilder) -> bool {
+    built.error.is_some() && matches!(plan.result, PlanResult::BackOff(BackOff::LaunchInProgress { .. }))
+}
+
+/// The policy for a scale-up that waits for no launch.
+fn without_back_off(policy: &Policy) -> Policy {
+    let mut policy = policy.clone();
+    policy.timing.max_back_off = Duration::ZERO;
+    policy
 }
 
 /// Whether instances may be terminated for this decision: also where agents are drained over several runs.

@@ -459,6 +459,28 @@ async fn a_group_tag_that_cannot_be_written_does_not_stop_the_run() {
 }
 
 #[tokio::test]
+async fn a_scale_up_that_waits_goes_ahead_where_its_tag_is_not_written() {
+    for denied in [true, false] {
+        let world = World::with("max_back_off = \"1h\"\n").await;
+        world.deliver(&decision(1, 2, SIZE)).await;
+        if denied {
+            world.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
+        } else {
+            // A group has at most 50 tags.
+            let tags = (0..50).map(|number| (format!("team-{number}"), String::new()));
+            world.auto_scaling.group(GROUP, |group| group.tags.extend(tags)).unwrap();
+        }
+        let outcome = world.deliver(&decision(2, 5, SIZE)).await;
+        assert_eq!((outcome.action, world.desired()), (OutcomeAction::ScaledUp, 15), "{outcome:?}");
+        assert!(outcome.notes[0].contains("tags of the group were not written"), "{outcome:?}");
+    }
+    let world = World::with("max_back_off = \"1h\"\n").await;
+    world.deliver(&decision(1, 2, SIZE)).await;
+    let outcome = world.deliver(&decision(2, 5, SIZE)).await;
+    assert_eq!((outcome.action, world.desired()), (OutcomeAction::BackedOff, 12), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_dry_run_makes_no_call_that_changes_anything_i15() {
     for (delta, settings) in [(2, "dry"), (-3, "dry"), (-1, "dryscale_down_stable_for = \"15m\"\n")] {
         let world = World::with(settings).await;

@@ -1,9 +1,23 @@
 //! The instances of an Auto Scaling group, as far as more than one function reads them.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// What the tag of an instance begins with that Lambda Scale decommissions; the instance follows.
 pub const DECOMMISSION_TAG: &str = "lambda-scale/decommission/";
+
+/// The instances that Lambda Scale decommissions, and since when; `None` where the tag does not say.
+pub type Decommissioning = BTreeMap<String, Option<Timestamp>>;
+
+/// Reads them among the tags of a group, each with its key and value.
+#[must_use]
+pub fn decommissioning<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Decommissioning {
+    let read =
+        |(key, value): (&str, &str)| Some((key.strip_prefix(DECOMMISSION_TAG)?.to_owned(), value.trim().parse().ok()));
+    tags.into_iter().filter_map(read).collect()
+}
 
 /// Where in its life an instance is, as far as it matters to Lambda Scale.
 ///

@@ -175,6 +175,7 @@ fn candidate(number: u32, state: AgentState) -> Candidate {
         ip: None,
         instance_id: None,
         decommission_tag: (number == 9999).then_some(true),
+        decommission_since: None,
         state,
         protected: false,
         total: resources,

@@ -69,6 +69,8 @@ pub enum Placement<'a> {
         is_protected: bool,
         /// Whether the group's tags say that it is being decommissioned.
         is_decommissioning: bool,
+        /// Since when, as they say.
+        decommissioning_since: Option<Timestamp>,
     },
 }
 
@@ -265,7 +267,8 @@ impl<'a> All<'_, 'a> {
                         instance,
                         is_sole: *is_sole,
                         is_protected: pool.group.protects(instance),
-                        is_decommissioning: pool.group.decommissioning.contains(*id),
+                        is_decommissioning: pool.group.decommissioning.contains_key(*id),
+                        decommissioning_since: pool.group.decommissioning.get(*id).copied().flatten(),
                     },
                     None => Placement::Outside,
                 },

@@ -236,7 +236,7 @@ fn registrations_with_a_new_master_are_not_those_of_new_agents() {
 fn an_instance_of_its_own_protection_may_not_go() {
     let mut group = group(&[IN_SERVICE; 2]);
     group.instances[0].protected = true;
-    group.decommissioning.insert(id(2));
+    group.decommissioning.insert(id(2), None);
     let agents = [agent(1), agent(2)];
     let may_go = |group: &Group| {
         let lookup = Lookup::NotAsked;

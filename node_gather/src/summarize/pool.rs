@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
 use shared::count::saturated;
@@ -37,6 +38,8 @@ pub(super) struct Pool<'p> {
     pub(super) visible: Resources,
     /// The numbers of the agents that are set aside, in their order, once all tasks are known.
     pub(super) set_aside: Vec<u32>,
+    /// The instances with the tag of a decommissioning agent whose agents are usable.
+    pub(super) tagged_active: Vec<String>,
     /// All registered agents, until then.
     listed: Vec<Listed>,
     capacities: Capacities,
@@ -126,21 +129,26 @@ struct Member {
 struct Instance {
     id: Option<String>,
     decommission_tag: Option<bool>,
+    decommission_since: Option<Timestamp>,
     /// Whether it may be terminated.
     may_go: bool,
 }
 
 impl Instance {
     fn of(placement: &Placement<'_>, agent: &Agent) -> Self {
-        let (id, decommission_tag) = match placement {
-            Placement::On { instance, is_decommissioning, .. } => {
-                (Some(instance.id.clone()), Some(*is_decommissioning))
+        let (id, decommission_tag, decommission_since) = match placement {
+            Placement::On { instance, is_decommissioning, decommissioning_since, .. } => {
+                (Some(instance.id.clone()), Some(*is_decommissioning), *decommissioning_since)
             }
             // The smallest value, so that the order of the document does not matter.
-            Placement::NotDescribed => (agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned), None),
-            Placement::NotLookedUp | Placement::Unidentified | Placement::Away | Placement::Outside => (None, None),
+            Placement::NotDescribed => {
+                (agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned), None, None)
+            }
+            Placement::NotLookedUp | Placement::Unidentified | Placement::Away | Placement::Outside => {
+                (None, None, None)
+            }
         };
-        Self { id, decommission_tag, may_go: placement.may_go() }
+        Self { id, decommission_tag, decommission_since, may_go: placement.may_go() }
     }
 }
 
@@ -226,6 +234,7 @@ impl Member {
         Candidate {
             instance_id: instance.id,
             decommission_tag: instance.decommission_tag,
+            decommission_since: instance.decommission_since,
             agent_id: agent.id,
             hostname: agent.hostname,
             ip: agent.ip.map(|ip| ip.to_string()),
@@ -288,6 +297,7 @@ impl<'p> Pool<'p> {
             unreported: 0,
             visible: Resources::ZERO,
             set_aside: Vec::new(),
+            tagged_active: Vec::new(),
             listed: Vec::new(),
             capacities: Capacities::default(),
             reserved_role: None,
@@ -418,13 +428,13 @@ impl<'p> Pool<'p> {
             member.instance = Instance::of(&placement, &member.agent);
         }
         self.members = members;
-        self.end_agents(|number| placement(number).is_leaving(), is_set_aside, by_role);
+        self.end_agents(placement, is_set_aside, by_role);
     }
 
     /// Counts the agents, and adds up their resources.
     fn end_agents<'a>(
         &mut self,
-        is_leaving: impl Fn(u32) -> bool,
+        placement: impl Fn(u32) -> Placement<'a>,
         is_set_aside: impl Fn(u32) -> bool,
         by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
     ) {
@@ -441,8 +451,13 @@ impl<'p> Pool<'p> {
             } else if used.is_none() {
                 self.unreported = self.unreported.saturating_add(1);
             }
-            if is_leaving(number) {
+            let placement = placement(number);
+            if placement.is_leaving() {
                 standing = standing.leaving();
+            }
+            if let (Standing::Usable, Placement::On { instance, is_decommissioning: true, .. }) = (standing, &placement)
+            {
+                self.tagged_active.push(instance.id.clone());
             }
             let used = used.or_else(|| visible.get(&number).copied()).unwrap_or_default();
             let count = match standing {
@@ -479,6 +494,7 @@ impl<'p> Pool<'p> {
             _ => None,
         };
         self.set_aside.sort_unstable();
+        self.tagged_active.sort_unstable();
     }
 
     /// The agents that registered last, the latest first.

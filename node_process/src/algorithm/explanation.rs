@@ -93,6 +93,7 @@ impl Explanation<'_> {
             needed: self.needed(),
             state: self.state,
             completeness: Some(snapshot.completeness.level),
+            mesos_version: Some(snapshot.source.mesos_version.clone()).filter(|version| !version.is_empty()),
             steps: self.steps(),
             unplaceable: self.unplaceable(),
             not_counted: snapshot.not_counted.clone(),

@@ -256,6 +256,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             ip: None,
             instance_id: None,
             decommission_tag: None,
+            decommission_since: None,
             state,
             protected,
             total,

@@ -2,17 +2,14 @@
 //! more. Each run makes the next step of each, by the snapshot and the tags of the group. An agent that an operator deactivated
 //! has no tag and is skipped.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::config::ScaleDownStrategy;
 use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
-use shared::group::Lifecycle;
 
 use super::targets::{Choice, TerminationTarget, choose};
 use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, signed};
-use crate::group_tags::TagChange;
 
 /// A call to the masters about one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +93,6 @@ impl PlanInput<'_> {
         }
     }
 
-    /// How many agents node_scale decommissions, without those of these instances.
-    pub(super) fn own_decommissioning_without(&self, instances: &BTreeSet<String>) -> u32 {
-        let others = self.tags.decommissioning.keys().filter(|id| !instances.contains(*id));
-        self.drains().map_or(0, |_| saturated(others.count()))
-    }
-
     /// Deactivates agents: from now on they receive no new tasks.
     pub(super) fn deactivate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, Refusal> {
         let (targets, skipped) = self.named_targets(count, effects)?;
@@ -132,12 +123,13 @@ impl PlanInput<'_> {
         if self.decision.completeness != Some(CompletenessLevel::Complete) {
             return Err(BackOff::IncompleteSnapshot.into());
         }
+        self.floor_is_known()?;
         let own = self.own_decommissioning(effects);
         let is_due = |own: &&OwnAgent<'_>| {
-            let since = self.tags.decommissioning.get(&own.target.instance_id);
+            let since = self.tags.decommissioning.get(&own.target.instance_id).copied().flatten();
             own.agent.state == AgentState::Deactivated
                 && !own.is_empty()
-                && since.is_some_and(|since| self.now.duration_since(*since) >= signed(after))
+                && since.is_some_and(|since| self.now.duration_since(since) >= signed(after))
         };
         effects.agents.extend(own.iter().filter(is_due).map(|own| own.step(AgentCall::Drain { grace })));
         let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();
@@ -154,30 +146,6 @@ impl PlanInput<'_> {
         }
         let hostnames = hostnames(&effects.agents);
         Ok((!hostnames.is_empty()).then_some(Change::Drain { hostnames }))
-    }
-
-    /// Deletes tags of agents that are no longer decommissioning: their instances are gone, or an operator reactivated them.
-    pub(super) fn remove_obsolete_tags(&self, effects: &mut SideEffects) {
-        let complete = self.decision.completeness == Some(CompletenessLevel::Complete);
-        for (instance, since) in &self.tags.decommissioning {
-            let is_member = self.group().instances.iter().any(|member| {
-                member.instance_id == *instance && !matches!(member.lifecycle_state, Lifecycle::Terminating)
-            });
-            // The snapshot may be older than the tag, and that of the next minute too, until the master has done it.
-            let is_seen =
-                self.decision.snapshot_taken_at.duration_since(*since) > signed(self.policy.timing.schedule_period);
-            if !is_member || (complete && is_seen && !self.may_be_decommissioning(instance)) {
-                effects.obsolete.push(TagChange::end_decommission(instance));
-            }
-        }
-    }
-
-    /// Whether some decommissioning agent is on the instance, or may be: as long as its address was not looked up.
-    fn may_be_decommissioning(&self, instance: &str) -> bool {
-        self.decision.decommissioning_agents.iter().any(|agent| {
-            let choice = choose(std::slice::from_ref(agent), self.state, 1);
-            choice.unresolved().next().is_some() || choice.targets.iter().any(|target| target.instance_id == instance)
-        })
     }
 
     /// The decommissioning agents with our tag whose instances are certain.

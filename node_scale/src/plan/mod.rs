@@ -8,6 +8,7 @@
 //! - `breaker`: capacity that was requested and does not arrive (B5)
 //! - `scale_up`, `scale_down`: the clauses of each direction
 //! - `drain`: agents that are deactivated and drained before their instances terminate (the strategy `drain`)
+//! - `tagged`: what has become of the agents that bear the tag of that
 //! - `targets`: which instances the agents of a decision are
 
 mod breaker;
@@ -17,6 +18,7 @@ mod reason;
 mod result;
 mod scale_down;
 mod scale_up;
+mod tagged;
 mod targets;
 
 use std::collections::BTreeSet;
@@ -63,6 +65,10 @@ pub struct Plan {
     pub never_joined: u32,
     /// Agents that are wanted and neither joined nor arrive.
     pub unmet: u32,
+    /// Agents that node_scale deactivated, and whose decommissioning does not go on.
+    pub stranded: u32,
+    /// Whether an operator's pause, or a floor that cannot be read, holds the pool.
+    pub is_paused: bool,
     /// The calls to the masters, after the group was written.
     pub agents: Vec<AgentStep>,
     /// What the group's tags must contain from now on, where they do not yet.
@@ -114,6 +120,8 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
             launch_failures: 0,
             never_joined: 0,
             unmet: 0,
+            stranded: 0,
+            is_paused: false,
             agents: Vec::new(),
             tags: Vec::new(),
             notes: Vec::new(),
@@ -128,8 +136,10 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         launch_failures: input.breaker.count,
         never_joined: input.joins.never_joined,
         unmet: input.unmet(&result, &agents),
+        stranded: input.stranded().count(),
+        is_paused: is_paused(&result) || input.tags.floor_is_unreadable,
+        tags: effects.tag_changes(&input, &agents),
         agents,
-        tags: effects.tag_changes(&input),
         notes: input.notes(),
         result,
     }
@@ -145,8 +155,8 @@ struct SideEffects {
     streak: Option<Direction>,
     /// What must be written for that.
     streak_change: Option<TagChange>,
-    /// Tags of agents that are no longer decommissioning.
-    obsolete: Vec<TagChange>,
+    /// The instances whose agents are no longer decommissioning.
+    obsolete: Vec<String>,
     /// The calls to the masters.
     agents: Vec<AgentStep>,
     /// Addresses of agents whose instances are not known.
@@ -169,12 +179,17 @@ impl SideEffects {
         self.streak_change = None;
     }
 
-    fn tag_changes(self, input: &PlanInput<'_>) -> Vec<TagChange> {
+    fn tag_changes(self, input: &PlanInput<'_>, agents: &[AgentStep]) -> Vec<TagChange> {
         let broken = [Direction::Up, Direction::Down].into_iter().filter(|direction| {
             self.is_current && self.streak != Some(*direction) && input.tags.streak(*direction).is_some()
         });
         let deleted = broken.map(|direction| TagChange::Delete { key: direction.key().to_owned() });
-        deleted.chain(self.streak_change).chain(self.obsolete).collect()
+        // A tag is written before its agent is deactivated, and must outlive that.
+        let deactivates =
+            |id: &String| agents.iter().any(|step| step.call == AgentCall::Deactivate && step.instance_id == *id);
+        let obsolete = self.obsolete.into_iter().filter(|id| !deactivates(id));
+        let obsolete = obsolete.map(|id| TagChange::end_decommission(&id));
+        deleted.chain(self.streak_change).chain(obsolete).collect()
     }
 }
 
@@ -217,8 +232,7 @@ impl<'a> PlanInput<'a> {
 
     /// How many of them neither joined nor arrive. A paused pool wants none.
     fn unmet(&self, result: &PlanResult, steps: &[AgentStep]) -> u32 {
-        if matches!(result, PlanResult::Refuse(_) | PlanResult::BackOff(BackOff::PoolPaused | BackOff::GroupPaused(_)))
-        {
+        if matches!(result, PlanResult::Refuse(_)) || is_paused(result) {
             return 0;
         }
         let reactivated = steps.iter().filter(|step| step.call == AgentCall::Reactivate).count();
@@ -229,6 +243,7 @@ impl<'a> PlanInput<'a> {
     /// What an operator should fix.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.tags.problems.clone();
+        notes.extend(self.stranded().note(self.drains().is_some()));
         let ids = &self.joins.never_joined_ids;
         if !ids.is_empty() {
             let named: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
@@ -271,7 +286,7 @@ impl<'a> PlanInput<'a> {
         if self.policy.timing.is_paused(self.now) {
             return Err(BackOff::PoolPaused.into());
         }
-        self.tags.pause_until.map_or(Ok(()), |until| Err(BackOff::GroupPaused(until).into()))
+        self.tags.pause.map_or(Ok(()), |pause| Err(BackOff::GroupPaused(pause).into()))
     }
 
     /// How many capacity units an instance counts for.
@@ -315,6 +330,11 @@ impl<'a> PlanInput<'a> {
     const fn group(&self) -> &'a Group {
         &self.state.group
     }
+}
+
+/// Whether an operator paused the pool.
+const fn is_paused(result: &PlanResult) -> bool {
+    matches!(result, PlanResult::BackOff(BackOff::PoolPaused | BackOff::GroupPaused(_)))
 }
 
 /// What the group's instances on their way in and in service count for, in capacity units.

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use shared::clause::{self, Clause};
 use shared::text::{MAX_REMOTE_CHARS, clip};
-use shared::time::{compact, format};
+use shared::time::compact;
 
 use super::NAMED;
 use super::breaker::Loss;
 use super::targets::Skipped;
-use crate::group_tags::Direction;
+use crate::group_tags::{Direction, Pause};
 use crate::state::{Activity, ActivityKind};
 
 /// A reason ready to print: what outcomes, logs and metrics carry.
@@ -151,8 +151,10 @@ impl fmt::Display for Refusal {
 pub enum BackOff {
     /// The configuration pauses the pool.
     PoolPaused,
-    /// The group's tag pauses it until then.
-    GroupPaused(Timestamp),
+    /// The group's tag pauses it.
+    GroupPaused(Pause),
+    /// The group's tag sets a minimum that cannot be read.
+    FloorUnreadable,
     /// The decision did not see this activity.
     StartedAfterSnapshot(ActivityRef),
     /// The process for that direction is suspended, and why, as far as Auto Scaling says.
@@ -251,6 +253,7 @@ impl BackOff {
             | Self::InstanceRefresh
             | Self::NotStable { .. }
             | Self::MissingAgents { .. }
+            | Self::FloorUnreadable
             | Self::ScaleInProtection { .. } => Clause::B2,
             Self::Suspended(direction, _) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
                 match direction {
@@ -270,9 +273,8 @@ impl fmt::Display for BackOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PoolPaused => f.write_str("the configuration pauses the pool (pause_until)"),
-            Self::GroupPaused(until) => {
-                write!(f, "the group is paused until {} (tag lambda-scale/pause-until)", format(*until))
-            }
+            Self::GroupPaused(pause) => write!(f, "the group is paused {pause} (tag lambda-scale/pause-until)"),
+            Self::FloorUnreadable => f.write_str("the tag lambda-scale/floor cannot be read, so nothing is removed"),
             Self::StartedAfterSnapshot(activity) => {
                 write!(f, "{activity} started after the snapshot; the decision is outdated")
             }

@@ -19,6 +19,7 @@ const FEW_MISSING: u32 = 2;
 
 impl PlanInput<'_> {
     pub(super) fn scale_down(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        self.floor_is_known()?;
         let stable = self.is_stable(effects);
         // Agents that are decommissioning come first: the decision counts on their removal.
         if let Some(change) = self.continue_draining(unit, effects)? {
@@ -49,7 +50,7 @@ impl PlanInput<'_> {
         let removable = self.removable(unit);
         let may_leave = |count: &u32| {
             let again = self.named_again(*count);
-            let limit = removable.saturating_sub(self.own_decommissioning_without(&again));
+            let limit = removable.saturating_sub(self.tagged_without(&again));
             *count <= self.scale_down_step(&again).min(limit)
         };
         (1..=self.decision.delta.unsigned_abs()).take_while(may_leave).last().unwrap_or(0)
@@ -86,6 +87,11 @@ impl PlanInput<'_> {
                 at_once.min(most).saturating_sub(counts).min(self.free_tags().saturating_add(saturated(again.len())))
             }
         }
+    }
+
+    /// B2: a minimum that cannot be read may be any.
+    pub(super) fn floor_is_known(&self) -> Result<(), BackOff> {
+        if self.tags.floor_is_unreadable { Err(BackOff::FloorUnreadable) } else { Ok(()) }
     }
 
     /// How many tags more the group takes: it has at most 50, and some are for the rest that is kept there.

@@ -75,6 +75,20 @@ impl fmt::Display for Skipped {
     }
 }
 
+impl SkipReason {
+    /// The instance that is certain and still no target.
+    pub(super) fn instance(&self) -> Option<&String> {
+        match self {
+            Self::NotInGroup(id) | Self::NotInService(id) | Self::Protected(id) | Self::ClaimedTwice(id) => Some(id),
+            Self::Unidentified
+            | Self::Contradiction { .. }
+            | Self::NotLookedUp(_)
+            | Self::UnknownAddress(_)
+            | Self::SharedAddress { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -143,7 +157,7 @@ pub(super) fn choose(agents: &[AgentRef], state: &GroupState, count: u32) -> Cho
 
 /// The instance that an agent runs on: by its operator's attribute `instance_id`, by a hostname that is the instance's own
 /// name, else by its address. Two that contradict each other identify nothing.
-fn instance_of(agent: &AgentRef, state: &GroupState) -> Result<String, SkipReason> {
+pub(super) fn instance_of(agent: &AgentRef, state: &GroupState) -> Result<String, SkipReason> {
     let by_attribute = agent.instance_id.as_deref().map(str::trim).filter(|id| !id.is_empty());
     let by_hostname = instance_of_hostname(&agent.hostname);
     match (by_attribute, by_hostname) {

@@ -92,6 +92,7 @@ impl World {
             ip: None,
             instance_id: Some(instance.id.clone()),
             decommission_tag: None,
+            decommission_since: None,
             state: AgentState::Active,
             task_count: 0,
         });

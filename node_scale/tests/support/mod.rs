@@ -116,6 +116,7 @@ pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
         ip: None,
         instance_id: Some(format!("i-{n}")),
         decommission_tag: None,
+        decommission_since: None,
         state: AgentState::Active,
         task_count: 0,
     });

@@ -42,6 +42,10 @@ pub struct GroupMembers {
     pub protected: u32,
     /// Agents of the pool that are certainly on no instance of the group.
     pub outside: u32,
+    /// The instances with the tag of a decommissioning agent whose agent is active, so that it is none; `None` in messages that
+    /// do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tagged_active: Option<Vec<String>>,
 }
 
 impl GroupMembers {

@@ -37,6 +37,8 @@ pub struct Decision {
     #[serde(default)]
     completeness: Option<CompletenessLevel>,
     #[serde(default)]
+    mesos_version: Option<String>,
+    #[serde(default)]
     steps: Vec<Step>,
     #[serde(default)]
     unplaceable: Vec<Unplaceable>,
@@ -84,6 +86,7 @@ impl TryFrom<Decision> for ScalingDecision {
             needed: decision.needed,
             state,
             completeness: decision.completeness,
+            mesos_version: decision.mesos_version,
             steps: decision.steps,
             unplaceable: decision.unplaceable,
             not_counted: decision.not_counted,

@@ -16,6 +16,7 @@ fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
         ip: None,
         instance_id: Some(format!("i-{instance}")),
         decommission_tag: None,
+        decommission_since: None,
         state,
         task_count,
     }
@@ -244,14 +245,85 @@ fn decommissioning_agents_count_against_step_and_limits() {
     assert_eq!(steps(&plan), []);
 }
 
+/// The decision from a snapshot in which the agents of these tagged instances are active.
+fn with_active(decision: ScalingDecision, state: &GroupState, active: &[u32]) -> ScalingDecision {
+    let decision = seen(decision, state);
+    let tagged_active = Some(active.iter().map(|n| format!("i-{n}")).collect());
+    let group = decision.group.map(|group| GroupMembers { tagged_active, ..group });
+    ScalingDecision { group, ..decision }
+}
+
 #[test]
 fn tags_are_deleted_with_their_reason() {
-    // i-5 is gone, an operator reactivated i-6, i-7 was tagged a moment ago, i-8 is decommissioning.
-    let mut state = tagged(tagged(group(), &[5, 6, 8], 3000), &[7], 20);
+    // i-5 is gone, an operator reactivated i-6, i-7 was tagged a moment ago, i-8 is decommissioning, i-9 is not listed.
+    let mut state = tagged(tagged(group(), &[5, 6, 8, 9], 3000), &[7], 20);
     state.group.instances.retain(|instance| instance.instance_id != "i-5");
     state.group.desired_capacity = 9;
-    let plan = planned(&with_decommissioning(0, vec![agent(8, Draining, 2)]), &state);
+    let decision = with_active(with_decommissioning(0, vec![agent(8, Draining, 2)]), &state, &[6, 7]);
+    let plan = planned(&decision, &state);
     assert_eq!(plan.tags, [TagChange::end_decommission("i-5"), TagChange::end_decommission("i-6")]);
+    // A snapshot that is not complete, or does not say, proves nothing.
+    let partial = ScalingDecision { completeness: Some(CompletenessLevel::Partial), ..decision };
+    assert_eq!(planned(&partial, &state).tags, [TagChange::end_decommission("i-5")]);
+    let silent = with_decommissioning(0, Vec::new());
+    assert_eq!(planned(&silent, &state).tags, [TagChange::end_decommission("i-5")]);
+}
+
+#[test]
+fn no_plan_deletes_the_tag_of_an_agent_that_it_deactivates() {
+    // A call failed, or an operator reactivated both; the next decision names one of them again.
+    let state = tagged(group(), &[0, 6], 3000);
+    let decision = with_active(with_decommissioning(-1, Vec::new()), &state, &[0, 6]);
+    let plan = planned(&decision, &state);
+    assert_eq!(steps(&plan), [("deactivate", "i-0")]);
+    assert_eq!(plan.tags, [TagChange::end_decommission("i-6")]);
+}
+
+#[test]
+fn an_agent_that_is_not_listed_counts_until_join_timeout() {
+    let one = draining("max_scale_down_step = 1\njoin_timeout = \"15m\"");
+    let planned_after = |ago| {
+        let state = tagged(group(), &[5], ago);
+        let decision = with_active(with_decommissioning(-1, Vec::new()), &state, &[]);
+        plan(&decision, Some(&state), &one, at(0))
+    };
+    let (young, old) = (planned_after(899), planned_after(900));
+    assert_eq!((steps(&young), steps(&old)), (vec![], vec![("deactivate", "i-0")]));
+    // It is named all the time, and keeps its tag.
+    for plan in [young, old] {
+        assert_eq!((plan.stranded, &plan.tags[..]), (1, &[][..]));
+        let note = "deactivated for decommissioning, and no such agent is listed: i-5; check one, and terminate those whose \
+                    agents do not come back";
+        assert_eq!(plan.notes, [note]);
+    }
+    // Back and deactivated, it goes on.
+    let state = tagged(group(), &[5], 3000);
+    let back = with_active(with_decommissioning(0, vec![agent(5, Deactivated, 0)]), &state, &[]);
+    let plan = plan(&back, Some(&state), &one, at(0));
+    assert_eq!((terminated(&plan), plan.stranded), (vec!["i-5"], 0));
+}
+
+#[test]
+fn what_keeps_a_decommissioning_instance_is_named() {
+    let mut state = tagged(group(), &[5], 3000);
+    state.group.instances[5].protected_from_scale_in = true;
+    let decision = with_active(with_decommissioning(0, vec![agent(5, Drained, 0)]), &state, &[]);
+    let plan = planned(&decision, &state);
+    assert_eq!(plan.notes, ["decommissioning does not go on: host-5: i-5 has scale-in protection"]);
+    // Under another strategy nothing goes on with it.
+    let state = tagged(group(), &[5], 3000);
+    let plan = super::super::plan(&decision, Some(&state), &policy_with("least_loaded", ""), at(0));
+    let note = "deactivated, but scale_down_strategy is no longer \"drain\": i-5; reactivate their agents, or terminate these \
+                instances";
+    assert_eq!((plan.stranded, &plan.notes[..]), (1, &[note.to_owned()][..]));
+}
+
+#[test]
+fn an_agent_whose_tag_has_no_time_is_not_drained() {
+    let mut state = group();
+    state.group.tags.push(Tag { key: "lambda-scale/decommission/i-5".to_owned(), value: "yes".to_owned() });
+    let planned = |tasks| planned(&with_decommissioning(0, vec![agent(5, Deactivated, tasks)]), &state);
+    assert!(steps(&planned(1)).is_empty() && terminated(&planned(0)) == ["i-5"]);
 }
 
 proptest! {

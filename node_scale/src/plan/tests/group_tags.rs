@@ -1,7 +1,7 @@
 //! The tags of the group: streaks of decisions, pauses and floors.
 
 use super::*;
-use crate::group_tags::{FLOOR, PAUSE_UNTIL};
+use crate::group_tags::{FLOOR, PAUSE_UNTIL, Pause, Until};
 use crate::state::Tag;
 
 fn tagged(mut state: GroupState, key: &str, value: &str) -> GroupState {
@@ -140,7 +140,7 @@ fn a_paused_group_is_not_changed_until_then() {
     let state = tagged(group(), PAUSE_UNTIL, &shared::time::format(at(60)));
     for delta in [-1, 1] {
         let plan = plan(&decision(delta, 10), Some(&state), &policy(""), at(0));
-        check(&plan, BackOff::GroupPaused(at(60)));
+        check(&plan, BackOff::GroupPaused(Pause::Until(Until::Time(at(60)))));
         assert_eq!(plan.tags, []);
     }
     sets(&plan(&decision(1, 10), Some(&state), &policy(""), at(60)), 11);
@@ -193,11 +193,30 @@ fn a_floor_is_a_minimum_for_a_time() {
 }
 
 #[test]
-fn an_unreadable_tag_has_no_effect_but_a_note() {
+fn a_pause_that_cannot_be_read_pauses() {
     let state = tagged(group(), PAUSE_UNTIL, "until I am back");
-    let plan = planned(&decision(1, 10), &state);
-    sets(&plan, 11);
-    assert_eq!(plan.notes, ["the tag lambda-scale/pause-until has no effect, \"until I am back\" cannot be read"]);
+    for delta in [-1, 0, 1] {
+        let plan = planned(&decision(delta, 10), &state);
+        check(&plan, BackOff::GroupPaused(Pause::Unreadable));
+        assert!(plan.is_paused && plan.tags.is_empty() && plan.agents.is_empty(), "{plan:?}");
+        let note = "the tag lambda-scale/pause-until cannot be read, \"until I am back\": the group is paused; write a time, a \
+                    date, or forever, or delete the tag";
+        assert_eq!(plan.notes, [note]);
+    }
+    for forever in ["forever", "2099-01-01", "9999-12-31T23:59:59Z"] {
+        let plan = planned(&decision(-1, 10), &tagged(group(), PAUSE_UNTIL, forever));
+        assert!(matches!(plan.result, PlanResult::BackOff(BackOff::GroupPaused(_))), "{forever}: {plan:?}");
+        assert_eq!(plan.notes, [""; 0], "{forever}");
+    }
+}
+
+#[test]
+fn a_floor_that_cannot_be_read_stops_removals() {
+    let state = tagged(group(), FLOOR, "many");
+    let plan = planned(&decision(-1, 10), &state);
+    check(&plan, BackOff::FloorUnreadable);
+    assert!(plan.is_paused && plan.notes[0].contains("nothing is removed"), "{plan:?}");
+    sets(&planned(&decision(1, 10), &state), 11);
 }
 
 #[test]

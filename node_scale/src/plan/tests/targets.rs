@@ -15,6 +15,7 @@ fn agent(hostname: &str) -> AgentRef {
         ip: None,
         instance_id: None,
         decommission_tag: None,
+        decommission_since: None,
         state: AgentState::Active,
         task_count: 0,
     }

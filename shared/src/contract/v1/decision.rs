@@ -48,6 +48,9 @@ pub struct ScalingDecision {
     /// The completeness of the snapshot; `None` where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<CompletenessLevel>,
+    /// The version of the master that answered; `None` where it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesos_version: Option<String>,
     /// What each clause said, in the order of the algorithm.
     pub steps: Vec<Step>,
     /// Applications of which some task fits no agent that could be added.
@@ -162,6 +165,9 @@ pub struct AgentRef {
     /// the group or the instance is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decommission_tag: Option<bool>,
+    /// Since when, as that tag says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decommission_since: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,
     /// How many tasks it runs.
@@ -177,6 +183,7 @@ impl From<&Candidate> for AgentRef {
             ip: candidate.ip.clone(),
             instance_id: candidate.instance_id.clone(),
             decommission_tag: candidate.decommission_tag,
+            decommission_since: candidate.decommission_since,
             state: candidate.state,
             task_count: candidate.task_count,
         }

@@ -213,6 +213,9 @@ pub struct Candidate {
     /// the group or the instance is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decommission_tag: Option<bool>,
+    /// Since when, as that tag says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decommission_since: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,
     /// Whether it runs a task of a protected framework or application.
