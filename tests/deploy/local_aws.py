@@ -116,6 +116,16 @@ def wait_for(what, seconds, probe):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
+def with_sessions_as_principals(template):
+    """The template with the sessions of the roles in conditions on aws:PrincipalArn: the local AWS compares these, and not the role."""
+
+    def sessions(found):
+        roles = [f"!Sub 'arn:aws:sts::${{AWS::AccountId}}:assumed-role/${{{role}}}/*'" for role in re.findall(r"GetAtt (\w+)\.Arn", found[2])]
+        return f"ArnNotLike:{found[1]}aws:PrincipalArn: [{', '.join(sorted(set(roles)))}]"
+
+    return re.sub(r"ArnNotEquals:(\s+)aws:PrincipalArn: (.+)", sessions, template)
+
+
 def without_metric_math(template):
     """The template without its alarm on metric math, which the local AWS does not support. cfn-lint checks that alarm."""
     parts = re.split(r"(?m)^(?=  [A-Za-z]+:\n    Type: )", template)
@@ -181,7 +191,7 @@ class Account:
             self.buckets.put_object(Bucket="artifacts", Key=f"{stage}.zip", Body=(ROOT / path).read_bytes())
             template, count = re.subn(re.escape(f"CodeUri: {path}"), f"CodeUri: s3://artifacts/{stage}.zip", template)
             assert count == 1, f"template.yaml does not name {path} once"
-        self.buckets.put_object(Bucket="artifacts", Key="template.yaml", Body=without_metric_math(template).encode())
+        self.buckets.put_object(Bucket="artifacts", Key="template.yaml", Body=with_sessions_as_principals(without_metric_math(template)).encode())
         self.packaged = f"{self.url}/artifacts/template.yaml"
         return self.packaged
 
