@@ -282,6 +282,11 @@ impl Group {
         newest_first().filter(|activity| activity.is_in_progress()).chain(finished)
     }
 
+    /// Forgets the finished activities that started before then, as Auto Scaling does after six weeks.
+    pub fn forget_activities(&mut self, before: Timestamp) {
+        self.activities.retain(|activity| activity.is_in_progress() || activity.start >= before);
+    }
+
     /// The instances whose agents are registered with the master by then.
     pub fn joined(&self, now: Timestamp) -> impl Iterator<Item = &Instance> {
         let join = self.behavior.join;
