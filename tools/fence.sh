@@ -6,7 +6,7 @@ set -eu
 OUTSIDE='tokio|lambda_runtime|aws[-_].*|reqwest|hyper|rustls'
 failed=0
 
-for crate in shared node_gather node_process node_scale cluster; do
+for crate in shared node_gather node_process node_scale cluster simulator; do
     found=$(cargo tree --locked -p "$crate" --no-default-features -e normal --prefix none --format '{p}' |
         cut -d ' ' -f 1 | sort -u | grep -E -x "$OUTSIDE" || true)
     if [ -n "$found" ]; then

@@ -8,6 +8,7 @@
 //! - [`group_tags`]: pause and resume groups, set floors
 //! - [`local`]: run the three functions on a captured cluster, on this machine
 //! - [`run`]: run the chain in one process, against real masters and groups
+//! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
 //! What they have in common: [`config`] reads the configuration, [`target`] finds the groups, [`render`] and [`page`] print, [`command`]
@@ -26,6 +27,7 @@ pub mod manual;
 pub mod page;
 pub mod render;
 pub mod run;
+pub mod simulate;
 pub mod status;
 pub mod target;
 
@@ -49,6 +51,7 @@ enum Command {
     Import(import::Options),
     Local(local::Options),
     Run(run::Options),
+    Simulate(simulate::Options),
     Status(status::Options),
     Pause(group_tags::Pause),
     Resume(group_tags::Resume),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Import(options) => import::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Run(options) => run::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Pause(options) => group_tags::pause(&options),
         Command::Resume(options) => group_tags::resume(&options),

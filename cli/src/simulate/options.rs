@@ -1,0 +1,232 @@
+//! The options of `simulate`, and what they stand for.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use sha2::{Digest as _, Sha256};
+use shared::config::{Config, Policy, PoolSource};
+use shared::resources::{Amount, Resources};
+use simulator::policy::{Baseline, Exactness};
+use simulator::trace::{self, Options as TraceOptions};
+use simulator::{Millis, Place, Setup, Workload};
+
+use super::SimulateError;
+use crate::config;
+use crate::page::Output;
+
+/// A pool without a maximum of its own.
+const NO_MAX: u32 = 1000;
+
+/// Simulate weeks of a workload under a configuration, and under other policies
+///
+/// Exit codes: 0 success, 1 a file cannot be read, 2 invalid trace, configuration, or options, 130 interrupted.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Trace: a load series, jobs, or intent, as CSV; docs/simulate.md describes the forms
+    #[arg(long, value_name = "FILE")]
+    trace: PathBuf,
+    /// Configuration file; the others are compared with it
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Another configuration; repeatable
+    #[arg(long, value_name = "FILE")]
+    compare: Vec<PathBuf>,
+    /// Another policy: target-tracking=65 or oracle; repeatable
+    #[arg(long, value_name = "POLICY")]
+    baseline: Vec<Baseline>,
+    /// Pool of the configurations [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    /// Seed; the same seed gives the same output
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
+    seed: u64,
+    /// Number of seeds, from 1 on; the output has their mean and spread
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: Option<u64>,
+    /// Mean time from the request of an instance until its agent is registered
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
+    boot: Duration,
+    /// Resources of an agent [default: cpus=8,mem=28000; for jobs four times the largest]
+    #[arg(long, value_name = "RESOURCES", value_parser = read_agent)]
+    agent: Option<Resources>,
+    /// Peak to which a load series is scaled, in cpus
+    #[arg(long, value_name = "CPUS", default_value = "300", value_parser = read_amount)]
+    peak_cpus: Amount,
+    /// Applications that a load series drives, as CSV (application,share,cpus,mem) [default: five, small and large]
+    #[arg(long, value_name = "FILE")]
+    applications: Option<PathBuf>,
+    /// Price of an agent-hour
+    #[arg(long, value_name = "PRICE", default_value = "0.384", value_parser = read_amount)]
+    price: Amount,
+    /// In each run, make the snapshot from the bytes of a master too, and compare
+    #[arg(long)]
+    exact: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+/// A policy that takes part.
+pub(super) struct Contestant {
+    pub(super) name: String,
+    pub(super) config_sha256: Option<String>,
+    pub(super) kind: Kind,
+    pub(super) setup: Setup,
+}
+
+/// Which policy.
+pub(super) enum Kind {
+    /// The project, with these settings; whether it sees Marathon's queue.
+    LambdaScale(Box<Policy>, bool),
+    Baseline(Baseline),
+}
+
+impl Options {
+    pub(super) fn trace_name(&self) -> String {
+        self.trace.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    pub(super) fn seeds(&self) -> Vec<u64> {
+        self.seeds.map_or_else(|| vec![self.seed], |count| (1..=count).collect())
+    }
+
+    pub(super) const fn exactness(&self) -> Exactness {
+        if self.exact { Exactness::Always } else { Exactness::Sampled }
+    }
+
+    /// What the trace stands for.
+    pub(super) fn workload(&self) -> Result<Workload, SimulateError> {
+        let mut options = TraceOptions { peak_cpus: self.peak_cpus, agent: self.agent, ..TraceOptions::default() };
+        if let Some(path) = &self.applications {
+            let shares = trace::read_applications(&read(path)?);
+            options.shares = shares.map_err(|source| SimulateError::Trace { path: shown(path), source })?;
+        }
+        let workload = trace::read(&read(&self.trace)?, &options);
+        workload.map_err(|source| SimulateError::Trace { path: shown(&self.trace), source })
+    }
+
+    /// The policies, the first configuration first.
+    pub(super) fn contestants(&self, workload: &Workload) -> Result<Vec<Contestant>, SimulateError> {
+        let mut contestants = Vec::new();
+        for path in std::iter::once(&self.config).chain(&self.compare) {
+            let config = config::read(path)?;
+            let policy = self.pool(path, &config)?;
+            contestants.push(Contestant {
+                name: shown(path),
+                config_sha256: Some(sha256(&read(path)?)),
+                setup: self.setup(workload, &policy),
+                kind: Kind::LambdaScale(Box::new(policy), config.marathon.is_some()),
+            });
+        }
+        let first = contestants.first().map(|first| first.setup.clone());
+        let baselines = self.baseline.iter().zip(std::iter::repeat(first));
+        contestants.extend(baselines.filter_map(|(baseline, setup)| {
+            Some(Contestant {
+                name: baseline.to_string(),
+                config_sha256: None,
+                kind: Kind::Baseline(*baseline),
+                setup: setup?,
+            })
+        }));
+        let mut names = BTreeSet::new();
+        match contestants.iter().find(|contestant| !names.insert(&contestant.name)) {
+            Some(twice) => Err(SimulateError::Usage(format!("{} is there twice; leave one out", twice.name))),
+            None => Ok(contestants),
+        }
+    }
+
+    fn pool(&self, path: &Path, config: &Config) -> Result<Policy, SimulateError> {
+        let usage = |problem: String| SimulateError::Usage(format!("{}: {problem}", path.display()));
+        let policy = match (&self.pool, config.pools.as_slice()) {
+            (Some(name), _) => config.pool(name).ok_or_else(|| usage(format!("it has no pool {name:?}")))?,
+            (None, [only]) => only,
+            (None, pools) => {
+                let names: Vec<&str> = pools.iter().map(|policy| policy.pool.as_str()).collect();
+                let first = names.first().copied().unwrap_or_default();
+                return Err(usage(format!("it has the pools {}; add --pool {first}", names.join(", "))));
+            }
+        };
+        if policy.source == (PoolSource::Mesos { cpu: None }) {
+            return Ok(policy.clone());
+        }
+        let problem = "it uses CPU utilization, which no trace has; leave out source and cpu_utilization";
+        Err(usage(format!("pool {:?}: {problem}", policy.pool)))
+    }
+
+    fn setup(&self, workload: &Workload, policy: &Policy) -> Setup {
+        Setup {
+            agent: workload.agent,
+            boot: Millis::try_from(self.boot.as_millis()).unwrap_or(Millis::MAX),
+            min: policy.limits.min,
+            max: policy.limits.max.unwrap_or(NO_MAX),
+            headroom_percent: policy.headroom.percent,
+            price: self.price.thousandths(),
+            place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
+            workload: workload.clone(),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, SimulateError> {
+    fs::read_to_string(path).map_err(|source| SimulateError::File { path: shown(path), source })
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// `0.384`
+fn read_amount(text: &str) -> Result<Amount, String> {
+    let amount = text.parse().ok().and_then(Amount::from_units).filter(|amount| !amount.is_zero());
+    amount.ok_or_else(|| format!("got {text:?}, expected a number above 0; write 12.5"))
+}
+
+/// `cpus=8,mem=28000`
+fn read_agent(text: &str) -> Result<Resources, String> {
+    let mut resources = Resources::ZERO;
+    for part in text.split(',') {
+        let wrong = || format!("got {part:?}, expected cpus and mem; write cpus=8,mem=28000");
+        let (name, amount) = part.split_once('=').ok_or_else(wrong)?;
+        let amount = read_amount(amount.trim())?;
+        match name.trim() {
+            "cpus" => resources.cpus = amount,
+            "mem" => resources.mem = amount,
+            _ => return Err(wrong()),
+        }
+    }
+    if resources.cpus.is_zero() || resources.mem.is_zero() {
+        return Err(format!("got {text:?}, expected cpus and mem; write cpus=8,mem=28000"));
+    }
+    Ok(resources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_read_or_refused_with_an_example() {
+        assert_eq!(read_agent("cpus=8,mem=28000").unwrap().to_string(), "8 cpus, 28000 MB");
+        for wrong in ["8", "cpus=8", "cpus=8,mem=0", "cpus=-1,mem=1", "cpus=8,mem=1,gpus=1", ""] {
+            assert!(read_agent(wrong).unwrap_err().contains("expected"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_that_of_sha256sum() {
+        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

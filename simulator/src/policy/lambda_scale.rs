@@ -1,0 +1,234 @@
+//! The project's own code: `summarize` of node_gather, `decide` of node_process, and `plan` of node_scale, on real messages.
+//!
+//! The records of the cluster go to `summarize` as they are, without the way through the JSON of a master. From time to time, and
+//! whenever the world is for the first time of another kind, that way is taken too, and must lead to the same snapshot
+//! ([`Exactness`]).
+
+mod group;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::Cluster;
+use node_gather::ReadError;
+use node_gather::marathon::{Answer, Observed};
+use node_gather::members::{self, Description, Descriptions, Lookup};
+use node_gather::mesos::scan;
+use node_gather::summarize::{ClusterState, summarize};
+use node_process::Expired;
+use node_scale::plan::{AgentCall, AgentStep, Change, Increase, PlanResult, plan};
+use shared::config;
+use shared::contract::{ClusterSnapshot, ScalingDecision};
+use thiserror::Error;
+
+use super::{Orders, Policy, PolicyError, View, Why};
+use crate::{Millis, SECOND};
+
+/// From the snapshot to the write: three functions, two topics, and the calls to AWS.
+const DELAY: Millis = 5 * SECOND;
+
+/// How often the way through the bytes of a master is taken.
+const EXACT_EVERY: u64 = 60;
+
+/// The URL of the master, which no one asks.
+const MASTER: &str = "http://10.0.0.5:5050";
+
+/// When snapshots are also made from the bytes of a master, and compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exactness {
+    /// In each 60th run, and in the first of each kind.
+    Sampled,
+    /// In each run.
+    Always,
+}
+
+/// Why the project's own code cannot decide.
+#[derive(Debug, Error)]
+pub enum LambdaScaleError {
+    /// The cluster is none that it reads.
+    #[error("the cluster cannot be read")]
+    Read(#[from] ReadError),
+    /// Made from the bytes of a master, the snapshot is another one.
+    #[error("the snapshot of /state differs from that of the model: {of_state}, expected {of_model}")]
+    Differs {
+        /// As it was made from the bytes.
+        of_state: String,
+        /// As it was made from the model.
+        of_model: String,
+    },
+    /// The snapshot is of another time.
+    #[error(transparent)]
+    Expired(#[from] Expired),
+}
+
+/// What distinguishes kinds of worlds: another part of the code may read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    waits: bool,
+    in_flight: bool,
+    is_closing: bool,
+    is_terminating: bool,
+    is_empty: bool,
+    has_tags: bool,
+}
+
+/// The project as a policy.
+#[derive(Debug)]
+pub struct LambdaScale {
+    pools: [config::Policy; 1],
+    sees_queue: bool,
+    exactness: Exactness,
+    runs: u64,
+    kinds: BTreeSet<Kind>,
+    pending: Option<ScalingDecision>,
+}
+
+impl LambdaScale {
+    /// The policy with the settings of a pool. `sees_queue` says whether Marathon is asked for what it has queued.
+    #[must_use]
+    pub const fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
+        Self { pools: [pool], sees_queue, exactness, runs: 0, kinds: BTreeSet::new(), pending: None }
+    }
+
+    const fn pool(&self) -> &config::Policy {
+        let [pool] = &self.pools;
+        pool
+    }
+
+    /// node_gather and node_process.
+    fn decide(&mut self, view: &View<'_>) -> Result<ScalingDecision, LambdaScaleError> {
+        let snapshot = self.snapshot(view)?;
+        Ok(node_process::decide(&snapshot, self.pool(), view.now)?)
+    }
+
+    fn snapshot(&mut self, view: &View<'_>) -> Result<ClusterSnapshot, LambdaScaleError> {
+        let group = Description::Known(members::Group::from(view.group));
+        let described =
+            Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup: Lookup::NotAsked };
+        let again = self.is_exact(view).then(|| described.clone());
+        let observed = self.observed(view.cluster);
+        let mut state = ClusterState::new(&self.pools).with_descriptions(described);
+        view.cluster.show(&mut state).map_err(ReadError)?;
+        let snapshots = summarize(state, &observed, MASTER, view.now).snapshots;
+        if let Some(described) = again {
+            let of_state = self.snapshots_of_state(view, described)?;
+            if of_state != snapshots {
+                let (of_state, of_model) = (format!("{of_state:?}"), format!("{snapshots:?}"));
+                return Err(LambdaScaleError::Differs { of_state, of_model });
+            }
+        }
+        // There is one for each pool.
+        snapshots
+            .into_iter()
+            .next()
+            .ok_or(LambdaScaleError::Differs { of_state: String::new(), of_model: String::new() })
+    }
+
+    fn observed(&self, cluster: &Cluster) -> Observed {
+        if self.sees_queue { cluster.observed_marathon() } else { Observed::from(Answer::NotAsked) }
+    }
+
+    /// Whether this run also takes the way through bytes.
+    fn is_exact(&mut self, view: &View<'_>) -> bool {
+        let instances = view.group.instances();
+        let kind = Kind {
+            waits: !view.waiting().is_empty(),
+            in_flight: view.in_flight > 0,
+            is_closing: view.cluster.registered().any(|agent| !agent.is_active()),
+            is_terminating: instances.iter().any(|instance| !instance.state.is_capacity()),
+            is_empty: view.cluster.registered().next().is_none(),
+            has_tags: !view.group.tags.is_empty(),
+        };
+        self.runs += 1;
+        let is_new = self.kinds.insert(kind);
+        is_new || self.exactness == Exactness::Always || self.runs.is_multiple_of(EXACT_EVERY)
+    }
+
+    /// The snapshots that node_gather makes of what a master answers.
+    fn snapshots_of_state(
+        &self,
+        view: &View<'_>,
+        described: Descriptions,
+    ) -> Result<Vec<ClusterSnapshot>, LambdaScaleError> {
+        let bytes = view.cluster.to_state_json();
+        let state = scan::read(&*bytes, ClusterState::new(&self.pools), u64::MAX).map_err(ReadError)?;
+        let observed = self.observed(view.cluster);
+        Ok(summarize(state.with_descriptions(described), &observed, MASTER, view.now).snapshots)
+    }
+
+    /// node_scale.
+    fn scale(&self, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
+        let state = group::state(view.group);
+        let plan = plan(decision, Some(&state), self.pool(), view.now);
+        match &plan.result {
+            PlanResult::Act(change) => order(change, &why(decision), orders),
+            PlanResult::BackOff(back_off) => {
+                let reason = node_scale::plan::Reason::from(back_off);
+                orders.hold(Why { clause: reason.clause, reason: reason.text });
+            }
+            PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
+        }
+        call_masters(&plan.agents, &why(decision), view, orders);
+        if !plan.tags.is_empty() || !plan.agents.is_empty() {
+            orders.set_tags(group::tags(&plan, view.now));
+        }
+    }
+}
+
+impl Policy for LambdaScale {
+    fn period(&self) -> Millis {
+        Millis::try_from(self.pool().timing.schedule_period.as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    /// Two calls are a run: the first observes and decides, the second acts.
+    fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+        match self.pending.take() {
+            Some(decision) => self.scale(&decision, view, orders),
+            None => {
+                self.pending = Some(self.decide(view)?);
+                orders.call_again(DELAY);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What made a decision: the last step that changed the number of agents, or the last.
+fn why(decision: &ScalingDecision) -> Why {
+    let changed = decision.steps.iter().rev().find(|step| step.agents_before != step.agents_after);
+    let step = changed.or(decision.steps.last());
+    step.map_or_else(|| Why::from(String::new()), |step| Why { clause: Some(step.clause), reason: step.reason.clone() })
+}
+
+fn order(change: &Change, why: &Why, orders: &mut Orders) {
+    match change {
+        Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } => {
+            orders.set_desired(u32::try_from(*to).unwrap_or(0), why.clone());
+        }
+        Change::Terminate { targets, .. } => {
+            orders.terminate(targets.iter().map(|target| target.instance_id.clone()).collect(), why.clone());
+        }
+        // The calls to the masters follow.
+        Change::Deactivate { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
+    }
+}
+
+fn call_masters(steps: &[AgentStep], why: &Why, view: &View<'_>, orders: &mut Orders) {
+    let numbers = |is_call: fn(AgentCall) -> bool| -> Vec<u32> {
+        let of = steps.iter().filter(|step| is_call(step.call));
+        of.filter_map(|step| view.cluster.agent_by_id(&step.agent_id)).map(|agent| agent.number).collect()
+    };
+    let (closed, reopened, drained) = (
+        numbers(|call| call == AgentCall::Deactivate),
+        numbers(|call| call == AgentCall::Reactivate),
+        numbers(|call| matches!(call, AgentCall::Drain { .. })),
+    );
+    if !closed.is_empty() {
+        orders.close(closed, why.clone());
+    }
+    if !reopened.is_empty() {
+        orders.reopen(reopened, why.clone());
+    }
+    if !drained.is_empty() {
+        orders.drain(drained, why.clone());
+    }
+}

@@ -1,0 +1,75 @@
+//! Intent: how many instances of each application are wanted, by minute. It says nothing about where they run.
+
+use std::collections::BTreeMap;
+
+use shared::resources::Resources;
+
+use super::jobs::{START, standard_agent};
+use super::rows::rows;
+use super::{Application, Change, Options, TraceError, Workload};
+use crate::MINUTE;
+
+pub(super) const HEADER: &str = "minute,application,instances,cpus,mem";
+
+pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError> {
+    let mut applications: Vec<Application> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut changes: Vec<Change> = Vec::new();
+    for row in rows(text, HEADER)? {
+        let at = u64::from(row.whole(0, "minute")?) * MINUTE;
+        if changes.last().is_some_and(|last| last.at > at) {
+            return Err(row.problem(format!("minute: {} is before that of the row before", row.text(0))));
+        }
+        let name = row.text(1);
+        let resources = Resources { cpus: row.amount(3, "cpus")?, mem: row.amount(4, "mem")?, ..Resources::ZERO };
+        if !name.starts_with('/') || name.len() < 2 || resources.is_zero() {
+            let problem = "expected the id of an application and what an instance takes; write 0,/shop/web,3,0.5,512";
+            return Err(row.problem(problem.to_owned()));
+        }
+        let application = *places.entry(name).or_insert_with(|| {
+            applications.push(Application { name: name.to_owned(), resources });
+            applications.len() - 1
+        });
+        if applications.get(application).is_some_and(|known| known.resources != resources) {
+            let problem = format!("{name} takes another amount than in its first row; give it another name");
+            return Err(row.problem(problem));
+        }
+        changes.push(Change { at, application, instances: row.whole(2, "instances")? });
+    }
+    let Some(last) = changes.last() else {
+        return Err(TraceError::TooShort { got: "no rows".to_owned(), least: "1 row" });
+    };
+    let duration = last.at + MINUTE;
+    let agent = options.agent.unwrap_or_else(standard_agent);
+    Ok(Workload { start: START, duration, applications, changes, jobs: Vec::new(), agent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::read;
+
+    #[test]
+    fn intent_is_read_as_it_is() {
+        let text = format!("{HEADER}\n0,/web,3,0.5,512\n0,/db,1,2,4000\n90,/web,0,0.5,512\n");
+        let workload = read(&text, &Options::default()).unwrap();
+        assert_eq!(workload.duration, 91 * MINUTE);
+        assert_eq!(workload.changes[2], Change { at: 90 * MINUTE, application: 0, instances: 0 });
+        assert_eq!(workload.demand()[0].to_string(), "3.5 cpus, 5536 MB");
+        assert_eq!(workload.demand()[90].to_string(), "2 cpus, 4000 MB");
+    }
+
+    #[test]
+    fn a_wrong_row_is_named_by_its_line() {
+        for (rows, expected) in [
+            ("5,/web,1,1,1\n4,/web,1,1,1", "line 3: minute: 4 is before that of the row before"),
+            ("0,web,1,1,1", "line 2: expected the id of an application"),
+            ("0,/web,1,0,0", "line 2: expected the id of an application"),
+            ("0,/web,1,1,1\n1,/web,1,2,1", "line 3: /web takes another amount"),
+            ("0,/web,-1,1,1", "line 2: instances: got \"-1\", expected a whole number"),
+        ] {
+            let error = read(&format!("{HEADER}\n{rows}\n"), &Options::default()).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

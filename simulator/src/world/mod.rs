@@ -1,0 +1,280 @@
+//! The world: a cluster and its group, in which time passes.
+//!
+//! - here: the events, and what each does
+//! - `events`: the queue of events
+//! - `scheduler`: Marathon, which places what is wanted
+//! - `pool`: the group's instances and their agents: boots and terminations
+
+mod events;
+mod pool;
+mod scheduler;
+
+use jiff::Timestamp;
+use shared::count::saturated;
+
+use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
+use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
+use crate::run::Setup;
+use crate::{MINUTE, Millis};
+
+use events::{Event, Events};
+use pool::Pool;
+use scheduler::{Lost, Scheduler};
+
+/// How long the master of a world has led, and its first agents have run, when it starts: long enough for complete snapshots.
+const BEFORE: i64 = 48 * 3600;
+
+/// What each stream of random numbers is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Concern {
+    /// The order of offers.
+    Offers = 1,
+    /// How long an instance boots.
+    Boot = 2,
+    /// Which instance of an application stops.
+    Decrease = 3,
+}
+
+/// A cluster and its group, in which time passes.
+#[derive(Debug)]
+pub(crate) struct World<'s> {
+    setup: &'s Setup,
+    now: Millis,
+    events: Events,
+    period: Millis,
+    pool: Pool,
+    scheduler: Scheduler,
+    recorder: Recorder,
+    /// The next change and the next job of the workload.
+    next_change: usize,
+    next_job: usize,
+}
+
+impl<'s> World<'s> {
+    /// The world at its start: what is wanted first runs on as many agents as it takes.
+    pub(crate) fn new(setup: &'s Setup, period: Millis, seed: u64) -> Self {
+        let workload = &setup.workload;
+        let start = workload.start;
+        let mut pool = Pool::new(setup, seed);
+        let scheduler = Scheduler::new(&workload.applications, pool.cluster_mut(), seed);
+        let recorder = Recorder::new(start, setup.measured_from(), setup.agent, setup.headroom_percent);
+        let mut world = Self {
+            setup,
+            now: 0,
+            events: Events::default(),
+            period,
+            pool,
+            scheduler,
+            recorder,
+            next_change: 0,
+            next_job: 0,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        self.change_services();
+        self.submit_jobs();
+        // Jobs and services are placed one by one, so whole tasks may need more agents than their sum.
+        for _ in 0..self.setup.min {
+            self.pool.adopt(self.setup);
+        }
+        self.place();
+        while self.scheduler.waiting() > 0 && self.pool.instances() < self.setup.max {
+            self.pool.adopt(self.setup);
+            self.place();
+        }
+        self.events.push(0, Event::Sample);
+        // Half a minute after the load changes: nothing depends on which of two simultaneous events is first.
+        self.events.push(self.period.min(MINUTE) / 2, Event::Tick);
+        self.measure();
+    }
+
+    /// The time.
+    pub(crate) fn time(&self) -> Timestamp {
+        time(self.setup.workload.start, self.now)
+    }
+
+    /// Handles the next event. The time then; `None` at the end.
+    pub(crate) fn step(&mut self, policy: &mut dyn Policy) -> Result<Option<Millis>, PolicyError> {
+        let Some((at, event)) = self.events.pop().filter(|(at, _)| *at < self.setup.workload.duration) else {
+            return Ok(None);
+        };
+        self.recorder.pass(at);
+        self.now = at;
+        match event {
+            Event::Change => self.change_services(),
+            Event::Submit => self.submit_jobs(),
+            Event::End { job, attempt } => self.scheduler.end_job(job, attempt, self.pool.cluster_mut()),
+            Event::Group => {
+                // What the group ends by itself is no action of the policy.
+                self.advance_group();
+            }
+            Event::Register { launch } => self.pool.register(launch, self.time(), self.setup),
+            Event::Tick => {
+                self.events.push(self.now + self.period, Event::Tick);
+                self.act(policy)?;
+            }
+            Event::Again => self.act(policy)?,
+            Event::Drained { agent } => self.pool.end_draining(agent),
+            Event::Sample => {
+                self.recorder.sample(self.now);
+                self.events.push(self.now + MINUTE, Event::Sample);
+            }
+        }
+        self.place();
+        self.measure();
+        Ok(Some(at))
+    }
+
+    /// The end.
+    pub(crate) fn finish(mut self, oracle: Millis, price: u64) -> Finished {
+        self.now = self.setup.workload.duration;
+        self.recorder.pass(self.now);
+        for (application, since) in self.scheduler.waits() {
+            self.recorder.waited(application, since, self.now);
+        }
+        self.recorder.finish(oracle, price)
+    }
+
+    /// Applies the changes of the workload that are due.
+    fn change_services(&mut self) {
+        let changes = self.setup.workload.changes.get(self.next_change..).unwrap_or_default();
+        for change in changes {
+            if change.at > self.now {
+                self.events.push(change.at, Event::Change);
+                return;
+            }
+            self.next_change += 1;
+            let given_up = self.scheduler.set_wanted(change, self.now, self.pool.cluster_mut());
+            for (application, since) in given_up {
+                self.recorder.waited(&application, since, self.now);
+            }
+        }
+    }
+
+    fn submit_jobs(&mut self) {
+        let jobs = self.setup.workload.jobs.get(self.next_job..).unwrap_or_default();
+        for job in jobs {
+            if job.submitted > self.now {
+                self.events.push(job.submitted, Event::Submit);
+                return;
+            }
+            self.next_job += 1;
+            self.scheduler.submit(job, self.now);
+        }
+    }
+
+    /// Places what waits, as far as there is room.
+    fn place(&mut self) {
+        let time = self.time();
+        for started in self.scheduler.place(self.pool.cluster_mut(), self.now, time) {
+            self.recorder.waited(started.application, started.since, self.now);
+            if let Some((job, attempt, duration)) = started.job {
+                self.events.push(self.now + duration, Event::End { job, attempt });
+            }
+        }
+    }
+
+    /// Brings the group to the present: instances come into service, terminate, and are launched. The tasks that the
+    /// terminated ones ran are lost.
+    fn advance_group(&mut self) -> Lost {
+        let time = self.time();
+        let changed = self.pool.advance(self.now, time, &mut self.events);
+        let mut lost = Lost::default();
+        for agent in changed {
+            lost += self.scheduler.lose(&agent, self.now);
+        }
+        self.recorder.killed(self.now, lost.killed_for);
+        lost
+    }
+
+    /// What holds from now on.
+    fn measure(&mut self) {
+        let levels =
+            Levels { waiting: self.scheduler.waiting(), wanted: self.scheduler.wanted(), ..self.pool.levels() };
+        self.recorder.set(levels);
+    }
+
+    /// A run of the policy.
+    fn act(&mut self, policy: &mut dyn Policy) -> Result<(), PolicyError> {
+        let waiting: Vec<WaitingView> = self.scheduler.view(self.setup.workload.start);
+        self.pool.cluster_mut().queue = scheduler::queue(&waiting);
+        let mut orders = Orders::default();
+        let view = View {
+            now: self.time(),
+            elapsed: self.now,
+            min: self.setup.min,
+            max: self.setup.max,
+            desired: self.pool.desired(),
+            in_flight: self.pool.in_flight(),
+            new_agent: self.setup.agent,
+            cluster: self.pool.cluster(),
+            group: self.pool.group(),
+            waiting: &waiting,
+        };
+        policy.act(&view, &mut orders)?;
+        let (orders, held, again) = orders.into_parts();
+        for (order, why) in orders {
+            self.carry_out(order, why);
+        }
+        if let Some(Why { clause, reason }) = held {
+            self.recorder.hold(self.now, self.period, clause, reason);
+        }
+        if let Some(after) = again {
+            self.events.push(self.now + after, Event::Again);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, order: Order, why: Why) {
+        let time = self.time();
+        let from = self.pool.desired();
+        let (kind, agents) = match order {
+            Order::Desired(desired) => {
+                let kind = if desired > from { ActionKind::ScaleUp } else { ActionKind::ScaleDown };
+                self.pool.set_desired(desired, time);
+                (kind, 0)
+            }
+            Order::Terminate(instances) => {
+                let ended = instances.iter().filter(|id| self.pool.terminate(id, time)).count();
+                (ActionKind::ScaleDown, saturated(ended))
+            }
+            Order::Close(agents) => (ActionKind::Close, self.pool.close(&agents, time)),
+            Order::Reopen(agents) => (ActionKind::Reopen, self.pool.reopen(&agents, time)),
+            Order::Drain(agents) => {
+                let mut lost = Lost::default();
+                let drained = self.pool.drain(&agents, time);
+                for agent in &drained {
+                    self.events.push(self.now + pool::DRAIN_TIME, Event::Drained { agent: agent.number });
+                    lost += self.scheduler.lose(agent, self.now);
+                }
+                self.recorder.killed(self.now, lost.killed_for);
+                return self.note(ActionKind::Drain, from, saturated(drained.len()), lost, why);
+            }
+            Order::Tags(changes) => return self.pool.set_tags(changes),
+        };
+        let lost = self.advance_group();
+        if from != self.pool.desired() || agents > 0 {
+            self.note(kind, from, agents, lost, why);
+        }
+    }
+
+    fn note(&mut self, kind: ActionKind, from: u32, agents: u32, lost: Lost, why: Why) {
+        self.recorder.act(Action {
+            at: self.time(),
+            kind,
+            from,
+            to: self.pool.desired(),
+            agents,
+            moved_tasks: lost.moved,
+            killed_jobs: lost.killed,
+            clause: why.clause,
+            reason: why.reason,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

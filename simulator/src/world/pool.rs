@@ -1,0 +1,246 @@
+//! The group's instances and their agents.
+//!
+//! An instance is paid for from its launch until its termination starts. Its agent registers after the boot time, and is gone,
+//! with its tasks, when the termination starts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cluster::group::{Group, Lifecycle};
+use cluster::{Agent, Capacity, Cluster, Mode, Operation};
+use jiff::{SignedDuration, Timestamp};
+use node_scale::group_tags::TagChange;
+use shared::count::saturated;
+use shared::random::SplitMix64;
+
+use super::events::{Event, Events};
+use super::{BEFORE, Concern};
+use crate::measure::Levels;
+use crate::run::Setup;
+use crate::{HOUR, Millis, SECOND};
+
+/// How long the tasks of a draining agent take to end.
+pub(super) const DRAIN_TIME: Millis = 10 * SECOND;
+
+/// The zones of the group.
+const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
+
+/// A boot takes between three quarters and five quarters of the given time.
+const BOOT_PERCENT: std::ops::RangeInclusive<u64> = 75..=125;
+
+/// How far back the group knows its activities. The stage reads those of the last hour and those within `join_timeout`.
+const HISTORY: SignedDuration = SignedDuration::from_hours(3);
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    cluster: Cluster,
+    group: Group,
+    /// The launches whose agents have not registered, by the number of the launch: their instances.
+    booting: BTreeMap<u64, String>,
+    /// The agents by their instances.
+    agents: BTreeMap<String, u32>,
+    launches: u64,
+    boot: Millis,
+    seed: u64,
+    forgotten: Millis,
+}
+
+impl Pool {
+    /// A group without instances.
+    pub(super) fn new(setup: &Setup, seed: u64) -> Self {
+        let start = setup.workload.start;
+        let elected_at = start.saturating_sub(SignedDuration::from_secs(BEFORE)).unwrap_or(start);
+        let units = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
+        let mut group = Group::new(&setup.place.group, units(setup.min), units(setup.max), &ZONES);
+        // An instance is in service long before its agent has registered.
+        group.behavior.launch = Duration::from_millis(setup.boot / 3);
+        let mut cluster = Cluster::new(elected_at);
+        cluster.new_agent = Some(Capacity::of(setup.agent));
+        Self {
+            cluster,
+            group,
+            booting: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            launches: 0,
+            boot: setup.boot,
+            seed,
+            forgotten: 0,
+        }
+    }
+
+    pub(super) const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(super) const fn cluster_mut(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    pub(super) const fn group(&self) -> &Group {
+        &self.group
+    }
+
+    pub(super) fn desired(&self) -> u32 {
+        u32::try_from(self.group.desired()).unwrap_or(0)
+    }
+
+    /// How many instances are paid for.
+    pub(super) fn instances(&self) -> u32 {
+        saturated(self.group.instances().iter().filter(|instance| instance.state.is_capacity()).count())
+    }
+
+    /// Requested instances that are no agents yet.
+    pub(super) fn in_flight(&self) -> u32 {
+        let to_launch = self.desired().saturating_sub(self.instances());
+        saturated(self.booting.len()).saturating_add(to_launch)
+    }
+
+    /// Adds an instance whose agent has been registered for long.
+    pub(super) fn adopt(&mut self, setup: &Setup) {
+        let since = self.cluster.master.elected_at;
+        let number = self.agents.len();
+        let id = format!("i-{number:017x}");
+        let zone = ZONES.get(number % ZONES.len()).copied().unwrap_or_default();
+        self.group.adopt(&id, zone, since);
+        self.register_instance(id, zone, since, setup);
+    }
+
+    fn register_instance(&mut self, id: String, zone: &str, now: Timestamp, setup: &Setup) {
+        let mut agent = self.cluster.make_agent(Capacity::of(setup.agent), now);
+        for (name, value) in &setup.place.attributes {
+            agent.attributes.set(name, value);
+        }
+        agent.set_instance(&id, zone);
+        let number = self.cluster.register(agent);
+        self.agents.insert(id, number);
+    }
+
+    /// The agent of a launch registers, if its instance is still there.
+    pub(super) fn register(&mut self, launch: u64, now: Timestamp, setup: &Setup) {
+        let Some(id) = self.booting.remove(&launch) else { return };
+        let instance = self.group.instances().iter().find(|instance| instance.id == id);
+        if let Some(instance) = instance {
+            let zone = instance.zone.clone();
+            self.register_instance(id, &zone, now, setup);
+        }
+    }
+
+    pub(super) fn set_desired(&mut self, desired: u32, now: Timestamp) {
+        let within = i32::try_from(desired).unwrap_or(i32::MAX).clamp(self.group.min, self.group.max);
+        // Within the limits, and without the cooldown, nothing refuses it.
+        let _ = self.group.set_desired(within, false, now);
+    }
+
+    /// Whether the instance is now terminating.
+    pub(super) fn terminate(&mut self, instance: &str, now: Timestamp) -> bool {
+        self.group.terminate_instance(instance, true, now).is_ok()
+    }
+
+    pub(super) fn close(&mut self, agents: &[u32], now: Timestamp) -> u32 {
+        self.operate(agents, Operation::Deactivate, now)
+    }
+
+    pub(super) fn reopen(&mut self, agents: &[u32], now: Timestamp) -> u32 {
+        self.operate(agents, Operation::Reactivate, now)
+    }
+
+    fn operate(&mut self, agents: &[u32], operation: Operation, now: Timestamp) -> u32 {
+        let ids: Vec<String> =
+            agents.iter().filter_map(|number| self.cluster.agent(*number)).map(|agent| agent.id.clone()).collect();
+        saturated(ids.iter().filter(|id| self.cluster.operate(id, operation, now).is_ok()).count())
+    }
+
+    /// Stops the tasks of agents. The agents as they were.
+    pub(super) fn drain(&mut self, agents: &[u32], now: Timestamp) -> Vec<Agent> {
+        self.operate(agents, Operation::Drain { max_grace_period: None }, now);
+        let before: Vec<Agent> = agents.iter().filter_map(|number| self.cluster.agent(*number)).cloned().collect();
+        for number in agents {
+            if let Some(agent) = self.cluster.agent_mut(*number) {
+                agent.end_all();
+            }
+        }
+        before
+    }
+
+    pub(super) fn end_draining(&mut self, number: u32) {
+        if let Some(agent) = self.cluster.agent_mut(number)
+            && let Mode::Draining(drain) = agent.mode
+        {
+            agent.mode = Mode::Drained(drain);
+        }
+    }
+
+    pub(super) fn set_tags(&mut self, changes: Vec<TagChange>) {
+        for change in changes {
+            match change {
+                TagChange::Set { key, value } => drop(self.group.tags.insert(key, value)),
+                TagChange::Delete { key } => drop(self.group.tags.remove(&key)),
+            }
+        }
+    }
+
+    /// Brings the group to the present. The agents that this ended, with their tasks.
+    pub(super) fn advance(&mut self, now: Millis, time: Timestamp, events: &mut Events) -> Vec<Agent> {
+        self.group.advance(time);
+        if now >= self.forgotten + HOUR {
+            self.forgotten = now;
+            self.group.forget_activities(time.saturating_sub(HISTORY).unwrap_or(Timestamp::MIN));
+        }
+        let millis = |duration: Duration| Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX);
+        let launched = self.group.instances().iter().filter(|instance| {
+            instance.state == Lifecycle::Pending && instance.launched == time && !self.is_known(&instance.id)
+        });
+        let launched: Vec<String> = launched.map(|instance| instance.id.clone()).collect();
+        for id in launched {
+            self.launches += 1;
+            let launch = self.launches;
+            let mut random = SplitMix64::stream(self.seed, Concern::Boot as u64, launch);
+            let percent = BOOT_PERCENT.start() + random.below(BOOT_PERCENT.end() - BOOT_PERCENT.start() + 1);
+            events.push(now + millis(self.group.behavior.launch), Event::Group);
+            events.push(now + self.boot * percent / 100, Event::Register { launch });
+            self.booting.insert(launch, id);
+        }
+        let is_ending = |id: &str| {
+            let instance = self.group.instances().iter().find(|instance| instance.id == id);
+            instance.is_none_or(|instance| !instance.state.is_capacity())
+        };
+        let gone: Vec<u64> = self.booting.iter().filter(|(_, id)| is_ending(id)).map(|(launch, _)| *launch).collect();
+        let ended: Vec<String> = self.ending_agents();
+        if !(gone.is_empty() && ended.is_empty()) {
+            events.push(now + millis(self.group.behavior.terminate), Event::Group);
+        }
+        for launch in gone {
+            self.booting.remove(&launch);
+        }
+        let numbers: Vec<u32> = ended.iter().filter_map(|id| self.agents.remove(id)).collect();
+        numbers.into_iter().filter_map(|number| self.cluster.remove(number)).collect()
+    }
+
+    fn is_known(&self, instance: &str) -> bool {
+        self.agents.contains_key(instance) || self.booting.values().any(|id| id == instance)
+    }
+
+    /// The instances that are terminating and whose agents are still registered.
+    fn ending_agents(&self) -> Vec<String> {
+        let ending = self.group.instances().iter().filter(|instance| !instance.state.is_capacity());
+        ending.map(|instance| instance.id.clone()).filter(|id| self.agents.contains_key(id)).collect()
+    }
+
+    /// What the recorder needs of it.
+    pub(super) fn levels(&self) -> Levels {
+        let registered = || self.cluster.registered();
+        let usable = saturated(registered().filter(|agent| agent.is_active()).count());
+        let (total, used) = self.cluster.total_and_used();
+        Levels {
+            instances: self.instances(),
+            usable,
+            in_flight: self.in_flight(),
+            closing: saturated(registered().count()).saturating_sub(usable),
+            is_at_max: self.group.desired() >= self.group.max,
+            total,
+            used,
+            placed: registered().map(Agent::used).sum(),
+            ..Levels::default()
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What must hold after every event, in random small worlds.
+
+use cluster::resources;
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::{Exactness, LambdaScale, TargetTracking};
+use crate::run::Place;
+use crate::trace::{Application, Change, Job, Workload};
+
+impl World<'_> {
+    /// What is wrong with it, where something is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let full = self.pool.cluster().agents().find(|agent| !agent.used().fits_in(&agent.capacity.total));
+        if let Some(agent) = full {
+            return Some(format!("agent {} runs {} of {}", agent.number, agent.used(), agent.capacity.total));
+        }
+        let instances = self.pool.group().instances();
+        let without = self.pool.cluster().registered().find(|agent| {
+            !instances.iter().any(|of| Some(of.id.as_str()) == agent.instance_id() && of.state.is_capacity())
+        });
+        if let Some(agent) = without {
+            return Some(format!("agent {} has no instance in service", agent.number));
+        }
+        if self.pool.instances() > self.setup.max {
+            return Some(format!("{} instances, max is {}", self.pool.instances(), self.setup.max));
+        }
+        self.scheduler.problem(self.pool.cluster())
+    }
+}
+
+fn setup(workload: Workload) -> Setup {
+    Setup {
+        agent: workload.agent,
+        boot: 3 * MINUTE,
+        min: 1,
+        max: 12,
+        headroom_percent: 10,
+        price: 384,
+        place: Place { group: "workers-asg".to_owned(), ..Place::default() },
+        workload,
+    }
+}
+
+/// Three hours of two services and some jobs.
+fn workload() -> impl Strategy<Value = Workload> {
+    let change = (0..180_u64, 0..2_usize, 0..20_u32);
+    let job = (0..10_800_u64, 1..3_600_u64);
+    (prop::collection::vec(change, 1..30), prop::collection::vec(job, 0..30)).prop_map(|(changes, jobs)| {
+        let mut changes: Vec<Change> = changes
+            .into_iter()
+            .map(|(minute, application, instances)| Change { at: minute * MINUTE, application, instances })
+            .collect();
+        changes.sort();
+        let jobs = jobs.into_iter().map(|(at, run)| Job { submitted: at * 1000, duration: run * 1000, application: 2 });
+        let mut jobs: Vec<Job> = jobs.collect();
+        jobs.sort();
+        let application =
+            |name: &str, cpus, mem| Application { name: name.to_owned(), resources: resources(cpus, mem) };
+        Workload {
+            start: Timestamp::constant(1_767_225_600, 0),
+            duration: 180 * MINUTE,
+            applications: vec![
+                application("/web", 1, 3500),
+                application("/db", 2, 6000),
+                application("/jobs/3", 3, 2000),
+            ],
+            changes,
+            jobs,
+            agent: resources(8, 28_000),
+        }
+    })
+}
+
+fn ours(settings: &str) -> LambdaScale {
+    let pool = cluster::policy(&format!("min = 1\nmax = 12\n{settings}")).unwrap();
+    LambdaScale::new(pool, true, Exactness::Sampled)
+}
+
+fn holds_after_every_event(workload: &Workload, policy: &mut dyn Policy, seed: u64) {
+    let setup = setup(workload.clone());
+    let mut world = World::new(&setup, policy.period(), seed);
+    assert_eq!(world.problem(), None, "at the start");
+    while let Some(at) = world.step(policy).unwrap() {
+        assert_eq!(world.problem(), None, "after {at} ms");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_wanted_is_placed_or_waits_after_every_event(workload in workload(), seed in any::<u64>()) {
+        holds_after_every_event(&workload, &mut TargetTracking::new(65), seed);
+        holds_after_every_event(&workload, &mut ours(""), seed);
+        holds_after_every_event(&workload, &mut ours("scale_down_strategy = \"drain\""), seed);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_run(workload in workload(), seed in any::<u64>()) {
+        let setup = setup(workload);
+        let runs = [(); 2].map(|()| crate::run(&setup, "ours", &mut ours(""), seed).unwrap());
+        let [first, second] = &runs;
+        prop_assert_eq!(first, second);
+        prop_assert_eq!(serde_json::to_string(first).unwrap(), serde_json::to_string(second).unwrap());
+    }
+}
+
+#[test]
+fn a_wait_lasts_from_wanted_to_placed() {
+    // Two agents' worth from the tenth minute on, one agent that is full.
+    let changes =
+        [(0, 4), (10, 8)].map(|(minute, instances)| Change { at: minute * MINUTE, application: 0, instances });
+    let workload = Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: 30 * MINUTE,
+        applications: vec![Application { name: "/web".to_owned(), resources: resources(2, 7000) }],
+        changes: changes.to_vec(),
+        jobs: Vec::new(),
+        agent: resources(8, 28_000),
+    };
+    let mut setup = setup(workload);
+    (setup.min, setup.max) = (1, 2);
+    /// Requests a second agent in the twelfth minute.
+    struct Late;
+    impl Policy for Late {
+        fn period(&self) -> Millis {
+            MINUTE
+        }
+        fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+            if view.elapsed >= 12 * MINUTE && view.desired == 1 {
+                assert_eq!(
+                    (view.waiting()[0].instances, view.waiting()[0].since),
+                    (4, view.now - jiff::SignedDuration::from_secs(150))
+                );
+                orders.set_desired(2, "late".to_owned());
+            }
+            Ok(())
+        }
+    }
+    let run = crate::run(&setup, "late", &mut Late, 7).unwrap();
+    let action = &run.actions[0];
+    assert_eq!((action.kind, action.from, action.to, action.reason.as_str()), (ActionKind::ScaleUp, 1, 2, "late"));
+    let waits: Vec<i64> = run.worst_waits.iter().map(|wait| (wait.to - wait.from).get_seconds()).collect();
+    let boot = waits[0] - 150;
+    assert!((135..=225).contains(&boot), "{waits:?}");
+    assert_eq!(waits, [150 + boot; 4]);
+    let text = |value: f64| format!("{value:.0}");
+    // While the second agent boots the group is at its maximum.
+    let measured = &run.measurements;
+    let lengths = u64::try_from(waits[0]).unwrap();
+    assert_eq!(
+        text(measured.waiting_task_seconds / 100.0),
+        format!("{:.0}", f64::from(u32::try_from(4 * lengths).unwrap()) / 100.0)
+    );
+    assert_eq!(text(measured.waited_percent), "50");
+    assert!(measured.waiting_at_max_task_seconds < measured.waiting_task_seconds);
+    assert_eq!(run.series.waiting[9..13], [0, 4, 4, 4]);
+}
+
+#[test]
+fn a_killed_job_starts_again_from_0() {
+    let workload = Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: 60 * MINUTE,
+        applications: vec![Application { name: "/jobs/8".to_owned(), resources: resources(8, 7000) }],
+        changes: Vec::new(),
+        jobs: vec![
+            Job { submitted: 0, duration: 20 * MINUTE, application: 0 },
+            Job { submitted: 0, duration: 20 * MINUTE, application: 0 },
+        ],
+        agent: resources(8, 28_000),
+    };
+    let setup = setup(workload);
+    /// Terminates the first agent after ten minutes.
+    struct Rude(bool);
+    impl Policy for Rude {
+        fn period(&self) -> Millis {
+            10 * MINUTE
+        }
+        fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+            if view.elapsed > 10 * MINUTE && !self.0 {
+                self.0 = true;
+                orders.terminate(vec![view.agents()[0].instance.to_owned()], "rude".to_owned());
+            }
+            Ok(())
+        }
+    }
+    let run = crate::run(&setup, "rude", &mut Rude(false), 1).unwrap();
+    assert_eq!(run.actions[0].killed_jobs, 1);
+    let ran = run.measurements.killed_task_seconds;
+    assert_eq!(format!("{ran:.0}"), "630");
+    // It waits until the other has ended, and then runs for twenty minutes.
+    let demand: Vec<usize> = [2, 1]
+        .iter()
+        .map(|agents| run.series.demand.iter().filter(|demand| **demand == agents * 1000).count())
+        .collect();
+    assert_eq!(demand, [20, 20], "{:?}", run.series.demand);
+}
