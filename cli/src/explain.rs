@@ -326,7 +326,7 @@ fn explain<'a>(
         let decision = node_process::decide(&snapshot, policy, now);
         let plan = match (&decision, groups) {
             (Ok(decision), Some(groups)) => {
-                Some(Planned { dry_run: config.dry_run, ..planned(decision, groups, policy, now) })
+                Some(Planned { dry_run: config.dry_run, ..planned(decision, groups, policy, config.dry_run, now) })
             }
             _ => None,
         };
@@ -337,7 +337,13 @@ fn explain<'a>(
     explained.collect()
 }
 
-fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, now: Timestamp) -> Planned {
+fn planned(
+    decision: &ScalingDecision,
+    groups: &SavedGroups,
+    policy: &Policy,
+    is_dry_run: bool,
+    now: Timestamp,
+) -> Planned {
     let group = groups.auto_scaling_groups.iter().find(|group| group.name == policy.group);
     let state = group.map(|group| GroupState {
         group: group.clone(),
@@ -345,6 +351,7 @@ fn planned(decision: &ScalingDecision, groups: &SavedGroups, policy: &Policy, no
         activities_are_complete: true,
         instance_refresh_in_progress: Some(false),
         addresses: Addresses::new(),
+        is_dry_run,
     });
     let state = state.as_ref();
     Planned {
@@ -381,6 +388,8 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
             Err(expired) => page.field("decision", &format!("none: {expired}"))?,
         }
         if let Some(Planned { plan, from, lookups, dry_run }) = plan {
+            // Where nothing is to be removed, it tells how soon something could be.
+            plan.window.iter().try_for_each(|window| page.field("window", &window.to_string()))?;
             let action = action(plan, *from, lookups);
             let is_dry = *dry_run && matches!(plan.result, PlanResult::Act(_)) && lookups.is_empty();
             let action = if is_dry { format!("dry run: would {action}") } else { action };

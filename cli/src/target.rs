@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_scale::group::{self, CallError};
-use node_scale::group_tags::{Floor, GroupTags, Pause, Streak};
+use node_scale::group_tags::{Floor, GroupTags, Pause, SLOTS};
 use node_scale::state::{Group, Instance};
 use serde::Serialize;
 use shared::config::Config;
@@ -172,7 +172,8 @@ pub struct GroupStatus {
     paused_until: Option<String>,
     floor: Option<FloorForm>,
     scale_up_held_back_since: Option<String>,
-    scale_down_wanted_since: Option<String>,
+    /// The highest number of agents that was needed in each slot of the window, the newest first, as the group's tag has them.
+    needed: Option<[Option<u32>; SLOTS]>,
     notes: Vec<String>,
 }
 
@@ -187,7 +188,6 @@ impl GroupStatus {
     #[must_use]
     pub fn new(group: &Group, now: Timestamp) -> Self {
         let tags = GroupTags::read(&group.tags, now);
-        let since = |streak: Option<Streak>| streak.map(|streak| time::format(streak.since));
         let in_service = |instance: &&Instance| instance.lifecycle_state == Lifecycle::InService;
         Self {
             group: group.name.clone(),
@@ -201,8 +201,8 @@ impl GroupStatus {
                 Pause::Unreadable => "unreadable".to_owned(),
             }),
             floor: tags.floor.map(|Floor { instances, until }| FloorForm { instances, until: until.to_string() }),
-            scale_up_held_back_since: since(tags.scale_up),
-            scale_down_wanted_since: since(tags.scale_down),
+            scale_up_held_back_since: tags.scale_up.map(|streak| time::format(streak.since)),
+            needed: tags.needed.map(|needs| needs.slots),
             notes: tags.problems,
         }
     }
@@ -224,10 +224,8 @@ impl GroupStatus {
         if let Some(floor) = &self.floor {
             page.field("floor", &format!("{} instances {}", floor.instances, shown(&floor.until)))?;
         }
-        for (name, since) in
-            [("scale-up held", &self.scale_up_held_back_since), ("scale-down due", &self.scale_down_wanted_since)]
-        {
-            since.as_ref().map_or(Ok(()), |since| page.field(name, &format!("since {since}")))?;
+        if let Some(since) = &self.scale_up_held_back_since {
+            page.field("scale-up held", &format!("since {since}"))?;
         }
         if !self.suspended_processes.is_empty() {
             page.field("suspended", &self.suspended_processes.join(", "))?;

@@ -24,6 +24,7 @@ group = "mesos-workers"
 application_headroom_percent = 0
 new_agent = { cpus = 4, mem = 16000 }
 max = 100
+scale_down_window = "0s"
 "#;
 
 /// A cluster, and the group under it.

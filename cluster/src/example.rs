@@ -72,6 +72,7 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
         target: agents.saturating_add_signed(delta),
         wanted: u32::try_from(delta).unwrap_or(0),
         needed: Some(agents.saturating_add_signed(delta)),
+        margin: None,
         state: match delta {
             0 => ScalingState::Normal,
             1.. => ScalingState::ScaleUp,

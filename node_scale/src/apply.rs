@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::ScaleError;
 use crate::group::{self, CallError};
-use crate::group_tags::TagChange;
+use crate::group_tags::{NEEDED, TagChange};
 use crate::masters::{Masters, OperatorError};
 use crate::outcome::{ApplyMode, OutcomeBuilder};
 use crate::plan::{AgentCall, AgentStep, BackOff, Change, Increase, Plan, PlanResult, TerminationTarget};
@@ -205,6 +205,9 @@ impl Applier {
         }
         if let Err(source) = group::write_tags(&self.client, &policy.group, tags).await {
             built.outcome.notes.push(format!("the tags of the group were not written: {}", Chain::new(&source)));
+            if tags.iter().any(|change| matches!(change, TagChange::Set { key, .. } if key == NEEDED)) {
+                built.outcome.notes.push(format!("no agent is removed until the tag {NEEDED} can be written (D6)"));
+            }
             let failed = ScaleError::Call { pool: built.outcome.pool.clone(), source };
             built.error = built.error.or(Some(failed));
         }

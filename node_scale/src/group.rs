@@ -133,6 +133,7 @@ pub async fn describe(
         activities_are_complete,
         instance_refresh_in_progress,
         addresses: Addresses::new(),
+        is_dry_run: false,
     }))
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | tag | value | written by |
 //! |---|---|---|
-//! | `lambda-scale/scale-down-since` | `<since> <until>` | node_scale |
+//! | `lambda-scale/needed` | `<slot> <n1> ... <n6>` | node_scale |
 //! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
 //! | `lambda-scale/pause-until` | `<until>` | operators |
@@ -25,6 +25,10 @@ use crate::state::Tag;
 
 pub use until::Until;
 
+/// The tag of [`GroupTags::needed`].
+pub const NEEDED: &str = "lambda-scale/needed";
+/// The tag of [`GroupTags::scale_up`].
+pub const SCALE_UP_SINCE: &str = "lambda-scale/scale-up-since";
 /// What the names of all these tags begin with.
 pub const PREFIX: &str = "lambda-scale/";
 /// The tag of [`GroupTags::pause_until`].
@@ -38,8 +42,8 @@ const DECOMMISSION: &str = "decommission/";
 /// What the tags of a group say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupTags {
-    /// Decisions that remove agents.
-    pub scale_down: Option<Streak>,
+    /// D6: how many agents were needed lately.
+    pub needed: Option<Needs>,
     /// Decisions that add agents and were held back by a launch.
     pub scale_up: Option<Streak>,
     /// No change for a time.
@@ -55,7 +59,19 @@ pub struct GroupTags {
     pub problems: Vec<String>,
 }
 
-/// Consecutive decisions in one direction, from the first one on. The streak is broken where `until` passes without another
+/// D6: the highest number of agents that was needed in each of the last six slots of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The newest slot: a slot's number is its start, in its own lengths since 1970.
+    pub newest: i64,
+    /// The slots, newest first; `None` where no decision said how many.
+    pub slots: [Option<u32>; SLOTS],
+}
+
+/// How many slots a window has.
+pub const SLOTS: usize = 6;
+
+/// Consecutive decisions that add agents, from the first one on. The streak is broken where `until` passes without another
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streak {
@@ -83,24 +99,13 @@ pub struct Floor {
     pub until: Until,
 }
 
-/// The direction of a streak, and of a process or a cooldown.
+/// The direction of a process or a cooldown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// More agents.
     Up,
     /// Fewer agents.
     Down,
-}
-
-impl Direction {
-    /// The tag of the streak.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Up => "lambda-scale/scale-up-since",
-            Self::Down => "lambda-scale/scale-down-since",
-        }
-    }
 }
 
 /// A change to the tags of a group.
@@ -153,9 +158,9 @@ impl GroupTags {
     fn add(&mut self, name: &str, value: &str, now: Timestamp) -> Option<&'static str> {
         const NO_EFFECT: &str = "it has no effect; delete it";
         match name {
-            "scale-down-since" => match Streak::read(value) {
-                Some(streak) => self.scale_down = streak.unbroken(now),
-                None => return Some(NO_EFFECT),
+            "needed" => match Needs::read(value) {
+                Some(needs) => self.needed = Some(needs),
+                None => return Some("what was needed is unknown; it is written anew"),
             },
             "scale-up-since" => match Streak::read(value) {
                 Some(streak) => self.scale_up = streak.unbroken(now),
@@ -190,33 +195,19 @@ impl GroupTags {
         }
         None
     }
-
-    /// The streak of that direction.
-    #[must_use]
-    pub const fn streak(&self, direction: Direction) -> Option<Streak> {
-        match direction {
-            Direction::Up => self.scale_up,
-            Direction::Down => self.scale_down,
-        }
-    }
 }
 
 impl Streak {
     /// The streak with one more decision in it; what must be written for that, if anything.
     #[must_use]
-    pub fn continued(
-        streak: Option<Self>,
-        direction: Direction,
-        now: Timestamp,
-        life: SignedDuration,
-    ) -> (Self, Option<TagChange>) {
+    pub fn continued(streak: Option<Self>, now: Timestamp, life: SignedDuration) -> (Self, Option<TagChange>) {
         let until = now.saturating_add(life).unwrap_or(Timestamp::MAX);
         match streak {
             // Written anew only where half of its life is over, so that a streak costs few calls.
             Some(streak) if streak.until.duration_since(now).saturating_mul(2) >= life => (streak, None),
             streak => {
                 let streak = Self { since: streak.map_or(now, |streak| streak.since), until };
-                (streak, Some(TagChange::Set { key: direction.key().to_owned(), value: streak.to_string() }))
+                (streak, Some(TagChange::Set { key: SCALE_UP_SINCE.to_owned(), value: streak.to_string() }))
             }
         }
     }
@@ -228,6 +219,21 @@ impl Streak {
 
     fn unbroken(self, now: Timestamp) -> Option<Self> {
         (self.since <= now && now < self.until).then_some(self)
+    }
+}
+
+impl Needs {
+    fn read(value: &str) -> Option<Self> {
+        let mut words = value.split_whitespace();
+        let newest = words.next()?.parse().ok()?;
+        let mut slots = [None; SLOTS];
+        for slot in &mut slots {
+            *slot = match words.next()? {
+                "-" => None,
+                number => Some(number.parse().ok()?),
+            };
+        }
+        words.next().is_none().then_some(Self { newest, slots })
     }
 }
 
@@ -254,6 +260,16 @@ impl fmt::Display for Streak {
     }
 }
 
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.newest)?;
+        self.slots.iter().try_for_each(|slot| match slot {
+            Some(needed) => write!(f, " {needed}"),
+            None => f.write_str(" -"),
+        })
+    }
+}
+
 impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.instances, self.until)
@@ -275,10 +291,12 @@ mod tests {
     #[test]
     fn tags_are_read_back_as_they_were_written() {
         let streak = Streak { since: at(-60), until: at(60) };
+        let needs = Needs { newest: 12_000_000, slots: [Some(12), None, Some(0), Some(7), None, Some(u32::MAX)] };
+        assert_eq!(needs.to_string(), "12000000 12 - 0 7 - 4294967295");
         let floor = Floor { instances: 20, until: Until::Time(at(60)) };
         let tags = [
-            tag(Direction::Up.key(), streak),
-            tag(Direction::Down.key(), streak),
+            tag(SCALE_UP_SINCE, streak),
+            tag(NEEDED, needs),
             tag(FLOOR, floor),
             tag(PAUSE_UNTIL, time::format(at(60))),
             tag("lambda-scale/decommission/i-1", time::format(at(-60))),
@@ -287,7 +305,7 @@ mod tests {
         ];
         let found = GroupTags::read(&tags, at(0));
         let expected = GroupTags {
-            scale_down: Some(streak),
+            needed: Some(needs),
             scale_up: Some(streak),
             pause: Some(Pause::Until(Until::Time(at(60)))),
             floor: Some(floor),
@@ -299,7 +317,7 @@ mod tests {
         // What has expired has no effect.
         assert_eq!(
             GroupTags::read(&tags, at(60)),
-            GroupTags { decommissioning: expected.decommissioning, ..GroupTags::default() }
+            GroupTags { decommissioning: expected.decommissioning, needed: expected.needed, ..GroupTags::default() }
         );
     }
 
@@ -321,6 +339,11 @@ mod tests {
                 "yesterday",
                 GroupTags { decommissioning: [("i-1".to_owned(), None)].into(), ..none() },
             ),
+            ("lambda-scale/needed", "", none()),
+            ("lambda-scale/needed", "12 1 2 3 4 5", none()),
+            ("lambda-scale/needed", "12 1 2 3 4 5 6 7", none()),
+            ("lambda-scale/needed", "12 1 2 3 4 5 -1", none()),
+            ("lambda-scale/needed", "12 1 2 3 4 5 99999999999", none()),
             ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z", none()),
         ] {
             let found = GroupTags::read(&[tag(key, value)], at(0));
@@ -346,11 +369,11 @@ mod tests {
     #[test]
     fn a_streak_is_written_at_its_start_and_at_half_its_life() {
         let life = SignedDuration::from_secs(600);
-        let (streak, change) = Streak::continued(None, Direction::Down, at(0), life);
+        let (streak, change) = Streak::continued(None, at(0), life);
         assert_eq!(streak, Streak { since: at(0), until: at(600) });
         assert!(change.is_some());
-        assert_eq!(Streak::continued(Some(streak), Direction::Down, at(300), life), (streak, None));
-        let (later, change) = Streak::continued(Some(streak), Direction::Down, at(301), life);
+        assert_eq!(Streak::continued(Some(streak), at(300), life), (streak, None));
+        let (later, change) = Streak::continued(Some(streak), at(301), life);
         assert_eq!(later, Streak { since: at(0), until: at(901) });
         assert!(change.is_some());
     }

@@ -147,6 +147,7 @@ impl Handler {
                 group::describe(&self.client, &policy.group, since, may_terminate(policy, decision)).await?;
             if let Some(state) = &mut state {
                 state.addresses.clone_from(&addresses);
+                state.is_dry_run = self.applier.mode == ApplyMode::DryRun;
             }
             let now = clock();
             if let Some(ips) = plan::needs_addresses(decision, state.as_ref(), policy, now) {

@@ -22,6 +22,8 @@ pub struct GroupState {
     pub instance_refresh_in_progress: Option<bool>,
     /// Which instances have which private address, as far as that was looked up (`plan::needs_addresses`).
     pub addresses: Addresses,
+    /// Whether nothing is written, so that the group lacks the tags of earlier runs.
+    pub is_dry_run: bool,
 }
 
 /// The instances that have a private address. Several networks of an account may have the same addresses.

@@ -9,6 +9,8 @@
 
 #[path = "support/loop_world.rs"]
 mod loop_world;
+#[path = "closed_loop/window.rs"]
+mod window;
 
 use std::time::Duration;
 

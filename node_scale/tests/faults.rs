@@ -450,11 +450,12 @@ async fn throttled_reads_are_made_again_and_writes_are_not() {
 
 #[tokio::test]
 async fn a_group_tag_that_cannot_be_written_does_not_stop_the_run() {
-    let world = World::with("scale_down_stable_for = \"15m\"\n").await;
+    let world = World::with("scale_down_window = \"15m\"\n").await;
     world.faults.refuse("CreateOrUpdateTags", access_denied("CreateOrUpdateTags"), 1);
     let outcome = world.deliver(&decision(1, -1, SIZE)).await;
-    assert_eq!(outcome.action, OutcomeAction::BackedOff);
+    assert_eq!((outcome.action, outcome.clause), (OutcomeAction::BackedOff, Some(Clause::D6)));
     assert!(outcome.notes[0].contains("autoscaling:CreateOrUpdateTags"), "{outcome:?}");
+    assert_eq!(outcome.notes[1], "no agent is removed until the tag lambda-scale/needed can be written (D6)");
     assert_eq!(world.desired(), 10);
 }
 
@@ -481,18 +482,28 @@ async fn a_scale_up_that_waits_goes_ahead_where_its_tag_is_not_written() {
 }
 
 #[tokio::test]
+async fn a_group_of_fifty_tags_scales_up() {
+    // A decision that adds agents and yet has something to remember: one more would be enough.
+    let world = World::with("scale_down_window = \"15m\"\n").await;
+    let full = AwsError::new(400, "LimitExceeded", "more than 50 tags");
+    world.faults.refuse("CreateOrUpdateTags", full, 100);
+    let needs_few = ScalingDecision { needed: Some(3), ..decision(1, 2, SIZE) };
+    let outcome = world.deliver(&needs_few).await;
+    assert_eq!((outcome.action, world.desired()), (OutcomeAction::ScaledUp, 12));
+    assert!(outcome.notes[0].contains("LimitExceeded"), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_dry_run_makes_no_call_that_changes_anything_i15() {
-    for (delta, settings) in [(2, "dry"), (-3, "dry"), (-1, "dryscale_down_stable_for = \"15m\"\n")] {
+    for (delta, settings) in [(2, "dry"), (-3, "dry"), (-1, "dryscale_down_window = \"15m\"\n")] {
         let world = World::with(settings).await;
         let outcome = world.deliver(&decision(1, delta, SIZE)).await;
         assert!(outcome.dry_run);
         assert_eq!(world.writes(), [], "{settings}");
         assert_eq!(world.desired(), 10);
-        if settings == "dry" {
-            assert_eq!(outcome.action, OutcomeAction::DryRun);
-            assert_eq!(outcome.to, Some(10 + delta), "it says what it would do");
-            assert_eq!(outcome.instances.len(), usize::try_from((-delta).max(0)).unwrap());
-        }
+        assert_eq!(outcome.action, OutcomeAction::DryRun);
+        assert_eq!(outcome.to, Some(10 + delta), "it says what it would do");
+        assert_eq!(outcome.instances.len(), usize::try_from((-delta).max(0)).unwrap());
     }
 }
 

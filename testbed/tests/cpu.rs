@@ -67,7 +67,7 @@ async fn a_busy_group_gets_one_instance_for_repeated_decisions() {
 
 #[tokio::test]
 async fn an_idle_group_gives_one_back_down_to_its_minimum() {
-    let stack = start("idle", &format!("{WEB}cooltime = 0\nmin = 2\n")).await;
+    let stack = start("idle", &format!("{WEB}cooltime = 0\nmin = 2\nscale_down_window = \"0s\"\n")).await;
     stack.cloudwatch.set("web-asg", Utilization::Percent(3.25));
     let idle = run(&stack).await;
     assert_eq!((idle.outcome.action, idle.outcome.to), (OutcomeAction::ScaledDown, Some(2)), "{:?}", idle.outcome);

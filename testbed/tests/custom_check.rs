@@ -27,7 +27,7 @@ fn examples() -> PathBuf {
 /// The pool of the local run, with a check of its own and the strategy that it then has.
 fn custom() -> String {
     let configuration = CONFIGURATION.replace("name = \"workers\"", "name = \"batch\"\ncheck = \"custom\"");
-    configuration.replace("scale_down_strategy = \"least_loaded\"", "")
+    configuration.replace("scale_down_strategy = \"least_loaded\"", "scale_down_window = \"0s\"")
 }
 
 /// What the example in Python publishes about a snapshot, at that length of the queue.

@@ -76,6 +76,15 @@ def idle_agents_are_removed(trial):
     assert trial.may_terminate()
 
 
+def a_first_window_keeps_all_agents(trial):
+    """The defaults: what was needed in the last 15 minutes is not known yet, and the group's tag begins to remember it."""
+    before = trial.instances()
+    outcome = trial.run()
+    assert (outcome["action"], outcome["clause"], trial.instances()) == ("backed_off", "D6", before), outcome
+    assert trial.account.group_tags(trial.group) == {"needed"}
+    assert trial.may_terminate()
+
+
 def the_group_chooses(trial):
     """desired_capacity: the desired capacity decreases, which needs no permission to terminate instances."""
     before = trial.desired()
@@ -145,32 +154,36 @@ class Variant(NamedTuple):
 MINIMAL_POOL = {
     "name": "workers", "min": 1, "resources": ["cpus", "mem"], "scale_down_threshold_percent": 50, "scale_up_threshold_percent": 80,
     "application_headroom_percent": 10, "cpu_utilization": False, "headroom_placement": "pack", "max_scale_up_step": 10,
-    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m", "scale_down_stable_for": "0s",
+    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m", "scale_down_window": "15m",
     "max_back_off": "0s", "join_timeout": "15m", "scale_down_strategy": "least_loaded",
 }
 MESOS = {"timeout": "20s"}
 CREDENTIALS = "lambda-scale:not-a-secret"
 
 VARIANTS = (
-    Variant("defaults", {}, {"mesos": MESOS, "pools": [{}]}, idle_agents_are_removed),
+    Variant("defaults", {}, {"mesos": MESOS, "pools": [{}]}, a_first_window_keeps_all_agents),
     Variant(
-        "least loaded", {"MaxScaleDownStep": 3, "ScaleDownStrategy": "least_loaded"},
-        {"mesos": MESOS, "pools": [{"max_scale_down_step": 3}]}, idle_agents_are_removed,
+        "least loaded", {"MaxScaleDownStep": 3, "ScaleDownStrategy": "least_loaded", "ScaleDownWindow": "0s"},
+        {"mesos": MESOS, "pools": [{"max_scale_down_step": 3, "scale_down_window": "0s"}]}, idle_agents_are_removed,
     ),
     Variant(
         "desired capacity",
-        {"MaxScaleDownStep": 3, "ScaleDownStrategy": "desired_capacity", "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:other-topic"},
-        {"mesos": MESOS, "pools": [{"max_scale_down_step": 3, "scale_down_strategy": "desired_capacity"}]}, the_group_chooses,
+        {"MaxScaleDownStep": 3, "ScaleDownStrategy": "desired_capacity", "ScaleDownWindow": "0s",
+         "AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:other-topic"},
+        {"mesos": MESOS, "pools": [{
+            "max_scale_down_step": 3, "scale_down_strategy": "desired_capacity", "scale_down_window": "0s",
+        }]},
+        the_group_chooses,
     ),
     # The masters require credentials, so both functions that call them need access to these.
     Variant(
         "drain",
         {"MaxScaleDownStep": 2, "ScaleDownStrategy": "drain", "DrainAfter": "0s", "DrainGrace": "30s", "CredentialsParameter": "/lambda-scale/mesos",
-         "ScaleDownThresholdPercent": 75, "ScaleUpThresholdPercent": 95, "ApplicationHeadroomPercent": 0,
+         "ScaleDownThresholdPercent": 75, "ScaleUpThresholdPercent": 95, "ApplicationHeadroomPercent": 0, "ScaleDownWindow": "0s",
          "SubnetIds": "subnet-00000001", "SecurityGroupIds": "sg-00000001"},
         {"mesos": MESOS | {"credentials": "ssm:/lambda-scale/mesos"}, "pools": [{
             "max_scale_down_step": 2, "scale_down_strategy": "drain", "drain_after": "0s", "drain_grace": "30s",
-            "scale_down_threshold_percent": 75, "scale_up_threshold_percent": 95, "application_headroom_percent": 0,
+            "scale_down_threshold_percent": 75, "scale_up_threshold_percent": 95, "application_headroom_percent": 0, "scale_down_window": "0s",
         }]},
         agents_are_drained_first, lambda: Cluster(CREDENTIALS).remove_idle(),
     ),
@@ -180,9 +193,10 @@ VARIANTS = (
         cpu_utilization_adds_an_agent,
     ),
     Variant(
-        "cloudwatch", {"PoolSource": "cloudwatch", "MaxAgents": 9, "ScaleUpCooldown": "5m"},
+        "cloudwatch", {"PoolSource": "cloudwatch", "MaxAgents": 9, "ScaleUpCooldown": "5m", "ScaleDownWindow": "0s"},
         {"pools": [{
             "source": "cloudwatch", "max": 9, "scale_out_threshold": 60, "scale_down_ratio": 0.7, "scale_up_cooldown": "5m",
+            "scale_down_window": "0s",
             **{setting: None for setting in (
                 "resources", "scale_down_threshold_percent", "scale_up_threshold_percent", "application_headroom_percent",
                 "cpu_utilization", "headroom_placement", "max_scale_up_step", "scale_down_margin", "max_missing_agents_percent",
@@ -266,12 +280,14 @@ def check_pools(account):
             group = "{groups["named"]}"
             attributes = {{ asg = "named" }}
             scale_down_threshold_percent = 60
+            scale_down_window = "0s"
             [[pools]]
             name = "chosen"
             group = "{groups["chosen"]}"
             attributes = {{ asg = "chosen" }}
             scale_down_strategy = "desired_capacity"
             max_scale_down_step = 2
+            scale_down_window = "0s"
             [[pools]]
             name = "edge"
             group = "{groups["edge"]}"

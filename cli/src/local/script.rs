@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::resources::Resources;
-use testbed::{Run, Stack, StackError, now};
+use testbed::{Call, Run, Stack, StackError, now};
 
 use super::RunError;
 use super::scene::{ADD_NOTHING, HOLD, Must, Played, SCALE_UP, STAY_QUIET, Scene, difference};
@@ -133,7 +133,9 @@ impl Player<'_> {
         let since = |at: Timestamp| at.as_millisecond() - opening.at.as_millisecond();
         let took_ms = since(now());
         let calls = self.stack.auto_scaling.calls().split_off(opening.calls);
-        let change = calls.iter().find(|call| call.is_mutating() && call.succeeded());
+        // Tags only remember: they change nothing.
+        let changes_group = |call: &&Call| call.is_mutating() && call.succeeded() && !call.action.ends_with("Tags");
+        let change = calls.iter().find(changes_group);
         let changed_after_ms = change.map(|call| since(call.at));
         let mut by_action = BTreeMap::new();
         for call in calls {

@@ -41,6 +41,8 @@ pub(super) struct Pool<'a> {
     leave: Vec<Removed>,
     /// D6: how many of them no other rule asks for, once that has been found out.
     pub(super) spare: OnceCell<usize>,
+    /// D7: whether the pool is idle, once that has been found out.
+    pub(super) is_idle: OnceCell<bool>,
 }
 
 /// An empty agent: what a task of the default role can take of it, and whether it has gpus.
@@ -136,6 +138,7 @@ impl<'a> Pool<'a> {
             removable,
             leave,
             spare: OnceCell::new(),
+            is_idle: OnceCell::new(),
         }
     }
 
@@ -144,7 +147,7 @@ impl<'a> Pool<'a> {
     where
         'a: 'b,
     {
-        Pool { policy, spare: OnceCell::new(), ..self.clone() }
+        Pool { policy, spare: OnceCell::new(), is_idle: OnceCell::new(), ..self.clone() }
     }
 
     /// N.

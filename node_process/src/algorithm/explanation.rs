@@ -74,6 +74,16 @@ impl Explanation<'_> {
         needed(&pool, Some(required))
     }
 
+    /// D7: how many agents beyond those that are needed a scale-down leaves; `None` where none stays.
+    #[must_use]
+    pub fn margin(&self) -> Option<u32> {
+        // C leaves no margin: its thresholds are apart.
+        let is_complete = self.pool.snapshot.completeness.level == CompletenessLevel::Complete;
+        let has_margin = self.pool.policy.source.needs_masters() && is_complete;
+        let margin = has_margin.then(|| needed::margin(&self.pool, self.limited.capacity.removed));
+        margin.filter(|margin| *margin > 0)
+    }
+
     /// The message.
     #[must_use]
     pub fn decision(&self) -> ScalingDecision {
@@ -91,6 +101,7 @@ impl Explanation<'_> {
             target: self.target(),
             wanted: limits::wanted(&self.pool, &self.rulings, self.now),
             needed: self.needed(),
+            margin: self.margin(),
             state: self.state,
             completeness: Some(snapshot.completeness.level),
             mesos_version: Some(snapshot.source.mesos_version.clone()).filter(|version| !version.is_empty()),

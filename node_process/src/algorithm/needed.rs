@@ -30,14 +30,17 @@ fn find_spare(pool: &Pool<'_>) -> usize {
 pub(super) fn margin(pool: &Pool<'_>, removed: usize) -> u32 {
     let (margin, spare) = (pool.policy.scale_down.margin, spare(pool));
     // Where it makes no difference, the question is not asked.
-    if margin == 0 || spare == 0 || saturated(spare.saturating_sub(removed)) >= margin {
-        return margin;
-    }
+    let asks = margin > 0 && spare > 0 && saturated(spare.saturating_sub(removed)) < margin;
+    let is_idle = if asks { *pool.is_idle.get_or_init(|| is_idle(pool, spare)) } else { false };
+    if is_idle { 0 } else { margin }
+}
+
+/// Whether no rule asks for one of the spare agents ten points earlier either.
+fn is_idle(pool: &Pool<'_>, spare: usize) -> bool {
     let earlier = pool.policy.with(ask_earlier);
     let pool = &pool.under(&earlier);
     let queued = headroom::queued(pool);
-    let is_idle = scale_up::does_without(pool, &queued, spare) && Headroom::of(pool).does_without(pool, spare);
-    if is_idle { 0 } else { margin }
+    scale_up::does_without(pool, &queued, spare) && Headroom::of(pool).does_without(pool, spare)
 }
 
 /// Both rules that add agents would add them ten points earlier.

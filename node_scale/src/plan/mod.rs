@@ -8,6 +8,7 @@
 //! - `breaker`: capacity that was requested and does not arrive (B5)
 //! - `scale_up`, `scale_down`: the clauses of each direction
 //! - `drain`: agents that are deactivated and drained before their instances terminate (the strategy `drain`)
+//! - `window`: how many agents were needed lately, which a scale-down leaves (D6)
 //! - `tagged`: what has become of the agents that bear the tag of that
 //! - `targets`: which instances the agents of a decision are
 
@@ -20,6 +21,7 @@ mod scale_down;
 mod scale_up;
 mod tagged;
 mod targets;
+mod window;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,7 +33,7 @@ use shared::count::saturated;
 use shared::group::Lifecycle;
 use shared::time::CLOCK_SKEW;
 
-use crate::group_tags::{Direction, GroupTags, Streak, TagChange};
+use crate::group_tags::{Direction, GroupTags, SCALE_UP_SINCE, Streak, TagChange};
 use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance};
 
 pub use breaker::Loss;
@@ -39,6 +41,7 @@ pub use drain::{AgentCall, AgentStep};
 pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};
 pub use result::{Change, Increase, PlanResult};
 pub use targets::{SkipReason, Skipped, TerminationTarget};
+pub use window::Window;
 
 use breaker::Breaker;
 use in_flight::{JoinStatus, Members};
@@ -73,6 +76,8 @@ pub struct Plan {
     pub agents: Vec<AgentStep>,
     /// What the group's tags must contain from now on, where they do not yet.
     pub tags: Vec<TagChange>,
+    /// D6: how many agents were needed lately; `None` where the pool has no window.
+    pub window: Option<Window>,
     /// What an operator should fix.
     pub notes: Vec<String>,
 }
@@ -124,6 +129,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
             is_paused: false,
             agents: Vec::new(),
             tags: Vec::new(),
+            window: None,
             notes: Vec::new(),
         };
     };
@@ -141,6 +147,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         tags: effects.tag_changes(&input, &agents),
         agents,
         notes: input.notes(),
+        window: input.window,
         result,
     }
 }
@@ -148,13 +155,15 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
 /// What happens with a plan's result: to agents, and to the tags of the group.
 #[derive(Debug, Default)]
 struct SideEffects {
-    /// Whether the decision may continue a streak or end it: one that is refused, or comes while the pool is paused, does
+    /// Whether the decision may continue the streak or end it: one that is refused, or comes while the pool is paused, does
     /// neither.
     is_current: bool,
-    /// The streak that this decision belongs to.
-    streak: Option<Direction>,
+    /// Whether the streak goes on with this decision.
+    continues_streak: bool,
     /// What must be written for that.
     streak_change: Option<TagChange>,
+    /// What must be written to remember what this decision needs (D6).
+    window_change: Option<TagChange>,
     /// The instances whose agents are no longer decommissioning.
     obsolete: Vec<String>,
     /// The calls to the masters.
@@ -164,32 +173,30 @@ struct SideEffects {
 }
 
 impl SideEffects {
-    /// Since when decisions have had that direction, this one included.
-    fn continue_streak(&mut self, direction: Direction, input: &PlanInput<'_>) -> Timestamp {
+    /// Since when decisions have added agents, this one included.
+    fn continue_streak(&mut self, input: &PlanInput<'_>) -> Timestamp {
         let life = signed(input.policy.timing.schedule_period).saturating_mul(STREAK_PERIODS);
-        let (streak, change) = Streak::continued(input.tags.streak(direction), direction, input.now, life);
-        self.streak = Some(direction);
+        let (streak, change) = Streak::continued(input.tags.scale_up, input.now, life);
+        self.continues_streak = true;
         self.streak_change = change;
         streak.since
     }
 
     /// The decision is applied, which ends the streak.
     fn end_streak(&mut self) {
-        self.streak = None;
+        self.continues_streak = false;
         self.streak_change = None;
     }
 
     fn tag_changes(self, input: &PlanInput<'_>, agents: &[AgentStep]) -> Vec<TagChange> {
-        let broken = [Direction::Up, Direction::Down].into_iter().filter(|direction| {
-            self.is_current && self.streak != Some(*direction) && input.tags.streak(*direction).is_some()
-        });
-        let deleted = broken.map(|direction| TagChange::Delete { key: direction.key().to_owned() });
+        let is_broken = self.is_current && !self.continues_streak && input.tags.scale_up.is_some();
+        let deleted = is_broken.then(|| TagChange::Delete { key: SCALE_UP_SINCE.to_owned() });
         // A tag is written before its agent is deactivated, and must outlive that.
         let deactivates =
             |id: &String| agents.iter().any(|step| step.call == AgentCall::Deactivate && step.instance_id == *id);
         let obsolete = self.obsolete.into_iter().filter(|id| !deactivates(id));
         let obsolete = obsolete.map(|id| TagChange::end_decommission(&id));
-        deleted.chain(self.streak_change).chain(obsolete).collect()
+        deleted.into_iter().chain(self.streak_change).chain(obsolete).chain(self.window_change).collect()
     }
 }
 
@@ -203,6 +210,8 @@ struct PlanInput<'a> {
     members: Members<'a>,
     joins: JoinStatus,
     breaker: Breaker,
+    /// D6, with what this decision needs.
+    window: Option<Window>,
 }
 
 impl<'a> PlanInput<'a> {
@@ -214,7 +223,8 @@ impl<'a> PlanInput<'a> {
         // A launch that a hook holds for too long is asked for, as long as none after it joined.
         let pending = state.group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::Pending);
         joins.to_launch += saturated(pending.filter(|instance| breaker.is_lost(&instance.instance_id)).count());
-        Self { decision, state, policy, now, tags, members, joins, breaker }
+        let window = Window::after(tags.needed, decision, &state.group, policy, now);
+        Self { decision, state, policy, now, tags, members, joins, breaker, window }
     }
 
     /// How many instances were requested and are expected to join: those that arrive, and what the group has still to launch,
@@ -243,6 +253,7 @@ impl<'a> PlanInput<'a> {
     /// What an operator should fix.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.tags.problems.clone();
+        notes.extend(self.window_note());
         notes.extend(self.stranded().note(self.drains().is_some()));
         let ids = &self.joins.never_joined_ids;
         if !ids.is_empty() {
@@ -266,6 +277,7 @@ impl<'a> PlanInput<'a> {
     /// The change to make; an error: what is decided where there is none.
     fn decide(&self, effects: &mut SideEffects) -> Result<Change, PlanResult> {
         admit(self.decision, self.policy, self.now)?;
+        effects.window_change = self.window_change();
         self.may_act()?;
         let unit = self.unit()?;
         effects.is_current = true;

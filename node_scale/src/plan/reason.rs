@@ -10,7 +10,7 @@ use shared::time::compact;
 use super::NAMED;
 use super::breaker::Loss;
 use super::targets::Skipped;
-use crate::group_tags::{Direction, Pause};
+use crate::group_tags::{Direction, Pause, SLOTS};
 use crate::state::{Activity, ActivityKind};
 
 /// A reason ready to print: what outcomes, logs and metrics carry.
@@ -180,12 +180,27 @@ pub enum BackOff {
         /// How long ago it must have ended.
         cooldown: SignedDuration,
     },
-    /// The streak of scale-down decisions is too short.
-    NotStable {
-        /// How long it has lasted.
-        lasted: SignedDuration,
-        /// How long it must last.
-        stable_for: SignedDuration,
+    /// Agents were needed within the window (D6).
+    NeededLately {
+        /// The most agents that were needed.
+        needed: u32,
+        /// How many more stay.
+        margin: u32,
+        /// How many are there.
+        agents: u32,
+        /// How long the window is.
+        window: SignedDuration,
+        /// Until the window ends for what needs them.
+        retry_in: SignedDuration,
+    },
+    /// How many agents were needed is not known for the whole window (D6).
+    NeedsUnknown {
+        /// How many slots are known.
+        known: u32,
+        /// How long the window is.
+        window: SignedDuration,
+        /// Until the window contains only what the next decisions say.
+        retry_in: SignedDuration,
     },
     /// Too few instances may be terminated by the group.
     ScaleInProtection {
@@ -251,7 +266,6 @@ impl BackOff {
             | Self::InFlight(_)
             | Self::ExcessInstances
             | Self::InstanceRefresh
-            | Self::NotStable { .. }
             | Self::MissingAgents { .. }
             | Self::FloorUnreadable
             | Self::ScaleInProtection { .. } => Clause::B2,
@@ -264,6 +278,7 @@ impl BackOff {
             Self::UnlistedLaunch(_) | Self::LaunchInProgress { .. } => Clause::B3,
             Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
             Self::NotArriving { .. } => Clause::B5,
+            Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
             Self::IncompleteSnapshot => Clause::A1,
         })
     }
@@ -302,10 +317,22 @@ impl fmt::Display for BackOff {
                 let (ended, retry) = (compact(*ago), compact(left(*cooldown, *ago)));
                 write!(f, "last {what} ended {ended} ago, {setting} = {}; retry in {retry}", compact(*cooldown))
             }
-            Self::NotStable { lasted, stable_for } => {
-                let (lasted, retry) = (compact(*lasted), compact(left(*stable_for, *lasted)));
-                let stable_for = compact(*stable_for);
-                write!(f, "scale-down streak of {lasted}, scale_down_stable_for = {stable_for}; retry in {retry}")
+            Self::NeededLately { needed, margin, agents, window, retry_in } => {
+                let needed = shared::text::counted(*needed, "agent");
+                let stay = if *margin > 0 { format!(", {margin} more stay") } else { String::new() };
+                let (window, retry) = (compact(*window), compact(*retry_in));
+                write!(
+                    f,
+                    "up to {needed} needed in the last {window} (scale_down_window){stay}: there are {agents}; retry in {retry}"
+                )
+            }
+            Self::NeedsUnknown { known, window, retry_in } => {
+                let (window, retry) = (compact(*window), compact(*retry_in));
+                write!(
+                    f,
+                    "how many agents were needed is known for {known} of {SLOTS} slots of the last {window} (scale_down_window); \
+                     retry in {retry}"
+                )
             }
             Self::ScaleInProtection { removable, count } => {
                 write!(f, "{removable} of {count} instances to remove have no scale-in protection")

@@ -9,7 +9,7 @@ use shared::count::saturated;
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
     Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal,
-    SideEffects, capacity, listed_capacity, signed, within,
+    SideEffects, capacity, listed_capacity, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
@@ -20,7 +20,6 @@ const FEW_MISSING: u32 = 2;
 impl PlanInput<'_> {
     pub(super) fn scale_down(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
         self.floor_is_known()?;
-        let stable = self.is_stable(effects);
         // Agents that are decommissioning come first: the decision counts on their removal.
         if let Some(change) = self.continue_draining(unit, effects)? {
             return Ok(change);
@@ -28,19 +27,18 @@ impl PlanInput<'_> {
         self.group_is_settled(unit)?;
         self.few_are_missing()?;
         self.activity_cooldown()?;
-        stable?;
         let count = self.leaving_now(unit);
         if count == 0 {
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
             let decommissioning = self.decommissioning_without(&BTreeSet::new());
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
         }
+        let count = self.let_go_by_window(count)?;
         let change = match self.policy.scale_down.strategy {
             ScaleDownStrategy::DesiredCapacity => self.decrease(count, unit)?,
             ScaleDownStrategy::LeastLoaded => self.terminate(count, effects)?,
             ScaleDownStrategy::Drain { .. } => self.deactivate(count, effects)?,
         };
-        effects.end_streak();
         Ok(change)
     }
 
@@ -57,7 +55,7 @@ impl PlanInput<'_> {
     }
 
     /// Those of the first agents that the decision names whose instances have the tag already.
-    fn named_again(&self, count: u32) -> BTreeSet<String> {
+    pub(super) fn named_again(&self, count: u32) -> BTreeSet<String> {
         if self.drains().is_none() || self.tags.decommissioning.is_empty() {
             return BTreeSet::new();
         }
@@ -224,16 +222,6 @@ impl PlanInput<'_> {
     fn activity_cooldown(&self) -> Result<(), BackOff> {
         let ended = self.changes().filter_map(|activity| activity.end).max();
         self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)
-    }
-
-    /// B2: decisions have asked for it for long enough. The streak grows also where something else prevents the removal.
-    fn is_stable(&self, effects: &mut SideEffects) -> Result<(), BackOff> {
-        let stable_for = signed(self.policy.scale_down.stable_for);
-        if stable_for.is_zero() {
-            return Ok(());
-        }
-        let lasted = self.now.duration_since(effects.continue_streak(Direction::Down, self));
-        if lasted >= stable_for { Ok(()) } else { Err(BackOff::NotStable { lasted, stable_for }) }
     }
 }
 

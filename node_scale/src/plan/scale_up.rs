@@ -76,7 +76,7 @@ impl PlanInput<'_> {
         if limit.is_zero() {
             return Ok(());
         }
-        let waited = self.now.duration_since(effects.continue_streak(Direction::Up, self));
+        let waited = self.now.duration_since(effects.continue_streak(self));
         if waited >= limit { Ok(()) } else { Err(BackOff::LaunchInProgress { launch, missing, waited, limit }) }
     }
 

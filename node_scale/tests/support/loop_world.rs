@@ -4,15 +4,30 @@ use std::collections::BTreeSet;
 
 use cluster::group::{Group as Model, Instance};
 use jiff::{SignedDuration, Timestamp};
+use node_scale::group_tags::TagChange;
 use node_scale::plan::{Change, Increase, Plan, PlanResult, plan};
-use node_scale::state::{self, Activity, ActivityForm, Addresses, Group, GroupState, MixedInstancesPolicy};
+use node_scale::state::{self, Activity, ActivityForm, Addresses, Group, GroupState, MixedInstancesPolicy, Tag};
 use shared::clause::Clause;
-use shared::config::Policy;
-use shared::contract::{AgentRef, AgentState, GroupMembers, ScalingDecision};
+use shared::config::{Config, Policy};
+use shared::contract::{AgentCounts, AgentRef, AgentState, GroupMembers, ScalingDecision};
 use shared::group::Lifecycle;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
+
+/// What the decisions say about how many agents are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// `needed`, and a margin of so many.
+    Needed { margin: u32 },
+    /// The delta alone, one agent at a time: a pool of CloudWatch.
+    Delta,
+    /// Not even how many agents there are, as a custom check may.
+    StateAlone,
+}
+
+/// How many candidates a snapshot lists, by default.
+const CANDIDATES: u32 = 20;
 
 /// A group, and how many agents its load needs.
 pub(crate) struct World {
@@ -23,6 +38,14 @@ pub(crate) struct World {
     pub(crate) wanted: u32,
     /// Whether the snapshots say which instances are agents.
     pub(crate) is_identified: bool,
+    /// What the decisions say.
+    pub(crate) says: Says,
+    /// Whether nothing is written.
+    pub(crate) is_dry_run: bool,
+    /// The group's tags.
+    pub(crate) tags: Vec<Tag>,
+    /// How often tags were written.
+    pub(crate) tag_writes: usize,
     /// What the last run made of it.
     pub(crate) plan: Option<Plan>,
     clauses: BTreeSet<Option<Clause>>,
@@ -32,12 +55,41 @@ pub(crate) struct World {
 impl World {
     /// A settled group of that many instances, each an agent.
     pub(crate) fn of(instances: u32, settings: &str) -> Self {
+        Self::every(1, instances, settings)
+    }
+
+    /// The same, with a run every so many minutes.
+    pub(crate) fn every(minutes: u64, instances: u32, settings: &str) -> Self {
         let mut group = Model::new("workers-asg", 0, 100, &["a"]);
         let long_ago = cluster::NOON - SignedDuration::from_hours(24);
         (0..instances).for_each(|n| group.adopt(&format!("i-old{n}"), "a", long_ago));
-        let policy = cluster::policy(&format!("min = 0\nmax = 100\n{settings}")).unwrap();
-        let (now, clauses, history) = (cluster::NOON, BTreeSet::new(), Vec::new());
-        Self { group, policy, now, wanted: instances, is_identified: true, plan: None, clauses, history }
+        let mesos =
+            if settings.contains("cloudwatch") { "" } else { "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n" };
+        let limits: String = [("min", 0), ("max", 100)]
+            .iter()
+            .filter(|(key, _)| !settings.contains(&format!("{key} =")))
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
+        let config = format!(
+            "schedule_period = \"{minutes}m\"\n{mesos}[[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n\
+             join_timeout = \"{}m\"\n{limits}{settings}",
+            (2 * minutes).max(15)
+        );
+        let policy = Config::parse(&config).unwrap().pools.remove(0);
+        Self {
+            group,
+            policy,
+            now: cluster::NOON,
+            wanted: instances,
+            is_identified: true,
+            says: Says::Needed { margin: 0 },
+            is_dry_run: false,
+            tags: Vec::new(),
+            tag_writes: 0,
+            plan: None,
+            clauses: BTreeSet::new(),
+            history: Vec::new(),
+        }
     }
 
     pub(crate) fn hours_ago(&self, hours: i64) -> Timestamp {
@@ -63,30 +115,49 @@ impl World {
         self.history.join("\n")
     }
 
-    /// Runs every minute, with a look at the world after each run.
+    /// Runs in every period, with a look at the world after each run.
     pub(crate) fn run(&mut self, runs: usize, mut look: impl FnMut(&Self)) {
         for _ in 0..runs {
             self.group.advance(self.now);
             let decision = self.decision();
-            let write_at = self.now + DELAY;
-            self.group.advance(write_at);
-            let plan = plan(&decision, Some(&self.state()), &self.policy, write_at);
-            self.note(&decision, &plan);
-            self.apply(&plan, write_at);
-            self.plan = Some(plan);
+            self.deliver(&decision, self.now + DELAY);
             look(self);
-            self.now += SignedDuration::from_mins(1);
+            self.pass(1);
         }
     }
 
-    fn decision(&self) -> ScalingDecision {
+    /// So many periods pass without a decision.
+    pub(crate) fn pass(&mut self, periods: u32) {
+        self.now += self.policy.timing.schedule_period * periods;
+        self.group.advance(self.now);
+    }
+
+    /// A decision arrives at that time.
+    pub(crate) fn deliver(&mut self, decision: &ScalingDecision, at: Timestamp) {
+        self.group.advance(at);
+        let plan = plan(decision, Some(&self.state()), &self.policy, at);
+        self.note(decision, &plan);
+        if !self.is_dry_run {
+            self.apply(&plan, at);
+        }
+        self.plan = Some(plan);
+    }
+
+    /// The decision on a snapshot that is taken now.
+    pub(crate) fn decision(&self) -> ScalingDecision {
         let agents = self.agents();
-        let delta = i32::try_from(self.wanted).unwrap() - i32::try_from(agents).unwrap();
-        let removed = delta.min(0).unsigned_abs().min(self.policy.limits.max_scale_down_step.of(agents));
-        let wanted = u32::try_from(delta).unwrap_or(0);
-        let step = i32::try_from(self.policy.limits.max_scale_up_step.of(agents)).unwrap();
-        let delta = if delta < 0 { -i32::try_from(removed).unwrap() } else { delta.min(step) };
-        let named = self.joined().take(removed as usize).map(|instance| AgentRef {
+        let limits = &self.policy.limits;
+        let (max, margin) =
+            (limits.max.unwrap_or(u32::MAX), if let Says::Needed { margin } = self.says { margin } else { 0 });
+        // L1: what is above `max` goes at any rate.
+        let goal = if agents > self.wanted { (self.wanted + margin).min(agents) } else { self.wanted }.min(max);
+        let delta = i32::try_from(goal).unwrap() - i32::try_from(agents).unwrap();
+        let one_at_a_time = !matches!(self.says, Says::Needed { .. });
+        let step = |step: u32| i32::try_from(if one_at_a_time { 1 } else { step }).unwrap();
+        let wanted = if one_at_a_time { delta.clamp(0, 1) } else { delta.max(0) };
+        let delta =
+            delta.clamp(-step(limits.max_scale_down_step.of(agents)), step(limits.max_scale_up_step.of(agents)));
+        let named = self.joined().take(delta.min(0).unsigned_abs() as usize).map(|instance| AgentRef {
             agent_id: format!("agent of {}", instance.id),
             hostname: format!("host of {}", instance.id),
             ip: None,
@@ -96,11 +167,28 @@ impl World {
             state: AgentState::Active,
             task_count: 0,
         });
-        ScalingDecision {
+        let decision = ScalingDecision {
+            expires_at: self.policy.timing.expires_at(self.now),
             scale_down_agents: named.collect(),
             group: self.is_identified.then(|| self.members()),
-            wanted,
+            wanted: u32::try_from(wanted).unwrap(),
             ..cluster::decision(delta, agents, self.now)
+        };
+        match self.says {
+            Says::Needed { margin } => ScalingDecision {
+                needed: Some(self.wanted.max(agents.saturating_sub(CANDIDATES))),
+                margin: Some(margin).filter(|margin| *margin > 0),
+                ..decision
+            },
+            Says::Delta => ScalingDecision { needed: None, ..decision },
+            Says::StateAlone => ScalingDecision {
+                needed: None,
+                completeness: None,
+                agents: AgentCounts::default(),
+                target: 0,
+                group: None,
+                ..decision
+            },
         }
     }
 
@@ -154,17 +242,26 @@ impl World {
                 instances: instances.collect(),
                 suspended_processes: Default::default(),
                 new_instances_protected_from_scale_in: group.protects_new,
-                tags: Vec::new(),
+                tags: self.tags.clone(),
                 mixed_instances_policy: MixedInstancesPolicy::default(),
             },
             activities: activities.collect(),
             activities_are_complete: true,
             instance_refresh_in_progress: Some(false),
             addresses: Addresses::new(),
+            is_dry_run: self.is_dry_run,
         }
     }
 
     fn apply(&mut self, plan: &Plan, now: Timestamp) {
+        for change in &plan.tags {
+            let (TagChange::Set { key, .. } | TagChange::Delete { key }) = change;
+            self.tags.retain(|tag| tag.key != *key);
+            if let TagChange::Set { key, value } = change {
+                self.tags.push(Tag { key: key.clone(), value: value.clone() });
+            }
+            self.tag_writes += 1;
+        }
         match &plan.result {
             PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
                 self.group.set_desired(*to, false, now).unwrap();

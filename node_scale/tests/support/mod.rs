@@ -49,8 +49,9 @@ impl World {
     pub(crate) fn handler(&self) -> Handler {
         let config = format!(
             "{}[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"workers\"\ngroup = \"{GROUP}\"\nmin = 2\n\
-             max = 25\nmax_scale_down_step = 3\n{}",
+             max = 25\nmax_scale_down_step = 3\n{}{}",
             if self.settings.contains("dry") { "dry_run = true\n" } else { "" },
+            if self.settings.contains("scale_down_window") { "" } else { "scale_down_window = \"0s\"\n" },
             self.settings.replace("dry", "")
         );
         let topic = Topic::new(aws_sdk_sns::Client::new(&sdk_config(&self.sns.url())), self.outcomes.clone());

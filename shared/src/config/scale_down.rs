@@ -21,9 +21,9 @@ pub struct ScaleDown {
     /// D7: how many agents more than needed a scale-down leaves.
     #[serde(rename = "scale_down_margin")]
     pub margin: u32,
-    /// For how long decisions must have been `scale_down` without a break before one is applied.
-    #[serde(rename = "scale_down_stable_for")]
-    pub stable_for: Duration,
+    /// D6: over how long a scale-down leaves the highest number of agents that were needed; zero: only what is needed now.
+    #[serde(rename = "scale_down_window")]
+    pub window: Duration,
 }
 
 /// How agents leave (section "Apply" of docs/acting.md).
@@ -96,10 +96,10 @@ pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: Po
     let strategy = strategy(section, check);
     let protected = protected(section, strategy);
     let margin = Whole::at_least(0, 1).read(section, "scale_down_margin").unwrap_or(1);
-    let stable_for = Span::any(15 * MINUTE).read(section, "scale_down_stable_for").unwrap_or(Duration::ZERO);
+    let window = Span::any(15 * MINUTE).read(section, "scale_down_window").unwrap_or(15 * MINUTE);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
-    ScaleDown { strategy, protected, margin, stable_for }
+    ScaleDown { strategy, protected, margin, window }
 }
 
 /// A custom check may name no agents, so its group chooses unless the configuration says otherwise.

@@ -111,7 +111,7 @@ fn every_setting_of_this_version_is_read() {
         scale_up_cooldown = "1m"
         join_timeout = "30m"
         scale_down_strategy = "desired_capacity"
-        scale_down_stable_for = "15m"
+        scale_down_window = "30m"
         max_back_off = "3m"
         pause_until = "2026-12-24T18:00:00Z"
         "#,
@@ -295,7 +295,8 @@ fn cooltime_stands_for_both_cooldowns() {
 fn the_default_strategy_terminates_what_the_decision_names() {
     let pool = |settings| Config::parse(&with_pool_settings(settings)).unwrap().pools.remove(0);
     assert_eq!(pool("").scale_down.strategy, ScaleDownStrategy::LeastLoaded);
-    assert_eq!((pool("").timing.max_back_off, pool("").scale_down.stable_for), (Duration::ZERO, Duration::ZERO));
+    assert_eq!((pool("").timing.max_back_off, pool("").scale_down.window), (Duration::ZERO, Duration::from_secs(900)));
+    assert_eq!(pool("scale_down_window = \"0s\"").scale_down.window, Duration::ZERO);
     assert_eq!(pool("max_back_off = \"3m\"").timing.max_back_off, Duration::from_secs(180));
     let protected = "protected = { frameworks = [\"kafka\"], applications = [\"/db\"] }";
     assert_eq!(pool(protected).scale_down.protected.applications, ["/db"]);

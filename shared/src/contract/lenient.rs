@@ -33,6 +33,8 @@ pub struct Decision {
     wanted: Option<u32>,
     #[serde(default)]
     needed: Option<u32>,
+    #[serde(default)]
+    margin: Option<u32>,
     state: ScalingState,
     #[serde(default)]
     completeness: Option<CompletenessLevel>,
@@ -84,6 +86,7 @@ impl TryFrom<Decision> for ScalingDecision {
             target: decision.target.unwrap_or_else(|| decision.agents.usable.saturating_add_signed(delta)),
             wanted: decision.wanted.unwrap_or_else(|| u32::try_from(delta).unwrap_or(0)),
             needed: decision.needed,
+            margin: decision.margin,
             state,
             completeness: decision.completeness,
             mesos_version: decision.mesos_version,

@@ -1,7 +1,7 @@
-//! The tags of the group: streaks of decisions, pauses and floors.
+//! The tags of the group: the streak of decisions, pauses and floors.
 
 use super::*;
-use crate::group_tags::{FLOOR, PAUSE_UNTIL, Pause, Until};
+use crate::group_tags::{FLOOR, PAUSE_UNTIL, Pause, SCALE_UP_SINCE, Until};
 use crate::state::Tag;
 
 fn tagged(mut state: GroupState, key: &str, value: &str) -> GroupState {
@@ -75,7 +75,7 @@ fn a_launch_in_progress_blocks_for_max_back_off_at_most_b3() {
             max: None,
         }),
     );
-    assert_eq!(plan.tags, [TagChange::Delete { key: Direction::Up.key().to_owned() }]);
+    assert_eq!(plan.tags, [TagChange::Delete { key: SCALE_UP_SINCE.to_owned() }]);
 }
 
 #[test]
@@ -93,46 +93,11 @@ fn a_decision_that_adds_nothing_breaks_the_streak() {
     let state = with_written(replacing(), &held);
     for delta in [0, 1, -1] {
         let plan = plan(&decision(delta, 10), Some(&state), &policy, at(1));
-        assert_eq!(plan.tags, [TagChange::Delete { key: Direction::Up.key().to_owned() }], "{delta}");
+        assert_eq!(plan.tags, [TagChange::Delete { key: SCALE_UP_SINCE.to_owned() }], "{delta}");
     }
     // One that is refused does not count.
     let expired = ScalingDecision { expires_at: at(-1), ..decision(0, 10) };
     assert_eq!(plan(&expired, Some(&state), &policy, at(1)).tags, []);
-}
-
-#[test]
-fn a_scale_down_waits_for_a_long_enough_streak_b2() {
-    let policy = policy("scale_down_stable_for = \"15m\"");
-    let mut state = group();
-    let mut writes = 0;
-    for minute in 0..15 {
-        let second = minute * 60;
-        let plan = plan(&at_second(-1, 10, second), Some(&state), &policy, at(second));
-        check(&plan, BackOff::NotStable { lasted: seconds(second), stable_for: seconds(900) });
-        writes += plan.tags.len();
-        state = with_written(state, &plan);
-    }
-    assert!(writes <= 5, "{writes} writes in 15 runs");
-    let done = plan(&at_second(-1, 10, 900), Some(&state), &policy, at(900));
-    sets(&done, 9);
-    assert_eq!(done.tags, [TagChange::Delete { key: Direction::Down.key().to_owned() }]);
-}
-
-#[test]
-fn a_gap_breaks_a_streak_as_another_decision_does() {
-    let policy = policy("scale_down_stable_for = \"15m\"");
-    let state = with_written(group(), &plan(&at_second(-1, 10, 0), Some(&group()), &policy, at(0)));
-    // An hour later the decisions in between are unknown.
-    let plan = plan(&at_second(-1, 10, 3600), Some(&state), &policy, at(3600));
-    check(&plan, BackOff::NotStable { lasted: seconds(0), stable_for: seconds(900) });
-}
-
-#[test]
-fn a_streak_grows_while_something_else_prevents_the_removal() {
-    let policy = policy("scale_down_stable_for = \"15m\"");
-    let plan = plan(&decision(-1, 10), Some(&suspend(group(), "Terminate")), &policy, at(0));
-    check(&plan, BackOff::Suspended(Direction::Down, None));
-    assert!(matches!(&plan.tags[..], [TagChange::Set { .. }]), "{plan:?}");
 }
 
 #[test]

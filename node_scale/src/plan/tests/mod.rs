@@ -7,6 +7,7 @@ mod in_flight;
 mod sentences;
 mod targets;
 mod units;
+mod window;
 
 use proptest::prelude::*;
 use shared::clause::{Clause, Rule};
@@ -28,7 +29,13 @@ fn policy(settings: &str) -> Policy {
 }
 
 fn policy_with(strategy: &str, settings: &str) -> Policy {
-    let defaults = [("min", "2"), ("max", "20"), ("max_scale_down_step", "3"), ("max_back_off", "\"1h\"")];
+    let defaults = [
+        ("min", "2"),
+        ("max", "20"),
+        ("max_scale_down_step", "3"),
+        ("max_back_off", "\"1h\""),
+        ("scale_down_window", "\"0s\""),
+    ];
     let defaults = defaults.iter().filter(|(key, _)| !settings.contains(&format!("{key} =")));
     let defaults: String = defaults.map(|(key, value)| format!("{key} = {value}\n")).collect();
     let configuration = format!(
@@ -62,6 +69,7 @@ fn group() -> GroupState {
         activities_are_complete: true,
         instance_refresh_in_progress: Some(false),
         addresses: Addresses::new(),
+        is_dry_run: false,
     }
 }
 
@@ -570,6 +578,7 @@ prop_compose! {
             activities_are_complete: complete,
             instance_refresh_in_progress: refresh,
             addresses: Addresses::new(),
+            is_dry_run: false,
         }
     }
 }

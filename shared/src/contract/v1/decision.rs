@@ -43,6 +43,9 @@ pub struct ScalingDecision {
     /// D6: the fewest agents at which H, U, and C ask for no more; `None` where the snapshot does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needed: Option<u32>,
+    /// D7: how many agents beyond `needed` a scale-down leaves; `None` where none stays, as in an idle pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<u32>,
     /// The decision in a word.
     pub state: ScalingState,
     /// The completeness of the snapshot; `None` where it is unknown.

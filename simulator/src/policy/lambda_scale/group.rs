@@ -32,6 +32,7 @@ pub(super) fn state(group: &model::Group) -> GroupState {
         activities_are_complete: true,
         instance_refresh_in_progress: Some(group.refreshes.iter().any(|refresh| refresh.status == "InProgress")),
         addresses: Addresses::new(),
+        is_dry_run: false,
     }
 }
 
