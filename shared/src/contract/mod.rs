@@ -9,12 +9,12 @@ mod latest_agent;
 mod lenient;
 mod v1;
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ pub enum DecodeError {
     Base64(#[source] base64::DecodeError),
     /// It is not gzip, is cut short, or unpacks to too much.
     #[error("the message says it is {GZIP_BASE64} but does not unpack")]
-    Gzip(#[source] std::io::Error),
+    Gzip(#[source] io::Error),
     /// It unpacks to too much.
     #[error("the message unpacks to more than {MAX_UNPACKED_BYTES} bytes")]
     TooLarge,
@@ -239,11 +239,30 @@ fn pack(plain: &[u8]) -> String {
 
 fn unpack(packed: &str) -> Result<Vec<u8>, DecodeError> {
     let packed = BASE64.decode(packed).map_err(DecodeError::Base64)?;
+    unzip(&mut packed.as_slice())
+}
+
+/// The messages of a text of packed messages without a separator, each as JSON: raw delivery writes them so. Base64 does not
+/// show where one ends, unless it is padded; gzip does.
+///
+/// # Errors
+/// Where one of them does not unpack.
+pub fn unpack_all(packed: &str) -> Result<Vec<String>, DecodeError> {
+    let packed = BASE64.decode(packed).map_err(DecodeError::Base64)?;
+    let (mut rest, mut messages) = (packed.as_slice(), Vec::new());
+    loop {
+        let message = String::from_utf8(unzip(&mut rest)?);
+        messages.push(message.map_err(|error| DecodeError::Gzip(io::Error::new(ErrorKind::InvalidData, error)))?);
+        if rest.is_empty() {
+            return Ok(messages);
+        }
+    }
+}
+
+/// Unpacks one member of gzip, and leaves what follows.
+fn unzip(packed: &mut &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut plain = Vec::new();
-    GzDecoder::new(packed.as_slice())
-        .take(MAX_UNPACKED_BYTES + 1)
-        .read_to_end(&mut plain)
-        .map_err(DecodeError::Gzip)?;
+    GzDecoder::new(packed).take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut plain).map_err(DecodeError::Gzip)?;
     if plain.len() as u64 > MAX_UNPACKED_BYTES { Err(DecodeError::TooLarge) } else { Ok(plain) }
 }
 

@@ -271,3 +271,18 @@ fn a_state_that_contradicts_its_delta_is_refused() {
         assert!(matches!(read_decision(&decision), Err(DecodeError::Invalid { .. })), "{state} {delta}");
     }
 }
+
+#[test]
+fn packed_messages_without_a_separator_are_split() {
+    // Lengths that leave base64 without padding, with one `=`, and with two.
+    for length in 0..12 {
+        let (first, second) = ("a".repeat(length), "b".repeat(2 * length));
+        let gzip = [&first, &second].map(|text| BASE64.decode(pack(text.as_bytes())).unwrap()).concat();
+        assert_eq!(unpack_all(&BASE64.encode(gzip)).unwrap(), [first, second]);
+    }
+    let packed = pack(b"{}");
+    assert_eq!(unpack_all(&packed).unwrap(), ["{}"]);
+    assert!(matches!(unpack_all(packed.get(..packed.len() - 8).unwrap()), Err(DecodeError::Gzip(_))));
+    assert!(matches!(unpack_all("eyJ9"), Err(DecodeError::Gzip(_))), "base64 of no gzip");
+    assert!(matches!(unpack_all("!"), Err(DecodeError::Base64(_))));
+}
