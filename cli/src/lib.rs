@@ -11,8 +11,8 @@
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
-//! What they have in common: [`config`] reads the configuration, [`target`] finds the groups, [`render`] and [`page`] print, [`command`]
-//! ends a command with its exit code.
+//! What they have in common: [`config`] reads the configuration, [`recorded`] recorded messages, [`target`] finds the groups,
+//! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
 pub mod command;
@@ -25,6 +25,7 @@ pub mod import;
 pub mod local;
 pub mod manual;
 pub mod page;
+pub mod recorded;
 pub mod render;
 pub mod run;
 pub mod simulate;
