@@ -6,6 +6,7 @@
 //! - [`import`]: convert the configuration of another autoscaler
 //! - [`status`]: show the groups, their agents, and the last decisions
 //! - [`group_tags`]: pause and resume groups, set floors
+//! - [`replay`]: decide on recorded snapshots again
 //! - [`local`]: run the three functions on a captured cluster, on this machine
 //! - [`run`]: run the chain in one process, against real masters and groups
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
@@ -27,6 +28,7 @@ pub mod manual;
 pub mod page;
 pub mod recorded;
 pub mod render;
+pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod status;
@@ -52,6 +54,7 @@ enum Command {
     Import(import::Options),
     Local(local::Options),
     Run(run::Options),
+    Replay(replay::Options),
     Simulate(simulate::Options),
     Status(status::Options),
     Pause(group_tags::Pause),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Import(options) => import::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Run(options) => run::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Pause(options) => group_tags::pause(&options),

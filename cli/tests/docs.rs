@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::Account;
+use support::{Account, recording};
 use testbed::CAPTURE;
 
 fn help(arguments: &[&str]) -> String {
@@ -132,6 +132,12 @@ async fn every_command_in_the_pages_works_or_is_marked() {
                 fs::copy(root.join("examples/group.json"), folder.join(name)).unwrap();
             }
             fs::copy(&config, folder.join("lambda-scale.toml")).unwrap();
+            fs::copy(&config, folder.join("new.toml")).unwrap();
+            fs::copy(&config, folder.join("old.toml")).unwrap();
+            fs::create_dir_all(folder.join("recorded/2026/11/21")).unwrap();
+            let recorded = recording::snapshot("workers", 11, 0);
+            let lines = [recording::envelope(&recorded), recording::envelope(&recording::decision(&recorded, ""))];
+            fs::write(folder.join("recorded/2026/11/21/a.gz"), recording::gzip(&lines.join("\n"))).unwrap();
             fs::write(folder.join("scalepot.yml"), "az: a\nroles: [{ name: web, min: 1, max: 2 }]\n").unwrap();
             let is_made =
                 |line: &&str| MADE.iter().any(|made| line.split(" #").next().unwrap_or_default().trim() == *made);

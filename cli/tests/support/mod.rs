@@ -1,6 +1,8 @@
 //! The part of an account and a cluster that `lambda-scale` uses: masters, Auto Scaling, and CloudWatch Logs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod recording;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;

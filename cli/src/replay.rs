@@ -1,0 +1,169 @@
+//! `lambda-scale replay`: recorded snapshots decided on again, and how that differs from what was decided (docs/replay.md).
+
+pub mod compare;
+mod text;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use shared::config::{CheckKind, Config};
+use shared::contract::{ClusterSnapshot, ScalingDecision};
+use thiserror::Error;
+
+use crate::command::{self, CommandError, Ended};
+use crate::config::{self, ConfigError};
+use crate::page::Output;
+use crate::recorded::{self, RecordedError};
+
+use compare::{Decisions, Policies, PoolReplay, Run};
+
+/// Decide on recorded snapshots again, and show where another configuration or version decides otherwise
+///
+/// Records are what RecordSnapshots=true writes, as `aws s3 sync` copies it. Open loop: each run is decided on as it was recorded,
+/// without the agents that the other decisions would have added or removed before.
+///
+/// Exit codes: 0 success, 1 the records cannot be used, 2 invalid configuration or options.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Directory of recorded files, or one file
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Configuration to decide with
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Configuration that decided before, for snapshots without a recorded decision [default: they are left out]
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Only this pool [default: all]
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// Why nothing was compared.
+#[derive(Debug, Error)]
+enum ReplayError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Recorded(#[from] RecordedError),
+    #[error("--pool {pool}: {} has no such pool; it has {}", path.display(), known.join(", "))]
+    NoPool { pool: String, path: PathBuf, known: Vec<String> },
+    #[error("{} has no snapshot; copy the objects under recorded/ of the bucket, with RecordSnapshots=true", .0.display())]
+    NoSnapshot(PathBuf),
+    #[error("{} has no snapshot of the pools asked for; it has those of {}", path.display(), found.join(", "))]
+    OtherPools { path: PathBuf, found: Vec<String> },
+    #[error(
+        "{} has snapshots and none of their decisions, so nothing says what was decided; add --against OLD.toml, the configuration of that time",
+        .0.display()
+    )]
+    NoDecision(PathBuf),
+    #[error("cannot write JSON")]
+    Json(#[source] serde_json::Error),
+    #[error("cannot print")]
+    Print(#[source] io::Error),
+}
+
+impl CommandError for ReplayError {
+    fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::NoPool { .. } | Self::OtherPools { .. } | Self::NoDecision(_) => true,
+            Self::Recorded(_) | Self::NoSnapshot(_) | Self::Json(_) | Self::Print(_) => false,
+        }
+    }
+}
+
+/// The result.
+#[derive(Debug, Serialize)]
+struct Replay {
+    version: u32,
+    /// What was decided next did not depend on what would be decided before.
+    open_loop: bool,
+    pools: Vec<PoolReplay>,
+    notes: Vec<String>,
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    command::exit("replay", print(options).map(|()| Ended::Well))
+}
+
+fn print(options: &Options) -> Result<(), ReplayError> {
+    let replay = replay(options)?;
+    let text = match options.output {
+        Output::Text => text::lines(&replay.pools, &replay.notes).join("\n"),
+        Output::Json => serde_json::to_string_pretty(&replay).map_err(ReplayError::Json)?,
+    };
+    writeln!(io::stdout(), "{text}").map_err(ReplayError::Print)
+}
+
+fn replay(options: &Options) -> Result<Replay, ReplayError> {
+    let Options { directory, config: path, against, pool, .. } = options;
+    let config = config::read(path)?;
+    let against = against.as_deref().map(config::read).transpose()?;
+    if let Some(pool) = pool.as_ref().filter(|pool| config.pool(pool).is_none()) {
+        let known = config.pools.iter().map(|policy| policy.pool.clone()).collect();
+        return Err(ReplayError::NoPool { pool: pool.clone(), path: path.clone(), known });
+    }
+    let is_asked = |name: &str| pool.as_ref().is_none_or(|pool| pool == name);
+    // In two passes, since a decision may come before or after its snapshot, and snapshots are too large to be held.
+    let mut decisions = Decisions::default();
+    recorded::read(directory, |decision: ScalingDecision| {
+        if is_asked(&decision.pool) {
+            decisions.add(&decision);
+        }
+    })?;
+    let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+    let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
+    recorded::read(directory, |snapshot: ClusterSnapshot| {
+        match config.pool(&snapshot.pool).filter(|_| is_asked(&snapshot.pool)) {
+            Some(policy) => {
+                let policies =
+                    Policies { policy, against: against.as_ref().and_then(|config| config.pool(&snapshot.pool)) };
+                let run = Run::new(&snapshot, &decisions, &policies);
+                runs.entry(snapshot.pool).or_default().push(run);
+            }
+            None => *unknown.entry(snapshot.pool).or_default() += 1,
+        }
+    })?;
+    let pools: Vec<PoolReplay> = runs.into_iter().filter_map(|(pool, runs)| PoolReplay::new(pool, runs)).collect();
+    match (pools.as_slice(), unknown.is_empty()) {
+        ([], true) => return Err(ReplayError::NoSnapshot(directory.clone())),
+        ([], false) => {
+            return Err(ReplayError::OtherPools { path: directory.clone(), found: unknown.into_keys().collect() });
+        }
+        (pools, _) if pools.iter().all(|pool| pool.runs + pool.expired == 0) => {
+            return Err(ReplayError::NoDecision(directory.clone()));
+        }
+        _ => {}
+    }
+    let notes = notes(&pools, &config, against.is_some(), unknown.into_iter().filter(|(name, _)| is_asked(name)));
+    Ok(Replay { version: 1, open_loop: true, pools, notes })
+}
+
+fn notes(
+    pools: &[PoolReplay],
+    config: &Config,
+    has_against: bool,
+    unknown: impl Iterator<Item = (String, u64)>,
+) -> Vec<String> {
+    let mut notes: Vec<String> = pools.iter().flat_map(|pool| text::left_out(pool, has_against)).collect();
+    let is_custom =
+        |pool: &&PoolReplay| config.pool(&pool.pool).is_some_and(|policy| policy.check == CheckKind::Custom);
+    notes.extend(
+        pools
+            .iter()
+            .filter(is_custom)
+            .map(|pool| format!("{}: check = \"custom\"; replayed is what the standard rules decide", pool.pool)),
+    );
+    notes.extend(unknown.map(|(pool, runs)| format!("{pool}: not in the configuration; runs left out: {runs}")));
+    notes
+}

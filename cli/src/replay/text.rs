@@ -1,0 +1,148 @@
+//! The result as text: lines of at most 80 columns.
+
+use jiff::Timestamp;
+use shared::text::{clip, counted};
+
+use super::compare::{Cause, Difference, PoolReplay, Verdict};
+
+/// A terminal's usual width.
+pub(super) const WIDTH: usize = 80;
+
+/// The last line: what the result does not say.
+pub(super) const OPEN_LOOP: &str = "open loop: no run sees the agents of the other decisions; simulate closes it";
+
+/// The width of the labels of reasons.
+const LABEL: usize = 14;
+
+/// Everything in lines.
+pub(super) fn lines(pools: &[PoolReplay], notes: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for pool in pools.iter().filter(|pool| !pool.differences.is_empty()) {
+        lines.push(clip(&format!("pool {}", pool.pool), WIDTH));
+        lines.push(format!("{:<22}{:<20}state", "when", "target"));
+        lines.extend(pool.differences.iter().flat_map(difference));
+        lines.push(String::new());
+    }
+    lines.extend(totals(pools));
+    lines.extend(notes.iter().flat_map(|note| wrapped(note, WIDTH)));
+    lines.push(OPEN_LOOP.to_owned());
+    lines
+}
+
+fn difference(difference: &Difference) -> Vec<String> {
+    let Difference { from, runs, decided, replayed, .. } = difference;
+    let state = match (decided.state.name(), replayed.state.name()) {
+        (before, after) if before == after => before.to_owned(),
+        (before, after) => format!("{before} -> {after}"),
+    };
+    let count = if *runs == 1 { String::new() } else { format!(", for {runs} runs") };
+    let target = format!("{} -> {}", decided.target, replayed.target);
+    let mut lines = vec![format!("{:<22}{target:<20}{state}{count}", second(*from))];
+    for (label, verdict) in [("decided", decided), ("replayed", replayed)] {
+        lines.extend(reason(label, verdict));
+    }
+    lines
+}
+
+fn reason(label: &str, verdict: &Verdict) -> Vec<String> {
+    let text = match &verdict.cause {
+        Some(Cause { clause, reason }) => format!("{clause} {reason}"),
+        None => "no rule changes the number of agents".to_owned(),
+    };
+    let lines = wrapped(&text, WIDTH - LABEL).into_iter().enumerate();
+    lines
+        .map(|(index, line)| {
+            format!("{:<LABEL$}{line}", if index == 0 { format!("    {label}") } else { String::new() })
+        })
+        .collect()
+}
+
+fn totals(pools: &[PoolReplay]) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:<22}{:>8}{:>8}  {:>14}{:>14}{:>10}",
+        "pool", "runs", "differ", "decided", "replayed", "change"
+    )];
+    for pool in pools {
+        let hours = pool.agent_hours;
+        let change = hours.difference_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.1}%"));
+        lines.push(format!(
+            "{:<22}{:>8}{:>8}  {:>14}{:>14}{change:>10}",
+            clip(&pool.pool, 21),
+            pool.runs,
+            pool.differing_runs,
+            format!("{:.1} h", hours.decided),
+            format!("{:.1} h", hours.replayed),
+        ));
+    }
+    let (from, to) = (pools.iter().map(|pool| pool.from).min(), pools.iter().map(|pool| pool.to).max());
+    if let (Some(from), Some(to)) = (from, to) {
+        lines.push(format!("agent-hours asked for, {} to {}", second(from), second(to)));
+    }
+    lines
+}
+
+/// What was left out, a sentence for each pool and cause.
+pub(super) fn left_out(pool: &PoolReplay, has_against: bool) -> Vec<String> {
+    let PoolReplay { pool, without_decision, expired, .. } = pool;
+    let mut notes = Vec::new();
+    if *without_decision > 0 {
+        let advice = if has_against { "" } else { "; add --against OLD.toml to compare them with what it decides" };
+        notes.push(format!("{pool}: {} without a decision left out{advice}", counted_runs(*without_decision)));
+    }
+    if *expired > 0 {
+        let runs = counted_runs(*expired);
+        notes.push(format!("{pool}: {runs} left out that --config would refuse as expired; see schedule_period"));
+    }
+    notes
+}
+
+fn counted_runs(runs: usize) -> String {
+    counted(u64::try_from(runs).unwrap_or(u64::MAX), "run")
+}
+
+/// The time without fractions of a second.
+fn second(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+/// The text in lines of at most that many characters. A word that is longer, such as the name of an application, is broken.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut free = width;
+    for word in text.split_whitespace() {
+        let mut word = word;
+        let length = word.chars().count();
+        if length >= free && free < width {
+            lines.push(std::mem::take(&mut line));
+            free = width;
+        } else if free < width {
+            line.push(' ');
+            free -= 1;
+        }
+        while let Some((cut, _)) = word.char_indices().nth(width) {
+            let (part, rest) = word.split_at(cut);
+            lines.push(part.to_owned());
+            word = rest;
+        }
+        line.push_str(word);
+        free -= word.chars().count();
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_where_they_can() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", 6), ["one", "two", "three"]);
+        assert_eq!(wrapped("a /very/long/name b", 5), ["a", "/very", "/long", "/name", "b"]);
+        assert_eq!(wrapped("/very/long/names b", 5), ["/very", "/long", "/name", "s b"]);
+        assert_eq!(wrapped("", 5), [""]);
+        assert_eq!(OPEN_LOOP.len().max(WIDTH), WIDTH);
+    }
+}
