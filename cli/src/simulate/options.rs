@@ -35,7 +35,7 @@ pub struct Options {
     /// Another configuration; repeatable
     #[arg(long, value_name = "FILE")]
     compare: Vec<PathBuf>,
-    /// Another policy: target-tracking=65 or oracle; repeatable
+    /// Another policy, such as target-tracking=65, karpenter, or oracle; docs/simulate.md lists them; repeatable
     #[arg(long, value_name = "POLICY")]
     baseline: Vec<Baseline>,
     /// Pool of the configurations [default: the only one]

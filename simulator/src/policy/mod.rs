@@ -7,8 +7,14 @@
 //! The first kind is the project itself ([`LambdaScale`]); the others are baselines: what one would use instead, by their own
 //! documents.
 
+mod cluster_autoscaler;
+mod clusterman;
+mod escalator;
+mod karpenter;
 mod lambda_scale;
 mod orders;
+mod packing;
+mod scalepot;
 mod target_tracking;
 mod view;
 
@@ -16,9 +22,14 @@ use thiserror::Error;
 
 use crate::Millis;
 
+pub use cluster_autoscaler::ClusterAutoscaler;
+pub use clusterman::Clusterman;
+pub use escalator::Escalator;
+pub use karpenter::Karpenter;
 pub use lambda_scale::{Exactness, LambdaScale, LambdaScaleError};
 pub(crate) use orders::Order;
 pub use orders::{Orders, Why};
+pub use scalepot::Scalepot;
 pub use target_tracking::TargetTracking;
 pub use view::{AgentView, Share, View, WaitingView};
 
@@ -47,13 +58,28 @@ pub enum PolicyError {
 pub enum Baseline {
     /// Target tracking of EC2 Auto Scaling at that utilization, in percent.
     TargetTracking(u32),
+    /// scalepot.
+    Scalepot,
+    /// Escalator.
+    Escalator,
+    /// Clusterman.
+    Clusterman,
+    /// cluster-autoscaler.
+    ClusterAutoscaler,
+    /// Karpenter.
+    Karpenter,
+    /// Karpenter with a capacity buffer for each application, in percent.
+    KarpenterBuffer(u32),
     /// Perfect packing that knows the future: a bound, which needs no world ([`crate::oracle`]).
     Oracle,
 }
 
 /// Why there is no such baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("got {0:?}, expected a baseline; write target-tracking=65 or oracle")]
+#[error(
+    "got {0:?}, expected a baseline; write target-tracking=65, scalepot, escalator, clusterman, cluster-autoscaler, karpenter, \
+     karpenter-buffer=10, or oracle"
+)]
 pub struct UnknownBaseline(String);
 
 impl Baseline {
@@ -62,6 +88,12 @@ impl Baseline {
     pub fn policy(self) -> Option<Box<dyn Policy>> {
         match self {
             Self::TargetTracking(percent) => Some(Box::new(TargetTracking::new(percent))),
+            Self::Scalepot => Some(Box::new(Scalepot::default())),
+            Self::Escalator => Some(Box::new(Escalator::default())),
+            Self::Clusterman => Some(Box::new(Clusterman::default())),
+            Self::ClusterAutoscaler => Some(Box::new(ClusterAutoscaler::default())),
+            Self::Karpenter => Some(Box::new(Karpenter::new(0))),
+            Self::KarpenterBuffer(percent) => Some(Box::new(Karpenter::new(percent))),
             Self::Oracle => None,
         }
     }
@@ -77,6 +109,12 @@ impl std::str::FromStr for Baseline {
             |value: &str| value.parse().ok().filter(|percent| (1..=100).contains(percent)).ok_or_else(unknown);
         match (name, value) {
             ("target-tracking", value) => value.map_or(Ok(65), percent).map(Self::TargetTracking),
+            ("scalepot", None) => Ok(Self::Scalepot),
+            ("escalator", None) => Ok(Self::Escalator),
+            ("clusterman", None) => Ok(Self::Clusterman),
+            ("cluster-autoscaler", None) => Ok(Self::ClusterAutoscaler),
+            ("karpenter", None) => Ok(Self::Karpenter),
+            ("karpenter-buffer", Some(value)) => percent(value).map(Self::KarpenterBuffer),
             ("oracle", None) => Ok(Self::Oracle),
             _ => Err(unknown()),
         }
@@ -88,6 +126,12 @@ impl std::fmt::Display for Baseline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::TargetTracking(percent) => write!(f, "target-tracking={percent}"),
+            Self::Scalepot => f.write_str("scalepot"),
+            Self::Escalator => f.write_str("escalator"),
+            Self::Clusterman => f.write_str("clusterman"),
+            Self::ClusterAutoscaler => f.write_str("cluster-autoscaler"),
+            Self::Karpenter => f.write_str("karpenter"),
+            Self::KarpenterBuffer(percent) => write!(f, "karpenter-buffer={percent}"),
             Self::Oracle => f.write_str("oracle"),
         }
     }
@@ -99,14 +143,27 @@ mod tests {
 
     #[test]
     fn a_baseline_is_named_by_its_option() {
-        for (option, name) in [
-            ("target-tracking", "target-tracking=65"),
-            ("target-tracking=80", "target-tracking=80"),
-            ("oracle", "oracle"),
-        ] {
-            assert_eq!(option.parse::<Baseline>().unwrap().to_string(), name);
+        assert_eq!("target-tracking".parse::<Baseline>().unwrap().to_string(), "target-tracking=65");
+        let error = "none".parse::<Baseline>().unwrap_err().to_string();
+        let options = error.split_once("; write ").unwrap().1.replace("or ", "");
+        let options: Vec<&str> = options.split(", ").collect();
+        assert_eq!(options.len(), 8, "{options:?}");
+        for option in options {
+            let baseline: Baseline = option.parse().unwrap();
+            assert_eq!((baseline.to_string().as_str(), baseline.policy().is_none()), (option, option == "oracle"));
         }
-        for wrong in ["", "target-tracking=0", "target-tracking=101", "target-tracking=x", "oracle=1", "Oracle"] {
+        for wrong in [
+            "",
+            "target-tracking=0",
+            "target-tracking=101",
+            "target-tracking=x",
+            "oracle=1",
+            "Oracle",
+            "karpenter=10",
+            "karpenter-buffer",
+            "karpenter-buffer=0",
+            "scalepot=60",
+        ] {
             assert!(wrong.parse::<Baseline>().unwrap_err().to_string().contains("expected a baseline"), "{wrong}");
         }
     }

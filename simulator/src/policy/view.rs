@@ -4,6 +4,7 @@ use cluster::group::Group;
 use cluster::{Agent, Cluster};
 use jiff::Timestamp;
 use shared::contract::TaskGroup;
+use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
 use crate::Millis;
@@ -31,6 +32,8 @@ pub struct View<'a> {
     pub group: &'a Group,
     /// What no agent has room for.
     pub(crate) waiting: &'a [WaitingView],
+    /// How many instances of each application are wanted, placed or not.
+    pub(crate) wanted: &'a [TaskGroup],
 }
 
 /// A registered agent.
@@ -104,6 +107,31 @@ impl<'a> View<'a> {
         self.waiting
     }
 
+    /// What waits for room, as tasks. Escalator, cluster-autoscaler, and Karpenter see it as pods that cannot be scheduled.
+    #[must_use]
+    pub fn to_place(&self) -> Vec<TaskGroup> {
+        let tasks = |waiting: &WaitingView| TaskGroup { count: waiting.instances, resources: waiting.resources };
+        self.waiting.iter().map(tasks).collect()
+    }
+
+    /// How many instances each application is to have, and what one takes: what Marathon lists, or a Deployment as its replicas.
+    #[must_use]
+    pub const fn wanted(&self) -> &'a [TaskGroup] {
+        self.wanted
+    }
+
+    /// What all applications are to have together, placed or not: the sum of the requests of all pods.
+    #[must_use]
+    pub fn requested(&self) -> Resources {
+        self.wanted.iter().map(|application| application.resources.times(application.count.into())).sum()
+    }
+
+    /// Instances that the group is terminating. Auto Scaling describes them until they are gone.
+    #[must_use]
+    pub fn terminating(&self) -> u32 {
+        saturated(self.group.instances().iter().filter(|instance| !instance.state.is_capacity()).count())
+    }
+
     /// The allocated share of the agents that take tasks: of cpus or of mem, whichever is larger. It stands for the CPU
     /// utilization that policies of other systems look at.
     #[must_use]
@@ -146,6 +174,15 @@ impl Share {
         };
         let (cpus, mem) = (of(Kind::Cpus), of(Kind::Mem));
         if mem.exceeds(cpus) { mem } else { cpus }
+    }
+
+    /// The mean of several shares, to a millionth; nothing where there is none.
+    #[must_use]
+    pub fn mean(shares: &[Self]) -> Self {
+        let millionths = |share: &Self| u128::from(share.part) * 1_000_000 / u128::from(share.whole.max(1));
+        let sum: u128 = shares.iter().map(millionths).sum();
+        let whole = 1_000_000 * shares.len().max(1) as u64;
+        Self { part: u64::try_from(sum).unwrap_or(u64::MAX), whole }
     }
 
     fn exceeds(self, other: Self) -> bool {

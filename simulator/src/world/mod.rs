@@ -201,6 +201,7 @@ impl<'s> World<'s> {
     fn act(&mut self, policy: &mut dyn Policy) -> Result<(), PolicyError> {
         let waiting: Vec<WaitingView> = self.scheduler.view(self.setup.workload.start);
         self.pool.cluster_mut().queue = scheduler::queue(&waiting);
+        let wanted = self.scheduler.applications();
         let mut orders = Orders::default();
         let view = View {
             now: self.time(),
@@ -213,6 +214,7 @@ impl<'s> World<'s> {
             cluster: self.pool.cluster(),
             group: self.pool.group(),
             waiting: &waiting,
+            wanted: &wanted,
         };
         policy.act(&view, &mut orders)?;
         let (orders, held, again) = orders.into_parts();

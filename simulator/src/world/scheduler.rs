@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cluster::{Agent, Cluster, Placement, QueuedInstances, TaskSpec};
 use jiff::Timestamp;
+use shared::contract::TaskGroup;
 use shared::count::saturated;
 use shared::random::SplitMix64;
 use shared::resources::Resources;
@@ -287,6 +288,12 @@ impl Scheduler {
         (!is_right).then(|| {
             format!("{} tasks for {running} placed instances, {waiting} wait, not {}", tasks.len(), self.waiting)
         })
+    }
+
+    /// What is wanted of each application, for policies.
+    pub(super) fn applications(&self) -> Vec<TaskGroup> {
+        let wanted = |of: &Instances| TaskGroup { count: of.wanted, resources: of.application.resources };
+        self.applications.iter().map(wanted).collect()
     }
 
     /// What waits, for policies.
