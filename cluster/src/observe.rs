@@ -8,6 +8,7 @@ use node_gather::ReadError;
 use node_gather::marathon::definitions::{self, HostLimits};
 use node_gather::marathon::{Answer, Observed, queue};
 use node_gather::members::{self, Descriptions};
+use node_gather::mesos::names::Mark;
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
@@ -93,15 +94,18 @@ impl Cluster {
         sink.framework_name(framework.name.clone());
         sink.framework_gpu_aware(framework.is_gpu_aware());
         sink.framework_recovered(framework.presence == Presence::Recovered);
-        for (agent, task) in self.tasks_of(framework) {
-            sink.task(&RawTask {
-                id: task.id.as_bytes(),
-                name: task.name.as_bytes(),
-                agent_id: agent.id.as_bytes(),
-                state: task.state.name().as_bytes(),
-                role: task.role.as_bytes(),
-                resources: &raw_resources(&task.resources),
-            });
+        for agent in self.registered() {
+            for (task, count) in alike(agent, framework) {
+                let task = RawTask {
+                    id: task.id.as_bytes(),
+                    name: task.name.as_bytes(),
+                    agent_id: agent.id.as_bytes(),
+                    state: task.state.name().as_bytes(),
+                    role: task.role.as_bytes(),
+                    resources: &raw_resources(&task.resources),
+                };
+                sink.tasks(&task, count);
+            }
         }
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
@@ -131,6 +135,22 @@ impl Cluster {
         let executors = all.flat_map(|agent| agent.executors().iter().map(move |executor| (agent, executor)));
         executors.filter(move |(_, executor)| executor.framework == number)
     }
+}
+
+/// The tasks of a framework on an agent, those that differ in their ids alone as one.
+fn alike<'a>(agent: &'a Agent, framework: &Framework) -> Vec<(&'a Task, u32)> {
+    let mut groups: Vec<(Mark<'_>, &Task, u32)> = Vec::new();
+    for task in agent.tasks().iter().filter(|task| task.framework == framework.number) {
+        let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
+        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, u32)| {
+            *of == mark && other.resources == task.resources && other.state == task.state && other.role == task.role
+        };
+        match groups.iter_mut().find(is_like) {
+            Some((_, _, count)) => *count += 1,
+            None => groups.push((mark, task, 1)),
+        }
+    }
+    groups.into_iter().map(|(_, task, count)| (task, count)).collect()
 }
 
 /// To the millisecond, as a reader rounds it.

@@ -53,7 +53,20 @@ pub struct Summary {
 /// Makes one snapshot of each pool. `marathon` is what is known of Marathon, `master` is the URL to name as the
 /// source, `taken_at` the time of the request.
 #[must_use]
-pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
+pub fn summarize(state: ClusterState<'_>, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
+    let summary = summarize_unidentified(state, marathon, master, taken_at);
+    Summary { snapshots: summary.snapshots.into_iter().map(ClusterSnapshot::identified).collect(), ..summary }
+}
+
+/// The same without the ids of the snapshots, for a simulation: an id is a digest of the whole snapshot as JSON, which takes as
+/// long as everything else.
+#[must_use]
+pub fn summarize_unidentified(
+    mut state: ClusterState<'_>,
+    marathon: &Observed,
+    master: &str,
+    taken_at: Timestamp,
+) -> Summary {
     let taken_at = truncate(taken_at);
     let described = std::mem::take(&mut state.described);
     let identities = std::mem::take(&mut state.identities);
@@ -110,7 +123,6 @@ pub fn summarize(mut state: ClusterState<'_>, marathon: &Observed, master: &str,
             notes,
             cpu_utilization_percent: None,
         }
-        .identified()
     });
     Summary {
         snapshots: snapshots.collect(),

@@ -269,6 +269,9 @@ impl Agent {
     #[must_use]
     pub fn free(&self) -> Resources {
         const ROLE: &str = "*";
+        if self.capacity.reserved.is_empty() {
+            return self.capacity.total.saturating_sub(&self.used);
+        }
         let Capacity { total, reserved, .. } = &self.capacity;
         let reserved = reserved.iter().map(|(role, reserved)| (role.as_str(), *reserved));
         let capacity = summarize::Capacity::of(ROLE, *total, self.capacity.unreserved(), reserved);

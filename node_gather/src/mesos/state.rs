@@ -418,6 +418,12 @@ pub trait Sink {
     /// A task of the framework that is being read. Its resources may be impossible.
     fn task(&mut self, task: &RawTask<'_>);
 
+    /// So many tasks like [`Sink::task`], on one agent, that differ in their ids alone: one that is known otherwise than by a document
+    /// may be added up before.
+    fn tasks(&mut self, task: &RawTask<'_>, count: u32) {
+        (0..count).for_each(|_| self.task(task));
+    }
+
     /// An executor of the framework that is being read. Its resources may be impossible.
     fn executor(&mut self, executor: &RawExecutor<'_>);
 

@@ -489,6 +489,11 @@ impl Sink for ClusterState<'_> {
 
     #[inline]
     fn task(&mut self, task: &RawTask<'_>) {
+        self.tasks(task, 1);
+    }
+
+    #[inline]
+    fn tasks(&mut self, task: &RawTask<'_>, count: u32) {
         if !task.holds_resources() {
             return;
         }
@@ -499,7 +504,7 @@ impl Sink for ClusterState<'_> {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
         }
         let application = self.application(Mark::of(task.id, task.name));
-        self.place(agent, application, size, 1);
+        self.place(agent, application, size, count);
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {

@@ -13,7 +13,7 @@ use node_gather::ReadError;
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
-use node_gather::summarize::{ClusterState, summarize};
+use node_gather::summarize::{ClusterState, summarize, summarize_unidentified};
 use node_process::Expired;
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, PlanResult, plan};
 use shared::config;
@@ -108,9 +108,10 @@ impl LambdaScale {
         let observed = self.observed(view.cluster);
         let mut state = ClusterState::new(&self.pools).with_descriptions(described);
         view.cluster.show(&mut state).map_err(ReadError)?;
-        let snapshots = summarize(state, &observed, MASTER, view.now).snapshots;
+        let mut snapshots = summarize_unidentified(state, &observed, MASTER, view.now).snapshots;
         if let Some(described) = again {
             let of_state = self.snapshots_of_state(view, described)?;
+            snapshots = snapshots.into_iter().map(ClusterSnapshot::identified).collect();
             if of_state != snapshots {
                 let (of_state, of_model) = (format!("{of_state:?}"), format!("{snapshots:?}"));
                 return Err(LambdaScaleError::Differs { of_state, of_model });

@@ -192,9 +192,9 @@ impl<'s> World<'s> {
 
     /// What holds from now on.
     fn measure(&mut self) {
-        let levels =
-            Levels { waiting: self.scheduler.waiting(), wanted: self.scheduler.wanted(), ..self.pool.levels() };
-        self.recorder.set(levels);
+        let (waiting, wanted) = (self.scheduler.waiting(), self.scheduler.wanted());
+        let levels = self.pool.levels(self.scheduler.placed());
+        self.recorder.set(Levels { waiting, wanted, ..levels });
     }
 
     /// A run of the policy.

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
 use shared::count::saturated;
 use shared::random::SplitMix64;
+use shared::resources::Resources;
 
 use super::events::{Event, Events};
 use super::{BEFORE, Concern};
@@ -43,6 +44,8 @@ pub(super) struct Pool {
     boot: Millis,
     seed: u64,
     forgotten: Millis,
+    /// What [`Pool::count`] counted, as long as it is true.
+    levels: Option<Levels>,
 }
 
 impl Pool {
@@ -65,6 +68,7 @@ impl Pool {
             boot: setup.boot,
             seed,
             forgotten: 0,
+            levels: None,
         }
     }
 
@@ -106,6 +110,7 @@ impl Pool {
     }
 
     fn register_instance(&mut self, id: String, zone: &str, now: Timestamp, setup: &Setup) {
+        self.levels = None;
         let mut agent = self.cluster.make_agent(Capacity::of(setup.agent), now);
         for (name, value) in &setup.place.attributes {
             agent.attributes.set(name, value);
@@ -126,6 +131,7 @@ impl Pool {
     }
 
     pub(super) fn set_desired(&mut self, desired: u32, now: Timestamp) {
+        self.levels = None;
         let within = i32::try_from(desired).unwrap_or(i32::MAX).clamp(self.group.min, self.group.max);
         // Within the limits, and without the cooldown, nothing refuses it.
         let _ = self.group.set_desired(within, false, now);
@@ -145,6 +151,7 @@ impl Pool {
     }
 
     fn operate(&mut self, agents: &[u32], operation: Operation, now: Timestamp) -> u32 {
+        self.levels = None;
         let ids: Vec<String> =
             agents.iter().filter_map(|number| self.cluster.agent(*number)).map(|agent| agent.id.clone()).collect();
         saturated(ids.iter().filter(|id| self.cluster.operate(id, operation, now).is_ok()).count())
@@ -181,6 +188,7 @@ impl Pool {
 
     /// Brings the group to the present. The agents that this ended, with their tasks.
     pub(super) fn advance(&mut self, now: Millis, time: Timestamp, events: &mut Events) -> Vec<Agent> {
+        self.levels = None;
         self.group.advance(time);
         if now >= self.forgotten + HOUR {
             self.forgotten = now;
@@ -226,20 +234,28 @@ impl Pool {
         ending.map(|instance| instance.id.clone()).filter(|id| self.agents.contains_key(id)).collect()
     }
 
-    /// What the recorder needs of it.
-    pub(super) fn levels(&self) -> Levels {
+    /// What the recorder needs of it, where so much is placed.
+    pub(super) fn levels(&mut self, placed: Resources) -> Levels {
+        if self.levels.is_none() {
+            self.levels = Some(self.count());
+        }
+        let levels = self.levels.unwrap_or_default();
+        // What runs on agents that are closing changes with every task.
+        let used = if levels.closing == 0 { placed } else { self.cluster.total_and_used().1 };
+        Levels { used, placed, ..levels }
+    }
+
+    /// What only changes where agents or instances do.
+    fn count(&self) -> Levels {
         let registered = || self.cluster.registered();
         let usable = saturated(registered().filter(|agent| agent.is_active()).count());
-        let (total, used) = self.cluster.total_and_used();
         Levels {
             instances: self.instances(),
             usable,
             in_flight: self.in_flight(),
             closing: saturated(registered().count()).saturating_sub(usable),
             is_at_max: self.group.desired() >= self.group.max,
-            total,
-            used,
-            placed: registered().map(Agent::used).sum(),
+            total: self.cluster.total_and_used().0,
             ..Levels::default()
         }
     }

@@ -132,6 +132,15 @@ impl Scheduler {
         self.wanted
     }
 
+    /// What is placed.
+    pub(super) fn placed(&self) -> Resources {
+        let waits = |of: &Instances| of.application.resources.times(of.waiting.len() as u64);
+        match self.waiting {
+            0 => self.wanted,
+            _ => self.wanted.saturating_sub(&self.applications.iter().map(waits).sum()),
+        }
+    }
+
     /// What still waits, and since when.
     pub(super) fn waits(&self) -> impl Iterator<Item = (&str, Millis)> {
         let of = |instances: &Instances| instances.waiting.iter().map(|waiting| waiting.since).collect::<Vec<_>>();

@@ -26,6 +26,10 @@ impl World<'_> {
         if self.pool.instances() > self.setup.max {
             return Some(format!("{} instances, max is {}", self.pool.instances(), self.setup.max));
         }
+        let placed: shared::resources::Resources = self.pool.cluster().registered().map(cluster::Agent::used).sum();
+        if placed != self.scheduler.placed() {
+            return Some(format!("{placed} run, not {}", self.scheduler.placed()));
+        }
         self.scheduler.problem(self.pool.cluster())
     }
 }
