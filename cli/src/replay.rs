@@ -4,7 +4,7 @@ pub mod compare;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -116,14 +116,19 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
     let is_asked = |name: &str| pool.as_ref().is_none_or(|pool| pool == name);
     // In two passes, since a decision may come before or after its snapshot, and snapshots are too large to be held.
     let mut decisions = Decisions::default();
+    let mut progress = Progress::of("decisions read");
     recorded::read(directory, |decision: ScalingDecision| {
+        progress.step();
         if is_asked(&decision.pool) {
             decisions.add(&decision);
         }
     })?;
+    drop(progress);
     let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
     let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
+    let mut progress = Progress::of("snapshots decided on");
     recorded::read(directory, |snapshot: ClusterSnapshot| {
+        progress.step();
         match config.pool(&snapshot.pool).filter(|_| is_asked(&snapshot.pool)) {
             Some(policy) => {
                 let policies =
@@ -134,6 +139,7 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
             None => *unknown.entry(snapshot.pool).or_default() += 1,
         }
     })?;
+    drop(progress);
     let pools: Vec<PoolReplay> = runs.into_iter().filter_map(|(pool, runs)| PoolReplay::new(pool, runs)).collect();
     match (pools.as_slice(), unknown.is_empty()) {
         ([], true) => return Err(ReplayError::NoSnapshot(directory.clone())),
@@ -147,6 +153,34 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
     }
     let notes = notes(&pools, &config, against.is_some(), unknown.into_iter().filter(|(name, _)| is_asked(name)));
     Ok(Replay { version: 1, open_loop: true, pools, notes })
+}
+
+/// A count on standard error, where that is a terminal: months of records take a minute.
+struct Progress {
+    is_shown: bool,
+    what: &'static str,
+    count: u64,
+}
+
+impl Progress {
+    fn of(what: &'static str) -> Self {
+        Self { is_shown: io::stderr().is_terminal(), what, count: 0 }
+    }
+
+    fn step(&mut self) {
+        self.count += 1;
+        if self.is_shown && self.count.is_multiple_of(1000) {
+            let _ = write!(io::stderr(), "\r{} {}  ", self.count, self.what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_shown && self.count >= 1000 {
+            let _ = write!(io::stderr(), "\r{:40}\r", "");
+        }
+    }
 }
 
 fn notes(

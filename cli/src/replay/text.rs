@@ -19,14 +19,16 @@ pub(super) fn lines(pools: &[PoolReplay], notes: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     for pool in pools.iter().filter(|pool| !pool.differences.is_empty()) {
         lines.push(clip(&format!("pool {}", pool.pool), WIDTH));
-        lines.push(format!("{:<22}{:<20}state", "when", "target"));
+        lines.push(format!("{:<21}{:<19}state", "when", "target"));
         lines.extend(pool.differences.iter().flat_map(difference));
         lines.push(String::new());
     }
     lines.extend(totals(pools));
-    lines.extend(notes.iter().flat_map(|note| wrapped(note, WIDTH)));
+    lines.extend(notes.iter().cloned());
     lines.push(OPEN_LOOP.to_owned());
-    lines
+    // Notes, and lines with numbers that are wider than their columns.
+    let fits = |line: &String| line.chars().count() <= WIDTH;
+    lines.into_iter().flat_map(|line| if fits(&line) { vec![line] } else { wrapped(&line, WIDTH) }).collect()
 }
 
 fn difference(difference: &Difference) -> Vec<String> {
@@ -37,7 +39,7 @@ fn difference(difference: &Difference) -> Vec<String> {
     };
     let count = if *runs == 1 { String::new() } else { format!(", for {runs} runs") };
     let target = format!("{} -> {}", decided.target, replayed.target);
-    let mut lines = vec![format!("{:<22}{target:<20}{state}{count}", second(*from))];
+    let mut lines = vec![format!("{:<21}{target:<19}{state}{count}", second(*from))];
     for (label, verdict) in [("decided", decided), ("replayed", replayed)] {
         lines.extend(reason(label, verdict));
     }
@@ -133,8 +135,49 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
+    use jiff::SignedDuration;
+    use shared::contract::ScalingState;
+
+    use super::super::compare::AgentHours;
     use super::*;
+
+    #[test]
+    fn every_line_fits_the_width_with_any_numbers() {
+        let from = Timestamp::from_second(1_795_262_400).unwrap();
+        let states = [
+            ScalingState::ScaleUp,
+            ScalingState::ScaleDown,
+            ScalingState::Normal,
+            ScalingState::MaxLimit,
+            ScalingState::MinLimit,
+            ScalingState::Held,
+        ];
+        for (target, runs) in [(5, 1), (99_999, 999_999), (u32::MAX, usize::MAX)] {
+            for (before, after) in states.into_iter().flat_map(|before| states.map(|after| (before, after))) {
+                let verdict = |state| Verdict { target, state, cause: None };
+                let (decided, replayed) = (verdict(before), verdict(after));
+                let pool = PoolReplay {
+                    pool: "ü".repeat(64),
+                    from,
+                    to: from + SignedDuration::from_hours(24 * 365),
+                    runs,
+                    differing_runs: runs,
+                    without_decision: runs,
+                    expired: runs,
+                    agent_hours: AgentHours { decided: 1e15, replayed: 1e15, difference_percent: Some(1e9) },
+                    differences: vec![Difference { from, to: from, runs, agents: target, decided, replayed }],
+                };
+                let notes = left_out(&pool, false);
+                let lines = lines(&[pool], &notes);
+                assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:#?}");
+                assert_eq!(lines.last().map(String::as_str), Some(OPEN_LOOP));
+                // Columns hold what is not absurd.
+                assert!(target == u32::MAX || lines[2].contains(&format!("  {}", before.name())), "{}", lines[2]);
+            }
+        }
+    }
 
     #[test]
     fn lines_break_between_words_where_they_can() {
