@@ -13,7 +13,10 @@ in which the schedule must start the chain.
 
 import argparse
 import contextlib
+import json
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +35,8 @@ from botocore.exceptions import ClientError
 from cluster import DOWN_PERCENT, HEADROOM_PERCENT, NEW_AGENT, UP_PERCENT, Cluster
 from local_aws import ROOT, STAGES, Account, Stack, local_aws, wait_for, without_metric_math
 
+# `make test-deploy` builds it first.
+COMMAND = ROOT / "target/debug/lambda-scale"
 GROUP, BYSTANDER = "mesos-workers", "other-group"
 KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"
 RESIZE, TERMINATE = "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"
@@ -138,6 +143,40 @@ def a_group_follows_its_cpu_utilization(trial):
     assert not trial.may_terminate()
 
 
+def every_message_is_recorded(trial):
+    """RecordSnapshots: the bucket has the snapshot and the decision, and the same configuration would decide the same again."""
+    trial.run()
+    bucket, buckets = trial.stack.outputs["SnapshotBucket"], trial.account.buckets
+    objects = wait_for("two records", 10, lambda: (
+        found if len(found := buckets.list_objects_v2(Bucket=bucket).get("Contents", [])) == 2 else None
+    ))
+    with tempfile.TemporaryDirectory(prefix="lambda-scale-recorded-") as directory:
+        directory = Path(directory)
+        for entry in objects:
+            assert re.match(r"recorded/\d{4}/\d\d/\d\d/", entry["Key"]), entry["Key"]
+            (directory / entry["Key"].replace("/", "-")).write_bytes(buckets.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
+        [configuration] = trial.stack.configurations()
+        (directory / ".lambda-scale.toml").write_text(configuration)
+        answer = subprocess.run(
+            [COMMAND, "replay", directory, "--config", directory / ".lambda-scale.toml", "--output", "json"], capture_output=True, text=True,
+        )
+    assert answer.returncode == 0, answer.stderr
+    [pool] = json.loads(answer.stdout)["pools"]
+    assert (pool["pool"], pool["runs"], pool["differing_runs"]) == ("workers", 1, 0), pool
+    arn = f"arn:aws:s3:::{bucket}"
+    for role, action, resource, allowed in (
+        ("RecordStreamRole", "s3:PutObject", f"{arn}/recorded/2026/11/21/a", True),
+        ("RecordStreamRole", "s3:PutObject", f"{arn}/failed/processing-failed/2026/11/21/a", True),
+        ("RecordStreamRole", "s3:PutObject", f"{arn}/other/a", False),
+        ("RecordStreamRole", "s3:DeleteObject", f"{arn}/recorded/2026/11/21/a", False),
+        ("RecordStreamRole", "s3:ListBucket", arn, True),
+        ("RecordSubscriptionRole", "firehose:DeleteDeliveryStream", "*", False),
+        ("RecordSubscriptionRole", "s3:PutObject", f"{arn}/recorded/a", False),
+        ("NodeGatherRole", "s3:PutObject", f"{arn}/recorded/a", False),
+    ):
+        assert trial.stack.may(role, action, resource) == allowed, f"{role} {'may not' if allowed else 'may'} {action} {resource}"
+
+
 # --- The variants ------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +226,7 @@ VARIANTS = (
         }]},
         agents_are_drained_first, lambda: Cluster(CREDENTIALS).remove_idle(),
     ),
+    Variant("recording", {"RecordSnapshots": "true"}, {"mesos": MESOS, "pools": [{}]}, every_message_is_recorded),
     Variant(
         "cpu utilization", {"CpuUtilization": "true", "ScaleDownThresholdPercent": 20, "ScaleOutThreshold": 70},
         {"mesos": MESOS, "pools": [{"cpu_utilization": True, "scale_out_threshold": 70, "scale_down_ratio": 0.7, "scale_down_threshold_percent": 20}]},

@@ -1,14 +1,17 @@
-"""ministack with two additions that the chain needs; local_aws.py runs this.
+"""ministack with three additions that the chain needs; local_aws.py runs this.
 
 - The call TerminateInstanceInAutoScalingGroup.
 - The group of a call that names it by an instance or in its tags: as in AWS, the policies of the roles are evaluated against that
   group, not against "*".
+- Subscriptions of Data Firehose streams: SNS puts its envelope into the stream, each with a line break.
 """
+
+import base64
 
 from ministack.app import app  # noqa: F401
 from ministack.core import iam_actions
 from ministack.core.responses import new_uuid, now_iso
-from ministack.services import autoscaling
+from ministack.services import autoscaling, firehose, sns
 
 
 def group_of(instance):
@@ -49,3 +52,18 @@ def with_groups(service, method, path, headers, body, query_params, region, acco
 
 
 iam_actions.extract_resource_arn = with_groups
+
+fanout = sns._fanout
+
+
+def with_streams(topic_arn, msg_id, message, subject, message_structure="", message_attributes=None, *rest, **more):
+    fanout(topic_arn, msg_id, message, subject, message_structure, message_attributes, *rest, **more)
+    topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
+    for subscription in topic["subscriptions"]:
+        if subscription.get("protocol") == "firehose":
+            record = sns._build_envelope(topic_arn, msg_id, message, subject, message_attributes or {}, False) + "\n"
+            name = subscription["endpoint"].rpartition("/")[2]
+            firehose._put_record({"DeliveryStreamName": name, "Record": {"Data": base64.b64encode(record.encode()).decode()}})
+
+
+sns._fanout = with_streams
