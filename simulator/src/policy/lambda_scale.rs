@@ -15,7 +15,7 @@ use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize, summarize_unidentified};
 use node_process::Expired;
-use node_scale::plan::{AgentCall, AgentStep, Change, Increase, PlanResult, plan};
+use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
 use shared::config;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use thiserror::Error;
@@ -80,13 +80,26 @@ pub struct LambdaScale {
     runs: u64,
     kinds: BTreeSet<Kind>,
     pending: Option<ScalingDecision>,
+    planned: Option<Plan>,
 }
 
 impl LambdaScale {
     /// The policy with the settings of a pool. `sees_queue` says whether Marathon is asked for what it has queued.
     #[must_use]
     pub const fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
-        Self { pools: [pool], sees_queue, exactness, runs: 0, kinds: BTreeSet::new(), pending: None }
+        Self { pools: [pool], sees_queue, exactness, runs: 0, kinds: BTreeSet::new(), pending: None, planned: None }
+    }
+
+    /// The decision of a run, between its two calls.
+    #[must_use]
+    pub const fn decision(&self) -> Option<&ScalingDecision> {
+        self.pending.as_ref()
+    }
+
+    /// What the last run did about its decision.
+    #[must_use]
+    pub const fn plan(&self) -> Option<&Plan> {
+        self.planned.as_ref()
     }
 
     const fn pool(&self) -> &config::Policy {
@@ -157,7 +170,7 @@ impl LambdaScale {
     }
 
     /// node_scale.
-    fn scale(&self, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
+    fn scale(&mut self, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
         let state = group::state(view.group);
         let plan = plan(decision, Some(&state), self.pool(), view.now);
         match &plan.result {
@@ -172,6 +185,7 @@ impl LambdaScale {
         if !plan.tags.is_empty() || !plan.agents.is_empty() {
             orders.set_tags(group::tags(&plan, view.now));
         }
+        self.planned = Some(plan);
     }
 }
 

@@ -1,0 +1,178 @@
+//! A simulated world as documents: `explain` decides about them, and acts, as the simulation did.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use cluster::Cluster;
+use cluster::group::Group;
+use node_scale::plan::{Change, Increase, Plan, PlanResult};
+use serde_json::{Value, json};
+use shared::config::Config;
+use shared::contract::ScalingDecision;
+use shared::resources::Amount;
+use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
+use simulator::trace::{Options, read};
+use simulator::{Millis, Place, Setup};
+
+const TRACE: &str = include_str!("../../examples/traces/taxi-day.csv");
+const CONFIG: &str = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[marathon]\nurl = \"http://10.0.0.5:8080\"\n\
+    [[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\nattributes = { asg = \"workers\" }\nmin = 1\nmax = 9\n\
+    scale_down_cooldown = \"3m\"\n";
+
+/// How many runs are compared.
+const RUNS: usize = 1000;
+
+/// The project as a policy, each run of which `explain` repeats.
+struct Explained {
+    inner: LambdaScale,
+    folder: PathBuf,
+    /// What the first call of a run saw, and decided.
+    seen: Option<(Cluster, Group, ScalingDecision)>,
+    compared: usize,
+    /// How many of the compared runs changed the group.
+    acted: usize,
+}
+
+impl Policy for Explained {
+    fn period(&self) -> Millis {
+        self.inner.period()
+    }
+
+    fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+        self.inner.act(view, orders)?;
+        if let Some(decision) = self.inner.decision() {
+            self.seen = Some((view.cluster.clone(), view.group.clone(), decision.clone()));
+            return Ok(());
+        }
+        let (cluster, group, decision) = self.seen.take().unwrap();
+        // Between the two calls of a run an agent may register, which `explain` would see.
+        if self.compared < RUNS && (view.cluster, view.group) == (&cluster, &group) {
+            self.compared += 1;
+            self.compare(view, &decision);
+        }
+        Ok(())
+    }
+}
+
+impl Explained {
+    fn compare(&mut self, view: &View<'_>, decision: &ScalingDecision) {
+        let explained = explain(&self.folder, view);
+        let pool = &explained["pools"][0];
+        let of = serde_json::to_value(decision).unwrap();
+        for field in
+            ["agents", "group", "delta", "target", "wanted", "needed", "state", "steps", "scale_down_agents", "notes"]
+        {
+            assert_eq!(pool["decision"][field], of[field], "{field} at {}", view.now);
+        }
+        let plan = self.inner.plan().unwrap();
+        let action = &pool["action"];
+        assert_eq!(action["action"], kind(plan), "at {}: {action}", view.now);
+        assert_eq!(action["reason"], plan.result.reason().text, "at {}", view.now);
+        assert_eq!(action["in_flight"], plan.in_flight, "at {}", view.now);
+        self.acted += usize::from(plan.result.writes_group());
+    }
+}
+
+fn kind(plan: &Plan) -> &'static str {
+    match &plan.result {
+        PlanResult::Act(Change::Increase(Increase { .. }) | Change::Decrease { .. }) => "set_desired_capacity",
+        PlanResult::Act(Change::Terminate { .. }) => "terminate",
+        PlanResult::Act(other) => panic!("not with this strategy: {other}"),
+        PlanResult::BackOff(_) => "back_off",
+        PlanResult::Refuse(_) => "refuse",
+        PlanResult::Nothing(_) => "none",
+    }
+}
+
+/// What `explain` makes of the world's documents.
+fn explain(folder: &Path, view: &View<'_>) -> Value {
+    fs::write(folder.join("state.json"), view.cluster.to_state_json()).unwrap();
+    fs::write(folder.join("queue.json"), view.cluster.to_queue_json()).unwrap();
+    fs::write(folder.join("group.json"), group(view.group).to_string()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .current_dir(folder)
+        .args(["explain", "--state", "state.json", "--queue", "queue.json", "--group", "group.json"])
+        .args(["--config", "lambda-scale.toml", "--output", "json", "--now", &view.now.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The group as the command line of AWS prints it.
+fn group(group: &Group) -> Value {
+    let instances = group.instances().iter().map(|instance| {
+        json!({ "InstanceId": instance.id, "LifecycleState": instance.state.name(), "AvailabilityZone": instance.zone,
+            "ProtectedFromScaleIn": instance.protected })
+    });
+    let tags = group.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
+    let activities = group.activities().map(|activity| {
+        json!({ "ActivityId": activity.id, "AutoScalingGroupName": group.name, "Description": activity.description(),
+            "Cause": activity.cause, "StartTime": activity.start, "EndTime": activity.end,
+            "StatusCode": activity.status.code(), "StatusMessage": activity.status_message() })
+    });
+    json!({
+        "AutoScalingGroups": [{
+            "AutoScalingGroupName": group.name, "MinSize": group.min, "MaxSize": group.max,
+            "DesiredCapacity": group.desired(), "Instances": instances.collect::<Vec<_>>(),
+            "Tags": tags.collect::<Vec<_>>(),
+        }],
+        "Activities": activities.collect::<Vec<_>>(),
+    })
+}
+
+#[test]
+fn explain_repeats_a_thousand_simulated_runs() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulated");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("lambda-scale.toml"), CONFIG).unwrap();
+    let policy = Config::parse(CONFIG).unwrap().pools.remove(0);
+    let options = Options { peak_cpus: Amount::from_thousandths(60_000), ..Options::default() };
+    let workload = read(TRACE, &options).unwrap();
+    let setup = Setup {
+        agent: workload.agent,
+        boot: 180_000,
+        min: 1,
+        max: 9,
+        headroom_percent: 10,
+        price: 384,
+        place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
+        workload,
+    };
+    let inner = LambdaScale::new(policy, true, Exactness::Sampled);
+    let mut explained = Explained { inner, folder, seen: None, compared: 0, acted: 0 };
+    simulator::run(&setup, "explained", &mut explained, 1).unwrap();
+    assert_eq!(explained.compared, RUNS);
+    assert!(explained.acted > 5, "only {} runs changed the group", explained.acted);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_simulation_prints_what_has_ended() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // The oracle ends at once, the others take far longer than the test.
+    let simulation = Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+        .current_dir(root)
+        .args(["simulate", "--trace", "examples/traces/taxi-day.csv", "--config", "examples/lambda-scale.toml"])
+        .args(["--peak-cpus", "3000", "--baseline", "oracle", "--exact"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let process = simulation.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    let output = simulation.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{printed}");
+    assert!(printed.contains("\noracle ") && !printed.contains("lambda-scale.toml"), "{printed}");
+}
