@@ -96,7 +96,7 @@ impl Situation {
     }
 }
 
-const STEP: &str = "max_scale_down_step = 20\nscale_down_cooldown = \"0s\"\nscale_down_window = \"0s\"\napplication_headroom_percent = 0";
+const STEP: &str = "max_scale_down_step = 20\nscale_down_window = \"0s\"\napplication_headroom_percent = 0";
 
 #[test]
 fn an_instance_that_two_agents_claim_stays() {
@@ -164,7 +164,7 @@ fn a_protected_idle_instance_does_not_block_the_pool() {
     for instance in situation.group.instances_mut().iter_mut().skip(5).take(4) {
         instance.protected = true;
     }
-    let one = "scale_down_cooldown = \"0s\"\nscale_down_window = \"0s\"\napplication_headroom_percent = 0";
+    let one = "scale_down_window = \"0s\"\napplication_headroom_percent = 0";
     let (snapshot, decision) = situation.decide(one);
     assert_eq!(snapshot.group.as_ref().unwrap().protected, 4);
     assert_eq!((decision.delta, decision.scale_down_agents[0].instance_id.clone()), (-1, Some(id(9))));

@@ -17,6 +17,7 @@ mod seen;
 mod sizes;
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
@@ -104,6 +105,7 @@ pub fn summarize_unidentified(
                 mesos_version: state.master.version.clone(),
                 cluster: state.master.cluster.clone(),
                 elected_at: state.master.elected_at,
+                unreachable_after_seconds: state.master.unreachable_after.map(seconds_up),
             },
             completeness: finding::completeness(findings),
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
@@ -198,6 +200,12 @@ fn task_count(groups: &[TaskGroup]) -> u32 {
 pub struct Share {
     part: u128,
     whole: u128,
+}
+
+/// Rounded up: none of it is lost.
+const fn seconds_up(duration: Duration) -> u64 {
+    let part = if duration.subsec_nanos() > 0 { 1 } else { 0 };
+    duration.as_secs().saturating_add(part)
 }
 
 impl Share {

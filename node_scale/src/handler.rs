@@ -188,6 +188,7 @@ const fn may_terminate(policy: &Policy, decision: &ScalingDecision) -> bool {
 fn activities_since(policy: &Policy, decision: &ScalingDecision, now: Timestamp) -> Timestamp {
     let longest =
         policy.timing.join_timeout.max(policy.timing.scale_down_cooldown).max(policy.timing.scale_up_cooldown);
+    let longest = longest.max(plan::least_cooldown(decision, policy));
     let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
     now.saturating_sub(longest).unwrap_or(Timestamp::MIN).min(decision.snapshot_taken_at)
 }

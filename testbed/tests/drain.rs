@@ -22,7 +22,7 @@ const LEAST_LOADED: &str = "scale_down_strategy = \"least_loaded\"";
 /// The strategy, one agent at a time: by default it decommissions a tenth of the pool at once.
 fn drain(after: &str) -> String {
     format!(
-        "scale_down_strategy = \"drain\"\ndrain_after = \"{after}\"\ndrain_grace = \"10s\"\nscale_down_cooldown = \"0s\"\n\
+        "scale_down_strategy = \"drain\"\ndrain_after = \"{after}\"\ndrain_grace = \"10s\"\n\
          max_scale_down_step = 1"
     )
 }

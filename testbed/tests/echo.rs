@@ -26,7 +26,7 @@ const SENT: &str = "cmVhZGVyOmNhbmFyeS01ZWNyZXQ";
 #[tokio::test]
 async fn a_proxy_that_echoes_the_request_leaks_no_credentials() {
     for status in [400, 403, 500] {
-        let drain = "scale_down_strategy = \"drain\"\nscale_down_cooldown = \"0s\"\nmax_scale_down_step = 1";
+        let drain = "scale_down_strategy = \"drain\"\nmax_scale_down_step = 1\nscale_down_window = \"0s\"";
         let configuration = CONFIGURATION
             .replace("scale_down_strategy = \"least_loaded\"", drain)
             .replace("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");

@@ -193,7 +193,7 @@ class Variant(NamedTuple):
 MINIMAL_POOL = {
     "name": "workers", "min": 1, "resources": ["cpus", "mem"], "scale_down_threshold_percent": 50, "scale_up_threshold_percent": 80,
     "application_headroom_percent": 10, "cpu_utilization": False, "headroom_placement": "pack", "max_scale_up_step": 10,
-    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_cooldown": "10m", "scale_down_window": "15m",
+    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_window": "15m",
     "max_back_off": "0s", "join_timeout": "15m", "scale_down_strategy": "least_loaded",
 }
 MESOS = {"timeout": "20s"}

@@ -180,7 +180,7 @@ class TemplateTest(unittest.TestCase):
             "schedule_period": "1m", "dry_run": False,
             "pools": [{
                 "name": "workers", "group": "web-asg", "source": "cloudwatch", "min": 1, "scale_out_threshold": 60,
-                "scale_down_ratio": 0.7, "scale_down_cooldown": "10m", "scale_down_window": "15m", "max_back_off": "0s",
+                "scale_down_ratio": 0.7, "scale_down_window": "15m", "max_back_off": "0s",
                 "join_timeout": "15m",
             }],
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use node_gather::mesos::state::DEFAULT_AGENT_REREGISTER_TIMEOUT;
-use node_gather::mesos::to_duration;
+use node_gather::mesos::{to_duration, unreachable_after};
 
 /// Since this capability (Mesos 1.9) agents can be deactivated and drained.
 const AGENT_DRAINING: &str = "AGENT_DRAINING";
@@ -104,9 +104,14 @@ impl Master {
     /// How long an agent may be disconnected before it is marked unreachable.
     #[must_use]
     pub fn agent_timeout(&self) -> Duration {
-        let ping = self.flags.get("agent_ping_timeout").and_then(|text| to_duration(text));
-        let times = self.flags.get("max_agent_ping_timeouts").and_then(|text| text.parse().ok());
         // The defaults of Mesos.
-        ping.unwrap_or(Duration::from_secs(15)).saturating_mul(times.unwrap_or(5))
+        self.unreachable_after().unwrap_or(Duration::from_secs(75))
+    }
+
+    /// The same where the flags say so.
+    pub(crate) fn unreachable_after(&self) -> Option<Duration> {
+        let flag = |names: [&str; 2]| names.iter().find_map(|name| self.flags.get(*name)).map(String::as_str);
+        let timeout = flag(["agent_ping_timeout", "slave_ping_timeout"]);
+        unreachable_after(timeout, flag(["max_agent_ping_timeouts", "max_slave_ping_timeouts"]))
     }
 }

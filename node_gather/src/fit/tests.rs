@@ -40,7 +40,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         id: Uuid::nil(),
         taken_at: now(),
         pool: "workers".to_owned(),
-        source: Source { master: "m".to_owned(), mesos_version: "1.11.0".to_owned(), cluster: None, elected_at: None },
+        source: Source { master: "m".to_owned(), mesos_version: "1.11.0".to_owned(), ..Source::default() },
         completeness: Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() },
         agents: AgentCounts { registered: agents, usable: agents, ..AgentCounts::default() },
         resources: PoolResources::default(),

@@ -20,7 +20,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::forms::{ip_of_pid, to_count, to_duration, to_time};
+use super::flags::Flags;
+use super::forms::{ip_of_pid, to_count, to_time};
 use super::state::{
     Agent, Attributes, Drain, Fault, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent,
     Sink, StateError,
@@ -189,11 +190,7 @@ impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
                 TopField::Version => master.version = map.next_value()?,
                 TopField::Cluster => master.cluster = map.next_value()?,
                 TopField::ElectedTime => master.elected_at = to_time(map.next_value()?),
-                TopField::Flags => {
-                    if let Some(timeout) = map.next_value::<Flags>()?.agent_reregister_timeout() {
-                        master.agent_reregister_timeout = timeout;
-                    }
-                }
+                TopField::Flags => map.next_value::<Flags>()?.apply(master),
                 TopField::ActivatedSlaves | TopField::DeactivatedSlaves => {
                     let count = to_count(map.next_value()?);
                     master.counted_agents = Some(master.counted_agents.unwrap_or(0).saturating_add(count));
@@ -214,19 +211,6 @@ impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
         }
         feeding.call(|_| seen.require(TopField::Slaves, "slaves"))?;
         feeding.call(|_| seen.require(TopField::Frameworks, "frameworks"))
-    }
-}
-
-#[derive(Deserialize)]
-struct Flags {
-    agent_reregister_timeout: Option<String>,
-    /// Its name before Mesos 1.4.
-    slave_reregister_timeout: Option<String>,
-}
-
-impl Flags {
-    fn agent_reregister_timeout(&self) -> Option<Duration> {
-        self.agent_reregister_timeout.as_deref().or(self.slave_reregister_timeout.as_deref()).and_then(to_duration)
     }
 }
 

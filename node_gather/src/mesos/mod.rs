@@ -1,10 +1,12 @@
 //! The Mesos master: the contents of its state ([`state`]), the reader ([`scan`]), and the HTTP client (`client`).
 
+mod flags;
 mod forms;
 pub mod names;
 pub mod scan;
 pub mod state;
 
+pub use flags::unreachable_after;
 pub use forms::{ip_of_pid, to_duration};
 
 #[cfg(any(test, feature = "reference"))]

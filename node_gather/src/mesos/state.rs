@@ -38,6 +38,8 @@ pub struct Master {
     pub elected_at: Option<Timestamp>,
     /// How long agents may re-register after its election.
     pub agent_reregister_timeout: Duration,
+    /// How long an agent that it has lost stays registered; `None` if not reported.
+    pub unreachable_after: Option<Duration>,
     /// How many registered agents it counts (`activated_slaves` + `deactivated_slaves`); `None` if not reported.
     pub counted_agents: Option<u32>,
     /// How many agents it counts as unreachable.
@@ -51,6 +53,7 @@ impl Default for Master {
             cluster: None,
             elected_at: None,
             agent_reregister_timeout: DEFAULT_AGENT_REREGISTER_TIMEOUT,
+            unreachable_after: None,
             counted_agents: None,
             unreachable_agents: 0,
         }

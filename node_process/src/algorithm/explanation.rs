@@ -104,6 +104,7 @@ impl Explanation<'_> {
             margin: self.margin(),
             state: self.state,
             completeness: Some(snapshot.completeness.level),
+            unreachable_after_seconds: snapshot.source.unreachable_after_seconds,
             mesos_version: Some(snapshot.source.mesos_version.clone()).filter(|version| !version.is_empty()),
             steps: self.steps(),
             unplaceable: self.unplaceable(),

@@ -40,6 +40,7 @@ pub use breaker::Loss;
 pub use drain::{AgentCall, AgentStep};
 pub use reason::{ActivityRef, BackOff, NoChange, Reason, Refusal};
 pub use result::{Change, Increase, PlanResult};
+pub use scale_down::least_cooldown;
 pub use targets::{SkipReason, Skipped, TerminationTarget};
 pub use window::Window;
 

@@ -180,6 +180,15 @@ pub enum BackOff {
         /// How long ago it must have ended.
         cooldown: SignedDuration,
     },
+    /// The master may still list an agent that it has lost.
+    LostAgentsListed {
+        /// How long it lists one.
+        unreachable_after: SignedDuration,
+        /// How long ago the last activity ended.
+        ago: SignedDuration,
+        /// How long ago it must have ended.
+        cooldown: SignedDuration,
+    },
     /// Agents were needed within the window (D6).
     NeededLately {
         /// The most agents that were needed.
@@ -267,6 +276,7 @@ impl BackOff {
             | Self::ExcessInstances
             | Self::InstanceRefresh
             | Self::MissingAgents { .. }
+            | Self::LostAgentsListed { .. }
             | Self::FloorUnreadable
             | Self::ScaleInProtection { .. } => Clause::B2,
             Self::Suspended(direction, _) | Self::TooManyActivities(direction) | Self::Cooldown { direction, .. } => {
@@ -316,6 +326,16 @@ impl fmt::Display for BackOff {
                 };
                 let (ended, retry) = (compact(*ago), compact(left(*cooldown, *ago)));
                 write!(f, "last {what} ended {ended} ago, {setting} = {}; retry in {retry}", compact(*cooldown))
+            }
+            Self::LostAgentsListed { unreachable_after, ago, cooldown } => {
+                let (listed, ended, retry) =
+                    (compact(*unreachable_after), compact(*ago), compact(left(*cooldown, *ago)));
+                let cooldown = compact(*cooldown);
+                write!(
+                    f,
+                    "last activity ended {ended} ago; the master lists lost agents for {listed} (agent_ping_timeout), with a \
+                     schedule period {cooldown}; retry in {retry}"
+                )
             }
             Self::NeededLately { needed, margin, agents, window, retry_in } => {
                 let needed = shared::text::counted(*needed, "agent");

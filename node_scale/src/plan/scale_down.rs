@@ -1,15 +1,16 @@
 //! Fewer agents (B1, B2, and A1 for scale-down).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use shared::config::ScaleDownStrategy;
-use shared::contract::CompletenessLevel;
+use shared::config::{Policy, ScaleDownStrategy};
+use shared::contract::{CompletenessLevel, ScalingDecision};
 use shared::count::saturated;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
     Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal,
-    SideEffects, capacity, listed_capacity, within,
+    SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
@@ -221,8 +222,24 @@ impl PlanInput<'_> {
     /// B2: the group has just settled.
     fn activity_cooldown(&self) -> Result<(), BackOff> {
         let ended = self.changes().filter_map(|activity| activity.end).max();
-        self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)
+        self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)?;
+        // A lost agent that is still listed would let one go that its tasks need.
+        let Some((ended, unreachable_after)) = ended.zip(self.decision.unreachable_after_seconds) else {
+            return Ok(());
+        };
+        let (ago, cooldown) = (self.now.duration_since(ended), signed(least_cooldown(self.decision, self.policy)));
+        if ago >= cooldown {
+            return Ok(());
+        }
+        let unreachable_after = signed(Duration::from_secs(unreachable_after));
+        Err(BackOff::LostAgentsListed { unreachable_after, ago, cooldown })
     }
+}
+
+/// B2: the least cooldown: as long as the master lists an agent that it has lost, and a schedule period.
+pub fn least_cooldown(decision: &ScalingDecision, policy: &Policy) -> Duration {
+    let listed = decision.unreachable_after_seconds.map(Duration::from_secs);
+    listed.map_or(Duration::ZERO, |listed| listed.saturating_add(policy.timing.schedule_period))
 }
 
 /// Whether the group's own scale-in may terminate it.

@@ -88,7 +88,7 @@ fn what_is_above_max_goes_without_a_window_l1() {
 
 #[test]
 fn a_load_that_returns_every_ten_minutes_keeps_its_agents_d6() {
-    let mut world = World::of(12, "scale_down_cooldown = \"0s\"\n");
+    let mut world = World::of(12, "");
     for round in 0..20 {
         for (runs, wanted) in [(2, 12), (8, 5)] {
             world.wanted = wanted;
@@ -183,7 +183,7 @@ proptest! {
     /// needed is gone within a window and a run for each agent.
     #[test]
     fn agents_that_go_were_not_needed_lately_d6(loads in prop::collection::vec((1_usize..12, 3_u32..20), 1..25), margin in 0_u32..2) {
-        let mut world = World::of(10, "scale_down_cooldown = \"2m30s\"\nmax_scale_down_step = 3\n");
+        let mut world = World::of(10, "max_scale_down_step = 3\n");
         world.group.behavior.join = Duration::from_secs(60);
         world.says = Says::Needed { margin };
         let mut lately: Vec<u32> = Vec::new();

@@ -53,7 +53,7 @@ fn the_smallest_configuration_takes_every_default() {
     let (ten, one) = (StepLimit::Agents(10), StepLimit::Agents(1));
     assert_eq!((pool.limits.max_scale_up_step, pool.limits.max_scale_down_step), (ten, one));
     assert_eq!(pool.scale_down.margin, 1);
-    assert_eq!(pool.timing.scale_down_cooldown, Duration::from_secs(600));
+    assert_eq!(pool.timing.scale_down_cooldown, Duration::from_secs(135));
     assert_eq!(pool.timing.join_timeout, Duration::from_secs(900));
     assert!(config.pool("other").is_none());
 }
@@ -287,7 +287,42 @@ fn cooltime_stands_for_both_cooldowns() {
     let pool = config.pool("workers").unwrap();
     assert_eq!(
         (pool.timing.scale_up_cooldown, pool.timing.scale_down_cooldown),
-        (Duration::ZERO, Duration::from_secs(600))
+        (Duration::ZERO, Duration::from_secs(135))
+    );
+}
+
+#[test]
+fn a_lost_agent_must_be_gone_before_the_next_one_is_removed() {
+    let cooldown = |settings: &str| {
+        let config = Config::parse(settings).unwrap();
+        config.pools[0].timing.scale_down_cooldown.as_secs()
+    };
+    // A master drops a lost agent after 75 s, and the next snapshot is a period later.
+    assert_eq!(cooldown(SMALLEST), 135);
+    assert_eq!(cooldown(&format!("schedule_period = \"5m\"\n{SMALLEST}")), 375);
+    assert_eq!(cooldown(&with_pool_settings("scale_down_cooldown = \"135s\"")), 135);
+    only_problem(
+        &with_pool_settings("scale_down_cooldown = \"134s\""),
+        r#"pools[0].scale_down_cooldown: got "134s", expected at least "1m15s" and a schedule period, "2m15s"; write "10m""#,
+    );
+    only_problem(
+        &with_pool_settings("scale_down_cooldown = \"0s\""),
+        r#"pools[0].scale_down_cooldown: got "0s", expected at least "1m15s" and a schedule period, "2m15s"; write "10m""#,
+    );
+    only_problem(
+        &format!("schedule_period = \"1h\"\n{SMALLEST}join_timeout = \"2h\"\nscale_down_cooldown = \"1h\""),
+        r#"pools[0].scale_down_cooldown: got "1h", expected at least "1m15s" and a schedule period, "1h1m15s"; write "1h1m15s""#,
+    );
+    only_problem(
+        &with_pool_settings("cpu_utilization = true\ncooltime = 2"),
+        "pools[0].cooltime: got 2, expected 3 to 10080 minutes; write 10",
+    );
+    // A group without a master needs none of that.
+    assert_eq!(cooldown(&format!("{CLOUDWATCH}scale_down_cooldown = \"0s\"")), 0);
+    // A shorter period that is suggested fits the cooldown.
+    only_problem(
+        &format!("schedule_period = \"2h\"\n{SMALLEST}join_timeout = \"4h\"\nscale_down_cooldown = \"4m\""),
+        r#"schedule_period: got "2h", expected "1m" to "1h"; write "1m""#,
     );
 }
 
@@ -411,7 +446,7 @@ fn a_suggested_value_is_itself_valid() {
         ("max_scale_down_step = \"0%\"", "a number of agents, or a percentage of the pool from 1 to 1000; write 1"),
         ("max_scale_up_step = 0", "at least 1 (pause_until stops scaling); write 10"),
         ("scale_down_cooldown = 600", "a duration; write \"600s\" or \"600m\""),
-        ("scale_down_cooldown = \"400 days\"", "at most 366 days; write \"10m\""),
+        ("scale_down_cooldown = \"400 days\"", "at least \"1m15s\" and a schedule period, \"2m15s\"; write \"10m\""),
         ("max_back_off = -1", "a duration; write \"3m\""),
         ("join_timeout = 5", "a duration; write \"5m\""),
         ("headroom_placement = \"packed\"", "\"pack\" or \"sum\"; write \"pack\""),

@@ -17,7 +17,8 @@ pub struct Timing {
     pub schedule_period: Duration,
     /// How long no agent is added after the group's last launch ended.
     pub scale_up_cooldown: Duration,
-    /// How long no agent is removed after the group's last activity ended.
+    /// How long no agent is removed after the group's last activity ended. In a pool of Mesos at least as long as a lost agent
+    /// stays registered by default, and a schedule period.
     pub scale_down_cooldown: Duration,
     /// How long launches in progress may postpone a scale-up.
     pub max_back_off: Duration,
@@ -44,7 +45,7 @@ impl Timing {
 
 /// Reads the times.
 pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Timing {
-    let Cooldowns { up, down } = cooldowns(section, source);
+    let Cooldowns { up, down } = cooldowns(section, source, schedule_period);
     let max_back_off = Span::any(3 * MINUTE).read(section, "max_back_off").unwrap_or(Duration::ZERO);
     let join_timeout = join_timeout(section, schedule_period);
     let pause_until = section.optional("pause_until");
@@ -72,14 +73,25 @@ fn join_timeout(section: &mut Section<'_>, schedule_period: Duration) -> Duratio
     Span::at_least(least, expected, DEFAULT.max(least)).read(section, "join_timeout").unwrap_or(DEFAULT)
 }
 
-/// The longest schedule period that every pool's `join_timeout` allows, as far as it can be read.
+/// How long a master lists an agent that it has lost, by Mesos's defaults: `agent_ping_timeout`, 15 s, times
+/// `max_agent_ping_timeouts`, 5. What such an agent held is gone, and the next decision must see that.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(75);
+
+/// The longest schedule period that every pool's `join_timeout` and cooldown allow, as far as they can be read.
 pub(super) fn longest_period(top: &Table) -> Duration {
     let pools = top.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let join_timeouts = pools.iter().map(|pool| {
-        let text = pool.get("join_timeout").and_then(Value::as_str);
-        text.and_then(|text| humantime::parse_duration(text.trim()).ok()).unwrap_or(DEFAULT_JOIN_TIMEOUT)
+    let duration = |pool: &Value, key: &str| {
+        let text = pool.get(key).and_then(Value::as_str);
+        text.and_then(|text| humantime::parse_duration(text.trim()).ok())
+    };
+    let longest = pools.iter().map(|pool| {
+        let by_join_timeout = duration(pool, "join_timeout").unwrap_or(DEFAULT_JOIN_TIMEOUT) / 2;
+        let is_mesos = pool.get("source").and_then(Value::as_str) != Some("cloudwatch");
+        let cooldown = duration(pool, "scale_down_cooldown").filter(|_| is_mesos);
+        let by_cooldown = cooldown.map(|cooldown| cooldown.saturating_sub(UNREACHABLE_AFTER));
+        by_cooldown.map_or(by_join_timeout, |by_cooldown| by_join_timeout.min(by_cooldown))
     });
-    join_timeouts.min().unwrap_or(DEFAULT_JOIN_TIMEOUT) / 2
+    longest.min().unwrap_or(DEFAULT_JOIN_TIMEOUT / 2).max(MINUTE)
 }
 
 /// How long no agent is added, and none removed, after the group's last activity.
@@ -89,13 +101,22 @@ struct Cooldowns {
 }
 
 /// Reads both cooldowns. `cooltime` stands for both, as in scalepot.
-fn cooldowns(section: &mut Section<'_>, source: PoolSource) -> Cooldowns {
+fn cooldowns(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Cooldowns {
     const DEFAULT: Duration = Duration::from_secs(600);
+    let up = Span::any(DEFAULT);
     // The utilization is an average over ten minutes: for as long it still shows the group without its last agent.
-    let default_up = if source.needs_masters() { Duration::ZERO } else { DEFAULT };
-    let up = Span::any(DEFAULT).read(section, "scale_up_cooldown").unwrap_or(default_up);
-    let down = Span::any(DEFAULT).read(section, "scale_down_cooldown").unwrap_or(DEFAULT);
-    let Some(cooltime) = Whole::minutes(10).read(section, "cooltime") else { return Cooldowns { up, down } };
+    let (least, default_up, default_down) = if source.needs_masters() {
+        let least = UNREACHABLE_AFTER + schedule_period;
+        (least, Duration::ZERO, least)
+    } else {
+        (Duration::ZERO, DEFAULT, DEFAULT)
+    };
+    let expected = format!("at least {} and a schedule period, {}", quoted(UNREACHABLE_AFTER), quoted(least));
+    let down = if least.is_zero() { Span::any(DEFAULT) } else { Span::at_least(least, expected, DEFAULT.max(least)) };
+    let up = up.read(section, "scale_up_cooldown").unwrap_or(default_up);
+    let down = down.read(section, "scale_down_cooldown").unwrap_or(default_down);
+    let minutes = u32::try_from(least.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
+    let Some(cooltime) = Whole::minutes(minutes, 10).read(section, "cooltime") else { return Cooldowns { up, down } };
     for key in ["scale_up_cooldown", "scale_down_cooldown"] {
         if section.table().contains_key(key) {
             section.problem(key, "cooltime stands for both cooldowns; leave it out, or cooltime");

@@ -56,9 +56,10 @@ impl Whole {
     }
 
     /// A number of minutes, at most a week of them.
-    pub(super) fn minutes(example: u32) -> Self {
+    pub(super) fn minutes(least: u32, example: u32) -> Self {
         const WEEK: u32 = 7 * 24 * 60;
-        Self::new("a number of minutes", 0..=WEEK, format!("at most {WEEK} minutes"), example)
+        let limits = if least > 0 { format!("{least} to {WEEK} minutes") } else { format!("at most {WEEK} minutes") };
+        Self::new("a number of minutes", least..=WEEK, limits, example.max(least))
     }
 
     fn new(noun: &'static str, range: RangeInclusive<u32>, limits: String, example: u32) -> Self {

@@ -41,6 +41,8 @@ pub struct Decision {
     #[serde(default)]
     mesos_version: Option<String>,
     #[serde(default)]
+    unreachable_after_seconds: Option<u64>,
+    #[serde(default)]
     steps: Vec<Step>,
     #[serde(default)]
     unplaceable: Vec<Unplaceable>,
@@ -90,6 +92,7 @@ impl TryFrom<Decision> for ScalingDecision {
             state,
             completeness: decision.completeness,
             mesos_version: decision.mesos_version,
+            unreachable_after_seconds: decision.unreachable_after_seconds,
             steps: decision.steps,
             unplaceable: decision.unplaceable,
             not_counted: decision.not_counted,

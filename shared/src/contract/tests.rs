@@ -19,6 +19,7 @@ fn snapshot() -> ClusterSnapshot {
             mesos_version: "1.11.0".to_owned(),
             cluster: Some("prod".to_owned()),
             elected_at: Some("2026-11-20T09:00:00Z".parse().unwrap()),
+            unreachable_after_seconds: Some(75),
         },
         completeness: Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() },
         agents: AgentCounts { registered: 2, usable: 2, ..AgentCounts::default() },

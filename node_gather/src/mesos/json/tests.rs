@@ -5,6 +5,7 @@ use shared::resources::{Amount, Resources};
 use super::*;
 use crate::marathon::Observed;
 use crate::mesos::record::Record;
+use crate::mesos::to_duration;
 use crate::testing::{Shuffle, capture, captures, config, now};
 
 /// A small state with every field that is read.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use shared::resources::{Amount, Kind};
 
-use crate::mesos::forms::{ip_of_pid, to_count, to_duration, to_time};
+use crate::mesos::flags::Flags;
+use crate::mesos::forms::{ip_of_pid, to_count, to_time};
 use crate::mesos::state::{
     Attributes, Drain, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError,
 };
@@ -37,12 +38,6 @@ pub(super) struct Builder<S> {
     gpu_aware: bool,
     task: Task,
     executor: Executor,
-}
-
-#[derive(Debug, Default)]
-struct Flags {
-    agent_reregister_timeout: Option<String>,
-    slave_reregister_timeout: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +121,7 @@ impl<S: Sink> Builder<S> {
             Field::Capabilities => self.sink.framework_gpu_aware(self.gpu_aware),
             Field::Executor => self.executor(),
             Field::Framework | Field::OrphanTasks => return self.sink.end_framework(),
-            Field::Flags => self.flags(),
+            Field::Flags => self.flags.apply(self.sink.master()),
             _ => {}
         }
         Ok(())
@@ -153,13 +148,6 @@ impl<S: Sink> Builder<S> {
         }
     }
 
-    fn flags(&mut self) {
-        let Flags { agent_reregister_timeout: new, slave_reregister_timeout: old } = &self.flags;
-        if let Some(timeout) = new.as_deref().or(old.as_deref()).and_then(to_duration) {
-            self.sink.master().agent_reregister_timeout = timeout;
-        }
-    }
-
     /// The key of the next value, where the key itself is kept.
     pub(super) fn key(&mut self, key: &str) {
         self.key.clear();
@@ -182,6 +170,10 @@ impl<S: Sink> Builder<S> {
             Field::Cluster => self.sink.master().cluster = Some(text.to_owned()),
             Field::AgentReregisterTimeout => self.flags.agent_reregister_timeout = Some(text.to_owned()),
             Field::SlaveReregisterTimeout => self.flags.slave_reregister_timeout = Some(text.to_owned()),
+            Field::AgentPingTimeout => self.flags.agent_ping_timeout = Some(text.to_owned()),
+            Field::SlavePingTimeout => self.flags.slave_ping_timeout = Some(text.to_owned()),
+            Field::MaxAgentPingTimeouts => self.flags.max_agent_ping_timeouts = Some(text.to_owned()),
+            Field::MaxSlavePingTimeouts => self.flags.max_slave_ping_timeouts = Some(text.to_owned()),
             Field::AgentId => set(&mut self.agent.agent.id),
             Field::AgentHostname => set(&mut self.agent.agent.hostname),
             Field::AgentPid => self.agent.agent.ip = ip_of_pid(text),

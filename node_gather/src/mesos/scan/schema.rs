@@ -45,6 +45,10 @@ pub(super) enum Field {
     OrphanTasks,
     AgentReregisterTimeout,
     SlaveReregisterTimeout,
+    AgentPingTimeout,
+    SlavePingTimeout,
+    MaxAgentPingTimeouts,
+    MaxSlavePingTimeouts,
     Agent,
     AgentId,
     AgentHostname,
@@ -208,8 +212,12 @@ impl Container {
             },
             Self::Flags => match key {
                 b"agent_reregister_timeout" => Field::AgentReregisterTimeout,
-                // Its name before Mesos 1.4.
+                b"agent_ping_timeout" => Field::AgentPingTimeout,
+                b"max_agent_ping_timeouts" => Field::MaxAgentPingTimeouts,
+                // Their names before Mesos 1.4.
                 b"slave_reregister_timeout" => Field::SlaveReregisterTimeout,
+                b"slave_ping_timeout" => Field::SlavePingTimeout,
+                b"max_slave_ping_timeouts" => Field::MaxSlavePingTimeouts,
                 _ => Field::Ignored,
             },
             Self::DrainInfo if key == b"state" => Field::DrainState,
@@ -300,6 +308,10 @@ impl Field {
             | Self::Cluster
             | Self::AgentReregisterTimeout
             | Self::SlaveReregisterTimeout
+            | Self::AgentPingTimeout
+            | Self::SlavePingTimeout
+            | Self::MaxAgentPingTimeouts
+            | Self::MaxSlavePingTimeouts
             | Self::AgentId
             | Self::AgentHostname
             | Self::AgentPid
@@ -354,6 +366,10 @@ impl Field {
                 | Self::ElectedTime
                 | Self::AgentReregisterTimeout
                 | Self::SlaveReregisterTimeout
+                | Self::AgentPingTimeout
+                | Self::SlavePingTimeout
+                | Self::MaxAgentPingTimeouts
+                | Self::MaxSlavePingTimeouts
                 | Self::AgentPid
                 | Self::AgentRegisteredTime
                 | Self::DrainInfo
@@ -384,6 +400,10 @@ impl Field {
             Self::OrphanTasks => "orphan_tasks",
             Self::AgentReregisterTimeout => "flags.agent_reregister_timeout",
             Self::SlaveReregisterTimeout => "flags.slave_reregister_timeout",
+            Self::AgentPingTimeout => "flags.agent_ping_timeout",
+            Self::SlavePingTimeout => "flags.slave_ping_timeout",
+            Self::MaxAgentPingTimeouts => "flags.max_agent_ping_timeouts",
+            Self::MaxSlavePingTimeouts => "flags.max_slave_ping_timeouts",
             Self::Agent => "slaves[]",
             Self::AgentId => "slaves[].id",
             Self::AgentHostname => "slaves[].hostname",

@@ -35,6 +35,7 @@ fn policy_with(strategy: &str, settings: &str) -> Policy {
         ("max_scale_down_step", "3"),
         ("max_back_off", "\"1h\""),
         ("scale_down_window", "\"0s\""),
+        ("scale_down_cooldown", "\"10m\""),
     ];
     let defaults = defaults.iter().filter(|(key, _)| !settings.contains(&format!("{key} =")));
     let defaults: String = defaults.map(|(key, value)| format!("{key} = {value}\n")).collect();
@@ -275,6 +276,16 @@ fn a_cooldown_stops_a_scale_down_until_it_is_over_b2() {
         BackOff::Cooldown { direction: Direction::Down, ago: seconds(599), cooldown: seconds(600) },
     );
     sets(&planned(&decision(-1, 10), &ended(600)), 9);
+    // This master lists a lost agent for 20 minutes, and the schedule period is one.
+    let slow = |seconds| ScalingDecision { unreachable_after_seconds: Some(seconds), ..decision(-1, 10) };
+    let (ago, cooldown) = (seconds(1259), seconds(1260));
+    check(
+        &planned(&slow(1200), &ended(1259)),
+        BackOff::LostAgentsListed { unreachable_after: seconds(1200), ago, cooldown },
+    );
+    sets(&planned(&slow(1200), &ended(1260)), 9);
+    sets(&planned(&slow(75), &ended(600)), 9);
+    assert!(matches!(planned(&slow(u64::MAX), &ended(9999)).result, PlanResult::BackOff(_)), "no overflow");
 }
 
 #[test]

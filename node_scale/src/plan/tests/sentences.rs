@@ -26,6 +26,23 @@ fn back_offs_say_when_the_next_run_retries_b2() {
         BackOff::Cooldown { direction, ago, cooldown },
         "B2: last activity ended 4m ago, scale_down_cooldown = 10m; retry in 6m",
     );
+    reads(
+        BackOff::LostAgentsListed { unreachable_after: seconds(300), ago: seconds(240), cooldown: seconds(360) },
+        "B2: last activity ended 4m ago; the master lists lost agents for 5m (agent_ping_timeout), with a schedule period 6m; \
+         retry in 2m",
+    );
+    reads(
+        BackOff::NeededLately { needed: 1, margin: 0, agents: 1, window: seconds(900), retry_in: seconds(60) },
+        "D6: up to 1 agent needed in the last 15m (scale_down_window): there are 1; retry in 1m",
+    );
+    reads(
+        BackOff::NeededLately { needed: 12, margin: 1, agents: 13, window: seconds(900), retry_in: seconds(240) },
+        "D6: up to 12 agents needed in the last 15m (scale_down_window), 1 more stay: there are 13; retry in 4m",
+    );
+    reads(
+        BackOff::NeedsUnknown { known: 2, window: seconds(900), retry_in: seconds(600) },
+        "D6: how many agents were needed is known for 2 of 6 slots of the last 15m (scale_down_window); retry in 10m",
+    );
     let launch = || launch("i-0abc");
     reads(
         BackOff::StartedAfterSnapshot(launch()),

@@ -302,7 +302,7 @@ proptest! {
     /// D6: in any order of decisions, no agent goes that one of the last four slots needed, and all that are not needed go.
     #[test]
     fn what_was_needed_lately_is_kept_d6(arrivals in arrivals(), margin in 0_u32..3) {
-        let policy = windowed("min = 0\nscale_down_cooldown = \"0s\"\nmax_scale_down_step = 20");
+        let policy = windowed("min = 0\nmax_scale_down_step = 20");
         let (mut state, mut taken) = (group(), 0);
         state.group.min_size = 0;
         let mut counted: Vec<(i64, u32)> = Vec::new();

@@ -54,6 +54,9 @@ pub struct ScalingDecision {
     /// The version of the master that answered; `None` where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesos_version: Option<String>,
+    /// How long an agent that the master has lost stays registered; `None` where it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_after_seconds: Option<u64>,
     /// What each clause said, in the order of the algorithm.
     pub steps: Vec<Step>,
     /// Applications of which some task fits no agent that could be added.

@@ -96,6 +96,9 @@ pub struct Source {
     /// When the master became the leader.
     #[serde(default, with = "millis::option")]
     pub elected_at: Option<Timestamp>,
+    /// How long an agent that it has lost stays registered, by its flags; `None` where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_after_seconds: Option<u64>,
 }
 
 /// How far a snapshot may be trusted, and why.

@@ -246,6 +246,9 @@ impl Writer {
                     "{}",
                     "{\"agent_reregister_timeout\":\"15mins\"}",
                     "{\"x\":{},\"slave_reregister_timeout\":\"1hrs\"}",
+                    "{\"agent_ping_timeout\":\"1mins\",\"max_agent_ping_timeouts\":\"5\"}",
+                    "{\"max_slave_ping_timeouts\":\"7\",\"agent_ping_timeout\":null,\"slave_ping_timeout\":\"1.5secs\"}",
+                    "{\"agent_ping_timeout\":\"15secs\",\"max_agent_ping_timeouts\":\"x\"}",
                 ])
                 .to_owned(),
             ),
