@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::ConfigError;
 use crate::page::Output;
+use crate::recorded::RecordedError;
 
 use options::Contestant;
 pub use options::Options;
@@ -43,6 +44,9 @@ pub enum SimulateError {
     /// A configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Recorded(#[from] RecordedError),
     /// An option does not fit the files.
     #[error("{0}")]
     Usage(String),

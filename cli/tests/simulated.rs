@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,6 +24,7 @@ use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Options, read};
 use simulator::{Millis, Place, Setup};
+use support::recording;
 
 const TRACE: &str = include_str!("../../examples/traces/taxi-day.csv");
 const CONFIG: &str = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[marathon]\nurl = \"http://10.0.0.5:8080\"\n\
@@ -154,6 +157,45 @@ fn explain_repeats_a_thousand_simulated_runs() {
     simulator::run(&setup, "explained", &mut explained, 1).unwrap();
     assert_eq!(explained.compared, RUNS);
     assert!(explained.acted > 5, "only {} runs changed the group", explained.acted);
+}
+
+#[test]
+fn recorded_snapshots_are_a_workload() {
+    let folder = recording::directory("simulate");
+    fs::write(folder.join("lambda-scale.toml"), CONFIG).unwrap();
+    let recorded = folder.join("recorded");
+    fs::create_dir_all(&recorded).unwrap();
+    let snapshots: String = (0_i64..30)
+        .map(|minute| {
+            recording::envelope(&recording::snapshot("workers", 4 + usize::try_from(2 * minute % 10).unwrap(), minute))
+        })
+        .collect();
+    fs::write(recorded.join("hour.gz"), recording::gzip(&snapshots)).unwrap();
+    let simulate = |pool: &str| {
+        fs::write(
+            folder.join("lambda-scale.toml"),
+            CONFIG.replace("\"workers\"\ngroup", &format!("\"{pool}\"\ngroup")),
+        )
+        .unwrap();
+        Command::new(env!("CARGO_BIN_EXE_lambda-scale"))
+            .current_dir(&folder)
+            .args(["simulate", "--from-snapshots", "recorded", "--config", "lambda-scale.toml", "--output", "json"])
+            .output()
+            .unwrap()
+    };
+    let results: Value = serde_json::from_slice(&simulate("workers").stdout).unwrap();
+    assert_eq!((&results["trace"], &results["version"]), (&json!("recorded"), &json!(1)));
+    assert_eq!(
+        (&results["from"], &results["to"]),
+        (&json!("2026-11-21T12:00:00.000Z"), &json!("2026-11-21T12:30:00.000Z"))
+    );
+    // Up to 12 tasks of one cpu within any boot time, on agents of 4 cpus, for half an hour.
+    let hours = &results["policies"][0]["measurements"]["oracle_agent_hours"];
+    assert_eq!(hours, &json!({ "mean": 1.5, "min": 1.5, "max": 1.5 }));
+    let other = simulate("others");
+    let told = String::from_utf8(other.stderr).unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(told.contains("0 complete snapshots, expected at least 2"), "{told}");
 }
 
 #[test]

@@ -9,14 +9,16 @@ use std::time::Duration;
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 use shared::config::{Config, Policy, PoolSource};
+use shared::contract::ClusterSnapshot;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Baseline, Exactness};
-use simulator::trace::{self, Options as TraceOptions};
+use simulator::trace::{self, Options as TraceOptions, Recording};
 use simulator::{Millis, Place, Setup, Workload};
 
 use super::SimulateError;
 use crate::config;
 use crate::page::Output;
+use crate::recorded;
 
 /// A pool without a maximum of its own.
 const NO_MAX: u32 = 1000;
@@ -27,8 +29,11 @@ const NO_MAX: u32 = 1000;
 #[derive(Debug, Args)]
 pub struct Options {
     /// Trace: a load series, jobs, or intent, as CSV; docs/simulate.md describes the forms
-    #[arg(long, value_name = "FILE")]
-    trace: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_snapshots")]
+    trace: Option<PathBuf>,
+    /// Directory of recorded snapshots of the pool, as `RecordSnapshots` writes them, instead of a trace
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["trace", "peak_cpus", "applications"])]
+    from_snapshots: Option<PathBuf>,
     /// Configuration file; the others are compared with it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -87,7 +92,8 @@ pub(super) enum Kind {
 
 impl Options {
     pub(super) fn trace_name(&self) -> String {
-        self.trace.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        let source = self.trace.as_ref().or(self.from_snapshots.as_ref());
+        source.and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy().into_owned()
     }
 
     pub(super) fn seeds(&self) -> Vec<u64> {
@@ -105,8 +111,26 @@ impl Options {
             let shares = trace::read_applications(&read(path)?);
             options.shares = shares.map_err(|source| SimulateError::Trace { path: shown(path), source })?;
         }
-        let workload = trace::read(&read(&self.trace)?, &options);
-        workload.map_err(|source| SimulateError::Trace { path: shown(&self.trace), source })
+        match (&self.trace, &self.from_snapshots) {
+            (Some(path), _) => {
+                let workload = trace::read(&read(path)?, &options);
+                workload.map_err(|source| SimulateError::Trace { path: shown(path), source })
+            }
+            (None, Some(path)) => self.recorded(path, &options),
+            (None, None) => Err(SimulateError::Usage("there is no trace; add --trace FILE".to_owned())),
+        }
+    }
+
+    /// What the recorded snapshots of the pool stand for.
+    fn recorded(&self, path: &Path, options: &TraceOptions) -> Result<Workload, SimulateError> {
+        let pool = self.pool(&self.config, &config::read(&self.config)?)?.pool;
+        let mut recording = Recording::default();
+        recorded::read(path, |snapshot: ClusterSnapshot| {
+            if snapshot.pool == pool {
+                recording.add(&snapshot);
+            }
+        })?;
+        recording.into_workload(options).map_err(|source| SimulateError::Trace { path: shown(path), source })
     }
 
     /// The policies, the first configuration first.

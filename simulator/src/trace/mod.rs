@@ -7,6 +7,7 @@ mod applications;
 mod intent;
 mod jobs;
 mod load;
+mod recorded;
 mod rows;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use crate::{MINUTE, Millis};
 
 pub use applications::{Share, default_applications, read_applications};
+pub use recorded::Recording;
 
 /// What runs, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
