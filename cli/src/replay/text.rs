@@ -32,7 +32,7 @@ pub(super) fn lines(pools: &[PoolReplay], notes: &[String]) -> Vec<String> {
 }
 
 fn difference(difference: &Difference) -> Vec<String> {
-    let Difference { from, runs, decided, replayed, .. } = difference;
+    let Difference { from, runs, agents, decided, replayed, .. } = difference;
     let state = match (decided.state.name(), replayed.state.name()) {
         (before, after) if before == after => before.to_owned(),
         (before, after) => format!("{before} -> {after}"),
@@ -41,14 +41,16 @@ fn difference(difference: &Difference) -> Vec<String> {
     let target = format!("{} -> {}", decided.target, replayed.target);
     let mut lines = vec![format!("{:<21}{target:<19}{state}{count}", second(*from))];
     for (label, verdict) in [("decided", decided), ("replayed", replayed)] {
-        lines.extend(reason(label, verdict));
+        lines.extend(reason(label, verdict, *agents));
     }
     lines
 }
 
-fn reason(label: &str, verdict: &Verdict) -> Vec<String> {
+fn reason(label: &str, verdict: &Verdict, agents: u32) -> Vec<String> {
     let text = match &verdict.cause {
         Some(Cause { clause, reason }) => format!("{clause} {reason}"),
+        // Of a custom check.
+        None if verdict.target != agents => "the decision has no step that says why".to_owned(),
         None => "no rule changes the number of agents".to_owned(),
     };
     let lines = wrapped(&text, WIDTH - LABEL).into_iter().enumerate();
@@ -177,6 +179,13 @@ mod tests {
                 assert!(target == u32::MAX || lines[2].contains(&format!("  {}", before.name())), "{}", lines[2]);
             }
         }
+    }
+
+    #[test]
+    fn a_decision_of_a_custom_check_needs_no_steps() {
+        let verdict = |target| Verdict { target, state: ScalingState::ScaleUp, cause: None };
+        assert_eq!(reason("decided", &verdict(6), 5), ["    decided   the decision has no step that says why"]);
+        assert_eq!(reason("decided", &verdict(5), 5), ["    decided   no rule changes the number of agents"]);
     }
 
     #[test]
