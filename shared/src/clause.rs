@@ -76,6 +76,15 @@ macro_rules! clauses {
                 }
             }
 
+            /// What it is about, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$clause => $meaning,)*
+                    Self::Custom => "A clause of a custom check, or of a newer version.",
+                }
+            }
+
             /// The rule that it belongs to.
             #[must_use]
             pub const fn rule(self) -> Rule {
