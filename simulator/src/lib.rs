@@ -15,6 +15,7 @@
 //!   real messages; the others are what one would use instead
 //! - [`measure`]: what comes of it: [`Run`] holds [`Measurements`], a [`Series`], the [`Action`]s and the [`Hold`]s
 //! - [`summary`]: several runs of a policy as mean, least, and largest
+//! - [`report`]: all of it as one HTML page
 //!
 //! Nothing here reads a clock, a network, or the environment, and nothing is shared between runs. What looks random follows from
 //! the seed, with a stream for each concern: placement never changes when boot times do. No state has a float or depends on
@@ -25,6 +26,7 @@
 pub mod measure;
 pub mod oracle;
 pub mod policy;
+pub mod report;
 pub mod run;
 pub mod summary;
 pub mod trace;
