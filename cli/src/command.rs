@@ -45,6 +45,23 @@ pub fn exit<E: CommandError>(command: &str, ended: Result<Ended, E>) -> ExitCode
     }
 }
 
+/// The command as a shell takes it.
+#[must_use]
+pub fn line() -> String {
+    let arguments = std::env::args_os().skip(1);
+    let words = arguments.map(|argument| quoted(&argument.to_string_lossy()));
+    std::iter::once("lambda-scale".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A word that a shell takes as one, as it is.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Runs the work of a command that waits for others.
 ///
 /// # Errors
@@ -83,5 +100,16 @@ async fn interrupted() {
     // Where signals cannot be awaited, they end the process by themselves.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_quoted_word_as_it_is() {
+        let words = ["--config", "a b.toml", "it's", "$HOME", "", "target-tracking=65"].map(quoted);
+        assert_eq!(words, ["--config", "'a b.toml'", r"'it'\''s'", "'$HOME'", "''", "target-tracking=65"]);
     }
 }

@@ -2,6 +2,7 @@
 //! account; the same seed gives the same output on every machine.
 
 mod options;
+mod report;
 mod runs;
 mod table;
 
@@ -56,6 +57,14 @@ pub enum SimulateError {
     /// The command could not start.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The page cannot be written.
+    #[error("cannot write {path}")]
+    Report {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A value has no JSON form.
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
@@ -92,6 +101,9 @@ fn simulate(options: &Options) -> Result<Ended, SimulateError> {
             let json = serde_json::to_string_pretty(&results).map_err(SimulateError::Json)?;
             writeln!(io::stdout(), "{json}").map_err(SimulateError::Print)?;
         }
+    }
+    if let Some(path) = &options.report {
+        report::write(path, &results, &contestants, &runs)?;
     }
     Ok(if is_interrupted { Ended::Interrupted } else { Ended::Well })
 }

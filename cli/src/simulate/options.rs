@@ -73,6 +73,9 @@ pub struct Options {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
+    /// Also write an HTML page with charts, which needs nothing but a browser
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
 }
 
 /// A policy that takes part.
