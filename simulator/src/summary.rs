@@ -27,8 +27,13 @@ impl Spread {
         }
         let (min, max) =
             (values.clone().fold(f64::INFINITY, f64::min), values.clone().fold(f64::NEG_INFINITY, f64::max));
-        Self { mean: values.sum::<f64>() / f64::from(count), min, max }
+        Self { mean: rounded(values.sum::<f64>() / f64::from(count)), min: rounded(min), max: rounded(max) }
     }
+}
+
+/// To a millionth: what is below is no measurement, and 46.080000000000005 is hard to read.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 /// The measurements of the runs of one policy. As JSON an object with the names of the measurements.
@@ -88,4 +93,23 @@ impl Serialize for Summary {
 #[must_use]
 pub fn impact_percent(value: f64, base: f64) -> Option<f64> {
     (base > 0.0).then(|| 100.0 * (value - base) / base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_every_measurement_and_clause_with_its_spread() {
+        let runs = [(1.0, 3), (2.0, 0), (46.08, 6)].map(|(agent_hours, minutes)| Measurements {
+            agent_hours,
+            back_off_minutes: [(Clause::B2, minutes)].into_iter().filter(|(_, minutes)| *minutes > 0).collect(),
+            ..Measurements::default()
+        });
+        let summary = serde_json::to_value(Summary::of(&runs.each_ref())).unwrap();
+        assert_eq!(summary["agent_hours"], serde_json::json!({ "mean": 16.36, "min": 1.0, "max": 46.08 }));
+        assert_eq!(summary["back_off_minutes"], serde_json::json!({ "B2": { "mean": 3.0, "min": 0.0, "max": 6.0 } }));
+        let names: Vec<&String> = summary.as_object().unwrap().keys().collect();
+        assert_eq!(names.len(), Measurement::ALL.len() + 1);
+    }
 }
