@@ -69,6 +69,7 @@ pub fn summarize_unidentified(
     taken_at: Timestamp,
 ) -> Summary {
     let taken_at = truncate(taken_at);
+    state.close();
     let described = std::mem::take(&mut state.described);
     let identities = std::mem::take(&mut state.identities);
     let groups = groups(&state, &described, taken_at);

@@ -115,3 +115,15 @@ fn agents_that_are_all_reserved_buy_no_more_of_them_a() {
     }
     assert_eq!((pool.launched, pool.queued), (0, 4));
 }
+
+#[test]
+fn what_shows_that_a_belief_is_wrong_stays_while_it_is_asked_a() {
+    // New agents have 2287 MB, and the oldest 10446: each small one that left would make the large one count again.
+    let policy = policy(&settings(Some((1, 11_144)))).unwrap();
+    let (had, has) = (Capacity::of(resources(6, 10_446)), Capacity::of(resources(3, 2_287)));
+    let mut pool = Pool::new(cluster(1, &had, 1), has, instance((1, 5_224)), 2, 1);
+    for _ in 0..55 {
+        pool.tick(&policy);
+    }
+    assert_eq!((pool.launched, pool.queued), (3, 1));
+}

@@ -209,9 +209,15 @@ impl<'p> ClusterState<'p> {
         self.agents.registered
     }
 
-    /// Ends the document, and returns the tasks by pool.
-    pub(super) fn end(&mut self, placements: &[Placement<'_>]) -> Vec<Tasks> {
+    /// Ends the document: all tasks have their agents, and most of what leads from one to the other is not needed any more. That
+    /// is a good part of the memory where agents are many.
+    pub(super) fn close(&mut self) {
         self.seal();
+        self.agents.forget_all_but(&self.set_aside);
+    }
+
+    /// The tasks by pool, of a document that is closed.
+    pub(super) fn end(&mut self, placements: &[Placement<'_>]) -> Vec<Tasks> {
         let sizes = self.sizes.take_values();
         let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
         let roles = self.roles.take_values();
@@ -243,7 +249,6 @@ impl<'p> ClusterState<'p> {
             let placement = |number| placements.get(&number).copied().unwrap_or(Placement::NotDescribed);
             pool.end(resources, application, placement, |number| self.set_aside.contains_key(&number), by_role);
         }
-        self.agents.forget_all_but(&self.set_aside);
         tasks
     }
 

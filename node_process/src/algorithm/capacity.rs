@@ -109,14 +109,11 @@ impl<'a> Pool<'a> {
         let daemons: Resources = leaving.map(|agent| hosts.daemons_on(&agent.tasks).1).sum();
         // H6: without the only agent, the next decision would add one to see what an agent has.
         let is_alone = snapshot.agents.usable == 1;
-        // A: while something waits for a larger agent, the one that shows how large they are stays.
-        let evidence = belief
-            .evidence()
-            .filter(|_| snapshot.applications.iter().any(|one| waits_for_larger(one, &belief, is_alone)));
+        // A: while something waits for a larger agent, those that show how large they are stay.
+        let is_asked = snapshot.applications.iter().any(|one| waits_for_larger(one, &belief, is_alone));
+        let evidence = if is_asked { belief.evidence() } else { &[] };
         let is_removable = |candidate: &&Candidate| {
-            candidate.state == AgentState::Active
-                && !candidate.protected
-                && evidence.is_none_or(|agent_id| agent_id != candidate.agent_id)
+            candidate.state == AgentState::Active && !candidate.protected && !evidence.contains(&candidate.agent_id)
         };
         let removable: Vec<&Candidate> = snapshot.scale_down_candidates.iter().filter(is_removable).collect();
         let mut leave = vec![Removed::default()];

@@ -50,8 +50,8 @@ pub(super) struct Belief {
     pub(super) refuted: Option<Refuted>,
     /// Whether they registered so long ago that the instance type may have changed since.
     is_stale: bool,
-    /// The agent that registered last.
-    latest: Option<String>,
+    /// The agents that registered last.
+    latest: Vec<String>,
 }
 
 /// Until then the agents that registered last show what an agent has now.
@@ -82,7 +82,7 @@ impl Belief {
             larger: Kind::ALL.iter().any(is_less).then_some(believed),
             refuted: supporter.is_none().then(|| Refuted::new(source, &believed.unreserved, &counts.unreserved)),
             is_stale: snapshot.taken_at.duration_since(latest.registered_at) > FRESH,
-            latest: Some(latest.agent_id.clone()),
+            latest: snapshot.latest_agents.iter().map(|agent| agent.agent_id.clone()).collect(),
         }
     }
 
@@ -108,9 +108,10 @@ impl Belief {
         self.is_stale && self.larger.is_some()
     }
 
-    /// The agent that shows what an agent has now. Without it, the next decision would try one more.
-    pub(super) fn evidence(&self) -> Option<&str> {
-        self.latest.as_deref().filter(|_| !self.is_stale)
+    /// The agents that show what an agent has now. Without one of them an older one would count, and the next decision would
+    /// try one more.
+    pub(super) fn evidence(&self) -> &[String] {
+        if self.is_stale { &[] } else { &self.latest }
     }
 }
 
@@ -251,12 +252,12 @@ mod tests {
     #[test]
     fn one_agent_may_be_tried_after_an_hour_a() {
         let at = |minutes| belief(&[plain(minutes, resources(4, 14_861))], SETTING);
-        assert_eq!((at(60).may_try(), at(60).evidence()), (false, Some("S0")));
-        assert_eq!((at(61).may_try(), at(61).evidence()), (true, None));
+        assert_eq!((at(60).may_try(), at(60).evidence()), (false, &["S0".to_owned()][..]));
+        assert_eq!((at(61).may_try(), at(61).evidence()), (true, &[][..]));
         let true_belief = belief(&[plain(61, resources(4, 16_384))], SETTING);
-        assert_eq!((true_belief.may_try(), true_belief.evidence()), (false, None));
+        assert_eq!((true_belief.may_try(), true_belief.evidence()), (false, &[][..]));
         let alone = belief(&[plain(5, resources(4, 16_384))], SETTING);
-        assert!(alone.evidence().is_some() && alone.is_too_small_for(&resources(5, 100)));
+        assert!(!alone.evidence().is_empty() && alone.is_too_small_for(&resources(5, 100)));
     }
 
     #[test]
