@@ -158,15 +158,13 @@ impl Applier {
         if self.mode == ApplyMode::DryRun {
             return dry_calls(plan, built);
         }
-        let deactivates = |step: &&AgentStep| step.call == AgentCall::Deactivate;
-        let tags: Vec<TagChange> = plan
-            .agents
-            .iter()
-            .filter(deactivates)
-            .map(|step| TagChange::decommission(&step.instance_id, now))
-            .collect();
+        // With a tag of its present time, an older snapshot, in which an agent is still deactivated, ends nothing.
+        let is_tagged = |step: &&AgentStep| matches!(step.call, AgentCall::Deactivate | AgentCall::Reactivate);
+        let tagged = plan.agents.iter().filter(is_tagged);
+        let tags: Vec<TagChange> = tagged.map(|step| TagChange::decommission(&step.instance_id, now)).collect();
         built = self.write_tags(&tags, policy, built).await;
-        if built.error.is_some() && !tags.is_empty() {
+        let deactivates = plan.agents.iter().any(|step| step.call == AgentCall::Deactivate);
+        if deactivates && built.error.is_some() {
             return built
                 .with(OutcomeAction::Failed, "no agent was deactivated: the tags of the group were not written");
         }

@@ -160,6 +160,43 @@ async fn a_refused_deactivation_is_reported_and_tried_again() {
 }
 
 #[tokio::test]
+async fn masters_before_1_9_are_told_of_before_any_call() {
+    let stack = cluster("old-mesos", "0s").await;
+    stack.master.cluster(|cluster| cluster.master.version = "1.7.3".to_owned());
+    for _ in 0..2 {
+        let (decision, outcome) = run(&stack).await;
+        assert_eq!((decision.delta, decision.mesos_version.as_deref()), (-1, Some("1.7.3")));
+        assert_eq!(outcome.action, OutcomeAction::Refused);
+        assert!(outcome.reason.contains("needs Mesos 1.9 or later, and the master is 1.7.3"), "{}", outcome.reason);
+    }
+    assert_eq!((said(&stack), marks(&stack), stack.auto_scaling.writes()), (vec![], vec![], vec![]));
+}
+
+#[tokio::test]
+async fn an_agent_is_closed_and_terminated_when_its_tasks_have_ended() {
+    let stack = cluster("closing", "never").await;
+    let (decision, outcome) = run(&stack).await;
+    let closed = decision.scale_down_agents[0].clone();
+    assert!(closed.task_count > 0 && outcome.action == OutcomeAction::Draining, "{outcome:?}");
+    let tasks = || stack.master.cluster(|cluster| cluster.agent_by_id(&closed.agent_id).unwrap().tasks().len());
+    let before = tasks();
+    for _ in 0..3 {
+        let (decision, outcome) = run(&stack).await;
+        assert_eq!((decision.delta, outcome.action), (0, OutcomeAction::None), "{}", outcome.reason);
+    }
+    assert_eq!((said(&stack), tasks(), desired(&stack)), (vec!["DEACTIVATE_AGENT".to_owned()], before, AGENTS));
+    // When they have ended, its instance ends.
+    stack.master.cluster(|cluster| {
+        let number = cluster.agent_by_id(&closed.agent_id).unwrap().number;
+        cluster.agent_mut(number).unwrap().end_all();
+    });
+    let (_, outcome) = run(&stack).await;
+    assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
+    assert_eq!(outcome.instances, [closed.instance_id.unwrap()]);
+    assert_eq!((said(&stack), desired(&stack)), (vec!["DEACTIVATE_AGENT".to_owned()], AGENTS - 1));
+}
+
+#[tokio::test]
 async fn without_a_leader_no_agent_is_deactivated() {
     let stack = cluster("no-leader-drain", "0s").await;
     stack.faults.deliver(&stack.topics.decisions, Delivery::Held);

@@ -212,8 +212,12 @@ impl<'a> Pool<'a> {
     /// Agents that are on their way out: they drain, or node_scale deactivated them. One that an operator deactivated may
     /// stay as it is for ever, so it stops nothing.
     pub(super) fn decommissioning(&self) -> u32 {
-        let is_ours =
-            |agent: &&Candidate| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
+        let counts = |agent: &Candidate| {
+            self.policy.scale_down.counts_against_step(agent.decommission_since, self.snapshot.taken_at)
+        };
+        let is_ours = |agent: &&Candidate| {
+            agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true) && counts(agent)
+        };
         let ours = self.snapshot.scale_down_candidates.iter().filter(is_ours).count();
         self.snapshot.agents.draining.saturating_add(saturated(ours))
     }

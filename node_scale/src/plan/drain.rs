@@ -85,8 +85,8 @@ fn hostnames(steps: &[AgentStep]) -> Vec<String> {
 }
 
 impl PlanInput<'_> {
-    /// `drain_after` and `drain_grace`, where agents are drained.
-    pub(super) const fn drains(&self) -> Option<(Duration, Duration)> {
+    /// `drain_after` and `drain_grace`, where agents are deactivated and drained.
+    pub(super) const fn drains(&self) -> Option<(Option<Duration>, Duration)> {
         match self.policy.scale_down.strategy {
             ScaleDownStrategy::Drain { after, grace } => Some((after, grace)),
             ScaleDownStrategy::LeastLoaded | ScaleDownStrategy::DesiredCapacity => None,
@@ -124,12 +124,14 @@ impl PlanInput<'_> {
             return Err(BackOff::IncompleteSnapshot.into());
         }
         self.floor_is_known()?;
-        let own = self.own_decommissioning(effects);
+        let mut own = self.own_decommissioning(effects);
+        // An older snapshot shows what was before: the agent may be reactivated by now.
+        own.retain(|own| self.is_after_tag(&own.target.instance_id));
         let is_due = |own: &&OwnAgent<'_>| {
             let since = self.tags.decommissioning.get(&own.target.instance_id).copied().flatten();
             own.agent.state == AgentState::Deactivated
                 && !own.is_empty()
-                && since.is_some_and(|since| self.now.duration_since(since) >= signed(after))
+                && since.zip(after).is_some_and(|(since, after)| self.now.duration_since(since) >= signed(after))
         };
         effects.agents.extend(own.iter().filter(is_due).map(|own| own.step(AgentCall::Drain { grace })));
         let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();

@@ -281,6 +281,9 @@ impl<'a> PlanInput<'a> {
         effects.window_change = self.window_change();
         self.may_act()?;
         let unit = self.unit()?;
+        if self.decision.delta < 0 && self.missing_to_floor(unit) == 0 {
+            self.masters_are_new_enough()?;
+        }
         effects.is_current = true;
         self.remove_obsolete_tags(effects);
         match self.decision.delta {
@@ -300,6 +303,15 @@ impl<'a> PlanInput<'a> {
             return Err(BackOff::PoolPaused.into());
         }
         self.tags.pause.map_or(Ok(()), |pause| Err(BackOff::GroupPaused(pause).into()))
+    }
+
+    /// R1: masters that do not know the calls of a strategy would refuse them when its tags are written.
+    fn masters_are_new_enough(&self) -> Result<(), Refusal> {
+        let Some(version) = &self.decision.mesos_version else { return Ok(()) };
+        match self.policy.scale_down.strategy.needs_newer_mesos(version) {
+            Some(needs) => Err(Refusal::OldMesos { version: version.clone(), needs }),
+            None => Ok(()),
+        }
     }
 
     /// How many capacity units an instance counts for.

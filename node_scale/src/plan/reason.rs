@@ -89,6 +89,13 @@ pub enum Refusal {
     GroupDeleted(String),
     /// A number of agents has no one capacity.
     MixedWeights,
+    /// The masters do not know the calls of the strategy.
+    OldMesos {
+        /// Their version.
+        version: String,
+        /// The least that knows them.
+        needs: &'static str,
+    },
     /// A scale-down names no agent, and the strategy needs names.
     NoAgentNamed,
     /// None of the named agents is certainly an instance of the group.
@@ -111,6 +118,7 @@ impl Refusal {
             | Self::FromFuture { .. }
             | Self::NoGroup(_)
             | Self::GroupDeleted(_)
+            | Self::OldMesos { .. }
             | Self::MixedWeights => Clause::R1,
             Self::NoAgentNamed | Self::NoTarget { .. } => Clause::A1,
         }
@@ -134,6 +142,12 @@ impl fmt::Display for Refusal {
             Self::GroupDeleted(status) => write!(f, "the group is being deleted ({status})"),
             Self::MixedWeights => f.write_str(
                 "the group's instances have different weighted capacities; give the pool a group with equal weights",
+            ),
+            Self::OldMesos { version, needs } => write!(
+                f,
+                "scale_down_strategy = \"drain\" needs Mesos {needs} or later, and the master is {}; upgrade the masters, or set \
+                 scale_down_strategy = \"least_loaded\"",
+                clip(version, 20)
             ),
             Self::NoAgentNamed => f.write_str(
                 "the decision names no agent to remove; your check must name them in scale_down_agents, or set \

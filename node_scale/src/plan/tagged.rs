@@ -62,7 +62,8 @@ impl PlanInput<'_> {
         let listed = self.listed_decommissioning();
         let counts = |(id, since): &(&String, &Option<Timestamp>)| {
             let is_young = since.is_some_and(|since| self.now.duration_since(since) < self.members.join_timeout);
-            !instances.contains(*id) && self.is_member(id) && (is_young || listed.contains(*id))
+            let counts = self.policy.scale_down.counts_against_step(**since, self.now);
+            !instances.contains(*id) && self.is_member(id) && counts && (is_young || listed.contains(*id))
         };
         saturated(self.tags.decommissioning.iter().filter(counts).count())
     }
@@ -128,6 +129,12 @@ impl PlanInput<'_> {
     fn is_seen(&self, since: Option<Timestamp>) -> bool {
         let period = signed(self.policy.timing.schedule_period);
         since.is_none_or(|since| self.decision.snapshot_taken_at.duration_since(since) > period)
+    }
+
+    /// Whether the snapshot was taken after the tag of an instance was written.
+    pub(super) fn is_after_tag(&self, id: &str) -> bool {
+        let since = self.tags.decommissioning.get(id).copied().flatten();
+        since.is_none_or(|since| self.decision.snapshot_taken_at > since)
     }
 
     /// Whether the agent of an instance with our tag is active; `None` where the snapshot does not say.

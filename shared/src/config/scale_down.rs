@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use toml::Value;
 
 use super::applications::names;
 use super::check::CheckKind;
 use super::reader::{Section, word};
 use super::source::PoolSource;
 use super::values::{MINUTE, Span, Whole};
+
+/// How long a closed agent counts against the step.
+const LONG_CLOSED: SignedDuration = SignedDuration::from_mins(15);
 
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,8 +41,8 @@ pub enum ScaleDownStrategy {
     DesiredCapacity,
     /// The agents that the decision names are deactivated, then drained, and their instances terminated once no task runs there.
     Drain {
-        /// How long a deactivated agent can still be reactivated.
-        after: Duration,
+        /// How long a deactivated agent can still be reactivated; `None`: it is never drained, and its tasks end by themselves.
+        after: Option<Duration>,
         /// What tasks get between SIGTERM and SIGKILL.
         grace: Duration,
     },
@@ -72,6 +77,21 @@ impl ScaleDownStrategy {
         }
     }
 
+    /// Whether its agents are closed until their tasks end by themselves, which may take days.
+    #[must_use]
+    pub const fn only_closes(self) -> bool {
+        matches!(self, Self::Drain { after: None, .. })
+    }
+
+    /// The release of Mesos that it needs, where that version is known to be older: masters have the calls of the operator API
+    /// about agents since Mesos 1.9.
+    #[must_use]
+    pub fn needs_newer_mesos(self, version: &str) -> Option<&'static str> {
+        let mut parts = version.trim().split(['.', '-', '+']).map(str::parse::<u32>);
+        let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else { return None };
+        (self.needs_operator_api() && (major, minor) < (1, 9)).then_some("1.9")
+    }
+
     /// Whether it needs the operator API of the masters.
     #[must_use]
     pub const fn needs_operator_api(self) -> bool {
@@ -79,6 +99,16 @@ impl ScaleDownStrategy {
             Self::Drain { .. } => true,
             Self::LeastLoaded | Self::DesiredCapacity => false,
         }
+    }
+}
+
+impl ScaleDown {
+    /// D3: whether an agent that Lambda Scale deactivated then counts against the step. With `drain_after = "never"` a task may
+    /// run for days: an agent that has been closed for longer than that stops no other.
+    #[must_use]
+    pub fn counts_against_step(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
+        let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+        !self.strategy.only_closes() || closed <= LONG_CLOSED
     }
 }
 
@@ -108,9 +138,10 @@ fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
         CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
         CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
     };
-    let after = Span::any(5 * MINUTE).read(section, "drain_after");
+    let after = drain_after(section);
     let grace = Span::any(2 * MINUTE).read(section, "drain_grace");
-    let drain = ScaleDownStrategy::Drain { after: after.unwrap_or(5 * MINUTE), grace: grace.unwrap_or(2 * MINUTE) };
+    let drain =
+        ScaleDownStrategy::Drain { after: after.unwrap_or(Some(5 * MINUTE)), grace: grace.unwrap_or(2 * MINUTE) };
     let strategies = [
         ("least_loaded", ScaleDownStrategy::LeastLoaded),
         ("desired_capacity", ScaleDownStrategy::DesiredCapacity),
@@ -123,6 +154,17 @@ fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
         }
     }
     strategy
+}
+
+/// A duration, or `"never"`: `Some(None)`.
+fn drain_after(section: &mut Section<'_>) -> Option<Option<Duration>> {
+    let is_never =
+        section.table().get("drain_after").and_then(Value::as_str).is_some_and(|text| text.trim() == "never");
+    if is_never {
+        section.value("drain_after");
+        return Some(None);
+    }
+    Span::any(5 * MINUTE).or_never().read(section, "drain_after").map(Some)
 }
 
 fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protected {

@@ -336,12 +336,18 @@ fn the_default_strategy_terminates_what_the_decision_names() {
     let protected = "protected = { frameworks = [\"kafka\"], applications = [\"/db\"] }";
     assert_eq!(pool(protected).scale_down.protected.applications, ["/db"]);
     let drain = |after, grace| ScaleDownStrategy::Drain {
-        after: Duration::from_secs(after),
+        after: Some(Duration::from_secs(after)),
         grace: Duration::from_secs(grace),
     };
     assert_eq!(pool("scale_down_strategy = \"drain\"").scale_down.strategy, drain(300, 120));
     let quick = "scale_down_strategy = \"drain\"\ndrain_after = \"0s\"\ndrain_grace = \"10s\"";
     assert_eq!(pool(quick).scale_down.strategy, drain(0, 10));
+    let closes = pool("scale_down_strategy = \"drain\"\ndrain_after = \"never\"").scale_down.strategy;
+    assert_eq!(closes, ScaleDownStrategy::Drain { after: None, grace: Duration::from_secs(120) });
+    only_problem(
+        &with_pool_settings("scale_down_strategy = \"drain\"\ndrain_after = \"none\""),
+        "pools[0].drain_after: got a string, expected a duration or \"never\"; write \"5m\"",
+    );
     only_problem(
         &with_pool_settings("drain_after = \"5m\""),
         "pools[0].drain_after: needs scale_down_strategy = \"drain\"; leave it out, or write that too",
@@ -556,4 +562,24 @@ fn the_example_is_valid_with_and_without_commented_settings() {
     all.role.clone_from(&some.role);
     all.scale_down.protected = Protected::default();
     assert_eq!(*some, all);
+}
+
+#[test]
+fn strategies_say_which_mesos_they_need() {
+    let drain = ScaleDownStrategy::Drain { after: None, grace: Duration::ZERO };
+    for (version, needs) in [
+        ("1.7.3", Some("1.9")),
+        ("1.8.1-rc1", Some("1.9")),
+        ("0.28.0", Some("1.9")),
+        ("1.9.0", None),
+        ("1.11.0", None),
+        ("2.0", None),
+        // What is not known goes on.
+        ("", None),
+        ("1", None),
+        ("x.y", None),
+    ] {
+        assert_eq!(drain.needs_newer_mesos(version), needs, "{version}");
+        assert_eq!(ScaleDownStrategy::LeastLoaded.needs_newer_mesos(version), None);
+    }
 }

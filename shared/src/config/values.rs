@@ -141,6 +141,7 @@ fn means_unlimited(value: &Value) -> bool {
 
 /// A duration in a range.
 pub(super) struct Span {
+    noun: &'static str,
     range: RangeInclusive<Duration>,
     limits: String,
     example: Duration,
@@ -168,7 +169,12 @@ impl Span {
     }
 
     const fn new(range: RangeInclusive<Duration>, limits: String, example: Duration) -> Self {
-        Self { range, limits, example, longest_suggested: Self::LONGEST }
+        Self { noun: "a duration", range, limits, example, longest_suggested: Self::LONGEST }
+    }
+
+    /// The same for a setting that may also be `"never"`.
+    pub(super) fn or_never(self) -> Self {
+        Self { noun: r#"a duration or "never""#, ..self }
     }
 
     /// The same, with suggestions of at most `longest` where they follow from the value.
@@ -185,7 +191,7 @@ impl Span {
             |value| in_range(value.as_str()?),
             |value| {
                 let is_duration = value.as_str().is_some_and(|text| parse(text).is_some());
-                let expected = if is_duration { &self.limits } else { "a duration" };
+                let expected = if is_duration { &self.limits } else { self.noun };
                 // A number without a unit most likely means seconds or minutes.
                 let number = value.as_integer().map(|number| [format!("{number}s"), format!("{number}m")]);
                 let meant: Vec<String> = number

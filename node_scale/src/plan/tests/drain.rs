@@ -319,6 +319,55 @@ fn what_keeps_a_decommissioning_instance_is_named() {
 }
 
 #[test]
+fn a_snapshot_before_the_tag_terminates_nothing() {
+    // An agent was reactivated, but its tag not deleted; an older snapshot arrives, ten seconds old.
+    let decision = with_decommissioning(0, vec![agent(5, Drained, 0), agent(6, Deactivated, 2)]);
+    let plan = |ago| plan(&decision, Some(&tagged(group(), &[5, 6], ago)), &draining("drain_after = \"0s\""), at(0));
+    let (before, after) = (plan(10), plan(11));
+    assert!(terminated(&before).is_empty() && steps(&before).is_empty(), "{before:?}");
+    assert_eq!((terminated(&after), steps(&after)), (vec!["i-5"], vec![("drain", "i-6")]));
+}
+
+#[test]
+fn an_old_mesos_is_refused_before_any_tag_r1() {
+    let decision = |version: Option<&str>| ScalingDecision {
+        mesos_version: version.map(str::to_owned),
+        ..with_decommissioning(-2, Vec::new())
+    };
+    let state = tagged(group(), &[5], 3000);
+    let plan = planned(&decision(Some("1.7.3")), &state);
+    check(&plan, Refusal::OldMesos { version: "1.7.3".to_owned(), needs: "1.9" });
+    assert!(plan.tags.is_empty() && plan.agents.is_empty(), "{plan:?}");
+    let reason = "R1: scale_down_strategy = \"drain\" needs Mesos 1.9 or later, and the master is 1.7.3; upgrade the masters, or \
+                  set scale_down_strategy = \"least_loaded\"";
+    assert_eq!(plan.result.reason().to_string(), reason);
+    for version in [Some("1.9.0"), Some("1.11.0"), Some("dev"), None] {
+        assert_eq!(steps(&planned(&decision(version), &state)).len(), 2, "{version:?}");
+    }
+    // More agents need no such call, and neither does another strategy.
+    let up = ScalingDecision { delta: 1, wanted: 1, ..decision(Some("1.7.3")) };
+    assert!(!matches!(planned(&up, &state).result, PlanResult::Refuse(_)));
+    let plan = super::super::plan(&decision(Some("1.7.3")), Some(&state), &policy_with("least_loaded", ""), at(0));
+    assert!(!matches!(plan.result, PlanResult::Refuse(_)), "{plan:?}");
+}
+
+#[test]
+fn closed_agents_keep_their_tasks_and_stop_no_other() {
+    let one = draining("max_scale_down_step = 1\ndrain_after = \"never\"");
+    let planned = |decision: &ScalingDecision, ago| plan(decision, Some(&tagged(group(), &[5], ago)), &one, at(0));
+    let decision = with_decommissioning(-1, vec![agent(5, Deactivated, 3)]);
+    assert_eq!(steps(&planned(&decision, 900)), [], "one at a time");
+    assert_eq!(steps(&planned(&decision, 901)), [("deactivate", "i-0")]);
+    // A job of five days is never stopped, and taken back first.
+    let kept = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
+    assert_eq!(steps(&planned(&kept, 5 * 86_400)), []);
+    let up = with_decommissioning(1, vec![agent(5, Deactivated, 3)]);
+    assert_eq!(steps(&planned(&up, 5 * 86_400)), [("reactivate", "i-5")]);
+    let ended = with_decommissioning(0, vec![agent(5, Deactivated, 0)]);
+    assert_eq!(terminated(&planned(&ended, 60)), ["i-5"]);
+}
+
+#[test]
 fn an_agent_whose_tag_has_no_time_is_not_drained() {
     let mut state = group();
     state.group.tags.push(Tag { key: "lambda-scale/decommission/i-5".to_owned(), value: "yes".to_owned() });
