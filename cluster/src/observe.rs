@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::marathon::definitions::{self, HostLimits};
 use node_gather::marathon::{Answer, Observed, queue};
-use node_gather::members::{self, Descriptions};
+use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::names::Mark;
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
@@ -49,6 +49,22 @@ impl Cluster {
         self.show(&mut state)?;
         let summary = summarize(state, &self.observed_marathon(), master, taken_at);
         Ok(summary.snapshots)
+    }
+
+    /// The snapshots of pools that all have this group.
+    ///
+    /// # Errors
+    /// Like [`Cluster::snapshots`].
+    pub fn snapshots_of(
+        &self,
+        pools: &[Policy],
+        group: &Group,
+        master: &str,
+        taken_at: Timestamp,
+    ) -> Result<Vec<ClusterSnapshot>, ReadError> {
+        let known = |policy: &Policy| (policy.group.clone(), Description::Known(group.into()));
+        let described = Descriptions { groups: pools.iter().map(known).collect(), lookup: Lookup::NotAsked };
+        self.snapshots_in(pools, described, master, taken_at)
     }
 
     /// What `node_gather` reads of Marathon.

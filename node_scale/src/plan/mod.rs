@@ -282,7 +282,8 @@ impl<'a> PlanInput<'a> {
         self.may_act()?;
         let unit = self.unit()?;
         if self.decision.delta < 0 && self.missing_to_floor(unit) == 0 {
-            self.masters_are_new_enough()?;
+            // What is refused leaves no trace.
+            self.masters_are_new_enough().inspect_err(|_| effects.window_change = None)?;
         }
         effects.is_current = true;
         self.remove_obsolete_tags(effects);

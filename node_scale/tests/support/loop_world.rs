@@ -1,16 +1,19 @@
 //! The group as a model, a load, and a clock: one run is a snapshot, a decision on it, and what `plan` makes of that.
 
+#[path = "group_state.rs"]
+mod group_state;
+
 use std::collections::BTreeSet;
 
 use cluster::group::{Group as Model, Instance};
+use group_state::group_state;
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
 use node_scale::plan::{Change, Increase, Plan, PlanResult, plan};
-use node_scale::state::{self, Activity, ActivityForm, Addresses, Group, GroupState, MixedInstancesPolicy, Tag};
+use node_scale::state::{GroupState, Tag};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{AgentCounts, AgentRef, AgentState, GroupMembers, ScalingDecision};
-use shared::group::Lifecycle;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -214,43 +217,7 @@ impl World {
 
     /// The group as `node_scale` reads it.
     fn state(&self) -> GroupState {
-        let group = &self.group;
-        let instances = group.instances().iter().map(|instance| state::Instance {
-            instance_id: instance.id.clone(),
-            lifecycle_state: Lifecycle::from_name(instance.state.name()),
-            weighted_capacity: (instance.weight > 1).then(|| instance.weight.to_string()),
-            protected_from_scale_in: instance.protected,
-        });
-        let activities = group.activities().map(|activity| {
-            Activity::from(ActivityForm {
-                auto_scaling_group_name: Some(group.name.clone()),
-                description: activity.description(),
-                cause: activity.cause.clone(),
-                status_code: activity.status.code().to_owned(),
-                start_time: activity.start,
-                end_time: activity.end,
-                status_message: activity.status_message().map(str::to_owned),
-            })
-        });
-        GroupState {
-            group: Group {
-                name: group.name.clone(),
-                min_size: group.min,
-                max_size: group.max,
-                desired_capacity: group.desired(),
-                status: None,
-                instances: instances.collect(),
-                suspended_processes: Default::default(),
-                new_instances_protected_from_scale_in: group.protects_new,
-                tags: self.tags.clone(),
-                mixed_instances_policy: MixedInstancesPolicy::default(),
-            },
-            activities: activities.collect(),
-            activities_are_complete: true,
-            instance_refresh_in_progress: Some(false),
-            addresses: Addresses::new(),
-            is_dry_run: self.is_dry_run,
-        }
+        group_state(&self.group, self.tags.clone(), self.is_dry_run)
     }
 
     fn apply(&mut self, plan: &Plan, now: Timestamp) {

@@ -12,9 +12,6 @@ use super::reader::{Section, word};
 use super::source::PoolSource;
 use super::values::{MINUTE, Span, Whole};
 
-/// How long a closed agent counts against the step.
-const LONG_CLOSED: SignedDuration = SignedDuration::from_mins(15);
-
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScaleDown {
@@ -104,11 +101,12 @@ impl ScaleDownStrategy {
 
 impl ScaleDown {
     /// D3: whether an agent that Lambda Scale deactivated then counts against the step. With `drain_after = "never"` a task may
-    /// run for days: an agent that has been closed for longer than that stops no other.
+    /// run for days: an agent that has been closed for longer than the window stops no other.
     #[must_use]
     pub fn counts_against_step(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
         let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
-        !self.strategy.only_closes() || closed <= LONG_CLOSED
+        let window = SignedDuration::try_from(self.window).unwrap_or(SignedDuration::MAX);
+        !self.strategy.only_closes() || closed <= window
     }
 }
 
