@@ -9,7 +9,8 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::observe::{Observation, Sources};
 use node_scale::group;
-use node_scale::state::{Activity, ActivityKind, ActivityStatus};
+use node_scale::plan;
+use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
 use serde::{Serialize, Serializer};
 use shared::clause;
 use shared::config::Config;
@@ -47,6 +48,9 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 struct Status {
     #[serde(flatten)]
     group: GroupStatus,
+    /// The group as `node_scale` plans with it.
+    #[serde(skip)]
+    state: Option<GroupState>,
     /// The group's activities of the last hour, the last one first.
     activities: Vec<ActivityForm>,
     /// The snapshot of its pool; `null` where no configuration names the group or the masters do not answer.
@@ -131,15 +135,17 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
 /// What Auto Scaling knows of the group.
 async fn group_status(client: &Client, name: &str, now: Timestamp) -> Result<Status, TargetError> {
     let state = group::describe(client, name, earlier(now), false).await?;
-    let (group, activities) = match state {
-        Some(state) => (state.group, state.activities),
+    let group = match &state {
+        Some(state) => GroupStatus::new(&state.group, now),
         // Its error names the nearest groups.
-        None => (describe(client, name).await?, Vec::new()),
+        None => GroupStatus::new(&describe(client, name).await?, now),
     };
-    let recent = activities.into_iter().filter(|activity| activity.start >= earlier(now));
+    let activities = state.iter().flat_map(|state| &state.activities);
+    let recent = activities.filter(|activity| activity.start >= earlier(now));
     Ok(Status {
-        group: GroupStatus::new(&group, now),
-        activities: recent.map(ActivityForm::from).collect(),
+        group,
+        activities: recent.cloned().map(ActivityForm::from).collect(),
+        state,
         snapshot: None,
         decision: None,
         decisions: Vec::new(),
@@ -157,6 +163,9 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
                 status.snapshot = snapshots.iter().find(|snapshot| snapshot.pool == policy.pool).cloned();
                 let decide = |snapshot| node_process::decide(snapshot, policy, now).ok();
                 status.decision = status.snapshot.as_ref().and_then(decide);
+                if let Some((decision, state)) = status.decision.as_ref().zip(status.state.as_ref()) {
+                    status.group.set_notes(plan::plan(decision, Some(state), policy, now).notes);
+                }
             }
             failure.map(|failure| Chain::new(&failure).to_string())
         }
@@ -174,7 +183,7 @@ async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
-    let Status { group, activities, snapshot, decision, decisions, unknown } = status;
+    let Status { group, activities, snapshot, decision, decisions, unknown, state: _ } = status;
     let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.group));
     match pool {
         Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.group))?,

@@ -207,6 +207,11 @@ impl GroupStatus {
         }
     }
 
+    /// What an operator should fix, as `node_scale` reports it.
+    pub fn set_notes(&mut self, notes: Vec<String>) {
+        self.notes = notes;
+    }
+
     /// Prints it.
     ///
     /// # Errors

@@ -112,3 +112,27 @@ async fn a_group_alone_needs_no_configuration() {
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("\"web-agg\" in us-east-1; did you mean web-asg?"), "{}", told(&output));
 }
+
+#[tokio::test]
+async fn status_names_instances_that_are_no_agents_or_are_stranded() {
+    let account = Account::start("stranded").await;
+    let long_ago = now() - jiff::SignedDuration::from_hours(2);
+    let lost = account.master.cluster(|cluster| {
+        let number = cluster.agents().next().unwrap().number;
+        cluster.lose(number).unwrap().instance_id().unwrap().to_owned()
+    });
+    account.auto_scaling.group(GROUP, |group| {
+        group.adopt("i-0never", "us-east-1a", long_ago);
+        group.tags.insert(format!("lambda-scale/decommission/{lost}"), long_ago.to_string());
+    });
+    let config = account.config("", r#"asg = "workers""#, "scale_down_strategy = \"drain\"");
+    let all = json(&status(&account, &config, &["--output", "json"]).await);
+    let notes: Vec<&str> = all["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+    let stranded = format!("deactivated for decommissioning, and no such agent is listed: {lost}; check one");
+    assert!(notes.iter().any(|note| note.starts_with(&stranded)), "{notes:?}");
+    let never = notes.iter().find(|note| note.starts_with("in service for longer than join_timeout")).unwrap();
+    assert!(never.contains("i-0never") && never.contains(&lost), "{never}");
+    let words = told(&status(&account, &config, &[]).await);
+    assert!(words.contains("i-0never") && words.contains(&stranded), "{words}");
+    assert_eq!(account.writes(), 0);
+}

@@ -529,6 +529,12 @@ class WorkersGroupTest(unittest.TestCase):
         self.assertEqual(group["NewInstancesProtectedFromScaleIn"], "true")
         self.assertIn({"Key": "lambda-scale/managed", "Value": "true", "PropagateAtLaunch": False}, group["Tags"])
 
+    def test_an_update_leaves_capacity_and_state_alone(self):
+        stack = Stack(self.PARAMETERS, source("examples/workers-group.yaml"))
+        [group] = stack.of_type("AWS::AutoScaling::AutoScalingGroup").values()
+        self.assertNotIn("DesiredCapacity", group)
+        self.assertEqual([tag["Key"] for tag in group["Tags"]], ["Name", "lambda-scale/managed"])
+
 
 if __name__ == "__main__":
     unittest.main()

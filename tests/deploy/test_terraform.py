@@ -80,6 +80,17 @@ def snake(name):
 
 
 class TerraformTest(unittest.TestCase):
+    def test_the_group_in_the_readme_leaves_capacity_and_state_alone(self):
+        blocks = re.findall(r"^```hcl\n(.*?)^```", (ROOT / "terraform/README.md").read_text(), re.DOTALL | re.MULTILINE)
+        [shown] = [plain(hcl2.loads(block)) for block in blocks if "aws_autoscaling_group" in block]
+        [provider] = [entry["aws"] for entry in shown["provider"]]
+        self.assertEqual(provider["ignore_tags"][0]["key_prefixes"], ["lambda-scale/"])
+        [group] = [entry["aws_autoscaling_group"]["workers"] for entry in shown["resource"]]
+        self.assertNotIn("desired_capacity", group)
+        self.assertIn("desired_capacity", str(group["lifecycle"][0]["ignore_changes"]))
+        # The module itself has no group that could take these over.
+        self.assertFalse([key for key in module()[0] if key[0] == "resource" and key[1].startswith("aws_autoscaling")])
+
     def test_its_variables_are_the_parameters(self):
         variables = {name for kind, name, *_ in module()[0] if kind == "variable"}
         parameters = set(source()["Parameters"])

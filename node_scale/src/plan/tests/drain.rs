@@ -358,7 +358,7 @@ fn closed_agents_keep_their_tasks_and_stop_no_other() {
     let decision = with_decommissioning(-1, vec![agent(5, Deactivated, 3)]);
     assert_eq!(steps(&planned(&decision, 900)), [], "one at a time");
     assert_eq!(steps(&planned(&decision, 901)), [("deactivate", "i-0")]);
-    // A job of five days is never stopped, and taken back first.
+    // A job of five days is never stopped, and its agent is reactivated first.
     let kept = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
     assert_eq!(steps(&planned(&kept, 5 * 86_400)), []);
     let up = with_decommissioning(1, vec![agent(5, Deactivated, 3)]);
