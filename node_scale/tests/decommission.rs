@@ -52,11 +52,11 @@ fn settles(seed: u64, settings: &str, events: &mut BTreeMap<&'static str, u32>) 
 #[test]
 fn in_any_order_tags_and_agents_agree() {
     let mut events = BTreeMap::new();
-    for seed in 0..60 {
+    for seed in 0..40 {
         settles(seed, "drain_after = \"2m\"", &mut events);
         settles(seed, "drain_after = \"0s\"", &mut events);
         settles(seed, "drain_after = \"never\"", &mut events);
     }
     // Everything has happened often.
-    assert!(events.len() >= 8 && events.values().all(|count| *count > 50), "{events:?}");
+    assert!(events.len() >= 8 && events.values().all(|count| *count > 30), "{events:?}");
 }
