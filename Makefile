@@ -127,6 +127,14 @@ bench-decide: rust
 quality: rust ## Compare the agents that packing asks for with the lower bound
 	@cargo test --locked --release --quiet -p node_process --no-default-features --lib quality -- --nocapture --test-threads 1
 
+# How many seeds `make compare` takes the mean of.
+SEEDS ?= 5
+
+.PHONY: compare
+compare: rust ## Simulate every policy on every trace of traces/, and write the tables of docs/comparison.md
+	@cargo build --locked --release -p simulator --example compare
+	@target/release/examples/compare $(SEEDS) traces docs/comparison.md
+
 .PHONY: bench-start
 bench-start: all
 	@ls -l $(ZIPS:.zip=) $(ZIPS) | awk '{ printf "%-44s %10.2f MB\n", $$NF, $$5 / 1e6 }'

@@ -47,6 +47,15 @@ impl Packing {
     pub(super) fn fits_without(&self, agents: &[usize], tasks: &[TaskGroup], total: &Resources) -> bool {
         let left = self.free.iter().enumerate().filter(|(place, _)| !agents.contains(place));
         let mut left = Self::new(left.map(|(_, free)| *free).collect());
+        // Most agents need no closer look: all that is free elsewhere is less than what their tasks take.
+        let needed: Resources = tasks
+            .iter()
+            .filter(|task| task.resources.fits_in(total))
+            .map(|task| task.resources.times(task.count.into()))
+            .sum();
+        if !needed.fits_in(&left.free.iter().copied().sum()) {
+            return false;
+        }
         largest_first(tasks, total)
             .into_iter()
             .all(|TaskGroup { count, resources }| (0..count).all(|_| left.place(&resources)))
