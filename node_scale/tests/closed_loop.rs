@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use cluster::group::Hook;
 use loop_world::World;
+use proptest::prelude::*;
 use shared::clause::Clause;
 
 /// Long enough for every back-off and timeout to end more than once.
@@ -150,4 +151,29 @@ fn what_is_wanted_is_requested_within_one_boot_l5() {
     world.run(RUNS, |world| requested.push(world.group.desired()));
     assert_eq!(requested[..3], [20, 30, 40], "{}", world.history());
     assert!(requested.iter().all(|desired| *desired <= 40), "{}", world.history());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// L5: with enough runs within one boot time, what was requested reaches what is wanted, and never more; and all of it joins.
+    #[test]
+    fn requests_reach_what_is_wanted_and_no_more_l5(
+        agents in 1_u32..30, more in 1_u32..60, step in 1_u32..15, join in 30_u64..900, waits in 0_u64..300,
+    ) {
+        let mut world = World::of(agents, &format!("max_scale_up_step = {step}\n"));
+        world.group.behavior.join = Duration::from_secs(join);
+        if waits > 60 {
+            world.group.behavior.hook = Some(Hook { wait: Duration::from_secs(waits), abandons: false });
+        }
+        world.wanted = agents + more;
+        let wanted = i32::try_from(world.wanted).unwrap();
+        let runs = more.div_ceil(step) as usize;
+        let mut most = 0;
+        world.run(runs, |world| most = most.max(world.group.desired()));
+        prop_assert_eq!(most, wanted, "after {} runs: {}", runs, world.history());
+        world.run(60, |world| most = most.max(world.group.desired()));
+        prop_assert_eq!(most, wanted, "{}", world.history());
+        prop_assert_eq!(world.agents(), agents + more, "{}", world.history());
+    }
 }
