@@ -88,3 +88,28 @@ fn a_pool_that_is_reserved_for_another_role_is_reported() {
     let text = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("set role = \"slave_public\""), "{text}");
 }
+
+#[test]
+fn a_percent_more_load_buys_no_agent_that_was_removed_d7() {
+    // 26 agents of 16 cpus, and 18 tasks of 8 cpus among small ones: on five agents one more of them has room. In the second
+    // state one agent was removed, the load is a percent higher, and small tasks have moved to those five.
+    let delta = |name: &str| {
+        let situation = situation(name);
+        explain(&situation.join("state.json"), &situation)["decision"]["delta"].as_i64().unwrap()
+    };
+    let (before, after) = (delta("before-removal"), delta("percent-more-after-removal"));
+    assert!(!(before < 0 && after > 0), "{before}, then {after}");
+    assert_eq!((before, after), (0, 1), "the second state needs the agent that the first one keeps");
+    // Totals know no places, and without a margin nothing is left for noise.
+    let situation = situation("before-removal");
+    let settings = fs::read_to_string(situation.join("config.toml")).unwrap();
+    for (name, from, to) in
+        [("sum", "\"pack\"", "\"sum\""), ("no-margin", "min = 1\n", "min = 1\nscale_down_margin = 0\n")]
+    {
+        let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
+        fs::write(&config, settings.replace(from, to)).unwrap();
+        let pool =
+            support::explain(&[("--state", &situation.join("state.json")), ("--config", &config)], &[]).remove(0);
+        assert_eq!(pool["decision"]["delta"], -1, "{name}");
+    }
+}

@@ -1,12 +1,22 @@
-//! D7 in a closed loop: pools whose load goes up and down by a percent, run after run. What the rules remove, they must not
-//! add again.
+//! D6 and D7 in a closed loop, with what node_scale makes of each decision: pools whose load goes up and down by a percent, run
+//! after run. What is removed must not be added again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use cluster::{Agent, Cluster, NOON, Placement, TaskSpec, policy, resources};
+use jiff::{SignedDuration, Timestamp};
 use node_process::decide;
+use node_scale::group_tags::TagChange;
+use node_scale::plan::{Change, Increase, PlanResult, plan};
+use node_scale::state::{
+    Activity, ActivityKind, ActivityStatus, Addresses, Group, GroupState, Instance, MixedInstancesPolicy, Tag,
+};
 use shared::config::Policy;
+use shared::contract::{ClusterSnapshot, GroupMembers, ScalingDecision};
+use shared::group::Lifecycle;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use support::milli;
@@ -20,6 +30,10 @@ struct Loop {
     running: Vec<(Placement, TaskSpec)>,
     waiting: Vec<TaskSpec>,
     random: SplitMix64,
+    now: Timestamp,
+    tags: BTreeMap<String, String>,
+    /// The group's activities: what was launched or terminated, and when.
+    activities: Vec<Activity>,
 }
 
 impl Loop {
@@ -36,7 +50,9 @@ impl Loop {
         let sizes = sizes.collect();
         let cluster = Cluster::of(agents, agent);
         let (running, waiting) = (Vec::new(), Vec::new());
-        let mut pool = Self { cluster, policy: policy(settings).unwrap(), agent, sizes, running, waiting, random };
+        let policy = policy(&format!("max = 1000\n{settings}")).unwrap();
+        let (now, tags, activities) = (NOON, BTreeMap::new(), Vec::new());
+        let mut pool = Self { cluster, policy, agent, sizes, running, waiting, random, now, tags, activities };
         let full = u64::try_from(agents).unwrap() * agent.cpus.thousandths();
         let goal = full * (33 + pool.random.below(43)) / 100;
         let mut cpus = 0;
@@ -101,23 +117,110 @@ impl Loop {
                 self.cluster = self.cluster.clone().queued(&spec.application, instances, spec.resources);
             }
         }
-        let decision = decide(&self.cluster.snapshot(), &self.policy, NOON).unwrap();
-        for gone in &decision.scale_down_agents {
+        let snapshot = ClusterSnapshot {
+            taken_at: self.now,
+            group: Some(GroupMembers {
+                joined: u32::try_from(self.cluster.agents().count()).unwrap(),
+                joined_recent: Some(self.cluster.agents().map(|agent| instance_of(agent.number)).collect()),
+                ..GroupMembers::default()
+            }),
+            ..self.cluster.snapshot()
+        };
+        let mut decision = decide(&snapshot, &self.policy, self.now).unwrap();
+        for gone in &mut decision.scale_down_agents {
             let number = self.cluster.agent_by_id(&gone.agent_id).map(|agent: &Agent| agent.number).unwrap();
-            self.cluster.remove(number);
-            let (stay, moved) = self.running.drain(..).partition(|(placement, _)| placement.agent != number);
-            self.running = stay;
-            moved.into_iter().for_each(|(_, spec): (Placement, TaskSpec)| self.start(spec));
+            gone.instance_id = Some(instance_of(number));
         }
-        let added = usize::try_from(decision.delta).unwrap_or(0);
-        self.cluster = self.cluster.clone().and(added, self.agent);
-        decision.delta
+        let change = self.act(&decision);
+        self.now += SignedDuration::from_mins(1);
+        change
+    }
+
+    /// What node_scale does about a decision, within seconds: new agents join at once.
+    fn act(&mut self, decision: &ScalingDecision) -> i32 {
+        let now = self.now + SignedDuration::from_secs(5);
+        let plan = plan(decision, Some(&self.group()), &self.policy, now);
+        for change in plan.tags {
+            match change {
+                TagChange::Set { key, value } => drop(self.tags.insert(key, value)),
+                TagChange::Delete { key } => drop(self.tags.remove(&key)),
+            }
+        }
+        match plan.result {
+            PlanResult::Act(Change::Increase(Increase { from, to, .. })) => {
+                let before: Vec<u32> = self.cluster.agents().map(|agent| agent.number).collect();
+                self.cluster = self.cluster.clone().and(usize::try_from(to - from).unwrap(), self.agent);
+                let new: Vec<u32> =
+                    self.cluster.agents().map(|agent| agent.number).filter(|n| !before.contains(n)).collect();
+                new.into_iter().for_each(|number| self.activity(ActivityKind::Launch, number, now));
+                to - from
+            }
+            PlanResult::Act(Change::Terminate { targets, .. }) => {
+                for target in &targets {
+                    let number = target.instance_id.trim_start_matches("i-").parse().unwrap();
+                    self.cluster.remove(number);
+                    self.activity(ActivityKind::Terminate, number, now);
+                    let (stay, moved) = self.running.drain(..).partition(|(placement, _)| placement.agent != number);
+                    self.running = stay;
+                    moved.into_iter().for_each(|(_, spec): (Placement, TaskSpec)| self.start(spec));
+                }
+                -i32::try_from(targets.len()).unwrap()
+            }
+            PlanResult::Act(other) => panic!("{other}"),
+            PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => 0,
+        }
+    }
+
+    fn activity(&mut self, kind: ActivityKind, number: u32, at: Timestamp) {
+        self.activities.push(Activity {
+            group: None,
+            kind,
+            instance_id: Some(instance_of(number)),
+            status: ActivityStatus::Successful,
+            start: at,
+            end: Some(at + SignedDuration::from_secs(1)),
+            message: None,
+            ends_unhealthy: false,
+        });
+    }
+
+    fn group(&self) -> GroupState {
+        let instance = |agent: &Agent| Instance {
+            instance_id: instance_of(agent.number),
+            lifecycle_state: Lifecycle::InService,
+            weighted_capacity: None,
+            protected_from_scale_in: false,
+        };
+        let instances: Vec<Instance> = self.cluster.agents().map(instance).collect();
+        let recently = self.now - SignedDuration::from_hours(1);
+        GroupState {
+            group: Group {
+                name: "workers-asg".to_owned(),
+                min_size: 0,
+                max_size: 1_000,
+                desired_capacity: i32::try_from(instances.len()).unwrap(),
+                status: None,
+                instances,
+                suspended_processes: Default::default(),
+                new_instances_protected_from_scale_in: false,
+                tags: self.tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect(),
+                mixed_instances_policy: MixedInstancesPolicy::default(),
+            },
+            activities: self.activities.iter().filter(|activity| activity.start > recently).cloned().collect(),
+            activities_are_complete: true,
+            instance_refresh_in_progress: Some(false),
+            addresses: Addresses::new(),
+            is_dry_run: false,
+        }
     }
 
     /// How often the pool turns in so many runs, after it has come to rest.
     fn turns(&mut self, runs: usize) -> usize {
-        for _ in 0..200 {
-            if self.run() == 0 {
+        // Some windows long, and one for each agent that goes.
+        let mut quiet = 0;
+        for _ in 0..2_000 {
+            quiet = if self.run() == 0 { quiet + 1 } else { 0 };
+            if quiet == 40 {
                 break;
             }
         }
@@ -144,4 +247,15 @@ fn turns(settings: &str) -> Vec<usize> {
 fn a_percent_of_noise_turns_no_pool_d7() {
     let turns = turns("");
     assert!(turns.iter().all(|turns| *turns == 0), "turns of pools with 10% headroom: {turns:?}");
+}
+
+#[test]
+fn noise_turns_hardly_any_pool_that_must_double_d7() {
+    let turns = turns("application_headroom_percent = 100");
+    let turned = turns.iter().filter(|turns| **turns > 0).count();
+    assert!(turned <= 1, "turns of pools with 100% headroom: {turns:?}");
+}
+
+fn instance_of(number: u32) -> String {
+    format!("i-{number}")
 }

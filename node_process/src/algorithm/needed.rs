@@ -9,6 +9,9 @@ use super::headroom::{self, Headroom};
 use super::numbers::last;
 use super::scale_up;
 
+/// D7: at most this part of the needed agents stays beyond them so that tasks may move.
+const CROWDED_PART: u32 = 4;
+
 /// D6: how many of the agents that can be removed H, U, and C do without.
 pub(super) fn spare(pool: &Pool<'_>) -> usize {
     *pool.spare.get_or_init(|| find_spare(pool))
@@ -33,6 +36,23 @@ pub(super) fn margin(pool: &Pool<'_>, removed: usize) -> u32 {
     let asks = margin > 0 && spare > 0 && saturated(spare.saturating_sub(removed)) < margin;
     let is_idle = if asks { *pool.is_idle.get_or_init(|| is_idle(pool, spare)) } else { false };
     if is_idle { 0 } else { margin }
+}
+
+/// D7: how many of so many agents may go although tasks move: the headroom, ten points more, must find room on those that stay
+/// wherever the frameworks put it. In an idle pool that makes no difference, nor where a quarter more than needed stay anyway.
+pub(super) fn without_crowding(pool: &Pool<'_>, removed: usize) -> usize {
+    let spare = spare(pool);
+    let needed = pool.capacity(spare, 0).agents;
+    let most = needed.saturating_add(needed.div_ceil(CROWDED_PART));
+    let free = usize::try_from(pool.agents().saturating_sub(most)).unwrap_or(usize::MAX);
+    // Where all agents are needed, the rule that needs them says best why.
+    if pool.policy.scale_down.margin == 0 || spare == 0 || removed <= free {
+        return removed;
+    }
+    let earlier = pool.policy.with(ask_earlier);
+    let Some(crowd) = headroom::crowd(&pool.under(&earlier)) else { return removed };
+    let stay_clear = last(removed, |removed| removed <= free || crowd.has_room(pool, removed));
+    if stay_clear < removed && *pool.is_idle.get_or_init(|| is_idle(pool, spare)) { removed } else { stay_clear }
 }
 
 /// Whether no rule asks for one of the spare agents ten points earlier either.

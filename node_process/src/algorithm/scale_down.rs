@@ -29,6 +29,7 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
     };
     let (removed, stop) = with_room(pool, removed, stop);
     let (removed, stop) = with_margin(pool, removed, stop);
+    let (removed, stop) = without_crowding(pool, removed, stop);
     let clause = clause(removed, &stop);
     let reason = ScaleDownReason {
         highest: pool.observed().highest(pool, &pool.load),
@@ -65,6 +66,15 @@ fn with_margin(pool: &Pool<'_>, removed: usize, stop: Stop) -> (usize, Stop) {
         return (removed, stop);
     }
     (most, Stop::Margin { needed: pool.capacity(spare, 0).agents, margin })
+}
+
+/// D7: as many of them as leave room wherever tasks go.
+fn without_crowding(pool: &Pool<'_>, removed: usize, stop: Stop) -> (usize, Stop) {
+    if removed == 0 {
+        return (removed, stop);
+    }
+    let stay_clear = needed::without_crowding(pool, removed);
+    if stay_clear < removed { (stay_clear, Stop::Crowded) } else { (removed, stop) }
 }
 
 /// Whether anything forbids one agent fewer than these; the order is that of the page.
@@ -135,7 +145,7 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
         _ if removed > 0 => Clause::D2,
         Stop::NoAgent | Stop::NoConsideredResource => Clause::D5,
         Stop::NotBelow(_) => Clause::D1,
-        Stop::Margin { .. } => Clause::D7,
+        Stop::Crowded | Stop::Margin { .. } => Clause::D7,
         Stop::NoCandidate
         | Stop::Min(_)
         | Stop::Hosts(_)

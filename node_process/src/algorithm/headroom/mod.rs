@@ -20,7 +20,7 @@ use packing::Packing;
 use reason::HeadroomReason;
 
 pub(super) use needs::{queued, queued_instances};
-pub(super) use packing::MovedTasks;
+pub(super) use packing::{Crowd, MovedTasks};
 
 /// H1: makes room for the displaced tasks, for queued instances, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
@@ -31,6 +31,14 @@ pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
     };
     let ruling = report.ruling(pool, &needs);
     if shows_no_agent(pool) { first_agent(pool, ruling) } else { ruling }
+}
+
+/// D7: what may crowd the agents; `None` where places do not matter: totals are compared, or tasks have very many sizes.
+pub(super) fn crowd<'a>(pool: &Pool<'a>) -> Option<Crowd<'a>> {
+    match pool.policy.headroom.placement {
+        HeadroomPlacement::Sum => None,
+        HeadroomPlacement::Pack => Crowd::of(pool, &needs::of(pool)),
+    }
 }
 
 /// H6: whether something waits for a first agent, and nothing says what that has.

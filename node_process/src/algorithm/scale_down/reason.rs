@@ -59,6 +59,8 @@ pub enum Stop {
     },
     /// D3, 6
     NoRoom,
+    /// D7: no room wherever tasks go.
+    Crowded,
     /// D7
     Margin {
         /// How many agents the other rules need.
@@ -108,6 +110,9 @@ impl ScaleDownReason {
                 to.beside(*threshold_percent)
             ),
             Stop::NoRoom => f.write_str("stopped because not every displaced task would fit a single agent that stays"),
+            Stop::Crowded => f.write_str(
+                "stopped because tasks could move so that one agent fewer has no place for the headroom and ten points more",
+            ),
             Stop::Margin { needed, margin: 0 } => {
                 write!(f, "stopped because the other rules need {}", counted(*needed, "agent"))
             }
@@ -194,6 +199,10 @@ mod tests {
                 "stopped because one agent fewer would bring cpus 87.5%, above 80%",
             ),
             (Stop::NoRoom, "stopped because not every displaced task would fit a single agent that stays"),
+            (
+                Stop::Crowded,
+                "stopped because tasks could move so that one agent fewer has no place for the headroom and ten points more",
+            ),
         ] {
             assert_eq!(text(0, stop.clone()), format!("{below}removes no agent; {expected}"));
             assert_eq!(text(1, stop.clone()), format!("{below}removes 1 agent; {expected}"));

@@ -95,6 +95,14 @@ impl<'a> Demand<'a> {
         (merged(pool, tasks), capacity.displaced.saturating_sub(&known))
     }
 
+    /// D7: the same tasks and the growth, as far as a new agent could hold them.
+    pub(super) fn crowd(&self, pool: &Pool<'a>, capacity: &Capacity) -> Vec<Tasks<'a>> {
+        let (mut tasks, _) = self.displaced(pool, capacity);
+        tasks.extend(&self.tasks);
+        tasks.retain(|tasks| tasks.fit(pool.new_agent));
+        merged(pool, tasks)
+    }
+
     /// D3: the same tasks, with all of those that run where an agent is removed.
     pub(super) fn moved(&self, pool: &Pool<'a>, removed: usize) -> Vec<Tasks<'a>> {
         let mut tasks = self.tasks_of(pool, decommissioning(pool));

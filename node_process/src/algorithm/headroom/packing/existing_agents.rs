@@ -42,9 +42,22 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(sort: Sort, group: BinGroup, whole: &Vector) -> Self {
-        Self { emptiness: group.free.least_share(whole), sort, group }
+    fn new(sort: Sort, group: BinGroup, emptiest: Emptiest, whole: &Vector) -> Self {
+        let emptiness = match emptiest {
+            Emptiest::OfAll => group.free.least_share(whole),
+            Emptiest::Of(kind) => group.free.0[kind].into(),
+        };
+        Self { emptiness, sort, group }
     }
+}
+
+/// Which agents are the emptiest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Emptiest {
+    /// Those that have most of what they have least of.
+    OfAll,
+    /// Those that have most of one kind.
+    Of(Kind),
 }
 
 /// The fullest first.
@@ -128,10 +141,10 @@ impl ExistingAgents {
 
     /// Places tasks on the emptiest agent of all, one after the other, and returns how many of each found no room. So do
     /// schedulers that spread their tasks.
-    pub(super) fn spread(&mut self, tasks: &[Tasks<'_>]) -> Vec<u64> {
+    pub(super) fn spread(&mut self, tasks: &[Tasks<'_>], emptiest: Emptiest) -> Vec<u64> {
         let whole = self.whole();
-        let mut turns: BinaryHeap<Turn> = self.turns().collect();
-        let left = tasks.iter().map(|tasks| self.spread_equal(&mut turns, tasks, &whole)).collect();
+        let mut turns: BinaryHeap<Turn> = self.turns(emptiest).collect();
+        let left = tasks.iter().map(|tasks| self.spread_equal(&mut turns, tasks, emptiest, &whole)).collect();
         let of = |sort: Sort| {
             in_order(&whole, turns.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
         };
@@ -140,7 +153,7 @@ impl ExistingAgents {
     }
 
     /// The same of equal tasks.
-    fn spread_equal(&self, turns: &mut BinaryHeap<Turn>, tasks: &Tasks<'_>, whole: &Vector) -> u64 {
+    fn spread_equal(&self, turns: &mut BinaryHeap<Turn>, tasks: &Tasks<'_>, emptiest: Emptiest, whole: &Vector) -> u64 {
         /// A turn gives an agent this part of what it would get in all, at least one task: else tiny ones would take for ever.
         const TURNS: u64 = 32;
         let takes = |turn: &Turn| self.opens(turn.sort, tasks) && tasks.size.fits_in(&turn.group.free);
@@ -164,7 +177,8 @@ impl ExistingAgents {
             // Of more than one each there are far more left than all agents take in a turn.
             let takers = turn.group.agents.min(left);
             left = left.saturating_sub(takers.saturating_mul(each));
-            turns.push(Turn::new(turn.sort, BinGroup::used(free.without(&tasks.size, each), takers), whole));
+            let used = BinGroup::used(free.without(&tasks.size, each), takers);
+            turns.push(Turn::new(turn.sort, used, emptiest, whole));
             if turn.group.agents > takers {
                 turns.push(Turn { group: BinGroup { agents: turn.group.agents - takers, ..turn.group }, ..turn });
             }
@@ -173,12 +187,12 @@ impl ExistingAgents {
         left
     }
 
-    fn turns(&self) -> impl Iterator<Item = Turn> {
+    fn turns(&self, emptiest: Emptiest) -> impl Iterator<Item = Turn> {
         let whole = self.whole();
         let sorts = [(Sort::Plain, &self.plain), (Sort::Gpu, &self.gpu), (Sort::Empty, &self.empty)];
         sorts
             .into_iter()
-            .flat_map(move |(sort, groups)| groups.iter().map(move |group| Turn::new(sort, *group, &whole)))
+            .flat_map(move |(sort, groups)| groups.iter().map(move |group| Turn::new(sort, *group, emptiest, &whole)))
     }
 
     fn opens(&self, sort: Sort, tasks: &Tasks<'_>) -> bool {
@@ -301,13 +315,13 @@ mod tests {
         let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
         let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&[tasks(resources(1, 0), 10, false)]), [0]);
+        assert_eq!(existing.spread(&[tasks(resources(1, 0), 10, false)], Emptiest::OfAll), [0]);
         let left: u64 = existing.plain.iter().map(|group| group.free.0[Kind::Cpus] * group.agents).sum();
         assert_eq!(left, 4_000);
         assert!(existing.plain.iter().all(|group| group.free.0[Kind::Cpus] == 1_000), "each has 3 cpus in use");
         // Fewer tasks than agents: the others stay as they are.
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&[tasks(resources(1, 0), 1, false)]), [0]);
+        assert_eq!(existing.spread(&[tasks(resources(1, 0), 1, false)], Emptiest::OfAll), [0]);
         let mut groups: Vec<(u64, u64)> =
             existing.plain.iter().map(|group| (group.free.0[Kind::Cpus], group.agents)).collect();
         groups.sort_unstable();
@@ -315,7 +329,7 @@ mod tests {
         // Many tiny ones are as many, in fewer turns.
         let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
         let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
-        assert_eq!(existing.spread(&[tasks(tiny, 14_001, false)]), [1], "14 cpus are free");
+        assert_eq!(existing.spread(&[tasks(tiny, 14_001, false)], Emptiest::OfAll), [1], "14 cpus are free");
     }
 
     #[test]
@@ -325,8 +339,9 @@ mod tests {
         let cluster = Cluster::of(1, gpus).and(1, resources(4, 14_000)).running("/a", 1, resources(1, 100));
         let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        let spread =
-            |is_gpu_aware| ExistingAgents::new(&pool, 0).spread(&[tasks(resources(2, 1_000), 5, is_gpu_aware)])[0];
+        let spread = |is_gpu_aware| {
+            ExistingAgents::new(&pool, 0).spread(&[tasks(resources(2, 1_000), 5, is_gpu_aware)], Emptiest::OfAll)[0]
+        };
         assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
         assert_eq!(spread(true), 0);
     }

@@ -25,7 +25,7 @@ use super::needs::Need;
 use super::reason::{EmptyAgents, Placed, Unfit};
 use super::report::{HeadroomReport, TasksReport, UnplaceableTasks};
 use demand::Demand;
-use existing_agents::ExistingAgents;
+use existing_agents::{Emptiest, ExistingAgents};
 use plan::Plan;
 use tasks::Tasks;
 
@@ -45,6 +45,34 @@ impl<'a> MovedTasks<'a> {
         let moved = self.demand.moved(pool, removed);
         let mut existing = ExistingAgents::new(pool, removed);
         moved.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
+    }
+}
+
+/// D7: displaced tasks and growth, wherever the frameworks put them.
+pub(in super::super) struct Crowd<'a> {
+    demand: Demand<'a>,
+}
+
+impl<'a> Crowd<'a> {
+    /// `None` in a pool with tasks of so many sizes that single ones hardly matter, and placing each would take seconds.
+    pub(super) fn of(pool: &Pool<'a>, needs: &[Need<'a>]) -> Option<Self> {
+        const MANY_SIZES: usize = 1_000;
+        let demand = Demand::new(pool, needs);
+        (demand.tasks.len() <= MANY_SIZES).then_some(Self { demand })
+    }
+
+    /// Whether each task has room on a single agent, and the largest task of each application beside them, when so many agents
+    /// are removed: where all go to the agents with most of one kind free, for each kind that is considered. What no new agent
+    /// could hold is not asked for.
+    pub(in super::super) fn has_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        let tasks = self.demand.crowd(pool, &pool.capacity(removed, 0));
+        pool.considered().all(|kind| {
+            let mut existing = ExistingAgents::new(pool, removed);
+            existing.spread(&tasks, Emptiest::Of(kind)).iter().all(|left| *left == 0)
+                && self.demand.largest.iter().all(|tasks| {
+                    !tasks.fit(pool.new_agent) || existing.has_room(tasks) || existing.has_empty_room(tasks)
+                })
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::super::capacity::{Capacity, Pool};
 use super::super::super::numbers::{agents_to_cover, thousandths};
 use super::bins::{self, Bins};
 use super::demand::{Demand, Remainder};
-use super::existing_agents::ExistingAgents;
+use super::existing_agents::{Emptiest, ExistingAgents};
 use super::tasks::Tasks;
 use super::vector::{self, Vector};
 
@@ -49,7 +49,7 @@ impl<'a> Plan<'a> {
             return None;
         }
         let mut existing = ExistingAgents::new(pool, capacity.removed);
-        let left = existing.spread(&displaced);
+        let left = existing.spread(&displaced, Emptiest::OfAll);
         let left: Vec<Tasks<'a>> =
             displaced.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
         existing.settle();
