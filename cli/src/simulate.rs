@@ -92,8 +92,7 @@ pub fn run(options: &Options) -> ExitCode {
 fn simulate(options: &Options) -> Result<Ended, SimulateError> {
     let workload = options.workload()?;
     let contestants = options.contestants(&workload)?;
-    let seeds = options.seeds();
-    let Finished { runs, is_interrupted } = runs::run(&contestants, &seeds, options.exactness())?;
+    let Finished { seeds, runs, is_interrupted } = runs::run(&contestants, &options.seeds(), options.exactness())?;
     let results = Results::of(options, &contestants, &seeds, &runs);
     match options.output {
         Output::Text => table::print(&results).map_err(SimulateError::Print)?,

@@ -12,7 +12,10 @@ use crate::measure::{Action, Finished, Hold, Measurements, Series, Wait, time};
 use crate::policy::{Policy, PolicyError};
 use crate::trace::Workload;
 use crate::world::World;
-use crate::{DAY, Millis, oracle};
+use crate::{DAY, MINUTE, Millis, oracle};
+
+/// How much time is simulated between two looks.
+const WATCHED_EVERY: Millis = 10 * MINUTE;
 
 /// What is simulated. Everything in it is the same for all policies that are compared, but for the pool's names.
 #[derive(Clone, Debug)]
@@ -79,6 +82,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// The same without its samples, which take most of the memory.
+    #[must_use]
+    pub fn without_series(self) -> Self {
+        Self { series: Series::default(), ..self }
+    }
+
     pub(crate) fn new(name: &str, seed: u64, setup: &Setup, finished: Finished) -> Self {
         let Finished { measurements, series, actions, holds, worst_waits } = finished;
         let at = |millis| time(setup.workload.start, millis);
@@ -132,7 +141,7 @@ pub fn run(setup: &Setup, name: &str, policy: &mut dyn Policy, seed: u64) -> Res
     run_watched(setup, name, policy, seed, &mut |_| ControlFlow::Continue(()))
 }
 
-/// The same, with a look at every simulated hour, which may stop it.
+/// The same, with a look every ten simulated minutes, which may stop it.
 ///
 /// # Errors
 /// Where the policy cannot decide, or the simulation is stopped.
@@ -150,7 +159,7 @@ pub fn run_watched(
         world.step(policy).map_err(|source| RunError::Policy { name: name.to_owned(), at: world.time(), source })?
     {
         if elapsed >= next {
-            next = elapsed + crate::HOUR;
+            next = elapsed + WATCHED_EVERY;
             if watch(Progress { elapsed, duration }).is_break() {
                 return Err(RunError::Stopped);
             }

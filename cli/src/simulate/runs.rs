@@ -22,15 +22,23 @@ const WHOLE: usize = 1000;
 
 /// What has been simulated.
 pub(super) struct Finished {
-    /// For each contestant its runs that ended, by seed.
+    /// The seeds with which every contestant has run; where there is none, the first.
+    pub(super) seeds: Vec<u64>,
+    /// For each contestant its runs with these seeds; none where it has not run with the first.
     pub(super) runs: Vec<Vec<Run>>,
     pub(super) is_interrupted: bool,
 }
 
-/// Runs every contestant with every seed.
+/// Runs every contestant with every seed: all of them with the first, then all with the second, so that an interruption leaves
+/// what can be compared.
 pub(super) fn run(contestants: &[Contestant], seeds: &[u64], exactness: Exactness) -> Result<Finished, SimulateError> {
-    let jobs: Vec<(&Contestant, u64)> =
-        contestants.iter().flat_map(|contestant| seeds.iter().map(move |seed| (contestant, *seed))).collect();
+    let jobs: Vec<Job<'_>> = seeds
+        .iter()
+        .enumerate()
+        .flat_map(|(place, seed)| {
+            contestants.iter().map(move |contestant| Job { contestant, seed: *seed, is_first: place == 0 })
+        })
+        .collect();
     let progress = Shared::new(jobs.len());
     let is_interrupted = thread::scope(|scope| {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
@@ -39,17 +47,40 @@ pub(super) fn run(contestants: &[Contestant], seeds: &[u64], exactness: Exactnes
         }
         command::block_on::<_, SimulateError>(async { Ok(watch(&progress).await) })
     });
-    let mut results = progress.results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter();
-    let mut runs = Vec::new();
-    for _ in contestants {
-        let of: Result<Vec<Run>, RunError> = results.by_ref().take(seeds.len()).flatten().collect();
-        match of {
-            Ok(of) => runs.push(of),
-            Err(RunError::Stopped) => runs.push(Vec::new()),
-            Err(error) => return Err(error.into()),
+    let results = progress.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut ended: Vec<Option<Run>> = Vec::with_capacity(results.len());
+    for result in results {
+        ended.push(match result {
+            Some(Ok(run)) => Some(run),
+            Some(Err(RunError::Stopped)) | None => None,
+            Some(Err(error)) => return Err(error.into()),
+        });
+    }
+    let (seeds, runs) = comparable(ended, contestants.len(), seeds);
+    Ok(Finished { seeds, runs, is_interrupted: is_interrupted? })
+}
+
+/// Of runs by seed, then by contestant: the seeds with which every contestant has run, else the first, and the runs with these
+/// by contestant.
+fn comparable<T>(mut ended: Vec<Option<T>>, contestants: usize, seeds: &[u64]) -> (Vec<u64>, Vec<Vec<T>>) {
+    let complete = ended.chunks(contestants.max(1)).take_while(|of_seed| of_seed.iter().all(Option::is_some)).count();
+    let kept = complete.max(1);
+    ended.truncate(kept * contestants);
+    let mut runs: Vec<Vec<T>> = (0..contestants).map(|_| Vec::new()).collect();
+    for (place, run) in ended.into_iter().enumerate() {
+        if let Some((of, run)) = runs.get_mut(place % contestants.max(1)).zip(run) {
+            of.push(run);
         }
     }
-    Ok(Finished { runs, is_interrupted: is_interrupted? })
+    (seeds.iter().take(kept).copied().collect(), runs)
+}
+
+/// A run to be simulated.
+struct Job<'c> {
+    contestant: &'c Contestant,
+    seed: u64,
+    /// Whether it is of the first seed. The others lose their samples: a year has half a million.
+    is_first: bool,
 }
 
 /// What the threads have in common.
@@ -81,11 +112,12 @@ impl Shared {
 }
 
 /// Takes one job after the other.
-fn work(jobs: &[(&Contestant, u64)], exactness: Exactness, shared: &Shared) {
+fn work(jobs: &[Job<'_>], exactness: Exactness, shared: &Shared) {
     loop {
         let place = shared.next.fetch_add(1, Ordering::Relaxed);
-        let Some((contestant, seed)) = jobs.get(place) else { return };
+        let Some(Job { contestant, seed, is_first }) = jobs.get(place) else { return };
         let result = simulate(contestant, *seed, exactness, shared);
+        let result = if *is_first { result } else { result.map(Run::without_series) };
         if let Some(own) = shared.results.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place) {
             *own = Some(result);
         }
@@ -131,4 +163,18 @@ async fn watch(shared: &Shared) -> bool {
         let _ = write!(io::stderr(), "\r{:40}\r", "");
     }
     is_interrupted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interruption_leaves_the_seeds_with_which_all_have_run() {
+        let (a, b) = (Some("a"), Some("b"));
+        assert_eq!(comparable(vec![a, b, a, b], 2, &[1, 2]), (vec![1, 2], vec![vec!["a", "a"], vec!["b", "b"]]));
+        assert_eq!(comparable(vec![a, b, None, b], 2, &[1, 2]), (vec![1], vec![vec!["a"], vec!["b"]]));
+        assert_eq!(comparable(vec![None, b, None, None], 2, &[1, 2]), (vec![1], vec![vec![], vec!["b"]]));
+        assert_eq!(comparable::<u8>(Vec::new(), 0, &[1]), (vec![1], Vec::new()));
+    }
 }
