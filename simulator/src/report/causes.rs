@@ -73,7 +73,7 @@ fn waits_of(contestant: &Contestant<'_>, is_first: bool) -> Markup {
 
 /// The clause, and the reason of the hold.
 fn held_by(run: &Run, wait: &Wait) -> String {
-    let Some(clause) = wait.clause else { return "nothing was put off; the new agent was not there yet".to_owned() };
+    let Some(clause) = wait.clause else { return "nothing: no change was put off".to_owned() };
     let is_it = |hold: &&Hold| hold.clause == Some(clause) && hold.from < wait.to && hold.to > wait.from;
     match run.holds.iter().rfind(is_it) {
         Some(hold) if !hold.reason.is_empty() => format!("{clause}: {}", shared::text::clip(&hold.reason, 200)),

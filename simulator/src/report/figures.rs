@@ -83,14 +83,15 @@ pub(super) fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// The end of a name that is too long, where the file's name is.
+/// The end of a name that is too long, where the file's name is; whole folders where they fit.
 pub(super) fn tail(name: &str, most: usize) -> String {
     let length = name.chars().count();
     if length <= most {
         return name.to_owned();
     }
     let end: String = name.chars().skip(length - most.saturating_sub(1)).collect();
-    format!("…{end}")
+    let whole = end.split_once('/').filter(|(_, file)| !file.is_empty()).map(|(_, file)| format!("…/{file}"));
+    whole.unwrap_or_else(|| format!("…{end}"))
 }
 
 #[cfg(test)]
@@ -119,6 +120,9 @@ mod tests {
 
     #[test]
     fn a_long_name_keeps_its_end() {
-        assert_eq!((tail("a.toml", 6), tail("dir/a.toml", 7)), ("a.toml".to_owned(), "…a.toml".to_owned()));
+        let names =
+            [("a.toml", 6), ("folder/a.toml", 10), ("folder/a.toml", 7), ("a/long-name.toml", 10), ("folder/", 4)];
+        let tails = names.map(|(name, most)| tail(name, most));
+        assert_eq!(tails, ["a.toml", "…/a.toml", "…a.toml", "…name.toml", "…er/"]);
     }
 }

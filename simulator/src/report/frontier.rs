@@ -26,8 +26,9 @@ const BOTTOM: f64 = 46.0;
 /// Above the axis of hours: where nothing waits, which no logarithm shows.
 const ZERO: f64 = 30.0;
 
-/// A character of a label is about that wide.
-const CHARACTER: f64 = 6.6;
+/// A character of a label is about that wide in a wide font, and in its bold one.
+const CHARACTER: f64 = 7.0;
+const BOLD: f64 = 7.7;
 const LINE: f64 = 14.0;
 /// How much of a name is a label.
 const MAX_LABEL: usize = 26;
@@ -173,7 +174,7 @@ fn labels(points: &[Point<'_>], layout: &Layout, bounds: Area) -> Vec<Markup> {
     for point in points {
         let label = if layout.is_numbered { point.number.to_string() } else { tail(point.contestant.name, MAX_LABEL) };
         let characters = u32::try_from(label.chars().count()).unwrap_or(u32::MAX);
-        let size = f64::from(characters) * CHARACTER;
+        let size = f64::from(characters) * if point.contestant.is_ours() { BOLD } else { CHARACTER };
         let free = candidates(point, size)
             .find(|area| area.is_within(&bounds) && !taken.iter().any(|other| area.overlaps(other)));
         // Where all is full, the nearest place within the picture has to do.

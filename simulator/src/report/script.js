@@ -191,13 +191,13 @@
     stack.setAttribute("aria-label", "Timeline of " + shown.name);
     note.textContent = shown.note;
     shown.panels.forEach((data, number) => {
-      const at = (place, text) => {
-        const element = make("span", "", text);
+      const at = (place, text, className) => {
+        const element = make("span", className || "", text);
         element.style.bottom = 100 * place + "%";
         return element;
       };
       one(".values", panels[number]).replaceChildren(...data.ticks.map(([place, text]) => at(place, text)));
-      one(".levels", panels[number]).replaceChildren(...data.levels.map((level) => at(level.value / data.high, level.name + " " + level.value)));
+      one(".levels", panels[number]).replaceChildren(...data.levels.map((level) => at(level.value / data.high, level.name + " " + level.value, level.value / data.high > 0.5 ? "under" : "")));
     });
     draw();
   };

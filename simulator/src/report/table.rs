@@ -107,7 +107,7 @@ fn note(contestants: &[Contestant<'_>]) -> Markup {
     }
     let seeds = contestants.iter().map(|contestant| contestant.runs.len()).max().unwrap_or(0);
     if seeds > 1 {
-        text.push_str("Means of all seeds, with the least and the largest below.");
+        text.push_str("Means of all seeds; all measurements show the least and the largest, too.");
     }
     element("p").class("note").text(text)
 }

@@ -6,6 +6,7 @@ mod simulated;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use shared::text::clip;
 
 use super::axis::Axis;
 use super::markup::Markup;
@@ -109,8 +110,15 @@ pub struct Mark {
     pub at: Timestamp,
     /// Up, down, or neither.
     pub direction: Direction,
-    /// What, and why.
-    pub text: String,
+    text: String,
+}
+
+impl Mark {
+    /// What was done, and why; a text that is too long is cut.
+    #[must_use]
+    pub fn new(at: Timestamp, direction: Direction, text: &str) -> Self {
+        Self { at, direction, text: clip(text, MAX_TEXT) }
+    }
 }
 
 /// Where a mark points.

@@ -103,8 +103,14 @@ fn picture(count: usize) -> Element {
 }
 
 fn name(level: &Level, axis: &Axis) -> Markup {
-    let style = format!("bottom:{:.2}%", 100.0 * axis.place(level.value));
-    element("span").with("style", style).text(format_args!("{} {}", level.name, Axis::label(level.value)))
+    let place = axis.place(level.value);
+    // Within the plot: above a low line, below a high one.
+    let class = if place > 0.5 { "under" } else { "" };
+    element("span").class(class).with("style", format_args!("bottom:{:.2}%", 100.0 * place)).text(format_args!(
+        "{} {}",
+        level.name,
+        Axis::label(level.value)
+    ))
 }
 
 fn y(axis: &Axis, value: f64) -> f64 {
@@ -194,7 +200,7 @@ impl Direction {
         match self {
             Self::Up => "more agents",
             Self::Down => "fewer agents",
-            Self::Neither => "agents closed, reopened, or drained",
+            Self::Neither => "neither",
         }
     }
 

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use shared::text::{clip, counted};
+use shared::text::counted;
 
-use super::{Color, Direction, Level, Line, MAX_TEXT, Mark, Panel, Timeline};
+use super::{Color, Direction, Level, Line, Mark, Panel, Timeline};
 use crate::measure::{Action, ActionKind, Series};
 use crate::report::Contestant;
 use crate::run::Run;
@@ -133,7 +133,7 @@ fn mark(action: &Action) -> Mark {
         (None, false) => format!(": {reason}"),
         (None, true) => String::new(),
     };
-    Mark { at: *at, direction, text: clip(&(text + &why), MAX_TEXT) }
+    Mark::new(*at, direction, &(text + &why))
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ mod tests {
         let text =
             mark(&Action { moved_tasks: 3, killed_jobs: 1, reason: "needs more".to_owned(), ..action(0, 12) }).text;
         assert_eq!(text, "scale up 10 → 12, ends 3 tasks, ends 1 job: H4 needs more");
-        assert_eq!(mark(&action(0, 12)).text.chars().count(), MAX_TEXT);
+        assert_eq!(mark(&action(0, 12)).text.chars().count(), super::super::MAX_TEXT);
     }
 
     #[test]
