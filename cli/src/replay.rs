@@ -1,9 +1,11 @@
 //! `lambda-scale replay`: recorded snapshots decided on again, and how that differs from what was decided (docs/replay.md).
 
 pub mod compare;
+mod report;
 mod text;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,9 @@ pub struct Options {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Also write an HTML page with the timeline, which needs nothing but a browser
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// Why nothing was compared.
@@ -64,6 +69,8 @@ enum ReplayError {
         .0.display()
     )]
     NoDecision(PathBuf),
+    #[error("cannot write {}", path.display())]
+    Report { path: PathBuf, source: io::Error },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
     #[error("cannot print")]
@@ -75,7 +82,7 @@ impl CommandError for ReplayError {
         match self {
             Self::Config(error) => error.is_usage(),
             Self::NoPool { .. } | Self::OtherPools { .. } | Self::NoDecision(_) => true,
-            Self::Recorded(_) | Self::NoSnapshot(_) | Self::Json(_) | Self::Print(_) => false,
+            Self::Recorded(_) | Self::NoSnapshot(_) | Self::Report { .. } | Self::Json(_) | Self::Print(_) => false,
         }
     }
 }
@@ -102,7 +109,11 @@ fn print(options: &Options) -> Result<(), ReplayError> {
         Output::Text => text::lines(&replay.pools, &replay.notes).join("\n"),
         Output::Json => serde_json::to_string_pretty(&replay).map_err(ReplayError::Json)?,
     };
-    writeln!(io::stdout(), "{text}").map_err(ReplayError::Print)
+    writeln!(io::stdout(), "{text}").map_err(ReplayError::Print)?;
+    options.report.as_ref().map_or(Ok(()), |path| {
+        let page = report::html(&replay.pools, &replay.notes);
+        fs::write(path, page).map_err(|source| ReplayError::Report { path: path.clone(), source })
+    })
 }
 
 fn replay(options: &Options) -> Result<Replay, ReplayError> {

@@ -192,3 +192,36 @@ fn every_line_fits_80_columns() {
     assert!(text.lines().last().unwrap().starts_with("open loop: "), "{text}");
     assert!(text.contains("another: not in the configuration"), "{text}");
 }
+
+#[test]
+fn a_page_shows_the_differences_over_time() {
+    let directory = directory("page");
+    fs::write(
+        directory.join("a.gz"),
+        gzip(&[messages("workers", 0..30), messages("workers", 50..60)].concat().join("\n")),
+    )
+    .unwrap();
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay-page.html");
+    let output = replay(&directory, &config("page", NEW), &["--report", page.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", told(&output));
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.contains("workers: 40 of 40 runs differ"), "{html}");
+    assert!(html.contains("target 5 → 4, 30 runs; replayed: D2 "), "{html}");
+    // Nothing is drawn across the gap, which begins two schedule periods after the last snapshot before it.
+    assert!(html.contains("\"name\":\"target replayed\",\"color\":\"green\",\"area\":false,\"data\":\"4*"), "{html}");
+    let data = html
+        .split("\"target replayed\"")
+        .nth(1)
+        .unwrap()
+        .split("\"data\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert!(data.contains(" -*") && data.ends_with(|c: char| c.is_ascii_digit()), "{data}");
+    assert!(html.contains("lambda-scale replay "));
+    let output = replay(&directory, &config("page", NEW), &["--report", "/no/such/folder/a.html"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("cannot write /no/such/folder/a.html"), "{}", told(&output));
+}

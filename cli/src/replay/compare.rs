@@ -103,6 +103,22 @@ pub struct PoolReplay {
     pub agent_hours: AgentHours,
     /// Where the decisions differ.
     pub differences: Vec<Difference>,
+    /// What both decisions ask for over time, for the page.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
+}
+
+/// The agents at one time; all `None` where a gap begins, of which nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// The usable agents.
+    pub agents: Option<u32>,
+    /// The target that was decided.
+    pub decided: Option<u32>,
+    /// The target that would be decided.
+    pub replayed: Option<u32>,
 }
 
 /// Agents asked for, multiplied by the time to the next snapshot.
@@ -241,6 +257,7 @@ impl PoolReplay {
             expired: runs.iter().filter(|run| run.decided.is_some() && run.replayed.is_none()).count(),
             agent_hours: AgentHours::of(&runs),
             differences: folded(&runs),
+            samples: samples(&runs),
         })
     }
 }
@@ -269,6 +286,23 @@ fn folded(runs: &[Run]) -> Vec<Difference> {
         }
     }
     differences
+}
+
+fn samples(runs: &[Run]) -> Vec<Sample> {
+    let nexts = runs.iter().skip(1).map(Some).chain([None]);
+    let pairs = runs.iter().zip(nexts).flat_map(|(run, next)| {
+        let target = |verdict: &Option<Verdict>| verdict.as_ref().map(|verdict| verdict.target);
+        let known = Sample {
+            at: run.taken_at,
+            agents: Some(run.agents),
+            decided: target(&run.decided),
+            replayed: target(&run.replayed),
+        };
+        let is_gap = next.is_some_and(|next| interval(run, next).is_none());
+        let end = run.taken_at.checked_add(run.longest).ok().filter(|_| is_gap);
+        [Some(known), end.map(|at| Sample { at, agents: None, decided: None, replayed: None })]
+    });
+    pairs.flatten().collect()
 }
 
 /// The time from one snapshot to the next; `None` across a gap, of which nothing is known.

@@ -105,7 +105,7 @@ fn counted_runs(runs: usize) -> String {
 }
 
 /// The time without fractions of a second.
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
 
@@ -169,6 +169,7 @@ mod tests {
                     without_decision: runs,
                     expired: runs,
                     agent_hours: AgentHours { decided: 1e15, replayed: 1e15, difference_percent: Some(1e9) },
+                    samples: Vec::new(),
                     differences: vec![Difference { from, to: from, runs, agents: target, decided, replayed }],
                 };
                 let notes = left_out(&pool, false);
