@@ -75,13 +75,15 @@ impl World {
             group.adopt(&id, "a", NOON - SignedDuration::from_hours(24));
         }
         let policy = cluster::policy(&format!(
-            "min = 1\nmax = 40\nscale_down_strategy = \"drain\"\nscale_down_cooldown = \"0s\"\nscale_down_window = \"0s\"\n\
+            "min = 1\nmax = 40\nscale_down_strategy = \"drain\"\nscale_down_window = \"0s\"\n\
              max_scale_down_step = 3\n{settings}"
         ));
+        // No configuration has that: more happens in a test.
+        let policy = policy.unwrap().with(|policy| policy.timing.scale_down_cooldown = std::time::Duration::ZERO);
         let mut world = Self {
             cluster,
             group,
-            policy: policy.unwrap(),
+            policy,
             now: NOON,
             wanted: 12,
             has_faults: true,

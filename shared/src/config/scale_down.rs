@@ -12,6 +12,8 @@ use super::reader::{Section, word};
 use super::source::PoolSource;
 use super::values::{MINUTE, Span, Whole};
 
+const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
+
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScaleDown {
@@ -101,11 +103,13 @@ impl ScaleDownStrategy {
 
 impl ScaleDown {
     /// D3: whether an agent that Lambda Scale deactivated then counts against the step. With `drain_after = "never"` a task may
-    /// run for days: an agent that has been closed for longer than the window stops no other.
+    /// run for days: an agent that has been closed for longer than the window stops no other. Without a window the default counts:
+    /// the step must limit something.
     #[must_use]
     pub fn counts_against_step(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
         let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
-        let window = SignedDuration::try_from(self.window).unwrap_or(SignedDuration::MAX);
+        let window = if self.window.is_zero() { DEFAULT_WINDOW } else { self.window };
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
         !self.strategy.only_closes() || closed <= window
     }
 }
@@ -124,7 +128,7 @@ pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: Po
     let strategy = strategy(section, check);
     let protected = protected(section, strategy);
     let margin = Whole::at_least(0, 1).read(section, "scale_down_margin").unwrap_or(1);
-    let window = Span::any(15 * MINUTE).read(section, "scale_down_window").unwrap_or(15 * MINUTE);
+    let window = Span::any(DEFAULT_WINDOW).read(section, "scale_down_window").unwrap_or(DEFAULT_WINDOW);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
     ScaleDown { strategy, protected, margin, window }
