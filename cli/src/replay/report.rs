@@ -59,6 +59,7 @@ fn timeline(replayed: &PoolReplay, is_detailed: bool) -> Timeline {
         name: pool.clone(),
         times: samples.iter().map(|sample| sample.at).collect(),
         panels: vec![agents],
+        marked: "differences",
         marks: differences.iter().take(MAX_DIFFERENCES).map(mark).collect(),
         is_detailed,
         note,

@@ -73,7 +73,7 @@ pub fn page(page: &Page<'_>) -> String {
         let heads = heads.iter().map(|head| markup::column().class("text").text(head));
         let cell = |cell: &String| element("td").class("text").text(cell);
         let rows = rows.iter().map(|row| element("tr").holding(row.iter().map(cell).collect::<Markup>()));
-        let table = markup::table("", title, heads, rows.collect::<Markup>());
+        let table = markup::table("texts", title, heads, rows.collect::<Markup>());
         element("section").holding([element("h2").text(title), table])
     });
     let body = [

@@ -32,6 +32,8 @@ pub struct Timeline {
     pub panels: Vec<Panel>,
     /// What was done.
     pub marks: Vec<Mark>,
+    /// What the marks are, such as `actions`.
+    pub marked: &'static str,
     /// What is before is not measured.
     pub measured_from: Option<Timestamp>,
     /// Whether the script knows every sample, not only the least and the largest of some.

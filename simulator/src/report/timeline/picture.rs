@@ -11,7 +11,7 @@ use crate::report::markup::{Element, Markup, element};
 const HEIGHT: f64 = 1000.0;
 
 const HELP: &str = "Point at it for the values of a minute. Drag across it to zoom, double-click to see all. \
-    Keys: left and right move the cursor, + and − zoom, Page Up and Page Down go to the action before and after, Esc shows all.";
+    Keys: left and right move the cursor, + and − zoom, Page Up and Page Down go to the mark before and after, Esc shows all.";
 
 /// The section with the first timeline, and a choice of the others.
 pub(in crate::report) fn section(timelines: &[Timeline]) -> Markup {
@@ -188,7 +188,7 @@ fn marks(timeline: &Timeline, span: Span, all: &[Timeline]) -> Markup {
     let legend = legend.map(|direction| element("li").class(direction.class()).text(direction.name()));
     element("div").class("panel").holding([
         element("div").class("head").holding([
-            element("h3").text("actions"),
+            element("h3").text(timeline.marked),
             element("ul").class("legend").holding(legend.collect::<Markup>()),
         ]),
         element("div").class("plot strip").holding([picture(1000).holding(drawn.collect::<Markup>())]),

@@ -34,6 +34,7 @@ pub(crate) fn of_run(contestant: &Contestant<'_>, run: &Run, detail: Detail) -> 
         times: (0..run.series.len()).map(|minute| at(run.start, minute)).collect(),
         panels: panels(contestant, &run.series),
         marks,
+        marked: "actions",
         measured_from: Some(run.from).filter(|from| *from > run.start),
         is_detailed,
         note,
