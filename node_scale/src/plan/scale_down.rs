@@ -67,7 +67,8 @@ impl PlanInput<'_> {
     /// Agents that are on their way out, by the decision and by the tags of the group, without these. One that an operator
     /// deactivated is none of them: it may stay for ever.
     fn decommissioning_without(&self, again: &BTreeSet<String>) -> u32 {
-        self.decision.decommissioning().max(self.own_decommissioning_without(again))
+        let counted = self.decision.decommissioning().saturating_sub(self.long_closed());
+        counted.max(self.own_decommissioning_without(again))
     }
 
     /// D3 once more, whoever wrote the decision (I7): how many agents may leave now, where these are named again.

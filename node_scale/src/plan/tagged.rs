@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use shared::contract::CompletenessLevel;
+use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
 use shared::group::Lifecycle;
 
@@ -66,6 +66,16 @@ impl PlanInput<'_> {
             !instances.contains(*id) && self.is_member(id) && counts && (is_young || listed.contains(*id))
         };
         saturated(self.tags.decommissioning.iter().filter(counts).count())
+    }
+
+    /// How many agents that the decision counts as decommissioning no longer count against the step.
+    pub(super) fn long_closed(&self) -> u32 {
+        let is_long_closed = |agent: &&AgentRef| {
+            agent.state == AgentState::Deactivated
+                && agent.decommission_tag == Some(true)
+                && !self.policy.scale_down.counts_against_step(agent.decommission_since, self.now)
+        };
+        saturated(self.decision.decommissioning_agents.iter().filter(is_long_closed).count())
     }
 
     /// How many instances in service have our tag, without these: they are no capacity, whether or not their agents are listed.

@@ -59,6 +59,10 @@ fn steps(plan: &Plan) -> Vec<(&'static str, &str)> {
     plan.agents.iter().map(|step| (step.call.name(), step.instance_id.as_str())).collect()
 }
 
+fn steps_of(plan: &Plan) -> Vec<String> {
+    steps(plan).iter().map(|(call, id)| format!("{call} {id}")).collect()
+}
+
 fn terminated(plan: &Plan) -> Vec<&str> {
     match &plan.result {
         PlanResult::Act(Change::Terminate { targets, .. }) => {
@@ -355,9 +359,14 @@ fn an_old_mesos_is_refused_before_any_tag_r1() {
 fn closed_agents_keep_their_tasks_and_stop_no_other() {
     let one = draining("max_scale_down_step = 1\ndrain_after = \"never\"");
     let planned = |decision: &ScalingDecision, ago| plan(decision, Some(&tagged(group(), &[5], ago)), &one, at(0));
-    let decision = with_decommissioning(-1, vec![agent(5, Deactivated, 3)]);
-    assert_eq!(steps(&planned(&decision, 900)), [], "one at a time");
-    assert_eq!(steps(&planned(&decision, 901)), [("deactivate", "i-0")]);
+    let closed_since = |ago: i64| {
+        let decommission_since = Some(at(-ago));
+        let closed = AgentRef { decommission_tag: Some(true), decommission_since, ..agent(5, Deactivated, 3) };
+        steps_of(&planned(&with_decommissioning(-1, vec![closed]), ago))
+    };
+    // The window of these pools has no length.
+    assert_eq!(closed_since(0), [""; 0], "one at a time");
+    assert_eq!(closed_since(1), ["deactivate i-0"]);
     // A job of five days is never stopped, and its agent is reactivated first.
     let kept = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
     assert_eq!(steps(&planned(&kept, 5 * 86_400)), []);
