@@ -364,9 +364,11 @@ fn closed_agents_keep_their_tasks_and_stop_no_other() {
         let closed = AgentRef { decommission_tag: Some(true), decommission_since, ..agent(5, Deactivated, 3) };
         steps_of(&planned(&with_decommissioning(-1, vec![closed]), ago))
     };
-    // The window of these pools has no length.
-    assert_eq!(closed_since(0), [""; 0], "one at a time");
-    assert_eq!(closed_since(1), ["deactivate i-0"]);
+    // The window of these pools has no length: a quarter of an hour counts instead.
+    for ago in [0, 900] {
+        assert_eq!(closed_since(ago), [""; 0], "one at a time");
+    }
+    assert_eq!(closed_since(901), ["deactivate i-0"]);
     // A job of five days is never stopped, and its agent is reactivated first.
     let kept = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
     assert_eq!(steps(&planned(&kept, 5 * 86_400)), []);

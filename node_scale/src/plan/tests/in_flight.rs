@@ -313,8 +313,17 @@ fn any_known() -> impl Strategy<Value = Known> {
 /// The group of a snapshot that knows that much of each launching or in-service instance.
 fn members_of(state: &GroupState, known: &[Known], unidentified_recent: u32) -> GroupMembers {
     let live = state.group.instances.iter().filter(|instance| instance.is_capacity());
-    let known: Vec<(String, Known)> =
-        live.zip(known.iter().cycle()).map(|(instance, known)| (instance.instance_id.clone(), *known)).collect();
+    let launched: BTreeSet<&str> =
+        state.activities.iter().filter_map(|activity| activity.instance_id.as_deref()).collect();
+    let known: Vec<(String, Known)> = live
+        .zip(known.iter().cycle())
+        .map(|(instance, known)| {
+            let id = instance.instance_id.clone();
+            // What was launched lately cannot have joined long ago.
+            let is_recent = *known == Known::JoinedLongAgo && launched.contains(id.as_str());
+            (id, if is_recent { Known::JoinedRecently } else { *known })
+        })
+        .collect();
     let of = |wanted: &[Known]| -> Vec<String> {
         known.iter().filter(|(_, known)| wanted.contains(known)).map(|(id, _)| id.clone()).collect()
     };
