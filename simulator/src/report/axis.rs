@@ -41,7 +41,9 @@ impl Axis {
         let spread = (largest / least).max(1.05);
         let margin = spread.powf(0.12);
         let (low, high) = (least / margin, largest * margin);
-        let ticks = if high / low > 12.0 { round_within(low, high) } else { even_within(low, high) };
+        let mut ticks = if high / low > 12.0 { round_within(low, high) } else { even_within(low, high) };
+        // Of a narrow range, several may have the same few digits.
+        ticks.dedup_by_key(|tick| Self::label(*tick));
         Some(Self { scale: Scale::Logarithmic, low, high, ticks })
     }
 
@@ -119,6 +121,7 @@ mod tests {
         let axis = |values: &[f64]| Axis::logarithmic(values.iter().copied()).unwrap();
         assert_eq!(labels(&axis(&[590.0, 700.0])), ["600", "650", "700"]);
         assert_eq!(labels(&axis(&[0.1, 80.0])), ["0.1", "1", "10", "100"]);
+        assert_eq!(labels(&axis(&[0.008_9])), ["0.009"]);
         assert_eq!(Axis::logarithmic([0.0, f64::NAN].into_iter()), None);
     }
 

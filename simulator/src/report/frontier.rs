@@ -17,7 +17,7 @@ struct Layout {
 }
 
 const WIDE: Layout = Layout { class: "wide", width: 940.0, height: 440.0, left: 64.0, is_numbered: false };
-const NARROW: Layout = Layout { class: "narrow", width: 360.0, height: 340.0, left: 48.0, is_numbered: true };
+const NARROW: Layout = Layout { class: "narrow", width: 360.0, height: 340.0, left: 60.0, is_numbered: true };
 
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
