@@ -13,7 +13,8 @@
 //! - [`policy`]: what decides. [`policy::Policy`] is the trait: at each of its periods a policy sees a [`policy::View`] of the
 //!   world and gives [`policy::Orders`]. [`policy::LambdaScale`] is the project's own code, `summarize`, `decide`, and `plan`, on
 //!   real messages; the others are what one would use instead
-//! - [`measure`]: what comes of it: [`Run`] holds [`Measurements`], a [`Series`], the [`Action`]s and the [`Hold`]s
+//! - [`setup`]: what is simulated: the workload, the agents, the limits
+//! - [`measure`], [`results`]: what comes of it: [`Run`] holds [`Measurements`], a [`Series`], the [`Action`]s and the [`Hold`]s
 //! - [`summary`]: several runs of a policy as mean, least, and largest
 //! - [`report`]: all of it as one HTML page
 //!
@@ -27,13 +28,17 @@ pub mod measure;
 pub mod oracle;
 pub mod policy;
 pub mod report;
+pub mod results;
 pub mod run;
+pub mod setup;
 pub mod summary;
 pub mod trace;
 mod world;
 
 pub use measure::{Action, ActionKind, Hold, Measurements, Series, Wait};
-pub use run::{Place, Progress, Run, RunError, Setup, run, run_watched};
+pub use results::Run;
+pub use run::{Progress, RunError, run, run_watched};
+pub use setup::{Place, Setup};
 pub use trace::{Application, Workload};
 
 /// A time of a simulation, in milliseconds since its start.

@@ -4,7 +4,8 @@
 use shared::resources::Resources;
 
 use crate::measure::{Levels, Recorder};
-use crate::run::{Run, Setup};
+use crate::results::Run;
+use crate::setup::Setup;
 use crate::{MINUTE, Millis};
 
 /// How many agents the oracle has in each minute: enough for all that is wanted now and within the next boot time.

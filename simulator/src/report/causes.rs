@@ -9,7 +9,7 @@ use super::figures::{duration, minute, number, tail};
 use super::markup::{self, Markup, column, element, table};
 use super::{Contestant, Spread};
 use crate::measure::{Action, ActionKind, Hold, Wait};
-use crate::run::Run;
+use crate::results::Run;
 
 /// What a run ended tasks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -21,7 +21,7 @@ pub mod timeline;
 use shared::config::Policy as Settings;
 
 use crate::measure::Measurement;
-use crate::run::Run;
+use crate::results::Run;
 use crate::summary::{Spread, Summary};
 
 pub use page::{Page, Table, html, page};

@@ -14,7 +14,7 @@ use shared::count::saturated;
 
 use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
 use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
-use crate::run::Setup;
+use crate::setup::Setup;
 use crate::{MINUTE, Millis};
 
 use events::{Event, Events};

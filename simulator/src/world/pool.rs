@@ -17,7 +17,7 @@ use shared::resources::Resources;
 use super::events::{Event, Events};
 use super::{BEFORE, Concern};
 use crate::measure::Levels;
-use crate::run::Setup;
+use crate::setup::Setup;
 use crate::{HOUR, Millis, SECOND};
 
 /// How long the tasks of a draining agent take to end.

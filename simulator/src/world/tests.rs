@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::{Exactness, LambdaScale, TargetTracking};
-use crate::run::Place;
+use crate::setup::Place;
 use crate::trace::{Application, Change, Job, Workload};
 
 impl World<'_> {

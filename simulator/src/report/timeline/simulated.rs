@@ -8,7 +8,7 @@ use shared::text::counted;
 use super::{Color, Direction, Level, Line, Mark, Panel, Timeline};
 use crate::measure::{Action, ActionKind, Series};
 use crate::report::Contestant;
-use crate::run::Run;
+use crate::results::Run;
 
 /// How many actions of the first policy are shown.
 const MAX_MARKS: usize = 2000;

@@ -1,0 +1,47 @@
+//! What is simulated.
+
+use std::collections::BTreeMap;
+
+use shared::resources::Resources;
+
+use crate::trace::Workload;
+use crate::{DAY, Millis};
+
+/// What is simulated. Everything in it is the same for all policies that are compared, but for the pool's names.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What runs, and when.
+    pub workload: Workload,
+    /// What an agent has.
+    pub agent: Resources,
+    /// From the request of an instance until its agent is registered, on average.
+    pub boot: Millis,
+    /// The fewest agents.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+    /// The headroom, in percent, whose absence is measured.
+    pub headroom_percent: u32,
+    /// The price of an agent-hour, in thousandths.
+    pub price: u64,
+    /// Where the agents are.
+    pub place: Place,
+}
+
+/// The names of the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The name of its group.
+    pub group: String,
+    /// The attributes of its agents.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Setup {
+    /// From when on it is measured: after the first day, in which a policy still starts. A trace of less than two days is
+    /// measured from its start.
+    #[must_use]
+    pub const fn measured_from(&self) -> Millis {
+        if self.workload.duration < 2 * DAY { 0 } else { DAY }
+    }
+}
