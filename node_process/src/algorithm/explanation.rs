@@ -80,7 +80,12 @@ impl Explanation<'_> {
         // C leaves no margin: its thresholds are apart.
         let is_complete = self.pool.snapshot.completeness.level == CompletenessLevel::Complete;
         let has_margin = self.pool.policy.source.needs_masters() && is_complete;
-        let margin = has_margin.then(|| needed::margin(&self.pool, self.limited.capacity.removed));
+        // Where agents are added, none is spare, and the pool is not idle: that need not be found out.
+        let adds = self.rulings.last().is_some_and(|ruling| ruling.capacity.added > 0);
+        let margin = has_margin.then(|| match adds {
+            true => self.pool.policy.scale_down.margin,
+            false => needed::margin(&self.pool, self.limited.capacity.removed),
+        });
         margin.filter(|margin| *margin > 0)
     }
 
