@@ -82,9 +82,12 @@ impl Explanation<'_> {
         let has_margin = self.pool.policy.source.needs_masters() && is_complete;
         // Where agents are added, none is spare, and the pool is not idle: that need not be found out.
         let adds = self.rulings.last().is_some_and(|ruling| ruling.capacity.added > 0);
-        let margin = has_margin.then(|| match adds {
-            true => self.pool.policy.scale_down.margin,
-            false => needed::margin(&self.pool, self.limited.capacity.removed),
+        let margin = has_margin.then(|| {
+            if adds {
+                self.pool.policy.scale_down.margin
+            } else {
+                needed::margin(&self.pool, self.limited.capacity.removed)
+            }
         });
         margin.filter(|margin| *margin > 0)
     }
