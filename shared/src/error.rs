@@ -41,7 +41,7 @@ impl fmt::Display for Chain {
 
 impl Error for Chain {}
 
-/// A failure with a class, by which `errorType` and the logs can be searched: docs/operations.md lists all of them.
+/// A failure with a class, by which `errorType` and the logs can be searched: docs/troubleshooting.md lists all of them.
 pub trait Failure: Error + 'static {
     /// Its class: what failed, a dot, and how.
     fn class(&self) -> &'static str;

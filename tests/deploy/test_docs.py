@@ -50,6 +50,17 @@ class DocsTest(unittest.TestCase):
             if name != "SUMMARY.md" and not name.startswith("book/"):
                 self.assertIn(f"({name})", summary)
 
+    def test_quoted_reasons_are_those_that_the_code_gives(self):
+        code = "\n".join(path.read_text() for path in ROOT.glob("*/src/**/*.rs"))
+        code = re.sub(r"\\\n\s*", "", code)
+        page = (ROOT / "docs/troubleshooting.md").read_text()
+        quoted = [quote for row in re.findall(r"^\| (.+?) \|", page, re.MULTILINE) for quote in re.findall(r"`([^`]+)`", row)]
+        parts = [part.strip(" :;,") for quote in quoted for part in re.split(r"\.\.\.|\b[A-Z]\d+: ", quote)]
+        sentences = [part for part in parts if " " in part]
+        self.assertGreater(len(sentences), 10)
+        for sentence in sentences:
+            self.assertTrue(sentence in code, f"docs/troubleshooting.md quotes a reason that no code gives: {sentence}")
+
     def test_drawings_are_well_formed_and_have_a_title(self):
         drawings = sorted((ROOT / "docs/images").glob("*.svg"))
         self.assertGreater(len(drawings), 1)
