@@ -167,6 +167,7 @@ fn with_candidates(mut snapshot: ClusterSnapshot) -> ClusterSnapshot {
             used,
             task_count: u32::try_from(tasks.len()).unwrap(),
             tasks,
+            applications: Vec::new(),
             ..template.clone()
         }
     });

@@ -68,6 +68,9 @@ impl World {
             decommission_since: None,
             state: if mode == Mode::Active { AgentState::Active } else { AgentState::Deactivated },
             task_count: 1,
+            protected: false,
+            only_daemons: false,
+            no_place: false,
         };
         let (named, decommissioning) = if mode == Mode::Active { (vec![first], vec![]) } else { (vec![], vec![first]) };
         ScalingDecision {

@@ -184,6 +184,7 @@ fn candidate(number: u32, state: AgentState) -> Candidate {
         free: None,
         task_count: 0,
         tasks: Vec::new(),
+        applications: Vec::new(),
     }
 }
 

@@ -119,6 +119,8 @@ struct Member {
     /// At the end: its tasks, by equal resources.
     groups: Vec<TaskGroup>,
     protected: bool,
+    /// At the end: the names of the applications of its tasks, where it is on its way out.
+    applications: BTreeSet<String>,
     /// At the end: what it has free, where other roles have reservations.
     free: Option<Resources>,
     instance: Instance,
@@ -230,7 +232,7 @@ impl Member {
 
     fn into_candidate(self, state: AgentState) -> Candidate {
         let used = self.used();
-        let Self { agent, instance, resources: AgentResources { total, unreserved, .. }, .. } = self;
+        let Self { agent, instance, applications, resources: AgentResources { total, unreserved, .. }, .. } = self;
         Candidate {
             instance_id: instance.id,
             decommission_tag: instance.decommission_tag,
@@ -246,6 +248,11 @@ impl Member {
             free: self.free,
             task_count: task_count(&self.groups),
             tasks: self.groups,
+            applications: if applications.len() > Candidate::MAX_APPLICATIONS {
+                Vec::new()
+            } else {
+                applications.into_iter().collect()
+            },
         }
     }
 }
@@ -332,6 +339,7 @@ impl<'p> Pool<'p> {
             visible: Resources::ZERO,
             groups: Vec::new(),
             protected: false,
+            applications: BTreeSet::new(),
             free: None,
             instance: Instance::default(),
         };
@@ -414,7 +422,13 @@ impl<'p> Pool<'p> {
             for ((of, task), count) in std::mem::take(&mut member.tasks) {
                 let resources = resources(task);
                 member.visible += resources.times(count.into());
-                member.protected |= application(of).is_some_and(is_protected);
+                let application = application(of);
+                member.protected |= application.is_some_and(is_protected);
+                let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
+                if is_leaving && member.applications.len() <= Candidate::MAX_APPLICATIONS {
+                    // No application has an empty name, so that a task without one stays one of none.
+                    member.applications.insert(application.map_or("", |(_, name)| name).to_owned());
+                }
                 member.groups.push(TaskGroup { count, resources });
             }
             member.groups = TaskGroup::merged(std::mem::take(&mut member.groups));

@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use shared::config::Policy;
-use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSnapshot, PoolResources};
+use shared::config::{HeadroomPlacement, Policy};
+use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSnapshot, PoolResources, TaskGroup};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
@@ -160,6 +160,14 @@ impl<'a> Pool<'a> {
     /// H5: whether some empty agent would hold such a task, a new one or one like those there are.
     pub(super) fn has_place(&self, task: &Resources, is_gpu_aware: bool) -> bool {
         self.places.iter().any(|place| place.holds(task, is_gpu_aware))
+    }
+
+    /// H5, D3: whether the agent, on its way out, runs a task that no other agent would hold. Where totals are compared, no task
+    /// has a place of its own.
+    pub(super) fn has_no_place(&self, agent: &Candidate) -> bool {
+        let has_place = |task: &TaskGroup| self.has_place(&task.resources, !task.resources.gpus.is_zero());
+        self.policy.headroom.placement == HeadroomPlacement::Pack
+            && !self.hosts.without_daemons(&agent.tasks).iter().all(has_place)
     }
 
     /// The pool as the snapshot shows it.

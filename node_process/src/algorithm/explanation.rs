@@ -119,7 +119,7 @@ impl Explanation<'_> {
             not_counted: snapshot.not_counted.clone(),
             notes: self.notes(),
             scale_down_agents: self.pool.removable(self.limited.capacity.removed).map(AgentRef::from).collect(),
-            decommissioning_agents: decommissioning_agents(snapshot),
+            decommissioning_agents: self.decommissioning_agents(),
         }
     }
 
@@ -133,6 +133,18 @@ impl Explanation<'_> {
     fn notes(&self) -> Vec<String> {
         let refuted = self.pool.belief.refuted.iter().map(ToString::to_string);
         self.pool.snapshot.notes.iter().cloned().chain(refuted).collect()
+    }
+
+    /// The agents on their way out, with what decides about their tasks.
+    fn decommissioning_agents(&self) -> Vec<AgentRef> {
+        let candidates = self.pool.snapshot.scale_down_candidates.iter();
+        let leaving = candidates.filter(|candidate| candidate.state != AgentState::Active);
+        let agent = |candidate| AgentRef {
+            only_daemons: self.pool.hosts.only_daemons_run_on(candidate),
+            no_place: self.pool.has_no_place(candidate),
+            ..AgentRef::from(candidate)
+        };
+        leaving.map(agent).collect()
     }
 
     fn unplaceable(&self) -> Vec<Unplaceable> {
@@ -167,17 +179,39 @@ fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
     Uuid::new_v5(&contract::NAMESPACE, &content)
 }
 
-fn decommissioning_agents(snapshot: &ClusterSnapshot) -> Vec<AgentRef> {
-    let candidates = snapshot.scale_down_candidates.iter();
-    candidates.filter(|candidate| candidate.state != AgentState::Active).map(AgentRef::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use cluster::{Cluster, NOON, policy, resources};
-    use shared::contract::GroupMembers;
+    use shared::contract::{AgentState, Application, ClusterSnapshot, GroupMembers};
 
     use super::super::decide;
+
+    #[test]
+    fn a_decision_says_what_keeps_agents_on_their_way_out_d8() {
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/db", 1, resources(1, 1_000));
+        let mut snapshot = cluster.with_state(0, AgentState::Deactivated).snapshot();
+        let leaving = snapshot.scale_down_candidates.iter_mut().find(|agent| agent.state != AgentState::Active);
+        let leaving = leaving.unwrap();
+        assert_eq!(leaving.applications, ["/db"]);
+        leaving.protected = true;
+        let of = |snapshot: &ClusterSnapshot, settings: &str| {
+            let agent = decide(snapshot, &policy(settings).unwrap(), NOON).unwrap().decommissioning_agents.remove(0);
+            (agent.protected, agent.only_daemons, agent.no_place)
+        };
+        assert_eq!(of(&snapshot, ""), (true, false, false));
+        let daemon = "applications.\"/db\".daemon = true";
+        assert_eq!(of(&snapshot, daemon), (true, true, false));
+        // Another application of that name is none.
+        let other = Application { max_per_agent: Some(1), task_count: 9, ..snapshot.applications[0].clone() };
+        let mut two = snapshot.clone();
+        two.applications.push(other);
+        assert_eq!(of(&two, "max = 8"), (true, false, false));
+        // A task of 5 cpus fits no other agent, unless totals are compared.
+        let leaving = snapshot.scale_down_candidates.iter_mut().find(|agent| agent.state != AgentState::Active);
+        leaving.unwrap().tasks[0].resources = resources(5, 1_000);
+        assert_eq!(of(&snapshot, ""), (true, false, true));
+        assert_eq!(of(&snapshot, "headroom_placement = \"sum\""), (true, false, false));
+    }
 
     #[test]
     fn a_decision_carries_the_group_of_its_snapshot() {

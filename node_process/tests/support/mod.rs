@@ -265,6 +265,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             free: None,
             task_count,
             tasks: Vec::new(),
+            applications: Vec::new(),
         })
 }
 

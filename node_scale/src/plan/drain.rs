@@ -9,7 +9,7 @@ use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
 
 use super::targets::{Choice, TerminationTarget, choose};
-use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, signed};
+use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, signed, within};
 
 /// A call to the masters about one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,11 +61,16 @@ impl OwnAgent<'_> {
         step(&self.target, call)
     }
 
-    /// Nothing runs there, and nothing will.
+    /// A protected task runs there, whoever started it since it was chosen.
+    const fn must_stay(&self) -> bool {
+        matches!(self.agent.state, AgentState::Deactivated) && self.agent.protected
+    }
+
+    /// Nothing runs there but daemons, and nothing will.
     const fn is_empty(&self) -> bool {
         match self.agent.state {
             AgentState::Drained => true,
-            AgentState::Deactivated | AgentState::Draining => self.agent.task_count == 0,
+            AgentState::Deactivated | AgentState::Draining => self.agent.task_count == 0 || self.agent.only_daemons,
             AgentState::Active => false,
         }
     }
@@ -106,10 +111,12 @@ impl PlanInput<'_> {
             return Vec::new();
         }
         let mut own = self.own_decommissioning(effects);
-        // One that is draining cannot be stopped; of the others first those whose tasks still run.
+        // One that is draining cannot be stopped; of the others first those that must stay, then those whose tasks still run.
         own.retain(|own| matches!(own.agent.state, AgentState::Deactivated | AgentState::Drained));
-        own.sort_by_key(|own| std::cmp::Reverse(own.agent.task_count));
-        effects.agents.extend(own.iter().take(needed as usize).map(|own| own.step(AgentCall::Reactivate)));
+        own.sort_by_key(|own| std::cmp::Reverse((own.must_stay(), own.agent.task_count)));
+        let must_stay = own.iter().filter(|own| own.must_stay()).count();
+        let count = must_stay.max(needed as usize);
+        effects.agents.extend(own.iter().take(count).map(|own| own.step(AgentCall::Reactivate)));
         hostnames(&effects.agents)
     }
 
@@ -131,10 +138,18 @@ impl PlanInput<'_> {
             let since = self.tags.decommissioning.get(&own.target.instance_id).copied().flatten();
             own.agent.state == AgentState::Deactivated
                 && !own.is_empty()
+                && !own.must_stay()
                 && since.zip(after).is_some_and(|(since, after)| self.now.duration_since(since) >= signed(after))
         };
-        effects.agents.extend(own.iter().filter(is_due).map(|own| own.step(AgentCall::Drain { grace })));
-        let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty()).collect();
+        // What has no other place stays where it runs.
+        let (stay, drain): (Vec<_>, Vec<_>) = own.iter().filter(is_due).partition(|own| own.agent.no_place);
+        let stay = own.iter().filter(|own| own.must_stay()).chain(stay);
+        let reactivated: Vec<AgentStep> = stay.map(|own| own.step(AgentCall::Reactivate)).collect();
+        let drain = drain.into_iter().filter(|_| self.tasks_fit_elsewhere(unit));
+        let drained: Vec<AgentStep> = drain.map(|own| own.step(AgentCall::Drain { grace })).collect();
+        let (back, gone) = (hostnames(&reactivated), hostnames(&drained));
+        effects.agents.extend(reactivated.into_iter().chain(drained));
+        let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty() && !own.must_stay()).collect();
         if !empty.is_empty() {
             self.group_is_settled(unit)?;
             let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());
@@ -146,8 +161,19 @@ impl PlanInput<'_> {
             }
             return Ok(Some(Change::Terminate { targets, skipped: Vec::new() }));
         }
-        let hostnames = hostnames(&effects.agents);
-        Ok((!hostnames.is_empty()).then_some(Change::Drain { hostnames }))
+        Ok(match (gone.is_empty(), back.is_empty()) {
+            (false, _) => Some(Change::Drain { hostnames: gone }),
+            (true, false) => Some(Change::Reactivate { hostnames: back }),
+            (true, true) => None,
+        })
+    }
+
+    /// D8: whether the tasks of closed agents and the whole headroom have room on the usable ones. A check of your own may not say
+    /// how many agents it needs.
+    fn tasks_fit_elsewhere(&self, unit: u32) -> bool {
+        let max = within(self.policy.limits.max, unit, self.group().max_size, i32::min).unsigned_abs() / unit;
+        // What is above the maximum goes at any rate (L1).
+        self.decision.needed.is_none_or(|needed| needed.min(max) <= self.decision.agents.usable)
     }
 
     /// The decommissioning agents with our tag whose instances are certain.

@@ -169,6 +169,9 @@ impl World {
             decommission_since: None,
             state: AgentState::Active,
             task_count: 0,
+            protected: false,
+            only_daemons: false,
+            no_place: false,
         });
         let decision = ScalingDecision {
             expires_at: self.policy.timing.expires_at(self.now),

@@ -120,6 +120,9 @@ pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
         decommission_since: None,
         state: AgentState::Active,
         task_count: 0,
+        protected: false,
+        only_daemons: false,
+        no_place: false,
     });
     ScalingDecision {
         id: Uuid::from_u128(id),

@@ -76,12 +76,6 @@ impl ScaleDownStrategy {
         }
     }
 
-    /// Whether its agents are closed until their tasks end by themselves, which may take days.
-    #[must_use]
-    pub const fn only_closes(self) -> bool {
-        matches!(self, Self::Drain { after: None, .. })
-    }
-
     /// The release of Mesos that it needs, where that version is known to be older: masters have the calls of the operator API
     /// about agents since Mesos 1.9.
     #[must_use]
@@ -102,15 +96,16 @@ impl ScaleDownStrategy {
 }
 
 impl ScaleDown {
-    /// D3: whether an agent that Lambda Scale deactivated then counts against the step. With `drain_after = "never"` a task may
-    /// run for days: an agent that has been closed for longer than the window stops no other. Without a window the default counts:
-    /// the step must limit something.
+    /// D3: whether an agent that Lambda Scale deactivated then, and that is not drained, counts against the step. With
+    /// `drain_after = "never"` a task may run for days, and a drain may wait for room: an agent that has been closed for longer than
+    /// the window beyond `drain_after` stops no other. Without a window the default counts: the step must limit something.
     #[must_use]
     pub fn counts_against_step(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
+        let ScaleDownStrategy::Drain { after, .. } = self.strategy else { return true };
         let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
         let window = if self.window.is_zero() { DEFAULT_WINDOW } else { self.window };
-        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-        !self.strategy.only_closes() || closed <= window
+        let until = SignedDuration::try_from(after.unwrap_or(Duration::ZERO).saturating_add(window));
+        closed <= until.unwrap_or(SignedDuration::MAX)
     }
 }
 

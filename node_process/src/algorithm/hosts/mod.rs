@@ -4,9 +4,10 @@
 pub(super) mod reason;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use shared::config::Policy;
-use shared::contract::{Application, ClusterSnapshot, TaskGroup};
+use shared::contract::{Application, Candidate, ClusterSnapshot, TaskGroup};
 use shared::count::saturated;
 use shared::resources::Resources;
 
@@ -19,6 +20,8 @@ pub(super) struct Hosts<'a> {
     /// The application that needs most agents.
     pub(super) needed: Option<HostsNeeded>,
     daemons: Vec<&'a Application>,
+    /// The names that daemons have and no other application has.
+    names: BTreeSet<&'a str>,
 }
 
 impl<'a> Hosts<'a> {
@@ -44,12 +47,23 @@ impl<'a> Hosts<'a> {
         };
         let (daemons, others): (Vec<&Application>, Vec<&Application>) =
             snapshot.applications.iter().partition(|application| is_daemon(application));
+        let mut names: BTreeSet<&str> = daemons.iter().map(|daemon| daemon.name.as_str()).collect();
+        for other in &others {
+            names.remove(other.name.as_str());
+        }
         let needed = others.into_iter().filter_map(needed).filter(|needed| needed.hosts > 0);
-        Self { needed: needed.max_by_key(|needed| (needed.hosts, Reverse(needed.application.clone()))), daemons }
+        let needed = needed.max_by_key(|needed| (needed.hosts, Reverse(needed.application.clone())));
+        Self { needed, daemons, names }
     }
 
     pub(super) fn is_daemon(&self, application: &Application) -> bool {
         self.daemons.iter().any(|daemon| std::ptr::eq(*daemon, application))
+    }
+
+    /// Whether an agent on its way out runs tasks, and none but those of daemons: by their names, since a size may be that of
+    /// another task.
+    pub(super) fn only_daemons_run_on(&self, agent: &Candidate) -> bool {
+        !agent.applications.is_empty() && agent.applications.iter().all(|name| self.names.contains(name.as_str()))
     }
 
     /// What the daemons take of each agent: one task of each.

@@ -19,6 +19,9 @@ fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
         decommission_since: None,
         state,
         task_count,
+        protected: false,
+        only_daemons: false,
+        no_place: false,
     }
 }
 
@@ -376,6 +379,76 @@ fn closed_agents_keep_their_tasks_and_stop_no_other() {
     assert_eq!(steps(&planned(&up, 5 * 86_400)), [("reactivate", "i-5")]);
     let ended = with_decommissioning(0, vec![agent(5, Deactivated, 0)]);
     assert_eq!(terminated(&planned(&ended, 60)), ["i-5"]);
+}
+
+#[test]
+fn tasks_are_stopped_only_where_all_fit_elsewhere_d8() {
+    let decision = with_decommissioning(0, vec![agent(5, Deactivated, 3)]);
+    let state = tagged(group(), &[5], 3000);
+    let calls = |needed| steps_of(&planned(&ScalingDecision { needed, ..decision.clone() }, &state));
+    // 10 agents are usable.
+    assert_eq!(calls(Some(11)), [""; 0], "for as long as more are needed");
+    assert_eq!((calls(Some(10)), calls(None)), (vec!["drain i-5".to_owned()], vec!["drain i-5".to_owned()]));
+    // What is above the maximum goes at any rate.
+    let at_max = plan(&ScalingDecision { needed: Some(11), ..decision }, Some(&state), &draining("max = 10"), at(0));
+    assert_eq!(steps(&at_max), [("drain", "i-5")]);
+    // A task without another place stays where it runs: its agent gets tasks again.
+    let alone = AgentRef { no_place: true, ..agent(5, Deactivated, 3) };
+    let plan =
+        planned(&with_decommissioning(0, vec![alone.clone(), agent(6, Deactivated, 3)]), &tagged(state, &[6], 3000));
+    assert_eq!(steps(&plan), [("reactivate", "i-5"), ("drain", "i-6")]);
+    let never = draining("drain_after = \"never\"");
+    let closed =
+        super::super::plan(&with_decommissioning(0, vec![alone]), Some(&tagged(group(), &[5], 3000)), &never, at(0));
+    assert!(closed.agents.is_empty(), "its task ends by itself");
+}
+
+#[test]
+fn an_agent_that_waits_to_be_drained_stops_no_other_d3() {
+    let one = draining("max_scale_down_step = 1\nscale_down_window = \"0s\"");
+    let calls = |ago: i64| {
+        let since = Some(at(-ago));
+        let waiting = AgentRef { decommission_tag: Some(true), decommission_since: since, ..agent(5, Deactivated, 3) };
+        let decision = ScalingDecision { needed: Some(11), ..with_decommissioning(-1, vec![waiting]) };
+        steps_of(&plan(&decision, Some(&tagged(group(), &[5], ago)), &one, at(0)))
+    };
+    // drain_after, and a quarter of an hour where there is no window.
+    assert_eq!(calls(300 + 900), [""; 0]);
+    assert_eq!(calls(300 + 901), ["deactivate i-0"]);
+}
+
+#[test]
+fn an_agent_with_a_protected_task_is_reactivated_d8() {
+    let protected = |tasks| AgentRef { protected: true, ..agent(5, Deactivated, tasks) };
+    for (settings, ago) in [("", 20), ("", 3000), ("drain_after = \"never\"", 3000)] {
+        let decision = with_decommissioning(0, vec![protected(1), agent(6, Deactivated, 2)]);
+        let plan = plan(&decision, Some(&tagged(group(), &[5, 6], ago)), &draining(settings), at(0));
+        assert_eq!(steps(&plan)[0], ("reactivate", "i-5"), "{settings} {ago}");
+        assert_eq!(steps(&plan).len(), if ago > 20 && settings.is_empty() { 2 } else { 1 });
+        assert_eq!(terminated(&plan), [""; 0]);
+    }
+    let plan = planned(&with_decommissioning(0, vec![protected(1)]), &tagged(group(), &[5], 20));
+    check(&plan, Change::Reactivate { hostnames: vec!["host-5".to_owned()] });
+    // A scale-up takes it before fuller ones, and every other agent that must stay.
+    let two = vec![protected(1), AgentRef { protected: true, ..agent(7, Deactivated, 1) }, agent(6, Deactivated, 9)];
+    let plan = planned(&with_decommissioning(1, two), &tagged(group(), &[5, 6, 7], 20));
+    assert_eq!(steps(&plan), [("reactivate", "i-5"), ("reactivate", "i-7")]);
+    // A draining one cannot be stopped, and one that an operator deactivated is theirs.
+    let draining = AgentRef { state: Draining, ..protected(1) };
+    assert_eq!(steps(&planned(&with_decommissioning(0, vec![draining]), &tagged(group(), &[5], 20))), []);
+    assert_eq!(steps(&planned(&with_decommissioning(0, vec![protected(1)]), &group())), []);
+}
+
+#[test]
+fn an_agent_is_empty_where_only_daemons_run_d8() {
+    let daemons = |state| AgentRef { only_daemons: true, ..agent(5, state, 2) };
+    for state in [Deactivated, Draining] {
+        let plan = planned(&with_decommissioning(0, vec![daemons(state)]), &tagged(group(), &[5], 3000));
+        assert_eq!((terminated(&plan), steps(&plan)), (vec!["i-5"], vec![]));
+    }
+    let protected = AgentRef { protected: true, ..daemons(Deactivated) };
+    let plan = planned(&with_decommissioning(0, vec![protected]), &tagged(group(), &[5], 3000));
+    assert_eq!((terminated(&plan), steps(&plan)), (vec![], vec![("reactivate", "i-5")]));
 }
 
 #[test]

@@ -18,6 +18,9 @@ fn agent(hostname: &str) -> AgentRef {
         decommission_since: None,
         state: AgentState::Active,
         task_count: 0,
+        protected: false,
+        only_daemons: false,
+        no_place: false,
     }
 }
 

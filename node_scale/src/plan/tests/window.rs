@@ -280,6 +280,9 @@ fn agents_that_were_told_to_leave_are_not_there_d6() {
             decommission_since: None,
             state: shared::contract::AgentState::Active,
             task_count: 1,
+            protected: false,
+            only_daemons: false,
+            no_place: false,
         })
     };
     let left = |ids| {

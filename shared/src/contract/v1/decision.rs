@@ -179,6 +179,15 @@ pub struct AgentRef {
     /// How many tasks it runs.
     #[serde(default)]
     pub task_count: u32,
+    /// Whether it runs a task of a protected framework or application.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// Whether it is decommissioning and runs nothing but tasks of daemons (H12).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_daemons: bool,
+    /// Whether it is decommissioning and runs a task that fits no other agent, not even an empty one (H5).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_place: bool,
 }
 
 impl From<&Candidate> for AgentRef {
@@ -192,6 +201,9 @@ impl From<&Candidate> for AgentRef {
             decommission_since: candidate.decommission_since,
             state: candidate.state,
             task_count: candidate.task_count,
+            protected: candidate.protected,
+            only_daemons: false,
+            no_place: false,
         }
     }
 }

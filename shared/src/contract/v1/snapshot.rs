@@ -237,6 +237,15 @@ pub struct Candidate {
     pub task_count: u32,
     /// Its tasks, grouped by equal resources.
     pub tasks: Vec<TaskGroup>,
+    /// Where it is on its way out: the names of the applications of its tasks; empty where there are more than
+    /// [`Candidate::MAX_APPLICATIONS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<String>,
+}
+
+impl Candidate {
+    /// How many applications a candidate names. What runs more is not about to be empty.
+    pub const MAX_APPLICATIONS: usize = 10;
 }
 
 /// Whether an agent takes tasks.
