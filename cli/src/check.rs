@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use shared::config::{Config, Policy, Problem, Problems};
+use shared::config::{CheckKind, Config, Policy, Problem, Problems};
 use shared::text::counted;
 
 use crate::page::{Output, Page, Tone};
@@ -107,6 +107,9 @@ fn summary(policy: &Policy) -> String {
         let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
         format!("removes below {down}% CPU utilization, adds above {}%", cpu.scale_out_threshold)
     });
-    let rules: Vec<String> = allocation.into_iter().chain(cpu).collect();
-    format!("group {}, {} to {max} agents, {}", policy.group, policy.limits.min, rules.join("; "))
+    let rules = match policy.check {
+        CheckKind::Standard => allocation.into_iter().chain(cpu).collect::<Vec<_>>().join("; "),
+        CheckKind::Custom => "decided by its custom check; run, explain, and status decide nothing".to_owned(),
+    };
+    format!("group {}, {} to {max} agents, {rules}", policy.group, policy.limits.min)
 }

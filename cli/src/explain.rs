@@ -15,7 +15,6 @@ use node_gather::marathon::queue::{self, QueueError};
 use node_gather::marathon::{Answer, Observed, Queue};
 use node_gather::members::{self, Description, Descriptions};
 use node_gather::summarize::Summary;
-use node_process::Expired;
 use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Change, Increase, Plan, PlanResult, Reason, TerminationTarget};
 use node_scale::state::{Activity, Addresses, Group, GroupState};
@@ -29,6 +28,7 @@ use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
 use crate::config::{self, ConfigError};
+use crate::decide::{Undecided, decide};
 use crate::page::{Output, Page, Tone};
 use crate::render;
 
@@ -136,8 +136,8 @@ pub struct Explanation<'a> {
     pub policy: &'a Policy,
     /// Its snapshot.
     pub snapshot: ClusterSnapshot,
-    /// Its decision; an error where the snapshot has expired.
-    pub decision: Result<ScalingDecision, Expired>,
+    /// Its decision, or why there is none.
+    pub decision: Result<ScalingDecision, Undecided>,
     /// The nearest changes to another decision.
     pub what_if: Vec<WhatIf>,
     /// The plan, where a group was given.
@@ -323,7 +323,7 @@ fn explain<'a>(
 ) -> Vec<Explanation<'a>> {
     let explained = snapshots.into_iter().filter_map(|snapshot| {
         let policy = config.pool(&snapshot.pool)?;
-        let decision = node_process::decide(&snapshot, policy, now);
+        let decision = decide(&snapshot, policy, now);
         let plan = match (&decision, groups) {
             (Ok(decision), Some(groups)) => {
                 Some(Planned { dry_run: config.dry_run, ..planned(decision, groups, policy, config.dry_run, now) })
@@ -331,7 +331,10 @@ fn explain<'a>(
             _ => None,
         };
         // Without a decision there is no other one.
-        let what_if = node_process::what_if(&snapshot, policy, now).unwrap_or_default();
+        let what_if = match decision {
+            Ok(_) => node_process::what_if(&snapshot, policy, now).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
         Some(Explanation { policy, snapshot, decision, what_if, plan })
     });
     explained.collect()
@@ -385,7 +388,7 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
                 }
                 render::what_if(page, what_if)?;
             }
-            Err(expired) => page.field("decision", &format!("none: {expired}"))?,
+            Err(undecided) => render::undecided(page, undecided)?,
         }
         if let Some(Planned { plan, from, lookups, dry_run }) = plan {
             // Where nothing is to be removed, it tells how soon something could be.
@@ -459,8 +462,10 @@ struct Pools<'a> {
 #[derive(Serialize)]
 struct Form<'a> {
     snapshot: WithHeader<'a, ClusterSnapshot>,
-    /// `null` where the snapshot has expired.
     decision: Option<WithHeader<'a, ScalingDecision>>,
+    /// Why there is no decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
     what_if: &'a [WhatIf],
     action: Option<ActionForm<'a>>,
 }
@@ -518,6 +523,13 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
             }
         });
         let decision = explanation.decision.as_ref().ok().map(contract::with_header);
-        Self { snapshot: contract::with_header(&explanation.snapshot), decision, what_if: &explanation.what_if, action }
+        let undecided = explanation.decision.as_ref().err().map(ToString::to_string);
+        Self {
+            snapshot: contract::with_header(&explanation.snapshot),
+            decision,
+            undecided,
+            what_if: &explanation.what_if,
+            action,
+        }
     }
 }

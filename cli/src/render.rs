@@ -12,6 +12,7 @@ use shared::resources::Kind;
 use shared::text::counted;
 use shared::time;
 
+use crate::decide::Undecided;
 use crate::page::{Page, Tone};
 
 /// The most entries of a list that are printed.
@@ -106,6 +107,14 @@ fn alone(step: &Step) -> Option<String> {
 /// Where the page cannot be written.
 pub fn decision(page: Page, decision: &ScalingDecision, policy: Option<&Policy>) -> io::Result<()> {
     page.toned("decision", Tone::Title, &report::headline(decision, policy))
+}
+
+/// Why there is no decision.
+///
+/// # Errors
+/// Where the page cannot be written.
+pub fn undecided(page: Page, undecided: &Undecided) -> io::Result<()> {
+    page.field("decision", &format!("none: {undecided}"))
 }
 
 /// The decision and the step that made it, in a line: the last that changed the number of agents, or the last.

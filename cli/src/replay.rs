@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use shared::config::{CheckKind, Config};
+use shared::config::CheckKind;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use thiserror::Error;
 
@@ -69,6 +69,11 @@ enum ReplayError {
         .0.display()
     )]
     NoDecision(PathBuf),
+    #[error(
+        "{}: a custom check decides for {}, so there is nothing to decide with; write check = \"standard\" to see what the standard rules decide",
+        path.display(), pools.join(", ")
+    )]
+    Custom { path: PathBuf, pools: Vec<String> },
     #[error("cannot write {}", path.display())]
     Report { path: PathBuf, source: io::Error },
     #[error("cannot write JSON")]
@@ -81,7 +86,7 @@ impl CommandError for ReplayError {
     fn is_usage(&self) -> bool {
         match self {
             Self::Config(error) => error.is_usage(),
-            Self::NoPool { .. } | Self::OtherPools { .. } | Self::NoDecision(_) => true,
+            Self::NoPool { .. } | Self::OtherPools { .. } | Self::NoDecision(_) | Self::Custom { .. } => true,
             Self::Recorded(_) | Self::NoSnapshot(_) | Self::Report { .. } | Self::Json(_) | Self::Print(_) => false,
         }
     }
@@ -137,10 +142,12 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
     drop(progress);
     let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
     let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
+    let mut custom: BTreeMap<String, u64> = BTreeMap::new();
     let mut progress = Progress::of("snapshots decided on");
     recorded::read(directory, |snapshot: ClusterSnapshot| {
         progress.step();
         match config.pool(&snapshot.pool).filter(|_| is_asked(&snapshot.pool)) {
+            Some(policy) if policy.check == CheckKind::Custom => *custom.entry(snapshot.pool).or_default() += 1,
             Some(policy) => {
                 let policies =
                     Policies { policy, against: against.as_ref().and_then(|config| config.pool(&snapshot.pool)) };
@@ -153,6 +160,9 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
     drop(progress);
     let pools: Vec<PoolReplay> = runs.into_iter().filter_map(|(pool, runs)| PoolReplay::new(pool, runs)).collect();
     match (pools.as_slice(), unknown.is_empty()) {
+        ([], _) if !custom.is_empty() => {
+            return Err(ReplayError::Custom { path: path.clone(), pools: custom.into_keys().collect() });
+        }
         ([], true) => return Err(ReplayError::NoSnapshot(directory.clone())),
         ([], false) => {
             return Err(ReplayError::OtherPools { path: directory.clone(), found: unknown.into_keys().collect() });
@@ -162,7 +172,8 @@ fn replay(options: &Options) -> Result<Replay, ReplayError> {
         }
         _ => {}
     }
-    let notes = notes(&pools, &config, against.is_some(), unknown.into_iter().filter(|(name, _)| is_asked(name)));
+    let unknown = unknown.into_iter().filter(|(name, _)| is_asked(name));
+    let notes = notes(&pools, against.is_some(), custom, unknown);
     Ok(Replay { version: 1, open_loop: true, pools, notes })
 }
 
@@ -196,18 +207,15 @@ impl Drop for Progress {
 
 fn notes(
     pools: &[PoolReplay],
-    config: &Config,
     has_against: bool,
+    custom: BTreeMap<String, u64>,
     unknown: impl Iterator<Item = (String, u64)>,
 ) -> Vec<String> {
     let mut notes: Vec<String> = pools.iter().flat_map(|pool| text::left_out(pool, has_against)).collect();
-    let is_custom =
-        |pool: &&PoolReplay| config.pool(&pool.pool).is_some_and(|policy| policy.check == CheckKind::Custom);
     notes.extend(
-        pools
-            .iter()
-            .filter(is_custom)
-            .map(|pool| format!("{}: check = \"custom\"; replayed is what the standard rules decide", pool.pool)),
+        custom.into_iter().map(|(pool, runs)| {
+            format!("{pool}: its custom check decides (check = \"custom\"); runs left out: {runs}")
+        }),
     );
     notes.extend(unknown.map(|(pool, runs)| format!("{pool}: not in the configuration; runs left out: {runs}")));
     notes

@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{self, ConfigError};
+use crate::decide::{Undecided, decide};
 use crate::page::{Output, Page, Tone};
 use crate::render;
 use crate::target::{GroupError, describe};
@@ -133,8 +134,19 @@ async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<(), RunError> {
 struct Answer<'a> {
     policy: &'a Policy,
     snapshot: ClusterSnapshot,
-    decision: Option<ScalingDecision>,
+    decision: Result<ScalingDecision, Undecided>,
     applied: Option<Applied>,
+}
+
+impl Answer<'_> {
+    /// Whether nothing failed. A pool that is left to its custom check has nothing to apply.
+    fn is_whole(&self) -> bool {
+        match (&self.decision, &self.applied) {
+            (_, Some(applied)) => applied.error.is_none(),
+            (Err(Undecided::Custom), None) => true,
+            (_, None) => false,
+        }
+    }
 }
 
 impl Stages {
@@ -145,7 +157,7 @@ impl Stages {
         for (index, snapshot) in snapshots.into_iter().enumerate() {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
             let answer = self.answer(policy, snapshot).await;
-            is_whole &= answer.applied.as_ref().is_some_and(|applied| applied.error.is_none());
+            is_whole &= answer.is_whole();
             match self.output {
                 Output::Json => json(&answer)?,
                 Output::Text => {
@@ -160,11 +172,10 @@ impl Stages {
     }
 
     async fn answer<'a>(&self, policy: &'a Policy, snapshot: ClusterSnapshot) -> Answer<'a> {
-        // Just read, so it has not expired.
-        let decision = node_process::decide(&snapshot, policy, now()).ok();
+        let decision = decide(&snapshot, policy, now());
         let applied = match &decision {
-            Some(decision) => Some(self.scale.apply(decision, now).await),
-            None => None,
+            Ok(decision) => Some(self.scale.apply(decision, now).await),
+            Err(_) => None,
         };
         Answer { policy, snapshot, decision, applied }
     }
@@ -174,13 +185,17 @@ impl Stages {
 struct Form<'a> {
     snapshot: WithHeader<'a, ClusterSnapshot>,
     decision: Option<WithHeader<'a, ScalingDecision>>,
+    /// Why there is no decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
     outcome: Option<WithHeader<'a, ScalingOutcome>>,
 }
 
 fn json(answer: &Answer<'_>) -> Result<(), RunError> {
     let form = Form {
         snapshot: with_header(&answer.snapshot),
-        decision: answer.decision.as_ref().map(with_header),
+        decision: answer.decision.as_ref().ok().map(with_header),
+        undecided: answer.decision.as_ref().err().map(ToString::to_string),
         outcome: answer.applied.as_ref().map(|applied| with_header(&applied.outcome)),
     };
     let line = serde_json::to_string(&form).map_err(RunError::Json)?;
@@ -196,9 +211,12 @@ fn text(answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {
     if let Some(read) = read.filter(|_| snapshot.agents.registered == 0) {
         render::no_agents_matched(page, policy, read.agents_of_no_pool, &read.attributes_of_no_pool)?;
     }
-    if let Some(decision) = decision {
-        render::steps(page, decision)?;
-        render::decision(page, decision, Some(policy))?;
+    match decision {
+        Ok(decision) => {
+            render::steps(page, decision)?;
+            render::decision(page, decision, Some(policy))?;
+        }
+        Err(undecided) => render::undecided(page, undecided)?,
     }
     let Some(Applied { outcome, error }) = applied else { return Ok(()) };
     let tone = match outcome.action {

@@ -19,6 +19,7 @@ use shared::error::Chain;
 use shared::time;
 
 use crate::command::{self, Ended};
+use crate::decide::decide;
 use crate::decisions::{self, Decided, LogError, Row};
 use crate::page::{Page, Tone};
 use crate::render::{self, FEW};
@@ -59,6 +60,9 @@ struct Status {
     /// The decision on that snapshot.
     #[serde(serialize_with = "message")]
     decision: Option<ScalingDecision>,
+    /// Why there is no decision on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
     /// The decisions of the last hour, the last one first.
     decisions: Vec<Decided>,
     /// What is not known, and why.
@@ -148,6 +152,7 @@ async fn group_status(client: &Client, name: &str, now: Timestamp) -> Result<Sta
         state,
         snapshot: None,
         decision: None,
+        undecided: None,
         decisions: Vec::new(),
         unknown: Vec::new(),
     })
@@ -161,8 +166,11 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
             let Observation { snapshots, failure, .. } = sources.observe(config, now).await;
             for (policy, status) in config.pools.iter().zip(all.iter_mut()) {
                 status.snapshot = snapshots.iter().find(|snapshot| snapshot.pool == policy.pool).cloned();
-                let decide = |snapshot| node_process::decide(snapshot, policy, now).ok();
-                status.decision = status.snapshot.as_ref().and_then(decide);
+                match status.snapshot.as_ref().map(|snapshot| decide(snapshot, policy, now)) {
+                    Some(Ok(decision)) => status.decision = Some(decision),
+                    Some(Err(undecided)) => status.undecided = Some(undecided.to_string()),
+                    None => {}
+                }
                 if let Some((decision, state)) = status.decision.as_ref().zip(status.state.as_ref()) {
                     status.group.set_notes(plan::plan(decision, Some(state), policy, now).notes);
                 }
@@ -183,7 +191,7 @@ async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
-    let Status { group, activities, snapshot, decision, decisions, unknown, state: _ } = status;
+    let Status { group, activities, snapshot, decision, undecided, decisions, unknown, state: _ } = status;
     let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.group));
     match pool {
         Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.group))?,
@@ -204,6 +212,9 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
     if let Some(decision) = decision {
         page.toned("next decision", Tone::Title, &render::summary(decision, pool))?;
         render::not_counted(page, decision)?;
+    }
+    if let Some(undecided) = undecided {
+        page.field("next decision", &format!("none: {undecided}"))?;
     }
     let rows = decisions::rows(decisions.iter().rev());
     for (index, row) in rows.iter().take(FEW).enumerate() {

@@ -10,6 +10,8 @@ use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingState, Step};
 use shared::time;
 use uuid::Uuid;
 
+use crate::decide::decide;
+
 /// What one decision comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -167,7 +169,7 @@ impl Run {
     pub fn new(snapshot: &ClusterSnapshot, decisions: &Decisions, policies: &Policies<'_>) -> Self {
         let recorded = decisions.0.get(&snapshot.id);
         let now = recorded.map_or(snapshot.taken_at, |recorded| recorded.decided_at);
-        let decide = |policy| node_process::decide(snapshot, policy, now).ok();
+        let decide = |policy| decide(snapshot, policy, now).ok();
         let lifetime = |policy: &Policy| policy.timing.expires_at(snapshot.taken_at).duration_since(snapshot.taken_at);
         let before = match (recorded, policies.against) {
             (Some(recorded), _) => Some(recorded.verdict.clone()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use sha2::{Digest as _, Sha256};
-use shared::config::{Config, Policy, PoolSource};
+use shared::config::{CheckKind, Config, Policy, PoolSource};
 use shared::contract::ClusterSnapshot;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Baseline, Exactness};
@@ -177,10 +177,13 @@ impl Options {
                 return Err(usage(format!("it has the pools {}; add --pool {first}", names.join(", "))));
             }
         };
-        if policy.source == (PoolSource::Mesos { cpu: None }) {
-            return Ok(policy.clone());
-        }
-        let problem = "it uses CPU utilization, which no trace has; leave out source and cpu_utilization";
+        let problem = match (policy.check, policy.source) {
+            (CheckKind::Standard, PoolSource::Mesos { cpu: None }) => return Ok(policy.clone()),
+            (CheckKind::Custom, _) => "its custom check decides, which cannot be simulated; leave out check",
+            (CheckKind::Standard, PoolSource::Mesos { cpu: Some(_) } | PoolSource::CloudWatch { .. }) => {
+                "it uses CPU utilization, which no trace has; leave out source and cpu_utilization"
+            }
+        };
         Err(usage(format!("pool {:?}: {problem}", policy.pool)))
     }
 
