@@ -145,10 +145,10 @@ bench-start: all
 
 .PHONY: deploy deploy-check
 deploy: deploy-check all ## Deploy the stack into your account; without PARAMETERS it lists what it needs
-	@tools/deploy.sh go "$(STACK)" "$(BUCKET)" $(PARAMETERS) Architecture=$(ARCH)
+	@PYTHON="$(PYTHON)" tools/deploy.sh go "$(STACK)" "$(BUCKET)" $(PARAMETERS) Architecture=$(ARCH)
 
 deploy-check:
-	@tools/deploy.sh check "$(STACK)" "$(BUCKET)" $(PARAMETERS)
+	@PYTHON="$(PYTHON)" tools/deploy.sh check "$(STACK)" "$(BUCKET)" $(PARAMETERS) Architecture=$(ARCH)
 
 ##@ Housekeeping
 

@@ -124,9 +124,9 @@ variable "schedule_kind" {
 }
 
 variable "dry_run" {
-  description = "Decide and report, but change nothing. dry_run in the configuration applies too."
+  description = "Decide and report, but change nothing. Set false to apply the decisions. dry_run in the configuration applies too."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "outcome_topic" {

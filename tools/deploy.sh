@@ -5,21 +5,25 @@ set -eu
 
 step=$1 stack=$2 bucket=$3
 shift 3
+cd "$(dirname "$0")/.."
 
 usage() {
     cat >&2 <<END
 $1
 
-  make deploy PARAMETERS="Masters=http://10.0.0.5:5050,http://10.0.0.6:5050 GroupName=mesos-workers DryRun=true" \\
+  make deploy PARAMETERS="Masters=http://10.0.0.5:5050,http://10.0.0.6:5050 GroupName=mesos-workers" \\
       [STACK=$stack] [BUCKET=your-bucket] [ARCH=x86_64|arm64]
 
 Needed: sam (the AWS SAM command line), or aws and a BUCKET for the zips, and credentials for the account.
 PARAMETERS are those of template.yaml. The first deployment needs GroupName and Masters, or GroupName and PoolSource=cloudwatch for a
-group without Mesos; later ones only what changes. DryRun=true decides and reports, but changes nothing.
+group without Mesos; later ones only what changes. A new stack decides and reports, but changes nothing until you deploy DryRun=false.
 Without these tools, deploy template.yaml and the zips in target/lambda/ with any other tool for SAM templates.
 END
     exit 1
 }
+
+# Unknown names and wrong values, which the clients drop or report late.
+"${PYTHON:-python3}" tools/parameters.py template.yaml "$@" || exit 1
 
 # The parameters of the stack, if it exists and aws is installed: one NAME=VALUE a line.
 previous() {

@@ -196,7 +196,8 @@ class Account:
         return self.packaged
 
     def deploy(self, name, parameters):
-        """Deploys template.yaml."""
+        """Deploys template.yaml, which acts unless the parameters say otherwise."""
+        parameters = {"DryRun": "false"} | parameters
         return Stack(self, name, self.create_stack(name, parameters, TemplateURL=self.upload()))
 
     def create_stack(self, name, parameters, **template):

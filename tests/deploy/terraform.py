@@ -57,6 +57,7 @@ variable "scale_down_strategy" {{
 }}
 module "lambda_scale" {{
   source              = "{ROOT}/terraform"
+  dry_run             = false
   zips                = "./zips"
   config              = file(var.config)
   group_names         = ["{GROUP}"]

@@ -1,11 +1,15 @@
 """tools/deploy.sh reports what is missing before anything is built."""
 
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 from template import ROOT, Stack, source
+
+sys.path.append(str(ROOT / "tools"))
+import parameters
 from test_template import CLOUDWATCH, MINIMAL
 
 
@@ -31,6 +35,45 @@ class DeployScriptTest(unittest.TestCase):
         self.assertIn("GroupName is missing", self.check({"Masters": "http://10.0.0.5:5050"}))
         self.assertIn("Masters is missing", self.check({"GroupName": "a"}))
         self.assertIn("Masters is missing", self.check(MINIMAL | {"Masters": ""}))
+
+    def test_unknown_names_and_wrong_values_are_refused_with_the_nearest(self):
+        for argument, expected in {
+            "DyrRun=true": "Parameter DyrRun does not exist; did you mean DryRun?",
+            "dryrun=true": "Parameter dryrun does not exist; did you mean DryRun?",
+            "Zzz=1": "Parameter Zzz does not exist. template.yaml lists all.",
+            "DryRun=True": 'Parameter DryRun: got "True", expected true or false; write DryRun=true.',
+            "ScaleDownStrategy=least-loaded": "write ScaleDownStrategy=least_loaded.",
+            "SchedulePeriodMinutes=4": "expected 1, 2, 3, 5, 10, 15, 20, 30 or 60.",
+            "ScaleUpThresholdPercent=101": "must be a number from 1 to 100.",
+            "MinAgents=two": "must be a number from 0.",
+            "DrainAfter=5min": "Parameter DrainAfter: must be a duration",
+            "ConsideredResources=cpus,memory": "Parameter ConsideredResources: must be a list of cpus, mem, disk, and gpus.",
+            f"PoolName={'a' * 65}": "Parameter PoolName: must have at most 64 characters.",
+        }.items():
+            name, _, value = argument.partition("=")
+            self.assertIn(expected, self.check(MINIMAL | {name: value}), argument)
+        # The credentials themselves instead of the name of their parameter.
+        self.assertNotIn("hunter2", self.check(MINIMAL | {"CredentialsParameter": "me:hunter2"}))
+
+    def test_what_is_not_a_name_with_a_value_is_refused(self):
+        known = {"Masters": {"Type": "String"}}
+        [wrong] = parameters.problems(known, ["Masters=a,", "b"])
+        self.assertIn('"b" is not NAME=VALUE', wrong)
+        [wrong] = parameters.problems(known, ["Masters=a", "Masters=b"])
+        self.assertIn("twice", wrong)
+
+    def test_it_reads_the_parameters_as_cloudformation_does(self):
+        found = parameters.parameters((ROOT / "template.yaml").read_text())
+        expected = source()["Parameters"]
+        self.assertEqual(list(found), list(expected))
+        for name, properties in expected.items():
+            for key in set(properties) - {"Description"}:
+                value = properties[key]
+                self.assertEqual(found[name][key], [str(item) for item in value] if isinstance(value, list) else str(value), name)
+            self.assertEqual(list(parameters.problems(found, [f"{name}={properties.get('Default', 'a')}"])), [])
+
+    def test_a_new_stack_is_a_dry_run(self):
+        self.assertEqual(source()["Parameters"]["DryRun"]["Default"], "true")
 
     def test_contradicting_parameters_are_refused(self):
         self.assertIn("Leave Masters empty", self.check(MINIMAL | CLOUDWATCH))

@@ -177,7 +177,7 @@ class TemplateTest(unittest.TestCase):
 
     def test_a_cloudwatch_pool_has_only_the_settings_that_it_accepts(self):
         self.assertEqual(tomllib.loads(configuration(Stack(CLOUDWATCH))), {
-            "schedule_period": "1m", "dry_run": False,
+            "schedule_period": "1m", "dry_run": True,
             "pools": [{
                 "name": "workers", "group": "web-asg", "source": "cloudwatch", "min": 1, "scale_out_threshold": 60,
                 "scale_down_ratio": 0.7, "scale_down_window": "15m", "max_back_off": "0s",
