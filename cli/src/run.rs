@@ -1,12 +1,15 @@
 //! `lambda-scale run`: the chain in one process, against real masters and groups. The functions' own code without a deployment;
 //! a dry run unless `--apply` is given.
 
+mod doubt;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
 use node_gather::observe::{Observation, ObserveError, Read, Sources};
@@ -28,7 +31,7 @@ use crate::target::{GroupError, describe};
 
 /// Read the masters, decide, and with --apply change the groups: the three functions in one process
 ///
-/// A dry run without --apply. Needs the permissions of the functions; takes credentials and region as other AWS tools do.
+/// A dry run without --apply, which asks for --yes where agents and instances do not seem to belong together. Needs the permissions of the functions; takes credentials and region as other AWS tools do.
 ///
 /// Exit codes: 0 success, 1 a call or a file failed, 2 invalid configuration or options, 130 interrupted.
 #[derive(Args, Clone, Debug)]
@@ -45,6 +48,10 @@ pub struct Options {
     /// Change the groups; a dry run without it
     #[arg(long)]
     apply: bool,
+    /// Apply also where no agent matches a pool, or its agents and its group's instances differ by more than
+    /// max_missing_agents_percent
+    #[arg(long, requires = "apply")]
+    yes: bool,
     /// Output format; json prints one line for each pool
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -70,6 +77,8 @@ enum RunError {
     Start(#[from] StartError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    #[error("{}; check group and attributes, or add --yes to apply nevertheless; nothing was changed", .0.join("; "))]
+    Doubtful(Vec<String>),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("cannot write JSON")]
@@ -80,7 +89,11 @@ enum RunError {
 
 impl CommandError for RunError {
     fn is_usage(&self) -> bool {
-        matches!(self, Self::Config(error) if error.is_usage())
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::Doubtful(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -96,6 +109,7 @@ struct Stages {
     config: Config,
     sources: Sources,
     scale: Handler,
+    client: Client,
     output: Output,
 }
 
@@ -103,31 +117,34 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     let mut config = config::read(&options.config)?;
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
-    find_groups(&sdk, &config).await?;
+    let client = find_groups(&sdk, &config).await?;
     let sources = node_gather::config::sources(&sdk, &config).await?;
     let scale = Handler::new(Settings::without_topics(config.clone(), sdk).await?);
-    let stages = Stages { config, sources, scale, output: options.output };
-    let Some(period) = options.every else { return stages.run().await.map(Ended::well_if) };
+    let mut is_confirmed = options.yes || config.dry_run;
+    let stages = Stages { config, sources, scale, client, output: options.output };
+    let Some(period) = options.every else { return stages.run(&mut is_confirmed).await.map(Ended::well_if) };
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
         // As with the functions, the next run repairs a failure.
-        if let Err(error) = stages.run().await {
-            writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?;
+        match stages.run(&mut is_confirmed).await {
+            Err(error @ RunError::Doubtful(_)) => return Err(error),
+            Err(error) => writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?,
+            Ok(_) => {}
         }
         writeln!(io::stdout())?;
     }
 }
 
 /// Reports a wrong group name, with the nearest ones, before the masters are read.
-async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<(), RunError> {
+async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<Client, RunError> {
     sdk.region().ok_or(RunError::NoRegion)?;
     let client = node_scale::group::client(sdk);
     for policy in &config.pools {
         describe(&client, &policy.group).await?;
     }
-    Ok(())
+    Ok(client)
 }
 
 /// The result of one pool.
@@ -151,8 +168,14 @@ impl Answer<'_> {
 
 impl Stages {
     /// Observes, decides, and applies once, for every pool. Whether every pool ended without a failure.
-    async fn run(&self) -> Result<bool, RunError> {
+    async fn run(&self, is_confirmed: &mut bool) -> Result<bool, RunError> {
         let Observation { snapshots, read, failure } = self.sources.observe(&self.config, now()).await;
+        if !*is_confirmed {
+            let others = read.as_ref().map_or(0, |read| read.agents_of_no_pool);
+            self.confirm(&snapshots, usize::try_from(others).unwrap_or(usize::MAX)).await?;
+            // From now on the numbers may differ because this process changes them.
+            *is_confirmed = snapshots.len() == self.config.pools.len();
+        }
         let mut is_whole = true;
         for (index, snapshot) in snapshots.into_iter().enumerate() {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
@@ -169,6 +192,18 @@ impl Stages {
             }
         }
         failure.map_or(Ok(is_whole), |failure| Err(RunError::Observe(failure)))
+    }
+
+    /// Refuses to apply anything while a pool and its group may not belong together.
+    async fn confirm(&self, snapshots: &[ClusterSnapshot], agents_of_no_pool: usize) -> Result<(), RunError> {
+        let mut doubts = Vec::new();
+        for snapshot in snapshots {
+            let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
+            let Ok(decision) = decide(snapshot, policy, now()) else { continue };
+            let doubt = doubt::of_pool(&self.client, policy, snapshot, &decision, agents_of_no_pool, now()).await?;
+            doubts.extend(doubt.map(|doubt| doubt.to_string()));
+        }
+        if doubts.is_empty() { Ok(()) } else { Err(RunError::Doubtful(doubts)) }
     }
 
     async fn answer<'a>(&self, policy: &'a Policy, snapshot: ClusterSnapshot) -> Answer<'a> {

@@ -105,6 +105,41 @@ async fn a_pool_without_agents_is_printed_with_existing_attributes() {
 }
 
 #[tokio::test]
+async fn agents_of_other_attributes_are_not_scaled_without_yes() {
+    let account = Account::start("doubt").await;
+    let config = account.config("", r#"asg = "worker""#, "min = 70");
+    let output = run(&account, &config, &["--apply"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    let reason = "no registered agent has asg = worker, and mesos-workers has 60 instances in service; check group and attributes";
+    assert!(told(&output).contains(reason), "{}", told(&output));
+    assert_eq!(account.writes(), 0);
+    // Not for ever in the background, either.
+    let output = run(&account, &config, &["--apply", "--every", "1s"]).await;
+    assert_eq!((output.status.code(), account.writes()), (Some(2), 0), "{}", told(&output));
+    // A dry run shows what is wrong; --yes says that it is not.
+    let output = run(&account, &config, &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let output = run(&account, &config, &["--apply", "--yes"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let output = run(&account, &config, &["--yes"]).await;
+    assert_eq!(output.status.code(), Some(2), "--yes without --apply: {}", told(&output));
+}
+
+#[tokio::test]
+async fn a_group_of_another_size_is_not_scaled_without_yes() {
+    let account = Account::start("size").await;
+    let config = account.config("", r#"asg = "workers""#, FULL);
+    let configuration = fs::read_to_string(&config).unwrap();
+    fs::write(&config, configuration.replace(GROUP, "web-asg")).unwrap();
+    let output = run(&account, &config, &["--apply"]).await;
+    assert_eq!((output.status.code(), account.writes()), (Some(2), 0), "{}", told(&output));
+    let reason = "pool \"workers\": 60 agents are registered, and web-asg has 0 instances in service";
+    assert!(told(&output).contains(reason), "{}", told(&output));
+    let output = run(&account, &config, &["--apply", "--yes"]).await;
+    assert_ne!(output.status.code(), Some(2), "{}", told(&output));
+}
+
+#[tokio::test]
 async fn unreachable_and_refusing_masters_are_errors() {
     let account = Account::start("masters").await;
     let config = account.config("", r#"asg = "workers""#, "");
