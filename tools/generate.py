@@ -8,17 +8,17 @@ written by hand. With --check no file changes, and the exit status says whether 
 import re
 import sys
 
-from generator import alarms, costs, dashboard, settings
+from generator import alarms, costs, dashboard, queries, settings
 from generator.text import ROOT
 
 REGIONS = {
     "template.yaml": {
         "groups": settings.parameter_groups, "parameters": settings.parameter_sections, "conditions": settings.conditions,
-        "configuration": settings.configuration, "sources": settings.statements_of_template, "alarms": alarms.of_template, "dashboard": dashboard.of_template,
+        "configuration": settings.configuration, "sources": settings.statements_of_template, "alarms": alarms.of_template, "dashboard": dashboard.of_template, "queries": queries.of_template,
     },
     "examples/lambda-scale.toml": {name: settings.example(name) for name in ("top", "mesos", "pools")},
     "examples/pool-alarms.yaml": {"alarms": alarms.of_pool_template},
-    "terraform/alarms.tf": {"alarms": alarms.of_terraform, "dashboard": dashboard.of_terraform},
+    "terraform/alarms.tf": {"alarms": alarms.of_terraform, "dashboard": dashboard.of_terraform, "queries": queries.of_terraform},
     "terraform/iam.tf": {"sources": settings.statements_of_terraform},
     "terraform/variables.tf": {"variables": settings.variables},
     "docs/configuration.md": {name: settings.docs_table(name) for name in ("top", "mesos", "marathon", "pools", "cpu")},

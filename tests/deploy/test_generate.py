@@ -45,7 +45,7 @@ class GenerateTest(unittest.TestCase):
 
     def test_a_new_line_of_the_dashboard_is_one_row_of_the_table(self):
         files = self.with_row("dashboard", lambda table: table[0]["lines"].append({"metric": "StateBytes", "label": "bytes"}))
-        self.assertIn(r'MetricName=\"StateBytes\"', files["template.yaml"])
+        self.assertIn('["${MetricsNamespace}","StateBytes","Pool",', files["template.yaml"])
         self.assertIn('["StateBytes", "bytes", "Maximum"]', files["terraform/alarms.tf"])
 
     def test_a_new_setting_is_one_row_of_the_table(self):

@@ -110,6 +110,16 @@ def emitted_metrics():
     return found | set(re.findall(r'=> "([A-Z][A-Za-z]+Utilization)"', (ROOT / "shared/src/resources.rs").read_text()))
 
 
+def dashboards(stack):
+    """The body of each dashboard."""
+    return [json.loads(dashboard["DashboardBody"]) for dashboard in stack.of_type("AWS::CloudWatch::Dashboard").values()]
+
+
+def lines_of(body):
+    """Every metric of a dashboard, as its body has it."""
+    return [line for widget in body["widgets"] if widget["type"] == "metric" for line in widget["properties"]["metrics"]]
+
+
 class TemplateTest(unittest.TestCase):
     def stacks(self):
         return map(Stack, VARIANTS.values())
@@ -417,11 +427,59 @@ class TemplateTest(unittest.TestCase):
                         self.assertEqual(metric["Namespace"], "LambdaScale")
                         self.assertIn(metric["MetricName"], emitted, name)
                         self.assertEqual(metric["Dimensions"], [{"Name": "Pool", "Value": "workers"}])
-            for dashboard in stack.of_type("AWS::CloudWatch::Dashboard").values():
-                body = json.loads(dashboard["DashboardBody"])
-                searched = set(re.findall(r'\{LambdaScale,Pool\} MetricName="(\w+)"', json.dumps(body).replace('\\"', '"')))
-                self.assertGreater(len(searched), 10)
-                self.assertLessEqual(searched, emitted)
+            for body in dashboards(stack):
+                shown = {line[1] for line in lines_of(body) if line[0] == "LambdaScale"}
+                self.assertGreater(len(shown), 15)
+                self.assertLessEqual(shown, emitted)
+
+    def test_the_dashboard_shows_its_own_pool_first_and_lets_choose_another(self):
+        [body] = dashboards(Stack(MINIMAL | {"PoolName": "edge"}))
+        [variable] = body["variables"]
+        self.assertEqual((variable["property"], variable["defaultValue"], variable["populateFrom"]), ("Pool", "edge", "Pool"))
+        self.assertEqual({tuple(line[2:4]) for line in lines_of(body) if line[0] == "LambdaScale"}, {("Pool", "edge")})
+
+    def test_the_dashboard_shows_the_state_of_every_alarm(self):
+        for parameters in (MINIMAL, EVERYTHING):
+            stack = Stack(parameters)
+            names = {f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{alarm['AlarmName']}" for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+            [body] = dashboards(stack)
+            top = min(body["widgets"], key=lambda widget: widget["y"])
+            self.assertEqual((top["type"], set(top["properties"]["alarms"])), ("alarm", names))
+        [quiet] = dashboards(Stack(MINIMAL | {"Alarms": "false"}))
+        self.assertFalse([widget for widget in quiet["widgets"] if widget["type"] == "alarm"])
+
+    def test_the_dashboard_shows_outcomes_and_what_to_do(self):
+        [body] = dashboards(Stack(MINIMAL))
+        [outcomes] = [widget["properties"] for widget in body["widgets"] if widget["type"] == "log"]
+        self.assertTrue(outcomes["query"].startswith("SOURCE '<NodeScaleLogs>' | "))
+        self.assertIn("reason", outcomes["query"])
+        [runbook] = [widget["properties"]["markdown"] for widget in body["widgets"] if widget["type"] == "text"]
+        for name in self.documented:
+            if not name.startswith("node_"):
+                self.assertIn(f"| {name} | ", runbook)
+
+    def test_the_dashboard_draws_thresholds_and_limits_where_the_stack_knows_them(self):
+        def levels(**parameters):
+            [body] = dashboards(Stack(MINIMAL | parameters))
+            charts = [widget["properties"] for widget in body["widgets"] if widget["type"] == "metric"]
+            return [(level["label"], level["value"]) for chart in charts for level in chart.get("annotations", {}).get("horizontal", [])]
+
+        self.assertEqual(levels(MinAgents="3", ScaleUpThresholdPercent="75"), [("scale down below", 50), ("scale up above", 75), ("min", 3)])
+        self.assertEqual(levels(MaxAgents="9")[-1], ("max", 9))
+        self.assertEqual(levels(ConfigParameter="/lambda-scale/config"), [])
+
+    def test_widgets_do_not_overlap(self):
+        [body] = dashboards(Stack(EVERYTHING))
+        cells = [(x, y) for widget in body["widgets"] for x in range(widget["x"], widget["x"] + widget["width"]) for y in range(widget["y"], widget["y"] + widget["height"])]
+        self.assertEqual(len(cells), len(set(cells)))
+        self.assertLess(max(x for x, _ in cells), 24)
+
+    def test_saved_queries_read_the_logs_of_all_functions(self):
+        queries = Stack(MINIMAL).of_type("AWS::Logs::QueryDefinition")
+        self.assertEqual(len(queries), 2)
+        for query in queries.values():
+            self.assertEqual(query["LogGroupNames"], ["<NodeGatherLogs>", "<NodeProcessLogs>", "<NodeScaleLogs>"])
+            self.assertTrue(query["Name"].startswith("lambda-scale/"))
 
     def test_no_alarm_window_is_shorter_than_a_schedule_period(self):
         for minutes in source()["Parameters"]["SchedulePeriodMinutes"]["AllowedValues"]:

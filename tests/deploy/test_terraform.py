@@ -15,7 +15,7 @@ import hcl2
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from generator import settings
 from template import ROOT, Stack, actions, source, statements
-from test_template import EVERYTHING, MINIMAL
+from test_template import EVERYTHING, MINIMAL, dashboards, lines_of
 
 STAGES = {"node_gather": "NodeGather", "node_process": "NodeProcess", "node_scale": "NodeScale"}
 # The parameters from which the template makes the configuration: here they are in the configuration.
@@ -212,10 +212,14 @@ class TerraformTest(unittest.TestCase):
                 self.assertRegex(resource, rf"(\]|metric_query\.value)\.{field}\b")
 
     def test_the_dashboard_has_the_same_metrics(self):
-        body = (ROOT / "template.yaml").read_text()
-        expected = set(re.findall(r"SEARCH\('\{[^}]*\},Pool\} MetricName=\\\"(\w+)\\\"', '(\w+)'", body))
+        [body] = dashboards(Stack(MINIMAL))
+        expected = {(line[1], line[4]["stat"]) for line in lines_of(body) if line[0] == "LambdaScale"}
         found = {(line[0], line[2]) for chart in module()[1]["charts"] for line in chart[1]}
         self.assertEqual(found, expected)
+
+    def test_the_saved_queries_are_the_same(self):
+        expected = {query["Name"].removeprefix("lambda-scale/"): query["QueryString"] for query in Stack(MINIMAL).of_type("AWS::Logs::QueryDefinition").values()}
+        self.assertEqual({name: query.replace("\\n", "\n").replace('\\"', '"') for name, query in module()[1]["queries"].items()}, expected)
 
     @unittest.skipUnless(shutil.which("terraform"), "terraform is not installed")
     def test_terraform_accepts_the_module(self):

@@ -29,7 +29,7 @@ def scalar(value):
 
 def quoted(text):
     """A string of HCL."""
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def flag(value):
