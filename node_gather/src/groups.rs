@@ -113,6 +113,7 @@ fn of_group(policy: &Policy, description: Option<&Description>, taken_at: Timest
         free_floor: None,
         scale_down_candidates: Vec::new(),
         applications: Vec::new(),
+        growth: None,
         not_counted: Vec::new(),
         notes: Vec::new(),
         cpu_utilization_percent: None,

@@ -122,6 +122,7 @@ pub fn summarize_unidentified(
             free_floor: None,
             scale_down_candidates,
             applications,
+            growth: None,
             not_counted,
             notes,
             cpu_utilization_percent: None,

@@ -348,6 +348,12 @@ impl Resources {
         Self::from_fn(|kind| self.get(kind).times(count))
     }
 
+    /// Of each kind the most that any of these has.
+    #[must_use]
+    pub fn largest(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::ZERO, |a, b| Self::from_fn(|kind| a.get(kind).max(b.get(kind))))
+    }
+
     /// Whether `room` has at least as much of every kind.
     #[must_use]
     pub fn fits_in(&self, room: &Self) -> bool {

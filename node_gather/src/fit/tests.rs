@@ -52,6 +52,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
         decommissioning_omitted: 0,
         free_floor: None,
         scale_down_candidates: Vec::new(),
+        growth: None,
         not_counted: Vec::new(),
         notes: Vec::new(),
         cpu_utilization_percent: None,

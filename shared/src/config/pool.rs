@@ -9,6 +9,7 @@ use toml::Value;
 use super::applications::{ApplicationSettings, applications};
 use super::check::{CheckKind, check};
 use super::headroom::{Headroom, headroom};
+use super::learning::{Learning, learning};
 use super::limits::{Limits, limits};
 use super::reader::{Section, Setting, instead_of};
 use super::scale_down::{ScaleDown, scale_down};
@@ -50,6 +51,9 @@ pub struct Policy {
     /// By how much applications must be able to grow.
     #[serde(flatten)]
     pub headroom: Headroom,
+    /// How the pool learns how much its demand grows; `None`: it does not.
+    #[serde(flatten)]
+    pub learning: Option<Learning>,
     /// Applications with settings of their own.
     pub applications: BTreeMap<String, ApplicationSettings>,
     /// How agents are removed.
@@ -104,12 +108,14 @@ pub(super) fn pools(top: &mut Section<'_>, schedule_period: Duration) -> Vec<Pol
             return Vec::new();
         }
     };
+    let has_queue = top.table().contains_key("marathon");
     let mut pools = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let path = format!("pools[{index}]");
         match table.as_table() {
             Some(table) => {
-                let policy = pool(Section::new(&path, table, top.report()), tables, schedule_period);
+                let section = Section::new(&path, table, top.report());
+                let policy = pool(section, tables, schedule_period, has_queue);
                 pools.extend(policy.map(|policy| (path, policy)));
             }
             None => top.report().add(path, instead_of(type_of(table), "a table", EXAMPLE)),
@@ -145,16 +151,17 @@ fn distinct(top: &Section<'_>, pools: &[(String, Policy)], key: &str, value: imp
     }
 }
 
-fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> Option<Policy> {
+fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration, has_queue: bool) -> Option<Policy> {
     let pool = name(&mut section, "name", all).map(|Name(name)| name);
     let group = name(&mut section, "group", all).map(|GroupName(name)| name);
     let source = source(&mut section);
     let attributes = attributes(&mut section);
     let role = role(&mut section);
     let check = check(&mut section);
-    let scale_down = scale_down(&mut section, check, source);
+    let learning = learning(&mut section, schedule_period);
+    let scale_down = scale_down(&mut section, check, source, learning.is_some());
     let limits = limits(&mut section, scale_down.strategy);
-    let thresholds = thresholds(&mut section);
+    let thresholds = thresholds(&mut section, learning.map(|_| has_queue));
     let headroom = headroom(&mut section);
     let applications = applications(&mut section);
     let new_agent = new_agent(&mut section);
@@ -173,6 +180,7 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration) -> O
         limits,
         thresholds,
         headroom,
+        learning,
         applications,
         scale_down,
         timing,

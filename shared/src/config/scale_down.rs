@@ -14,6 +14,9 @@ use super::values::{MINUTE, Span, Whole};
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
+/// Closed agents can be reactivated, and what is learned makes the pool smaller: a longer memory costs little.
+const LEARNED_WINDOW: Duration = Duration::from_secs(30 * 60);
+
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScaleDown {
@@ -119,26 +122,29 @@ pub struct Protected {
 }
 
 /// Reads the strategy and what goes with it.
-pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: PoolSource) -> ScaleDown {
-    let strategy = strategy(section, check);
+pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: PoolSource, learns: bool) -> ScaleDown {
+    let strategy = strategy(section, check, learns);
     let protected = protected(section, strategy);
     let margin = Whole::at_least(0, 1).read(section, "scale_down_margin").unwrap_or(1);
-    let window = Span::any(DEFAULT_WINDOW).read(section, "scale_down_window").unwrap_or(DEFAULT_WINDOW);
+    let window = if learns { LEARNED_WINDOW } else { DEFAULT_WINDOW };
+    let window = Span::any(window).read(section, "scale_down_window").unwrap_or(window);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
     ScaleDown { strategy, protected, margin, window }
 }
 
-/// A custom check may name no agents, so its group chooses unless the configuration says otherwise.
-fn strategy(section: &mut Section<'_>, check: CheckKind) -> ScaleDownStrategy {
-    let default = match check {
-        CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
-        CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
-    };
+/// A custom check may name no agents, so its group chooses unless the configuration says otherwise. A pool that learns closes
+/// agents (D8).
+fn strategy(section: &mut Section<'_>, check: CheckKind, learns: bool) -> ScaleDownStrategy {
     let after = drain_after(section);
     let grace = Span::any(2 * MINUTE).read(section, "drain_grace");
     let drain =
         ScaleDownStrategy::Drain { after: after.unwrap_or(Some(5 * MINUTE)), grace: grace.unwrap_or(2 * MINUTE) };
+    let default = match check {
+        CheckKind::Standard if learns => drain,
+        CheckKind::Standard => ScaleDownStrategy::LeastLoaded,
+        CheckKind::Custom => ScaleDownStrategy::DesiredCapacity,
+    };
     let strategies = [
         ("least_loaded", ScaleDownStrategy::LeastLoaded),
         ("desired_capacity", ScaleDownStrategy::DesiredCapacity),

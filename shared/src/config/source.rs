@@ -93,7 +93,7 @@ impl Setting for Ratio {
 }
 
 /// What a pool of which nothing is known but its group has no use for.
-const MESOS_ONLY: [&str; 15] = [
+const MESOS_ONLY: [&str; 17] = [
     "attributes",
     "role",
     "resources",
@@ -106,6 +106,8 @@ const MESOS_ONLY: [&str; 15] = [
     "max_missing_agents_percent",
     "max_scale_down_tasks",
     "scale_down_margin",
+    "learn",
+    "boot_time",
     "protected",
     "drain_after",
     "drain_grace",

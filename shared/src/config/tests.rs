@@ -6,6 +6,7 @@ use url::Url;
 use super::*;
 use crate::resources::Kind;
 
+mod learning;
 mod mutations;
 mod names;
 mod secrets;

@@ -22,16 +22,23 @@ pub struct Thresholds {
     pub considered: Vec<Kind>,
 }
 
-pub(super) fn thresholds(section: &mut Section<'_>) -> Thresholds {
+/// Reads them. `learns` says, for a pool that learns, whether Marathon's queue is read. Without it demand stops at capacity, and
+/// U alone adds agents; so it stays in force (H11).
+pub(super) fn thresholds(section: &mut Section<'_>, learns: Option<bool>) -> Thresholds {
+    let (default, most) = match learns {
+        None => (80, 100),
+        Some(true) => (90, 90),
+        Some(false) => (80, 90),
+    };
     let considered = considered(section);
     // What is suggested for one threshold fits the other.
-    let high = section.table().get("scale_up_threshold_percent").map_or(Some(80), Value::as_integer);
+    let high = section.table().get("scale_up_threshold_percent").map_or(Some(default.into()), Value::as_integer);
     let high = high.and_then(|high| u32::try_from(high).ok()).filter(|high| (1..=100).contains(high)).unwrap_or(100);
     let down = Whole::percent(0..=99, 50).suggest(0..=high - 1).read(section, "scale_down_threshold_percent");
     let down = down.unwrap_or(50);
-    let up = Whole::percent(1..=100, 80).suggest(down + 1..=100).read(section, "scale_up_threshold_percent");
+    let up = Whole::percent(1..=most, default).suggest(down + 1..=most).read(section, "scale_up_threshold_percent");
     let is_wrong = up.is_none() && section.table().contains_key("scale_up_threshold_percent");
-    let up = up.unwrap_or(80);
+    let up = up.unwrap_or(default);
     if down >= up && !is_wrong {
         let expected = format!("less than scale_up_threshold_percent = {up}");
         section.wrong("scale_down_threshold_percent", &expected, &50.min(up - 1).to_string());

@@ -177,6 +177,11 @@ impl Span {
         Self { noun: r#"a duration or "never""#, ..self }
     }
 
+    /// The same, with other words for its range.
+    pub(super) fn limits(self, limits: String) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The same, with suggestions of at most `longest` where they follow from the value.
     pub(super) fn suggest_at_most(self, longest: Duration) -> Self {
         Self { longest_suggested: longest, ..self }

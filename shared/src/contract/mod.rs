@@ -5,6 +5,7 @@
 //! reader does not know are ignored.
 
 mod group;
+mod growth;
 mod latest_agent;
 mod lenient;
 mod v1;
@@ -22,6 +23,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use group::GroupMembers;
+pub use growth::Growth;
 pub use latest_agent::LatestAgent;
 pub use v1::*;
 

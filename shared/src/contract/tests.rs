@@ -52,6 +52,7 @@ fn snapshot() -> ClusterSnapshot {
             max_per_agent: None,
             tasks_per_instance: None,
         }],
+        growth: None,
         not_counted: Vec::new(),
         notes: Vec::new(),
         cpu_utilization_percent: None,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::contract::{GroupMembers, LatestAgent, Message, NAMESPACE};
+use crate::contract::{GroupMembers, Growth, LatestAgent, Message, NAMESPACE};
 use crate::resources::Resources;
 use crate::time::millis;
 
@@ -48,6 +48,9 @@ pub struct ClusterSnapshot {
     pub decommissioning_omitted: u32,
     /// The applications with tasks on the pool's agents.
     pub applications: Vec<Application>,
+    /// What the pool has learned of the growth of its demand; `None` where it does not learn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
     /// Queued instances that do not count, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_counted: Vec<NotCounted>,
@@ -317,6 +320,17 @@ pub struct Application {
 }
 
 impl Application {
+    /// What one of its queued instances takes, all of it on one agent; where the snapshot does not say, as much as its largest
+    /// task. Nothing where none is queued.
+    #[must_use]
+    pub fn queued_instance(&self) -> Resources {
+        match (self.queued, self.queued_tasks.as_slice()) {
+            (0, _) => Resources::ZERO,
+            (_, []) => Resources::largest(self.tasks.iter().map(|group| group.resources)),
+            (_, parts) => parts.iter().map(|group| group.resources.times(group.count.into())).sum(),
+        }
+    }
+
     /// How many of its instances run: a pod has several tasks each. Of an instance that has lost some of its tasks, the
     /// others count as one.
     #[must_use]
