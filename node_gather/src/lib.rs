@@ -11,6 +11,7 @@
 //! - [`finding`]: what reduces the completeness of a snapshot.
 //! - [`members`]: which agents run on which instances of the groups, as Auto Scaling and EC2 (`autoscaling`, `addresses`)
 //!   report these. Pure.
+//! - [`growth`]: how much the demand of a pool grows while an instance boots, learned from run to run. Pure.
 //! - [`groups`]: adds to the snapshots what CloudWatch (`cloudwatch`) reports about the groups, and the pools without a master.
 //! - [`mod@fit`]: from the snapshot to a message within the size limit of SNS.
 //! - `config`, `observe`, `handler` (feature `lambda`, default): the settings of the function, and the order of its work.
@@ -21,6 +22,7 @@
 pub mod finding;
 pub mod fit;
 pub mod groups;
+pub mod growth;
 pub mod marathon;
 pub mod members;
 pub mod mesos;

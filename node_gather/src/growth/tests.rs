@@ -1,0 +1,289 @@
+use cluster::{Cluster, NOON, policy, resources};
+use jiff::ToSpan;
+use proptest::prelude::*;
+use shared::config::Confidence;
+use shared::contract::{Application, Completeness, Growth};
+use shared::resources::{Kind, Resources};
+
+use super::*;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A demand of so many eighths of an agent with 8 cpus.
+fn demand(eighths: u64) -> Demand {
+    let unit = Unit(resources(8, 28_000));
+    Demand { taken: resources(eighths, 0), unit, agents: vec![unit], considered: vec![Kind::Cpus, Kind::Mem] }
+}
+
+fn seen(eighths: u64) -> Observation {
+    Observation { demand: Some(demand(eighths)), counts: true, elected_at: Some(NOON), horizon: 3, period: MINUTE }
+}
+
+fn at(minute: i64) -> Timestamp {
+    NOON + minute.minutes()
+}
+
+/// The history after runs with these demands, one a minute.
+fn history(demands: impl IntoIterator<Item = u64>) -> History {
+    let runs = (0..).zip(demands);
+    runs.fold(History::default(), |history, (minute, eighths)| learn(&history, &seen(eighths), at(minute)))
+}
+
+/// A stored history with these counters.
+fn stored(counts: &[u32]) -> String {
+    let counts: Vec<u32> = counts.iter().copied().chain(std::iter::repeat(0)).take(Growth::EDGES.len()).collect();
+    format!(
+        r#"{{"version":1,"at":"{NOON}","elected_at":"{NOON}","horizon":3,"agent":{{"cpus":8,"mem":28000}},"row":[],"counts":{counts:?}}}"#
+    )
+}
+
+fn confidence(tenths: u32) -> Confidence {
+    Confidence::from_tenths(tenths).unwrap()
+}
+
+/// Where counters are not 0: the edges with their counts.
+fn counted(history: &History) -> Vec<(u32, u32)> {
+    let all = Growth::EDGES.into_iter().zip(history.counts().iter().copied());
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn the_largest_considered_resource_is_the_demand_h7() {
+    // 52 cpus and 150,000 MB, and one queued instance of 2 cpus and 6,000 MB.
+    let taken = resources(54, 156_000);
+    let worked = |considered: &[Kind]| Demand { taken, considered: considered.to_vec(), ..demand(0) };
+    let unit = Unit(resources(8, 28_000));
+    assert_eq!(worked(&[Kind::Cpus, Kind::Mem]).eighths(&unit), Some(54));
+    assert_eq!(worked(&[Kind::Mem]).eighths(&unit), Some(45));
+    assert_eq!(worked(&[Kind::Gpus]).eighths(&unit), None, "the agent has none");
+}
+
+#[test]
+fn demand_is_what_runs_anywhere_and_what_a_new_agent_holds_h7() {
+    let cluster = Cluster::of(9, resources(8, 28_000))
+        .running("/web", 40, resources(1, 3_000))
+        .running("/own", 4, resources(1, 3_000))
+        .running("/telegraf", 8, resources(1, 3_000))
+        .queued("/web", 2, resources(1, 3_000));
+    let cluster = cluster.queued("/large", 1, resources(9, 3_000));
+    let settings = "applications.\"/own\".application_headroom_percent = 50\napplications.\"/telegraf\".daemon = true";
+    let of = |snapshot: &ClusterSnapshot, settings: &str, not_counted: &[TaskGroup]| {
+        Demand::of(snapshot, &policy(settings).unwrap(), not_counted).unwrap()
+    };
+    let all = of(&cluster.snapshot(), "", &[]);
+    assert_eq!((all.taken, all.unit), (resources(54, 162_000), Unit(resources(8, 28_000))));
+    let some = of(&cluster.snapshot(), settings, &[]);
+    assert_eq!((some.taken, some.unit), (resources(42, 126_000), Unit(resources(7, 25_000))));
+    // What backs off has not gone.
+    let group = |count, cpus| TaskGroup { count, resources: resources(cpus, 1_000) };
+    assert_eq!(of(&cluster.snapshot(), "", &[group(3, 2), group(7, 9)]).taken, resources(60, 165_000));
+    // On an agent that drains as well.
+    let draining = cluster.with_state(0, shared::contract::AgentState::Draining);
+    assert_eq!(of(&draining.snapshot(), "", &[]).taken, all.taken);
+    let empty = Cluster::default().snapshot();
+    assert_eq!(Demand::of(&empty, &policy("").unwrap(), &[]), None);
+    assert_eq!(of(&empty, "new_agent = { cpus = 8, mem = 28000 }", &[]).eighths(&all.unit), Some(0));
+}
+
+#[test]
+fn what_runs_on_more_agents_than_the_maximum_is_no_demand_h7() {
+    let mut snapshot = Cluster::of(5, resources(8, 28_000)).running("/d", 5, resources(1, 1_000)).snapshot();
+    snapshot.applications.iter_mut().for_each(|application: &mut Application| application.max_per_agent = Some(1));
+    let taken = |settings: &str| Demand::of(&snapshot, &policy(settings).unwrap(), &[]).unwrap().taken;
+    assert_eq!((taken("max = 4"), taken("max = 5")), (Resources::ZERO, resources(5, 5_000)));
+}
+
+#[test]
+fn growth_is_the_largest_value_of_a_full_row_less_its_oldest_h8() {
+    assert_eq!(counted(&history([46, 50, 49])), [], "three of four values");
+    assert_eq!(counted(&history([46, 50, 49, 54])), [(8, 1)]);
+    // 54 - 50, 54 - 49: rows that overlap.
+    assert_eq!(counted(&history([46, 50, 49, 54, 54, 52])), [(4, 1), (6, 1), (8, 1)]);
+    assert_eq!(counted(&history([54, 50, 40, 30])), [(0, 1)], "less is no growth");
+    assert_eq!(counted(&history([0, 0, 0, 9_999])), [(4_096, 1)], "the last edge counts what is larger");
+    assert_eq!(counted(&history([0, 0, 0, 5])), [(6, 1)], "the smallest edge not below it");
+}
+
+#[test]
+fn counters_are_halved_at_1440_and_the_rest_is_lost_h8() {
+    let full = History::parse(&stored(&[700, 700, 35, 3, 1])).unwrap();
+    assert_eq!(full.samples(), 1_439);
+    let after = [54, 54, 54, 54]
+        .iter()
+        .zip(1..)
+        .fold(full, |history, (eighths, minute)| learn(&history, &seen(*eighths), at(minute)));
+    assert_eq!(counted(&after), [(0, 350), (1, 350), (2, 17), (3, 1)]);
+}
+
+#[test]
+fn the_smallest_edge_that_was_enough_is_expected_h8() {
+    let worked = History::parse(&stored(&[700, 150, 80, 30, 18, 12, 8, 2])).unwrap();
+    let grow = |tenths| worked.grow(confidence(tenths)).unwrap();
+    assert_eq!((grow(980), grow(978), grow(979)), (6, 4, 6), "978 of 1,000 are enough for exactly 97.8%");
+    assert_eq!((grow(500), grow(700), grow(701), grow(998), grow(999), grow(1000)), (0, 0, 1, 8, 12, 12));
+    let few = |samples| History::parse(&stored(&[samples])).unwrap().grow(confidence(980));
+    assert_eq!((few(0), few(59), few(60)), (None, None, Some(0)));
+}
+
+#[test]
+fn what_does_not_count_empties_the_row_h10() {
+    let four = history([46, 46, 46, 46]);
+    assert_eq!(four.samples(), 1);
+    let next = |seen: &Observation, minute| learn(&four, seen, at(minute));
+    let samples = |history: &History| history.samples();
+    assert_eq!(samples(&next(&seen(46), 4)), 2);
+    assert_eq!(samples(&next(&seen(46), 5)), 2, "two periods are no gap");
+    for (what, broken) in [
+        ("incomplete", next(&Observation { counts: false, ..seen(46) }, 4)),
+        ("unknown", next(&Observation { demand: None, ..seen(46) }, 4)),
+        ("another leader", next(&Observation { elected_at: Some(at(1)), ..seen(46) }, 4)),
+        ("an unknown leader", next(&Observation { elected_at: None, ..seen(46) }, 4)),
+        ("another horizon", next(&Observation { horizon: 2, ..seen(46) }, 4)),
+        ("a gap", next(&seen(46), 6)),
+    ] {
+        assert_eq!(samples(&broken), 1, "{what}: counters stay");
+        let after = learn(&broken, &seen(90), broken.at().unwrap() + MINUTE);
+        assert_eq!(samples(&after), 1, "{what}: no growth from 46 to 90 is seen");
+    }
+}
+
+#[test]
+fn a_run_that_is_repeated_counts_once_h10() {
+    let four = history([46, 46, 46, 46]);
+    let soon = at(3) + SignedDuration::from_secs(29);
+    assert_eq!(learn(&four, &seen(90), soon), four);
+    assert_eq!(learn(&four, &Observation { counts: false, ..seen(46) }, soon), four);
+    assert_eq!(learn(&four, &seen(90), at(2)), four, "a history of a little later");
+    assert_ne!(learn(&four, &seen(90), soon + SignedDuration::from_secs(1)), four);
+    // A time far ahead must not end the learning.
+    let ahead = learn(&four, &seen(46), at(-60));
+    assert_eq!((ahead.at(), ahead.samples()), (Some(at(-60)), 1));
+}
+
+#[test]
+fn another_agent_moves_each_counter_up_at_most_too_far_h7() {
+    let runs = History::parse(&stored(&[10, 10, 10, 10, 10, 10])).unwrap();
+    let with = |unit: Resources, agents: &[Resources]| Demand {
+        unit: Unit(unit),
+        agents: agents.iter().map(|agent| Unit(*agent)).collect(),
+        ..demand(8)
+    };
+    let after = |demand: Demand| learn(&runs, &Observation { demand: Some(demand), ..seen(0) }, at(1));
+    // A sixteenth is no other agent.
+    let near = after(with(resources(8, 26_250), &[]));
+    assert_eq!(counted(&near), counted(&runs));
+    // Half the cpus, two thirds of the memory: twice as many eighths. 2 · 3 and 2 · 6 are edges, 2 · 1 as well.
+    let half = after(with(resources(4, 18_667), &[]));
+    assert_eq!(counted(&half), [(0, 10), (2, 10), (4, 10), (6, 10), (8, 10), (12, 10)]);
+    // Twice the cpus, the same memory: by memory growth is as large as before.
+    assert_eq!(counted(&after(with(resources(16, 28_000), &[]))), counted(&runs));
+    // Half of 3 is 1.5.
+    let double = after(with(resources(16, 56_000), &[]));
+    assert_eq!(counted(&double), [(0, 10), (1, 20), (2, 20), (3, 10)]);
+    // While an agent of the old type is there, it is the unit.
+    let mixed = after(with(resources(16, 56_000), &[resources(16, 56_000), resources(8, 28_000)]));
+    assert_eq!((counted(&mixed), mixed.demand(&demand(8))), (counted(&runs), Some(8)));
+}
+
+#[test]
+fn a_history_is_read_as_it_was_written() {
+    let history = history([46, 50, 49, 54, 54]);
+    let json = history.to_json();
+    assert!(json.len() < 400, "{json}");
+    assert_eq!(History::parse(&json).unwrap(), history);
+    assert_eq!(History::parse(&History::default().to_json()).unwrap(), History::default());
+}
+
+#[test]
+fn a_corrupt_history_is_told_from_a_newer_one() {
+    let good = stored(&[1]);
+    assert!(matches!(History::parse(&good.replace(r#""version":1"#, r#""version":2"#)), Err(ParseError::Newer(2))));
+    assert!(matches!(History::parse(r#"{"version":7,"counts":{}}"#), Err(ParseError::Newer(7))));
+    for corrupt in [
+        String::new(),
+        "{}".to_owned(),
+        "null".to_owned(),
+        stored(&[1_440]),
+        stored(&[u32::MAX, u32::MAX]),
+        good.replace("[1, 0", "[-1, 0"),
+        good.replace("[1, 0", "[1"),
+        good.replace(r#""row":[]"#, r#""row":[1,2,3,4,5]"#),
+        good.replace(r#""horizon":3"#, r#""horizon":16"#),
+        good.replace(r#""cpus":8"#, r#""cpus":-8"#),
+    ] {
+        assert!(matches!(History::parse(&corrupt), Err(ParseError::Corrupt(_))), "{corrupt}");
+    }
+}
+
+#[test]
+fn a_run_says_what_it_saw() {
+    let settings = policy("learn = 98\nboot_time = \"5m\"").unwrap();
+    let mut snapshot = Cluster::of(2, resources(8, 28_000)).running("/web", 9, resources(1, 1_000)).snapshot();
+    let observation = Observation::of(&snapshot, &settings, &[]).unwrap();
+    assert_eq!((observation.horizon, observation.counts), (5, true));
+    assert_eq!(
+        History::default().growth(observation.demand.as_ref(), confidence(980)),
+        Growth { demand: 9, grow: None, samples: 0 }
+    );
+    snapshot.completeness = Completeness { level: CompletenessLevel::Partial, reasons: Vec::new() };
+    assert!(!Observation::of(&snapshot, &settings, &[]).unwrap().counts);
+    assert_eq!(Observation::of(&snapshot, &policy("").unwrap(), &[]), None, "it does not learn");
+}
+
+/// What a run may see, and when it is after the one before.
+fn runs() -> impl Strategy<Value = Vec<(u64, bool, bool, i64)>> {
+    let seconds = prop_oneof![8 => 55..65_i64, 1 => 0..40_i64, 1 => 100..400_i64, 1 => -900..-1_i64];
+    prop::collection::vec((0..5_000_u64, prop::bool::weighted(0.9), prop::bool::weighted(0.02), seconds), 1..100)
+}
+
+proptest! {
+    /// What is stored at any run is read again, and goes on as if it had not been stored; loss at any run is no error.
+    #[test]
+    fn counters_stay_in_bounds_and_a_store_changes_nothing_h8(runs in runs(), lost in 0..100_usize) {
+        let (mut history, mut time, mut leader) = (History::default(), NOON, NOON);
+        for (run, (eighths, counts, fails_over, seconds)) in runs.into_iter().enumerate() {
+            time += SignedDuration::from_secs(seconds);
+            leader = if fails_over { time } else { leader };
+            let observation = Observation { counts, elected_at: Some(leader), ..seen(eighths) };
+            let next = learn(&history, &observation, time);
+            let stored = History::parse(&history.to_json()).unwrap();
+            prop_assert_eq!(&learn(&stored, &observation, time), &next);
+            prop_assert_eq!(&learn(&next, &observation, time), &next, "a run delivered twice");
+            prop_assert!(next.samples() < 1_440 && next.samples() <= history.samples() + 1);
+            history = if run == lost { History::default() } else { next };
+        }
+    }
+
+    #[test]
+    fn more_confidence_never_expects_less_h8(counts in prop::collection::vec(0..59_u32, 24), tenths in 500..1_000_u32) {
+        let history = History::parse(&stored(&counts)).unwrap();
+        prop_assert!(history.grow(confidence(tenths)) <= history.grow(confidence(tenths + 1)));
+        let all: u32 = counts.iter().sum();
+        if let Some(grow) = history.grow(confidence(tenths)) {
+            let enough = |below: u32| -> u32 {
+                Growth::EDGES.into_iter().zip(&counts).filter(|(edge, _)| *edge < below).map(|(_, count)| *count).sum()
+            };
+            prop_assert!(1_000 * enough(grow + 1) >= tenths * all, "enough");
+            prop_assert!(grow == 0 || 1_000 * enough(grow) < tenths * all, "the smallest");
+        }
+    }
+
+    /// A failover never counts as growth, even where its master has not seen all agents yet.
+    #[test]
+    fn growth_over_a_failover_is_not_learned_h10(before in 0..500_u64, after in 0..500_u64, run in 4..20_i64) {
+        let mut history = history(std::iter::repeat_n(before, usize::try_from(run).unwrap()));
+        for minute in run..run + 10 {
+            history = learn(&history, &Observation { elected_at: Some(at(run)), ..seen(after) }, at(minute));
+        }
+        prop_assert!(history.counts()[1..].iter().all(|count| *count == 0));
+    }
+
+    #[test]
+    fn another_agent_never_loses_a_sample_h7(counts in prop::collection::vec(0..59_u32, 24), cpus in 1..64_u64, mem in 1..64_u64) {
+        let history = History::parse(&stored(&counts)).unwrap();
+        let unit = Unit(resources(cpus, 1_000 * mem));
+        let other = Demand { unit, agents: vec![unit], ..demand(8) };
+        let after = learn(&history, &Observation { demand: Some(other), ..seen(0) }, at(1));
+        prop_assert_eq!(after.samples(), history.samples());
+    }
+}
