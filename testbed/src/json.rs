@@ -11,14 +11,30 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// The request, where it asks for that action and bears a signature for that service.
 pub(crate) fn read(headers: &HeaderMap, body: &[u8], target: &str, service: &str) -> Result<Value, AwsError> {
+    let (prefix, action) = target.rsplit_once('.').unwrap_or_default();
+    read_any(headers, body, prefix, &[action], service).map(|(_, request)| request)
+}
+
+/// The action and the request, where that is one of these actions and bears a signature for that service.
+pub(crate) fn read_any<'a>(
+    headers: &HeaderMap,
+    body: &[u8],
+    prefix: &str,
+    actions: &[&'a str],
+    service: &str,
+) -> Result<(&'a str, Value), AwsError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if header("x-amz-target") != target {
-        return Err(AwsError::new(404, "UnknownOperationException", header("x-amz-target")));
-    }
+    let asked = header("x-amz-target");
+    let action = asked.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+    let Some(action) = actions.iter().find(|known| Some(**known) == action) else {
+        return Err(AwsError::new(404, "UnknownOperationException", asked));
+    };
     if !header("authorization").contains(&format!("/{service}/aws4_request, SignedHeaders=")) {
         return Err(AwsError::new(403, "MissingAuthenticationToken", "Missing Authentication Token"));
     }
-    serde_json::from_slice(body).map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))
+    let request = serde_json::from_slice(body);
+    let request = request.map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))?;
+    Ok((action, request))
 }
 
 /// What a service answers.
