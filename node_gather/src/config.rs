@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LAMBDA_SCALE_CONFIG` | the configuration, or where it is |
 //! | `SNAPSHOT_TOPIC_ARN` | where snapshots are published |
+//! | `LAMBDA_SCALE_STACK` | the stack, under whose name histories are kept; only with `learn` |
 
 use aws_config::SdkConfig;
 use shared::aws;
@@ -11,6 +12,7 @@ use shared::config::Config;
 use shared::sns::Topic;
 use shared::start::{self, StartError};
 
+use crate::histories::Histories;
 use crate::observe::Sources;
 
 /// What the handler is built from.
@@ -20,9 +22,14 @@ pub struct Settings {
     pub config: Config,
     /// The sources that the configuration needs.
     pub sources: Sources,
+    /// What the pools have learned.
+    pub histories: Histories,
     /// Where snapshots are published.
     pub snapshot_topic: Topic,
 }
+
+/// The variable with the name of the stack.
+const STACK_VARIABLE: &str = "LAMBDA_SCALE_STACK";
 
 impl Settings {
     /// Reads them from the environment.
@@ -34,8 +41,9 @@ impl Settings {
         let sdk = aws::sdk_config().await;
         let config = start::config(&sdk).await?;
         let sources = sources(&sdk, &config).await?;
+        let histories = Histories::new(&config, &sdk, aws::variable(STACK_VARIABLE)).map_err(StartError::client)?;
         let snapshot_topic = Topic::new(aws_sdk_sns::Client::new(&sdk), snapshot_topic_arn);
-        Ok(Self { config, sources, snapshot_topic })
+        Ok(Self { config, sources, histories, snapshot_topic })
     }
 }
 

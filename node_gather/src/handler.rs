@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::config::Settings;
 use crate::fit::{Fitted, fit};
+use crate::growth;
 use crate::marathon::Queue;
 use crate::observe::{Observation, ObserveError, Read};
 
@@ -73,17 +74,22 @@ impl Handler {
     /// The state could not be read, or a snapshot not be published. A failure for one pool does not affect the others,
     /// and a failure of the masters does not affect pools without a master.
     pub async fn handle(&self, now: Timestamp) -> Result<(), GatherError> {
-        let Observation { snapshots, read, failure } = self.0.sources.observe(&self.0.config, now).await;
+        let Settings { config, sources, histories, .. } = &self.0;
+        let (observation, ()) = tokio::join!(sources.observe(config, now), histories.read(config, now));
+        let Observation { snapshots, read, failure } = observation;
         let failure = failure.map(GatherError::Observe);
         let mut failures = Vec::new();
         for snapshot in snapshots {
-            let Some(policy) = self.0.config.pool(&snapshot.pool) else { continue };
+            let Some(policy) = config.pool(&snapshot.pool) else { continue };
+            let snapshot = self.learned(policy, snapshot, now);
             let read = read.as_ref().filter(|_| policy.source.needs_masters());
             if let Err(error) = self.publish(policy, snapshot, read).await {
                 failures.push((policy.pool.clone(), error));
             }
         }
-        let pools = self.0.config.pools.len();
+        histories.write(config, now).await;
+        self.report_histories(now);
+        let pools = config.pools.len();
         let unpublished = (!failures.is_empty()).then_some(GatherError::Publish { pools, failures });
         match (failure, unpublished) {
             (None, None) => Ok(()),
@@ -92,6 +98,23 @@ impl Handler {
                 tracing::error!(reason = %Chain::new(&unpublished), "snapshots of pools without a master were not published either");
                 Err(error)
             }
+        }
+    }
+
+    /// The snapshot with what its pool has learned, this run included.
+    fn learned(&self, policy: &Policy, snapshot: ClusterSnapshot, now: Timestamp) -> ClusterSnapshot {
+        let Some(seen) = growth::Observation::of(&snapshot, policy, &[]) else { return snapshot };
+        let growth = self.0.histories.learn(policy, &seen, now);
+        ClusterSnapshot { growth, ..snapshot }.identified()
+    }
+
+    /// Whether what pools have learned is kept.
+    fn report_histories(&self, now: Timestamp) {
+        for policy in self.0.config.pools.iter().filter(|policy| policy.learning.is_some()) {
+            let problem = self.0.histories.problem(&policy.pool);
+            let failed = Metric::HistoryFailed.of(u32::from(problem.is_some()));
+            let properties = problem.into_iter().map(|problem| ("HistoryProblem", problem)).collect();
+            telemetry::emit(&Record { at: now, pool: &policy.pool, properties, metrics: vec![failed] });
         }
     }
 
@@ -167,6 +190,12 @@ impl Report<'_> {
             }
         }
         metrics.extend(snapshot.group.as_ref().map(|group| Metric::UnknownInstances.of(group.unknown)));
+        if let Some(growth) = &snapshot.growth {
+            let known = growth.known();
+            metrics.extend((growth.demand > 0).then(|| Metric::Demand.of(growth.demand)));
+            metrics.extend(known.map(|(grow, _)| Metric::Growth.of(grow)));
+            metrics.push(Metric::GrowthSamples.of(growth.samples));
+        }
         metrics.extend(snapshot.cpu_utilization_percent.map(|percent| Metric::GroupCpuUtilization.of(percent)));
         metrics.extend(self.policy.thresholds.considered.iter().map(|kind| self.utilization(*kind)));
         Record {

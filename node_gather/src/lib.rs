@@ -14,7 +14,8 @@
 //! - [`growth`]: how much the demand of a pool grows while an instance boots, learned from run to run. Pure.
 //! - [`groups`]: adds to the snapshots what CloudWatch (`cloudwatch`) reports about the groups, and the pools without a master.
 //! - [`mod@fit`]: from the snapshot to a message within the size limit of SNS.
-//! - `config`, `observe`, `handler` (feature `lambda`, default): the settings of the function, and the order of its work.
+//! - `config`, `observe`, `handler` (feature `lambda`, default): the settings of the function, and the order of its work; `histories`
+//!   keeps what was learned from run to run.
 //!   A failure anywhere fails the invocation: no snapshot is better than a wrong one.
 //!
 //! Without the feature `lambda` the crate needs no runtime, network, or SDK; [`snapshots`] is then the entry point.
@@ -38,6 +39,8 @@ pub mod cloudwatch;
 pub mod config;
 #[cfg(feature = "lambda")]
 pub mod handler;
+#[cfg(feature = "lambda")]
+pub mod histories;
 #[cfg(feature = "lambda")]
 pub mod observe;
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use cluster::{Cluster, resources};
 use node_gather::config::Settings;
 use node_gather::handler::{GatherError, Handler};
+use node_gather::histories::Histories;
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
 use node_gather::observe::{ObserveError, Sources};
@@ -63,6 +64,7 @@ async fn run_with(master: &RawServer, snapshots: &Snapshots, settings: &str) -> 
     let handler = Handler::new(Settings {
         config,
         sources: Sources { mesos, marathon, ..Sources::default() },
+        histories: Histories::default(),
         snapshot_topic: topic,
     });
     handler.handle("2026-11-21T18:00:00Z".parse().unwrap()).await

@@ -16,6 +16,7 @@ use call::{Call, Protocol, Service, SetUpError};
 
 pub mod call;
 pub mod ec2;
+pub mod ssm;
 pub mod whole;
 
 /// How long one call may take with all its retries: a function that hangs is billed and holds up the next run.

@@ -71,6 +71,10 @@ metrics! {
     MessageSizeStep Count "How far the snapshot was shortened to fit a message.",
     QueuedInstances Count "Instances in Marathon's launch queue for lack of resources.",
     UnknownInstances Count "Instances of the group of which it is not known whether they are agents.",
+    Demand Count "With learn: eighths of a new agent that the tasks and queued instances of the pool fill (H7).",
+    Growth Count "With learn: eighths of a new agent by which demand is expected to grow within the boot time (H8).",
+    GrowthSamples Count "With learn: runs that the expected growth was learned from.",
+    HistoryFailed Count "With learn: 1 where what was learned cannot be read or written, so that a cold start forgets it.",
     GroupCpuUtilization Percent "CPU utilization of the instances of the group.",
     // node_process
     Delta Count "Agents that the decision adds; negative: removes.",
