@@ -160,6 +160,15 @@ pub(super) fn launch_cause(change: Option<Change>, capacity: i32, desired: i32, 
     join(change, sentence)
 }
 
+/// `Cause` of a launch that makes the zones equal.
+pub(super) fn balance_cause(zone: &str, now: Timestamp) -> String {
+    format!(
+        "At {} instances were launched to balance instances in zones {zone} with other zones resulting in more than desired \
+         number of instances in the group.",
+        seconds(now)
+    )
+}
+
 /// `Cause` of a termination that brings `capacity` to `desired`.
 pub(super) fn terminate_cause(
     change: Option<Change>,

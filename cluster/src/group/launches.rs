@@ -17,12 +17,23 @@ impl Group {
         }
     }
 
-    /// A launch that fails for another reason than the desired capacity, such as a rebalance of the zones.
-    pub fn fail_rebalance(&mut self, now: Timestamp) {
-        let zone = self.emptiest_zone();
-        let status = failure(&zone);
-        self.start(ActivityKind::Launch, None, zone, String::new(), now, Some(now));
-        self.last_status(status);
+    /// The launch of an instance fails: it has never been there, and the group pauses before it tries again.
+    pub fn fail_launch(&mut self, id: &str, now: Timestamp) {
+        let is_of = |activity: &&mut Activity| activity.is_in_progress() && activity.instance.as_deref() == Some(id);
+        let Some(activity) = self.activities.iter_mut().find(is_of) else { return };
+        activity.status = failure(&activity.zone);
+        activity.instance = None;
+        activity.end = Some(now);
+        self.instances.retain(|instance| instance.id != id);
+        self.next_launch = Some(later(now, self.behavior.launch_retry));
+    }
+
+    /// A health check finds an instance unhealthy: it ends, and another one takes its place.
+    pub fn fail_check(&mut self, id: &str, now: Timestamp) {
+        let of = |instance: &Instance| instance.id == id && instance.state == Lifecycle::InService;
+        if let Some(index) = self.instances.iter().position(of) {
+            self.end_instance(index, now, |_| unhealthy_cause(now));
+        }
     }
 
     /// Starts the launches that the desired capacity asks for.
@@ -63,7 +74,7 @@ impl Group {
         }
     }
 
-    fn new_instance(&mut self, zone: &str, state: Lifecycle, launched: Timestamp) -> String {
+    pub(super) fn new_instance(&mut self, zone: &str, state: Lifecycle, launched: Timestamp) -> String {
         self.issued += 1;
         let id = format!("i-0{:016x}", 0x00a0_0000_0000_0000 | self.issued);
         self.instances.push(Instance {
@@ -74,11 +85,12 @@ impl Group {
             in_service: None,
             protected: self.protects_new,
             weight: self.weight,
+            hook: None,
         });
         id
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         kind: ActivityKind,
         instance: Option<String>,
@@ -93,7 +105,7 @@ impl Group {
         self.activities.push(Activity { id, kind, instance, zone, cause, start, end, status });
     }
 
-    fn last_status(&mut self, status: ActivityStatus) {
+    pub(super) fn last_status(&mut self, status: ActivityStatus) {
         if let Some(activity) = self.activities.last_mut() {
             activity.status = status;
         }
@@ -116,7 +128,7 @@ impl Group {
 
     /// Brings launches into service that have lasted their time, or all of them at once, and gives up those that a hook abandons.
     pub(super) fn end_launches(&mut self, now: Timestamp, at_once: bool) {
-        let (launch, warm_launch, hook) = (self.behavior.launch, self.behavior.warm_launch, self.behavior.hook);
+        let (launch, warm_launch) = (self.behavior.launch, self.behavior.warm_launch);
         for activity in self.activities.iter_mut().filter(|activity| activity.is_in_progress()) {
             let launched = match activity.kind {
                 ActivityKind::Launch => later(activity.start, launch),
@@ -126,9 +138,11 @@ impl Group {
             if launched > now && !at_once {
                 continue;
             }
+            let id = activity.instance.clone();
+            let own = self.instances.iter().find(|instance| Some(&instance.id) == id.as_ref());
+            let hook = own.and_then(|instance| instance.hook).or(self.behavior.hook);
             let due = hook.map_or(launched, |hook| later(launched, hook.wait));
             let (end, is_over) = (due.min(now), due <= now || at_once);
-            let id = activity.instance.clone();
             let abandons = hook.filter(|hook| hook.abandons && !at_once).is_some();
             if is_over && abandons {
                 self.instances.retain(|instance| Some(&instance.id) != id.as_ref());
@@ -176,7 +190,7 @@ impl Group {
     }
 }
 
-fn failure(zone: &str) -> ActivityStatus {
+pub(super) fn failure(zone: &str) -> ActivityStatus {
     ActivityStatus::Failed(format!(
         "We currently do not have sufficient m5.large capacity in the Availability Zone you requested ({zone}). \
          Our system will be working on provisioning additional capacity. Launching EC2 instance failed."

@@ -5,6 +5,7 @@
 
 mod activity;
 mod launches;
+mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Group {
     change: Option<Change>,
     /// After a failed launch: not before then.
     next_launch: Option<Timestamp>,
+    /// The instance that was launched to make the zones equal.
+    balancing: Option<String>,
     issued: u64,
 }
 
@@ -75,6 +78,8 @@ pub struct Behavior {
     pub spot_waits: bool,
     /// How long after a launch the health check replaces the instance; `None`: it is healthy.
     pub unhealthy_after: Option<Duration>,
+    /// Whether the group moves instances where its zones are unequal (the process `AZRebalance`).
+    pub rebalances: bool,
 }
 
 /// A lifecycle hook.
@@ -100,6 +105,7 @@ impl Default for Behavior {
             hook: None,
             spot_waits: false,
             unhealthy_after: None,
+            rebalances: false,
         }
     }
 }
@@ -121,6 +127,8 @@ pub struct Instance {
     pub protected: bool,
     /// How many capacity units it counts for.
     pub weight: u32,
+    /// A lifecycle hook of its launch alone, instead of the group's.
+    pub hook: Option<Hook>,
 }
 
 /// Where an instance is in its life. The group itself only leads through the first three; the others are for tests to
@@ -230,6 +238,7 @@ impl Group {
             activities: Vec::new(),
             change: None,
             next_launch: None,
+            balancing: None,
             issued: 0,
         }
     }
@@ -248,6 +257,7 @@ impl Group {
             in_service: Some(launched),
             protected: false,
             weight: self.weight,
+            hook: None,
         });
         self.desired += units(self.weight);
     }
@@ -347,6 +357,7 @@ impl Group {
         }
         self.launch(now);
         self.terminate(now);
+        self.rebalance(now);
     }
 
     /// Ends every activity in progress, however long it should still last.
@@ -370,7 +381,7 @@ impl Group {
 
     fn terminate(&mut self, now: Timestamp) {
         let capacity = self.capacity();
-        let surplus = (capacity - self.desired).max(0).cast_unsigned() / self.weight.max(1);
+        let surplus = (capacity - self.desired - self.balancing_units()).max(0).cast_unsigned() / self.weight.max(1);
         if surplus == 0 || self.suspended.contains("Terminate") {
             return;
         }
@@ -412,14 +423,6 @@ impl Group {
             .filter(|(_, instance)| instance.state == Lifecycle::InService && !instance.protected)
             .min_by_key(|(_, i)| (std::cmp::Reverse(in_zone(&i.zone)), &i.zone, i.launched, &i.id))
             .map(|(index, _)| index)
-    }
-
-    fn emptiest_zone(&self) -> String {
-        self.zones.iter().min_by_key(|zone| self.in_zone(zone)).cloned().unwrap_or_default()
-    }
-
-    fn in_zone(&self, zone: &str) -> usize {
-        self.instances.iter().filter(|i| i.zone == zone && i.state.is_capacity()).count()
     }
 
     fn activity_id(&self) -> Uuid {

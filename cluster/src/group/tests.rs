@@ -224,3 +224,64 @@ fn unhealthy_instances_are_replaced() {
     group.advance(at(480));
     assert_eq!((group.desired(), group.instances().len()), (5, 5), "the other four are healthy");
 }
+
+#[test]
+fn unequal_zones_are_made_equal_one_instance_at_a_time() {
+    let mut group = Group::new("workers", 0, 10, &["a", "b"]);
+    (0..4).for_each(|n| group.adopt(&format!("i-{n}"), "a", at(-9000)));
+    group.adopt("i-b", "b", at(-9000));
+    group.behavior.rebalances = true;
+    let mut least = usize::MAX;
+    for second in (0..1200).step_by(10) {
+        group.advance(at(second));
+        let in_service = group.instances().iter().filter(|i| i.state == Lifecycle::InService).count();
+        least = least.min(in_service);
+        assert!(group.instances().iter().filter(|i| i.state.is_capacity()).count() <= 6, "one at a time");
+    }
+    assert_eq!(
+        (group.imbalance(), group.desired(), least),
+        (1, 5, 5),
+        "no instance ends before its successor is there"
+    );
+    let causes: Vec<&str> = group.activities().map(|activity| activity.cause.as_str()).collect();
+    assert!(causes.iter().any(|cause| cause.contains("to balance instances in zones b")), "{causes:?}");
+}
+
+#[test]
+fn a_rebalance_is_not_tried_without_its_process() {
+    let mut group = Group::new("workers", 0, 10, &["a", "b"]);
+    (0..4).for_each(|n| group.adopt(&format!("i-{n}"), "a", at(-9000)));
+    group.behavior.rebalances = true;
+    group.suspended.insert("AZRebalance".to_owned());
+    (0..100).for_each(|minute| group.advance(at(60 * minute)));
+    assert_eq!((group.imbalance(), group.activities().count()), (4, 0));
+}
+
+#[test]
+fn a_launch_that_fails_is_tried_again_later() {
+    let mut group = group();
+    group.set_desired(5, false, at(0)).unwrap();
+    group.advance(at(0));
+    let id = group.instances().last().unwrap().id.clone();
+    group.fail_launch(&id, at(0));
+    let failed = group.activities().next().unwrap();
+    assert_eq!((failed.status.code(), failed.end, failed.instance.as_ref()), ("Failed", Some(at(0)), None));
+    group.advance(at(30));
+    assert_eq!(group.instances().len(), 4);
+    group.advance(at(60));
+    assert_eq!(group.instances().len(), 5);
+}
+
+#[test]
+fn a_hook_of_its_own_holds_one_launch_alone() {
+    let mut group = group();
+    group.set_desired(6, false, at(0)).unwrap();
+    group.advance(at(0));
+    let hook = Hook { wait: Duration::from_secs(600), abandons: true };
+    group.instances_mut().last_mut().unwrap().hook = Some(hook);
+    group.advance(at(90));
+    assert_eq!(states(&group)[4..], [Lifecycle::InService, Lifecycle::PendingWait]);
+    group.advance(at(690));
+    let codes: Vec<&str> = group.activities().map(|activity| activity.status.code()).collect();
+    assert!(codes.contains(&"Cancelled") && codes.contains(&"PreInService"), "another launch follows: {codes:?}");
+}
