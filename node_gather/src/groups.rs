@@ -70,15 +70,24 @@ pub fn complete(
 ) -> Vec<ClusterSnapshot> {
     let mut cluster: BTreeMap<String, ClusterSnapshot> =
         cluster.into_iter().map(|snapshot| (snapshot.pool.clone(), snapshot)).collect();
-    let complete = |policy: &Policy| {
-        let snapshot = if policy.source.needs_masters() {
-            cluster.remove(&policy.pool)?
-        } else {
-            of_group(policy, groups.described.groups.get(&policy.group), taken_at)
-        };
-        Some(if policy.source.cpu().is_some() { with_cpu(snapshot, groups.cpu.get(&policy.group)) } else { snapshot })
-    };
+    let complete = |policy: &Policy| complete_pool(policy, cluster.remove(&policy.pool), groups, taken_at);
     config.pools.iter().filter_map(complete).collect()
+}
+
+/// The snapshot of one pool. `of_cluster` is that of a pool of the Mesos cluster, which has none otherwise.
+#[must_use]
+pub fn complete_pool(
+    policy: &Policy,
+    of_cluster: Option<ClusterSnapshot>,
+    groups: &Groups,
+    taken_at: Timestamp,
+) -> Option<ClusterSnapshot> {
+    let snapshot = if policy.source.needs_masters() {
+        of_cluster?
+    } else {
+        of_group(policy, groups.described.groups.get(&policy.group), taken_at)
+    };
+    Some(if policy.source.cpu().is_some() { with_cpu(snapshot, groups.cpu.get(&policy.group)) } else { snapshot })
 }
 
 /// The snapshot of a pool without a Mesos master: every instance in service counts as an agent.
