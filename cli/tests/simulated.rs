@@ -23,7 +23,7 @@ use shared::contract::ScalingDecision;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Options, read};
-use simulator::{Millis, Place, Setup};
+use simulator::{Faults, Millis, Place, Setup};
 use support::recording;
 
 const TRACE: &str = include_str!("../../examples/traces/taxi-day.csv");
@@ -151,6 +151,7 @@ fn explain_repeats_a_thousand_simulated_runs() {
         price: 384,
         place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
         workload,
+        faults: Faults::default(),
     };
     let inner = LambdaScale::new(policy, true, Exactness::Sampled);
     let mut explained = Explained { inner, folder, seen: None, compared: 0, acted: 0 };
@@ -217,4 +218,34 @@ fn an_interrupted_simulation_prints_what_has_ended() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(130), "{printed}");
     assert!(printed.contains("\noracle ") && !printed.contains("lambda-scale.toml"), "{printed}");
+}
+
+#[test]
+fn a_pool_of_cpu_utilization_is_simulated_with_faults() {
+    let folder = recording::directory("faults");
+    let config = folder.join("web.toml");
+    fs::write(&config, "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\n").unwrap();
+    let simulate = |faults: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args([
+            "simulate",
+            "--trace",
+            "../examples/traces/taxi-day.csv",
+            "--peak-cpus",
+            "60",
+            "--output",
+            "json",
+        ]);
+        command.arg("--config").arg(&config).arg(format!("--faults={faults}"));
+        command.output().unwrap()
+    };
+    let hours = |faults: &str| {
+        let output = simulate(faults);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["policies"][0]["measurements"]["agent_hours"]["mean"].as_f64().unwrap()
+    };
+    assert!(hours("") > 50.0 && (hours("instance-ends=500") - hours("")).abs() > 0.1);
+    let refused = simulate("comet=1");
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && error.contains("expected NAME=RATE"), "{error}");
 }

@@ -21,7 +21,7 @@ use std::thread;
 use simulator::policy::{Baseline, Exactness, LambdaScale, Policy};
 use simulator::summary::Spread;
 use simulator::trace::{Options, read};
-use simulator::{DAY, Measurements, Place, Setup, oracle, run};
+use simulator::{DAY, Faults, Measurements, Place, Setup, oracle, run};
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;
@@ -96,6 +96,7 @@ fn setups(directory: &Path) -> Vec<(String, Setup)> {
             price: 384,
             place: Place { group: pool.group, ..Place::default() },
             workload,
+            faults: Faults::default(),
         };
         (path.file_stem().unwrap().to_str().unwrap().to_owned(), setup)
     };

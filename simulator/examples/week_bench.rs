@@ -15,7 +15,7 @@ use std::time::Instant;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Policy, TargetTracking};
 use simulator::trace::{Options, read};
-use simulator::{Place, Setup, oracle, run};
+use simulator::{Faults, Place, Setup, oracle, run};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +34,7 @@ fn main() {
         price: 384,
         place: Place { group: pool.group.clone(), ..Place::default() },
         workload,
+        faults: Faults::default(),
     };
     let mut policies: Vec<(&str, Box<dyn Policy>)> = vec![
         ("lambda-scale", Box::new(LambdaScale::new(pool, true, exactness))),

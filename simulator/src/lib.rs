@@ -14,6 +14,7 @@
 //!   world and gives [`policy::Orders`]. [`policy::LambdaScale`] is the project's own code, `summarize`, `decide`, and `plan`, on
 //!   real messages; the others are what one would use instead
 //! - [`setup`]: what is simulated: the workload, the agents, the limits
+//! - [`fault`]: what goes wrong meanwhile
 //! - [`measure`], [`results`]: what comes of it: [`Run`] holds [`Measurements`], a [`Series`], the [`Action`]s and the [`Hold`]s
 //! - [`summary`]: several runs of a policy as mean, least, and largest
 //! - [`report`]: all of it as one HTML page
@@ -24,6 +25,7 @@
 //!
 //! docs/simulate.md defines traces and measurements, docs/design/simulator.md says why the world is as it is.
 
+pub mod fault;
 pub mod measure;
 pub mod oracle;
 pub mod policy;
@@ -35,6 +37,7 @@ pub mod summary;
 pub mod trace;
 mod world;
 
+pub use fault::{Fault, Faults};
 pub use measure::{Action, ActionKind, Hold, Measurements, Series, Wait};
 pub use results::Run;
 pub use run::{Progress, RunError, run, run_watched};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::resources::Resources;
 
+use crate::fault::Faults;
 use crate::trace::Workload;
 use crate::{DAY, Millis};
 
@@ -26,6 +27,8 @@ pub struct Setup {
     pub price: u64,
     /// Where the agents are.
     pub place: Place,
+    /// What goes wrong.
+    pub faults: Faults,
 }
 
 /// The names of the pool.

@@ -9,7 +9,7 @@ use cluster::resources;
 use jiff::Timestamp;
 use simulator::policy::Baseline;
 use simulator::trace::{Application, Change};
-use simulator::{MINUTE, Millis, Place, Run, Setup, Workload, run};
+use simulator::{Faults, MINUTE, Millis, Place, Run, Setup, Workload, run};
 
 /// Instances of one cpu, from a minute on. An agent holds eight of them.
 fn simulate(baseline: &str, steps: &[(Millis, u32)], minutes: Millis, max: u32) -> Run {
@@ -33,6 +33,7 @@ fn simulate(baseline: &str, steps: &[(Millis, u32)], minutes: Millis, max: u32) 
         price: 384,
         place: Place { group: "workers-asg".to_owned(), ..Place::default() },
         workload,
+        faults: Faults::default(),
     };
     let mut policy = baseline.parse::<Baseline>().unwrap().policy().unwrap();
     run(&setup, baseline, &mut *policy, 1).unwrap()

@@ -5,7 +5,7 @@
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale};
 use simulator::trace::{Options, read};
-use simulator::{Place, Setup, run};
+use simulator::{Faults, Place, Setup, run};
 
 const DAY: &str = include_str!("../../examples/traces/taxi-day.csv");
 
@@ -26,6 +26,7 @@ fn a_thousand_runs_through_the_bytes_of_a_master_give_the_same_snapshots() {
         price: 384,
         place: Place { group: pool.group.clone(), attributes: pool.attributes.clone() },
         workload,
+        faults: Faults::default(),
     };
     let runs = |exactness| run(&setup, "ours", &mut LambdaScale::new(pool.clone(), true, exactness), 3).unwrap();
     // A difference is an error, which ends the run.

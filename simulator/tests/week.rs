@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Policy, TargetTracking};
 use simulator::trace::{Options, read};
-use simulator::{DAY, Place, Run, Setup, oracle, run};
+use simulator::{DAY, Faults, Place, Run, Setup, oracle, run};
 
 /// A load that rises from six to eighteen and falls again, day after day; the last two days have half of it.
 fn trace() -> String {
@@ -33,6 +33,7 @@ fn setup(pool: &shared::config::Policy) -> Setup {
         price: 1000,
         place: Place { group: pool.group.clone(), ..Place::default() },
         workload,
+        faults: Faults::default(),
     }
 }
 

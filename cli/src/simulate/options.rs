@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 use sha2::{Digest as _, Sha256};
-use shared::config::{CheckKind, Config, Policy, PoolSource};
+use shared::config::{CheckKind, Config, Policy};
 use shared::contract::ClusterSnapshot;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Baseline, Exactness};
 use simulator::trace::{self, Options as TraceOptions, Recording};
-use simulator::{Millis, Place, Setup, Workload};
+use simulator::{Faults, Millis, Place, Setup, Workload};
 
 use super::SimulateError;
 use crate::config;
@@ -67,6 +67,12 @@ pub struct Options {
     /// Price of an agent-hour
     #[arg(long, value_name = "PRICE", default_value = "0.384", value_parser = read_amount)]
     price: Amount,
+    /// What goes wrong, as CLASS=RATE[,...], such as failover=1,never-joins=2; docs/simulate.md lists the classes
+    #[arg(long, value_name = "FAULTS", default_value_t)]
+    faults: Faults,
+    /// Jobs of a trace belong to a framework of their own, whose queue no policy sees
+    #[arg(long, conflicts_with = "from_snapshots")]
+    own_framework: bool,
     /// In each run, make the snapshot from the bytes of a master too, and compare
     #[arg(long)]
     exact: bool,
@@ -109,7 +115,12 @@ impl Options {
 
     /// What the trace stands for.
     pub(super) fn workload(&self) -> Result<Workload, SimulateError> {
-        let mut options = TraceOptions { peak_cpus: self.peak_cpus, agent: self.agent, ..TraceOptions::default() };
+        let mut options = TraceOptions {
+            peak_cpus: self.peak_cpus,
+            agent: self.agent,
+            own_framework: self.own_framework,
+            ..TraceOptions::default()
+        };
         if let Some(path) = &self.applications {
             let shares = trace::read_applications(&read(path)?);
             options.shares = shares.map_err(|source| SimulateError::Trace { path: shown(path), source })?;
@@ -177,14 +188,13 @@ impl Options {
                 return Err(usage(format!("it has the pools {}; add --pool {first}", names.join(", "))));
             }
         };
-        let problem = match (policy.check, policy.source) {
-            (CheckKind::Standard, PoolSource::Mesos { cpu: None }) => return Ok(policy.clone()),
-            (CheckKind::Custom, _) => "its custom check decides, which cannot be simulated; leave out check",
-            (CheckKind::Standard, PoolSource::Mesos { cpu: Some(_) } | PoolSource::CloudWatch { .. }) => {
-                "it uses CPU utilization, which no trace has; leave out source and cpu_utilization"
+        match policy.check {
+            CheckKind::Standard => Ok(policy.clone()),
+            CheckKind::Custom => {
+                let problem = "its custom check decides, which cannot be simulated; leave out check";
+                Err(usage(format!("pool {:?}: {problem}", policy.pool)))
             }
-        };
-        Err(usage(format!("pool {:?}: {problem}", policy.pool)))
+        }
     }
 
     fn setup(&self, workload: &Workload, policy: &Policy) -> Setup {
@@ -197,6 +207,7 @@ impl Options {
             price: self.price.thousandths(),
             place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
             workload: workload.clone(),
+            faults: self.faults.clone(),
         }
     }
 }

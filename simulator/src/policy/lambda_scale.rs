@@ -4,12 +4,14 @@
 //! whenever the world is for the first time of another kind, that way is taken too, and must lead to the same snapshot
 //! ([`Exactness`]).
 
+mod cpu;
 mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::Cluster;
 use node_gather::ReadError;
+use node_gather::groups;
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
@@ -81,13 +83,24 @@ pub struct LambdaScale {
     kinds: BTreeSet<Kind>,
     pending: Option<ScalingDecision>,
     planned: Option<Plan>,
+    /// What CloudWatch would report.
+    measured: cpu::Measured,
 }
 
 impl LambdaScale {
     /// The policy with the settings of a pool. `sees_queue` says whether Marathon is asked for what it has queued.
     #[must_use]
     pub const fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
-        Self { pools: [pool], sees_queue, exactness, runs: 0, kinds: BTreeSet::new(), pending: None, planned: None }
+        Self {
+            pools: [pool],
+            sees_queue,
+            exactness,
+            runs: 0,
+            kinds: BTreeSet::new(),
+            pending: None,
+            planned: None,
+            measured: cpu::Measured::new(),
+        }
     }
 
     /// The decision of a run, between its two calls.
@@ -114,6 +127,15 @@ impl LambdaScale {
     }
 
     fn snapshot(&mut self, view: &View<'_>) -> Result<ClusterSnapshot, LambdaScaleError> {
+        let of_cluster = if self.pool().source.needs_masters() { Some(self.snapshot_of_cluster(view)?) } else { None };
+        self.measured.measure(view);
+        let groups = self.measured.groups(self.pool(), view);
+        // Every pool that the master does not describe is described by its group.
+        groups::complete_pool(self.pool(), of_cluster, &groups, view.now)
+            .ok_or(LambdaScaleError::Differs { of_state: String::new(), of_model: String::new() })
+    }
+
+    fn snapshot_of_cluster(&mut self, view: &View<'_>) -> Result<ClusterSnapshot, LambdaScaleError> {
         let group = Description::Known(members::Group::from(view.group));
         let described =
             Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup: Lookup::NotAsked };

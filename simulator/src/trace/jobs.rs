@@ -35,7 +35,8 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
         let application = *places.entry(resources).or_insert_with(|| {
             // Marathon's ids have letters, digits, and hyphens.
             let size = format!("{}-{}", resources.cpus, resources.mem).replace('.', "-");
-            applications.push(Application { name: format!("/jobs/{size}"), resources });
+            let name = if options.own_framework { format!("jobs-{size}") } else { format!("/jobs/{size}") };
+            applications.push(Application { name, resources });
             applications.len() - 1
         });
         jobs.push(Job { submitted, duration, application });

@@ -39,10 +39,18 @@ pub struct Workload {
 /// An application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
-    /// Its id in Marathon.
+    /// Its id in Marathon, with a leading `/`; without one it belongs to another framework, whose queue no one sees.
     pub name: String,
     /// What one instance takes.
     pub resources: Resources,
+}
+
+impl Application {
+    /// Whether Marathon starts its instances.
+    #[must_use]
+    pub fn is_marathons(&self) -> bool {
+        self.name.starts_with('/')
+    }
 }
 
 /// From then on so many instances are wanted.
@@ -76,12 +84,19 @@ pub struct Options {
     pub agent: Option<Resources>,
     /// Which applications a load series drives.
     pub shares: Vec<Share>,
+    /// Whether jobs belong to a framework of their own, whose queue no one sees, instead of to Marathon.
+    pub own_framework: bool,
 }
 
 impl Default for Options {
     /// A peak of 300 cpus, and five applications.
     fn default() -> Self {
-        Self { peak_cpus: Amount::from_thousandths(300_000), agent: None, shares: default_applications() }
+        Self {
+            peak_cpus: Amount::from_thousandths(300_000),
+            agent: None,
+            shares: default_applications(),
+            own_framework: false,
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::faults::Later;
 use crate::Millis;
+use crate::fault::Fault;
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,10 @@ pub(crate) enum Event {
     Drained { agent: u32 },
     /// A minute begins.
     Sample,
+    /// Something goes wrong, for the so manieth time.
+    Fault { fault: Fault, number: u64 },
+    /// Something that went wrong ends.
+    Later(Later),
 }
 
 #[derive(Debug, Default)]

@@ -3,15 +3,19 @@
 //! - here: the events, and what each does
 //! - `events`: the queue of events
 //! - `scheduler`: Marathon, which places what is wanted
-//! - `pool`: the group's instances and their agents: boots and terminations
+//! - `pool`: the group's instances and their agents: boots and terminations; `away`: agents that the master does not hear from
+//! - `faults`: what goes wrong, and how it ends
 
+mod away;
 mod events;
+mod faults;
 mod pool;
 mod scheduler;
 
 use jiff::Timestamp;
 use shared::count::saturated;
 
+use crate::fault::Fault;
 use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
 use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
 use crate::setup::Setup;
@@ -33,12 +37,15 @@ pub(crate) enum Concern {
     Boot = 2,
     /// Which instance of an application stops.
     Decrease = 3,
+    /// What goes wrong: one for each class, from here on.
+    Faults = 100,
 }
 
 /// A cluster and its group, in which time passes.
 #[derive(Debug)]
 pub(crate) struct World<'s> {
     setup: &'s Setup,
+    seed: u64,
     now: Millis,
     events: Events,
     period: Millis,
@@ -48,6 +55,8 @@ pub(crate) struct World<'s> {
     /// The next change and the next job of the workload.
     next_change: usize,
     next_job: usize,
+    /// What struck in the last event.
+    struck: Vec<Fault>,
 }
 
 impl<'s> World<'s> {
@@ -60,6 +69,7 @@ impl<'s> World<'s> {
         let recorder = Recorder::new(start, setup.measured_from(), setup.agent, setup.headroom_percent);
         let mut world = Self {
             setup,
+            seed,
             now: 0,
             events: Events::default(),
             period,
@@ -68,6 +78,7 @@ impl<'s> World<'s> {
             recorder,
             next_change: 0,
             next_job: 0,
+            struck: Vec::new(),
         };
         world.start();
         world
@@ -88,6 +99,7 @@ impl<'s> World<'s> {
         self.events.push(0, Event::Sample);
         // Half a minute after the load changes: nothing depends on which of two simultaneous events is first.
         self.events.push(self.period.min(MINUTE) / 2, Event::Tick);
+        self.schedule_faults();
         self.measure();
     }
 
@@ -103,6 +115,7 @@ impl<'s> World<'s> {
         };
         self.recorder.pass(at);
         self.now = at;
+        self.struck.clear();
         match event {
             Event::Change => self.change_services(),
             Event::Submit => self.submit_jobs(),
@@ -122,6 +135,8 @@ impl<'s> World<'s> {
                 self.recorder.sample(self.now);
                 self.events.push(self.now + MINUTE, Event::Sample);
             }
+            Event::Fault { fault, number } => self.strike(fault, number),
+            Event::Later(later) => self.recover(later),
         }
         self.place();
         self.measure();
@@ -181,7 +196,8 @@ impl<'s> World<'s> {
     /// terminated ones ran are lost.
     fn advance_group(&mut self) -> Lost {
         let time = self.time();
-        let changed = self.pool.advance(self.now, time, &mut self.events);
+        let changed = self.pool.advance(self.now, time, &self.setup.faults, &mut self.events);
+        self.struck.append(&mut self.pool.struck);
         let mut lost = Lost::default();
         for agent in changed {
             lost += self.scheduler.lose(&agent, self.now);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster::group::{Group, Lifecycle};
+use cluster::group::{Group, Hook, Lifecycle};
 use cluster::{Agent, Capacity, Cluster, Mode, Operation};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
@@ -15,7 +15,9 @@ use shared::random::SplitMix64;
 use shared::resources::Resources;
 
 use super::events::{Event, Events};
+use super::faults::{self, Fate, Later};
 use super::{BEFORE, Concern};
+use crate::fault::{Fault, Faults};
 use crate::measure::Levels;
 use crate::setup::Setup;
 use crate::{HOUR, Millis, SECOND};
@@ -34,18 +36,24 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(3);
 
 #[derive(Debug)]
 pub(super) struct Pool {
-    cluster: Cluster,
-    group: Group,
+    pub(super) cluster: Cluster,
+    pub(super) group: Group,
     /// The launches whose agents have not registered, by the number of the launch: their instances.
-    booting: BTreeMap<u64, String>,
+    pub(super) booting: BTreeMap<u64, String>,
     /// The agents by their instances.
     agents: BTreeMap<String, u32>,
+    /// Since when the master has not heard from agents.
+    pub(super) absent: BTreeMap<u32, Millis>,
+    /// Those of them that it has given up.
+    pub(super) away: BTreeMap<u32, Agent>,
+    /// What went wrong with launches since it was asked last.
+    pub(super) struck: Vec<Fault>,
     launches: u64,
     boot: Millis,
     seed: u64,
     forgotten: Millis,
     /// What [`Pool::count`] counted, as long as it is true.
-    levels: Option<Levels>,
+    pub(super) levels: Option<Levels>,
 }
 
 impl Pool {
@@ -64,6 +72,9 @@ impl Pool {
             group,
             booting: BTreeMap::new(),
             agents: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            away: BTreeMap::new(),
+            struck: Vec::new(),
             launches: 0,
             boot: setup.boot,
             seed,
@@ -187,26 +198,19 @@ impl Pool {
     }
 
     /// Brings the group to the present. The agents that this ended, with their tasks.
-    pub(super) fn advance(&mut self, now: Millis, time: Timestamp, events: &mut Events) -> Vec<Agent> {
+    pub(super) fn advance(&mut self, now: Millis, time: Timestamp, faults: &Faults, events: &mut Events) -> Vec<Agent> {
         self.levels = None;
         self.group.advance(time);
         if now >= self.forgotten + HOUR {
             self.forgotten = now;
             self.group.forget_activities(time.saturating_sub(HISTORY).unwrap_or(Timestamp::MIN));
         }
-        let millis = |duration: Duration| Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX);
         let launched = self.group.instances().iter().filter(|instance| {
             instance.state == Lifecycle::Pending && instance.launched == time && !self.is_known(&instance.id)
         });
         let launched: Vec<String> = launched.map(|instance| instance.id.clone()).collect();
         for id in launched {
-            self.launches += 1;
-            let launch = self.launches;
-            let mut random = SplitMix64::stream(self.seed, Concern::Boot as u64, launch);
-            let percent = BOOT_PERCENT.start() + random.below(BOOT_PERCENT.end() - BOOT_PERCENT.start() + 1);
-            events.push(now + millis(self.group.behavior.launch), Event::Group);
-            events.push(now + self.boot * percent / 100, Event::Register { launch });
-            self.booting.insert(launch, id);
+            self.begin_launch(id, now, time, faults, events);
         }
         let is_ending = |id: &str| {
             let instance = self.group.instances().iter().find(|instance| instance.id == id);
@@ -221,7 +225,43 @@ impl Pool {
             self.booting.remove(&launch);
         }
         let numbers: Vec<u32> = ended.iter().filter_map(|id| self.agents.remove(id)).collect();
-        numbers.into_iter().filter_map(|number| self.cluster.remove(number)).collect()
+        numbers.into_iter().filter_map(|number| self.remove_agent(number)).collect()
+    }
+
+    /// An instance is launched: when its agent registers, or what happens instead.
+    fn begin_launch(&mut self, id: String, now: Millis, time: Timestamp, faults: &Faults, events: &mut Events) {
+        self.launches += 1;
+        let launch = self.launches;
+        let mut random = SplitMix64::stream(self.seed, Concern::Boot as u64, launch);
+        let percent = BOOT_PERCENT.start() + random.below(BOOT_PERCENT.end() - BOOT_PERCENT.start() + 1);
+        let boot = self.boot * percent / 100;
+        let in_service = now + millis(self.group.behavior.launch);
+        let fault = faults::fault_of_launch(faults, self.seed, launch);
+        self.struck.extend(fault);
+        match faults::fate(fault) {
+            Fate::Joins => events.push(now + boot, Event::Register { launch }),
+            Fate::JoinsLate => events.push(now + boot * faults::SLOW, Event::Register { launch }),
+            Fate::Fails => {
+                self.group.fail_launch(&id, time);
+                events.push(now + millis(self.group.behavior.launch_retry), Event::Group);
+                return;
+            }
+            Fate::Abandoned => {
+                let hook = Hook { wait: Duration::from_millis(faults::HOOK), abandons: true };
+                let own = self.group.instances_mut().iter_mut().filter(|instance| instance.id == id);
+                own.for_each(|instance| instance.hook = Some(hook));
+                events.push(in_service + faults::HOOK, Event::Group);
+            }
+            Fate::Replaced { after, by } => events.push(now + after, Event::Later(Later::Replace { launch, by })),
+        }
+        events.push(in_service, Event::Group);
+        self.booting.insert(launch, id);
+    }
+
+    /// An agent is gone, whether or not the master hears from it.
+    fn remove_agent(&mut self, number: u32) -> Option<Agent> {
+        self.absent.remove(&number);
+        self.cluster.remove(number).or_else(|| self.away.remove(&number))
     }
 
     fn is_known(&self, instance: &str) -> bool {
@@ -259,4 +299,8 @@ impl Pool {
             ..Levels::default()
         }
     }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -1,4 +1,5 @@
-//! Marathon: it wants instances of applications to run, places them on the offers of agents, and queues what finds no room.
+//! Marathon, and a framework of jobs: they want instances of applications to run, place them on the offers of agents, and queue
+//! what finds no room.
 //!
 //! Services run until fewer are wanted; a task that is lost is wanted again. Jobs run for a time and end; one that is lost
 //! starts again from 0.
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use cluster::{Agent, Cluster, Placement, QueuedInstances, TaskSpec};
+use cluster::{Agent, Cluster, Placement, Presence, QueuedInstances, TaskSpec};
 use jiff::Timestamp;
 use shared::contract::TaskGroup;
 use shared::count::saturated;
@@ -99,6 +100,13 @@ impl AddAssign for Lost {
         self.moved += other.moved;
         self.killed += other.killed;
         self.killed_for += other.killed_for;
+    }
+}
+
+impl Instances {
+    /// Whether what waits of it is in Marathon's queue. The queues of other frameworks no one else can see.
+    fn is_queued_by_marathon(&self) -> bool {
+        self.application.is_marathons()
     }
 }
 
@@ -221,18 +229,22 @@ impl Scheduler {
         lost
     }
 
-    /// Places what waits on the offers of agents, which come in random order; on each offer first what has waited longest.
+    /// Places what waits on the offers of agents, which come in random order; on each offer first what has waited longest. A
+    /// framework that has not come back to its master gets none.
     pub(super) fn place(&mut self, cluster: &mut Cluster, now: Millis, time: Timestamp) -> Vec<Started<'_>> {
         let mut placed: Vec<(usize, Waiting)> = Vec::new();
         if self.waiting > 0 {
             let mut offers: Vec<u32> =
                 cluster.registered().filter(|agent| agent.is_active()).map(|agent| agent.number).collect();
             self.offers.shuffle(&mut offers);
+            let is_there =
+                |number| cluster.framework(number).is_some_and(|framework| framework.presence == Presence::Connected);
+            let there: Vec<bool> = self.applications.iter().map(|of| is_there(of.framework)).collect();
             let mut last = usize::MAX;
             while last != placed.len() && self.waiting > 0 {
                 last = placed.len();
                 for number in &offers {
-                    self.use_offer(*number, cluster, now, time, &mut placed);
+                    self.use_offer(*number, &there, cluster, now, time, &mut placed);
                 }
             }
         }
@@ -248,6 +260,7 @@ impl Scheduler {
     fn use_offer(
         &mut self,
         number: u32,
+        there: &[bool],
         cluster: &mut Cluster,
         now: Millis,
         time: Timestamp,
@@ -255,7 +268,8 @@ impl Scheduler {
     ) {
         for _ in 0..PER_OFFER {
             let Some(free) = cluster.agent(number).map(Agent::free).filter(|_| self.waiting > 0) else { return };
-            let fitting = self.applications.iter().enumerate().filter_map(|(place, instances)| {
+            let offered = self.applications.iter().enumerate().zip(there).filter(|(_, there)| **there);
+            let fitting = offered.filter_map(|((place, instances), _)| {
                 let first = instances.waiting.front()?;
                 instances.application.resources.fits_in(&free).then_some((first.since, place))
             });
@@ -289,7 +303,7 @@ impl Scheduler {
             waiting += queued.len();
             running += of.len();
         }
-        let tasks: Vec<u64> = cluster.tasks().map(|task| task.number).collect();
+        let tasks: Vec<u64> = cluster.agents().flat_map(Agent::tasks).map(|task| task.number).collect();
         let wanted: Resources =
             self.applications.iter().map(|of| of.application.resources.times(of.wanted.into())).sum();
         let is_owned = tasks.iter().all(|task| self.owners.contains_key(task));
@@ -301,13 +315,17 @@ impl Scheduler {
 
     /// What is wanted of each application, for policies.
     pub(super) fn applications(&self) -> Vec<TaskGroup> {
-        let wanted = |of: &Instances| TaskGroup { count: of.wanted, resources: of.application.resources };
+        let wanted = |of: &Instances| {
+            let hidden = if of.is_queued_by_marathon() { 0 } else { saturated(of.waiting.len()) };
+            TaskGroup { count: of.wanted - hidden, resources: of.application.resources }
+        };
         self.applications.iter().map(wanted).collect()
     }
 
     /// What waits, for policies.
     pub(super) fn view(&self, start: Timestamp) -> Vec<WaitingView> {
-        let waiting = self.applications.iter().filter_map(|instances| {
+        let visible = self.applications.iter().filter(|instances| instances.is_queued_by_marathon());
+        let waiting = visible.filter_map(|instances| {
             let first = instances.waiting.front()?;
             Some(WaitingView {
                 application: instances.application.name.clone(),

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::HOUR;
+use crate::fault::{Fault, Faults, Unit};
 use crate::policy::{Exactness, LambdaScale, TargetTracking};
 use crate::setup::Place;
 use crate::trace::{Application, Change, Job, Workload};
@@ -17,16 +19,17 @@ impl World<'_> {
             return Some(format!("agent {} runs {} of {}", agent.number, agent.used(), agent.capacity.total));
         }
         let instances = self.pool.group().instances();
-        let without = self.pool.cluster().registered().find(|agent| {
+        let without = self.pool.cluster().agents().find(|agent| {
             !instances.iter().any(|of| Some(of.id.as_str()) == agent.instance_id() && of.state.is_capacity())
         });
         if let Some(agent) = without {
             return Some(format!("agent {} has no instance in service", agent.number));
         }
-        if self.pool.instances() > self.setup.max {
+        // A rebalance has one more for a time.
+        if self.pool.instances() > self.setup.max + u32::from(self.setup.faults.rate(Fault::Rebalance) > 0) {
             return Some(format!("{} instances, max is {}", self.pool.instances(), self.setup.max));
         }
-        let placed: shared::resources::Resources = self.pool.cluster().registered().map(cluster::Agent::used).sum();
+        let placed: shared::resources::Resources = self.pool.cluster().agents().map(cluster::Agent::used).sum();
         if placed != self.scheduler.placed() {
             return Some(format!("{placed} run, not {}", self.scheduler.placed()));
         }
@@ -44,6 +47,7 @@ fn setup(workload: Workload) -> Setup {
         price: 384,
         place: Place { group: "workers-asg".to_owned(), ..Place::default() },
         workload,
+        faults: Faults::default(),
     }
 }
 
@@ -201,4 +205,141 @@ fn a_killed_job_starts_again_from_0() {
         .map(|agents| run.series.demand.iter().filter(|demand| **demand == agents * 1000).count())
         .collect();
     assert_eq!(demand, [20, 20], "{:?}", run.series.demand);
+}
+
+/// Often enough that each class strikes some times within hours.
+fn rate(fault: Fault) -> u32 {
+    match fault.unit() {
+        Unit::PercentOfLaunches => 40,
+        Unit::ADay => 48,
+    }
+}
+
+/// Three hours in which the load of `/web` rises and falls every twenty minutes.
+fn waves() -> Workload {
+    let wave = |step: u64| Change {
+        at: step * 20 * MINUTE,
+        application: 0,
+        instances: if step.is_multiple_of(2) { 6 } else { 30 },
+    };
+    let job = |number: u64| Job { submitted: number * 300_000, duration: 900_000, application: 1 };
+    Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: 180 * MINUTE,
+        applications: vec![
+            Application { name: "/web".to_owned(), resources: resources(1, 3500) },
+            Application { name: "jobs-2".to_owned(), resources: resources(2, 3500) },
+        ],
+        changes: (0..9).map(wave).collect(),
+        jobs: (0..30).map(job).collect(),
+        agent: resources(8, 28_000),
+    }
+}
+
+/// Three hours with these faults: what strikes, by the time at which it does; after each event all must hold.
+fn struck(faults: &Faults, seed: u64) -> (World<'static>, Vec<(Millis, Fault)>) {
+    let setup = Box::leak(Box::new(Setup { faults: faults.clone(), ..setup(waves()) }));
+    let mut policy =
+        ours("scale_down_window = \"0s\"\nscale_down_threshold_percent = 70\nscale_up_threshold_percent = 90");
+    let mut world = World::new(setup, policy.period(), seed);
+    let mut strikes = Vec::new();
+    while let Some(at) = world.step(&mut policy).unwrap() {
+        assert_eq!(world.problem(), None, "after {at} ms, {faults}, seed {seed}");
+        strikes.extend(world.struck.iter().map(|fault| (at, *fault)));
+    }
+    (world, strikes)
+}
+
+#[test]
+fn every_class_strikes_alone_without_harm_to_the_world() {
+    for fault in Fault::ALL {
+        let mut count = 0;
+        for seed in 0..4 {
+            let (_, strikes) = struck(&Faults::default().with(fault, rate(fault)), seed);
+            assert!(strikes.iter().all(|(_, struck)| *struck == fault), "{strikes:?}");
+            count += strikes.len();
+        }
+        assert!(count >= 4, "{}: {count}", fault.name());
+    }
+}
+
+#[test]
+fn all_classes_together_leave_what_is_wanted_placed_or_waiting() {
+    let all = Fault::ALL.into_iter().fold(Faults::default(), |faults, fault| faults.with(fault, rate(fault) / 4));
+    for seed in 0..8 {
+        assert!(struck(&all, seed).1.len() > 10);
+    }
+}
+
+#[test]
+fn a_class_that_is_switched_off_changes_nothing_about_the_others() {
+    let timed = || Fault::ALL.into_iter().filter(|fault| fault.unit() == Unit::ADay);
+    let all = timed().fold(Faults::default(), |faults, fault| faults.with(fault, 48));
+    let of_all = struck(&all, 5).1;
+    for off in timed() {
+        let without = struck(&all.clone().with(off, 0), 5).1;
+        let expected: Vec<(Millis, Fault)> = of_all.iter().copied().filter(|(_, fault)| *fault != off).collect();
+        assert_eq!(without, expected, "without {}", off.name());
+    }
+}
+
+#[test]
+fn a_failover_shows_recovered_agents_until_they_are_back() {
+    let faults = Faults::default().with(Fault::Failover, 48);
+    let setup = Setup { faults, ..setup(waves()) };
+    let mut policy = ours("");
+    let mut world = World::new(&setup, policy.period(), 2);
+    let (mut recovered, mut late, mut elected) = (0, 0, 0);
+    let first = world.pool.cluster().master.elected_at;
+    while world.step(&mut policy).unwrap().is_some() {
+        let cluster = world.pool.cluster();
+        recovered = recovered.max(cluster.agents().filter(|agent| !agent.is_registered()).count());
+        let away = cluster.frameworks().any(|framework| framework.presence != cluster::Presence::Connected);
+        late += usize::from(away && cluster.agents().all(cluster::Agent::is_registered));
+        elected = elected.max((cluster.master.elected_at - first).get_seconds());
+    }
+    assert!(recovered > 1 && late > 0 && elected > BEFORE, "{recovered} {late} {elected}");
+}
+
+#[test]
+fn pools_of_cpu_utilization_follow_what_is_allocated() {
+    let config = "min = 1\nmax = 12\nsource = \"cloudwatch\"\nscale_down_strategy = \"desired_capacity\"\n";
+    for config in [config, "min = 1\nmax = 12\ncpu_utilization = true\n"] {
+        let pool = cluster::policy(config).unwrap();
+        let workload = Workload {
+            changes: [(0, 6), (60, 40), (150, 6)]
+                .map(|(minute, instances)| Change { at: minute * MINUTE, application: 0, instances })
+                .to_vec(),
+            jobs: Vec::new(),
+            duration: 360 * MINUTE,
+            ..waves()
+        };
+        let setup = setup(workload);
+        let run = crate::run(&setup, "cpu", &mut LambdaScale::new(pool, true, Exactness::Always), 1).unwrap();
+        let at = |minute: usize| run.series.usable[minute];
+        assert!(at(149) >= 7 && at(359) <= 3, "{config}: {} then {}", at(149), at(359));
+    }
+}
+
+#[test]
+fn jobs_of_a_framework_of_their_own_wait_unseen() {
+    let setup = setup(Workload {
+        changes: vec![Change { at: 0, application: 0, instances: 8 }],
+        jobs: (0..6).map(|_| Job { submitted: 30 * MINUTE, duration: HOUR, application: 1 }).collect(),
+        ..waves()
+    });
+    /// Sees what waits.
+    struct Watch(u32);
+    impl Policy for Watch {
+        fn period(&self) -> Millis {
+            MINUTE
+        }
+        fn act(&mut self, view: &View<'_>, _: &mut Orders) -> Result<(), PolicyError> {
+            self.0 = self.0.max(view.to_place().iter().map(|group| group.count).sum());
+            Ok(())
+        }
+    }
+    let mut watch = Watch(0);
+    let run = crate::run(&setup, "watch", &mut watch, 1).unwrap();
+    assert!(watch.0 == 0 && run.series.waiting.contains(&6), "{:?}", run.series.waiting);
 }
