@@ -59,6 +59,22 @@ fn an_agent_with_an_impossible_amount_stops_no_decision() {
 }
 
 #[test]
+fn an_agent_that_cannot_be_read_stops_no_decision() {
+    let situation = situation("disk-of-exbibytes");
+    for (name, from, to) in [
+        ("no-hostname.json", "\"hostname\":\"ip-10-0-1-10.ec2.internal\"", &b"\"hostname\":null"[..]),
+        ("active-text.json", "\"active\":true", b"\"active\":\"true\""),
+    ] {
+        let pool = explain(&changed(&situation, name, from, to), &situation);
+        assert_eq!(pool["snapshot"]["completeness"]["level"], "partial", "{name}");
+        let reason = pool["snapshot"]["completeness"]["reasons"][0].as_str().unwrap();
+        let expected = "1 of 3 agents are not usable: \"b29da1dc-S0\" cannot be read: slaves[].";
+        assert!(reason.starts_with(expected), "{reason}");
+        assert!(pool["decision"]["delta"].as_i64().unwrap() >= 0, "{name}");
+    }
+}
+
+#[test]
 fn a_hostname_that_is_no_text_changes_no_decision() {
     let situation = situation("disk-of-exbibytes");
     let state = changed(&situation, "no-text.json", "ip-10-0-1-10.ec2.internal", b"caf\xe9\\ud800");

@@ -89,7 +89,12 @@ impl Cluster {
             sink.agent(&raw_agent(agent));
         }
         for agent in self.agents().filter(|agent| !agent.is_registered()) {
-            sink.recovered_agent(&RecoveredAgent { id: agent.id.clone(), attributes: attributes(&agent.attributes) });
+            sink.recovered_agent(&RecoveredAgent {
+                id: agent.id.clone(),
+                hostname: agent.hostname.clone(),
+                attributes: attributes(&agent.attributes),
+                odd_attributes: None,
+            });
         }
         for framework in self.listed_frameworks() {
             self.show_framework(framework, sink)?;
@@ -120,13 +125,14 @@ impl Cluster {
                     state: task.state.name().as_bytes(),
                     role: task.role.as_bytes(),
                     resources: &raw_resources(&task.resources),
+                    odd: None,
                 };
                 sink.tasks(&task, count);
             }
         }
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
-            sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources });
+            sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources, odd: None });
         }
         sink.end_framework()
     }
@@ -212,6 +218,8 @@ fn raw_agent(agent: &Agent) -> RawAgent {
         used: Some(raw_resources(&agent.used())),
         unreserved: Some(raw_resources(&capacity.unreserved())),
         reserved: capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect(),
+        odd: None,
+        odd_attributes: None,
     }
 }
 

@@ -10,7 +10,7 @@ use shared::contract::{Completeness, CompletenessLevel};
 use shared::resources::{Amount, Kind};
 
 use crate::members::Cause;
-use crate::mesos::state::ImpossibleAmount;
+use crate::mesos::state::{ImpossibleAmount, OddField};
 
 /// How many frameworks a reason names.
 const MAX_NAMES: usize = 3;
@@ -56,6 +56,17 @@ pub enum Finding {
         /// How many agents of the pool are registered.
         registered: u32,
     },
+    /// Agents whose attributes cannot be read, so that they may belong to the pool.
+    AgentsOfUnknownPool {
+        /// How many.
+        agents: u32,
+        /// The id of one of them.
+        id: String,
+        /// What cannot be read.
+        field: OddField,
+    },
+    /// Frameworks of which something cannot be read, so that tasks may be missing.
+    OddFrameworks(Vec<(String, OddField)>),
     /// Agents use more than the visible tasks and executors.
     HiddenUse {
         /// Of which resource.
@@ -136,9 +147,16 @@ pub enum SetAside {
         /// The amount.
         amount: ImpossibleAmount,
     },
+    /// A field cannot be read, so that it is not known what it can do or what runs on it.
+    Odd {
+        /// Whose.
+        owner: Owner,
+        /// The field.
+        field: OddField,
+    },
 }
 
-/// Whose amount is impossible.
+/// Whose amount is impossible, or whose field cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// The agent's own.
@@ -194,6 +212,8 @@ impl Finding {
             | Self::MissingFrameworks(_)
             | Self::UnreportedUse(_)
             | Self::TasksOnUnlistedAgents(_)
+            | Self::AgentsOfUnknownPool { .. }
+            | Self::OddFrameworks(_)
             | Self::HiddenUse { .. }
             | Self::UnknownQueue { .. }
             | Self::UnknownConstraints { .. }
@@ -265,6 +285,19 @@ impl fmt::Display for Finding {
                  their visible tasks and executors are counted instead"
             ),
             Self::TasksOnUnlistedAgents(tasks) => write!(f, "tasks on agents that the master does not list: {tasks}"),
+            Self::AgentsOfUnknownPool { agents, id, field } => {
+                write!(
+                    f,
+                    "{agents} {} belong to the pool: {id:?}: {field}",
+                    if *agents == 1 { "agent may" } else { "agents may" }
+                )
+            }
+            Self::OddFrameworks(frameworks) => {
+                let quoted = |(name, field): &(String, OddField)| format!("{name:?} ({field})");
+                let named = frameworks.iter().take(MAX_NAMES).map(quoted).collect::<Vec<_>>().join(", ");
+                write!(f, "frameworks that cannot be read completely: {named}")?;
+                more_than_named(f, frameworks.len())
+            }
             Self::HiddenUse { kind, used, visible } => write!(
                 f,
                 "agents use {}, visible tasks and executors {visible}{}; \
@@ -312,6 +345,9 @@ impl fmt::Display for SetAside {
             Self::Amount { owner: Owner::Executor, amount } => {
                 write!(f, "runs an executor with wrong resources: {amount}")
             }
+            Self::Odd { owner: Owner::Agent, field } => write!(f, "cannot be read: {field}"),
+            Self::Odd { owner: Owner::Task(id), field } => write!(f, "runs task {id:?} that cannot be read: {field}"),
+            Self::Odd { owner: Owner::Executor, field } => write!(f, "runs an executor that cannot be read: {field}"),
         }
     }
 }
@@ -361,6 +397,10 @@ mod tests {
                 "runs an executor with wrong resources: got -1 mem, expected an amount from 0 to 1000000000"
             ]
         );
+        let field = OddField { path: "tasks[].id", oddity: crate::mesos::state::Oddity::Repeated };
+        let odd = |owner| SetAside::Odd { owner, field }.to_string();
+        assert_eq!(odd(Owner::task(b"t")), "runs task \"t\" that cannot be read: tasks[].id occurs twice");
+        assert_eq!(odd(Owner::Executor), "runs an executor that cannot be read: tasks[].id occurs twice");
         let set_aside = |count: usize| -> Vec<(String, SetAside)> {
             (0..count).map(|place| (format!("S{place}"), all[place].clone())).collect()
         };
@@ -397,6 +437,15 @@ mod tests {
                 Finding::UnreportedUse(1),
                 "agents whose used resources the master does not report: 1; \
                  their visible tasks and executors are counted instead",
+            ),
+            (
+                Finding::AgentsOfUnknownPool { agents: 2, id: "S0".to_owned(), field },
+                "2 agents may belong to the pool: \"S0\": tasks[].id occurs twice",
+            ),
+            (
+                Finding::OddFrameworks(vec![("f".to_owned(), field); 4]),
+                "frameworks that cannot be read completely: \"f\" (tasks[].id occurs twice), \
+                 \"f\" (tasks[].id occurs twice), \"f\" (tasks[].id occurs twice), and 1 more",
             ),
             (
                 Finding::AgentsSetAside { agents: set_aside(1), registered: 9 },

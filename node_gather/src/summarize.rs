@@ -4,6 +4,7 @@
 //!
 //! The result does not depend on the order in which the master lists agents, frameworks and tasks.
 
+mod agents;
 mod applications;
 mod cluster_state;
 mod completeness;
@@ -30,7 +31,7 @@ use crate::finding;
 use crate::marathon::definitions::HostLimits;
 use crate::marathon::{Answer, Observed};
 use crate::members::{Descriptions, Members, PoolGroup, match_members};
-use crate::mesos::state::{Attributes, Bears, Framework};
+use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
@@ -185,9 +186,11 @@ fn has_tags(described: &Descriptions, policy: &Policy) -> bool {
     described.group(&policy.group).is_some_and(|group| !group.decommissioning.is_empty())
 }
 
-/// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap.
-fn pools_of(attributes: &Attributes, policies: &[Policy]) -> Vec<usize> {
-    let in_pool = |policy: &Policy| policy.attributes.iter().all(|(name, value)| attributes.has(name, value));
+/// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap. An agent whose attributes
+/// cannot be read certainly belongs to pools that ask for none.
+fn pools_of(attributes: &Attributes, odd: Option<OddField>, policies: &[Policy]) -> Vec<usize> {
+    let has = |(name, value): (&String, &String)| odd.is_none() && attributes.has(name, value);
+    let in_pool = |policy: &Policy| policy.attributes.iter().all(has);
     let matching = policies.iter().enumerate().filter(|(_, policy)| in_pool(policy));
     matching.map(|(place, _)| place).collect()
 }

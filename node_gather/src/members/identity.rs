@@ -1,7 +1,7 @@
 //! What an agent says about the instance it runs on.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
 use shared::group::instance_of_hostname;
@@ -78,14 +78,14 @@ impl Agent {
         }
     }
 
-    /// An agent of that pool that has not re-registered.
+    /// An agent of that pool that has not re-registered. Masters list these without the address; a hostname may show it.
     #[must_use]
     pub fn recovered(agent: &RecoveredAgent, pool: Option<u32>) -> Self {
         Self {
             pool,
-            names: Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), ""),
-            hostname: agent.id.as_str().into(),
-            ip: None,
+            names: Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), &agent.hostname),
+            hostname: if agent.hostname.is_empty() { &agent.id } else { &agent.hostname }.as_str().into(),
+            ip: ip_of_hostname(&agent.hostname).filter(tells_machines_apart),
             presence: Presence::Recovered,
             registered_at: None,
         }
@@ -96,6 +96,15 @@ impl Agent {
     pub const fn needs_address(&self) -> bool {
         matches!(self.names, Names::Nothing) && self.ip.is_some()
     }
+}
+
+/// The address that is the hostname, as where masters look up none, or in a private DNS name of EC2: `ip-10-0-1-13.ec2.internal`.
+fn ip_of_hostname(hostname: &str) -> Option<IpAddr> {
+    let of_ec2 = || {
+        let (name, _domain) = hostname.split_once('.')?;
+        name.strip_prefix("ip-")?.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::from)
+    };
+    hostname.parse().ok().or_else(of_ec2)
 }
 
 /// Every machine has these addresses.

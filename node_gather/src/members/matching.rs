@@ -274,7 +274,10 @@ impl<'a> All<'_, 'a> {
                 },
                 Identity::Away => Placement::Away,
                 Identity::None => match named {
-                    Named::Nothing if agent.ip.is_some() && is_outside => Placement::Outside,
+                    // What a hostname shows need not be the address by which EC2 knows the instance.
+                    Named::Nothing if agent.ip.is_some() && agent.presence != Presence::Recovered && is_outside => {
+                        Placement::Outside
+                    }
                     Named::Nothing
                         if agent.needs_address()
                             && *self.lookup == Lookup::NotAsked

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use shared::group::Lifecycle;
 
 use super::*;
+use crate::mesos::state::RecoveredAgent;
 
 fn now() -> Timestamp {
     "2026-11-21T18:00:00Z".parse().unwrap()
@@ -112,6 +113,48 @@ fn agents_of_one_address_share_a_machine() {
     let mut state = crate::mesos::state::Agent { active: true, ..Default::default() };
     state.ip = Some(IpAddr::from([127, 0, 0, 1]));
     assert_eq!(Agent::registered(&state, None).ip, None);
+}
+
+fn recovered(hostname: &str) -> Agent {
+    let agent = RecoveredAgent { id: "R".to_owned(), hostname: hostname.to_owned(), ..RecoveredAgent::default() };
+    Agent::recovered(&agent, Some(0))
+}
+
+/// Until it has come back, nothing is certain about its instance: it is neither missing nor free to go.
+#[test]
+fn an_agent_that_has_not_re_registered_claims_its_instance_in_any_way() {
+    let group = group(&[IN_SERVICE; 3]);
+    let lookup = addresses(&group);
+    for hostname in [&*id(2), &format!("{}.ec2.internal", id(2)), "10.0.0.2", "ip-10-0-0-2.ec2.internal"] {
+        let (_, PoolMembers { members, unidentified, .. }) = found(&group, &[agent(1), recovered(hostname)], &lookup);
+        assert_eq!((members.joined, members.unknown, members.not_joined_count), (1, 1, 1), "{hostname}");
+        assert_eq!((&*members.ambiguous, &*members.not_joined, unidentified), (&[id(2)][..], &[id(3)][..], 0));
+        // Another agent registers from there.
+        let agents = [agent(1), agent(2), recovered(hostname)];
+        let (placements, PoolMembers { members, .. }) = found(&group, &agents, &lookup);
+        assert_eq!((members.joined, members.not_joined_count), (2, 1), "{hostname}");
+        let may_go: Vec<bool> = placements.iter().map(Placement::may_go).collect();
+        assert_eq!(may_go, [true, false, false], "{hostname}");
+    }
+}
+
+/// What its hostname says need not be the address of its instance, so it may run on any.
+#[test]
+fn an_agent_that_has_not_re_registered_is_never_outside() {
+    let group = group(&[IN_SERVICE; 3]);
+    let lookup = addresses(&group);
+    for hostname in
+        ["", "mesos-7", "ip-7.ec2.internal", "ip-10-0-0-77.ec2.internal", "10.0.0.77", "ip-10-0-0-2", "127.0.0.1"]
+    {
+        let agents = [nameless(1), recovered(hostname)];
+        let (placements, PoolMembers { members, unidentified, .. }) = found(&group, &agents, &lookup);
+        assert_eq!(placements[1], Placement::Unidentified, "{hostname}");
+        assert_eq!(
+            (members.outside, members.unknown, members.not_joined_count, unidentified),
+            (0, 2, 0, 1),
+            "{hostname}"
+        );
+    }
 }
 
 #[test]

@@ -5,13 +5,14 @@
 //!
 //! serde_json refuses invalid texts, which the scanner replaces: [`read_mended`] replaces them beforehand.
 //!
-//! The order of keys does not matter. Other values are skipped. A key that occurs twice is an error, except for
-//! attributes, which Mesos itself repeats.
+//! The order of keys does not matter. Other values are skipped. A key of the document that occurs twice is an error. In an agent, a
+//! task, or a framework a key that occurs twice, one that is missing, and a value of another type make that one odd.
 
+mod items;
+mod lenient;
 mod mend;
 mod values;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
@@ -20,11 +21,10 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::flags::Flags;
-use super::forms::{ip_of_pid, to_count, to_time};
-use super::state::{
-    Agent, Attributes, Drain, Fault, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent,
-    Sink, StateError,
-};
+use super::forms::{to_count, to_time};
+use super::state::{Fault, ORPHAN_FRAMEWORK, OddField, Oddity, Sink, StateError, UNNAMED_FRAMEWORK};
+use items::{AgentJson, ExecutorJson, RecoveredJson, TaskJson};
+use lenient::{AnyForm, Form, Lenient, Oddities};
 
 /// How much is read from the source at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -214,8 +214,32 @@ impl<'de, S: Sink> Visitor<'de> for Document<'_, S> {
 }
 
 /// An item of a list, complete before it is passed on.
-trait Item: de::DeserializeOwned {
+trait Item: Sized {
+    /// An item of which nothing can be read.
+    fn unreadable(found: &'static str) -> Self;
+
+    /// From its fields, of which any may be odd.
+    fn read<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error>;
+
     fn give(self, sink: &mut impl Sink);
+}
+
+struct Whole<T>(T);
+
+impl<'de, T: Item> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+        impl<'de, T: Item> Form<'de> for Any<T> {
+            type Value = Whole<T>;
+            fn other(self, found: &'static str) -> Whole<T> {
+                Whole(T::unreadable(found))
+            }
+            fn object<A: MapAccess<'de>>(self, map: A) -> Result<Whole<T>, A::Error> {
+                T::read(map).map(Whole)
+            }
+        }
+        deserializer.deserialize_any(AnyForm(Any(PhantomData)))
+    }
 }
 
 /// A list of which only the current item is in memory.
@@ -242,10 +266,30 @@ impl<'de, S: Sink, T: Item> Visitor<'de> for List<'_, S, T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(item) = list.next_element::<T>()? {
+        while let Some(Whole(item)) = list.next_element::<Whole<T>>()? {
             item.give(&mut self.0.sink);
         }
         Ok(())
+    }
+}
+
+/// A list of a framework: what stands in place of one is returned.
+struct ListOr<'a, S, T>(List<'a, S, T>);
+
+impl<'de, S: Sink, T: Item> DeserializeSeed<'de> for ListOr<'_, S, T> {
+    type Value = Option<&'static str>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(AnyForm(self))
+    }
+}
+
+impl<'de, S: Sink, T: Item> Form<'de> for ListOr<'_, S, T> {
+    type Value = Option<&'static str>;
+    fn other(self, found: &'static str) -> Self::Value {
+        Some(found)
+    }
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_seq(list).map(|()| None)
     }
 }
 
@@ -267,7 +311,9 @@ impl<'de, S: Sink> Visitor<'de> for Frameworks<'_, S> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Framework(self.0))?.is_some() {}
+        while let Some(result) = list.next_element_seed(Framework(self.0))? {
+            self.0.call(|_| result)?;
+        }
         Ok(())
     }
 }
@@ -284,164 +330,70 @@ enum FrameworkField {
     Other,
 }
 
-impl FrameworkField {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Name => "frameworks[].name",
-            Self::Capabilities => "frameworks[].capabilities",
-            Self::Recovered => "frameworks[].recovered",
-            Self::Tasks => "frameworks[].tasks",
-            Self::Executors => "frameworks[].executors",
-            Self::Other => "other",
-        }
-    }
-}
-
 /// One framework.
 struct Framework<'a, S>(&'a mut Feeding<S>);
 
 impl<'de, S: Sink> DeserializeSeed<'de> for Framework<'_, S> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+    type Value = Result<(), StateError>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(AnyForm(self))
     }
 }
 
-impl<'de, S: Sink> Visitor<'de> for Framework<'_, S> {
-    type Value = ();
+impl<'de, S: Sink> Form<'de> for Framework<'_, S> {
+    type Value = Result<(), StateError>;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a framework")
+    fn other(self, found: &'static str) -> Self::Value {
+        let sink = &mut self.0.sink;
+        sink.framework_name(UNNAMED_FRAMEWORK.to_owned());
+        sink.framework_odd(OddField { path: "frameworks[]", oddity: Oddity::Type { found, expected: "an object" } });
+        sink.end_framework()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let feeding = self.0;
-        let mut seen = SeenFields(Vec::new());
+        let mut odd = Oddities::default();
         while let Some(field) = map.next_key::<FrameworkField>()? {
-            if field != FrameworkField::Other {
-                feeding.call(|_| seen.once(field, field.name()))?;
-            }
             match field {
-                FrameworkField::Name => feeding.sink.framework_name(map.next_value()?),
-                FrameworkField::Capabilities => {
-                    let capabilities: Vec<String> = map.next_value()?;
-                    feeding.sink.framework_gpu_aware(capabilities.iter().any(|name| name == "GPU_RESOURCES"));
+                FrameworkField::Name if odd.is_first("frameworks[].name") => {
+                    let name: Lenient<String> = map.next_value()?;
+                    let name = odd.take("frameworks[].name", name);
+                    feeding.sink.framework_name(name.unwrap_or_else(|| UNNAMED_FRAMEWORK.to_owned()));
                 }
-                FrameworkField::Recovered => feeding.sink.framework_recovered(map.next_value()?),
-                FrameworkField::Tasks => map.next_value_seed(List::<_, TaskJson>::new(feeding))?,
-                FrameworkField::Executors => map.next_value_seed(List::<_, ExecutorJson>::new(feeding))?,
-                FrameworkField::Other => {
-                    map.next_value::<IgnoredAny>()?;
+                FrameworkField::Capabilities if odd.is_first("frameworks[].capabilities") => {
+                    let names: Lenient<Vec<Lenient<String>>> = map.next_value()?;
+                    let mut gpu_aware = false;
+                    for name in odd.take("frameworks[].capabilities", names).unwrap_or_default() {
+                        let name = odd.take("frameworks[].capabilities[]", name);
+                        gpu_aware |= name.is_some_and(|name| name == "GPU_RESOURCES");
+                    }
+                    feeding.sink.framework_gpu_aware(gpu_aware);
                 }
+                FrameworkField::Recovered if odd.is_first("frameworks[].recovered") => {
+                    let recovered: Lenient<bool> = map.next_value()?;
+                    if let Some(recovered) = odd.take("frameworks[].recovered", recovered) {
+                        feeding.sink.framework_recovered(recovered);
+                    }
+                }
+                FrameworkField::Tasks if odd.is_first("frameworks[].tasks") => {
+                    let found = map.next_value_seed(ListOr(List::<_, TaskJson>::new(feeding)))?;
+                    odd.is_list("frameworks[].tasks", found);
+                }
+                FrameworkField::Executors if odd.is_first("frameworks[].executors") => {
+                    let found = map.next_value_seed(ListOr(List::<_, ExecutorJson>::new(feeding)))?;
+                    odd.is_list("frameworks[].executors", found);
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        feeding.call(|_| seen.require(FrameworkField::Tasks, FrameworkField::Tasks.name()))?;
-        feeding.call(S::end_framework)
-    }
-}
-
-#[derive(Deserialize)]
-struct AgentJson {
-    id: String,
-    #[serde(default)]
-    hostname: String,
-    pid: Option<String>,
-    #[serde(default)]
-    attributes: Attributes,
-    active: bool,
-    #[serde(default)]
-    deactivated: bool,
-    registered_time: Option<f64>,
-    drain_info: Option<DrainJson>,
-    resources: Option<RawResources>,
-    used_resources: Option<RawResources>,
-    unreserved_resources: Option<RawResources>,
-    #[serde(default)]
-    reserved_resources: BTreeMap<String, RawResources>,
-}
-
-#[derive(Deserialize)]
-struct DrainJson {
-    #[serde(default)]
-    state: String,
-}
-
-impl Item for AgentJson {
-    fn give(self, sink: &mut impl Sink) {
-        let agent = Agent {
-            id: self.id,
-            hostname: self.hostname,
-            ip: self.pid.as_deref().and_then(ip_of_pid),
-            attributes: self.attributes,
-            active: self.active,
-            deactivated: self.deactivated,
-            drain: self.drain_info.map(|info| if info.state == "DRAINED" { Drain::Drained } else { Drain::Draining }),
-            registered_at: to_time(self.registered_time),
-        };
-        sink.agent(&RawAgent {
-            agent,
-            total: self.resources,
-            used: self.used_resources,
-            unreserved: self.unreserved_resources,
-            reserved: self.reserved_resources.into_iter().collect(),
-        });
-    }
-}
-
-#[derive(Deserialize)]
-struct RecoveredJson {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    attributes: Attributes,
-}
-
-impl Item for RecoveredJson {
-    fn give(self, sink: &mut impl Sink) {
-        sink.recovered_agent(&RecoveredAgent { id: self.id, attributes: self.attributes });
-    }
-}
-
-#[derive(Deserialize)]
-struct TaskJson {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    name: String,
-    slave_id: String,
-    state: String,
-    role: Option<String>,
-    resources: RawResources,
-}
-
-impl Item for TaskJson {
-    fn give(self, sink: &mut impl Sink) {
-        sink.task(&RawTask {
-            id: self.id.as_bytes(),
-            name: self.name.as_bytes(),
-            agent_id: self.slave_id.as_bytes(),
-            state: self.state.as_bytes(),
-            role: self.role.as_deref().unwrap_or_default().as_bytes(),
-            resources: &self.resources,
-        });
-    }
-}
-
-#[derive(Deserialize)]
-struct ExecutorJson {
-    /// Without it the executor cannot be placed, and its resources are missing from the visible ones.
-    slave_id: Option<String>,
-    role: Option<String>,
-    #[serde(default)]
-    resources: RawResources,
-}
-
-impl Item for ExecutorJson {
-    fn give(self, sink: &mut impl Sink) {
-        if let Some(agent_id) = &self.slave_id {
-            let role = self.role.as_deref().unwrap_or_default();
-            sink.executor(&RawExecutor { agent_id, role, resources: &self.resources });
+        odd.require("frameworks[].tasks");
+        if !odd.require("frameworks[].name") {
+            feeding.sink.framework_name(UNNAMED_FRAMEWORK.to_owned());
         }
+        if let Some(odd) = odd.least {
+            feeding.sink.framework_odd(odd);
+        }
+        Ok(feeding.sink.end_framework())
     }
 }
 

@@ -3,6 +3,7 @@
 mod flags;
 mod forms;
 pub mod names;
+mod odd;
 pub mod scan;
 pub mod state;
 

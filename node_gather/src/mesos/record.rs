@@ -4,8 +4,8 @@ use shared::resources::Resources;
 
 use super::names::Mark;
 use super::state::{
-    Agent, AgentResources, Bears, Framework, ImpossibleAmount, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent,
-    Sink, StateError,
+    Agent, AgentResources, Bears, Framework, ImpossibleAmount, Master, OddField, RawAgent, RawExecutor, RawTask,
+    RecoveredAgent, Sink, StateError,
 };
 
 /// The contents of a /state, in the order of the document.
@@ -17,6 +17,10 @@ pub(crate) struct Record {
     pub(crate) reserved: Vec<Vec<(String, Resources)>>,
     /// The impossible amounts, with the agent, task, or executor.
     pub(crate) impossible: Vec<(String, ImpossibleAmount)>,
+    /// The odd fields, with the agent, task, executor, or framework.
+    pub(crate) odd: Vec<(String, OddField)>,
+    /// The fields without which the pool of an agent is not known.
+    pub(crate) odd_attributes: Vec<OddField>,
     pub(crate) recovered_agents: Vec<RecoveredAgent>,
     pub(crate) frameworks: Vec<Framework>,
     /// With the index of their framework.
@@ -26,6 +30,7 @@ pub(crate) struct Record {
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
+    odd_framework: Option<OddField>,
 }
 
 /// A task that holds resources.
@@ -67,6 +72,8 @@ impl Sink for Record {
 
     fn agent(&mut self, agent: &RawAgent) {
         self.keep(|| format!("agent {}", agent.agent.id), agent.impossible());
+        self.odd.extend(agent.odd.map(|odd| (format!("agent {}", agent.agent.id), odd)));
+        self.odd_attributes.extend(agent.odd_attributes);
         self.reserved.push(agent.reserved().map(|(role, reserved)| (role.to_owned(), reserved)).collect());
         self.agents.push((agent.agent.clone(), agent.resources()));
     }
@@ -87,9 +94,14 @@ impl Sink for Record {
         self.recovered = recovered;
     }
 
+    fn framework_odd(&mut self, odd: OddField) {
+        odd.keep_in(&mut self.odd_framework);
+    }
+
     fn task(&mut self, task: &RawTask<'_>) {
         if task.holds_resources() {
             self.keep(|| format!("task {}", text(task.id)), task.resources.impossible());
+            self.odd.extend(task.odd.map(|odd| (format!("task {}", text(task.id)), odd)));
             let RawTask { id, name, agent_id, role, .. } = task;
             let resources = task.resources.amounts();
             let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), role: text(role), resources };
@@ -99,6 +111,7 @@ impl Sink for Record {
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {
         self.keep(|| format!("executor on {}", executor.agent_id), executor.resources.impossible());
+        self.odd.extend(executor.odd.map(|odd| (format!("executor on {}", executor.agent_id), odd)));
         let resources = executor.resources.amounts();
         let RawExecutor { agent_id, role, .. } = *executor;
         self.executors.push((self.frameworks.len(), agent_id.to_owned(), role.to_owned(), resources));
@@ -107,7 +120,8 @@ impl Sink for Record {
     fn end_framework(&mut self) -> Result<(), StateError> {
         let name = self.name.take().ok_or(StateError::Missing("frameworks[].name"))?;
         let (gpu_aware, recovered) = (std::mem::take(&mut self.gpu_aware), std::mem::take(&mut self.recovered));
-        self.frameworks.push(Framework { name, gpu_aware, recovered, bears: Bears::default() });
+        let odd = self.odd_framework.take();
+        self.frameworks.push(Framework { name, gpu_aware, recovered, bears: Bears::default(), odd });
         Ok(())
     }
 }

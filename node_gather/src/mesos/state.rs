@@ -11,11 +11,19 @@ use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
+pub use super::odd::{OddField, Oddity};
+
 /// How long agents may re-register with a new leading master that does not report it: Mesos's default and minimum.
 pub const DEFAULT_AGENT_REREGISTER_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The framework name of tasks without a framework. Masters before 1.2 list them separately.
 pub const ORPHAN_FRAMEWORK: &str = "(orphan)";
+
+/// The framework name where it cannot be read.
+pub const UNNAMED_FRAMEWORK: &str = "(unnamed)";
+
+/// The state of a task that runs.
+pub const RUNNING: &str = "TASK_RUNNING";
 
 /// The maximum amount of one resource of one agent or task. Up to it, no sum overflows.
 pub(crate) const MAX_UNITS: f64 = 1e9;
@@ -155,8 +163,12 @@ pub enum Drain {
 pub struct RecoveredAgent {
     /// Its id.
     pub id: String,
+    /// Its hostname.
+    pub hostname: String,
     /// Its attributes.
     pub attributes: Attributes,
+    /// A field without which its pool is not known.
+    pub odd_attributes: Option<OddField>,
 }
 
 /// A framework.
@@ -170,6 +182,8 @@ pub struct Framework {
     pub recovered: bool,
     /// Which tasks it has.
     pub bears: Bears,
+    /// A field of it, or of one of its executors without an agent, that cannot be read.
+    pub odd: Option<OddField>,
 }
 
 /// Which tasks a framework has. Marathon is known by the form of its task ids.
@@ -328,6 +342,10 @@ pub struct RawAgent {
     pub unreserved: Option<RawResources>,
     /// `reserved_resources`, by role.
     pub reserved: Vec<(String, RawResources)>,
+    /// A field of it that cannot be read.
+    pub odd: Option<OddField>,
+    /// A field without which its pool is not known.
+    pub odd_attributes: Option<OddField>,
 }
 
 impl RawAgent {
@@ -367,14 +385,16 @@ pub struct RawTask<'a> {
     pub id: &'a [u8],
     /// Its name.
     pub name: &'a [u8],
-    /// Its agent's id (`slave_id`).
+    /// Its agent's id (`slave_id`); empty if it cannot be read.
     pub agent_id: &'a [u8],
-    /// Its state, such as `TASK_RUNNING`.
+    /// Its state, such as [`RUNNING`], which also stands for one that cannot be read.
     pub state: &'a [u8],
     /// The role whose resources it takes; empty if it is not reported.
     pub role: &'a [u8],
     /// Its resources.
     pub resources: &'a RawResources,
+    /// A field of it that cannot be read.
+    pub odd: Option<OddField>,
 }
 
 impl RawTask<'_> {
@@ -394,6 +414,8 @@ pub struct RawExecutor<'a> {
     pub role: &'a str,
     /// Its resources.
     pub resources: &'a RawResources,
+    /// A field of it that cannot be read.
+    pub odd: Option<OddField>,
 }
 
 /// Receives the contents of a /state from a reader. An error stops the reader.
@@ -403,7 +425,8 @@ pub trait Sink {
     /// What the master reports about itself, to be set by the reader.
     fn master(&mut self) -> &mut Master;
 
-    /// An agent. Its resources may be impossible, and its id may have occurred before.
+    /// An agent. It may be odd, its resources may be impossible, and its id may have occurred before; it is empty if it cannot be
+    /// read.
     fn agent(&mut self, agent: &RawAgent);
 
     /// An agent that has not re-registered since the failover.
@@ -418,7 +441,10 @@ pub trait Sink {
     /// Whether the framework that is being read has not re-registered since the failover.
     fn framework_recovered(&mut self, recovered: bool);
 
-    /// A task of the framework that is being read. Its resources may be impossible.
+    /// A field of the framework that is being read cannot be read, or of one of its executors without an agent.
+    fn framework_odd(&mut self, odd: OddField);
+
+    /// A task of the framework that is being read. It may be odd, and its resources impossible.
     fn task(&mut self, task: &RawTask<'_>);
 
     /// So many tasks like [`Sink::task`], on one agent, that differ in their ids alone: one that is known otherwise than by a document
@@ -427,7 +453,7 @@ pub trait Sink {
         (0..count).for_each(|_| self.task(task));
     }
 
-    /// An executor of the framework that is being read. Its resources may be impossible.
+    /// An executor of the framework that is being read. It may be odd, and its resources impossible.
     fn executor(&mut self, executor: &RawExecutor<'_>);
 
     /// Ends the framework that is being read.

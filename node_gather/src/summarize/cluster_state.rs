@@ -13,6 +13,7 @@ use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
+use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::interned::{Interned, Map, OTHER, index};
 use super::pool::Pool;
 use super::sizes::coarse;
@@ -20,7 +21,9 @@ use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::Mark;
-use crate::mesos::state::{Bears, Framework, Master, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
+use crate::mesos::state::{
+    Bears, Framework, Master, OddField, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError,
+};
 
 /// How many applications of one framework are counted separately while the state is read, and how many in all. A snapshot lists
 /// fewer; more exist where each task has its own name.
@@ -43,6 +46,10 @@ pub struct ClusterState<'p> {
     pub(super) attributes_of_no_pool: SeenAttributes,
     /// The agents on which no pool can rely, by number.
     set_aside: BTreeMap<u32, SetAside>,
+    /// Those of them without an id.
+    unnamed: BTreeSet<u32>,
+    /// The agents of which it is not known whether they belong to a pool with attributes.
+    pub(super) of_unknown_pool: OfUnknownPool,
     /// The agents that may identify instances, and their numbers; `u32::MAX` for those that have not re-registered.
     pub(super) identities: Vec<members::Agent>,
     numbers: Vec<u32>,
@@ -85,58 +92,6 @@ pub(super) struct Tasks {
     pub(super) count: u32,
 }
 
-/// The agents, numbered in the order in which their ids occurred.
-#[derive(Debug, Default)]
-struct Agents {
-    ids: Map<Box<[u8]>, u32>,
-    places: Vec<Place>,
-    registered: u32,
-    /// Whether the agents that are kept one by one have their places.
-    is_sealed: bool,
-}
-
-/// The pool of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// The master does not list it.
-    Unlisted,
-    /// It belongs to no pool.
-    NoPool,
-    /// It belongs to that pool, and is not kept one by one.
-    Pool(u32),
-    /// It belongs to that pool, as that member.
-    Member(u32, u32),
-}
-
-impl Agents {
-    fn number(&mut self, id: &[u8]) -> u32 {
-        if let Some(number) = self.ids.get(id) {
-            return *number;
-        }
-        let number = saturated(self.places.len());
-        self.places.push(Place::Unlisted);
-        self.ids.insert(id.into(), number);
-        number
-    }
-
-    fn place_of(&self, number: u32) -> Place {
-        self.places.get(index(number)).copied().unwrap_or(Place::Unlisted)
-    }
-
-    /// Frees memory: all tasks have their agents.
-    fn forget_all_but(&mut self, numbers: &BTreeMap<u32, SetAside>) {
-        self.ids.retain(|_, number| numbers.contains_key(number));
-        self.ids.shrink_to_fit();
-        self.places = Vec::new();
-    }
-
-    fn set_place(&mut self, number: u32, place: Place) {
-        if let Some(own) = self.places.get_mut(index(number)) {
-            *own = place;
-        }
-    }
-}
-
 /// Tasks and executors that occurred before the agents, by agent.
 #[derive(Debug, Default)]
 struct Unplaced {
@@ -151,6 +106,7 @@ struct OpenFramework {
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
+    odd: Option<OddField>,
     /// The application that stands for those beyond [`MAX_NAMES_OF_FRAMEWORK`].
     other: Option<u32>,
     /// Its applications, by what identifies their tasks.
@@ -173,6 +129,8 @@ impl<'p> ClusterState<'p> {
             agents_of_no_pool: 0,
             attributes_of_no_pool: SeenAttributes::default(),
             set_aside: BTreeMap::new(),
+            unnamed: BTreeSet::new(),
+            of_unknown_pool: OfUnknownPool::default(),
             identities: Vec::new(),
             numbers: Vec::new(),
             described: Descriptions::default(),
@@ -257,11 +215,11 @@ impl<'p> ClusterState<'p> {
         if pool.set_aside.is_empty() {
             return Vec::new();
         }
-        let ids = self.agents.ids.iter().filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
-        let mut agents: Vec<(String, SetAside)> = ids
-            .filter_map(|(id, number)| {
-                Some((String::from_utf8_lossy(id).into_owned(), self.set_aside.get(number)?.clone()))
-            })
+        let named = self.agents.ids.iter().map(|(id, number)| (String::from_utf8_lossy(id), number));
+        let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), number)));
+        let mut agents: Vec<(String, SetAside)> = all
+            .filter(|(_, number)| pool.set_aside.binary_search(number).is_ok())
+            .filter_map(|(id, number)| Some((id.into_owned(), self.set_aside.get(number)?.clone())))
             .collect();
         agents.sort_unstable();
         agents
@@ -426,7 +384,13 @@ impl Sink for ClusterState<'_> {
 
     fn agent(&mut self, raw: &RawAgent) {
         let agent = &raw.agent;
-        let number = self.agents.number(agent.id.as_bytes());
+        let number = if agent.id.is_empty() {
+            let number = self.agents.unnamed();
+            self.unnamed.insert(number);
+            number
+        } else {
+            self.agents.number(agent.id.as_bytes())
+        };
         self.agents.registered = self.agents.registered.saturating_add(1);
         let is_repeated = self.agents.place_of(number) != Place::Unlisted;
         if is_repeated {
@@ -435,9 +399,16 @@ impl Sink for ClusterState<'_> {
         if let Some(amount) = raw.impossible() {
             self.set_agent_aside(number, SetAside::Amount { owner: Owner::Agent, amount: amount.clone() });
         }
-        let pools = pools_of(&agent.attributes, self.policies);
+        if let Some(field) = raw.odd {
+            self.set_agent_aside(number, SetAside::Odd { owner: Owner::Agent, field });
+        }
+        if let Some(field) = raw.odd_attributes {
+            self.of_unknown_pool.add(&agent.id, field);
+        }
+        let pools = pools_of(&agent.attributes, raw.odd_attributes, self.policies);
         self.identify(number, members::Agent::registered(agent, only(&pools)));
         let place = match pools.as_slice() {
+            [] if raw.odd_attributes.is_some() => Place::NoPool,
             [] => {
                 self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
                 self.attributes_of_no_pool.add(&agent.attributes);
@@ -471,7 +442,10 @@ impl Sink for ClusterState<'_> {
     }
 
     fn recovered_agent(&mut self, agent: &RecoveredAgent) {
-        let pools = pools_of(&agent.attributes, self.policies);
+        if let Some(field) = agent.odd_attributes {
+            self.of_unknown_pool.add(&agent.id, field);
+        }
+        let pools = pools_of(&agent.attributes, agent.odd_attributes, self.policies);
         self.identify(u32::MAX, members::Agent::recovered(agent, only(&pools)));
         for place in pools {
             if let Some(pool) = self.pools.get_mut(place) {
@@ -492,6 +466,10 @@ impl Sink for ClusterState<'_> {
         self.open.recovered = recovered;
     }
 
+    fn framework_odd(&mut self, odd: OddField) {
+        odd.keep_in(&mut self.open.odd);
+    }
+
     #[inline]
     fn task(&mut self, task: &RawTask<'_>) {
         self.tasks(task, 1);
@@ -508,6 +486,9 @@ impl Sink for ClusterState<'_> {
         if let Some(amount) = task.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
         }
+        if let Some(field) = task.odd {
+            self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field });
+        }
         let application = self.application(Mark::of(task.id, task.name));
         self.place(agent, application, size, count);
     }
@@ -517,19 +498,22 @@ impl Sink for ClusterState<'_> {
         if let Some(amount) = executor.resources.impossible() {
             self.set_agent_aside(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
         }
+        if let Some(field) = executor.odd {
+            self.set_agent_aside(agent, SetAside::Odd { owner: Owner::Executor, field });
+        }
         let role = self.role(executor.role.as_bytes());
         self.place_executor(agent, role, executor.resources.amounts());
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
-        let OpenFramework { name, gpu_aware, recovered, paths, names, .. } = std::mem::take(&mut self.open);
+        let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         let bears = match (paths.is_empty(), names.is_empty()) {
             (false, _) => Bears::MarathonTasks,
             (true, false) => Bears::OtherTasks,
             (true, true) => Bears::NoTask,
         };
-        self.frameworks.push(Framework { name, gpu_aware, recovered, bears });
+        self.frameworks.push(Framework { name, gpu_aware, recovered, bears, odd });
         Ok(())
     }
 }

@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use shared::contract::AgentCounts;
 use shared::resources::{Kind, Resources};
 
+use super::agents::OfUnknownPool;
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
 use crate::finding::{Election, Finding};
 use crate::marathon::{Answer, Observed};
 use crate::members::{Description, Descriptions, Lookup, PoolMembers};
-use crate::mesos::state::{Framework, Master};
+use crate::mesos::state::{Framework, Master, OddField};
 
 /// By how many percent the used resources of agents may exceed the visible ones before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
@@ -35,6 +36,8 @@ pub(super) fn findings(
     findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
     findings.extend((state.unlisted_tasks > 0).then_some(Finding::TasksOnUnlistedAgents(state.unlisted_tasks)));
     findings.extend(set_aside(pool, state));
+    findings.extend(of_unknown_pool(pool, state));
+    findings.extend(odd_frameworks(&state.frameworks));
     findings.extend(hidden_use(pool));
     // Running tasks are known; what only Marathon knows may not be.
     if let Answer::Unknown { reason } = &marathon.queue {
@@ -129,6 +132,21 @@ fn set_aside(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
     let agents = state.set_aside(pool);
     let registered = pool.counts.registered;
     (!agents.is_empty()).then_some(Finding::AgentsSetAside { agents, registered })
+}
+
+/// An agent whose attributes cannot be read may belong to any pool that asks for some.
+fn of_unknown_pool(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
+    let OfUnknownPool { count, first } = &state.of_unknown_pool;
+    let (id, field) = first.clone().filter(|_| !pool.policy.attributes.is_empty())?;
+    Some(Finding::AgentsOfUnknownPool { agents: *count, id, field })
+}
+
+/// Any framework may have tasks on the agents of any pool.
+fn odd_frameworks(frameworks: &[Framework]) -> Option<Finding> {
+    let odd = frameworks.iter().filter_map(|framework| Some((framework.name.clone(), framework.odd?)));
+    let mut frameworks: Vec<(String, OddField)> = odd.collect();
+    frameworks.sort_unstable();
+    (!frameworks.is_empty()).then_some(Finding::OddFrameworks(frameworks))
 }
 
 fn hidden_use(pool: &Pool<'_>) -> impl Iterator<Item = Finding> {

@@ -1,3 +1,4 @@
+mod odd;
 mod roles;
 mod set_aside;
 

@@ -6,7 +6,9 @@ use shared::resources::{Amount, Resources};
 
 use super::*;
 use crate::marathon::Observed;
+use crate::mesos::ip_of_pid;
 use crate::mesos::record::Record;
+use crate::mesos::state::Drain;
 use crate::mesos::to_duration;
 use crate::testing::{Shuffle, capture, captures, config, now};
 
@@ -134,7 +136,7 @@ fn each_document_that_is_no_state_has_its_error() {
     assert!(read(format!(" {} \n", small()).as_bytes()).is_ok());
     let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
     assert!(matches!(read(format!(r#"{{"other":{open}"#).as_bytes()), Err(StateError::Truncated(_))));
-    assert!(matches!(read(format!(r#"{{"slaves":{open}{close}}}"#).as_bytes()), Err(StateError::Json(_))));
+    assert!(matches!(read(format!(r#"{{"flags":{open}{close}}}"#).as_bytes()), Err(StateError::Json(_))));
     let no_text = &b"{\"version\":\"\xff\",\"slaves\":[],\"frameworks\":[]}"[..];
     assert!(matches!(read(no_text), Err(StateError::Json(_))));
     assert_eq!(read_mended(no_text, Record::default()).unwrap().master.version, "\u{FFFD}");
@@ -151,20 +153,29 @@ fn a_missing_list_is_an_error() {
             assert!(read_json(&state).is_err(), "{}", state[list]);
         }
     }
-    for key in ["tasks", "name"] {
+}
+
+#[test]
+fn a_missing_field_makes_its_owner_odd() {
+    for (path, owner, field) in [
+        ("/slaves/0", "agent ", "id"),
+        ("/slaves/0", "agent A1", "active"),
+        ("/frameworks/0/tasks/0", "task web.1", "slave_id"),
+        ("/frameworks/0/tasks/0", "task web.1", "state"),
+        ("/frameworks/0/tasks/0", "task web.1", "resources"),
+    ] {
         let mut state = small();
-        state["frameworks"][0].as_object_mut().unwrap().remove(key);
-        assert!(matches!(read_json(&state), Err(StateError::Missing(_))), "{key}");
+        state.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(field);
+        let [(found, odd)] = &read_json(&state).unwrap().odd[..] else { panic!("{path} {field}") };
+        assert!(found.starts_with(owner) && odd.path.ends_with(&format!("[].{field}")), "{found} {odd}");
+        assert_eq!(odd.oddity, Oddity::Missing);
     }
-    for key in ["id", "active"] {
+    for (field, name) in [("tasks", "marathon"), ("name", UNNAMED_FRAMEWORK)] {
         let mut state = small();
-        state["slaves"][0].as_object_mut().unwrap().remove(key);
-        assert!(matches!(read_json(&state), Err(StateError::Json(_))), "{key}");
-    }
-    for key in ["slave_id", "state", "resources"] {
-        let mut state = small();
-        state["frameworks"][0]["tasks"][0].as_object_mut().unwrap().remove(key);
-        assert!(matches!(read_json(&state), Err(StateError::Json(_))), "{key}");
+        state["frameworks"][0].as_object_mut().unwrap().remove(field);
+        let frameworks = read_json(&state).unwrap().frameworks;
+        let odd = frameworks[0].odd.map(|odd| odd.to_string());
+        assert_eq!((&*frameworks[0].name, odd), (name, Some(format!("frameworks[].{field} is missing"))));
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use shared::resources::Kind;
 
+use super::lenient::{AnyForm, Form};
 use crate::mesos::state::{Attributes, RawResources};
 
 /// One value of an attribute or a resource. Mesos writes scalars as numbers, ranges and sets as strings.
@@ -17,56 +18,29 @@ enum Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_any(AnyForm(AnyValue))
     }
 }
 
 struct AnyValue;
 
-impl<'de> Visitor<'de> for AnyValue {
+impl Form<'_> for AnyValue {
     type Value = Value;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number or a string")
+    fn other(self, found: &'static str) -> Value {
+        Value::Other(found)
     }
 
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Number(number))
+    fn string(self, text: &str) -> Value {
+        Value::Text(text.to_owned())
     }
 
-    // A whole number above 2^53 is rounded, but no valid amount and no sensible attribute is that large.
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(number as f64))
+    fn number(self, number: f64) -> Value {
+        Value::Number(number)
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(number as f64))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Other(if value { "true" } else { "false" }))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Other("null"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("an object"))
+    fn boolean(self, value: bool) -> Value {
+        Value::Other(if value { "true" } else { "false" })
     }
 }
 

@@ -8,10 +8,11 @@ use shared::resources::{Amount, Kind};
 use crate::mesos::flags::Flags;
 use crate::mesos::forms::{ip_of_pid, to_count, to_time};
 use crate::mesos::state::{
-    Attributes, Drain, ORPHAN_FRAMEWORK, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError,
+    Attributes, Drain, ORPHAN_FRAMEWORK, OddField, Oddity, RUNNING, RawAgent, RawExecutor, RawResources, RawTask,
+    RecoveredAgent, Sink, StateError, UNNAMED_FRAMEWORK,
 };
 
-use super::schema::Field;
+use super::schema::{Container, Field};
 
 /// A value of a field that accepts any type.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,7 @@ struct Task {
     state: String,
     role: String,
     resources: RawResources,
+    odd: Option<OddField>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +57,7 @@ struct Executor {
     agent_id: Option<String>,
     role: String,
     resources: RawResources,
+    odd: Option<OddField>,
 }
 
 impl<S: Sink> Builder<S> {
@@ -86,8 +89,11 @@ impl<S: Sink> Builder<S> {
             | Field::ExecutorResources => self.amounts = RawResources::default(),
             Field::Agent => self.clear_agent(),
             Field::RecoveredAgent => {
-                self.recovered.id.clear();
-                self.recovered.attributes.clear();
+                let RecoveredAgent { id, hostname, attributes, odd_attributes } = &mut self.recovered;
+                id.clear();
+                hostname.clear();
+                attributes.clear();
+                *odd_attributes = None;
             }
             Field::AgentAttributes | Field::RecoveredAttributes => self.attributes.clear(),
             Field::Reserved => self.roles.clear(),
@@ -129,7 +135,7 @@ impl<S: Sink> Builder<S> {
 
     /// All fields of a task that are read are known.
     pub(super) fn task(&mut self) {
-        let Task { id, name, agent_id, state, role, resources } = &self.task;
+        let Task { id, name, agent_id, state, role, resources, odd } = &self.task;
         self.sink.task(&RawTask {
             id: id.as_bytes(),
             name: name.as_bytes(),
@@ -137,14 +143,51 @@ impl<S: Sink> Builder<S> {
             state: state.as_bytes(),
             role: role.as_bytes(),
             resources,
+            odd: *odd,
         });
     }
 
     fn executor(&mut self) {
-        let Executor { agent_id, role, resources } = &self.executor;
+        let Executor { agent_id, role, resources, odd } = &self.executor;
         // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
-        if let Some(agent_id) = agent_id {
-            self.sink.executor(&RawExecutor { agent_id, role, resources });
+        match (agent_id, *odd) {
+            (Some(agent_id), odd) => self.sink.executor(&RawExecutor { agent_id, role, resources, odd }),
+            (None, Some(odd)) => self.sink.framework_odd(odd),
+            (None, None) => {}
+        }
+    }
+
+    /// A field of that agent, task, executor, or framework cannot be read. What it would have said is set to the side that is safe:
+    /// the task runs, on an agent that is not known.
+    #[cold]
+    pub(super) fn odd(&mut self, owner: Container, field: Field, oddity: Oddity) {
+        let odd = OddField { path: field.name(), oddity };
+        match field {
+            Field::TaskState => RUNNING.clone_into(&mut self.task.state),
+            Field::TaskAgent => self.task.agent_id.clear(),
+            Field::TaskResources => self.task.resources = RawResources::default(),
+            Field::Task => {
+                RUNNING.clone_into(&mut self.task.state);
+                self.task.agent_id.clear();
+                self.task.resources = RawResources::default();
+            }
+            Field::AgentId => self.agent.agent.id.clear(),
+            Field::Agent | Field::AgentAttributes => odd.keep_in(&mut self.agent.odd_attributes),
+            Field::RecoveredAgent | Field::RecoveredAttributes => odd.keep_in(&mut self.recovered.odd_attributes),
+            Field::ExecutorAgent => self.executor.agent_id = None,
+            Field::Framework => self.sink.framework_name(UNNAMED_FRAMEWORK.to_owned()),
+            Field::FrameworkName if oddity != Oddity::Repeated => {
+                self.sink.framework_name(UNNAMED_FRAMEWORK.to_owned());
+            }
+            _ => {}
+        }
+        match owner {
+            Container::Agent => odd.keep_in(&mut self.agent.odd),
+            Container::Task => odd.keep_in(&mut self.task.odd),
+            Container::Executor => odd.keep_in(&mut self.executor.odd),
+            Container::Framework => self.sink.framework_odd(odd),
+            // Only its pool matters.
+            _ => {}
         }
     }
 
@@ -179,6 +222,7 @@ impl<S: Sink> Builder<S> {
             Field::AgentPid => self.agent.agent.ip = ip_of_pid(text),
             Field::DrainState if text == "DRAINED" => self.agent.agent.drain = Some(Drain::Drained),
             Field::RecoveredId => set(&mut self.recovered.id),
+            Field::RecoveredHostname => set(&mut self.recovered.hostname),
             Field::FrameworkName => self.sink.framework_name(text.to_owned()),
             Field::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
             Field::ExecutorRole => set(&mut self.executor.role),
@@ -243,7 +287,8 @@ impl<S: Sink> Builder<S> {
 
     /// Prepares for the next agent; allocations are reused.
     fn clear_agent(&mut self) {
-        let RawAgent { agent, total, used, unreserved, reserved } = &mut self.agent;
+        let RawAgent { agent, total, used, unreserved, reserved, odd, odd_attributes } = &mut self.agent;
+        (*odd, *odd_attributes) = (None, None);
         agent.id.clear();
         agent.hostname.clear();
         agent.attributes.clear();
@@ -266,8 +311,9 @@ impl<S: Sink> Builder<S> {
 }
 
 impl Task {
-    /// Clears the optional fields; the required ones are always set.
+    /// Clears the optional fields. The required ones are always set, or odd.
     fn clear(&mut self) {
+        self.odd = None;
         self.id.clear();
         self.name.clear();
         self.role.clear();

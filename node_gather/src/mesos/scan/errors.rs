@@ -25,19 +25,16 @@ pub(super) fn invalid_key(at: u64) -> Box<StateError> {
     fault(at, "a key is not a valid string")
 }
 
-/// Fields of the document and of frameworks have errors that say what to do.
+/// Fields of the document have errors that say what to do.
 #[cold]
 pub(super) fn repeated_key(container: Container, field: Field, at: u64) -> Box<StateError> {
     match container {
-        Container::Document | Container::Framework => Box::new(StateError::Twice(field.name())),
+        Container::Document => Box::new(StateError::Twice(field.name())),
         _ => fault(at, &format!("{} occurs twice", field.name())),
     }
 }
 
 #[cold]
-pub(super) fn missing_key(container: Container, field: Field, at: u64) -> Box<StateError> {
-    match container {
-        Container::Document | Container::Framework => Box::new(StateError::Missing(field.name())),
-        _ => fault(at, &format!("{} is missing", field.name())),
-    }
+pub(super) fn missing_key(field: Field) -> Box<StateError> {
+    Box::new(StateError::Missing(field.name()))
 }

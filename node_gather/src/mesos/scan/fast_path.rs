@@ -31,7 +31,7 @@ impl FastPathTask<'_> {
     #[inline(always)]
     pub(super) const fn raw(&self) -> RawTask<'_> {
         let Self { id, name, agent_id, state, role, resources, .. } = self;
-        RawTask { id, name, agent_id, state, role, resources }
+        RawTask { id, name, agent_id, state, role, resources, odd: None }
     }
 }
 

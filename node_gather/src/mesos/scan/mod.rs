@@ -14,10 +14,10 @@
 //!
 //! # Guarantees
 //!
-//! - It accepts what serde_json accepts, and calls the [`Sink`] the same way. (Exceptions: brackets nested more than 128
-//!   deep, and lists in place of objects, which serde accepts as a form of a struct.)
-//! - One odd value of one agent or task does not refuse the state: an impossible amount is passed on as such; bytes that are
-//!   not UTF-8, halves of surrogate pairs, and texts of more than 64 KiB are replaced by U+FFFD.
+//! - It accepts what serde_json accepts, and calls the [`Sink`] the same way. (Exception: brackets nested more than 128 deep.)
+//! - One odd value of one agent, task, or framework does not refuse the state: an impossible amount is passed on as such, and so
+//!   is a field of another type, one that occurs twice, and one that is missing; bytes that are not UTF-8, halves of surrogate
+//!   pairs, and texts of more than 64 KiB are replaced by U+FFFD.
 //! - The result, good or bad, depends on the bytes alone: not on the chunks, and not on the processor.
 //! - Every value that is used is checked: type, range, UTF-8, and that it occurs once. Skipped values are not checked,
 //!   the rest of a task included, except that brackets and quotes match. Whether the bytes are those that the master

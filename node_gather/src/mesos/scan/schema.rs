@@ -66,6 +66,7 @@ pub(super) enum Field {
     ReservedForRole,
     RecoveredAgent,
     RecoveredId,
+    RecoveredHostname,
     RecoveredAttributes,
     Attribute,
     /// The amount of one kind of resource: [`kind_of`] its key.
@@ -168,6 +169,11 @@ impl Container {
         )
     }
 
+    /// Whether it is one of many in the document, such as an agent.
+    pub(super) const fn is_item(self) -> bool {
+        matches!(self, Self::Agent | Self::RecoveredAgent | Self::Framework | Self::Task | Self::Executor)
+    }
+
     /// What the items of a list mean.
     pub(super) const fn item(self) -> Field {
         match self {
@@ -207,6 +213,7 @@ impl Container {
             },
             Self::RecoveredAgent => match key {
                 b"id" => Field::RecoveredId,
+                b"hostname" => Field::RecoveredHostname,
                 b"attributes" => Field::RecoveredAttributes,
                 _ => Field::Ignored,
             },
@@ -296,6 +303,14 @@ impl Field {
         1 << self as u8
     }
 
+    /// What the value is read as, if it is one of many in the document.
+    pub(super) const fn item(self) -> Option<Container> {
+        match self.value_type() {
+            ValueType::Object(container) if container.is_item() => Some(container),
+            _ => None,
+        }
+    }
+
     /// Whether the key may occur more than once in its object, or is none of its own.
     pub(super) const fn may_repeat(self) -> bool {
         matches!(self, Self::Ignored | Self::Attribute | Self::Amount | Self::ReservedForRole)
@@ -317,6 +332,7 @@ impl Field {
             | Self::AgentPid
             | Self::DrainState
             | Self::RecoveredId
+            | Self::RecoveredHostname
             | Self::FrameworkName
             | Self::Capability
             | Self::TaskId
@@ -421,6 +437,7 @@ impl Field {
             Self::ReservedForRole => "slaves[].reserved_resources[]",
             Self::RecoveredAgent => "recovered_slaves[]",
             Self::RecoveredId => "recovered_slaves[].id",
+            Self::RecoveredHostname => "recovered_slaves[].hostname",
             Self::RecoveredAttributes => "recovered_slaves[].attributes",
             Self::Attribute => "attributes[]",
             Self::Amount => "resources",

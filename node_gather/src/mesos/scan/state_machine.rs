@@ -15,13 +15,15 @@ use shared::resources::Kind;
 use crate::mesos::state::{Fault, Sink, StateError};
 
 use super::builder::{Builder, Value};
-use super::errors::{fault, invalid_key, missing_key, repeated_key, too_deep, too_long};
+use super::errors::{fault, invalid_key, too_deep, too_long};
 use super::fast_path;
 use super::input::Input;
 use super::kernel::Kernel;
 use super::schema::{Container, Field, SeenFields, ValueType, kind_of};
 use super::skip::{Skip, Skipped};
 use super::values::{self, MAX_TOKEN_BYTES};
+
+mod odd;
 
 /// A result with a small error, because every step returns one.
 pub(super) type Outcome<T = ()> = Result<T, Box<StateError>>;
@@ -188,7 +190,10 @@ impl<S: Sink> StateMachine<S> {
             b'"' => match self.field.value_type() {
                 ValueType::String | ValueType::Any => self.begin_text(kernel, input, Role::Value),
                 ValueType::Ignored => self.begin_text(kernel, input, Role::Ignored),
-                _ => Err(self.wrong_type(input.position())),
+                _ => {
+                    self.odd_value(input.position(), "a string")?;
+                    self.begin_text(kernel, input, Role::Ignored)
+                }
             },
             b'{' | b'[' => self.open(kernel, input, byte),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
@@ -236,7 +241,11 @@ impl<S: Sink> StateMachine<S> {
                 self.begin_skip(input);
                 return Ok(());
             }
-            _ => return Err(self.wrong_type(input.position())),
+            _ => {
+                self.odd_value(input.position(), if bracket == b'[' { "a list" } else { "an object" })?;
+                self.begin_skip(input);
+                return Ok(());
+            }
         };
         input.advance(1);
         self.builder.open(self.field);
@@ -265,8 +274,8 @@ impl<S: Sink> StateMachine<S> {
     /// At the bracket that ends the current object or list.
     fn close(&mut self, input: &mut Input<'_>) -> Outcome {
         let Frame { container, field, seen } = self.here;
-        if let Some(missing) = container.required().iter().find(|field| !seen.has(**field)) {
-            return Err(missing_key(container, *missing, input.position()));
+        if !container.required().iter().all(|field| seen.has(*field)) {
+            self.odd_end()?;
         }
         input.advance(1);
         if container != Container::Document {
@@ -439,8 +448,7 @@ impl<S: Sink> StateMachine<S> {
             unescaped = values::text(bytes, true).ok_or_else(|| invalid_key(self.token.start))?;
             key = unescaped.as_bytes();
         }
-        let field = self.here.container.field(key);
-        self.field = field;
+        let mut field = self.here.container.field(key);
         self.mode = Mode::Colon;
         // A colon nearly always follows: reading it here saves a step.
         if input.peek() == Some(b':') {
@@ -449,7 +457,8 @@ impl<S: Sink> StateMachine<S> {
         }
         if !field.may_repeat() {
             if self.here.seen.has(field) {
-                return Err(repeated_key(self.here.container, field, self.token.start));
+                self.odd_key(field)?;
+                field = Field::Ignored;
             }
             self.here.seen = self.here.seen.with(field);
         } else if field == Field::Amount {
@@ -458,6 +467,7 @@ impl<S: Sink> StateMachine<S> {
             let key = values::text(bytes, has_escapes).ok_or_else(|| invalid_key(self.token.start))?;
             self.builder.key(&key);
         }
+        self.field = field;
         Ok(())
     }
 
@@ -514,29 +524,16 @@ impl<S: Sink> StateMachine<S> {
             (b"false", ValueType::Boolean) => self.builder.boolean(field, false),
             (b"null", _) if field.may_be_null() => {}
             (_, ValueType::Any) => {
-                let number = values::any_number(bytes).ok_or_else(|| self.wrong_type(self.token.start))?;
+                let Some(number) = values::any_number(bytes) else { return self.odd_scalar(bytes) };
                 self.builder.any(kind, Value::Number(number));
             }
             (_, ValueType::Number) => {
-                let number = values::number(bytes).ok_or_else(|| self.wrong_type(self.token.start))?;
+                let Some(number) = values::number(bytes) else { return self.odd_scalar(bytes) };
                 self.builder.number(field, number);
             }
-            _ => return Err(self.wrong_type(self.token.start)),
+            _ => return self.odd_scalar(bytes),
         }
         Ok(())
-    }
-
-    #[cold]
-    fn wrong_type(&self, at: u64) -> Box<StateError> {
-        self.fault(at, &format!("expected {}", self.field.value_type().expected()))
-    }
-
-    #[cold]
-    fn fault(&self, at: u64, what: &str) -> Box<StateError> {
-        match self.kind() {
-            Some(kind) => fault(at, &format!("{}.{kind}: {what}", self.field.name())),
-            None => fault(at, &format!("{}: {what}", self.field.name())),
-        }
     }
 
     #[cold]

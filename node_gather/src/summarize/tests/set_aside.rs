@@ -4,7 +4,7 @@ use super::*;
 use crate::finding::{Owner, SetAside};
 use crate::mesos::{scan, state::RawResources};
 
-const TWO_POOLS: &str = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"edge\"\ngroup = \"edge\"\nattributes = { zone = \"z\" }\n";
+pub(super) const TWO_POOLS: &str = "attributes = { pool = \"workers\" }\n[[pools]]\nname = \"edge\"\ngroup = \"edge\"\nattributes = { zone = \"z\" }\n";
 
 fn impossible(kind: Kind, value: &str) -> crate::mesos::state::ImpossibleAmount {
     let mut resources = RawResources::default();
@@ -17,7 +17,7 @@ fn reasons(agents: &[(&str, SetAside)], registered: u32) -> Vec<String> {
     vec![Finding::AgentsSetAside { agents, registered }.to_string()]
 }
 
-fn three_agents() -> (Vec<Json>, Vec<Json>) {
+pub(super) fn three_agents() -> (Vec<Json>, Vec<Json>) {
     let agents = ["a", "b", "c"].map(|id| agent(id, 1.0, &json!({}))).into();
     (agents, vec![framework("f", &[("web", "a", 1.0), ("web", "b", 1.0), ("web", "c", 1.0)])])
 }

@@ -14,6 +14,8 @@ struct Writer {
     fault_in: usize,
     /// One in so many strings has parts that are no text; none if 0.
     odd_text_in: usize,
+    /// One in so many values of agents, tasks, and frameworks has another type, or occurs twice; none if 0.
+    odd_in: usize,
 }
 
 const UUID: &str = "182f33d2-3650-4602-9e17-f36177a98192";
@@ -29,6 +31,49 @@ impl Writer {
 
     fn is_fault(&mut self) -> bool {
         self.fault_in > 0 && self.one_in(self.fault_in)
+    }
+
+    fn is_odd(&mut self) -> bool {
+        self.odd_in > 0 && self.one_in(self.odd_in)
+    }
+
+    /// A value, or one of another type.
+    fn or_odd(&mut self, value: String) -> String {
+        if !self.is_odd() {
+            return value;
+        }
+        let odd = [
+            "null",
+            "true",
+            "-1.5e3",
+            "\"x\"",
+            "\"\\u00e4 \\\"\"",
+            "[]",
+            "[{\"a\":[]},5]",
+            "{}",
+            "{\"cpus\":[],\"state\":{}}",
+        ];
+        self.pick(&odd).to_owned()
+    }
+
+    /// The members of an agent, a task, or a framework, of which any may be odd.
+    fn members<'m>(&mut self, members: Vec<(&'m str, String)>) -> Vec<(&'m str, String)> {
+        let mut odd: Vec<(&str, String)> = members.into_iter().map(|(key, value)| (key, self.or_odd(value))).collect();
+        if self.is_odd() && !odd.is_empty() {
+            odd.remove(self.chance.below(odd.len()));
+        }
+        odd
+    }
+
+    /// The same, of which one may occur twice.
+    fn repeated<'m>(&mut self, members: Vec<(&'m str, String)>) -> Vec<(&'m str, String)> {
+        let mut members = self.members(members);
+        if self.is_odd() && !members.is_empty() {
+            let (key, value) = members[self.chance.below(members.len())].clone();
+            let value = self.or_odd(value);
+            members.push((key, value));
+        }
+        members
     }
 
     fn blanks(&mut self) -> &'static str {
@@ -171,7 +216,9 @@ impl Writer {
             ("drain_info", self.pick(&["null", "{\"state\":\"DRAINED\"}", "{\"x\":[{}]}"]).to_owned()),
         ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
-        self.object(members)
+        let members = self.repeated(members);
+        let agent = self.object(members);
+        self.or_odd(agent)
     }
 
     fn task(&mut self, place: usize) -> String {
@@ -191,7 +238,10 @@ impl Writer {
         if !self.one_in(3) {
             members.push(("role", self.pick(&["\"*\"", "\"eng/w\\u0065b\"", "null", "\"rôle\""]).to_owned()));
         }
-        self.object(members)
+        // The scanner does not see what follows all that it reads of a task.
+        let members = self.members(members);
+        let task = self.object(members);
+        self.or_odd(task)
     }
 
     fn executor(&mut self) -> String {
@@ -202,7 +252,9 @@ impl Writer {
             ("resources", self.resources()),
         ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(5)).collect::<Vec<_>>());
-        self.object(members)
+        let members = self.repeated(members);
+        let executor = self.object(members);
+        self.or_odd(executor)
     }
 
     fn tasks(&mut self) -> String {
@@ -228,13 +280,18 @@ impl Writer {
             ("completed_tasks", completed),
         ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
-        self.object(members)
+        let members = self.repeated(members);
+        let framework = self.object(members);
+        self.or_odd(framework)
     }
 
     fn document(&mut self) -> String {
         let agents: Vec<String> = (0..self.chance.below(4)).map(|place| self.agent(&format!("A{place}"))).collect();
         let frameworks: Vec<String> = (0..self.chance.below(4)).map(|_| self.framework()).collect();
-        let recovered = format!("[{{\"id\":\"R\",\"attributes\":{}}}, {{}}]", self.attributes());
+        let attributes = self.attributes();
+        let members = vec![("id", "\"R\"".to_owned()), ("hostname", "\"r\"".to_owned()), ("attributes", attributes)];
+        let members = self.repeated(members);
+        let recovered = format!("[{}, {{}}]", self.object(members));
         let mut members = vec![("slaves", self.list(&agents)), ("frameworks", self.list(&frameworks))];
         let optional = [
             ("version", self.string_or_fault("1.11.0")),
@@ -265,7 +322,7 @@ impl Writer {
 }
 
 fn document(seed: u64, fault_in: usize) -> String {
-    Writer { chance: Shuffle::of(seed), fault_in, odd_text_in: 0 }.document()
+    Writer { chance: Shuffle::of(seed), fault_in, odd_text_in: 0, odd_in: 0 }.document()
 }
 
 /// Stands for bytes that are not UTF-8 in a document that is a `String` until it is complete.
@@ -273,7 +330,7 @@ const NO_UTF8: &str = "\u{E000}";
 
 /// A document with strings that are no text.
 fn document_with_odd_texts(seed: u64) -> Vec<u8> {
-    let mut writer = Writer { chance: Shuffle::of(seed), fault_in: 0, odd_text_in: 6 };
+    let mut writer = Writer { chance: Shuffle::of(seed), fault_in: 0, odd_text_in: 6, odd_in: 0 };
     let text = writer.document();
     let mut bytes = Vec::new();
     for (place, part) in text.split(NO_UTF8).enumerate() {
@@ -350,6 +407,14 @@ proptest! {
         let bytes = document_with_odd_texts(seed);
         prop_assert!(scan_every_way(&bytes, seed).is_ok());
         agrees_with_the_reference(&bytes, seed);
+    }
+
+    /// One odd agent, task, or framework never refuses a state.
+    #[test]
+    fn odd_types_are_read_like_the_reference(seed in any::<u64>(), odd_in in 2_usize..40) {
+        let text = Writer { chance: Shuffle::of(seed), fault_in: 0, odd_text_in: 0, odd_in }.document();
+        prop_assert!(scan_every_way(text.as_bytes(), seed).is_ok());
+        agrees_with_the_reference(text.as_bytes(), seed);
     }
 
     #[test]
