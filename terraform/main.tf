@@ -11,7 +11,8 @@ locals {
 
   is_cloudwatch      = var.pool_source == "cloudwatch"
   asks_cloudwatch    = local.is_cloudwatch || var.cpu_utilization
-  drains             = var.scale_down_strategy == "drain"
+  learns             = var.learn != null
+  drains             = var.scale_down_strategy == "drain" || local.learns
   terminates_by_name = !local.is_cloudwatch && var.scale_down_strategy != "desired_capacity"
   in_vpc             = length(var.subnet_ids) > 0
 
@@ -24,7 +25,8 @@ locals {
       event_age   = 60
       exclusive   = true
       vpc         = local.in_vpc
-      environment = { SNAPSHOT_TOPIC_ARN = aws_sns_topic.snapshots.arn }
+      # What pools learn is kept under this name.
+      environment = { SNAPSHOT_TOPIC_ARN = aws_sns_topic.snapshots.arn, LAMBDA_SCALE_STACK = var.name }
     }
     node_process = {
       description = "Turns a snapshot of the cluster into a scaling decision"
@@ -98,7 +100,7 @@ resource "aws_lambda_function" "stage" {
     }
     precondition {
       condition     = !local.is_cloudwatch || (var.credentials_parameter == null && var.marathon_credentials_parameter == null && var.ca_bundle_parameter == null && !local.drains)
-      error_message = "pool_source = \"cloudwatch\" reads no master, and there is no agent to drain: omit credentials_parameter, marathon_credentials_parameter, ca_bundle_parameter, and scale_down_strategy."
+      error_message = "pool_source = \"cloudwatch\" reads no master, and there is no agent to drain: omit credentials_parameter, marathon_credentials_parameter, ca_bundle_parameter, scale_down_strategy, and learn."
     }
     # The reverse is not an error: a configuration with pools of both sources has masters, and pool_source = "mesos".
     precondition {

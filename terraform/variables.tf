@@ -75,6 +75,12 @@ variable "marathon_credentials_parameter" {
 
 # --- Scaling rules -----------------------------------------------------------------------------------------------------------
 
+variable "learn" {
+  description = "The learn of the configuration, where a pool has one; the permissions follow from it. Null - no pool learns."
+  type        = string
+  default     = null
+}
+
 variable "scale_down_strategy" {
   description = "The scale_down_strategy of the configuration, where pool_source is mesos; the permissions follow from it. With several pools the one that needs most."
   type        = string
@@ -226,7 +232,7 @@ variable "config_parameter" {
 # --- Network and permissions -------------------------------------------------------------------------------------------------
 
 variable "subnet_ids" {
-  description = "Subnets from which node_gather reaches the masters. They need access to SNS, and to Systems Manager if parameters are used: NAT or interface endpoints. node_scale uses them with scale_down_strategy = \"drain\". Empty - the functions run outside any VPC."
+  description = "Subnets from which node_gather reaches the masters. They need access to SNS, and to Systems Manager if parameters are used: NAT or interface endpoints. node_scale uses them with scale_down_strategy = \"drain\" and with learn. Empty - the functions run outside any VPC."
   type        = list(string)
   default     = []
 }

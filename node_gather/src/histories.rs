@@ -29,19 +29,17 @@ const MAX_BYTES: usize = 4096;
 const MAX_RUNS: i64 = 5;
 const WRITE_PERIOD: Duration = Duration::from_secs(300);
 
-/// The name of the parameter with the history of a pool. What a name cannot have is written `_xx`, in hexadecimal.
+/// The name of the parameter with the history of a pool. What a name cannot have is written `_xx`, in hexadecimal. The name of the
+/// stack stays as the permission has it.
 #[must_use]
 pub fn parameter_name(stack: &str, pool: &str) -> String {
-    let mut name = String::from("/lambda-scale");
-    for part in [stack, pool] {
-        name.push('/');
-        for byte in part.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') {
-                name.push(char::from(byte));
-            } else {
-                // Writing to a String cannot fail.
-                let _ = write!(name, "_{byte:02x}");
-            }
+    let mut name = format!("/lambda-scale/{stack}/");
+    for byte in pool.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') {
+            name.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "_{byte:02x}");
         }
     }
     name
@@ -240,7 +238,7 @@ mod tests {
         assert_eq!(parameter_name("s", "a/b_c d:é"), "/lambda-scale/s/a_2fb_5fc_20d_3a_c3_a9");
         // No two pools have the same one.
         assert_ne!(parameter_name("s", "a_2fb"), parameter_name("s", "a/b"));
-        assert_ne!(parameter_name("s", "a/b"), parameter_name("s/a", "b"));
+        assert_eq!(parameter_name("my_stack", "a"), "/lambda-scale/my_stack/a");
     }
 
     fn policy(pool: &str, period: &str) -> Policy {

@@ -9,9 +9,10 @@ from pathlib import Path
 from template import ROOT, Stack, source
 from test_template import MINIMAL, dashboards, emitted_metrics, lines_of
 
-# Emitted only for some considered resources and sources, and for faults.
+# Emitted only for some considered resources, sources, and settings, and for faults.
 USUAL_KINDS = {"CpusUtilization", "MemUtilization"}
-RARE = {"Expired"} | {name for name in emitted_metrics() if name.endswith("Utilization")} - USUAL_KINDS
+LEARNED = {"Demand", "Growth", "GrowthSamples", "HistoryFailed"}
+RARE = {"Expired"} | LEARNED | {name for name in emitted_metrics() if name.endswith("Utilization")} - USUAL_KINDS
 
 
 def anchors(text):

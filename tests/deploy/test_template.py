@@ -45,6 +45,8 @@ VARIANTS = {
     "configuration of cloudwatch": CLOUDWATCH | {"ConfigParameter": "/lambda-scale/config", "GroupPattern": "web-*"},
     "everything": EVERYTHING,
     "drain": EVERYTHING | {"ScaleDownStrategy": "drain", "ConfigParameter": ""},
+    "learn": MINIMAL | {"Learn": "98", "BootTime": "5m", "DrainAfter": "never"},
+    "learn everything": EVERYTHING | {"Learn": "99.5", "ConfigParameter": "", "ScaleUpThresholdPercent": "85", "ScaleDownWindow": "1h"},
     "desired capacity": MINIMAL | {"ScaleDownStrategy": "desired_capacity"},
     "scheduler": MINIMAL | {"ScheduleKind": "scheduler", "SchedulePeriodMinutes": "60"},
     "scheduler with a key": EVERYTHING | {"ScheduleKind": "scheduler"},
@@ -61,7 +63,8 @@ PASS_ON = {"sns:Publish", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey
 # All permissions that a role can have.
 ALLOWED = {
     "NodeGatherRole": LOG | PASS_ON | JOIN_VPC | {
-        "ssm:GetParameter", "cloudwatch:GetMetricData", "autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances",
+        "ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter", "cloudwatch:GetMetricData",
+        "autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances",
     },
     "NodeProcessRole": LOG | PASS_ON | {"ssm:GetParameter"},
     "NodeScaleRole": LOG | PASS_ON | JOIN_VPC | {
@@ -185,12 +188,30 @@ class TemplateTest(unittest.TestCase):
             if stack.parameters["PoolSource"] == "cloudwatch":
                 self.assertFalse(allowed(stack)["NodeScaleRole"] & by_name)
 
+    def test_a_pool_that_learns_has_what_drain_has_and_one_path_of_parameters(self):
+        for parameters in (MINIMAL, EVERYTHING | {"ConfigParameter": ""}):
+            drain, learn = (Stack(parameters | more) for more in ({"ScaleDownStrategy": "drain"}, {"Learn": "98"}))
+            self.assertEqual(allowed(learn)["NodeScaleRole"], allowed(drain)["NodeScaleRole"])
+            self.assertEqual(
+                learn.of_type("AWS::Lambda::Function")["NodeScale"].get("VpcConfig"), drain.of_type("AWS::Lambda::Function")["NodeScale"].get("VpcConfig")
+            )
+            keeps = {"ssm:GetParameters", "ssm:PutParameter"}
+            self.assertEqual(allowed(learn)["NodeGatherRole"] - allowed(drain)["NodeGatherRole"], keeps)
+            policy = learn.resources["NodeGatherRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+            [statement] = [statement for statement in statements(policy) if actions(statement) & keeps]
+            name = learn.of_type("AWS::Lambda::Function")["NodeGather"]["Environment"]["Variables"]["LAMBDA_SCALE_STACK"]
+            self.assertEqual(statement["Resource"], f"arn:aws:ssm:eu-west-1:123456789012:parameter/lambda-scale/{name}/*")
+            [pool] = tomllib.loads(configuration(learn))["pools"]
+            self.assertEqual((pool["learn"], pool["boot_time"], pool["drain_after"]), (98, "3m", "5m"))
+            # The defaults of these depend on it.
+            self.assertFalse(pool.keys() & {"scale_down_strategy", "scale_down_window", "max_scale_down_step", "scale_up_threshold_percent"})
+
     def test_a_cloudwatch_pool_has_only_the_settings_that_it_accepts(self):
         self.assertEqual(tomllib.loads(configuration(Stack(CLOUDWATCH))), {
             "schedule_period": "1m", "dry_run": True,
             "pools": [{
                 "name": "workers", "group": "web-asg", "source": "cloudwatch", "min": 1, "scale_out_threshold": 60,
-                "scale_down_ratio": 0.7, "scale_down_window": "15m", "max_back_off": "0s",
+                "scale_down_ratio": 0.7, "max_back_off": "0s",
                 "join_timeout": "15m",
             }],
         })
@@ -219,6 +240,7 @@ class TemplateTest(unittest.TestCase):
             (CLOUDWATCH | {"CredentialsParameter": "/mesos"}, "reads no master"),
             (CLOUDWATCH | {"ScaleDownStrategy": "drain"}, "no agent to drain"),
             (CLOUDWATCH | {"ScaleDownStrategy": "drain", "ConfigParameter": "/c"}, "no agent to drain"),
+            (CLOUDWATCH | {"Learn": "98"}, "no applications whose growth"),
         ):
             [refusal] = Stack(parameters).refusals
             self.assertIn(word, refusal)

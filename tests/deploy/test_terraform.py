@@ -26,7 +26,7 @@ IN_THE_CONFIGURATION = {
 # A list here, and a name in the template; and the variables that only the module needs.
 RENAMED = {"GroupName": "group_names", "GroupPattern": "group_names", "PoolName": "pool_names"}
 ONLY_HERE = {"name", "zips", "config"}
-EVERYTHING = EVERYTHING | {"ScaleDownStrategy": "drain"}
+EVERYTHING = EVERYTHING | {"ScaleDownStrategy": "drain", "Learn": "98"}
 
 
 def plain(value):
