@@ -22,6 +22,8 @@ use shared::config;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use thiserror::Error;
 
+pub use group::state as group_state;
+
 use super::{Orders, Policy, PolicyError, View, Why};
 use crate::{Millis, SECOND};
 
@@ -193,7 +195,7 @@ impl LambdaScale {
 
     /// node_scale.
     fn scale(&mut self, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
-        let state = group::state(view.group);
+        let state = group_state(view.group);
         let plan = plan(decision, Some(&state), self.pool(), view.now);
         match &plan.result {
             PlanResult::Act(change) => order(change, &why(decision), orders),

@@ -26,7 +26,7 @@ pub use cluster_autoscaler::ClusterAutoscaler;
 pub use clusterman::Clusterman;
 pub use escalator::Escalator;
 pub use karpenter::Karpenter;
-pub use lambda_scale::{Exactness, LambdaScale, LambdaScaleError};
+pub use lambda_scale::{Exactness, LambdaScale, LambdaScaleError, group_state};
 pub(crate) use orders::Order;
 pub use orders::{Orders, Why};
 pub use scalepot::Scalepot;

@@ -12,7 +12,9 @@ use node_scale::state::{
 };
 use shared::group::Lifecycle;
 
-pub(super) fn state(group: &model::Group) -> GroupState {
+/// The group as `node_scale` reads it.
+#[must_use]
+pub fn state(group: &model::Group) -> GroupState {
     let suspended =
         group.suspended.iter().map(|name| SuspendedProcess { process_name: name.clone(), suspension_reason: None });
     GroupState {

@@ -2,21 +2,17 @@
 //! between two calls, agents that are unreachable, masters that fail over, operators, and instances that end by themselves. The
 //! snapshots are `node_gather`'s; the decisions say what a number of wanted agents comes to.
 
-#[path = "group_state.rs"]
-mod group_state;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::group::{Group as Model, Lifecycle};
 use cluster::{Agent, Capacity, Cluster, Mode, NOON, Operation, Presence, TaskSpec, resources};
-use group_state::group_state;
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
 use node_scale::plan::{AgentCall, Change, Increase, Plan, PlanResult, plan};
-use node_scale::state::Tag;
 use shared::config::Policy;
 use shared::contract::{AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
 use shared::random::SplitMix64;
+use simulator::policy::group_state;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -265,8 +261,7 @@ impl World {
     fn deliver(&mut self, decision: &ScalingDecision) {
         let at = self.now + DELAY;
         self.group.advance(at);
-        let tags = self.group.tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() });
-        let state = group_state(&self.group, tags.collect(), false);
+        let state = group_state(&self.group);
         let plan = plan(decision, Some(&state), &self.policy, at);
         self.history.push(format!(
             "{}: {} usable, {:?}, delta {:+}; {:?}; {}; tags {:?}",

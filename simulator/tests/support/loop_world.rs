@@ -1,19 +1,16 @@
 //! The group as a model, a load, and a clock: one run is a snapshot, a decision on it, and what `plan` makes of that.
 
-#[path = "group_state.rs"]
-mod group_state;
-
 use std::collections::BTreeSet;
 
 use cluster::group::{Group as Model, Instance};
-use group_state::group_state;
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
 use node_scale::plan::{Change, Increase, Plan, PlanResult, plan};
-use node_scale::state::{GroupState, Tag};
+use node_scale::state::GroupState;
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{AgentCounts, AgentRef, AgentState, GroupMembers, ScalingDecision};
+use simulator::policy::group_state;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -45,8 +42,6 @@ pub(crate) struct World {
     pub(crate) says: Says,
     /// Whether nothing is written.
     pub(crate) is_dry_run: bool,
-    /// The group's tags.
-    pub(crate) tags: Vec<Tag>,
     /// How often tags were written.
     pub(crate) tag_writes: usize,
     /// What the last run made of it.
@@ -87,7 +82,6 @@ impl World {
             is_identified: true,
             says: Says::Needed { margin: 0 },
             is_dry_run: false,
-            tags: Vec::new(),
             tag_writes: 0,
             plan: None,
             clauses: BTreeSet::new(),
@@ -220,15 +214,14 @@ impl World {
 
     /// The group as `node_scale` reads it.
     fn state(&self) -> GroupState {
-        group_state(&self.group, self.tags.clone(), self.is_dry_run)
+        GroupState { is_dry_run: self.is_dry_run, ..group_state(&self.group) }
     }
 
     fn apply(&mut self, plan: &Plan, now: Timestamp) {
         for change in &plan.tags {
-            let (TagChange::Set { key, .. } | TagChange::Delete { key }) = change;
-            self.tags.retain(|tag| tag.key != *key);
-            if let TagChange::Set { key, value } = change {
-                self.tags.push(Tag { key: key.clone(), value: value.clone() });
+            match change.clone() {
+                TagChange::Set { key, value } => drop(self.group.tags.insert(key, value)),
+                TagChange::Delete { key } => drop(self.group.tags.remove(&key)),
             }
             self.tag_writes += 1;
         }
