@@ -8,7 +8,7 @@ written by hand. With --check no file changes, and the exit status says whether 
 import re
 import sys
 
-from generator import alarms, costs, dashboard, queries, settings
+from generator import alarms, costs, dashboard, queries, schema, settings
 from generator.text import ROOT
 
 REGIONS = {
@@ -44,14 +44,23 @@ def generated(path):
     return text
 
 
+# Files that are generated as a whole.
+WHOLE = {"schemas/configuration.json": schema.whole}
+
+
+def written(path):
+    return (ROOT / path).read_text() if (ROOT / path).exists() else None
+
+
 def main():
-    outdated = [path for path in REGIONS if generated(path) != (ROOT / path).read_text()]
+    contents = {path: generated(path) for path in REGIONS} | {path: content() for path, content in WHOLE.items()}
+    outdated = [path for path, content in contents.items() if content != written(path)]
     if "--check" in sys.argv[1:]:
         for path in outdated:
             print(f"{path} differs from the tables in tools/tables/; run: make generate", file=sys.stderr)
         sys.exit(bool(outdated))
     for path in outdated:
-        (ROOT / path).write_text(generated(path))
+        (ROOT / path).write_text(contents[path])
         print(f"{path} written")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """package.py ARCH: packs everything that a deployment needs into target/package/lambda-scale-VERSION-ARCH.tar.gz.
 
-It contains the three zips, the template, the Terraform module, the examples, the licenses, and an SBOM. The same input gives the same bytes.
+It contains the three zips, the template, the Terraform module, the examples, the schemas, the licenses, and an SBOM. The same input gives the same bytes.
 """
 
 import gzip
@@ -36,7 +36,7 @@ def contents(arch):
     files["template.yaml"] = template.encode()
     for name in ("LICENSE", "README.md", "CHANGELOG.md"):
         files[name] = (ROOT / name).read_bytes()
-    for directory in ("terraform", "examples"):
+    for directory in ("terraform", "examples", "schemas"):
         for path in sorted((ROOT / directory).glob("*")):
             if path.is_file():
                 files[f"{directory}/{path.name}"] = path.read_bytes()

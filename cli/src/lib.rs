@@ -9,6 +9,7 @@
 //! - [`replay`]: decide on recorded snapshots again
 //! - [`local`]: run the three functions on a captured cluster, on this machine
 //! - [`run`]: run the chain in one process, against real masters and groups
+//! - [`schema`]: the configuration and the messages as JSON Schema
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
@@ -31,6 +32,7 @@ pub mod recorded;
 pub mod render;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod simulate;
 pub mod status;
 pub mod target;
@@ -61,6 +63,7 @@ enum Command {
     Pause(group_tags::Pause),
     Resume(group_tags::Resume),
     Floor(group_tags::SetFloor),
+    Schema(schema::Options),
     Completions(manual::Completions),
     Man(manual::Man),
 }
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Pause(options) => group_tags::pause(&options),
         Command::Resume(options) => group_tags::resume(&options),
         Command::Floor(options) => group_tags::floor(&options),
+        Command::Schema(options) => schema::run(&options),
         Command::Completions(options) => manual::completions(&options, Cli::command()),
         Command::Man(options) => manual::man(&options, Cli::command()),
     }

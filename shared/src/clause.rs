@@ -170,6 +170,19 @@ impl<'de> Deserialize<'de> for Clause {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Clause {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Clause".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        const MEANING: &str =
+            "A clause of docs/algorithm.md or docs/acting.md, such as D3; any other string is that of a custom check.";
+        schemars::json_schema!({ "type": "string", "description": MEANING })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

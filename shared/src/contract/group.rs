@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The instances of a pool's group, and which of them are agents. Instances and agents are matched by identity, never by
 /// their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct GroupMembers {
     /// Its desired capacity, in capacity units.

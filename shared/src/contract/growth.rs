@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a pool has learned of the growth of its demand (H7, H8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Growth {
     /// W: the demand, in eighths of a new agent. 0: unknown.

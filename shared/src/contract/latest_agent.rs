@@ -8,9 +8,11 @@ use crate::time::millis;
 
 /// An agent that registered recently: evidence of what a new agent has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LatestAgent {
     /// When it registered with the leading master.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub registered_at: Timestamp,
     /// All its resources.
     pub total: Resources,

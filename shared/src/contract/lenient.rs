@@ -12,6 +12,7 @@ use super::{
 
 /// A scaling decision as it may be written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Decision {
     id: Uuid,
     #[serde(default)]

@@ -8,6 +8,8 @@ mod group;
 mod growth;
 mod latest_agent;
 mod lenient;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod v1;
 
 use std::io::{self, ErrorKind, Read as _, Write as _};

@@ -12,6 +12,7 @@ use crate::time::millis;
 
 /// What `node_process` makes of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "crate::contract::lenient::Decision")]
 pub struct ScalingDecision {
     /// Derived from the snapshot's id, the pool and its policy: the same snapshot always gives the same decision.
@@ -20,12 +21,15 @@ pub struct ScalingDecision {
     pub snapshot_id: Option<Uuid>,
     /// When the master was asked.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub snapshot_taken_at: Timestamp,
     /// When the decision was made.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub decided_at: Timestamp,
     /// From this time it must not be applied.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub expires_at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
@@ -95,6 +99,7 @@ impl Message for ScalingDecision {
 
 /// A decision in a word (clause L4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingState {
     /// Agents are missing.
@@ -128,6 +133,7 @@ impl ScalingState {
 
 /// What one clause made of the number of agents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The clause of docs/algorithm.md that decided.
     pub clause: Clause,
@@ -147,6 +153,7 @@ pub struct Step {
 
 /// An application of which some task can never be placed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unplaceable {
     /// The application's name.
     pub application: String,
@@ -156,6 +163,7 @@ pub struct Unplaceable {
 
 /// An agent by all the names it has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentRef {
     /// The agent's id.
     pub agent_id: String,

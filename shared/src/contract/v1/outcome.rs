@@ -11,11 +11,13 @@ use crate::time::millis;
 
 /// What `node_scale` did, or why it did nothing: exactly one for every decision it was handed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScalingOutcome {
     /// The decision; `None` where the message could not be read.
     pub decision_id: Option<Uuid>,
     /// When it was done.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
@@ -66,6 +68,7 @@ impl Message for ScalingOutcome {
 
 /// What was done to the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeAction {
     /// The desired capacity was raised.

@@ -10,11 +10,13 @@ use crate::time::millis;
 
 /// What `node_gather` saw of one pool: the leading master's view at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterSnapshot {
     /// Derived from everything else in the snapshot, see [`ClusterSnapshot::identified`].
     pub id: Uuid,
     /// When the master was asked.
     #[serde(with = "millis")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub taken_at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
@@ -86,6 +88,7 @@ impl Message for ClusterSnapshot {
 
 /// The master that answered. Empty for a pool without a Mesos cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     /// The URL of the leading master, without credentials; empty and left out where none was asked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -98,6 +101,7 @@ pub struct Source {
     pub cluster: Option<String>,
     /// When the master became the leader.
     #[serde(default, with = "millis::option")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Timestamp>"))]
     pub elected_at: Option<Timestamp>,
     /// How long an agent that it has lost stays registered, by its flags; `None` where it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +110,7 @@ pub struct Source {
 
 /// How far a snapshot may be trusted, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Completeness {
     /// The worst of the findings.
     pub level: CompletenessLevel,
@@ -115,6 +120,7 @@ pub struct Completeness {
 
 /// What a snapshot may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CompletenessLevel {
     /// Act freely.
@@ -140,6 +146,7 @@ impl CompletenessLevel {
 /// Agents of a pool by state. Those in `recovered` and `unreachable` are not in `registered`;
 /// `registered = usable + draining + deactivated + inactive`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AgentCounts {
     /// Listed by the master with their resources.
@@ -177,6 +184,7 @@ impl AgentCounts {
 
 /// Sums over a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PoolResources {
     /// All resources of the usable agents.
@@ -192,6 +200,7 @@ pub struct PoolResources {
 
 /// Usable agents with equal resources and equal free resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentShape {
     /// How many such agents.
     pub count: u32,
@@ -206,6 +215,7 @@ pub struct AgentShape {
 
 /// One agent that could leave, or is on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// The agent's id.
     pub agent_id: String,
@@ -253,6 +263,7 @@ impl Candidate {
 
 /// Whether an agent takes tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AgentState {
     /// Takes tasks.
@@ -280,6 +291,7 @@ impl AgentState {
 
 /// Tasks with equal resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskGroup {
     /// How many.
     pub count: u32,
@@ -289,6 +301,7 @@ pub struct TaskGroup {
 
 /// The tasks of one name in one framework, on the agents of the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Application {
     /// The framework's name.
     pub framework: String,
@@ -344,6 +357,7 @@ impl Application {
 
 /// Queued instances of one application that no rule counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotCounted {
     /// The application's name.
     pub application: String,
