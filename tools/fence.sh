@@ -24,4 +24,13 @@ if [ -n "$ring" ]; then
     failed=1
 fi
 
+# How people sign in to AWS (single sign-on, `aws login`) is part of the command line. The functions get credentials from their
+# environment, and their zips stay small.
+sign_in=$(cargo tree --locked -p node_gather -p node_process -p node_scale -e normal --prefix none --format '{p}' |
+    cut -d ' ' -f 1 | sort -u | grep -E -x 'aws-sdk-(sso|ssooidc|signin)|p256|sha1' || true)
+if [ -n "$sign_in" ]; then
+    echo "fence: the zips contain what only the command line needs:" $sign_in
+    failed=1
+fi
+
 exit $failed

@@ -11,6 +11,7 @@ use node_scale::group_tags::{FLOOR, Floor, PAUSE_UNTIL, TagChange, Until};
 use node_scale::state::Group;
 
 use crate::command::{self, Ended};
+use crate::credentials;
 use crate::target::{GroupStatus, Target, TargetError, describe};
 
 /// Pause scaling for a time
@@ -84,7 +85,9 @@ fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<TagChan
 
 async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChange>) -> Result<Ended, TargetError> {
     let names = target.groups(target.config()?.as_ref());
-    let client = group::client(&shared::aws::sdk_config().await);
+    let sdk = shared::aws::sdk_config().await;
+    credentials::check(&sdk).await?;
+    let client = group::client(&sdk);
     let mut groups = Vec::new();
     // No group is changed where one of them does not exist.
     for name in &names {

@@ -13,12 +13,13 @@
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
-//! What they have in common: [`config`] reads the configuration, [`recorded`] recorded messages, [`decide`] decides, [`target`] finds the groups,
+//! What they have in common: [`config`] reads the configuration, [`recorded`] recorded messages, [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups,
 //! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
 pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod decide;
 pub mod decisions;
 pub mod explain;

@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{self, ConfigError};
+use crate::credentials::{self, NoAccount};
 use crate::decide::{Undecided, decide};
 use crate::page::{Output, Page, Tone};
 use crate::render;
@@ -69,8 +70,8 @@ fn period(text: &str) -> Result<Duration, String> {
 enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("no AWS region; set AWS_REGION, or AWS_PROFILE to a profile with a region")]
-    NoRegion,
+    #[error(transparent)]
+    NoAccount(#[from] NoAccount),
     #[error(transparent)]
     Group(#[from] GroupError),
     #[error(transparent)]
@@ -117,6 +118,12 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     let mut config = config::read(&options.config)?;
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
+    if let Err(no_account) = credentials::check(&sdk).await {
+        if !options.apply {
+            observe_alone(&sdk, &config, options.output).await?;
+        }
+        return Err(no_account.into());
+    }
     let client = find_groups(&sdk, &config).await?;
     let sources = node_gather::config::sources(&sdk, &config).await?;
     let scale = Handler::new(Settings::without_topics(config.clone(), sdk).await?);
@@ -137,9 +144,21 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     }
 }
 
+/// Shows what the masters say, and the decision on that, without an account.
+async fn observe_alone(sdk: &SdkConfig, config: &Config, output: Output) -> Result<(), RunError> {
+    // Where the masters need a secret of the account, there is nothing to show.
+    let Ok(sources) = credentials::sources_without_account(sdk, config).await else { return Ok(()) };
+    let Observation { snapshots, read, failure } = sources.observe(config, now()).await;
+    for (index, snapshot) in snapshots.into_iter().enumerate() {
+        let Some(policy) = config.pool(&snapshot.pool) else { continue };
+        let decision = decide(&snapshot, policy, now());
+        print(output, index, &Answer { policy, snapshot, decision, applied: None }, read.as_ref())?;
+    }
+    failure.map_or(Ok(()), |failure| Err(RunError::Observe(failure)))
+}
+
 /// Reports a wrong group name, with the nearest ones, before the masters are read.
 async fn find_groups(sdk: &SdkConfig, config: &Config) -> Result<Client, RunError> {
-    sdk.region().ok_or(RunError::NoRegion)?;
     let client = node_scale::group::client(sdk);
     for policy in &config.pools {
         describe(&client, &policy.group).await?;
@@ -181,15 +200,7 @@ impl Stages {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
             let answer = self.answer(policy, snapshot).await;
             is_whole &= answer.is_whole();
-            match self.output {
-                Output::Json => json(&answer)?,
-                Output::Text => {
-                    if index > 0 {
-                        Page::stdout().blank()?;
-                    }
-                    text(&answer, read.as_ref().filter(|_| policy.source.needs_masters()))?;
-                }
-            }
+            print(self.output, index, &answer, read.as_ref())?;
         }
         failure.map_or(Ok(is_whole), |failure| Err(RunError::Observe(failure)))
     }
@@ -224,6 +235,19 @@ struct Form<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     undecided: Option<String>,
     outcome: Option<WithHeader<'a, ScalingOutcome>>,
+}
+
+/// Prints the result of a pool; `index` is its place.
+fn print(output: Output, index: usize, answer: &Answer<'_>, read: Option<&Read>) -> Result<(), RunError> {
+    match output {
+        Output::Json => json(answer),
+        Output::Text => {
+            if index > 0 {
+                Page::stdout().blank()?;
+            }
+            Ok(text(answer, read.filter(|_| answer.policy.source.needs_masters()))?)
+        }
+    }
 }
 
 fn json(answer: &Answer<'_>) -> Result<(), RunError> {

@@ -3,7 +3,6 @@
 use std::io;
 use std::process::ExitCode;
 
-use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -16,9 +15,11 @@ use shared::clause;
 use shared::config::Config;
 use shared::contract::{AgentState, Candidate, ClusterSnapshot, Message, ScalingDecision, with_header};
 use shared::error::Chain;
+use shared::start::StartError;
 use shared::time;
 
 use crate::command::{self, Ended};
+use crate::credentials;
 use crate::decide::decide;
 use crate::decisions::{self, Decided, LogError, Row};
 use crate::page::{Page, Tone};
@@ -48,7 +49,7 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Serialize)]
 struct Status {
     #[serde(flatten)]
-    group: GroupStatus,
+    group: Known,
     /// The group as `node_scale` plans with it.
     #[serde(skip)]
     state: Option<GroupState>,
@@ -67,6 +68,24 @@ struct Status {
     decisions: Vec<Decided>,
     /// What is not known, and why.
     unknown: Vec<String>,
+}
+
+/// What is known of a group.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Known {
+    /// What Auto Scaling describes.
+    Described(GroupStatus),
+    /// Its name alone, without an account.
+    Name { group: String },
+}
+
+impl Known {
+    fn name(&self) -> &str {
+        match self {
+            Self::Described(GroupStatus { group, .. }) | Self::Name { group } => group,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -112,14 +131,23 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
     let Options { target, stack } = options;
     let config = target.config()?;
     let sdk = shared::aws::sdk_config().await;
-    let client = group::client(&sdk);
     let now = now();
+    let names = target.groups(config.as_ref());
+    if let Err(no_account) = credentials::check(&sdk).await {
+        let Some(config) = &config else { return Err(no_account.into()) };
+        let mut all: Vec<Status> = names.into_iter().map(|group| Status::of(Known::Name { group })).collect();
+        observe(&mut all, config, credentials::sources_without_account(&sdk, config).await, now).await;
+        all.iter_mut().for_each(|status| status.unknown.push(format!("group: {}", Chain::new(&no_account))));
+        target.print(&all, |page, status| show(page, status, Some(config), now))?;
+        return Ok(Ended::Failed);
+    }
+    let client = group::client(&sdk);
     let mut all = Vec::new();
-    for name in target.groups(config.as_ref()) {
+    for name in names {
         all.push(group_status(&client, &name, now).await?);
     }
     let is_observed = match &config {
-        Some(config) => observe(&mut all, config, &sdk, now).await,
+        Some(config) => observe(&mut all, config, node_gather::config::sources(&sdk, config).await, now).await,
         None => true,
     };
     let log = decisions::since(&sdk, &decisions::log_group(stack), earlier(now)).await;
@@ -127,7 +155,7 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
     let is_logged = matches!(log, Ok(_) | Err(LogError::NoLog(_)));
     match log {
         Ok(decided) => all.iter_mut().for_each(|status| {
-            let of_group = decided.iter().rev().filter(|decided| decided.group == status.group.group);
+            let of_group = decided.iter().rev().filter(|decided| decided.group == status.group.name());
             status.decisions = of_group.cloned().collect();
         }),
         Err(error) => all.iter_mut().for_each(|status| status.unknown.push(Chain::new(&error).to_string())),
@@ -146,22 +174,30 @@ async fn group_status(client: &Client, name: &str, now: Timestamp) -> Result<Sta
     };
     let activities = state.iter().flat_map(|state| &state.activities);
     let recent = activities.filter(|activity| activity.start >= earlier(now));
-    Ok(Status {
-        group,
-        activities: recent.cloned().map(ActivityForm::from).collect(),
-        state,
-        snapshot: None,
-        decision: None,
-        undecided: None,
-        decisions: Vec::new(),
-        unknown: Vec::new(),
-    })
+    let activities = recent.cloned().map(ActivityForm::from).collect();
+    Ok(Status { activities, state, ..Status::of(Known::Described(group)) })
+}
+
+impl Status {
+    /// Nothing but the group.
+    const fn of(group: Known) -> Self {
+        Self {
+            group,
+            activities: Vec::new(),
+            state: None,
+            snapshot: None,
+            decision: None,
+            undecided: None,
+            decisions: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
 }
 
 /// Adds the snapshots and decisions of the pools, which `all` has in their order. Whether every source answered.
-async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Timestamp) -> bool {
-    let failure = match sources(config, sdk).await {
-        Err(error) => Some(error),
+async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, StartError>, now: Timestamp) -> bool {
+    let failure = match sources {
+        Err(error) => Some(Chain::new(&error).to_string()),
         Ok(sources) => {
             let Observation { snapshots, failure, .. } = sources.observe(config, now).await;
             for (policy, status) in config.pools.iter().zip(all.iter_mut()) {
@@ -171,9 +207,12 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
                     Some(Err(undecided)) => status.undecided = Some(undecided.to_string()),
                     None => {}
                 }
-                if let Some((decision, state)) = status.decision.as_ref().zip(status.state.as_ref()) {
-                    status.group.set_notes(plan::plan(decision, Some(state), policy, now).notes);
-                }
+                let Status { group: Known::Described(group), decision: Some(decision), state: Some(state), .. } =
+                    status
+                else {
+                    continue;
+                };
+                group.set_notes(plan::plan(decision, Some(state), policy, now).notes);
             }
             failure.map(|failure| Chain::new(&failure).to_string())
         }
@@ -185,19 +224,16 @@ async fn observe(all: &mut [Status], config: &Config, sdk: &SdkConfig, now: Time
     failure.is_none()
 }
 
-/// The sources, or why there are none.
-async fn sources(config: &Config, sdk: &SdkConfig) -> Result<Sources, String> {
-    node_gather::config::sources(sdk, config).await.map_err(|error| Chain::new(&error).to_string())
-}
-
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
     let Status { group, activities, snapshot, decision, undecided, decisions, unknown, state: _ } = status;
-    let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.group));
+    let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.name()));
     match pool {
-        Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.group))?,
-        None => page.title(&format!("group {}", group.group))?,
+        Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.name()))?,
+        None => page.title(&format!("group {}", group.name()))?,
     }
-    group.show(page)?;
+    if let Known::Described(group) = group {
+        group.show(page)?;
+    }
     for (index, activity) in activities.iter().take(FEW).enumerate() {
         let ActivityForm { kind, instance_id, status, start, message } = activity;
         let instance = instance_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::command::{CommandError, RuntimeError};
 use crate::config::{self, ConfigError};
+use crate::credentials::NoAccount;
 use crate::page::{Output, Page, Tone};
 
 /// The options that choose groups.
@@ -46,6 +47,9 @@ pub enum TargetError {
     /// It has no such pool.
     #[error("--pool {0:?}: the configuration has no such pool")]
     UnknownPool(String),
+    /// No call to AWS can be made.
+    #[error(transparent)]
+    NoAccount(#[from] NoAccount),
     /// The group does not exist, or cannot be described.
     #[error(transparent)]
     Group(#[from] GroupError),

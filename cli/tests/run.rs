@@ -200,7 +200,7 @@ async fn a_missing_region_and_an_invalid_configuration_are_errors() {
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("set AWS_REGION"), "{}", told(&output));
+    assert!(told(&output).contains("no AWS credentials; set AWS_PROFILE"), "{}", told(&output));
 }
 
 #[cfg(unix)]

@@ -74,7 +74,11 @@ impl Call {
                 let action = target.rsplit_once('.').map_or(target, |(_, action)| action);
                 (action.to_owned(), BTreeMap::new())
             }
-            Service::Master | Service::Marathon | Service::RuntimeApi => {
+            Service::Account if head.uri.path() == "/" => {
+                let request = query::Request::read(body);
+                (request.action, request.params)
+            }
+            Service::Account | Service::Master | Service::Marathon | Service::RuntimeApi => {
                 let kind = json.get("type").and_then(Value::as_str).map(str::to_owned);
                 (kind.unwrap_or_else(path), BTreeMap::new())
             }

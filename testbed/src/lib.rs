@@ -1,7 +1,7 @@
 //! The services that the three functions call, on 127.0.0.1, for tests and for `lambda-scale local`.
 //!
 //! - [`stack`]: starts the endpoints and the functions' own binaries, and waits for the messages between them
-//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`master`],
+//! - [`runtime_api`], [`sns`], [`autoscaling`], [`cloudwatch`], [`cloudwatch_logs`], [`ec2`], [`ssm`], [`account`], [`master`],
 //!   [`marathon`]: the endpoints; each module says what it models
 //! - [`faults`]: what goes wrong with their calls
 //! - [`raw`]: a server that answers with any bytes
@@ -12,6 +12,7 @@
 //!
 //! No stage contains any of it: stages have it as a dev-dependency.
 
+pub mod account;
 pub mod autoscaling;
 pub mod capture;
 pub mod cloudwatch;

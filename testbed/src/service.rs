@@ -10,6 +10,8 @@ use jiff::Timestamp;
 /// What a test bed serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
+    /// STS, IAM, CloudFormation, Lambda, and where credentials come from.
+    Account,
     /// Amazon EC2 Auto Scaling.
     AutoScaling,
     /// Amazon CloudWatch.
