@@ -8,6 +8,7 @@ use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSn
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
+use super::headroom::{Headroom, Rooms};
 use super::hosts::Hosts;
 use super::instance::queued_instance;
 use super::new_agent::{Belief, NewAgent};
@@ -15,7 +16,6 @@ use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
-#[derive(Clone)]
 pub(super) struct Pool<'a> {
     pub(super) snapshot: &'a ClusterSnapshot,
     pub(super) policy: &'a Policy,
@@ -39,6 +39,10 @@ pub(super) struct Pool<'a> {
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
     leave: Vec<Removed>,
+    /// H3: the usable agents as room for tasks, once that has been asked.
+    rooms: OnceCell<Rooms>,
+    /// H: what is needed, once that has been asked.
+    headroom: OnceCell<Box<Headroom<'a>>>,
     /// D6: how many of them no other rule asks for, once that has been found out.
     pub(super) spare: OnceCell<usize>,
     /// D7: whether the pool is idle, once that has been found out.
@@ -134,6 +138,8 @@ impl<'a> Pool<'a> {
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             leave,
+            rooms: OnceCell::new(),
+            headroom: OnceCell::new(),
             spare: OnceCell::new(),
             is_idle: OnceCell::new(),
         }
@@ -144,7 +150,34 @@ impl<'a> Pool<'a> {
     where
         'a: 'b,
     {
-        Pool { policy, spare: OnceCell::new(), is_idle: OnceCell::new(), ..self.clone() }
+        Pool {
+            snapshot: self.snapshot,
+            policy,
+            load: self.load,
+            belief: self.belief.clone(),
+            new_agent: self.new_agent,
+            hosts: self.hosts.clone(),
+            places: self.places.clone(),
+            shapes: self.shapes.clone(),
+            daemons: self.daemons,
+            free: self.free,
+            removable: self.removable.clone(),
+            leave: self.leave.clone(),
+            rooms: self.rooms.clone(),
+            headroom: OnceCell::new(),
+            spare: OnceCell::new(),
+            is_idle: OnceCell::new(),
+        }
+    }
+
+    /// H3: the usable agents as room for tasks.
+    pub(super) fn rooms(&self) -> &Rooms {
+        self.rooms.get_or_init(|| Rooms::of(self))
+    }
+
+    /// H: what is needed; the same for every rule that asks.
+    pub(super) fn headroom(&self) -> &Headroom<'a> {
+        self.headroom.get_or_init(|| Box::new(Headroom::of(self)))
     }
 
     /// N.

@@ -5,7 +5,7 @@ use shared::count::saturated;
 
 use super::capacity::Pool;
 use super::cpu;
-use super::headroom::{self, Headroom};
+use super::headroom;
 use super::numbers::last;
 use super::scale_up;
 
@@ -25,7 +25,7 @@ fn find_spare(pool: &Pool<'_>) -> usize {
     if most == 0 {
         return 0;
     }
-    Headroom::of(pool).spare(pool, most)
+    pool.headroom().spare(pool, most)
 }
 
 /// D7: how many agents beyond those that are needed stay, where so many are to be removed. None in a pool that is so idle
@@ -49,18 +49,27 @@ pub(super) fn without_crowding(pool: &Pool<'_>, removed: usize) -> usize {
     if pool.policy.scale_down.margin == 0 || spare == 0 || removed <= free {
         return removed;
     }
-    let earlier = pool.policy.with(ask_earlier);
-    let Some(crowd) = headroom::crowd(&pool.under(&earlier)) else { return removed };
-    let stay_clear = last(removed, |removed| removed <= free || crowd.has_room(pool, removed));
-    if stay_clear < removed && *pool.is_idle.get_or_init(|| is_idle(pool, spare)) { removed } else { stay_clear }
+    let policy = pool.policy.with(ask_earlier);
+    let earlier = pool.under(&policy);
+    let headroom = earlier.headroom();
+    if !headroom.may_crowd() {
+        return removed;
+    }
+    let stay_clear = last(removed, |removed| removed <= free || headroom.stays_clear(&earlier, removed));
+    let is_idle = || *pool.is_idle.get_or_init(|| all_do_without(&earlier, spare));
+    if stay_clear < removed && is_idle() { removed } else { stay_clear }
 }
 
 /// Whether no rule asks for one of the spare agents ten points earlier either.
 fn is_idle(pool: &Pool<'_>, spare: usize) -> bool {
     let earlier = pool.policy.with(ask_earlier);
-    let pool = &pool.under(&earlier);
+    all_do_without(&pool.under(&earlier), spare)
+}
+
+/// Whether neither U nor H asks for one of so many agents.
+fn all_do_without(pool: &Pool<'_>, spare: usize) -> bool {
     let queued = headroom::queued(pool);
-    scale_up::does_without(pool, &queued, spare) && Headroom::of(pool).does_without(pool, spare)
+    scale_up::does_without(pool, &queued, spare) && pool.headroom().does_without(pool, spare)
 }
 
 /// Both rules that add agents would add them ten points earlier.

@@ -3,12 +3,11 @@
 pub(super) mod reason;
 
 use shared::clause::Clause;
-use shared::config::HeadroomPlacement;
 use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::capacity::{Capacity, Pool, ScaleDownStep};
-use super::headroom::{self, MovedTasks};
+use super::headroom;
 use super::needed;
 use super::numbers::last;
 use super::ruling::Ruling;
@@ -42,14 +41,12 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
 
 /// D3: as many of them as leave room for their tasks.
 fn with_room(pool: &Pool<'_>, removed: usize, stop: Stop) -> (usize, Stop) {
-    match pool.policy.headroom.placement {
-        HeadroomPlacement::Sum => (removed, stop),
-        HeadroomPlacement::Pack => {
-            let room = MovedTasks::of(pool);
-            let have_room = last(removed, |removed| room.have_room(pool, removed));
-            if have_room < removed { (have_room, Stop::NoRoom) } else { (removed, stop) }
-        }
+    if removed == 0 {
+        return (removed, stop);
     }
+    let headroom = pool.headroom();
+    let have_room = last(removed, |removed| headroom.moved_tasks_have_room(pool, removed));
+    if have_room < removed { (have_room, Stop::NoRoom) } else { (removed, stop) }
 }
 
 /// D7: as many of them as leave the agents that are needed, and the margin.

@@ -20,25 +20,17 @@ use packing::Packing;
 use reason::HeadroomReason;
 
 pub(super) use needs::{queued, queued_instances};
-pub(super) use packing::{Crowd, MovedTasks};
+pub(super) use packing::Rooms;
 
 /// H1: makes room for the displaced tasks, for queued instances, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
-    let needs = needs::of(pool);
-    let report = match pool.policy.headroom.placement {
-        HeadroomPlacement::Sum => sums::make_room(pool, before, &needs),
-        HeadroomPlacement::Pack => packing::make_room(pool, before, &needs),
+    let Headroom { needs, packing } = pool.headroom();
+    let report = match packing {
+        None => sums::make_room(pool, before, needs),
+        Some(packing) => packing.make_room(pool, before),
     };
-    let ruling = report.ruling(pool, &needs);
+    let ruling = report.ruling(pool, needs);
     if shows_no_agent(pool) { first_agent(pool, ruling) } else { ruling }
-}
-
-/// D7: what may crowd the agents; `None` where places do not matter: totals are compared, or tasks have very many sizes.
-pub(super) fn crowd<'a>(pool: &Pool<'a>) -> Option<Crowd<'a>> {
-    match pool.policy.headroom.placement {
-        HeadroomPlacement::Sum => None,
-        HeadroomPlacement::Pack => Crowd::of(pool, &needs::of(pool)),
-    }
 }
 
 /// H6: whether something waits for a first agent, and nothing says what that has.
@@ -55,7 +47,8 @@ fn first_agent(pool: &Pool<'_>, ruling: Ruling) -> Ruling {
     Ruling { application: ruling.application, ..Ruling::new(Clause::H6, ruling.before, capacity, reason) }
 }
 
-/// D6: how many agents H does without, asked for one number after the other.
+/// H: what is needed, and what is known of how many agents that takes: a pool is asked for one number of agents after the
+/// other (D6, H4).
 pub(super) struct Headroom<'a> {
     needs: Vec<Need<'a>>,
     /// `None` where totals are compared.
@@ -70,6 +63,21 @@ impl<'a> Headroom<'a> {
             HeadroomPlacement::Pack => Some(Packing::new(pool, &needs)),
         };
         Self { needs, packing }
+    }
+
+    /// D3: whether the tasks of the first `removed` agents that may leave have room on those that stay. Totals do not tell.
+    pub(super) fn moved_tasks_have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        self.packing.as_ref().is_none_or(|packing| packing.have_room(pool, removed))
+    }
+
+    /// D7: whether it matters where frameworks put tasks.
+    pub(super) fn may_crowd(&self) -> bool {
+        self.packing.as_ref().is_some_and(Packing::may_crowd)
+    }
+
+    /// D7: whether tasks have room without the first `removed` agents that may leave, wherever the frameworks put them.
+    pub(super) fn stays_clear(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        self.packing.as_ref().is_none_or(|packing| packing.stays_clear(pool, removed))
     }
 
     /// H4: whether the first `removed` agents that may leave can stay removed.
@@ -91,7 +99,7 @@ impl<'a> Headroom<'a> {
         let most = most.min(usize::try_from(pool.agents().saturating_sub(hosts)).unwrap_or(usize::MAX));
         match &self.packing {
             None => last(most, |removed| self.does_without(pool, removed)),
-            Some(packing) => packing.spare(pool, &self.needs, most),
+            Some(packing) => packing.spare(pool, most),
         }
     }
 }

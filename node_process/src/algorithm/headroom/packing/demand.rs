@@ -31,6 +31,14 @@ pub(super) struct Demand<'a> {
     owners: BTreeMap<Resources, (&'a Application, bool)>,
 }
 
+/// H1: what must be placed again because agents leave, or have left.
+pub(super) struct Displaced<'a> {
+    /// The tasks, the largest first.
+    pub(super) tasks: Vec<Tasks<'a>>,
+    /// What else is displaced, as the executors of such tasks: of that the total alone is known.
+    pub(super) rest: Resources,
+}
+
 /// What must be free in total beside whole tasks: a hundredfold per kind, so that it is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Remainder {
@@ -86,18 +94,18 @@ impl<'a> Demand<'a> {
     }
 
     /// H1: the tasks of agents that are on their way out, or out of the pool, the first `removed` that may leave among
-    /// them; and what else is displaced, as the executors of such tasks: of that the total alone is known.
-    pub(super) fn displaced(&self, pool: &Pool<'a>, capacity: &Capacity) -> (Vec<Tasks<'a>>, Resources) {
+    /// them.
+    pub(super) fn displaced(&self, pool: &Pool<'a>, capacity: &Capacity) -> Displaced<'a> {
         let mut tasks = self.tasks_of(pool, decommissioning(pool).chain(pool.removable(capacity.removed)));
         let known: Resources = tasks.iter().map(|tasks| tasks.resources.times(tasks.displaced)).sum();
         // H5: nothing makes room for what no agent could hold.
         tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
-        (merged(pool, tasks), capacity.displaced.saturating_sub(&known))
+        Displaced { tasks: merged(pool, tasks), rest: capacity.displaced.saturating_sub(&known) }
     }
 
     /// D7: the same tasks and the growth, as far as a new agent could hold them.
     pub(super) fn crowd(&self, pool: &Pool<'a>, capacity: &Capacity) -> Vec<Tasks<'a>> {
-        let (mut tasks, _) = self.displaced(pool, capacity);
+        let mut tasks = self.displaced(pool, capacity).tasks;
         tasks.extend(&self.tasks);
         tasks.retain(|tasks| tasks.fit(pool.new_agent));
         merged(pool, tasks)
@@ -279,7 +287,7 @@ mod tests {
         assert_eq!(owner(&aware), Some(("/a", true)), "the first by name");
         assert_eq!(owner(&mixed), Some(("/c", false)));
         assert_eq!(owner(&unknown), None);
-        let (displaced, rest) = Demand::new(&pool, &[]).displaced(&pool, &pool.observed());
+        let Displaced { tasks: displaced, rest } = Demand::new(&pool, &[]).displaced(&pool, &pool.observed());
         let found: Vec<Resources> =
             displaced.iter().filter(|tasks| tasks.is_gpu_aware).map(|tasks| tasks.resources).collect();
         // The others have no place: all agents here have gpus.

@@ -2,13 +2,13 @@
 
 use std::collections::BinaryHeap;
 
-use shared::contract::AgentShape;
-use shared::resources::{Kind, PerKind, Resources};
+use shared::resources::{Kind, PerKind};
 
-use super::super::super::capacity::{Pool, free_of};
+use super::super::super::capacity::Pool;
 use super::super::super::new_agent::NewAgent;
 use super::bin_index::{BinGroup, BinIndex};
 use super::classes::{Classes, Measure};
+use super::rooms::Sort;
 use super::tasks::Tasks;
 use super::vector::{self, Vector};
 
@@ -23,14 +23,6 @@ pub(super) struct ExistingAgents {
     gpu: BinIndex,
     /// Empty agents like new ones.
     empty: BinIndex,
-}
-
-/// The three sorts of agents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sort {
-    Plain,
-    Gpu,
-    Empty,
 }
 
 /// Agents whose turn comes the earlier the emptier they are.
@@ -69,24 +61,8 @@ fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
 impl ExistingAgents {
     /// The pool without the first `removed` agents that may leave.
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
-        let (mut plain, mut gpu, mut empty) = (Vec::new(), Vec::new(), Vec::new());
-        for AgentShape { count, total, unreserved, free } in shapes(pool, removed) {
-            let is_empty = free == unreserved;
-            let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(&total, &unreserved, &new_agent));
-            let groups = match (is_empty && is_like_new, total.gpus.is_zero()) {
-                (true, _) => &mut empty,
-                (false, true) => &mut plain,
-                (false, false) => &mut gpu,
-            };
-            groups.push(BinGroup::new(Vector::of(&free), count.into()));
-        }
-        let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
-        Self {
-            new_agent: pool.new_agent,
-            plain: in_order(&whole, plain),
-            gpu: in_order(&whole, gpu),
-            empty: in_order(&whole, empty),
-        }
+        let [plain, gpu, empty] = pool.rooms().without(pool, removed).map(|groups| BinIndex::new(&groups));
+        Self { new_agent: pool.new_agent, plain, gpu, empty }
     }
 
     /// Places tasks on agents that run something, and returns how many found no room.
@@ -253,18 +229,6 @@ impl ExistingAgents {
     }
 }
 
-/// Whether an agent is as good as a new one, and hardly better: what the setting `new_agent` says may be rounded, and leave
-/// out kinds that are not considered.
-fn is_like(total: &Resources, unreserved: &Resources, new_agent: &NewAgent) -> bool {
-    let is_hardly_more = |kind: Kind| {
-        let (has, new) = (unreserved.get(kind).thousandths(), new_agent.unreserved.get(kind).thousandths());
-        new == 0 || has - has / 16 <= new
-    };
-    new_agent.unreserved.fits_in(unreserved)
-        && new_agent.total.gpus.is_zero() == total.gpus.is_zero()
-        && Kind::ALL.into_iter().all(is_hardly_more)
-}
-
 fn sum(groups: &BinIndex, without: &Vector) -> PerKind<u128> {
     let mut sums = PerKind::<u128>::default();
     for group in groups.iter() {
@@ -276,34 +240,12 @@ fn sum(groups: &BinIndex, without: &Vector) -> PerKind<u128> {
     sums
 }
 
-/// How many agents there are of each (total, unreserved, free) without the first `removed` that may leave.
-fn shapes(pool: &Pool<'_>, removed: usize) -> Vec<AgentShape> {
-    let mut shapes = pool.shapes.clone();
-    for candidate in pool.removable(removed) {
-        let (kind, free) = ((candidate.total, candidate.unreserved), free_of(candidate));
-        let from = shapes.partition_point(|shape| (shape.total, shape.unreserved) < kind);
-        let to = shapes.partition_point(|shape| (shape.total, shape.unreserved) <= kind);
-        let Some(equal) = shapes.get_mut(from..to) else { continue };
-        // What is free may have been rounded down (`free_floor`), so the nearest below will be it.
-        let upto = equal.partition_point(|shape| shape.free <= free);
-        let exact = equal.iter().take(upto).rposition(|shape| shape.count > 0 && shape.free == free);
-        let alike = |shape: &AgentShape| shape.count > 0;
-        let found = exact
-            .or_else(|| equal.iter().rposition(|shape| alike(shape) && shape.free.fits_in(&free)))
-            .or_else(|| equal.iter().rposition(alike));
-        if let Some(shape) = found.and_then(|index| equal.get_mut(index)) {
-            shape.count -= 1;
-        }
-    }
-    shapes.retain(|shape| shape.count > 0);
-    shapes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
-    use shared::resources::Amount;
+    use shared::contract::AgentShape;
+    use shared::resources::{Amount, Resources};
 
     fn tasks(size: Resources, count: u64, is_gpu_aware: bool) -> Tasks<'static> {
         Tasks { displaced: count, ..Tasks::none_of(size, None, is_gpu_aware) }

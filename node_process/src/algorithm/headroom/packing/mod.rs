@@ -13,58 +13,82 @@ mod existing_agents;
 mod plan;
 #[cfg(test)]
 mod quality;
+mod rooms;
 mod tasks;
 mod vector;
+
+use std::cell::OnceCell;
 
 use shared::resources::PerKind;
 
 use super::super::capacity::{Capacity, Pool};
 use super::super::numbers::{agent_count, last};
-use super::balance::{Balance, agents_for_all, balances, sums};
+use super::balance::{Balance, Sum, agents_for_all, balances, sums};
 use super::needs::Need;
 use super::reason::{EmptyAgents, Placed, Unfit};
 use super::report::{HeadroomReport, TasksReport, UnplaceableTasks};
-use demand::Demand;
+use demand::{Demand, Displaced};
 use existing_agents::{Emptiest, ExistingAgents};
 use plan::Plan;
+pub(in super::super) use rooms::Rooms;
 use tasks::Tasks;
 
-/// D3: the tasks that must move when agents are removed.
-pub(in super::super) struct MovedTasks<'a> {
+/// H3: what is to be placed, how that goes on all usable agents, and on fewer as far as that has been asked: D and H ask for
+/// the same numbers of agents.
+pub(super) struct Packing<'a> {
     demand: Demand<'a>,
+    sums: PerKind<Sum>,
+    whole: OnceCell<Box<Plan<'a>>>,
+    /// Without the first agent that may leave, the first two, and so on.
+    without: Vec<Without<'a>>,
 }
 
-impl<'a> MovedTasks<'a> {
-    pub(in super::super) fn of(pool: &Pool<'a>) -> Self {
-        Self { demand: Demand::new(pool, &[]) }
+/// How it goes without some agents.
+#[derive(Default)]
+struct Without<'a> {
+    displaced: OnceCell<Displaced<'a>>,
+    /// With the displaced tasks where they fit best.
+    plan: OnceCell<Box<Plan<'a>>>,
+    /// Wherever they go; `None` where there are none.
+    moved: OnceCell<Option<Box<Plan<'a>>>>,
+}
+
+/// Why an agent is kept.
+struct Failed<'p, 'a> {
+    plan: &'p Plan<'a>,
+    /// Whether it is so only where displaced tasks go to the emptiest agents.
+    when_spread: bool,
+}
+
+impl<'a> Packing<'a> {
+    pub(super) fn new(pool: &Pool<'a>, needs: &[Need<'a>]) -> Self {
+        let demand = Demand::new(pool, needs);
+        let mut sums = sums(needs);
+        // Whole tasks where they are more than X % of the resources.
+        sums.iter_mut().for_each(|(kind, sum)| sum.growth = demand.growth[kind]);
+        let without = (0..pool.removable_count()).map(|_| Without::default()).collect();
+        Self { demand, sums, whole: OnceCell::new(), without }
     }
 
-    /// D3: whether all of them have room on the agents that stay, as they are, when so many are removed. All tasks of those
-    /// agents count, those that H leaves out too: each has a place where it runs.
-    pub(in super::super) fn have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
+    /// D3: whether the tasks that must move when so many agents are removed have room on the agents that stay, as they are. All
+    /// tasks of those agents count, those that H leaves out too: each has a place where it runs.
+    pub(super) fn have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
         let moved = self.demand.moved(pool, removed);
         let mut existing = ExistingAgents::new(pool, removed);
         moved.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
     }
-}
 
-/// D7: displaced tasks and growth, wherever the frameworks put them.
-pub(in super::super) struct Crowd<'a> {
-    demand: Demand<'a>,
-}
-
-impl<'a> Crowd<'a> {
-    /// `None` in a pool with tasks of so many sizes that single ones hardly matter, and placing each would take seconds.
-    pub(super) fn of(pool: &Pool<'a>, needs: &[Need<'a>]) -> Option<Self> {
+    /// D7: whether places matter: not in a pool with tasks of so many sizes that single ones hardly do, and placing each would
+    /// take seconds.
+    pub(super) const fn may_crowd(&self) -> bool {
         const MANY_SIZES: usize = 1_000;
-        let demand = Demand::new(pool, needs);
-        (demand.tasks.len() <= MANY_SIZES).then_some(Self { demand })
+        self.demand.tasks.len() <= MANY_SIZES
     }
 
-    /// Whether each task has room on a single agent, and the largest task of each application beside them, when so many agents
-    /// are removed: where all go to the agents with most of one kind free, for each kind that is considered. What no new agent
-    /// could hold is not asked for.
-    pub(in super::super) fn has_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
+    /// D7: whether each displaced or growing task has room on a single agent, wherever the frameworks put it, and the largest
+    /// task of each application beside them, when so many agents are removed: where all go to the agents with most of one kind
+    /// free, for each kind that is considered. What no new agent could hold is not asked for.
+    pub(super) fn stays_clear(&self, pool: &Pool<'a>, removed: usize) -> bool {
         let tasks = self.demand.crowd(pool, &pool.capacity(removed, 0));
         pool.considered().all(|kind| {
             let mut existing = ExistingAgents::new(pool, removed);
@@ -74,32 +98,56 @@ impl<'a> Crowd<'a> {
                 })
         })
     }
-}
 
-/// H3: what is to be placed, and how that goes on all usable agents.
-pub(super) struct Packing<'a> {
-    demand: Demand<'a>,
-    whole: Plan<'a>,
-}
+    /// H3, H4.
+    pub(super) fn make_room(&self, pool: &Pool<'a>, before: Capacity) -> HeadroomReport {
+        let (mut plan, mut failed) = (self.whole(pool), None);
+        let removed = last(before.removed, |removed| match self.plan_without(pool, removed) {
+            Ok(next) => {
+                plan = next;
+                true
+            }
+            Err(reason) => {
+                failed = Some(reason);
+                false
+            }
+        });
+        let after = pool.capacity(removed, agent_count(plan.missing().into()));
 
-/// Why an agent is kept.
-struct Failed<'a> {
-    plan: Plan<'a>,
-    /// Whether it is so only where displaced tasks go to the emptiest agents.
-    when_spread: bool,
-}
-
-impl<'a> Packing<'a> {
-    pub(super) fn new(pool: &Pool<'a>, needs: &[Need<'a>]) -> Self {
-        let demand = Demand::new(pool, needs);
-        let whole = Plan::new(pool, &demand, &pool.observed());
-        Self { demand, whole }
+        let balances_kept = self.total(&pool.capacity(removed, 0));
+        // H5
+        let is_lacking = |balance: &&Balance| plan.lacking[balance.kind] > 0;
+        let lacking = balances_kept.values().filter(is_lacking).copied().collect();
+        let for_total = agents_for_all(&balances_kept, pool.new_agent);
+        let is_by_tasks = u128::from(after.added) > for_total;
+        // Where agents are kept, it is for what failed last: one fewer than stay.
+        let is_kept_by_tasks = self.total_does_without(pool, removed + 1);
+        let decisive = match &failed {
+            _ if is_by_tasks => Some((plan, false)),
+            Some(failed) if is_kept_by_tasks => Some((failed.plan, failed.when_spread)),
+            _ => None,
+        };
+        let placed = match decisive {
+            Some((plan, when_spread)) => Placed::Unfit { when_spread, tasks: unfit(plan) },
+            None if plan.tasks > 0 && before.agents == after.agents && plan.unplaceable.is_empty() => {
+                Placed::All(plan.tasks)
+            }
+            None => Placed::Undecisive,
+        };
+        let tasks = TasksReport {
+            placed,
+            application: decisive.and_then(|(plan, _)| first_unplaced(plan)).map(|tasks| name(&tasks)),
+            for_total: is_by_tasks.then(|| u64::try_from(for_total).unwrap_or(u64::MAX)),
+            unplaceable: plan.unplaceable.iter().map(unplaceable).collect(),
+        };
+        let balances_before = self.total(&before);
+        HeadroomReport { before, after, balances_before, balances_kept, lacking, tasks: Some(tasks) }
     }
 
     /// H4: how many of the first `most` agents that may leave can stay removed.
-    pub(super) fn spare(&self, pool: &Pool<'a>, needs: &[Need<'a>], most: usize) -> usize {
+    pub(super) fn spare(&self, pool: &Pool<'a>, most: usize) -> usize {
         // What is needed in total costs little to ask. It mostly decides, but for tasks that have no place anyway.
-        let total = last(most, |removed| self.total_does_without(pool, needs, removed));
+        let total = last(most, |removed| self.total_does_without(pool, removed));
         let beyond = total < most && self.places(pool, total + 1).is_ok();
         // Spread tasks cost most to ask for, so they come last.
         let placed = last(if beyond { most } else { total }, |removed| self.places(pool, removed).is_ok());
@@ -112,95 +160,70 @@ impl<'a> Packing<'a> {
         self.plan_without(pool, removed).is_ok()
     }
 
-    /// The same by totals alone.
-    fn total_does_without(&self, pool: &Pool<'a>, needs: &[Need<'a>], removed: usize) -> bool {
-        let balances = total_balances(needs, &self.demand, &pool.capacity(removed, 0));
-        balances.values().all(|balance| balance.missing() == 0)
+    /// What is needed in total.
+    fn total(&self, capacity: &Capacity) -> PerKind<Balance> {
+        balances(&self.sums, capacity)
     }
 
-    fn is_placed(&self, plan: &Plan<'_>) -> bool {
-        plan.missing() == 0 && plan.places_as_much_as(&self.whole)
+    /// Whether that is free without so many agents.
+    fn total_does_without(&self, pool: &Pool<'a>, removed: usize) -> bool {
+        self.total(&pool.capacity(removed, 0)).values().all(|balance| balance.missing() == 0)
     }
 
-    /// The same with the displaced tasks where they fit best.
-    fn places(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
-        let plan = Plan::new(pool, &self.demand, &pool.capacity(removed, 0));
-        if self.whole.missing() == 0 && self.is_placed(&plan) {
-            Ok(plan)
-        } else {
-            Err(Box::new(Failed { plan, when_spread: false }))
-        }
+    fn is_placed(&self, pool: &Pool<'a>, plan: &Plan<'_>) -> bool {
+        plan.missing() == 0 && plan.places_as_much_as(self.whole(pool))
     }
 
-    fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<Plan<'a>, Box<Failed<'a>>> {
+    fn plan_without(&self, pool: &Pool<'a>, removed: usize) -> Result<&Plan<'a>, Failed<'_, 'a>> {
         let plan = self.places(pool, removed)?;
         self.is_placed_when_moved(pool, removed).map(|()| plan)
     }
 
+    /// The same with the displaced tasks where they fit best.
+    fn places(&self, pool: &Pool<'a>, removed: usize) -> Result<&Plan<'a>, Failed<'_, 'a>> {
+        let plan = self.plan(pool, removed);
+        let is_placed = self.whole(pool).missing() == 0 && self.is_placed(pool, plan);
+        if is_placed { Ok(plan) } else { Err(Failed { plan, when_spread: false }) }
+    }
+
     /// Wherever the displaced tasks go, they must not take a new agent afterwards.
-    fn is_placed_when_moved(&self, pool: &Pool<'a>, removed: usize) -> Result<(), Box<Failed<'a>>> {
-        match Plan::when_moved(pool, &self.demand, &pool.capacity(removed, 0)) {
-            Some(spread) if !self.is_placed(&spread) => Err(Box::new(Failed { plan: spread, when_spread: true })),
+    fn is_placed_when_moved(&self, pool: &Pool<'a>, removed: usize) -> Result<(), Failed<'_, 'a>> {
+        match self.plan_when_moved(pool, removed) {
+            Some(plan) if !self.is_placed(pool, plan) => Err(Failed { plan, when_spread: true }),
             _ => Ok(()),
         }
     }
-}
 
-/// H3, H4.
-pub(super) fn make_room(pool: &Pool<'_>, before: Capacity, needs: &[Need<'_>]) -> HeadroomReport {
-    let packing = Packing::new(pool, needs);
-    let mut plan = None;
-    let mut failed = None;
-    let removed = last(before.removed, |removed| match packing.plan_without(pool, removed) {
-        Ok(next) => {
-            plan = Some(next);
-            true
-        }
-        Err(reason) => {
-            failed = Some(reason);
-            false
-        }
-    });
-    let Packing { demand, whole } = packing;
-    let plan = plan.unwrap_or(whole);
-    let after = pool.capacity(removed, agent_count(plan.missing().into()));
+    fn whole(&self, pool: &Pool<'a>) -> &Plan<'a> {
+        self.whole.get_or_init(|| {
+            let displaced = self.demand.displaced(pool, &pool.observed());
+            Box::new(Plan::new(pool, &self.demand, &displaced, 0))
+        })
+    }
 
-    let balances_kept = total_balances(needs, &demand, &pool.capacity(removed, 0));
-    // H5
-    let is_lacking = |balance: &&Balance| plan.lacking[balance.kind] > 0;
-    let lacking = balances_kept.values().filter(is_lacking).copied().collect();
-    let for_total = agents_for_all(&balances_kept, pool.new_agent);
-    let is_by_tasks = u128::from(after.added) > for_total;
-    // Where agents are kept, it is for what failed last: one fewer than stay.
-    let one_fewer = total_balances(needs, &demand, &pool.capacity(removed + 1, 0));
-    let is_kept_by_tasks = one_fewer.values().all(|balance| balance.missing() == 0);
-    let decisive = match &failed {
-        _ if is_by_tasks => Some((&plan, false)),
-        Some(failed) if is_kept_by_tasks => Some((&failed.plan, failed.when_spread)),
-        _ => None,
-    };
-    let placed = match decisive {
-        Some((plan, when_spread)) => Placed::Unfit { when_spread, tasks: unfit(plan) },
-        None if plan.tasks > 0 && before.agents == after.agents && plan.unplaceable.is_empty() => {
-            Placed::All(plan.tasks)
-        }
-        None => Placed::Undecisive,
-    };
-    let tasks = TasksReport {
-        placed,
-        application: decisive.and_then(|(plan, _)| first_unplaced(plan)).map(|tasks| name(&tasks)),
-        for_total: is_by_tasks.then(|| u64::try_from(for_total).unwrap_or(u64::MAX)),
-        unplaceable: plan.unplaceable.iter().map(unplaceable).collect(),
-    };
-    let balances_before = total_balances(needs, &demand, &before);
-    HeadroomReport { before, after, balances_before, balances_kept, lacking, tasks: Some(tasks) }
-}
+    fn plan(&self, pool: &Pool<'a>, removed: usize) -> &Plan<'a> {
+        let Some(without) = self.without(removed) else { return self.whole(pool) };
+        without
+            .plan
+            .get_or_init(|| Box::new(Plan::new(pool, &self.demand, self.displaced(without, pool, removed), removed)))
+    }
 
-/// What is needed in total, with whole tasks where they are more than X % of the resources.
-fn total_balances(needs: &[Need<'_>], demand: &Demand<'_>, capacity: &Capacity) -> PerKind<Balance> {
-    let mut sums = sums(needs);
-    sums.iter_mut().for_each(|(kind, sum)| sum.growth = demand.growth[kind]);
-    balances(&sums, capacity)
+    fn plan_when_moved(&self, pool: &Pool<'a>, removed: usize) -> Option<&Plan<'a>> {
+        let without = self.without(removed)?;
+        let plan = without.moved.get_or_init(|| {
+            Plan::when_moved(pool, &self.demand, self.displaced(without, pool, removed), removed).map(Box::new)
+        });
+        plan.as_deref()
+    }
+
+    fn displaced<'p>(&self, without: &'p Without<'a>, pool: &Pool<'a>, removed: usize) -> &'p Displaced<'a> {
+        without.displaced.get_or_init(|| self.demand.displaced(pool, &pool.capacity(removed, 0)))
+    }
+
+    /// `None` where no agent is removed.
+    fn without(&self, removed: usize) -> Option<&Without<'a>> {
+        self.without.get(removed.checked_sub(1)?)
+    }
 }
 
 fn name(tasks: &Tasks<'_>) -> Option<String> {
@@ -449,8 +472,8 @@ mod tests {
         let snapshot = cluster.with_state(0, AgentState::Draining).snapshot();
         let policy = policy("").unwrap();
         let pool = Pool::new(&snapshot, &policy);
-        assert!(MovedTasks::of(&pool).have_room(&pool, 1));
-        assert!(!MovedTasks::of(&pool).have_room(&pool, 2));
+        assert!(pool.headroom().moved_tasks_have_room(&pool, 1));
+        assert!(!pool.headroom().moved_tasks_have_room(&pool, 2));
     }
 
     #[test]
@@ -502,7 +525,7 @@ mod tests {
             pool.removable(*removed).any(|agent| agent.tasks.iter().any(|group| group.resources == resources(6, 1_000)))
         });
         let removed = first_with_large.unwrap();
-        assert!(!MovedTasks::of(&pool).have_room(&pool, removed));
+        assert!(!pool.headroom().moved_tasks_have_room(&pool, removed));
         assert!(!pool.has_place(&resources(6, 1_000), false), "H leaves it out");
     }
 
@@ -516,7 +539,7 @@ mod tests {
         );
         let (snapshot, policy) = (cluster.snapshot(), policy("").unwrap());
         let pool = Pool::new(&snapshot, &policy);
-        assert!(MovedTasks::of(&pool).have_room(&pool, 1));
-        assert!(!MovedTasks::of(&pool).have_room(&pool, 2));
+        assert!(pool.headroom().moved_tasks_have_room(&pool, 1));
+        assert!(!pool.headroom().moved_tasks_have_room(&pool, 2));
     }
 }

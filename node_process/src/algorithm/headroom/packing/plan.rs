@@ -2,10 +2,10 @@
 
 use shared::resources::{PerKind, Resources};
 
-use super::super::super::capacity::{Capacity, Pool};
+use super::super::super::capacity::Pool;
 use super::super::super::numbers::{agents_to_cover, thousandths};
 use super::bins::{self, Bins};
-use super::demand::{Demand, Remainder};
+use super::demand::{Demand, Displaced, Remainder};
 use super::existing_agents::{Emptiest, ExistingAgents};
 use super::tasks::Tasks;
 use super::vector::{self, Vector};
@@ -34,26 +34,29 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// H3, for the pool of that capacity.
-    pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Self {
-        let (displaced, rest) = demand.displaced(pool, capacity);
-        let existing = ExistingAgents::new(pool, capacity.removed);
-        Self::on(pool, demand, existing, &displaced, &displaced, &rest)
+    /// H3, for the pool without the first `removed` agents that may leave.
+    pub(super) fn new(pool: &Pool<'a>, demand: &Demand<'a>, displaced: &Displaced<'a>, removed: usize) -> Self {
+        let existing = ExistingAgents::new(pool, removed);
+        Self::on(pool, demand, existing, displaced, &displaced.tasks)
     }
 
     /// H4: the same where the displaced tasks have moved already, and each to the emptiest agent: which agents take them is
     /// for Mesos and the frameworks to say. `None`: no task is displaced, so it is the same plan.
-    pub(super) fn when_moved(pool: &Pool<'a>, demand: &Demand<'a>, capacity: &Capacity) -> Option<Self> {
-        let (displaced, rest) = demand.displaced(pool, capacity);
-        if displaced.is_empty() {
+    pub(super) fn when_moved(
+        pool: &Pool<'a>,
+        demand: &Demand<'a>,
+        displaced: &Displaced<'a>,
+        removed: usize,
+    ) -> Option<Self> {
+        if displaced.tasks.is_empty() {
             return None;
         }
-        let mut existing = ExistingAgents::new(pool, capacity.removed);
-        let left = existing.spread(&displaced, Emptiest::OfAll);
+        let mut existing = ExistingAgents::new(pool, removed);
+        let left = existing.spread(&displaced.tasks, Emptiest::OfAll);
         let left: Vec<Tasks<'a>> =
-            displaced.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
+            displaced.tasks.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
         existing.settle();
-        Some(Self::on(pool, demand, existing, &displaced, &left, &rest))
+        Some(Self::on(pool, demand, existing, displaced, &left))
     }
 
     /// Makes room on the agents there are for what is `left` of the `displaced` tasks, and for all others.
@@ -61,10 +64,10 @@ impl<'a> Plan<'a> {
         pool: &Pool<'a>,
         demand: &Demand<'a>,
         mut existing: ExistingAgents,
-        displaced: &[Tasks<'a>],
+        displaced: &Displaced<'a>,
         left_displaced: &[Tasks<'a>],
-        rest: &Resources,
     ) -> Self {
+        let rest = &displaced.rest;
         let (small, large): (Vec<&Tasks<'a>>, Vec<&Tasks<'a>>) =
             left_displaced.iter().chain(&demand.tasks).partition(|tasks| tasks.fit(pool.new_agent));
         let mut unplaceable: Vec<(Tasks<'a>, u64)> =
@@ -90,6 +93,7 @@ impl<'a> Plan<'a> {
             empty: existing.empty(),
             for_tasks: bins.count,
             tasks: displaced
+                .tasks
                 .iter()
                 .chain(&demand.tasks)
                 .chain(&demand.on_empty)

@@ -54,13 +54,22 @@ impl Vector {
     }
 
     fn shares(&self, whole: &Self) -> impl Iterator<Item = u128> {
-        let shares = PerKind::from_fn(|kind| (u128::from(self.0[kind]) << 32).checked_div(u128::from(whole.0[kind])));
+        let shares = PerKind::from_fn(|kind| share(self.0[kind], whole.0[kind]));
         Kind::ALL.into_iter().filter_map(move |kind| shares[kind])
     }
 
     #[inline]
     fn with(&self, other: &Self, amount: impl Fn(u64, u64) -> u64) -> Self {
         Self(PerKind::from_fn(|kind| amount(self.0[kind], other.0[kind])))
+    }
+}
+
+/// In units of 2^-32; `None` where there is nothing. Most amounts have 32 bits, and divide in a tenth of the time.
+#[inline]
+fn share(part: u64, whole: u64) -> Option<u128> {
+    match u32::try_from(part) {
+        Ok(part) => (u64::from(part) << 32).checked_div(whole).map(u128::from),
+        Err(_) => (u128::from(part) << 32).checked_div(u128::from(whole)),
     }
 }
 
@@ -92,5 +101,9 @@ mod tests {
         assert_eq!((task.largest_share(&free), task.least_share(&free)), ((3 << 32) / 9, 0));
         assert_eq!(cpus_mem(2, 3).least_share(&cpus_mem(7, 9)), (2 << 32) / 7);
         assert_eq!(task.largest_share(&Vector::default()), 0);
+        for part in [0, 7, (1 << 32) - 1, 1 << 32, u64::MAX] {
+            assert_eq!(share(part, 3), Some((u128::from(part) << 32) / 3));
+            assert_eq!(share(part, 0), None);
+        }
     }
 }
