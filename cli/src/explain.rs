@@ -161,9 +161,25 @@ pub struct Planned {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SavedGroups {
-    auto_scaling_groups: Vec<Group>,
+    auto_scaling_groups: Vec<SavedGroup>,
     #[serde(default)]
     activities: Vec<Activity>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SavedGroup {
+    #[serde(flatten)]
+    group: Group,
+    /// Only what is observed depends on them.
+    #[serde(default)]
+    availability_zones: Vec<String>,
+}
+
+impl SavedGroups {
+    fn group(&self, name: &str) -> Option<&SavedGroup> {
+        self.auto_scaling_groups.iter().find(|saved| saved.group.name == name)
+    }
 }
 
 impl CommandError for ExplainError {
@@ -278,13 +294,13 @@ fn description(policy: &Policy, saved: Option<&SavedGroups>) -> Option<Descripti
     let Some(saved) = saved else {
         return if policy.source.needs_masters() { None } else { unknown("add --group FILE") };
     };
-    match saved.auto_scaling_groups.iter().find(|group| group.name == policy.group) {
+    match saved.group(&policy.group) {
         Some(group) => Some(Description::Known(described(group))),
         None => unknown("the file of --group does not have it"),
     }
 }
 
-fn described(group: &Group) -> members::Group {
+fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::Group {
     let units = |units: i32| u32::try_from(units).unwrap_or(0);
     let instance = |instance: &node_scale::state::Instance| members::Instance {
         id: instance.instance_id.clone(),
@@ -295,6 +311,7 @@ fn described(group: &Group) -> members::Group {
         desired: units(group.desired_capacity),
         min: units(group.min_size),
         max: units(group.max_size),
+        zones: availability_zones.clone(),
         protects_new: group.new_instances_protected_from_scale_in,
         instances: group.instances.iter().map(instance).collect(),
         decommissioning: decommissioning(group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()))),
@@ -347,7 +364,7 @@ fn planned(
     is_dry_run: bool,
     now: Timestamp,
 ) -> Planned {
-    let group = groups.auto_scaling_groups.iter().find(|group| group.name == policy.group);
+    let group = groups.group(&policy.group).map(|saved| &saved.group);
     let state = group.map(|group| GroupState {
         group: group.clone(),
         activities: groups.activities.iter().filter(|activity| activity.is_of(&group.name)).cloned().collect(),

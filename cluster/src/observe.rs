@@ -194,6 +194,7 @@ impl From<&Group> for members::Group {
             desired: units(group.desired()),
             min: units(group.min),
             max: units(group.max),
+            zones: group.zones().to_vec(),
             protects_new: group.protects_new,
             instances: group.instances().iter().map(instance).collect(),
             decommissioning: decommissioning(group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),

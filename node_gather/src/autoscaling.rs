@@ -82,6 +82,7 @@ fn described(group: AutoScalingGroup) -> Group {
         desired: units(group.desired_capacity),
         min: units(group.min_size),
         max: units(group.max_size),
+        zones: group.availability_zones.unwrap_or_default(),
         protects_new: group.new_instances_protected_from_scale_in.unwrap_or(false),
         decommissioning: decommissioning(tags),
         instances: group

@@ -28,6 +28,8 @@ pub struct Group {
     pub min: u32,
     /// The largest desired capacity that it allows.
     pub max: u32,
+    /// The availability zones in which it launches instances.
+    pub zones: Vec<String>,
     /// Whether every new instance is protected from scale-in. Then protection says nothing about a single one.
     pub protects_new: bool,
     /// Its instances in any state.

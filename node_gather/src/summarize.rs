@@ -16,6 +16,7 @@ mod queued;
 mod roles;
 mod seen;
 mod sizes;
+mod values;
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -78,10 +79,12 @@ pub fn summarize_unidentified(
     let tasks = state.end(&placements);
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
+    let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
+    let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
     let mut not_counted = vec![Vec::new(); pools.len()];
     if let Answer::Known(queued) = &marathon.queue {
-        let servers = Servers { policies: state.policies, shapes: &shapes };
+        let servers = Servers { policies: state.policies, shapes: &shapes, values: &values };
         not_counted = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
     let limits = host_limits(marathon);

@@ -74,3 +74,59 @@ fn what_does_not_count_leaves_room_for_what_does() {
     let bought = bought(cluster, SETTINGS, "/pinned", resources(1, 1_000));
     assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (2, 0), "{bought:?}");
 }
+
+/// How many agents each run adds or removes, where Marathon never places another instance. New agents are in the first rack.
+fn changes(mut cluster: Cluster) -> Vec<i32> {
+    let settings = format!("{SETTINGS}\nscale_down_threshold_percent = 99\nscale_down_margin = 0\nmin = 1");
+    let policy = policy(&settings).unwrap();
+    let mut changes = Vec::new();
+    for _ in 0..200 {
+        let decision = decide(&cluster.snapshot(), &policy, NOON).unwrap();
+        let known = cluster.registered().count();
+        cluster = cluster.and(usize::try_from(decision.delta.max(0)).unwrap(), AGENT);
+        cluster.agents_mut().skip(known).for_each(|agent| agent.attributes.set("rack", "r0"));
+        for removed in &decision.scale_down_agents {
+            let number = cluster.agent_by_id(&removed.agent_id).unwrap().number;
+            assert_eq!(cluster.remove(number).unwrap().tasks().len(), 0);
+        }
+        changes.push(decision.delta);
+        cluster = offers(cluster, "/db", resources(1, 1_000));
+    }
+    changes
+}
+
+/// Four full agents in racks of their own; so many of them run an instance of the application.
+fn racks(running: usize) -> Cluster {
+    let mut cluster = Cluster::of(4, AGENT);
+    for (agent, rack) in cluster.agents_mut().zip(["r0", "r1", "r2", "r3"]) {
+        agent.attributes.set("rack", rack);
+    }
+    for place in 0..4 {
+        let name = if place < running { "/db" } else { "/web" };
+        cluster = cluster.running(name, 1, resources(1, 1_000));
+    }
+    cluster.running("/web", 12, resources(1, 1_000)).queued("/db", 3, resources(1, 1_000))
+}
+
+/// Whatever the agents that come, what waits for a rack is not bought for again and again, nor bought and removed in turn.
+#[test]
+fn instances_that_wait_for_a_rack_buy_one_agent_at_most() {
+    for (constraint, running, stays) in [
+        // Each rack has one: once the first new agent has shown that room is not what is missing, it goes.
+        (["rack", "UNIQUE", ""], 4, false),
+        (["rack", "MAX_PER", "1"], 4, false),
+        (["rack", "GROUP_BY", "5"], 4, false),
+        (["rack", "LIKE", "r9"], 0, false),
+        (["class", "CLUSTER", "fast"], 0, false),
+        // Another new agent may be in a rack with a place, so its room is kept for one instance.
+        (["rack", "UNIQUE", ""], 2, true),
+        (["rack", "MAX_PER", "2"], 4, true),
+        (["rack", "CLUSTER", "r3"], 4, true),
+    ] {
+        let changes = changes(racks(running).constrained("/db", &[&constraint]));
+        let bought: i32 = changes.iter().filter(|delta| **delta > 0).sum();
+        let removed: i32 = changes.iter().filter(|delta| **delta < 0).sum();
+        assert_eq!((bought, removed), (1, if stays { 0 } else { -1 }), "{constraint:?}, {running} run: {changes:?}");
+        assert!(changes[10..].iter().all(|delta| *delta == 0), "{constraint:?}: {changes:?}");
+    }
+}

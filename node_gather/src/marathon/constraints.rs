@@ -1,14 +1,16 @@
 //! What Marathon's placement constraints and resource roles mean for a pool.
 //!
-//! Only what decides about agents is kept: how many instances one agent may hold, and which values of an attribute an agent
-//! must have. `GROUP_BY` spreads instances over what is there and keeps none from starting.
+//! Only what decides about agents is kept: how many instances one agent, or agents of one value, may hold, and which values of an
+//! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values
+//! are there than it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex_lite::Regex;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use shared::count::saturated;
 use shared::text::clip;
 
 use super::json::Name;
@@ -40,6 +42,8 @@ struct Constraint {
 enum Operator {
     /// At most so many instances with the same value: `MAX_PER`, and with 1 `UNIQUE`.
     AtMost(u32),
+    /// Instances on agents of so many values before any value has a second one: `GROUP_BY` with a number.
+    GroupBy(u32),
     /// This value: `CLUSTER` with a value, and `IS`.
     Value(String),
     /// A value that the pattern matches as a whole.
@@ -74,6 +78,41 @@ impl Constraints {
         };
         self.0.iter().find(contradicts).map(Contradiction)
     }
+
+    /// Whether any is on an attribute that agents may share.
+    #[must_use]
+    pub fn are_on_attributes(&self) -> bool {
+        self.0.iter().any(|constraint| !constraint.is_on_one_agent())
+    }
+
+    /// How many instances agents can hold in all if they have room, and the constraint that says so. `values` are those of
+    /// an attribute that agents may have; `None` where any is possible.
+    #[must_use]
+    pub fn most_instances<'v>(
+        &self,
+        values: impl Fn(&str) -> Option<BTreeSet<&'v str>>,
+    ) -> Option<(u32, Contradiction<'_>)> {
+        let most = |constraint: &Constraint| {
+            if constraint.is_on_one_agent() {
+                return None;
+            }
+            let all = values(&constraint.field)?;
+            let is_admitted = |value: &&&str| {
+                let same = self.0.iter().filter(|other| other.field == constraint.field);
+                same.map(|other| &other.operator).all(|operator| operator.admits(value))
+            };
+            let admitted = saturated(all.iter().filter(is_admitted).count());
+            match constraint.operator {
+                Operator::AtMost(limit) => Some(limit.saturating_mul(admitted)),
+                Operator::GroupBy(least) => (admitted < least).then_some(admitted),
+                // Marathon admits an agent without the attribute.
+                Operator::Unlike(_) if all.is_empty() => None,
+                Operator::Value(_) | Operator::Like(_) | Operator::Unlike(_) => (admitted == 0).then_some(0),
+            }
+        };
+        let all = self.0.iter().filter_map(|constraint| Some((most(constraint)?, Contradiction(constraint))));
+        all.min_by_key(|(most, _)| *most)
+    }
 }
 
 impl Constraint {
@@ -81,9 +120,10 @@ impl Constraint {
     fn new(field: String, operator: &str, value: Option<String>) -> Option<Self> {
         let is_on_one_agent = FIELDS_OF_ONE_AGENT.contains(&field.as_str());
         let operator = match (operator, value) {
-            ("UNIQUE", _) if is_on_one_agent => Operator::AtMost(1),
-            ("MAX_PER", Some(value)) if is_on_one_agent => {
-                Operator::AtMost(value.trim().parse().ok().filter(|limit| *limit > 0)?)
+            ("UNIQUE", _) => Operator::AtMost(1),
+            ("MAX_PER", Some(value)) => Operator::AtMost(value.trim().parse().ok().filter(|limit| *limit > 0)?),
+            ("GROUP_BY", Some(value)) if !is_on_one_agent => {
+                Operator::GroupBy(value.trim().parse().ok().filter(|least| *least > 0)?)
             }
             ("CLUSTER" | "IS", Some(value)) if !value.is_empty() => Operator::Value(value),
             ("LIKE", Some(value)) => Operator::Like(value),
@@ -102,7 +142,7 @@ impl Operator {
     /// Whether an agent with that value may run the application. A pattern that cannot be compared admits everything.
     fn admits(&self, value: &str) -> bool {
         match self {
-            Self::AtMost(_) => true,
+            Self::AtMost(_) | Self::GroupBy(_) => true,
             Self::Value(own) => is_same(own, value),
             Self::Like(pattern) => whole_match(pattern, value).unwrap_or(true),
             Self::Unlike(pattern) => !whole_match(pattern, value).unwrap_or(false),
@@ -147,6 +187,7 @@ impl fmt::Display for Constraint {
         match operator {
             Operator::AtMost(1) => write!(f, "{field} UNIQUE"),
             Operator::AtMost(limit) => write!(f, "{field} MAX_PER {limit}"),
+            Operator::GroupBy(least) => write!(f, "{field} GROUP_BY {least}"),
             Operator::Value(value) => write!(f, "{field} CLUSTER {}", short(value)),
             Operator::Like(pattern) => write!(f, "{field} LIKE {}", short(pattern)),
             Operator::Unlike(pattern) => write!(f, "{field} UNLIKE {}", short(pattern)),

@@ -64,11 +64,11 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState<'_>, tasks: Vec<Tasks>) -> Vec
 }
 
 impl<'a> Applications<'a> {
-    /// Adds queued instances of an application, which may have no task yet.
-    pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &QueuedInstances) {
+    /// Adds so many of the queued instances of an application, which may have no task yet.
+    pub(super) fn add_queued(&mut self, key: Key<'a>, queued: &QueuedInstances, instances: u32) {
         let counts = self.0.entry(key).or_default();
         counts.is_marathon = true;
-        counts.queued.add(&Queued { instances: queued.instances, tasks: queued.tasks.clone() });
+        counts.queued.add(&Queued { instances, tasks: queued.tasks.clone() });
     }
 
     /// The application of Marathon of that name that has most tasks, and their number; of equal ones the first.

@@ -12,6 +12,7 @@ use shared::resources::Resources;
 use super::interned::index;
 use super::latest::Latest;
 use super::roles::Capacity;
+use super::values::AgentValues;
 use super::{Share, task_count};
 use crate::members::Placement;
 use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
@@ -40,6 +41,8 @@ pub(super) struct Pool<'p> {
     pub(super) set_aside: Vec<u32>,
     /// The instances with the tag of a decommissioning agent whose agents are usable.
     pub(super) tagged_active: Vec<String>,
+    /// The values of the attributes that its agents have.
+    pub(super) values: AgentValues,
     /// All registered agents, until then.
     listed: Vec<Listed>,
     capacities: Capacities,
@@ -305,6 +308,7 @@ impl<'p> Pool<'p> {
             visible: Resources::ZERO,
             set_aside: Vec::new(),
             tagged_active: Vec::new(),
+            values: AgentValues::default(),
             listed: Vec::new(),
             capacities: Capacities::default(),
             reserved_role: None,
@@ -318,6 +322,7 @@ impl<'p> Pool<'p> {
     /// Adds a registered agent with that number. Returns whether it matters which roles its tasks have.
     pub(super) fn register(&mut self, raw: &RawAgent, number: u32, is_set_aside: bool) -> bool {
         let (agent, mut resources) = (&raw.agent, raw.resources());
+        self.values.add(&agent.attributes);
         let capacity = Capacity::of(&self.policy.role, resources.total, resources.unreserved, raw.reserved());
         let needs_roles = capacity.has_reservations_of_others();
         resources.unreserved = capacity.available;

@@ -1,5 +1,10 @@
 //! Assigns queued instances to a pool and an application, and leaves out those that no agent would help.
 //!
+//! Where Marathon declines every offer for constraints, agents with room prove that room is not what is missing. Constraints on
+//! attributes are compared with the values that agents of the pool have: they leave places for so many instances in all. While
+//! a place is left, a new agent may have it, and one instance counts: its room is kept, so that the same agent is not bought and
+//! removed again and again.
+//!
 //! An entry counts in a pool that can serve it: its constraints and roles do not exclude the pool's agents, and a new agent
 //! or one of the pool's holds an instance. Of several, the pool where the application has most tasks; else the first
 //! without `attributes`, which any agent may belong to; else the first of the configuration.
@@ -15,6 +20,7 @@ use shared::text::{MAX_REMOTE_CHARS, clip};
 use super::applications::{Applications, Key};
 use super::interned::OTHER;
 use super::roles::is_within;
+use super::values::AgentValues;
 use crate::marathon::queue::{Declines, QueuedInstances};
 
 /// The role of unreserved resources.
@@ -32,6 +38,8 @@ pub(super) struct Servers<'s> {
     pub(super) policies: &'s [Policy],
     /// The usable agents of each pool.
     pub(super) shapes: &'s [Vec<AgentShape>],
+    /// The attributes of the agents of each pool, and the zones of its group.
+    pub(super) values: &'s [(AgentValues, Vec<String>)],
 }
 
 /// Marathon, as the state shows it.
@@ -54,11 +62,24 @@ enum Service {
     Holds,
 }
 
-/// Where an instance counts, or why it does not.
+/// Where instances count, or why they do not.
 struct Assigned<'a> {
     pool: usize,
     key: Key<'a>,
-    left_out: Option<String>,
+    left_out: Option<LeftOut>,
+}
+
+/// Why instances do not count.
+struct LeftOut {
+    /// How many of the entry count nevertheless.
+    but: u32,
+    reason: String,
+}
+
+impl From<String> for LeftOut {
+    fn from(reason: String) -> Self {
+        Self { but: 0, reason }
+    }
 }
 
 impl Servers<'_> {
@@ -77,18 +98,15 @@ impl Servers<'_> {
             queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
         let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
         for (queued, Assigned { pool, key, left_out }) in queued.into_iter().zip(assigned) {
-            match left_out {
-                None => {
-                    if let Some(applications) = applications.get_mut(pool) {
-                        applications.add_queued(key, queued);
-                    }
-                }
-                Some(reason) => {
-                    if let Some(not_counted) = not_counted.get_mut(pool) {
-                        let sum = not_counted.entry((&queued.application, reason)).or_insert(0);
-                        *sum = sum.saturating_add(queued.instances);
-                    }
-                }
+            let counted = left_out.as_ref().map_or(queued.instances, |left_out| left_out.but.min(queued.instances));
+            if let Some(applications) = applications.get_mut(pool).filter(|_| counted > 0) {
+                applications.add_queued(key, queued, counted);
+            }
+            if let (Some(LeftOut { reason, .. }), Some(not_counted)) = (left_out, not_counted.get_mut(pool))
+                && counted < queued.instances
+            {
+                let sum = not_counted.entry((&queued.application, reason)).or_insert(0);
+                *sum = sum.saturating_add(queued.instances - counted);
             }
         }
         not_counted.into_iter().map(listed).collect()
@@ -125,22 +143,40 @@ impl Servers<'_> {
         let Some((pool, policy)) = best.or_else(nearest) else {
             return Assigned { pool: 0, key: new, left_out: None };
         };
-        let key = own(pool).map_or(new, |(key, _)| key);
+        let (key, tasks) = own(pool).unwrap_or((new, 0));
         let has_room = |(pool, policy): (usize, &Policy)| {
             excluded(queued, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
         };
         let left_out = if !policy.settings_of(&queued.application).count_queued {
-            Some("count_queued = false".to_owned())
+            Some("count_queued = false".to_owned().into())
         } else if let Some(reason) = excluded(queued, policy) {
-            Some(reason)
+            Some(reason.into())
         } else if queued.backs_off {
-            Some("its instances failed, and Marathon backs off".to_owned())
-        } else if queued.declines == Declines::ForConstraints && all().any(has_room) {
-            Some(declined(queued))
+            Some("its instances failed, and Marathon backs off".to_owned().into())
+        } else if queued.declines == Declines::ForConstraints {
+            self.without_place(pool, queued, tasks).or_else(|| {
+                let but = u32::from(queued.constraints.are_on_attributes());
+                all().any(has_room).then(|| LeftOut { but, reason: declined(queued) })
+            })
         } else {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// Why the values of attributes that agents of the pool have leave no place for an instance, where it has so many tasks there.
+    fn without_place(&self, pool: usize, queued: &QueuedInstances, tasks: u32) -> Option<LeftOut> {
+        let (values, zones) = self.values.get(pool)?;
+        let (most, constraint) = queued.constraints.most_instances(|field| values.possible(field, zones))?;
+        let running = tasks / queued.containers.unwrap_or(1).max(1);
+        (running >= most).then(|| {
+            let reason = if most == 0 {
+                format!("no agent of the pool meets its constraint {constraint}")
+            } else {
+                format!("{running} instances run, and the agents of the pool have places for {most} by its constraint {constraint}")
+            };
+            LeftOut::from(reason)
+        })
     }
 
     fn service(&self, pool: usize, policy: &Policy, instance: &Resources, gpu_aware: bool) -> Service {

@@ -29,6 +29,38 @@ fn the_hostname_limits_the_instances_on_an_agent() {
     }
 }
 
+/// Agents in two racks, one of them also with the number 3; nothing is known of zones, and no agent has a class.
+#[test]
+fn the_values_of_agents_limit_the_instances_in_all() {
+    let values = |field: &str| match field {
+        "rack" => Some(BTreeSet::from(["r1", "r2"])),
+        "class" => Some(BTreeSet::new()),
+        _ => None,
+    };
+    for (written, expected) in [
+        (json!([["rack", "UNIQUE"]]), Some((2, "rack UNIQUE"))),
+        (json!([["rack", "MAX_PER", "3"]]), Some((6, "rack MAX_PER 3"))),
+        (json!([["rack", "MAX_PER", "3"], ["rack", "UNLIKE", "r2"]]), Some((3, "rack MAX_PER 3"))),
+        (json!([["rack", "GROUP_BY", "3"]]), Some((2, "rack GROUP_BY 3"))),
+        (json!([["rack", "GROUP_BY", "2"], ["rack", "GROUP_BY"]]), None),
+        (json!([["rack", "IS", "r1"], ["rack", "LIKE", "r."]]), None),
+        (json!([["rack", "CLUSTER", "r9"]]), Some((0, "rack CLUSTER r9"))),
+        (json!([["rack", "LIKE", "r9"], ["rack", "UNIQUE"]]), Some((0, "rack LIKE r9"))),
+        (json!([["rack", "UNLIKE", "r."]]), Some((0, "rack UNLIKE r."))),
+        (json!([["class", "IS", "x"]]), Some((0, "class CLUSTER x"))),
+        (json!([["class", "UNIQUE"]]), Some((0, "class UNIQUE"))),
+        (json!([["class", "UNLIKE", "x"]]), None),
+        (json!([["zone", "UNIQUE"], ["zone", "IS", "a"], ["zone", "GROUP_BY", "9"]]), None),
+        (json!([["hostname", "UNIQUE"], ["hostname", "MAX_PER", "2"], ["instance_id", "UNIQUE"]]), None),
+    ] {
+        let own = constraints(written.clone());
+        let found = own.most_instances(values).map(|(most, constraint)| (most, constraint.to_string()));
+        assert_eq!(found, expected.map(|(most, text): (u32, &str)| (most, text.to_owned())), "{written}");
+        let on_hosts = written[0][0] == "hostname";
+        assert_eq!(own.are_on_attributes(), !on_hosts && !own.to_string().is_empty(), "{written}");
+    }
+}
+
 #[test]
 fn constraints_on_attributes_admit_or_contradict_a_pool() {
     let pool = attributes(&[("asg", "workers"), ("rack", "r10"), ("generation", "3")]);

@@ -6,6 +6,7 @@ use super::*;
 use crate::marathon::definitions::{HostLimit, HostLimits};
 use crate::marathon::queue::QueuedInstances;
 use crate::marathon::{Answer, Queue, queue};
+use crate::members::Description;
 
 /// Queued instances of an application, each with one task of so many cpus.
 fn queued(application: &str, instances: u32, cpus: f64) -> QueuedInstances {
@@ -209,6 +210,80 @@ fn declines_alone_prove_nothing() {
         let snapshots = with_queue(&state(agents, &[]), &config("new_agent = { cpus = 4, mem = 1000 }"), &queue);
         assert_eq!(counted(&snapshots), [expected], "{} agents, {rejects:?}", agents.len());
     }
+}
+
+/// Three agents in racks of their own, all with room, and an application with a task in each of so many.
+fn racks(tasks: usize) -> Json {
+    let agents = ["a", "b", "c"]
+        .map(|id| agent(id, 1.0, &json!({"attributes": {"rack": format!("r-{id}"), "pool": "workers"}})));
+    let tasks: Vec<_> = ["a", "b", "c"].into_iter().take(tasks).map(|id| ("db", id)).collect();
+    state(&agents, &[marathon("marathon", &tasks)])
+}
+
+#[test]
+fn instances_without_a_place_in_any_rack_do_not_count() {
+    let for_constraints = [("UnfulfilledConstraint", 3)];
+    for (tasks, constraint, expected) in [
+        // Each rack has its instance: no agent of these racks helps. While one has none, a new agent may be in it.
+        (3, json!(["rack", "UNIQUE"]), (0, 4)),
+        (2, json!(["rack", "UNIQUE"]), (1, 3)),
+        (3, json!(["rack", "MAX_PER", "1"]), (0, 4)),
+        (3, json!(["rack", "MAX_PER", "2"]), (1, 3)),
+        // A fourth rack is asked for before any has a second instance.
+        (3, json!(["rack", "GROUP_BY", "4"]), (0, 4)),
+        (3, json!(["rack", "GROUP_BY", "3"]), (1, 3)),
+        (3, json!(["rack", "CLUSTER", "r-a"]), (1, 3)),
+        (0, json!(["rack", "LIKE", "r-x"]), (0, 4)),
+        (0, json!(["class", "IS", "x"]), (0, 4)),
+        (0, json!(["class", "UNLIKE", "x"]), (1, 3)),
+    ] {
+        let own = entry("/db", 4, 1.0, &json!({"constraints": [constraint]}));
+        let snapshots = with_queue(&racks(tasks), &config(""), &read_queue(&[declined(own.clone(), &for_constraints)]));
+        assert_eq!(counted(&snapshots), [expected], "{constraint}");
+        // Without a word of Marathon, or where resources are missing too, nothing is proven.
+        for rejects in [&[][..], &[("UnfulfilledConstraint", 2), ("InsufficientCpus", 1)]] {
+            let queue = read_queue(&[declined(own.clone(), rejects)]);
+            assert_eq!(counted(&with_queue(&racks(tasks), &config(""), &queue)), [(4, 0)], "{constraint}");
+        }
+    }
+    let own = entry("/db", 4, 1.0, &json!({"constraints": [["rack", "UNIQUE"]]}));
+    let snapshot = with_queue(&racks(3), &config(""), &read_queue(&[declined(own, &for_constraints)])).remove(0);
+    let reason = "3 instances run, and the agents of the pool have places for 3 by its constraint rack UNIQUE";
+    assert_eq!(snapshot.not_counted[0].reason, reason);
+}
+
+/// Where agents are in zones of the group, a new one may be in another of its zones.
+#[test]
+fn an_instance_may_wait_for_a_zone_without_an_agent() {
+    let zone = |zone: &str| json!({"attributes": {"zone": zone, "pool": "workers"}});
+    let agents = [agent("a", 4.0, &zone("eu-1a")), agent("b", 4.0, &zone("eu-1b"))];
+    let state = state(&agents, &[marathon("marathon", &[("db", "a"), ("db", "b")])]);
+    let queue = read_queue(&[declined(
+        entry("/db", 1, 1.0, &json!({"constraints": [["zone", "UNIQUE"]]})),
+        &[("UnfulfilledConstraint", 2)],
+    )]);
+    let config = config("");
+    for (zones, expected) in [(&["eu-1a", "eu-1b"][..], (0, 1)), (&["eu-1a", "eu-1b", "eu-1c"], (1, 0)), (&[], (0, 1))]
+    {
+        let zones = zones.iter().map(|&zone| zone.to_owned()).collect();
+        let group = Description::Known(crate::members::Group { zones, ..Default::default() });
+        let described = Descriptions { groups: [("workers".to_owned(), group)].into(), ..Descriptions::default() };
+        let cluster = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
+        let marathon = Observed { queue: queue.clone(), host_limits: Answer::NotAsked };
+        let summary = summarize(cluster.with_descriptions(described), &marathon, "m", now());
+        assert_eq!(counted(&summary.snapshots), [expected]);
+    }
+}
+
+#[test]
+fn an_attribute_of_many_values_has_a_place_for_every_instance() {
+    let own = |number: usize| json!({"attributes": {"slot": format!("s{number}"), "pool": "workers"}});
+    let agents: Vec<Json> = (0..70).map(|number| agent(&format!("a{number}"), 4.0, &own(number))).collect();
+    let queue = read_queue(&[declined(
+        entry("/db", 2, 1.0, &json!({"constraints": [["slot", "UNIQUE"]]})),
+        &[("UnfulfilledConstraint", 2)],
+    )]);
+    assert_eq!(counted(&with_queue(&state(&agents, &[]), &config(""), &queue)), [(2, 0)]);
 }
 
 #[test]
