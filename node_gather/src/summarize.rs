@@ -19,6 +19,7 @@ mod sizes;
 mod values;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -38,7 +39,7 @@ pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
 pub use pool::is_usable;
 pub(crate) use pool::merge_shapes;
-use queued::{Scheduler, Servers};
+use queued::{Scheduler, Servers, Uncounted};
 pub use roles::Capacity;
 pub use seen::SeenAttributes;
 
@@ -47,6 +48,8 @@ pub use seen::SeenAttributes;
 pub struct Summary {
     /// One per pool, in the order of the policies.
     pub snapshots: Vec<ClusterSnapshot>,
+    /// By pool: the queued instances that do not count, but are part of its demand (H7).
+    pub backing_off: BTreeMap<String, Vec<TaskGroup>>,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
     /// Their attributes.
@@ -82,17 +85,19 @@ pub fn summarize_unidentified(
     let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
     let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
-    let mut not_counted = vec![Vec::new(); pools.len()];
+    let mut left_out = vec![Uncounted::default(); pools.len()];
     if let Answer::Known(queued) = &marathon.queue {
         let servers = Servers { policies: state.policies, shapes: &shapes, values: &values };
-        not_counted = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
+        left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
+    let names = state.policies.iter().map(|policy| policy.pool.clone());
+    let backing_off = names.zip(left_out.iter_mut().map(|left_out| std::mem::take(&mut left_out.demand))).collect();
     let limits = host_limits(marathon);
     applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits));
     let notes: Vec<Vec<String>> =
         state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
-    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(not_counted).zip(members).zip(notes);
-    let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), not_counted), members), notes)| {
+    let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(left_out).zip(members).zip(notes);
+    let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), left_out), members), notes)| {
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
         // Otherwise the tasks of that name may be missing.
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
@@ -127,13 +132,14 @@ pub fn summarize_unidentified(
             scale_down_candidates,
             applications,
             growth: None,
-            not_counted,
+            not_counted: left_out.listed,
             notes,
             cpu_utilization_percent: None,
         }
     });
     Summary {
         snapshots: snapshots.collect(),
+        backing_off,
         agents_of_no_pool: state.agents_of_no_pool,
         attributes_of_no_pool: state.attributes_of_no_pool,
     }

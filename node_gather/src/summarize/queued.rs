@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use shared::config::Policy;
-use shared::contract::{AgentShape, NotCounted};
+use shared::contract::{AgentShape, NotCounted, TaskGroup};
 use shared::resources::Resources;
 use shared::text::{MAX_REMOTE_CHARS, clip};
 
@@ -74,11 +74,22 @@ struct LeftOut {
     /// How many of the entry count nevertheless.
     but: u32,
     reason: String,
+    /// H7: whether they are demand all the same: a pause of their scheduler is no less of it.
+    is_demand: bool,
+}
+
+/// The queued instances of a pool that do not count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Uncounted {
+    /// For its snapshot.
+    pub(super) listed: Vec<NotCounted>,
+    /// H7: those that are demand.
+    pub(super) demand: Vec<TaskGroup>,
 }
 
 impl From<String> for LeftOut {
     fn from(reason: String) -> Self {
-        Self { but: 0, reason }
+        Self { but: 0, reason, is_demand: false }
     }
 }
 
@@ -89,7 +100,7 @@ impl Servers<'_> {
         applications: &mut [Applications<'a>],
         queued: &'a [QueuedInstances],
         scheduler: Scheduler<'a>,
-    ) -> Vec<Vec<NotCounted>> {
+    ) -> Vec<Uncounted> {
         // Sorted, because the order of the queue has no meaning.
         let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
         queued.sort_unstable();
@@ -97,10 +108,15 @@ impl Servers<'_> {
         let assigned: Vec<Assigned<'a>> =
             queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
         let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
+        let mut demand: Vec<Vec<TaskGroup>> = vec![Vec::new(); self.policies.len()];
         for (queued, Assigned { pool, key, left_out }) in queued.into_iter().zip(assigned) {
             let counted = left_out.as_ref().map_or(queued.instances, |left_out| left_out.but.min(queued.instances));
             if let Some(applications) = applications.get_mut(pool).filter(|_| counted > 0) {
                 applications.add_queued(key, queued, counted);
+            }
+            let demand = demand.get_mut(pool);
+            if let (Some(LeftOut { is_demand: true, .. }), Some(demand)) = (&left_out, demand) {
+                demand.push(TaskGroup { count: queued.instances - counted, resources: queued.resources() });
             }
             if let (Some(LeftOut { reason, .. }), Some(not_counted)) = (left_out, not_counted.get_mut(pool))
                 && counted < queued.instances
@@ -109,7 +125,8 @@ impl Servers<'_> {
                 *sum = sum.saturating_add(queued.instances - counted);
             }
         }
-        not_counted.into_iter().map(listed).collect()
+        let left_out = |(not_counted, demand)| Uncounted { listed: listed(not_counted), demand };
+        not_counted.into_iter().zip(demand).map(left_out).collect()
     }
 
     fn assign<'a>(
@@ -152,11 +169,14 @@ impl Servers<'_> {
         } else if let Some(reason) = excluded(queued, policy) {
             Some(reason.into())
         } else if queued.backs_off {
-            Some("its instances failed, and Marathon backs off".to_owned().into())
+            let settings = policy.settings_of(&queued.application);
+            let is_demand = !settings.daemon && settings.headroom_percent.is_none();
+            let reason = "its instances failed, and Marathon backs off".to_owned();
+            Some(LeftOut { but: 0, reason, is_demand })
         } else if queued.declines == Declines::ForConstraints {
             self.without_place(pool, queued, tasks).or_else(|| {
                 let but = u32::from(queued.constraints.are_on_attributes());
-                all().any(has_room).then(|| LeftOut { but, reason: declined(queued) })
+                all().any(has_room).then(|| LeftOut { but, reason: declined(queued), is_demand: false })
             })
         } else {
             None

@@ -369,6 +369,29 @@ fn instances_that_back_off_or_are_left_out_do_not_count() {
 }
 
 #[test]
+fn instances_that_back_off_are_demand_all_the_same_h7() {
+    let backing_off = |name: &str, cpus: f64| {
+        let mut crashing = entry(name, 3, cpus, &json!({}));
+        crashing["delay"]["timeLeftSeconds"] = json!(17);
+        crashing
+    };
+    let queue = [
+        backing_off("/web", 1.0),
+        entry("/web", 2, 1.0, &json!({})),
+        backing_off("/own", 2.0),
+        entry("/batch", 5, 1.0, &json!({})),
+    ];
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let config = config(
+        "applications = { \"/batch\" = { count_queued = false }, \"/own\" = { application_headroom_percent = 5 } }",
+    );
+    let demand = run_with(&state, &config, &read_queue(&queue).into()).backing_off;
+    let groups: Vec<(u32, String)> =
+        demand["workers"].iter().map(|group| (group.count, group.resources.cpus.to_string())).collect();
+    assert_eq!(groups, [(3, "1".to_owned())], "what counts is in the snapshot");
+}
+
+#[test]
 fn many_entries_that_do_not_count_fit_a_message() {
     let long = "x".repeat(900);
     let entries: Vec<Json> = (0..5_000_u32)
