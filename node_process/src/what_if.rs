@@ -359,6 +359,10 @@ fn scaled(snapshot: &ClusterSnapshot, thousandths: u32) -> ClusterSnapshot {
     let mut scaled = snapshot.clone();
     scaled.resources.used = resources(&snapshot.resources.used, factor);
     scaled.resources.displaced = resources(&snapshot.resources.displaced, factor);
+    if let Some(growth) = &mut scaled.growth {
+        let demand = u64::from(growth.demand) * factor / u64::from(PRESENT);
+        growth.demand = u32::try_from(demand).unwrap_or(u32::MAX);
+    }
     for shape in &mut scaled.agent_shapes {
         let used = shape.unreserved.saturating_sub(&shape.free);
         shape.free = shape.unreserved.saturating_sub(&resources(&used, factor));

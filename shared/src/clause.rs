@@ -111,6 +111,7 @@ clauses! {
     H4 Headroom "Agents that are kept, then agents that are added.",
     H5 Headroom "Tasks that fit no agent, not even an empty one.",
     H6 Headroom "A pool without usable agents.",
+    H9 Headroom "What has been learned of the growth of demand.",
     H12 Headroom "Applications of which an agent holds only so many instances, and daemons.",
     U1 ScaleUp "When agents are kept or added.",
     U2 ScaleUp "Resources that a new agent has none of.",

@@ -45,6 +45,8 @@ pub(super) struct Pool<'a> {
     headroom: OnceCell<Box<Headroom<'a>>>,
     /// D6: how many of them no other rule asks for, once that has been found out.
     pub(super) spare: OnceCell<usize>,
+    /// D7: how many points of a percent more headroom is asked for.
+    pub(super) points: u32,
     /// D7: whether the pool is idle, once that has been found out.
     pub(super) is_idle: OnceCell<bool>,
 }
@@ -141,12 +143,13 @@ impl<'a> Pool<'a> {
             rooms: OnceCell::new(),
             headroom: OnceCell::new(),
             spare: OnceCell::new(),
+            points: 0,
             is_idle: OnceCell::new(),
         }
     }
 
-    /// The same pool with other settings. What a new agent has stays as it is.
-    pub(super) fn under<'b>(&self, policy: &'b Policy) -> Pool<'b>
+    /// D7: the same pool with settings that ask for so many points more. What a new agent has stays as it is.
+    pub(super) fn asking_earlier<'b>(&self, policy: &'b Policy, points: u32) -> Pool<'b>
     where
         'a: 'b,
     {
@@ -166,6 +169,7 @@ impl<'a> Pool<'a> {
             rooms: self.rooms.clone(),
             headroom: OnceCell::new(),
             spare: OnceCell::new(),
+            points,
             is_idle: OnceCell::new(),
         }
     }

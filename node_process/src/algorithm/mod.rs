@@ -4,6 +4,7 @@ mod capacity;
 mod cpu;
 mod each_alone;
 mod explanation;
+mod growth;
 mod headroom;
 mod hosts;
 mod instance;
@@ -27,6 +28,7 @@ use capacity::Pool;
 use ruling::Rule;
 
 pub use explanation::Explanation;
+pub use growth::Learned;
 pub use present::Expired;
 pub use ruling::{Reason, Ruling};
 

@@ -12,6 +12,9 @@ use super::scale_up;
 /// D7: at most this part of the needed agents stays beyond them so that tasks may move.
 const CROWDED_PART: u32 = 4;
 
+/// D7: how many points of a percent earlier.
+const POINTS: u32 = 10;
+
 /// D6: how many of the agents that can be removed H, U, and C do without.
 pub(super) fn spare(pool: &Pool<'_>) -> usize {
     *pool.spare.get_or_init(|| find_spare(pool))
@@ -50,7 +53,7 @@ pub(super) fn without_crowding(pool: &Pool<'_>, removed: usize) -> usize {
         return removed;
     }
     let policy = pool.policy.with(ask_earlier);
-    let earlier = pool.under(&policy);
+    let earlier = pool.asking_earlier(&policy, POINTS);
     let headroom = earlier.headroom();
     if !headroom.may_crowd() {
         return removed;
@@ -63,7 +66,7 @@ pub(super) fn without_crowding(pool: &Pool<'_>, removed: usize) -> usize {
 /// Whether no rule asks for one of the spare agents ten points earlier either.
 fn is_idle(pool: &Pool<'_>, spare: usize) -> bool {
     let earlier = pool.policy.with(ask_earlier);
-    all_do_without(&pool.under(&earlier), spare)
+    all_do_without(&pool.asking_earlier(&earlier, POINTS), spare)
 }
 
 /// Whether neither U nor H asks for one of so many agents.
@@ -74,7 +77,6 @@ fn all_do_without(pool: &Pool<'_>, spare: usize) -> bool {
 
 /// Both rules that add agents would add them ten points earlier.
 fn ask_earlier(policy: &mut Policy) {
-    const POINTS: u32 = 10;
     policy.headroom.percent = policy.headroom.percent.saturating_add(POINTS);
     for application in policy.applications.values_mut() {
         application.headroom_percent = application.headroom_percent.map(|percent| percent.saturating_add(POINTS));

@@ -7,6 +7,7 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::capacity::{Capacity, Pool, ScaleDownStep};
+use super::growth;
 use super::headroom;
 use super::needed;
 use super::numbers::last;
@@ -32,7 +33,7 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
     let clause = clause(removed, &stop);
     let reason = ScaleDownReason {
         highest: pool.observed().highest(pool, &pool.load),
-        threshold_percent: pool.policy.thresholds.scale_down_percent,
+        threshold_percent: (!growth::replaces_threshold(pool)).then_some(pool.policy.thresholds.scale_down_percent),
         removed: saturated(removed),
         stop,
     };
@@ -91,7 +92,9 @@ fn stop_before(pool: &Pool<'_>, load: &Resources, step: &ScaleDownStep, removed:
         return Some(Stop::NoConsideredResource);
     }
     // D1
-    if let Some(utilization) = not_below(pool, &now) {
+    if !growth::replaces_threshold(pool)
+        && let Some(utilization) = not_below(pool, &now)
+    {
         return Some(Stop::NotBelow(utilization));
     }
     // D2, D3

@@ -4,11 +4,15 @@
 pub(crate) mod ticks;
 
 use cluster::{Agent, Cluster, Connection, NOON, TaskSpec, policy, resources};
+use std::time::Duration;
+
 use proptest::prelude::*;
-use shared::config::{ApplicationSettings, Headroom, HeadroomPlacement, Policy, StepLimit, Thresholds};
+use shared::config::{
+    ApplicationSettings, Confidence, Headroom, HeadroomPlacement, Learning, Policy, StepLimit, Thresholds,
+};
 use shared::contract::{
     AgentCounts, AgentShape, AgentState, Application, Candidate, ClusterSnapshot, Completeness, CompletenessLevel,
-    PoolResources, ScalingDecision, TaskGroup,
+    Growth, PoolResources, ScalingDecision, TaskGroup,
 };
 use shared::resources::{Amount, Kind, Resources};
 
@@ -131,13 +135,18 @@ pub(crate) fn bounded_policy() -> impl Strategy<Value = Policy> {
 
 /// Any policy with limits on everything.
 pub(crate) fn limited_policy() -> impl Strategy<Value = Policy> {
-    (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30)).prop_map(|(policy, up, down, tasks)| {
-        policy.with(|policy| {
-            policy.limits.max_scale_up_step = StepLimit::Agents(up);
-            policy.limits.max_scale_down_step = StepLimit::Agents(down);
-            policy.limits.max_scale_down_tasks = tasks;
-        })
-    })
+    let learns = prop::bool::weighted(0.3);
+    (bounded_policy(), 1_u32..8, 1_u32..5, prop::option::of(0_u32..30), learns).prop_map(
+        |(policy, up, down, tasks, learns)| {
+            policy.with(|policy| {
+                let learning = Learning { confidence: Confidence::SUGGESTED, boot_time: Duration::from_secs(180) };
+                policy.learning = learns.then_some(learning);
+                policy.limits.max_scale_up_step = StepLimit::Agents(up);
+                policy.limits.max_scale_down_step = StepLimit::Agents(down);
+                policy.limits.max_scale_down_tasks = tasks;
+            })
+        },
+    )
 }
 
 /// The policy, with totals compared.
@@ -194,20 +203,29 @@ pub(crate) fn any_snapshot() -> impl Strategy<Value = ClusterSnapshot> {
     let sums = (any_resources(), any_resources(), any_resources(), any_resources());
     let candidates = prop::collection::vec(any_candidate(), 0..6);
     let applications = prop::collection::vec(any_application(), 0..5);
-    (any_counts(), shapes, sums, candidates, applications, any_level()).prop_map(
-        |(agents, shapes, (total, used, displaced, disconnected), candidates, applications, level)| ClusterSnapshot {
-            agents,
-            agent_shapes: shapes
-                .into_iter()
-                .map(|(count, total, unreserved, free)| AgentShape { count, total, unreserved, free })
-                .collect(),
-            resources: PoolResources { total, used, displaced, disconnected },
-            scale_down_candidates: candidates,
-            applications,
-            completeness: Completeness { level, reasons: vec!["3 agents have not come back".to_owned()] },
-            ..Cluster::default().snapshot()
+    (any_counts(), shapes, sums, candidates, applications, any_level(), any_growth()).prop_map(
+        |(agents, shapes, (total, used, displaced, disconnected), candidates, applications, level, growth)| {
+            ClusterSnapshot {
+                growth,
+                agents,
+                agent_shapes: shapes
+                    .into_iter()
+                    .map(|(count, total, unreserved, free)| AgentShape { count, total, unreserved, free })
+                    .collect(),
+                resources: PoolResources { total, used, displaced, disconnected },
+                scale_down_candidates: candidates,
+                applications,
+                completeness: Completeness { level, reasons: vec!["3 agents have not come back".to_owned()] },
+                ..Cluster::default().snapshot()
+            }
         },
     )
+}
+
+fn any_growth() -> impl Strategy<Value = Option<Growth>> {
+    let grow = prop::option::of(prop_oneof![prop::sample::select(Growth::EDGES.to_vec()), any::<u32>()]);
+    let growth = (any_count(), grow, any_count());
+    prop::option::of(growth.prop_map(|(demand, grow, samples)| Growth { demand, grow, samples }))
 }
 
 fn any_count() -> impl Strategy<Value = u32> {

@@ -5,6 +5,7 @@ use shared::contract::{Application, TaskGroup};
 use shared::resources::{Kind, Resources};
 
 use super::super::capacity::Pool;
+use super::super::growth::{self, Rate};
 use super::super::instance::{largest, queued_instance};
 use super::super::numbers::thousandths;
 use super::reason::Obstacle;
@@ -41,8 +42,8 @@ fn counted(pool: &Pool<'_>) -> impl Iterator<Item = (Resources, u64)> {
 /// What one application needs.
 pub(super) struct Need<'a> {
     pub(super) application: &'a Application,
-    /// X.
-    pub(super) percent: u32,
+    /// X, or what has been learned (H9).
+    pub(super) rate: Rate,
     /// Its tasks, without those that are left out.
     pub(super) tasks: Vec<TaskGroup>,
     /// What they take.
@@ -64,7 +65,7 @@ impl Need<'_> {
     }
 
     pub(super) fn growth(&self, kind: Kind) -> u128 {
-        u128::from(self.percent) * thousandths(self.resources.get(kind))
+        self.rate.hundredfold(thousandths(self.resources.get(kind)))
     }
 
     pub(super) fn queued(&self, kind: Kind) -> u128 {
@@ -79,7 +80,8 @@ impl Need<'_> {
     /// H5: whether it needs a place for such a task.
     pub(super) fn has(&self, task: &Resources, is_gpu_aware: bool) -> bool {
         self.application.gpu_aware == is_gpu_aware
-            && (self.instance == *task || self.percent > 0 && self.tasks.iter().any(|group| group.resources == *task))
+            && (self.instance == *task
+                || !self.rate.is_zero() && self.tasks.iter().any(|group| group.resources == *task))
     }
 
     /// H5: why a new agent could not hold the tasks that are left out.
@@ -112,7 +114,7 @@ pub(super) fn too_large(pool: &Pool<'_>, task: &Resources, is_gpu_aware: bool) -
 }
 
 fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
-    let percent = pool.policy.headroom_percent_of(&application.name);
+    let rate = growth::rate_of(pool, &application.name);
     let has_place = |task: &Resources| has_place(pool, application, task);
     let (tasks, too_large): (Vec<TaskGroup>, Vec<TaskGroup>) =
         application.tasks.iter().filter(|group| group.count > 0).partition(|group| has_place(&group.resources));
@@ -120,7 +122,7 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let resources = application.resources.saturating_sub(&without);
     let mut instance = queued_instance(application);
     let mut left_out: Vec<Resources> = Vec::new();
-    if percent > 0 {
+    if !rate.is_zero() {
         left_out.extend(too_large.iter().map(|group| group.resources));
     }
     if !has_place(&instance) {
@@ -130,7 +132,7 @@ fn need<'a>(pool: &Pool<'_>, application: &'a Application) -> Need<'a> {
     let fits_new = |task: &Resources| pool.new_agent.is_some_and(|new_agent| task.fits_in(&new_agent.unreserved));
     Need {
         application,
-        percent,
+        rate,
         tasks,
         resources,
         instance,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::resources::{Amount, Kind, Resources};
 use shared::text::counted;
 
+use super::super::growth::Learned;
 use super::super::hosts::reason::HostsNeeded;
 use super::super::words::{Change, NO_NEW_AGENT};
 
@@ -32,6 +33,9 @@ pub struct HeadroomReason {
     /// H12: the application for which H keeps or adds agents, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<HostsNeeded>,
+    /// H9: what has been learned, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
     /// H5: what of which applications cannot be placed. The decision lists them.
     pub unplaceable: Vec<Unplaceable>,
 }
@@ -63,6 +67,7 @@ impl HeadroomReason {
             lack: None,
             is_tried: false,
             left_out: 0,
+            learned: None,
             unplaceable: Vec::new(),
         }
     }
@@ -316,7 +321,10 @@ impl fmt::Display for HeadroomReason {
             let applications = counted(self.left_out, "application");
             write!(f, "; leaves out tasks of {applications} that fit no agent")?;
         }
-        Ok(())
+        match &self.learned {
+            Some(learned) => write!(f, "; {learned}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -385,6 +393,7 @@ mod tests {
             left_out: 0,
             is_tried: false,
             hosts: None,
+            learned: None,
             unplaceable: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use shared::count::saturated;
 use shared::resources::{Kind, PerKind, Resources};
 
 use super::super::capacity::{Capacity, Pool};
+use super::super::growth;
 use super::super::hosts::reason::HostsNeeded;
 use super::super::ruling::Ruling;
 use super::super::words::Change;
@@ -76,6 +77,7 @@ impl HeadroomReport {
             is_tried,
             hosts: hosts.cloned(),
             left_out: saturated(needs.iter().filter(|need| need.leaves_out()).count()),
+            learned: growth::learned(pool),
             unplaceable: unplaceable(needs, |need| self.obstacles(pool, need)),
         };
         Ruling { application, ..Ruling::new(self.clause(pool, hosts), self.before, self.after, reason) }

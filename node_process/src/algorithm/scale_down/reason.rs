@@ -15,8 +15,9 @@ use super::super::words::Incomplete;
 pub struct ScaleDownReason {
     /// The considered resource with the highest utilization before any removal.
     pub highest: Option<Utilization>,
-    /// `scale_down_threshold_percent`.
-    pub threshold_percent: u32,
+    /// `scale_down_threshold_percent`; `None` where what has been learned says how many may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_percent: Option<u32>,
     /// How many agents it removes.
     pub removed: u32,
     /// Why it removes no more.
@@ -76,12 +77,12 @@ impl ScaleDownReason {
     }
 
     fn threshold(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.highest {
-            Some(highest) => {
-                let percent = self.threshold_percent;
+        match (self.highest, self.threshold_percent) {
+            (Some(highest), Some(percent)) => {
                 write!(f, "{} (highest) is below {percent}%", highest.beside(percent))
             }
-            None => write!(f, "the pool is below {}%", self.threshold_percent),
+            (None, Some(percent)) => write!(f, "the pool is below {percent}%"),
+            (_, None) => f.write_str("what has been learned replaces the threshold"),
         }
     }
 
@@ -91,7 +92,7 @@ impl ScaleDownReason {
             Stop::NoAgent => f.write_str("the pool has no usable agent"),
             Stop::NoConsideredResource => f.write_str("no usable agent has any considered resource"),
             Stop::NotBelow(utilization) => {
-                let percent = self.threshold_percent;
+                let percent = self.threshold_percent.unwrap_or_default();
                 write!(f, "{} (highest) is not below {percent}%", utilization.beside(percent))
             }
             Stop::NoCandidate => {
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn every_stop_has_a_sentence_d3() {
         let highest = Some(cpus(7, 16));
-        let text = |removed, stop| ScaleDownReason { highest, threshold_percent: 50, removed, stop }.to_string();
+        let text = |removed, stop| ScaleDownReason { highest, threshold_percent: Some(50), removed, stop }.to_string();
         let below = "cpus 43.8% (highest) is below 50%: ";
         for (stop, expected) in [
             (Stop::Min(4), "stopped by min = 4"),

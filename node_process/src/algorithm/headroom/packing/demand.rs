@@ -7,6 +7,7 @@ use shared::contract::{AgentState, Application, Candidate, TaskGroup};
 use shared::resources::{PerKind, Resources};
 
 use super::super::super::capacity::{Capacity, Pool};
+use super::super::super::growth::Rate;
 use super::super::super::hosts::for_queued;
 use super::super::super::numbers::thousandths;
 use super::super::needs::Need;
@@ -60,7 +61,7 @@ impl<'a> Demand<'a> {
             let application = need.application;
             let of = |resources: Resources| Tasks::none_of(resources, Some(application), application.gpu_aware);
             let groups = sorted(pool, need);
-            let whole = whole_tasks(need.percent, &groups);
+            let whole = whole_tasks(need.rate, &groups);
             tasks.extend(whole.iter().map(|group| Tasks { growth: group.1, ..of(group.0) }));
             if !need.instance.is_zero() {
                 let queued = Tasks { queued: application.queued.into(), ..of(need.instance) };
@@ -152,16 +153,15 @@ fn share(pool: &Pool<'_>, resources: &Resources) -> u128 {
 }
 
 /// H3: the tasks by which an application must be able to grow: of all its tasks in order of size, one in every 100/X, the
-/// largest first. That is X % of them, rounded down.
-fn whole_tasks(percent: u32, groups: &[TaskGroup]) -> Vec<(Resources, u64)> {
-    let percent = u64::from(percent);
+/// largest first. That is X % of them, rounded down. With what has been learned (H9) it is that share.
+fn whole_tasks(rate: Rate, groups: &[TaskGroup]) -> Vec<(Resources, u64)> {
     let all: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
-    let wanted = percent * all / 100;
+    let wanted = rate.floor(all);
     let mut whole = Vec::new();
     let (mut seen, mut chosen) = (0, 0);
     for group in groups {
         seen += u64::from(group.count);
-        let upto = (percent * seen).div_ceil(100).min(wanted);
+        let upto = rate.ceil(seen).min(wanted);
         if upto > chosen {
             whole.push((group.resources, upto - chosen));
         }
@@ -242,11 +242,12 @@ mod tests {
     fn an_application_grows_in_proportion_largest_tasks_first_h3() {
         // One in ten of 4 + 16: the 1st and the 11th; of 4 + 5: none, one in five: the 1st.
         let of = |cpus, count| (resources(cpus, 100), count);
-        assert_eq!(whole_tasks(10, &[group(4, 3), group(16, 1)]), [of(3, 1), of(1, 1)]);
-        assert_eq!(whole_tasks(10, &[group(4, 3), group(5, 1)]), []);
-        assert_eq!(whole_tasks(20, &[group(4, 3), group(5, 1)]), [of(3, 1)]);
-        assert_eq!(whole_tasks(250, &[group(1, 3), group(1, 1)]), [of(3, 3), of(1, 2)]);
-        assert_eq!(whole_tasks(0, &[group(4, 3)]), []);
+        let whole = |percent, groups: &[TaskGroup]| whole_tasks(Rate::percent(percent), groups);
+        assert_eq!(whole(10, &[group(4, 3), group(16, 1)]), [of(3, 1), of(1, 1)]);
+        assert_eq!(whole(10, &[group(4, 3), group(5, 1)]), []);
+        assert_eq!(whole(20, &[group(4, 3), group(5, 1)]), [of(3, 1)]);
+        assert_eq!(whole(250, &[group(1, 3), group(1, 1)]), [of(3, 3), of(1, 2)]);
+        assert_eq!(whole(0, &[group(4, 3)]), []);
     }
 
     #[test]
@@ -303,7 +304,7 @@ mod tests {
             percent in 0_u32..=10_000, counts in prop::collection::vec(1_u32..5000, 0..6)
         ) {
             let groups: Vec<TaskGroup> = counts.iter().zip((1..=6).rev()).map(|(count, cpus)| group(*count, cpus)).collect();
-            let whole = whole_tasks(percent, &groups);
+            let whole = whole_tasks(Rate::percent(percent), &groups);
             let share = |count: u64| u64::from(percent) * count / 100;
             let all = counts.iter().map(|count| u64::from(*count)).sum();
             prop_assert_eq!(whole.iter().map(|(_, count)| *count).sum::<u64>(), share(all));
