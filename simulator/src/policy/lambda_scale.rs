@@ -10,8 +10,10 @@ mod group;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::Cluster;
+use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::groups;
+use node_gather::growth::{History, Observation, learn};
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
@@ -19,7 +21,7 @@ use node_gather::summarize::{ClusterState, summarize, summarize_unidentified};
 use node_process::Expired;
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
 use shared::config;
-use shared::contract::{ClusterSnapshot, ScalingDecision};
+use shared::contract::{ClusterSnapshot, ScalingDecision, TaskGroup};
 use thiserror::Error;
 
 pub use group::state as group_state;
@@ -83,6 +85,7 @@ pub struct LambdaScale {
     exactness: Exactness,
     runs: u64,
     kinds: BTreeSet<Kind>,
+    history: History,
     pending: Option<ScalingDecision>,
     planned: Option<Plan>,
     /// What CloudWatch would report.
@@ -92,13 +95,14 @@ pub struct LambdaScale {
 impl LambdaScale {
     /// The policy with the settings of a pool. `sees_queue` says whether Marathon is asked for what it has queued.
     #[must_use]
-    pub const fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
+    pub fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
         Self {
             pools: [pool],
             sees_queue,
             exactness,
             runs: 0,
             kinds: BTreeSet::new(),
+            history: History::default(),
             pending: None,
             planned: None,
             measured: cpu::Measured::new(),
@@ -117,6 +121,17 @@ impl LambdaScale {
         self.planned.as_ref()
     }
 
+    /// What the pool has learned.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Goes on with another history, as where the stored one was lost.
+    pub fn set_history(&mut self, history: History) {
+        self.history = history;
+    }
+
     const fn pool(&self) -> &config::Policy {
         let [pool] = &self.pools;
         pool
@@ -124,20 +139,32 @@ impl LambdaScale {
 
     /// node_gather and node_process.
     fn decide(&mut self, view: &View<'_>) -> Result<ScalingDecision, LambdaScaleError> {
-        let snapshot = self.snapshot(view)?;
+        let (mut snapshot, backing_off) = self.snapshot(view)?;
+        self.learn(&mut snapshot, &backing_off, view.now);
         Ok(node_process::decide(&snapshot, self.pool(), view.now)?)
     }
 
-    fn snapshot(&mut self, view: &View<'_>) -> Result<ClusterSnapshot, LambdaScaleError> {
+    /// What node_gather does from run to run.
+    fn learn(&mut self, snapshot: &mut ClusterSnapshot, backing_off: &[TaskGroup], now: Timestamp) {
+        let Some(learning) = self.pool().learning else { return };
+        let Some(seen) = Observation::of(snapshot, self.pool(), backing_off) else { return };
+        self.history = learn(&self.history, &seen, now);
+        snapshot.growth = Some(self.history.growth(seen.demand.as_ref(), learning.confidence));
+    }
+
+    /// The snapshot, and the queued instances that back off.
+    fn snapshot(&mut self, view: &View<'_>) -> Result<(ClusterSnapshot, Vec<TaskGroup>), LambdaScaleError> {
         let of_cluster = if self.pool().source.needs_masters() { Some(self.snapshot_of_cluster(view)?) } else { None };
+        let (of_cluster, backing_off) = of_cluster.unzip();
         self.measured.measure(view);
         let groups = self.measured.groups(self.pool(), view);
         // Every pool that the master does not describe is described by its group.
         groups::complete_pool(self.pool(), of_cluster, &groups, view.now)
+            .map(|snapshot| (snapshot, backing_off.unwrap_or_default()))
             .ok_or(LambdaScaleError::Differs { of_state: String::new(), of_model: String::new() })
     }
 
-    fn snapshot_of_cluster(&mut self, view: &View<'_>) -> Result<ClusterSnapshot, LambdaScaleError> {
+    fn snapshot_of_cluster(&mut self, view: &View<'_>) -> Result<(ClusterSnapshot, Vec<TaskGroup>), LambdaScaleError> {
         let group = Description::Known(members::Group::from(view.group));
         let described =
             Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup: Lookup::NotAsked };
@@ -145,7 +172,9 @@ impl LambdaScale {
         let observed = self.observed(view.cluster);
         let mut state = ClusterState::new(&self.pools).with_descriptions(described);
         view.cluster.show(&mut state).map_err(ReadError)?;
-        let mut snapshots = summarize_unidentified(state, &observed, MASTER, view.now).snapshots;
+        let mut summary = summarize_unidentified(state, &observed, MASTER, view.now);
+        let backing_off = summary.backing_off.remove(&self.pool().pool).unwrap_or_default();
+        let mut snapshots = summary.snapshots;
         if let Some(described) = again {
             let of_state = self.snapshots_of_state(view, described)?;
             snapshots = snapshots.into_iter().map(ClusterSnapshot::identified).collect();
@@ -158,6 +187,7 @@ impl LambdaScale {
         snapshots
             .into_iter()
             .next()
+            .map(|snapshot| (snapshot, backing_off))
             .ok_or(LambdaScaleError::Differs { of_state: String::new(), of_model: String::new() })
     }
 
