@@ -6,20 +6,31 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
+use node_gather::marathon;
+use node_gather::members::Descriptions;
 use serde::Serialize;
 use shared::config::{CheckKind, Config, Policy, Problem, Problems};
+use shared::contract::{AgentCounts, ClusterSnapshot};
+use shared::error::Chain;
 use shared::text::counted;
 
+use crate::decide::decide;
 use crate::page::{Output, Page, Tone};
+use crate::render;
+use crate::saved::{self, SavedError};
 
-/// Validate a configuration
+/// Validate a configuration, and compare it with a cluster
 ///
-/// Exit codes: 0 valid, 1 the file cannot be read, 2 not valid.
+/// Exit codes: 0 valid, 1 a file or the state cannot be read, 2 not valid.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// Configuration file
     #[arg(value_name = "FILE")]
     config: PathBuf,
+    /// State of the leading master to compare it with: a file as for explain, - for standard input, or the URL of a master
+    #[arg(long, value_name = "FILE|URL|-")]
+    state: Option<saved::State>,
     /// Output format; json has every setting with its default
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -31,6 +42,18 @@ struct Checked<'a> {
     problems: Vec<ProblemForm<'a>>,
     warnings: Vec<ProblemForm<'a>>,
     pools: &'a [Policy],
+    /// What the cluster shows, where a state was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a [Observed]>,
+}
+
+/// What a cluster shows of a pool.
+#[derive(Debug, Serialize)]
+struct Observed {
+    pool: String,
+    agents: AgentCounts,
+    /// What an operator should change in the configuration or the cluster.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -56,10 +79,20 @@ pub fn run(options: &Options) -> ExitCode {
             return ExitCode::from(1);
         }
     };
+    let observed = match (&parsed, &options.state) {
+        (Ok(config), Some(state)) => match observe(config, state) {
+            Ok(observed) => Some(observed),
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "lambda-scale check: {}", Chain::new(&error));
+                return ExitCode::from(1);
+            }
+        },
+        _ => None,
+    };
     let printed = match options.output {
-        Output::Json => json(&parsed),
+        Output::Json => json(&parsed, observed.as_deref()),
         Output::Text => match &parsed {
-            Ok(config) => text(&path.to_string(), config),
+            Ok(config) => text(&path.to_string(), config, observed.as_deref()),
             Err(problems) => writeln!(io::stderr(), "{path}: {problems}"),
         },
     };
@@ -70,19 +103,44 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn json(parsed: &Result<Config, Problems>) -> io::Result<()> {
+/// What the configuration means in a cluster.
+fn observe(config: &Config, state: &saved::State) -> Result<Vec<Observed>, SavedError> {
+    #[expect(clippy::disallowed_methods, reason = "a state is compared as of the present")]
+    let now = Timestamp::now();
+    let summary = state.summary(&marathon::Observed::default(), Descriptions::default(), config, now)?;
+    let notes_of = |snapshot: &ClusterSnapshot| -> Vec<String> {
+        let policy = config.pool(&snapshot.pool);
+        // A pool with a check of its own has no decision here, and so no notes about it.
+        let decision = policy.and_then(|policy| decide(snapshot, policy, now).ok());
+        let mut notes = decision.map_or_else(|| snapshot.notes.clone(), |decision| decision.notes);
+        notes.extend(snapshot.reserved_role.as_deref().map(render::reserved));
+        if let Some(policy) = policy.filter(|_| snapshot.agents.registered == 0) {
+            notes.push(render::none_matched(policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool));
+        }
+        // The state may be old, and Marathon was not asked: what that makes of completeness says nothing about the configuration.
+        notes
+    };
+    let observed = summary.snapshots.iter().map(|snapshot| Observed {
+        pool: snapshot.pool.clone(),
+        agents: snapshot.agents,
+        notes: notes_of(snapshot),
+    });
+    Ok(observed.collect())
+}
+
+fn json(parsed: &Result<Config, Problems>, cluster: Option<&[Observed]>) -> io::Result<()> {
     let (warnings, problems, pools) = match parsed {
         Ok(config) => (config.warnings(), [].as_slice(), config.pools.as_slice()),
         Err(Problems(problems)) => (Vec::new(), problems.as_slice(), [].as_slice()),
     };
     let problems = problems.iter().map(ProblemForm::from).collect();
-    let checked =
-        Checked { valid: parsed.is_ok(), problems, warnings: warnings.iter().map(ProblemForm::from).collect(), pools };
+    let warnings = warnings.iter().map(ProblemForm::from).collect();
+    let checked = Checked { valid: parsed.is_ok(), problems, warnings, pools, cluster };
     serde_json::to_writer_pretty(io::stdout(), &checked)?;
     writeln!(io::stdout())
 }
 
-fn text(path: &str, config: &Config) -> io::Result<()> {
+fn text(path: &str, config: &Config, cluster: Option<&[Observed]>) -> io::Result<()> {
     let page = Page::stdout();
     page.title(&format!("{path} is valid: {}", counted(config.pools.len(), "pool")))?;
     if config.dry_run {
@@ -91,7 +149,17 @@ fn text(path: &str, config: &Config) -> io::Result<()> {
     for policy in &config.pools {
         page.field(&policy.pool, &summary(policy))?;
     }
-    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Bad, &warning.to_string()))
+    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Bad, &warning.to_string()))?;
+    for Observed { pool, agents, notes } in cluster.unwrap_or_default() {
+        page.blank()?;
+        page.title(&format!(
+            "pool {pool}: {}, {} usable",
+            counted(agents.registered, "registered agent"),
+            agents.usable
+        ))?;
+        notes.iter().try_for_each(|note| page.toned("note", Tone::Bad, note))?;
+    }
+    Ok(())
 }
 
 /// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.

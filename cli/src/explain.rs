@@ -1,19 +1,17 @@
 //! `lambda-scale explain`: the decision on a saved /state, and why. The functions' own code on saved input: no network, no account,
 //! and with `--now` the same output every time.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use node_gather::ReadError;
 use node_gather::groups::{self, Cpu, Groups};
 use node_gather::marathon::definitions::{self, DefinitionsError, HostLimits};
 use node_gather::marathon::queue::{self, QueueError};
 use node_gather::marathon::{Answer, Observed, Queue};
-use node_gather::members::{self, Description, Descriptions};
+use node_gather::members::{self, Description};
 use node_gather::summarize::Summary;
 use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Change, Increase, Plan, PlanResult, Reason, TerminationTarget};
@@ -31,16 +29,17 @@ use crate::config::{self, ConfigError};
 use crate::decide::{Undecided, decide};
 use crate::page::{Output, Page, Tone};
 use crate::render;
+use crate::saved::{self, SavedError};
 
 /// Explain the decision on a saved /state, without an AWS account
 ///
 /// Exit codes: 0 success, 1 a file cannot be used, 2 invalid configuration or options.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// State of the leading master, as `curl http://MASTER:5050/state > state.json` saves it; required for pools of a
-    /// Mesos cluster
-    #[arg(long, value_name = "FILE")]
-    state: Option<PathBuf>,
+    /// State of the leading master, as `curl http://MASTER:5050/state > state.json` saves it, compressed or not; - for standard
+    /// input, or the URL of a master; required for pools of a Mesos cluster
+    #[arg(long, value_name = "FILE|URL|-")]
+    state: Option<saved::State>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -72,14 +71,9 @@ pub struct Options {
 /// Why nothing was explained.
 #[derive(Debug, Error)]
 pub enum ExplainError {
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or the state cannot be used.
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -89,14 +83,6 @@ pub enum ExplainError {
     /// A CPU utilization that no pool uses.
     #[error("--cpu {0}: {1}")]
     Cpu(String, &'static str),
-    /// The state cannot be used.
-    #[error("{} cannot be used", path.display())]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ReadError,
-    },
     /// The queue cannot be used.
     #[error("{} cannot be used", path.display())]
     Queue {
@@ -209,7 +195,7 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     };
     let known = known_groups(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
-        (Some(path), _) => Some(read_state(path, &marathon, known.described.clone(), &config, now)?),
+        (Some(state), _) => Some(state.summary(&marathon, known.described.clone(), &config, now)?),
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
@@ -227,25 +213,25 @@ fn print(options: &Options) -> Result<(), ExplainError> {
 }
 
 fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
-    let text = fs::read(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    serde_json::from_slice(&text).map_err(|source| ExplainError::Group { path: path.to_owned(), source })
+    serde_json::from_reader(saved::open(path)?).map_err(|source| ExplainError::Group { path: path.to_owned(), source })
 }
 
 fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
-    let body = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    queue::parse(body).map(Queue::Known).map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
+    queue::parse(saved::open(path)?)
+        .map(Queue::Known)
+        .map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
 }
 
 fn read_host_limits(options: &Options) -> Result<Answer<HostLimits>, ExplainError> {
-    type Add = fn(File, &mut HostLimits) -> Result<(), DefinitionsError>;
+    type Add = fn(Box<dyn BufRead>, &mut HostLimits) -> Result<(), DefinitionsError>;
     let lists: [(&Option<PathBuf>, Add); 2] =
         [(&options.apps, definitions::add_apps), (&options.pods, definitions::add_pods)];
     let mut known = Answer::NotAsked;
     for (path, add) in lists {
         let Some(path) = path else { continue };
-        let file = File::open(path).map_err(|source| ExplainError::File { path: path.clone(), source })?;
         let mut limits = if let Answer::Known(limits) = known { limits } else { HostLimits::new() };
-        add(file, &mut limits).map_err(|source| ExplainError::Definitions { path: path.clone(), source })?;
+        add(saved::open(path)?, &mut limits)
+            .map_err(|source| ExplainError::Definitions { path: path.clone(), source })?;
         known = Answer::Known(limits);
     }
     Ok(known)
@@ -316,20 +302,6 @@ fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::
         instances: group.instances.iter().map(instance).collect(),
         decommissioning: decommissioning(group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()))),
     }
-}
-
-fn read_state(
-    path: &Path,
-    marathon: &Observed,
-    described: Descriptions,
-    config: &Config,
-    now: Timestamp,
-) -> Result<Summary, ExplainError> {
-    let file = File::open(path).map_err(|source| ExplainError::File { path: path.to_owned(), source })?;
-    let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
-    let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
-    let refused = |source| ExplainError::State { path: path.to_owned(), source };
-    node_gather::summary(file, marathon, described, config, master, now).map_err(refused)
 }
 
 fn explain<'a>(

@@ -13,7 +13,7 @@
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
-//! What they have in common: [`config`] reads the configuration, [`recorded`] recorded messages, [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups,
+//! What they have in common: [`config`] reads the configuration, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages, [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups,
 //! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
@@ -33,6 +33,7 @@ pub mod recorded;
 pub mod render;
 pub mod replay;
 pub mod run;
+pub mod saved;
 pub mod schema;
 pub mod simulate;
 pub mod status;

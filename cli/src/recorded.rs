@@ -7,21 +7,15 @@ pub mod records;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use shared::contract::{ClusterSnapshot, Message, ScalingDecision};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::saved::unzipped;
 use records::{RecordError, Records};
-
-/// The first bytes of a gzip file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// How much of a file is read at once.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A message that says which one it is: SNS delivers some twice.
 pub trait Identified: Message {
@@ -104,13 +98,4 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, RecordedError> {
         found.extend(files(&entry.path())?);
     }
     Ok(found)
-}
-
-/// The text of a file, whether it is compressed or not. Firehose may write several members of gzip into one file.
-fn unzipped(file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-    if file.fill_buf()?.starts_with(&GZIP) {
-        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file))));
-    }
-    Ok(Box::new(file))
 }

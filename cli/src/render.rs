@@ -54,10 +54,13 @@ pub fn observed(page: Page, snapshot: &ClusterSnapshot) -> io::Result<()> {
     };
     snapshot.completeness.reasons.iter().try_for_each(|reason| page.field("", &format!("{level}: {reason}")))?;
     let Some(role) = &snapshot.reserved_role else { return Ok(()) };
-    page.field(
-        "",
-        &format!("note: all usable agents are reserved for another role; if its tasks run here, set role = {role:?}"),
-    )
+    page.field("", &format!("note: {}", reserved(role)))
+}
+
+/// What to do where all usable agents of a pool are reserved for a role that is not the pool's.
+#[must_use]
+pub fn reserved(role: &str) -> String {
+    format!("all usable agents are reserved for another role; if its tasks run here, set role = {role:?}")
 }
 
 /// What each clause made of the number of agents, what each rule alone asks for, and what cannot be placed.
@@ -193,8 +196,14 @@ pub fn source(snapshot: &ClusterSnapshot) -> String {
 /// # Errors
 /// Where the page cannot be written.
 pub fn no_agents_matched(page: Page, policy: &Policy, others: u32, attributes: &SeenAttributes) -> io::Result<()> {
+    page.toned("no agent", Tone::Bad, &none_matched(policy, others, attributes))
+}
+
+/// Why a pool has no agent, where so many agents with these attributes belong to no pool.
+#[must_use]
+pub fn none_matched(policy: &Policy, others: u32, attributes: &SeenAttributes) -> String {
     let expected: Vec<String> = policy.attributes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let text = match (expected.join(", "), others) {
+    match (expected.join(", "), others) {
         (expected, _) if expected.is_empty() => "no agent is registered with this master".to_owned(),
         (expected, 0) => format!("no registered agent has {expected}, and every agent belongs to another pool"),
         (expected, others) => {
@@ -202,8 +211,7 @@ pub fn no_agents_matched(page: Page, policy: &Policy, others: u32, attributes: &
                 "no registered agent has {expected}; {others} agents match no pool, with the attributes {attributes}"
             )
         }
-    };
-    page.toned("no agent", Tone::Bad, &text)
+    }
 }
 
 /// How many tasks the applications have.
