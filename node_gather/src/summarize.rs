@@ -79,6 +79,8 @@ pub fn summarize_unidentified(
     let identities = std::mem::take(&mut state.identities);
     let groups = groups(&state, &described, taken_at);
     let Members { placements, pools: members } = match_members(&groups, &identities, &described.lookup);
+    // A good part of the memory where agents are many.
+    drop(identities);
     let tasks = state.end(&placements);
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();

@@ -14,8 +14,8 @@ use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Config;
 use shared::contract::WIRE_BUDGET_BYTES;
 
-/// The memory of the smallest function.
-const MAX_KIB: u64 = 128 * 1024;
+/// The memory of the smallest function, less a little more than its runtime and clients take.
+const MAX_KIB: u64 = 116 * 1024;
 
 const CONFIG: &str = "mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"all\"\ngroup = \"all\"\n\
     applications.\"/job-999999\" = { application_headroom_percent = 50 }\n";

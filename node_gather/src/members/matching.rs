@@ -131,11 +131,11 @@ enum Identity<'a> {
 
 /// Matches the agents of a cluster with the instances of the groups of its pools.
 #[must_use]
-pub fn match_members<'a>(pools: &[Option<PoolGroup<'a>>], agents: &'a [Agent], lookup: &'a Lookup) -> Members<'a> {
+pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], lookup: &Lookup) -> Members<'g> {
     let by_address = by_address(lookup);
-    let named: Vec<Named<'a>> = agents.iter().map(|agent| named(agent, &by_address)).collect();
+    let named: Vec<Named<'_>> = agents.iter().map(|agent| named(agent, &by_address)).collect();
     let claims = AllClaims::of(agents, &named);
-    let identities: Vec<Identity<'a>> =
+    let identities: Vec<Identity<'_>> =
         agents.iter().zip(&named).map(|(agent, named)| claims.identity(agent, named)).collect();
     let joined: Map<&str, usize> = (0..)
         .zip(&identities)
@@ -247,7 +247,7 @@ struct All<'m, 'a> {
 
 impl<'a> All<'_, 'a> {
     /// The members of one pool, whose agents are `own`.
-    fn pool(&self, pool: &PoolGroup<'a>, own: &[usize], placements: &mut [Placement<'a>]) -> PoolMembers {
+    fn pool<'g>(&self, pool: &PoolGroup<'g>, own: &[usize], placements: &mut [Placement<'g>]) -> PoolMembers {
         let by_id: Map<&str, &Instance> =
             pool.group.instances.iter().map(|instance| (instance.id.as_str(), instance)).collect();
         let is_outside = self.tells_outside_by_address(pool.group, own, &by_id);

@@ -33,6 +33,9 @@ const MAX_NAMES: usize = 100_000;
 /// How many sizes of tasks are counted exactly while the state is read.
 const MAX_SIZES: usize = 20_000;
 
+/// The number of an agent that has not re-registered.
+const NOT_REGISTERED: u32 = u32::MAX;
+
 /// A cluster as its leading master reports it, by pools.
 #[derive(Debug)]
 pub struct ClusterState<'p> {
@@ -50,7 +53,7 @@ pub struct ClusterState<'p> {
     unnamed: BTreeSet<u32>,
     /// The agents of which it is not known whether they belong to a pool with attributes.
     pub(super) of_unknown_pool: OfUnknownPool,
-    /// The agents that may identify instances, and their numbers; `u32::MAX` for those that have not re-registered.
+    /// The agents that may identify instances, and their numbers; [`NOT_REGISTERED`] for those that have not come back.
     pub(super) identities: Vec<members::Agent>,
     numbers: Vec<u32>,
     pub(super) described: Descriptions,
@@ -189,8 +192,17 @@ impl<'p> ClusterState<'p> {
                 pool.add_visible(tasks.resources.times(tasks.count.into()));
             }
         }
-        let placements: Map<u32, Placement<'_>> =
-            self.numbers.iter().copied().zip(placements.iter().copied()).collect();
+        // By the number of the agent: a map of placements would take several times the memory.
+        let mut places: Vec<u32> = Vec::new();
+        for (place, number) in (0..).zip(&self.numbers).filter(|(_, number)| **number != NOT_REGISTERED) {
+            let number = index(*number);
+            if places.len() <= number {
+                places.resize(number + 1, u32::MAX);
+            }
+            if let Some(own) = places.get_mut(number) {
+                *own = place;
+            }
+        }
         for pool in &mut self.pools {
             let application = |application| {
                 let ApplicationName { framework, name, .. } = self.applications.get(index(application))?;
@@ -204,7 +216,10 @@ impl<'p> ClusterState<'p> {
                 });
                 named.collect()
             };
-            let placement = |number| placements.get(&number).copied().unwrap_or(Placement::NotDescribed);
+            let placement = |number| {
+                let place = places.get(index(number)).and_then(|place| placements.get(index(*place)));
+                place.copied().unwrap_or(Placement::NotDescribed)
+            };
             pool.end(resources, application, placement, |number| self.set_aside.contains_key(&number), by_role);
         }
         tasks
@@ -446,7 +461,7 @@ impl Sink for ClusterState<'_> {
             self.of_unknown_pool.add(&agent.id, field);
         }
         let pools = pools_of(&agent.attributes, agent.odd_attributes, self.policies);
-        self.identify(u32::MAX, members::Agent::recovered(agent, only(&pools)));
+        self.identify(NOT_REGISTERED, members::Agent::recovered(agent, only(&pools)));
         for place in pools {
             if let Some(pool) = self.pools.get_mut(place) {
                 pool.add_recovered();

@@ -459,7 +459,8 @@ impl<'p> Pool<'p> {
     ) {
         let unreported = self.members.iter().filter(|member| member.resources.used.is_none());
         let visible: BTreeMap<u32, Resources> = unreported.map(|member| (member.number, member.visible)).collect();
-        let mut shapes = Vec::new();
+        // Growing would take twice the memory for a moment, when most of it is in use.
+        let mut shapes = Vec::with_capacity(self.listed.len());
         let mut owners = BTreeSet::new();
         let member_of: BTreeMap<u32, usize> =
             self.members.iter().enumerate().map(|(place, member)| (member.number, place)).collect();
