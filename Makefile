@@ -41,6 +41,14 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_TARGET
 run: bins ## Run the whole chain on this machine, on a captured cluster, without an account
 	@exec target/debug/lambda-scale local
 
+# Arguments of `make doctor`; STACK only where something is deployed.
+CONFIG ?= lambda-scale.toml
+
+.PHONY: doctor
+doctor: rust ## Check whether it will work in your account; CONFIG=lambda-scale.toml, or STACK=lambda-scale for what is deployed
+	@cargo run --locked --quiet --bin lambda-scale -- doctor \
+		$(if $(filter command line environment,$(origin STACK)),--stack "$(STACK)",--config "$(CONFIG)")
+
 .PHONY: test
 test: test-rust test-deploy ## Run all tests: unit, doc, contract (moto), template, package, and deployment (the zips on a local AWS)
 

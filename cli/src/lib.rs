@@ -2,6 +2,7 @@
 //!
 //! - [`check`]: validate a configuration
 //! - [`explain`]: decide on a saved /state, and explain the decision
+//! - [`doctor`]: check whether it will work in this account
 //! - [`generate`]: write a /state of any size
 //! - [`import`]: convert the configuration of another autoscaler
 //! - [`status`]: show the groups, their agents, and the last decisions
@@ -13,7 +14,8 @@
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
-//! What they have in common: [`config`] reads the configuration, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages, [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups,
+//! What they have in common: [`config`] reads the configuration, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages,
+//! [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups, [`deployed`] what a stack runs,
 //! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
@@ -22,6 +24,9 @@ pub mod config;
 pub mod credentials;
 pub mod decide;
 pub mod decisions;
+pub mod deployed;
+pub mod doctor;
+mod doubt;
 pub mod explain;
 pub mod generate;
 pub mod group_tags;
@@ -54,6 +59,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Options),
+    Doctor(doctor::Options),
     Explain(explain::Options),
     Generate(generate::Options),
     Import(import::Options),
@@ -75,6 +81,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(options) => check::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Generate(options) => generate::run(&options),
         Command::Import(options) => import::run(&options),

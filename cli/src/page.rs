@@ -27,6 +27,8 @@ pub enum Tone {
     Title,
     /// Green.
     Good,
+    /// Yellow.
+    Held,
     /// Red.
     Bad,
     /// Dim.
@@ -97,6 +99,7 @@ impl Page {
             Tone::Plain => return text.to_owned(),
             Tone::Title => 1,
             Tone::Good => 32,
+            Tone::Held => 33,
             Tone::Bad => 31,
             Tone::Quiet => 2,
         };

@@ -1,8 +1,6 @@
 //! `lambda-scale run`: the chain in one process, against real masters and groups. The functions' own code without a deployment;
 //! a dry run unless `--apply` is given.
 
-mod doubt;
-
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +24,7 @@ use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{self, ConfigError};
 use crate::credentials::{self, NoAccount};
 use crate::decide::{Undecided, decide};
+use crate::doubt;
 use crate::page::{Output, Page, Tone};
 use crate::render;
 use crate::target::{GroupError, describe};

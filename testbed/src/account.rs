@@ -1,7 +1,7 @@
 //! What an account answers about its callers and its deployments, and where their credentials come from.
 //!
 //! Modeled, as documented: STS `GetCallerIdentity` and `AssumeRole`; IAM `SimulatePrincipalPolicy`, where everything is allowed but what a test
-//! denies; CloudFormation `DescribeStackResources`; Lambda `GetFunctionConfiguration`; the credentials of single sign-on
+//! denies; CloudFormation `DescribeStacks`; Lambda `GetFunctionConfiguration`; the credentials of single sign-on
 //! (`GetRoleCredentials`), of an instance's metadata (IMDSv2), and of a container. The access key id says which of them gave it.
 //!
 //! Not modeled: policies, conditions, pages, and every other action, which is refused as `InvalidAction`.
@@ -24,6 +24,16 @@ use super::http::Endpoint;
 use super::query::{AwsError, Namespace, Request};
 use super::service::{Service, answer, lock};
 use super::xml::Xml;
+
+/// Actions that policies allow on one resource only, so that no role may do them on `*`.
+const OF_ONE_RESOURCE: [&str; 6] = [
+    "autoscaling:SetDesiredCapacity",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:CreateOrUpdateTags",
+    "autoscaling:DeleteTags",
+    "sns:Publish",
+    "ssm:GetParameter",
+];
 
 const JSON: &str = "application/json";
 
@@ -74,10 +84,10 @@ impl Account {
         Self::open(Service::Account, refusal, known, routes, faults).await
     }
 
-    /// Creates a stack with these resources: logical names and physical ones.
-    pub fn create_stack(&self, name: &str, resources: &[(&str, &str)]) {
-        let resources = resources.iter().map(|(logical, id)| ((*logical).to_owned(), (*id).to_owned())).collect();
-        lock(&self.service.stacks).insert(name.to_owned(), resources);
+    /// Creates a stack with these outputs.
+    pub fn create_stack(&self, name: &str, outputs: &[(&str, &str)]) {
+        let outputs = outputs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        lock(&self.service.stacks).insert(name.to_owned(), outputs);
     }
 
     /// Creates a function, or replaces it.
@@ -99,7 +109,7 @@ async fn query(State(known): State<Arc<Known>>, body: Bytes) -> Response {
 fn namespace(action: &str) -> Namespace {
     Namespace(match action {
         "SimulatePrincipalPolicy" => "https://iam.amazonaws.com/doc/2010-05-08/",
-        "DescribeStackResources" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        "DescribeStacks" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
         _ => "https://sts.amazonaws.com/doc/2011-06-15/",
     })
 }
@@ -131,22 +141,26 @@ impl Known {
             }
             "SimulatePrincipalPolicy" => {
                 let principal = request.required("PolicySourceArn")?;
+                let resource = request.members("ResourceArns").first().copied().unwrap_or("*");
                 let denied = lock(&self.denied);
                 xml.text("IsTruncated", false);
                 xml.members("EvaluationResults", request.members("ActionNames"), |xml, action| {
-                    let is_denied = denied.contains(&(principal.to_owned(), action.to_owned()));
+                    let is_denied = denied.contains(&(principal.to_owned(), action.to_owned()))
+                        || (resource == "*" && OF_ONE_RESOURCE.contains(&action));
                     xml.text("EvalActionName", action)
                         .text("EvalDecision", if is_denied { "implicitDeny" } else { "allowed" });
                 });
             }
-            "DescribeStackResources" => {
+            "DescribeStacks" => {
                 let name = request.required("StackName")?;
                 let stacks = lock(&self.stacks);
-                let resources = stacks
-                    .get(name)
-                    .ok_or_else(|| AwsError::validation(format!("Stack with id {name} does not exist")))?;
-                xml.members("StackResources", resources, |xml, (logical, id)| {
-                    xml.text("LogicalResourceId", logical).text("PhysicalResourceId", id);
+                let outputs = stacks.get(name);
+                let outputs =
+                    outputs.ok_or_else(|| AwsError::validation(format!("Stack with id {name} does not exist")))?;
+                xml.members("Stacks", [outputs], |xml, outputs| {
+                    xml.text("StackName", name).members("Outputs", outputs, |xml, (key, value)| {
+                        xml.text("OutputKey", key).text("OutputValue", value);
+                    });
                 });
             }
             action => return Err(AwsError::new(400, "InvalidAction", format!("Could not find operation {action}"))),

@@ -30,6 +30,8 @@ pub struct Faults {
     pub marathon_credentials: Option<String>,
     /// CloudWatch answers in pages of at most so many values of a group.
     pub metric_values_per_page: Option<usize>,
+    /// By how many seconds the clock of AWS is ahead, as the header `Date` has it.
+    pub date_ahead_seconds: Option<i64>,
 }
 
 /// Calls that go wrong.

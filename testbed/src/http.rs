@@ -11,13 +11,15 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, DATE};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
-use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -230,7 +232,7 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
     if let Some(call) = lock(&gate.calls).get_mut(number) {
         call.status = Some(response.status().as_u16());
     }
-    response
+    gate.dated(response)
 }
 
 /// An answer with the first bytes of its body only.
@@ -242,6 +244,18 @@ async fn cut(response: Response, bytes: usize) -> Response {
 }
 
 impl Gate {
+    /// The answer with the time of a clock that is wrong. (The server sets the right one.)
+    fn dated(&self, mut response: Response) -> Response {
+        if let Some(ahead) = self.faults.change(|faults| faults.date_ahead_seconds) {
+            let time = now().saturating_add(SignedDuration::from_secs(ahead)).unwrap_or(Timestamp::MAX);
+            let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok();
+            if let Some(date) = date.and_then(|date| HeaderValue::from_str(&date).ok()) {
+                response.headers_mut().insert(DATE, date);
+            }
+        }
+        response
+    }
+
     /// Logs a call, and returns the trouble that it meets.
     fn begin(&self, call: Call) -> (usize, Option<Trouble>) {
         let mut calls = lock(&self.calls);

@@ -54,6 +54,8 @@ pub enum Protocol {
         /// The operation as the header `x-amz-target` names it.
         target: &'static str,
     },
+    /// The request is the path that is read, JSON comes back.
+    Get,
 }
 
 /// The call, set up once.
@@ -148,8 +150,14 @@ fn operation(
         builder = builder.behavior_version(behavior);
     }
     builder
-        .serializer(move |body: String| {
-            let mut request = HttpRequest::new(SdkBody::from(body));
+        .serializer(move |input: String| {
+            if service.protocol == Protocol::Get {
+                let mut request = HttpRequest::new(SdkBody::empty());
+                request.set_method("GET")?;
+                request.set_uri(input)?;
+                return Ok(request);
+            }
+            let mut request = HttpRequest::new(SdkBody::from(input));
             request.set_method("POST")?;
             request.set_uri("/")?;
             let headers = request.headers_mut();
@@ -161,6 +169,7 @@ fn operation(
                     headers.insert("content-type", content_type);
                     headers.insert("x-amz-target", target);
                 }
+                Protocol::Get => {}
             }
             Ok(request)
         })
@@ -172,6 +181,11 @@ fn operation(
             let (code, message) = match service.protocol {
                 Protocol::Query => xml_fault(body),
                 Protocol::Json { .. } => json_fault(body),
+                Protocol::Get => {
+                    let (code, message) = json_fault(body);
+                    let kind = response.headers().get("x-amzn-errortype").and_then(|kind| kind.split(':').next());
+                    (kind.map(str::to_owned).or(code), message)
+                }
             };
             let code = code.unwrap_or_else(|| response.status().as_u16().to_string());
             let fault = ErrorMetadata::builder().code(code).message(message.unwrap_or_default());

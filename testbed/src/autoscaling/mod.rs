@@ -5,7 +5,8 @@
 //!   ([`Lag`](crate::faults::Lag))
 //! - `DescribeScalingActivities`: those in progress first, then the newest first; pages, the real texts, no `EndTime` while in
 //!   progress
-//! - `DescribeInstanceRefreshes`
+//! - `DescribeInstanceRefreshes`, `DescribePolicies`, and `DescribeScheduledActions`; policies, scheduled actions, and warm pools are
+//!   described and do nothing
 //! - `SetDesiredCapacity`: refused outside of the group's limits; `HonorCooldown`; the answer comes before anything has
 //!   happened, activities follow
 //! - `TerminateInstanceInAutoScalingGroup`: one instance, with or without decrement; refused below the minimum and for what
@@ -60,7 +61,17 @@ pub struct Groups {
     by_name: Mutex<ByName>,
     /// The groups as they were when answers began to lag, and until when they are described so.
     old: Mutex<Option<(ByName, Timestamp)>>,
+    /// Who else changes a group, by its name.
+    controllers: Mutex<BTreeMap<String, Controllers>>,
     faults: FaultPlan,
+}
+
+/// Who else changes a group.
+#[derive(Debug, Default)]
+struct Controllers {
+    policies: Vec<String>,
+    scheduled_actions: Vec<String>,
+    has_warm_pool: bool,
 }
 
 type ByName = BTreeMap<String, Group>;
@@ -95,6 +106,25 @@ impl AutoScaling {
             going.map(|instance| instance.id.clone()).collect()
         };
         self.group(name, terminating).unwrap_or_default()
+    }
+
+    /// Adds a scaling policy to a group.
+    pub fn add_policy(&self, group: &str, policy: &str) {
+        self.controllers(group, |controllers| controllers.policies.push(policy.to_owned()));
+    }
+
+    /// Adds a scheduled action to a group.
+    pub fn add_scheduled_action(&self, group: &str, action: &str) {
+        self.controllers(group, |controllers| controllers.scheduled_actions.push(action.to_owned()));
+    }
+
+    /// Adds a warm pool to a group.
+    pub fn add_warm_pool(&self, group: &str) {
+        self.controllers(group, |controllers| controllers.has_warm_pool = true);
+    }
+
+    fn controllers(&self, group: &str, act: impl FnOnce(&mut Controllers)) {
+        act(lock(&self.service.controllers).entry(group.to_owned()).or_default());
     }
 
     /// The calls so far that would change a group.
@@ -154,7 +184,12 @@ async fn handle(State(groups): State<Arc<Groups>>, body: Bytes) -> Response {
 impl Groups {
     fn new(groups: impl IntoIterator<Item = Group>, faults: &FaultPlan) -> Self {
         let by_name = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
-        Self { by_name: Mutex::new(by_name), old: Mutex::default(), faults: faults.clone() }
+        Self {
+            by_name: Mutex::new(by_name),
+            old: Mutex::default(),
+            controllers: Mutex::default(),
+            faults: faults.clone(),
+        }
     }
 
     fn act(&self, request: &Request, now: Timestamp) -> Result<Option<Xml>, AwsError> {
@@ -164,10 +199,19 @@ impl Groups {
         match request.action.as_str() {
             "DescribeAutoScalingGroups" => {
                 let old = self.old(now);
-                describe_groups(old.as_ref().unwrap_or(&groups), request).map(Some)
+                let controllers = lock(&self.controllers);
+                describe_groups(old.as_ref().unwrap_or(&groups), &controllers, request).map(Some)
             }
             "DescribeScalingActivities" => describe_activities(&groups, request).map(Some),
             "DescribeInstanceRefreshes" => describe_refreshes(&groups, request).map(Some),
+            "DescribePolicies" => {
+                let of = |controllers: &Controllers| controllers.policies.clone();
+                self.describe_controllers(request, "ScalingPolicies", "PolicyName", of).map(Some)
+            }
+            "DescribeScheduledActions" => {
+                let of = |controllers: &Controllers| controllers.scheduled_actions.clone();
+                self.describe_controllers(request, "ScheduledUpdateGroupActions", "ScheduledActionName", of).map(Some)
+            }
             "SetDesiredCapacity" => set_desired_capacity(&mut groups, request, now).map(|()| None),
             "TerminateInstanceInAutoScalingGroup" => terminate_instance(&mut groups, request, now).map(Some),
             "CreateOrUpdateTags" => tags::create_or_update(&mut groups, request).map(|()| None),
@@ -178,6 +222,23 @@ impl Groups {
                 format!("Could not find operation {action} for version 2011-01-01 (not supported by this endpoint)"),
             )),
         }
+    }
+
+    /// The names of what else changes a group.
+    fn describe_controllers(
+        &self,
+        request: &Request,
+        list: &str,
+        name: &str,
+        of: impl FnOnce(&Controllers) -> Vec<String>,
+    ) -> Result<Xml, AwsError> {
+        let group = request.required("AutoScalingGroupName")?;
+        let names = lock(&self.controllers).get(group).map(of).unwrap_or_default();
+        let mut xml = Xml::default();
+        xml.members(list, names, |xml, text| {
+            xml.text("AutoScalingGroupName", group).text(name, text);
+        });
+        Ok(xml)
     }
 
     /// Keeps the groups as they are, where answers begin to lag.
@@ -212,14 +273,27 @@ impl Groups {
     }
 }
 
-fn describe_groups(groups: &ByName, request: &Request) -> Result<Xml, AwsError> {
+fn describe_groups(
+    groups: &ByName,
+    controllers: &BTreeMap<String, Controllers>,
+    request: &Request,
+) -> Result<Xml, AwsError> {
     no_filters(request)?;
     let names = request.members("AutoScalingGroupNames");
     let found: Vec<&Group> =
         groups.values().filter(|group| names.is_empty() || names.contains(&group.name.as_str())).collect();
     let page = Page::of(request, found.len(), GROUPS_PER_PAGE)?;
     let mut xml = Xml::default();
-    xml.members("AutoScalingGroups", page.cut(found), render::group).optional("NextToken", page.next);
+    let has_warm_pool = |group: &Group| controllers.get(&group.name).is_some_and(|of| of.has_warm_pool);
+    xml.members("AutoScalingGroups", page.cut(found), |xml, group| {
+        render::group(xml, group);
+        if has_warm_pool(group) {
+            xml.element("WarmPoolConfiguration", |xml| {
+                xml.text("PoolState", "Stopped");
+            });
+        }
+    })
+    .optional("NextToken", page.next);
     Ok(xml)
 }
 

@@ -18,7 +18,7 @@ const LEAST_GAP: usize = 2;
 
 /// Why a pool and its group may not belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Doubt {
+pub(crate) struct Doubt {
     pool: String,
     group: String,
     attributes: Vec<String>,
@@ -40,7 +40,7 @@ impl fmt::Display for Doubt {
 }
 
 /// The doubt about a pool, by its snapshot and its group; `in_flight` instances have had no time to become agents.
-pub(super) fn doubt(
+pub(crate) fn doubt(
     policy: &Policy,
     snapshot: &ClusterSnapshot,
     group: &Group,
@@ -74,7 +74,7 @@ pub(super) fn doubt(
 ///
 /// # Errors
 /// Where it cannot be described.
-pub(super) async fn of_pool(
+pub(crate) async fn of_pool(
     client: &aws_sdk_autoscaling::Client,
     policy: &Policy,
     snapshot: &ClusterSnapshot,
