@@ -8,6 +8,7 @@
 //! - [`status`]: show the groups, their agents, and the last decisions
 //! - [`group_tags`]: pause and resume groups, set floors
 //! - [`replay`]: decide on recorded snapshots again
+//! - [`learn`]: the history that a pool would have learned
 //! - [`local`]: run the three functions on a captured cluster, on this machine
 //! - [`run`]: run the chain in one process, against real masters and groups
 //! - [`schema`]: the configuration and the messages as JSON Schema
@@ -31,6 +32,7 @@ pub mod explain;
 pub mod generate;
 pub mod group_tags;
 pub mod import;
+pub mod learn;
 pub mod local;
 pub mod manual;
 pub mod page;
@@ -63,6 +65,7 @@ enum Command {
     Explain(explain::Options),
     Generate(generate::Options),
     Import(import::Options),
+    Learn(learn::Options),
     Local(local::Options),
     Run(run::Options),
     Replay(replay::Options),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Generate(options) => generate::run(&options),
         Command::Import(options) => import::run(&options),
+        Command::Learn(options) => learn::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Replay(options) => replay::run(&options),

@@ -81,8 +81,8 @@ impl Handler {
         let mut failures = Vec::new();
         for snapshot in snapshots {
             let Some(policy) = config.pool(&snapshot.pool) else { continue };
-            let snapshot = self.learned(policy, snapshot, now);
             let read = read.as_ref().filter(|_| policy.source.needs_masters());
+            let snapshot = self.learned(policy, snapshot, read, now);
             if let Err(error) = self.publish(policy, snapshot, read).await {
                 failures.push((policy.pool.clone(), error));
             }
@@ -102,8 +102,16 @@ impl Handler {
     }
 
     /// The snapshot with what its pool has learned, this run included.
-    fn learned(&self, policy: &Policy, snapshot: ClusterSnapshot, now: Timestamp) -> ClusterSnapshot {
-        let Some(seen) = growth::Observation::of(&snapshot, policy, &[]) else { return snapshot };
+    fn learned(
+        &self,
+        policy: &Policy,
+        snapshot: ClusterSnapshot,
+        read: Option<&Read>,
+        now: Timestamp,
+    ) -> ClusterSnapshot {
+        let backing_off = read.and_then(|read| read.backing_off.get(&policy.pool));
+        let backing_off = backing_off.map_or(&[][..], Vec::as_slice);
+        let Some(seen) = growth::Observation::of(&snapshot, policy, backing_off) else { return snapshot };
         let growth = self.0.histories.learn(policy, &seen, now);
         ClusterSnapshot { growth, ..snapshot }.identified()
     }

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use shared::config::{Config, Policy};
-use shared::contract::ClusterSnapshot;
+use shared::contract::{ClusterSnapshot, TaskGroup};
 use shared::start::Secrets;
 use thiserror::Error;
 
@@ -78,6 +78,8 @@ pub struct Read {
     pub elapsed: Duration,
     /// The queued instances.
     pub queue: Queue,
+    /// By pool: queued instances that back off.
+    pub backing_off: BTreeMap<String, Vec<TaskGroup>>,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
     /// Their attributes.
@@ -209,6 +211,7 @@ fn snapshots(
         bytes,
         elapsed,
         queue: marathon.queue,
+        backing_off: summary.backing_off,
         agents_of_no_pool: summary.agents_of_no_pool,
         attributes_of_no_pool: summary.attributes_of_no_pool,
     };

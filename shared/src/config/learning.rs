@@ -20,6 +20,9 @@ pub struct Learning {
 }
 
 impl Learning {
+    /// What to start with.
+    pub const SUGGESTED: Self = Self { confidence: Confidence::SUGGESTED, boot_time: DEFAULT_BOOT_TIME };
+
     /// H8: a row has one value more than this.
     pub const MAX_HORIZON: u32 = 15;
 
@@ -30,6 +33,9 @@ impl Learning {
         u32::try_from(runs).unwrap_or(u32::MAX).clamp(1, Self::MAX_HORIZON)
     }
 }
+
+/// Most instances boot faster.
+const DEFAULT_BOOT_TIME: Duration = Duration::from_secs(180);
 
 /// A percentage of all runs, from 50 to 100 and exact to the tenth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +82,6 @@ impl Serialize for Confidence {
 
 /// Reads `learn` and `boot_time`.
 pub(super) fn learning(section: &mut Section<'_>, schedule_period: Duration) -> Option<Learning> {
-    const DEFAULT_BOOT_TIME: Duration = Duration::from_secs(180);
     let confidence = section.read("learn", read_confidence, |value| {
         let write = meant(value).unwrap_or(Confidence::SUGGESTED);
         ("a percentage from 50 to 100 with at most one decimal".to_owned(), write.to_string())

@@ -1,0 +1,85 @@
+//! `lambda-scale learn`: the history that a pool would have, from a trace and from recorded snapshots.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use node_gather::growth::History;
+use serde_json::Value;
+use support::recording;
+
+const CONFIG: &str = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[marathon]\nurl = \"http://10.0.0.5:8080\"\n\
+    [[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n";
+
+fn learn(folder: &Path, settings: &str, arguments: &[&str]) -> Output {
+    let config = folder.join("config.toml");
+    fs::write(&config, format!("{CONFIG}{settings}\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+    command.arg("learn").args(["--config", config.to_str().unwrap()]).args(arguments);
+    command.output().unwrap()
+}
+
+fn text(output: &Output) -> (&str, &str) {
+    (str::from_utf8(&output.stdout).unwrap(), str::from_utf8(&output.stderr).unwrap())
+}
+
+#[test]
+fn a_trace_leads_to_a_history_that_can_be_stored() {
+    let folder = recording::directory("learn-trace");
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/traces/taxi-day.csv");
+    let output = learn(&folder, "learn = 98", &["--trace", trace, "--peak-cpus", "200"]);
+    let (printed, errors) = text(&output);
+    assert!(output.status.success(), "{errors}");
+    let history = History::parse(printed.lines().last().unwrap()).unwrap();
+    assert!(history.samples() > 700, "{printed}");
+    assert!(printed.starts_with(&format!("pool workers, {} samples\n", history.samples())), "{printed}");
+    assert!(printed.contains("  learn = 98: ") && printed.contains("X is 10%"), "{printed}");
+    let output = learn(&folder, "learn = 98", &["--trace", trace, "--peak-cpus", "200", "--output", "json"]);
+    let form: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(History::parse(&form["history"].to_string()).unwrap(), history);
+    assert_eq!(form["growth"]["samples"], history.samples());
+}
+
+#[test]
+fn recorded_snapshots_lead_to_a_history_in_the_order_of_time() {
+    let folder = recording::directory("learn-snapshots");
+    let recorded = folder.join("recorded");
+    fs::create_dir_all(&recorded).unwrap();
+    // 70 runs, the last first: 10 tasks, and 12 in every tenth run.
+    for minute in (0..70).rev() {
+        let tasks = if minute % 10 == 9 { 12 } else { 10 };
+        let snapshot = recording::snapshot("workers", tasks, minute);
+        fs::write(recorded.join(format!("{:03}.json", 999 - minute)), recording::envelope(&snapshot)).unwrap();
+    }
+    let output = learn(&folder, "learn = 98", &["--from-snapshots", recorded.to_str().unwrap()]);
+    let (printed, errors) = text(&output);
+    assert!(output.status.success(), "{errors}");
+    // 67 full rows of four; a row grows by 2 of 4 cpus where the larger value is not its first: three rows for each such run, one for the last.
+    assert!(printed.starts_with("pool workers, 67 samples\n"), "{printed}");
+    assert!(printed.contains("growth up to 0.000 agents     48 runs"), "{printed}");
+    assert!(printed.contains("growth up to 0.500 agents     19 runs"), "{printed}");
+    assert!(printed.contains("learn = 98: 4/8 agents for 24/8, headroom 16.7%; X is 10%"), "{printed}");
+    let none = learn(&folder, "learn = 98", &["--from-snapshots", recorded.to_str().unwrap(), "--pool", "other"]);
+    assert_eq!(none.status.code(), Some(2));
+}
+
+#[test]
+fn a_pool_that_does_not_learn_shows_what_it_would_have_learned() {
+    let folder = recording::directory("learn-off");
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/traces/taxi-day.csv");
+    let output = learn(&folder, "", &["--trace", trace]);
+    let (printed, errors) = text(&output);
+    assert!(output.status.success(), "{errors}");
+    assert!(printed.contains("  learn = 98 (not set): "), "{printed}");
+    let missing = learn(&folder, "", &["--trace", "missing.csv"]);
+    assert_eq!(missing.status.code(), Some(1));
+}
