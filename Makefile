@@ -8,7 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 STAGES := node_gather node_process node_scale
 
 # The architecture of the zips: x86_64 or arm64. Only zips for this machine can be tested here.
-ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+ARCH ?= $(HOST_ARCH)
 ZIPS := $(STAGES:%=target/lambda/%/bootstrap.zip)
 
 PYTHON ?= python3
@@ -111,8 +112,20 @@ $(STAGES): rust .tools/build/installed target-installed
 	$(call build,$@)
 
 .PHONY: package
-package: all ## Pack a deployment, with licenses and SBOM, into target/package/
-	@$(PYTHON) tools/package.py $(ARCH)
+package: all $(if $(filter $(ARCH),$(HOST_ARCH)),cli) ## Pack a deployment, with the command line, licenses, and SBOM, into target/package/
+	@$(PYTHON) tools/package.py $(ARCH) $(if $(filter $(ARCH),$(HOST_ARCH)),target/release/lambda-scale)
+
+.PHONY: cli
+cli: rust
+	@cargo build --locked --release --package lambda-scale
+
+# Where `make install` puts the command line; DESTDIR is for packagers.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: install
+install: cli ## Install the command line, its manual, and completions below PREFIX (/usr/local)
+	@tools/install.sh target/release/lambda-scale "$(DESTDIR)$(PREFIX)"
 
 # The measured clusters, as agents:tasks; the largest /state has 2.1 GB.
 BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000

@@ -108,6 +108,12 @@ async fn every_command_in_the_pages_works_or_is_marked() {
     let binaries = Path::new(env!("CARGO_BIN_EXE_lambda-scale")).parent().unwrap();
     let account = Account::start("pages").await;
     let config = account.config("", r#"asg = "workers""#, "");
+    // What `make install` does with the binary that it has built.
+    let install = format!(
+        "{} {} ./local",
+        root.join("tools/install.sh").canonicalize().unwrap().display(),
+        env!("CARGO_BIN_EXE_lambda-scale")
+    );
     let mut counts = [0, 0];
     for (path, page) in pages() {
         for block in blocks(&page) {
@@ -143,6 +149,7 @@ async fn every_command_in_the_pages_works_or_is_marked() {
                 |line: &&str| MADE.iter().any(|made| line.split(" #").next().unwrap_or_default().trim() == *made);
             let script: String = block.lines().filter(|line| !is_made(line)).map(|line| format!("{line}\n")).collect();
             let script = INSTEAD.iter().fold(script, |script, (said, done)| script.replace(said, done));
+            let script = script.replace("make install PREFIX=$HOME/.local", &install);
             // A page that is read in the repository names files of the repository.
             let place = if script.contains(" examples/") { &root } else { &folder };
             let output = account

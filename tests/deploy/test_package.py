@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,7 @@ import package  # noqa: E402
 import third_party  # noqa: E402
 
 STAGES = ("node_gather", "node_process", "node_scale")
+CLI = ROOT / "target/debug/lambda-scale"
 TARGET = "x86_64-unknown-linux-gnu"
 
 
@@ -45,10 +47,10 @@ class PackageTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.files = package.contents("x86_64")
+        cls.files = package.contents("x86_64", CLI)
 
     def test_the_same_input_gives_the_same_bytes(self):
-        again = dict(reversed(package.contents("x86_64").items()))
+        again = dict(reversed(package.contents("x86_64", CLI).items()))
         self.assertEqual(package.archive(self.files, "x"), package.archive(again, "x"))
 
     def test_its_files_have_the_checksums_of_sha256sums(self):
@@ -59,6 +61,27 @@ class PackageTest(unittest.TestCase):
         for line in sums:
             digest, name = line.split("  ")
             self.assertEqual(hashlib.sha256(found[f"lambda-scale/{name}"]).hexdigest(), digest)
+
+    def test_the_links_of_its_pages_lead_to_files_of_the_package(self):
+        for page in ("README.md", "docs/deployment.md", "docs/quick-start.md", "terraform/README.md", "SECURITY.md", "ARCHITECTURE.md"):
+            text = re.sub(r"(?s)```.*?```", "", self.files[page].decode())
+            for target in re.findall(r"\]\(([^)#\s]+)", text):
+                if not target.startswith("http"):
+                    found = os.path.normpath(os.path.join(os.path.dirname(page), target))
+                    self.assertTrue(found in self.files or any(name.startswith(f"{found}/") for name in self.files), f"{page}: {target}")
+
+    def test_it_has_the_command_line_with_manual_and_completions(self):
+        manual = {name for name in self.files if name.startswith("share/man/man1/")}
+        self.assertLessEqual({"share/man/man1/lambda-scale.1", "share/man/man1/lambda-scale-explain.1"}, manual)
+        self.assertIn(b"complete", self.files["share/completions/bash/lambda-scale"])
+        with tarfile.open(fileobj=io.BytesIO(package.archive(self.files, "x"))) as archive:
+            modes = {entry.name: entry.mode for entry in archive}
+        self.assertEqual((modes["x/bin/lambda-scale"], modes["x/README.md"]), (0o755, 0o644))
+
+    def test_it_has_every_example(self):
+        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "examples"], check=True, capture_output=True, text=True).stdout.split()
+        self.assertGreater(len(listed), 8)
+        self.assertEqual({name for name in self.files if name.startswith("examples/")}, set(listed))
 
     def test_the_template_names_the_zips_of_the_package(self):
         for stage in STAGES:
@@ -83,13 +106,13 @@ class PackageTest(unittest.TestCase):
         document = json.loads(text)
         names = {component["name"] for component in document["components"]}
         self.assertLessEqual({"aws-sdk-autoscaling", "lambda_runtime", "rustls", "serde_json"}, names)
-        # Crates of the build, the tests, or the command line are not in the zips.
-        self.assertFalse({"serde_derive", "proptest", "clap", "axum", "shared"} & names)
+        # Crates of the build or the tests are in no binary.
+        self.assertFalse({"serde_derive", "proptest", "insta", "shared"} & names)
         for component in document["components"]:
             self.assertTrue(component["hashes"], component["name"])
 
     def test_every_crate_has_a_license_in_the_package(self):
-        crates = third_party.linked(STAGES, TARGET)
+        crates = third_party.linked((*STAGES, "lambda-scale"), TARGET)
         text = self.files["THIRD-PARTY.txt"].decode()
         self.assertGreater(len(crates), 100)
         for name, version in crates:
