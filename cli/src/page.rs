@@ -1,6 +1,8 @@
 //! Text output: lines with a label, wrapped, colored on a terminal.
 
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -123,6 +125,16 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(line);
     }
     if lines.is_empty() { vec![String::new()] } else { lines }
+}
+
+/// Whether a file can be written there, without a change to it.
+///
+/// # Errors
+/// Why not, such as a directory that does not exist.
+pub fn can_write(path: &Path) -> io::Result<()> {
+    let is_new = !path.exists();
+    OpenOptions::new().append(true).create(true).open(path)?;
+    if is_new { fs::remove_file(path) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
 use crate::config::{self, ConfigError};
-use crate::page::Output;
+use crate::page::{self, Output};
 use crate::recorded::{self, RecordedError};
 
 use compare::{Decisions, Policies, PoolReplay, Run};
@@ -109,6 +109,9 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn print(options: &Options) -> Result<(), ReplayError> {
+    if let Some(path) = &options.report {
+        page::can_write(path).map_err(|source| ReplayError::Report { path: path.clone(), source })?;
+    }
     let replay = replay(options)?;
     let text = match options.output {
         Output::Text => text::lines(&replay.pools, &replay.notes).join("\n"),

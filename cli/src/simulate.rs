@@ -10,13 +10,14 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use simulator::moved::{self, Moved};
 use simulator::summary::Summary;
 use simulator::{Measurements, RunError};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::ConfigError;
-use crate::page::Output;
+use crate::page::{self, Output};
 use crate::recorded::RecordedError;
 
 use options::Contestant;
@@ -92,6 +93,11 @@ pub fn run(options: &Options) -> ExitCode {
 fn simulate(options: &Options) -> Result<Ended, SimulateError> {
     let workload = options.workload()?;
     let contestants = options.contestants(&workload)?;
+    if let Some(path) = &options.report {
+        // Before minutes of work, not after them.
+        let failed = |source| SimulateError::Report { path: path.display().to_string(), source };
+        page::can_write(path).map_err(failed)?;
+    }
     let Finished { seeds, runs, is_interrupted } = runs::run(&contestants, &options.seeds(), options.exactness())?;
     let results = Results::of(options, &contestants, &seeds, &runs);
     match options.output {
@@ -127,6 +133,8 @@ struct PolicyResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     config_sha256: Option<String>,
     measurements: Summary,
+    /// What moved tasks of services and killed jobs.
+    moved_by_cause: Vec<Moved>,
 }
 
 impl Results {
@@ -138,6 +146,7 @@ impl Results {
                 name: contestant.name.clone(),
                 config_sha256: contestant.config_sha256.clone(),
                 measurements: Summary::of(&measured),
+                moved_by_cause: moved::by_cause(runs),
             })
         };
         let first = runs.iter().flatten().next();

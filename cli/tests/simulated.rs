@@ -249,3 +249,32 @@ fn a_pool_of_cpu_utilization_is_simulated_with_faults() {
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && error.contains("expected NAME=RATE"), "{error}");
 }
+
+#[test]
+fn a_page_that_cannot_be_written_is_reported_before_the_work() {
+    let folder = recording::directory("pages");
+    let simulate = |report: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args([
+            "simulate",
+            "--trace",
+            "../examples/traces/taxi-day.csv",
+            "--config",
+            "../examples/lambda-scale.toml",
+        ]);
+        command.args(["--peak-cpus", "60", "--output", "json", "--report"]).arg(report).output().unwrap()
+    };
+    let output = simulate(&folder.join("missing").join("page.html"));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{error}");
+    assert!(error.contains("cannot write ") && error.contains("page.html"), "{error}");
+    // Neither does the check leave a file, nor change one.
+    let page = folder.join("page.html");
+    let output = simulate(&page);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(fs::read_to_string(&page).unwrap().starts_with("<!"));
+    let policy = &json["policies"][0];
+    let causes = policy["moved_by_cause"].as_array().unwrap().iter();
+    let moved: f64 = causes.map(|cause| cause["moved_tasks"].as_f64().unwrap()).sum();
+    assert_eq!(Some(moved), policy["measurements"]["moved_tasks"]["mean"].as_f64());
+}

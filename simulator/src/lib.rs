@@ -27,6 +27,7 @@
 
 pub mod fault;
 pub mod measure;
+pub mod moved;
 pub mod oracle;
 pub mod policy;
 pub mod report;

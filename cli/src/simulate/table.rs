@@ -94,7 +94,12 @@ mod tests {
             wait_p99_s: 86_400.0,
             ..Measurements::default()
         };
-        PolicyResult { name: name.to_owned(), config_sha256: None, measurements: Summary::of(&[&measured]) }
+        PolicyResult {
+            name: name.to_owned(),
+            config_sha256: None,
+            measurements: Summary::of(&[&measured]),
+            moved_by_cause: Vec::new(),
+        }
     }
 
     fn results(policies: Vec<PolicyResult>) -> Results {

@@ -17,6 +17,9 @@ enum Scale {
     Logarithmic,
 }
 
+/// How far an axis goes in both directions from values that are nearly equal.
+const ALONE: f64 = 3.0;
+
 /// Round numbers of each power of ten.
 const ROUND: [f64; 3] = [1.0, 2.0, 5.0];
 
@@ -38,8 +41,9 @@ impl Axis {
         if least > largest {
             return None;
         }
-        let spread = (largest / least).max(1.05);
-        let margin = spread.powf(0.12);
+        let spread = largest / least;
+        // One value alone has as much room as a decade would have on a usual axis.
+        let margin = if spread < 1.05 { ALONE } else { spread.powf(0.12) };
         let (low, high) = (least / margin, largest * margin);
         let mut ticks = if high / low > 12.0 { round_within(low, high) } else { even_within(low, high) };
         // Of a narrow range, several may have the same few digits.
@@ -63,7 +67,7 @@ impl Axis {
     /// The label of a tick.
     pub(super) fn label(value: f64) -> String {
         let decimals = match value.abs() {
-            small if small < 0.0095 => 3,
+            small if small < 0.095 && (100.0 * small - (100.0 * small).round()).abs() > 1e-6 => 3,
             small if small < 0.095 => 2,
             small if small < 9.5 && (small - small.round()).abs() > 1e-9 => 1,
             _ => 0,
@@ -121,7 +125,8 @@ mod tests {
         let axis = |values: &[f64]| Axis::logarithmic(values.iter().copied()).unwrap();
         assert_eq!(labels(&axis(&[590.0, 700.0])), ["600", "650", "700"]);
         assert_eq!(labels(&axis(&[0.1, 80.0])), ["0.1", "1", "10", "100"]);
-        assert_eq!(labels(&axis(&[0.008_9])), ["0.009"]);
+        assert_eq!(labels(&axis(&[0.008_9])), ["0.005", "0.01", "0.015", "0.02", "0.025"]);
+        assert_eq!(labels(&axis(&[2.43])), ["2", "4", "6"]);
         assert_eq!(Axis::logarithmic([0.0, f64::NAN].into_iter()), None);
     }
 

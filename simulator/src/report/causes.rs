@@ -1,27 +1,13 @@
 //! Who waited longest and what held the agents back, and what moved tasks.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
-use shared::clause::Clause;
-
+use super::Contestant;
 use super::figures::{duration, minute, number, tail};
 use super::markup::{self, Markup, column, element, table};
-use super::{Contestant, Spread};
-use crate::measure::{Action, ActionKind, Hold, Wait};
+use crate::measure::{ActionKind, Hold, Wait};
+use crate::moved::{self, Moved};
 use crate::results::Run;
-
-/// What a run ended tasks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Cause(ActionKind, Option<Clause>);
-
-/// How much it ended, in all runs of a policy.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ended {
-    actions: u32,
-    tasks: u32,
-    jobs: u32,
-}
 
 /// The longest waits: those of the first policy, and folded those of the others.
 pub(super) fn waits(contestants: &[Contestant<'_>]) -> Markup {
@@ -105,51 +91,29 @@ pub(super) fn moved(contestants: &[Contestant<'_>]) -> Markup {
 }
 
 fn moved_rows(contestant: &Contestant<'_>) -> Vec<Markup> {
-    let mut causes: BTreeMap<Cause, Ended> = BTreeMap::new();
-    for run in contestant.runs {
-        let is_counted = |action: &&Action| action.at >= run.from && action.moved_tasks + action.killed_jobs > 0;
-        for action in run.actions.iter().filter(is_counted) {
-            let ended = causes.entry(Cause(action.kind, action.clause)).or_default();
-            ended.actions += 1;
-            ended.tasks += action.moved_tasks;
-            ended.jobs += action.killed_jobs;
-        }
-    }
-    let runs = contestant.runs.len();
-    let mean = |count: u32| {
-        let values = std::iter::once(f64::from(count)).chain(std::iter::repeat_n(0.0, runs.saturating_sub(1)));
-        number(Spread::of(values).mean)
-    };
-    let mut causes: Vec<(Cause, Ended)> = causes.into_iter().collect();
-    causes.sort_by_key(|(cause, ended)| (Reverse(ended.tasks + ended.jobs), *cause));
-    let row = |(place, (cause, ended)): (usize, (Cause, Ended))| {
+    let row = |(place, cause): (usize, Moved)| {
         let name = if place == 0 { tail(contestant.name, 34) } else { String::new() };
         element("tr").holding([
             markup::row().with("title", contestant.name).text(name),
-            element("td").class("text").text(cause),
-            element("td").text(mean(ended.actions)),
-            element("td").text(mean(ended.tasks)),
-            element("td").text(mean(ended.jobs)),
+            element("td").class("text").text(named(&cause)),
+            element("td").text(number(cause.actions)),
+            element("td").text(number(cause.moved_tasks)),
+            element("td").text(number(cause.killed_tasks)),
         ])
     };
-    causes.into_iter().enumerate().map(row).collect()
+    moved::by_cause(contestant.runs).into_iter().enumerate().map(row).collect()
 }
 
-/// `scale down by D2: Agents are removed while it is under.`
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.0 {
-            ActionKind::ScaleUp => "scale up",
-            ActionKind::ScaleDown => "scale down",
-            ActionKind::Close => "close",
-            ActionKind::Reopen => "reopen",
-            ActionKind::Drain => "drain",
-        })?;
-        match self.1 {
-            Some(clause) => write!(f, ", {clause}: {}", clause.meaning()),
-            None => Ok(()),
-        }
-    }
+/// `scale down, D2: Agents are removed while it is under.`
+fn named(cause: &Moved) -> String {
+    let action = match cause.action {
+        ActionKind::ScaleUp => "scale up",
+        ActionKind::ScaleDown => "scale down",
+        ActionKind::Close => "close",
+        ActionKind::Reopen => "reopen",
+        ActionKind::Drain => "drain",
+    };
+    cause.clause.map_or_else(|| action.to_owned(), |clause| format!("{action}, {clause}: {}", clause.meaning()))
 }
 
 /// Texts stand at the left, numbers at the right.

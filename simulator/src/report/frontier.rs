@@ -50,7 +50,11 @@ pub(super) fn section(contestants: &[Contestant<'_>]) -> Markup {
     if contestants.len() < 2 {
         return Markup::default();
     }
-    let list = contestants.iter().map(|contestant| element("li").text(contestant.name));
+    let list = contestants.iter().map(|contestant| {
+        let (hours, waiting) = (number(hours(contestant)), number(contestant.waiting_hours()));
+        let figures = element("small").text(format_args!("{hours} agent-hours, {waiting} waiting"));
+        element("li").holding([Markup::text(format_args!("{} ", contestant.name)), figures])
+    });
     element("section").with("id", "frontier").holding([
         element("h2").text("Frontier"),
         element("p").class("note").text(

@@ -106,6 +106,13 @@
     const svg = one("svg", strip);
     svg.replaceChildren();
     svg.setAttribute("viewBox", "0 0 " + width() + " " + HEIGHT);
+    let held = "";
+    for (const [from, to] of shown.bands) {
+      if (to < view.from || from > view.to) continue;
+      const left = clamp(toX(from), 0, width()).toFixed(1), right = clamp(toX(to), 0, width()).toFixed(1);
+      held += "M" + left + " 0H" + right + "V" + HEIGHT + "H" + left + "Z";
+    }
+    path(svg, "band", held);
     const reach = { up: [500, 0], neither: [350, 650], down: [500, 1000] };
     for (const direction of Object.keys(reach)) {
       let d = "";
@@ -161,6 +168,7 @@
     const marks = shown.marks.filter(([at]) => Math.abs(at - cursor) <= near);
     marks.sort((one, other) => Math.abs(one[0] - cursor) - Math.abs(other[0] - cursor));
     const lines = marks.slice(0, 3).map(([at, , text]) => minute(at).slice(11) + "  " + text);
+    for (const [from, to, text] of shown.bands) if (from <= cursor && cursor < to) lines.push(minute(from).slice(11) + "–" + minute(to).slice(11) + "  " + text);
     if (marks.length > 3) lines.push("and " + (marks.length - 3) + " more; zoom in to tell them apart");
     readout.textContent = [minute(cursor) + " UTC", ...lines].join("\n");
   };
@@ -197,7 +205,7 @@
         return element;
       };
       one(".values", panels[number]).replaceChildren(...data.ticks.map(([place, text]) => at(place, text)));
-      one(".levels", panels[number]).replaceChildren(...data.levels.map((level) => at(level.value / data.high, level.name + " " + level.value, level.value / data.high > 0.5 ? "under" : "")));
+      one(".levels", panels[number]).replaceChildren(...data.levels.map((level) => at(level.value / data.high, level.name + " " + level.value, level.under ? "under" : "")));
     });
     draw();
   };

@@ -34,6 +34,8 @@ pub struct Timeline {
     pub marks: Vec<Mark>,
     /// What the marks are, such as `actions`.
     pub marked: &'static str,
+    /// For how long something was put off.
+    pub bands: Vec<Band>,
     /// What is before is not measured.
     pub measured_from: Option<Timestamp>,
     /// Whether the script knows every sample, not only the least and the largest of some.
@@ -123,6 +125,22 @@ impl Mark {
     }
 }
 
+/// A time in which something was put off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band {
+    from: Timestamp,
+    to: Timestamp,
+    text: String,
+}
+
+impl Band {
+    /// What was put off, and why; a text that is too long is cut.
+    #[must_use]
+    pub fn new(from: Timestamp, to: Timestamp, text: &str) -> Self {
+        Self { from, to, text: clip(text, MAX_TEXT) }
+    }
+}
+
 /// Where a mark points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -176,10 +194,33 @@ impl Panel {
     }
 
     /// The levels that the axis reaches: a `max` of 1,000 must not flatten a pool of 30.
-    fn levels(&self, axis: &Axis) -> impl Iterator<Item = &Level> {
-        let high = axis.high();
-        self.levels.iter().filter(move |level| (0.0..=high).contains(&level.value))
+    fn levels(&self, axis: &Axis) -> Vec<NamedLevel<'_>> {
+        let reached = self.levels.iter().filter(|level| (0.0..=axis.high()).contains(&level.value));
+        let mut levels: Vec<&Level> = reached.collect();
+        levels.sort_by(|one, other| other.value.total_cmp(&one.value));
+        let mut above: Option<f64> = None;
+        let named = levels.into_iter().map(|level| {
+            let place = axis.place(level.value);
+            let under = match above.replace(place) {
+                // The edge of the plot, or the name of the line above it, which is above that line.
+                None => place > 1.0 - NAME_HEIGHT,
+                Some(above) => above - place < 2.0 * NAME_HEIGHT && place >= NAME_HEIGHT,
+            };
+            NamedLevel { level, under }
+        });
+        named.collect()
     }
+}
+
+/// The height of a level's name, as a part of the height of a small panel.
+const NAME_HEIGHT: f64 = 0.18;
+
+/// A level, and whether its name is under the line: names of levels that are near each other would cover each other.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct NamedLevel<'a> {
+    #[serde(flatten)]
+    level: &'a Level,
+    under: bool,
 }
 
 impl Span {
@@ -225,6 +266,8 @@ struct Data<'a> {
     panels: Vec<PanelData<'a>>,
     /// When, the direction's class, and the text.
     marks: Vec<(i64, &'static str, &'a str)>,
+    /// From when until when, and the text.
+    bands: Vec<(i64, i64, &'a str)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -232,7 +275,7 @@ struct PanelData<'a> {
     title: &'a str,
     high: f64,
     ticks: Vec<(f64, String)>,
-    levels: Vec<&'a Level>,
+    levels: Vec<NamedLevel<'a>>,
     lines: Vec<LineData<'a>>,
 }
 
@@ -261,7 +304,7 @@ impl<'a> Data<'a> {
                 title: &panel.title,
                 high: axis.high(),
                 ticks: axis.ticks.iter().map(|tick| (axis.place(*tick), Axis::label(*tick))).collect(),
-                levels: panel.levels(&axis).collect(),
+                levels: panel.levels(&axis),
                 lines: panel.lines.iter().map(line).collect(),
             }
         };
@@ -276,6 +319,11 @@ impl<'a> Data<'a> {
                 .marks
                 .iter()
                 .map(|mark| (mark.at.as_millisecond(), mark.direction.class(), mark.text.as_str()))
+                .collect(),
+            bands: timeline
+                .bands
+                .iter()
+                .map(|Band { from, to, text }| (from.as_millisecond(), to.as_millisecond(), text.as_str()))
                 .collect(),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::buckets::Buckets;
-use super::{BUCKETS, Direction, Level, Line, Panel, Span, Timeline};
+use super::{BUCKETS, Band, Direction, Line, NamedLevel, Panel, Span, Timeline};
 use crate::report::axis::Axis;
 use crate::report::markup::{Element, Markup, element};
 
@@ -79,9 +79,10 @@ fn panel(timeline: &Timeline, panel: &Panel, count: usize) -> Markup {
     let grid = axis.ticks.iter().map(|tick| across("grid", &axis, *tick, count));
     let faded = timeline.measured_from.map(|from| faded(timeline.span(), from.as_millisecond(), count));
     let lines = panel.lines.iter().map(|line| path(line, &timeline.buckets(line, BUCKETS), &axis));
-    let levels = panel.levels(&axis).map(|level| across("level", &axis, level.value, count));
+    let levels = panel.levels(&axis);
+    let named = levels.iter().map(|level| name(*level, &axis));
+    let levels = levels.iter().map(|named| across("level", &axis, named.level.value, count));
     let drawn: Markup = grid.chain(faded).chain(lines).chain(levels).collect();
-    let named = panel.levels(&axis).map(|level| name(level, &axis));
     element("div").class("panel").holding([
         element("div").class("head").holding([
             element("h3").text(&panel.title),
@@ -102,11 +103,10 @@ fn picture(count: usize) -> Element {
         .with("aria-hidden", "true")
 }
 
-fn name(level: &Level, axis: &Axis) -> Markup {
-    let place = axis.place(level.value);
-    // Within the plot: above a low line, below a high one.
-    let class = if place > 0.5 { "under" } else { "" };
-    element("span").class(class).with("style", format_args!("bottom:{:.2}%", 100.0 * place)).text(format_args!(
+fn name(NamedLevel { level, under }: NamedLevel<'_>, axis: &Axis) -> Markup {
+    let place = 100.0 * axis.place(level.value);
+    let class = if under { "under" } else { "" };
+    element("span").class(class).with("style", format_args!("bottom:{place:.2}%")).text(format_args!(
         "{} {}",
         level.name,
         Axis::label(level.value)
@@ -171,8 +171,14 @@ fn steps(d: &mut String, values: &[f64], from: usize, is_back: bool) {
     }
 }
 
-/// A strip of ticks: up for more agents, down for fewer.
+/// A strip of ticks: up for more agents, down for fewer; and of bands, where a change was put off.
 fn marks(timeline: &Timeline, span: Span, all: &[Timeline]) -> Markup {
+    let mut bands = String::new();
+    for Band { from, to, .. } in &timeline.bands {
+        let place = |at: &jiff::Timestamp| 1000.0 * span.place(at.as_millisecond());
+        let _ = write!(bands, "M{:.1} 0H{:.1}V{HEIGHT}H{:.1}Z", place(from), place(to), place(from));
+    }
+    let bands = element("path").class("band").with("d", bands).holding([]);
     let drawn = Direction::ALL.into_iter().map(|direction| {
         let mut d = String::new();
         for mark in timeline.marks.iter().filter(|mark| mark.direction == direction) {
@@ -186,12 +192,16 @@ fn marks(timeline: &Timeline, span: Span, all: &[Timeline]) -> Markup {
     let is_there = |direction: &Direction| marked.clone().any(|mark| mark.direction == *direction);
     let legend = Direction::ALL.into_iter().filter(is_there);
     let legend = legend.map(|direction| element("li").class(direction.class()).text(direction.name()));
+    let has_bands = all.iter().any(|timeline| !timeline.bands.is_empty());
+    let legend = legend.chain(has_bands.then(|| element("li").class("band").text("put off")));
     element("div").class("panel").holding([
         element("div").class("head").holding([
             element("h3").text(timeline.marked),
             element("ul").class("legend").holding(legend.collect::<Markup>()),
         ]),
-        element("div").class("plot strip").holding([picture(1000).holding(drawn.collect::<Markup>())]),
+        element("div")
+            .class("plot strip")
+            .holding([picture(1000).holding([bands].into_iter().chain(drawn).collect::<Markup>())]),
     ])
 }
 

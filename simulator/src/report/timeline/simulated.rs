@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 use shared::text::counted;
 
-use super::{Color, Direction, Level, Line, Mark, Panel, Timeline};
-use crate::measure::{Action, ActionKind, Series};
+use super::{Band, Color, Direction, Level, Line, Mark, Panel, Timeline};
+use crate::measure::{Action, ActionKind, Hold, Series};
 use crate::report::Contestant;
 use crate::results::Run;
 
@@ -28,13 +28,15 @@ pub(crate) enum Detail {
 /// The timeline of one of a policy's runs.
 pub(crate) fn of_run(contestant: &Contestant<'_>, run: &Run, detail: Detail) -> Timeline {
     let is_detailed = detail == Detail::Full;
-    let (marks, note) = marks(&run.actions, if is_detailed { MAX_MARKS } else { MAX_OTHER_MARKS });
+    let most = if is_detailed { MAX_MARKS } else { MAX_OTHER_MARKS };
+    let (marks, note) = marks(&run.actions, most);
     Timeline {
         name: contestant.name.to_owned(),
         times: (0..run.series.len()).map(|minute| at(run.start, minute)).collect(),
         panels: panels(contestant, &run.series),
         marks,
         marked: "actions",
+        bands: bands(&run.holds, most),
         measured_from: Some(run.from).filter(|from| *from > run.start),
         is_detailed,
         note,
@@ -106,6 +108,20 @@ fn marks(actions: &[Action], most: usize) -> (Vec<Mark>, String) {
     (largest.into_iter().map(|(_, action)| mark(action)).collect(), note)
 }
 
+/// The longest holds, in the order of time.
+fn bands(holds: &[Hold], most: usize) -> Vec<Band> {
+    let length = |hold: &Hold| hold.to.as_millisecond() - hold.from.as_millisecond();
+    let mut longest: Vec<(usize, &Hold)> = holds.iter().enumerate().collect();
+    longest.sort_by_key(|(place, hold)| (Reverse(length(hold)), *place));
+    longest.truncate(most);
+    longest.sort_by_key(|(place, _)| *place);
+    let text = |hold: &Hold| match hold.clause {
+        Some(clause) => format!("put off by {clause}: {}", hold.reason),
+        None => format!("put off: {}", hold.reason),
+    };
+    longest.into_iter().map(|(_, hold)| Band::new(hold.from, hold.to, &text(hold))).collect()
+}
+
 /// How much an action changes.
 fn size(action: &Action) -> u32 {
     let changed = action.from.abs_diff(action.to).max(action.agents);
@@ -171,6 +187,20 @@ mod tests {
             mark(&Action { moved_tasks: 3, killed_jobs: 1, reason: "needs more".to_owned(), ..action(0, 12) }).text;
         assert_eq!(text, "scale up 10 → 12, ends 3 tasks, ends 1 job: H4 needs more");
         assert_eq!(mark(&action(0, 12)).text.chars().count(), super::super::MAX_TEXT);
+    }
+
+    #[test]
+    fn the_longest_holds_are_bands_in_the_order_of_time() {
+        let at = |minute: i64| Timestamp::from_second(60 * minute).unwrap();
+        let hold = |from, to| Hold {
+            from: at(from),
+            to: at(to),
+            clause: Some(shared::clause::Clause::B3),
+            reason: "5 instances in flight".to_owned(),
+        };
+        let found = bands(&[hold(0, 3), hold(5, 6), hold(8, 12)], 2);
+        let text = "put off by B3: 5 instances in flight";
+        assert_eq!(found, [Band::new(at(0), at(3), text), Band::new(at(8), at(12), text)]);
     }
 
     #[test]

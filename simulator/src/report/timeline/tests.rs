@@ -75,6 +75,30 @@ fn a_maximum_far_above_all_agents_is_not_drawn() {
     assert!(html.contains("min 2") && !html.contains("max 1000"), "{html}");
 }
 
+#[test]
+fn names_of_levels_do_not_cover_each_other() {
+    let under = |values: [f64; 2]| {
+        let level = |value| Level { name: "level".to_owned(), value };
+        let lines = vec![Line { name: "x".to_owned(), color: Color::Blue, is_area: false, values: vec![Some(100.0)] }];
+        let panel = Panel { levels: values.map(level).into(), lines, ..Panel::default() };
+        let axis = panel.axis();
+        panel.levels(&axis).iter().map(|named| (named.level.value, named.under)).collect::<Vec<_>>()
+    };
+    // The higher one first.
+    assert_eq!(under([50.0, 80.0]), [(80.0, false), (50.0, true)]);
+    assert_eq!(under([20.0, 80.0]), [(80.0, false), (20.0, false)]);
+    assert_eq!(under([50.0, 95.0]), [(95.0, true), (50.0, false)]);
+}
+
+#[test]
+fn a_time_in_which_a_change_was_put_off_is_a_band() {
+    let mut timeline = timeline(vec![Some(1.0); 10]);
+    timeline.bands = vec![Band::new(timeline.times[2], timeline.times[4], "put off by B2: cooldown")];
+    let html = section(std::slice::from_ref(&timeline)).into_string();
+    assert!(html.contains("M200.0 0H400.0V1000H200.0Z") && html.contains("put off"), "{html}");
+    assert!(data(&[timeline]).into_string().contains("put off by B2: cooldown"));
+}
+
 proptest! {
     #[test]
     fn buckets_keep_every_least_and_largest_value(
