@@ -32,16 +32,19 @@ fn with_growth(snapshot: ClusterSnapshot, growth: Growth) -> ClusterSnapshot {
 
 /// What is known of a pool, with demands from small to large.
 fn known() -> impl Strategy<Value = Growth> {
-    (1_u32..200, prop::sample::select(Growth::EDGES[..16].to_vec())).prop_map(|(demand, grow)| Growth {
-        demand,
-        grow: Some(grow),
-        samples: 700,
-    })
+    let highest = prop_oneof![Just(0), 1_u32..300];
+    (1_u32..200, prop::sample::select(Growth::EDGES[..16].to_vec()), highest)
+        .prop_map(|(demand, grow, highest)| Growth { demand, grow: Some(grow), samples: 700, highest })
 }
 
 fn unknown() -> impl Strategy<Value = Growth> {
     let grow = prop::option::of(any::<u32>());
-    let growth = (0_u32..100, grow, any::<u32>()).prop_map(|(demand, grow, samples)| Growth { demand, grow, samples });
+    let growth = (0_u32..100, grow, any::<u32>()).prop_map(|(demand, grow, samples)| Growth {
+        demand,
+        grow,
+        samples,
+        ..Growth::default()
+    });
     growth.prop_filter("unknown", |growth| growth.known().is_none())
 }
 
@@ -53,13 +56,18 @@ fn target_of(decision: &ScalingDecision, rule: Rule) -> u32 {
 fn a_learned_pool_keeps_what_its_demand_grows_by_h9() {
     // 7 agents with 54 of 56 cpus in use: X adds one, G of an agent and a half two.
     let cluster = Cluster::of(7, resources(8, 28_000)).running("/web", 54, resources(1, 1_000));
-    let growth = |grow| Growth { demand: 54, grow: Some(grow), samples: 1_000 };
+    let growth = |grow| Growth { demand: 54, grow: Some(grow), samples: 1_000, ..Growth::default() };
     let settings = policy("learn = 98\nscale_up_threshold_percent = 90").unwrap();
     let delta = |grow| decided(&with_growth(cluster.snapshot(), growth(grow)), &settings).delta;
     assert_eq!((delta(4), delta(12), delta(16)), (1, 2, 2));
     let decision = decided(&with_growth(cluster.snapshot(), growth(12)), &settings);
     let (delta, headroom) = (decision.delta, &decision.steps[1]);
     assert_eq!((delta, headroom.clause), (2, Clause::H4));
+    let decision_at = |highest| {
+        let growth = Growth { highest, ..growth(12) };
+        decided(&with_growth(cluster.snapshot(), growth), &settings).delta
+    };
+    assert_eq!((decision_at(66), decision_at(62), decision_at(54)), (2, 1, 1), "no room beyond the highest demand");
     assert!(headroom.reason.ends_with(
         "in 98% of 1000 runs over 16h40m demand grew by at most 1 4/8 agents in 3m: headroom 22.2%, 10% without learn"
     ));
@@ -69,7 +77,8 @@ fn a_learned_pool_keeps_what_its_demand_grows_by_h9() {
 fn what_has_been_learned_replaces_the_threshold_d1() {
     // 70% is far above 50%. Of 20 agents 14 are full; U at 90% needs 16, G of one agent 15.
     let cluster = Cluster::of(20, resources(8, 28_000)).running("/web", 112, resources(1, 1_000));
-    let learned = with_growth(cluster.snapshot(), Growth { demand: 112, grow: Some(8), samples: 1_000 });
+    let learned =
+        with_growth(cluster.snapshot(), Growth { demand: 112, grow: Some(8), samples: 1_000, ..Growth::default() });
     let settings = policy("learn = 98\napplication_headroom_percent = 0\nmax_scale_down_step = 9").unwrap();
     let decision = decided(&learned, &settings.with(|policy| policy.thresholds.scale_up_percent = 90));
     assert_eq!((decision.needed, decision.margin, decision.target), (Some(16), Some(1), 17));
@@ -78,7 +87,8 @@ fn what_has_been_learned_replaces_the_threshold_d1() {
         let other = policy(&format!("learn = 98\nscale_down_strategy = \"{other}\"")).unwrap();
         assert_eq!(decided(&learned, &other).target, 20, "it cannot close agents");
     }
-    let unlearned = with_growth(cluster.snapshot(), Growth { demand: 112, grow: None, samples: 3 });
+    let unlearned =
+        with_growth(cluster.snapshot(), Growth { demand: 112, grow: None, samples: 3, ..Growth::default() });
     assert_eq!(decided(&unlearned, &settings).target, 20, "nothing is known yet");
 }
 

@@ -28,6 +28,8 @@ pub struct History {
     pub(super) row: Vec<u32>,
     /// H8: how often growth was at most each edge and above the one before.
     counts: [u32; EDGES],
+    /// H9: the highest demand; each halving of the counters lowers it.
+    highest: u32,
 }
 
 /// Why a stored history cannot be used.
@@ -53,6 +55,8 @@ struct Stored {
     agent: Option<Unit>,
     row: Vec<u32>,
     counts: Vec<u32>,
+    #[serde(default)]
+    highest: u32,
 }
 
 /// The version of a history, which any release can read.
@@ -67,6 +71,9 @@ impl History {
 
     /// H8: when there are so many samples, each counter is halved, so that what is learned follows a change within days.
     const HALVED_AT: u32 = 1_440;
+
+    /// H9: by which part the highest demand falls then: after a weekend it is still most of that of Friday.
+    const FADES_BY: u32 = 16;
 
     /// H8: fewer samples say nothing.
     const LEAST_SAMPLES: u32 = 60;
@@ -92,8 +99,8 @@ impl History {
         if stored.horizon > Learning::MAX_HORIZON || stored.row.len() > row_length(stored.horizon) {
             return Err(wrong("its row is too long"));
         }
-        let Stored { at, elected_at, horizon, agent: unit, row, .. } = stored;
-        Ok(Self { at, elected_at, horizon, unit, row, counts })
+        let Stored { at, elected_at, horizon, agent: unit, row, highest, .. } = stored;
+        Ok(Self { at, elected_at, horizon, unit, row, counts, highest })
     }
 
     /// The history as it is stored, some 300 bytes.
@@ -107,6 +114,7 @@ impl History {
             agent: self.unit,
             row: self.row.clone(),
             counts: self.counts.to_vec(),
+            highest: self.highest,
         };
         // Numbers and times always have a form.
         serde_json::to_string(&stored).unwrap_or_default()
@@ -155,7 +163,7 @@ impl History {
     #[must_use]
     pub fn growth(&self, demand: Option<&Demand>, confidence: Confidence) -> Growth {
         let demand = demand.and_then(|demand| self.demand(demand)).unwrap_or(0);
-        Growth { demand, grow: self.grow(confidence), samples: self.samples() }
+        Growth { demand, grow: self.grow(confidence), samples: self.samples(), highest: self.highest }
     }
 
     /// H10: whether a run at that time is one that it has seen, less than half a period ago. A history of a little later is one
@@ -185,6 +193,7 @@ impl History {
             return;
         };
         let length = row_length(self.horizon);
+        self.highest = self.highest.max(eighths);
         self.row.push(eighths);
         let surplus = self.row.len().saturating_sub(length);
         self.row.drain(..surplus);
@@ -206,6 +215,7 @@ impl History {
             }
         }
         self.counts = counts;
+        self.highest = demand.converted(self.highest, &from);
     }
 
     fn count(&mut self, growth: u32) {
@@ -216,6 +226,7 @@ impl History {
             for count in &mut self.counts {
                 *count /= 2;
             }
+            self.highest -= self.highest / Self::FADES_BY;
         }
     }
 }

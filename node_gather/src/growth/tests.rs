@@ -116,6 +116,17 @@ fn counters_are_halved_at_1440_and_the_rest_is_lost_h8() {
 }
 
 #[test]
+fn the_highest_demand_falls_with_each_halving_h9() {
+    let highest = |history: &History| history.growth(Some(&demand(54)), confidence(980)).highest;
+    assert_eq!(highest(&history([46, 80, 49, 54])), 80);
+    let incomplete = Observation { counts: false, ..seen(900) };
+    assert_eq!(highest(&learn(&history([46, 80]), &incomplete, at(2))), 80, "a run that does not count");
+    // A day of minutes.
+    let day = |first: u64| std::iter::once(first).chain(std::iter::repeat_n(54, 1_441));
+    assert_eq!((highest(&history(day(80).chain([54]))), highest(&history(day(16)))), (75, 54));
+}
+
+#[test]
 fn the_smallest_edge_that_was_enough_is_expected_h8() {
     let worked = History::parse(&stored(&[700, 150, 80, 30, 18, 12, 8, 2])).unwrap();
     let grow = |tenths| worked.grow(confidence(tenths)).unwrap();
@@ -223,7 +234,7 @@ fn a_run_says_what_it_saw() {
     assert_eq!((observation.horizon, observation.counts), (5, true));
     assert_eq!(
         History::default().growth(observation.demand.as_ref(), confidence(980)),
-        Growth { demand: 9, grow: None, samples: 0 }
+        Growth { demand: 9, grow: None, samples: 0, ..Growth::default() }
     );
     snapshot.completeness = Completeness { level: CompletenessLevel::Partial, reasons: Vec::new() };
     assert!(!Observation::of(&snapshot, &settings, &[]).unwrap().counts);

@@ -78,6 +78,8 @@ pub struct Learned {
     pub demand: u32,
     /// G, likewise.
     pub grow: u32,
+    /// What of it is kept free: none beyond the highest demand.
+    pub room: u32,
     /// How many runs that was learned from.
     pub samples: u32,
     /// How long they took.
@@ -98,6 +100,7 @@ impl Learned {
         Some(Self {
             demand,
             grow,
+            room: growth.room(grow),
             samples: growth.samples,
             span: period.saturating_mul(i32::try_from(growth.samples).unwrap_or(i32::MAX)),
             confidence: Confidence::SUGGESTED,
@@ -111,7 +114,7 @@ impl Learned {
         let points = u128::from(points);
         if self.counts() {
             let whole = 100 * u128::from(self.demand);
-            Rate { part: 100 * u128::from(self.grow) + points * u128::from(self.demand), whole }
+            Rate { part: 100 * u128::from(self.room) + points * u128::from(self.demand), whole }
         } else {
             Rate { part: u128::from(self.percent) + points, whole: 100 }
         }
@@ -120,13 +123,13 @@ impl Learned {
     /// Whether it is more than X%.
     #[must_use]
     pub fn counts(&self) -> bool {
-        100 * u64::from(self.grow) > u64::from(self.percent) * u64::from(self.demand)
+        100 * u64::from(self.room) > u64::from(self.percent) * u64::from(self.demand)
     }
 
-    /// G / W, in tenths of a percent, rounded.
+    /// What is kept free of W, in tenths of a percent, rounded.
     fn tenths(&self) -> u64 {
         let demand = u64::from(self.demand).max(1);
-        (2_000 * u64::from(self.grow) + demand) / (2 * demand)
+        (2_000 * u64::from(self.room) + demand) / (2 * demand)
     }
 }
 
@@ -135,6 +138,7 @@ impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { confidence, samples, grow, percent, .. } = self;
         let (span, boot_time) = (compact(self.span), compact(self.boot_time));
+        let capped = if self.room < *grow { " up to the highest demand" } else { "" };
         write!(f, "in {confidence}% of {samples} runs over {span} demand grew by at most ")?;
         match (grow / 8, grow % 8) {
             (0, 0) => f.write_str("nothing")?,
@@ -145,9 +149,9 @@ impl fmt::Display for Learned {
         }
         let learned = format!("{}.{}%", self.tenths() / 10, self.tenths() % 10);
         if self.counts() {
-            write!(f, " in {boot_time}: headroom {learned}, {percent}% without learn")
+            write!(f, " in {boot_time}: headroom {learned}{capped}, {percent}% without learn")
         } else {
-            write!(f, " in {boot_time}: headroom {percent}%, since {learned} is less")
+            write!(f, " in {boot_time}: headroom {percent}%, since {learned}{capped} is less")
         }
     }
 }
@@ -160,7 +164,7 @@ mod tests {
 
     fn snapshot(grow: Option<u32>, demand: u32) -> ClusterSnapshot {
         let mut snapshot = Cluster::of(9, resources(8, 28_000)).running("/a", 54, resources(1, 1_000)).snapshot();
-        snapshot.growth = Some(Growth { demand, grow, samples: 1_000 });
+        snapshot.growth = Some(Growth { demand, grow, samples: 1_000, highest: 0 });
         snapshot
     }
 
@@ -183,6 +187,21 @@ mod tests {
         for unknown in [snapshot(None, 54), snapshot(Some(5), 54), snapshot(Some(6), 0)] {
             assert_eq!(rate(&unknown, "learn = 98", "/a"), Rate::percent(10));
         }
+    }
+
+    #[test]
+    fn no_room_is_kept_beyond_the_highest_demand_h9() {
+        let with_highest = |highest| {
+            let mut snapshot = snapshot(Some(12), 54);
+            snapshot.growth = snapshot.growth.map(|growth| Growth { highest, ..growth });
+            snapshot
+        };
+        let hundredfold = |highest| rate(&with_highest(highest), "learn = 98", "/a").hundredfold(54);
+        assert_eq!([hundredfold(0), hundredfold(66), hundredfold(60)], [1_200, 1_200, 600]);
+        assert_eq!(rate(&with_highest(54), "learn = 98", "/a"), Rate::percent(10), "X is the floor");
+        let (snapshot, policy) = (with_highest(60), policy("learn = 98").unwrap());
+        let text = learned(&Pool::new(&snapshot, &policy)).unwrap().to_string();
+        assert!(text.ends_with("headroom 11.1% up to the highest demand, 10% without learn"), "{text}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use shared::clause::Clause;
 use shared::config::HeadroomPlacement;
 
 use super::capacity::{Capacity, Pool};
+use super::growth;
 use super::numbers::last;
 use super::ruling::Ruling;
 
@@ -24,6 +25,23 @@ pub(super) use packing::Rooms;
 
 /// H1: makes room for the displaced tasks, for queued instances, and for every application to grow at once.
 pub(super) fn make_room(pool: &Pool<'_>, before: Capacity) -> Ruling {
+    let ruling = with_rate(pool, before);
+    if !packs_what_was_learned(pool) {
+        return ruling;
+    }
+    // H9: once in a while more tasks are packed into fewer agents. What has been learned never needs fewer than X alone.
+    let policy = pool.policy.with(|policy| policy.learning = None);
+    let by_percent = with_rate(&pool.asking_earlier(&policy, pool.points), before);
+    if by_percent.capacity.agents > ruling.capacity.agents { by_percent } else { ruling }
+}
+
+fn packs_what_was_learned(pool: &Pool<'_>) -> bool {
+    pool.policy.headroom.placement == HeadroomPlacement::Pack
+        && growth::learned(pool).is_some_and(|learned| learned.counts())
+}
+
+/// The same with the growth that is known to be needed.
+fn with_rate(pool: &Pool<'_>, before: Capacity) -> Ruling {
     let Headroom { needs, packing } = pool.headroom();
     let report = match packing {
         None => sums::make_room(pool, before, needs),
