@@ -156,6 +156,11 @@ compare: rust ## Simulate every policy on every trace of traces/, and write the 
 	@cargo build --locked --release -p simulator --example compare
 	@target/release/examples/compare $(SEEDS) traces docs/comparison.md
 
+.PHONY: learned
+learned: rust ## Measure learned headroom: confidences, boot times, noise, deployments, lost histories
+	@cargo build --locked --release -p simulator --example learned
+	@target/release/examples/learned $(SEEDS) traces
+
 .PHONY: bench-start
 bench-start: all
 	@ls -l $(ZIPS:.zip=) $(ZIPS) | awk '{ printf "%-44s %10.2f MB\n", $$NF, $$5 / 1e6 }'

@@ -1,0 +1,247 @@
+//! Measures learned headroom, as `make learned` does: the confidence dial, boot times, noise, deployments, a queue that is not seen,
+//! and a history that is lost every night. docs/design/learned-headroom.md has the results.
+//!
+//! `cargo run --release -p simulator --example learned -- SEEDS traces [PART]`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a development tool ends by panicking"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use jiff::Timestamp;
+use node_gather::growth::History;
+use shared::random::SplitMix64;
+use shared::resources::{Amount, Resources};
+use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
+use simulator::trace::{Application, Change, Options, read};
+use simulator::{DAY, Faults, MINUTE, Measurements, Millis, Place, Setup, Workload, run};
+
+/// A longer trace is cut: one day that is not measured, and 14 that are.
+const DAYS: u64 = 15;
+
+/// No pool comes near it: what a maximum does is no property of a policy.
+const LIMITS: &str = "min = 1\nmax = 400\n";
+
+/// How long synthetic loads last, the first day not measured.
+const SYNTHETIC: Millis = 6 * DAY;
+
+/// A policy that is measured.
+struct Variant {
+    name: String,
+    settings: String,
+    boot: Millis,
+    sees_queue: bool,
+    is_lost_nightly: bool,
+}
+
+impl Variant {
+    fn new(name: impl Into<String>, settings: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            settings: settings.into(),
+            boot: 3 * MINUTE,
+            sees_queue: true,
+            is_lost_nightly: false,
+        }
+    }
+
+    fn today() -> Self {
+        Self::new("today", "")
+    }
+
+    fn learned(confidence: &str) -> Self {
+        Self::new(format!("learn = {confidence}"), format!("learn = {confidence}"))
+    }
+
+    fn booting(self, minutes: u64) -> Self {
+        let boot_time = if self.settings.is_empty() { String::new() } else { format!("\nboot_time = \"{minutes}m\"") };
+        Self {
+            name: format!("{}, {minutes} min", self.name),
+            settings: self.settings + &boot_time,
+            boot: minutes * MINUTE,
+            ..self
+        }
+    }
+}
+
+/// Loads, and the variants that are measured on each.
+type Part = (&'static str, Vec<(String, Workload)>, Vec<Variant>);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (seeds, directory) = (arguments[0].parse::<u64>().unwrap(), Path::new(&arguments[1]));
+    for (name, loads, variants) in parts(directory) {
+        if arguments.get(2).is_none_or(|only| only == name) {
+            print(name, &loads, &variants, seeds);
+        }
+    }
+}
+
+fn parts(directory: &Path) -> Vec<Part> {
+    let dial = ["90", "92", "94", "95", "96", "98", "99", "100"].map(Variant::learned);
+    let boot = [2, 3, 5, 8].into_iter();
+    let boot = boot.flat_map(|minutes| [Variant::today(), Variant::learned("95")].map(|of| of.booting(minutes)));
+    let both = || vec![Variant::today(), Variant::learned("95")];
+    let unseen =
+        |variant: Variant| Variant { sees_queue: false, name: format!("{}, no queue", variant.name), ..variant };
+    let lost = Variant { is_lost_nightly: true, name: "learn = 95, lost nightly".to_owned(), ..Variant::learned("95") };
+    vec![
+        ("dial", traces(directory), std::iter::once(Variant::today()).chain(dial).collect()),
+        ("boot", traces(directory), boot.collect()),
+        ("queue", traces(directory), both().into_iter().map(unseen).collect()),
+        ("lost", traces(directory), vec![Variant::learned("95"), lost]),
+        ("noise", [1, 2, 5].map(noise).to_vec(), both()),
+        ("deployments", [2, 4, 12].map(deployments).to_vec(), both()),
+    ]
+}
+
+fn traces(directory: &Path) -> Vec<(String, Workload)> {
+    let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
+    paths.sort();
+    let load = |path: &std::path::PathBuf| {
+        let mut workload = read(&fs::read_to_string(path).unwrap(), &Options::default()).unwrap();
+        workload.duration = workload.duration.min(DAYS * DAY);
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), workload)
+    };
+    paths.iter().map(load).collect()
+}
+
+/// Four applications on agents of 8 cpus, some 110 cpus in all.
+const INSTANCES: [(&str, u32, u64, u64); 4] =
+    [("/a", 40, 1_000, 3_500), ("/b", 60, 500, 2_000), ("/c", 12, 2_000, 6_000), ("/d", 8, 4_000, 12_000)];
+
+fn synthetic(mut changes: Vec<Change>) -> Workload {
+    let resources = |milli: u64, mem: u64| Resources {
+        cpus: Amount::from_thousandths(milli),
+        mem: Amount::from_thousandths(1_000 * mem),
+        ..Resources::ZERO
+    };
+    changes.sort();
+    let applications = INSTANCES
+        .map(|(name, _, milli, mem)| Application { name: name.to_owned(), resources: resources(milli, mem) })
+        .to_vec();
+    let start = Timestamp::from_second(1_767_225_600).unwrap();
+    let text = "minute,application,instances,cpus,mem\n0,/a,1,1,1000\n1,/a,1,1,1000\n";
+    let form = read(text, &Options::default()).unwrap();
+    Workload { start, duration: SYNTHETIC, applications, changes, agent: resources(8_000, 28_000), ..form }
+}
+
+/// Every two minutes each application has another number of instances, at most so many percent from its own.
+fn noise(percent: u64) -> (String, Workload) {
+    let mut random = SplitMix64::new(percent);
+    let mut changes = Vec::new();
+    for at in (0..SYNTHETIC / MINUTE).step_by(2).map(|minute| minute * MINUTE) {
+        for (application, (_, instances, ..)) in INSTANCES.into_iter().enumerate() {
+            let thousandths = 1_000 - 10 * percent + random.below(20 * percent + 1);
+            let instances = u32::try_from(u64::from(instances) * thousandths / 1_000).unwrap();
+            changes.push(Change { at, application, instances });
+        }
+    }
+    (format!("±{percent}%"), synthetic(changes))
+}
+
+/// Every so many hours each application doubles for ten minutes, one after the other.
+fn deployments(hours: u64) -> (String, Workload) {
+    let mut changes = Vec::new();
+    for (application, (_, instances, ..)) in INSTANCES.into_iter().enumerate() {
+        changes.push(Change { at: 0, application, instances });
+        let first = (1 + u64::try_from(application).unwrap() * hours / 4) * 60;
+        for minute in (first..SYNTHETIC / MINUTE - 10).step_by(usize::try_from(60 * hours).unwrap()) {
+            changes.push(Change { at: minute * MINUTE, application, instances: 2 * instances });
+            changes.push(Change { at: (minute + 10) * MINUTE, application, instances });
+        }
+    }
+    (format!("every {hours} h"), synthetic(changes))
+}
+
+/// A pool whose history is lost at the end of each day.
+struct LostNightly(LambdaScale);
+
+impl Policy for LostNightly {
+    fn period(&self) -> Millis {
+        self.0.period()
+    }
+
+    fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+        let minute_of_day = view.now.as_second() / 60 % (24 * 60);
+        if minute_of_day == 0 {
+            self.0.set_history(History::default());
+        }
+        self.0.act(view, orders)
+    }
+}
+
+fn print(part: &str, loads: &[(String, Workload)], variants: &[Variant], seeds: u64) {
+    let jobs: Vec<(usize, usize, u64)> = (0..loads.len())
+        .flat_map(|load| {
+            (0..variants.len()).flat_map(move |variant| (1..=seeds).map(move |seed| (load, variant, seed)))
+        })
+        .collect();
+    let left = Mutex::new(jobs.into_iter());
+    let measured: Mutex<Vec<((usize, usize), Measurements)>> = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let Some((load, variant, seed)) = left.lock().unwrap().next() else { return };
+                    let result = simulate(&loads[load].1, &variants[variant], seed);
+                    eprintln!("{part}: {}, {}, seed {seed}", loads[load].0, variants[variant].name);
+                    measured.lock().unwrap().push(((load, variant), result));
+                }
+            });
+        }
+    });
+    let measured = measured.into_inner().unwrap();
+    println!(
+        "\n## {part}\n\n| load | policy | agent-hours | waiting task-hours | longest wait | flaps | added | moved | killed |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (load, (name, _)) in loads.iter().enumerate() {
+        for (variant, Variant { name: policy, .. }) in variants.iter().enumerate() {
+            let of = measured.iter().filter(|(place, _)| *place == (load, variant));
+            let of: Vec<&Measurements> = of.map(|(_, result)| result).collect();
+            let mean = |value: fn(&Measurements) -> f64| of.iter().map(|of| value(of)).sum::<f64>() / of.len() as f64;
+            let longest = of.iter().map(|of| of.wait_max_s).fold(0.0, f64::max);
+            println!(
+                "| {name} | {policy} | {:.0} | {:.1} | {longest:.0} s | {:.0} | {:.0} | {:.0} | {:.0} |",
+                mean(|of| of.agent_hours),
+                mean(|of| of.waiting_task_seconds / 3600.0),
+                mean(|of| of.flaps),
+                mean(|of| of.agents_added),
+                mean(|of| of.moved_tasks),
+                mean(|of| of.killed_tasks),
+            );
+        }
+    }
+}
+
+fn simulate(workload: &Workload, variant: &Variant, seed: u64) -> Measurements {
+    let learns = !variant.settings.is_empty();
+    // A job that is stopped starts again from 0.
+    let batch = if learns && !workload.jobs.is_empty() { "\ndrain_after = \"never\"" } else { "" };
+    let pool = cluster::policy(&format!("{LIMITS}{}{batch}", variant.settings)).unwrap();
+    let setup = Setup {
+        agent: workload.agent,
+        boot: variant.boot,
+        min: pool.limits.min,
+        max: pool.limits.max.unwrap(),
+        headroom_percent: pool.headroom.percent,
+        price: 384,
+        place: Place { group: pool.group.clone(), ..Place::default() },
+        workload: workload.clone(),
+        faults: Faults::default(),
+    };
+    let policy = LambdaScale::new(pool, variant.sees_queue, Exactness::Sampled);
+    let mut policy: Box<dyn Policy> =
+        if variant.is_lost_nightly { Box::new(LostNightly(policy)) } else { Box::new(policy) };
+    run(&setup, &variant.name, &mut *policy, seed).unwrap().measurements
+}
