@@ -8,6 +8,10 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use thiserror::Error;
 
 use crate::contract::{self, CONTENT_ENCODING, Encoded, Message};
+use crate::text::clip;
+
+/// The most characters of a topic that an error repeats: a record may name any text.
+const MAX_ARN_CHARS: usize = 400;
 
 /// A topic to publish to.
 #[derive(Clone, Debug)]
@@ -135,7 +139,10 @@ fn message<M: Message>(record: &SnsRecord, expected: Option<&str>) -> Result<M, 
     if let Some(expected) = expected
         && (record.event_source != "aws:sns" || record.sns.topic_arn != expected)
     {
-        return Err(RecordError::WrongTopic { expected: expected.to_owned(), got: record.sns.topic_arn.clone() });
+        return Err(RecordError::WrongTopic {
+            expected: expected.to_owned(),
+            got: clip(&record.sns.topic_arn, MAX_ARN_CHARS),
+        });
     }
     let encoding = record.sns.message_attributes.get(CONTENT_ENCODING).map(|attribute| attribute.value.as_str());
     contract::decode(&record.sns.message, encoding)

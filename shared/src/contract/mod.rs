@@ -24,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::text::clip;
+
 pub use group::GroupMembers;
 pub use growth::Growth;
 pub use latest_agent::LatestAgent;
@@ -38,6 +40,9 @@ pub const WIRE_BUDGET_BYTES: usize = 240 * 1024;
 
 /// The most bytes a compressed message may unpack to: far more than any snapshot, far less than a Lambda's memory.
 const MAX_UNPACKED_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The most characters that an error repeats of what a message says of itself.
+const MAX_NAME_CHARS: usize = 100;
 
 /// The attribute that says how the body is packed, and its one value.
 pub const CONTENT_ENCODING: &str = "content_encoding";
@@ -214,14 +219,14 @@ pub fn decode<M: Message>(body: &str, content_encoding: Option<&str>) -> Result<
     match content_encoding {
         None => decode_json(body.as_bytes()),
         Some(GZIP_BASE64) => decode_json(&unpack(body)?),
-        Some(other) => Err(DecodeError::UnknownEncoding(other.to_owned())),
+        Some(other) => Err(DecodeError::UnknownEncoding(clip(other, MAX_NAME_CHARS))),
     }
 }
 
 fn decode_json<M: Message>(json: &[u8]) -> Result<M, DecodeError> {
     let Header { schema, version } = serde_json::from_slice(json).map_err(DecodeError::NoHeader)?;
     if schema != M::SCHEMA {
-        return Err(DecodeError::WrongSchema { expected: M::SCHEMA, got: schema.chars().take(100).collect() });
+        return Err(DecodeError::WrongSchema { expected: M::SCHEMA, got: clip(&schema, MAX_NAME_CHARS) });
     }
     if !(1..=M::VERSION).contains(&version) {
         return Err(DecodeError::UnknownVersion {

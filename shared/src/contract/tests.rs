@@ -230,6 +230,8 @@ fn what_is_no_message_is_refused() {
     let header_only = r#"{"schema":"lambda-scale/cluster-snapshot","version":1}"#;
     assert!(matches!(refused(header_only, None), DecodeError::Invalid { .. }));
     assert!(matches!(refused("{}", Some("zstd")), DecodeError::UnknownEncoding(_)));
+    let long = "z".repeat(10_000);
+    assert!(refused("{}", Some(&long)).to_string().len() < 300, "an error repeats little of a message");
     assert!(matches!(refused("%%%", Some(GZIP_BASE64)), DecodeError::Base64(_)));
     assert!(matches!(refused("aGVsbG8=", Some(GZIP_BASE64)), DecodeError::Gzip(_)));
     let cut = pack(header_only.as_bytes()).chars().take(24).collect::<String>();
