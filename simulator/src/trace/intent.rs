@@ -16,9 +16,9 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut changes: Vec<Change> = Vec::new();
     for row in rows(text, HEADER)? {
-        let at = u64::from(row.whole(0, "minute")?) * MINUTE;
+        let at = row.within(u64::from(row.whole(0, "minute")?) * MINUTE, 0, "minute")?;
         if changes.last().is_some_and(|last| last.at > at) {
-            return Err(row.problem(format!("minute: {} is before that of the row before", row.text(0))));
+            return Err(row.problem(format!("minute: {} is before that of the row before", row.short(0))));
         }
         let name = row.text(1);
         let resources = Resources { cpus: row.amount(3, "cpus")?, mem: row.amount(4, "mem")?, ..Resources::ZERO };
@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
             applications.len() - 1
         });
         if applications.get(application).is_some_and(|known| known.resources != resources) {
-            let problem = format!("{name} takes another amount than in its first row; give it another name");
+            let problem = format!("{} takes another amount than in its first row; give it another name", row.short(1));
             return Err(row.problem(problem));
         }
         changes.push(Change { at, application, instances: row.whole(2, "instances")? });
@@ -65,6 +65,7 @@ mod tests {
             ("5,/web,1,1,1\n4,/web,1,1,1", "line 3: minute: 4 is before that of the row before"),
             ("0,web,1,1,1", "line 2: expected the id of an application"),
             ("0,/web,1,0,0", "line 2: expected the id of an application"),
+            ("800000,/web,1,1,1", "line 2: minute: got \"800000\", expected a time within 400 days of the start"),
             ("0,/web,1,1,1\n1,/web,1,2,1", "line 3: /web takes another amount"),
             ("0,/web,-1,1,1", "line 2: instances: got \"-1\", expected a whole number"),
         ] {

@@ -27,7 +27,8 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
     let mut places: BTreeMap<Resources, usize> = BTreeMap::new();
     let mut jobs = Vec::new();
     for row in rows(text, HEADER)? {
-        let (submitted, duration) = (row.thousandths(1, "submit_s")?, row.thousandths(2, "duration_s")?);
+        let submitted = row.within(row.thousandths(1, "submit_s")?, 1, "submit_s")?;
+        let duration = row.thousandths(2, "duration_s")?;
         let resources = Resources { cpus: row.amount(3, "cpus")?, mem: row.amount(4, "mem")?, ..Resources::ZERO };
         if resources.is_zero() {
             return Err(row.problem("cpus and mem are 0, expected a job that takes something".to_owned()));
@@ -77,6 +78,7 @@ mod tests {
         for (row, expected) in [
             ("1,2,3,4", "line 2: got 4 values, expected 5"),
             ("1,soon,3,4,5", "line 2: submit_s: got \"soon\""),
+            ("1,100000000,3,4,5", "line 2: submit_s: got \"100000000\", expected a time within 400 days of the start"),
             ("1,2,3,0,0", "line 2: cpus and mem are 0"),
             ("", "the trace has no rows, expected at least 1 job"),
         ] {

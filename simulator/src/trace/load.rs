@@ -21,9 +21,9 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
         let since = time.as_millisecond().saturating_sub(start.as_millisecond());
         let since = u64::try_from(since).ok().filter(|since| points.last().is_none_or(|(last, _)| last < since));
         let Some(since) = since else {
-            return Err(row.problem(format!("timestamp: {} is not after the row before", row.text(0))));
+            return Err(row.problem(format!("timestamp: {} is not after the row before", row.short(0))));
         };
-        points.push((since, value));
+        points.push((row.within(since, 0, "timestamp")?, value));
     }
     let (Some(start), Some((duration, _))) = (start, points.last().filter(|_| points.len() > 1).copied()) else {
         return Err(TraceError::TooShort { got: format!("{} rows", points.len()), least: "2 rows" });
@@ -115,6 +115,10 @@ mod tests {
     #[test]
     fn a_series_must_go_on() {
         for (rows, expected) in [
+            (
+                "2026-01-01 00:00:00,1\n2062-01-01 00:00:00,1",
+                "line 3: timestamp: got \"2062-01-01 00:00:00\", expected a time within 400 days of the start",
+            ),
             (
                 "2026-01-01 00:00:00,1\n2026-01-01 00:00:00,1",
                 "line 3: timestamp: 2026-01-01 00:00:00 is not after the row before",

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use shared::resources::{Amount, Resources};
 use thiserror::Error;
 
-use crate::{MINUTE, Millis};
+use crate::{DAY, MINUTE, Millis};
+
+/// The longest trace: a year, and some. A wrong year in one row would be thousands of them.
+const MAX_DURATION: Millis = 400 * DAY;
 
 pub use applications::{Share, default_applications, read_applications};
 pub use recorded::Recording;

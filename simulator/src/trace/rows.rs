@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use shared::resources::Amount;
+use shared::text::clip;
 
-use super::TraceError;
+use super::{MAX_DURATION, TraceError};
+use crate::{DAY, Millis};
 
 /// A row with its line number.
 #[derive(Clone, Debug)]
@@ -39,8 +41,13 @@ impl<'t> Row<'t> {
         self.values.get(column).copied().unwrap_or_default()
     }
 
+    /// The beginning of a value, for an error.
+    pub(super) fn short(&self, column: usize) -> String {
+        clip(self.text(column), 40)
+    }
+
     fn wrong(&self, column: usize, name: &str, expected: &str) -> TraceError {
-        let got: String = self.text(column).chars().take(40).collect();
+        let got = self.short(column);
         self.problem(format!("{name}: got {got:?}, expected {expected}"))
     }
 
@@ -57,6 +64,15 @@ impl<'t> Row<'t> {
         let decimals: String = decimals.chars().chain("000".chars()).take(3).collect();
         let parse = |part: &str| part.parse::<u64>().map_err(|_| wrong());
         Ok(parse(whole)? * 1000 + parse(&decimals)?)
+    }
+
+    /// That time, unless it is so late that the trace would never end.
+    pub(super) fn within(&self, at: Millis, column: usize, name: &str) -> Result<Millis, TraceError> {
+        let most = MAX_DURATION / DAY;
+        let late = || {
+            self.wrong(column, name, &format!("a time within {most} days of the start; correct it, or cut the trace"))
+        };
+        if at > MAX_DURATION { Err(late()) } else { Ok(at) }
     }
 
     pub(super) fn amount(&self, column: usize, name: &str) -> Result<Amount, TraceError> {
