@@ -161,6 +161,14 @@ learned: rust ## Measure learned headroom: confidences, boot times, noise, deplo
 	@cargo build --locked --release -p simulator --example learned
 	@target/release/examples/learned $(SEEDS) traces
 
+# For how many seconds `make fuzz` runs each target; TARGETS names some of them, as in `make fuzz TARGETS=state`.
+TIME ?= 60
+TARGETS ?=
+
+.PHONY: fuzz
+fuzz: rust ## Look for inputs that break a reader, with libFuzzer: TIME=60 seconds for each target; needs a C++ compiler
+	@tools/fuzz.sh $(TIME) $(TARGETS)
+
 .PHONY: bench-start
 bench-start: all
 	@ls -l $(ZIPS:.zip=) $(ZIPS) | awk '{ printf "%-44s %10.2f MB\n", $$NF, $$5 / 1e6 }'
