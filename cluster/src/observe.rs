@@ -15,7 +15,7 @@ use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::error::Chain;
 use shared::group::{Lifecycle, decommissioning};
-use shared::resources::{Kind, Resources};
+use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
 use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task};
@@ -85,8 +85,11 @@ impl Cluster {
     /// The sink's.
     pub fn show(&self, sink: &mut impl Sink) -> Result<(), StateError> {
         self.show_master(sink.master());
+        // One allocation is reused, as by a reader of a document.
+        let mut raw = RawAgent::default();
         for agent in self.registered() {
-            sink.agent(&raw_agent(agent));
+            fill(&mut raw, agent);
+            sink.agent(&raw);
         }
         for agent in self.agents().filter(|agent| !agent.is_registered()) {
             sink.recovered_agent(&RecoveredAgent {
@@ -116,25 +119,38 @@ impl Cluster {
         sink.framework_name(framework.name.clone());
         sink.framework_gpu_aware(framework.is_gpu_aware());
         sink.framework_recovered(framework.presence == Presence::Recovered);
-        for agent in self.registered() {
-            for (task, count) in alike(agent, framework) {
-                let task = RawTask {
-                    id: task.id.as_bytes(),
-                    name: task.name.as_bytes(),
-                    agent_id: agent.id.as_bytes(),
-                    state: task.state.name().as_bytes(),
-                    role: task.role.as_bytes(),
-                    resources: &raw_resources(&task.resources),
-                    odd: None,
-                };
-                sink.tasks(&task, count);
-            }
+        for Kind { task, agents, .. } in self.kinds_of(framework) {
+            let task = RawTask {
+                id: task.id.as_bytes(),
+                name: task.name.as_bytes(),
+                agent_id: b"",
+                state: task.state.name().as_bytes(),
+                role: task.role.as_bytes(),
+                resources: &raw_resources(&task.resources),
+                odd: None,
+            };
+            sink.tasks(&task, &agents);
         }
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
             sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources, odd: None });
         }
         sink.end_framework()
+    }
+
+    /// The tasks of a framework by what they are, wherever they run.
+    fn kinds_of(&self, framework: &Framework) -> Vec<Kind<'_>> {
+        let mut kinds: Vec<Kind<'_>> = Vec::new();
+        for agent in self.registered() {
+            for (task, mark, count) in agent.alike().filter(|(task, ..)| task.framework == framework.number) {
+                let latest = kinds.iter_mut().rev().take(Kind::COMPARED);
+                match latest.into_iter().find(|kind| kind.is_of(task, mark)) {
+                    Some(kind) => kind.agents.push((agent.id.as_bytes(), count)),
+                    None => kinds.push(Kind { task, mark, agents: vec![(agent.id.as_bytes(), count)] }),
+                }
+            }
+        }
+        kinds
     }
 
     /// The frameworks that the master lists: of those that have not come back to a new one only those of whose tasks it
@@ -160,20 +176,23 @@ impl Cluster {
     }
 }
 
-/// The tasks of a framework on an agent, those that differ in their ids alone as one.
-fn alike<'a>(agent: &'a Agent, framework: &Framework) -> Vec<(&'a Task, u32)> {
-    let mut groups: Vec<(Mark<'_>, &Task, u32)> = Vec::new();
-    for task in agent.tasks().iter().filter(|task| task.framework == framework.number) {
-        let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
-        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, u32)| {
-            *of == mark && other.resources == task.resources && other.state == task.state && other.role == task.role
-        };
-        match groups.iter_mut().find(is_like) {
-            Some((_, _, count)) => *count += 1,
-            None => groups.push((mark, task, 1)),
-        }
+/// Tasks of a framework that differ in their ids and agents alone.
+struct Kind<'a> {
+    /// One of them.
+    task: &'a Task,
+    mark: Mark<'a>,
+    /// How many run on which agents, by their ids.
+    agents: Vec<(&'a [u8], u32)>,
+}
+
+impl Kind<'_> {
+    /// How many of the latest ones are compared with a task: a kind may be there twice, and a cluster has any number of them.
+    const COMPARED: usize = 16;
+
+    fn is_of(&self, task: &Task, mark: Mark<'_>) -> bool {
+        let own = self.task;
+        self.mark == mark && own.resources == task.resources && own.state == task.state && own.role == task.role
     }
-    groups.into_iter().map(|(_, task, count)| (task, count)).collect()
 }
 
 /// To the millisecond, as a reader rounds it.
@@ -202,36 +221,36 @@ impl From<&Group> for members::Group {
     }
 }
 
-fn raw_agent(agent: &Agent) -> RawAgent {
-    let capacity = &agent.capacity;
-    RawAgent {
-        agent: state::Agent {
-            id: agent.id.clone(),
-            hostname: agent.hostname.clone(),
-            ip: agent.ip(),
-            attributes: attributes(&agent.attributes),
-            active: agent.is_active(),
-            deactivated: agent.is_deactivated(),
-            drain: agent.drain(),
-            registered_at: rounded(agent.registered_at),
-        },
-        total: Some(raw_resources(&capacity.total)),
-        used: Some(raw_resources(&agent.used())),
-        unreserved: Some(raw_resources(&capacity.unreserved())),
-        reserved: capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect(),
-        odd: None,
-        odd_attributes: None,
-    }
+fn fill(raw: &mut RawAgent, agent: &Agent) {
+    let (capacity, shown) = (&agent.capacity, &mut raw.agent);
+    shown.id.clone_from(&agent.id);
+    shown.hostname.clone_from(&agent.hostname);
+    shown.ip = agent.ip();
+    shown.attributes.clear();
+    add_attributes(&agent.attributes, &mut shown.attributes);
+    shown.active = agent.is_active();
+    shown.deactivated = agent.is_deactivated();
+    shown.drain = agent.drain();
+    shown.registered_at = rounded(agent.registered_at);
+    raw.total = Some(raw_resources(&capacity.total));
+    raw.used = Some(raw_resources(&agent.used()));
+    raw.unreserved = Some(raw_resources(&capacity.unreserved()));
+    raw.reserved = capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect();
 }
 
 fn raw_resources(resources: &Resources) -> RawResources {
     let mut raw = RawResources::default();
-    Kind::ALL.into_iter().for_each(|kind| raw.amount(kind, resources.get(kind)));
+    resources::Kind::ALL.into_iter().for_each(|kind| raw.amount(kind, resources.get(kind)));
     raw
 }
 
 fn attributes(attributes: &Attributes) -> state::Attributes {
     let mut shown = state::Attributes::default();
+    add_attributes(attributes, &mut shown);
+    shown
+}
+
+fn add_attributes(attributes: &Attributes, shown: &mut state::Attributes) {
     for (name, value) in attributes.iter() {
         match value {
             Attribute::Text(text) => shown.push(name, text),
@@ -242,5 +261,4 @@ fn attributes(attributes: &Attributes) -> state::Attributes {
             },
         }
     }
-    shown
 }

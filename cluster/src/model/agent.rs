@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use node_gather::mesos::names::Mark;
 use node_gather::mesos::{ip_of_pid, state};
 use node_gather::summarize::{self, Share};
 use shared::resources::Resources;
@@ -49,6 +51,43 @@ pub struct Agent {
     executors: Vec<Executor>,
     /// What tasks and executors take, kept because it is asked for with every placement.
     used: Resources,
+    /// The tasks that are alike, kept because a simulation looks at all agents in each run, and few have changed.
+    alike: Kept<Vec<Alike>>,
+}
+
+/// What follows from the rest of a value, once it has been asked for. So it says nothing about whether two are equal.
+#[derive(Clone, Debug)]
+struct Kept<T>(OnceLock<T>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T> PartialEq for Kept<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<T> Eq for Kept<T> {}
+
+/// Tasks that differ in their ids alone.
+#[derive(Clone, Copy, Debug)]
+struct Alike {
+    /// The place of the first.
+    first: usize,
+    count: u32,
+    /// How much of its id is the path of its application, where Marathon runs it.
+    path: Option<usize>,
+}
+
+impl Alike {
+    fn mark<'t>(&self, task: &'t Task) -> Mark<'t> {
+        let path = self.path.and_then(|length| task.id.as_bytes().get(..length));
+        path.map_or(Mark::Name(task.name.as_bytes()), Mark::Path)
+    }
 }
 
 /// What an agent has.
@@ -196,6 +235,7 @@ impl Agent {
             tasks: Vec::new(),
             executors: Vec::new(),
             used: Resources::ZERO,
+            alike: Kept::default(),
         }
     }
 
@@ -253,6 +293,15 @@ impl Agent {
         &self.tasks
     }
 
+    /// The first of the tasks that differ in their ids alone, what names their application, and how many they are.
+    pub(crate) fn alike(&self) -> impl Iterator<Item = (&Task, Mark<'_>, u32)> {
+        let alike = self.alike.0.get_or_init(|| alike(&self.tasks));
+        alike.iter().filter_map(|alike| {
+            let task = self.tasks.get(alike.first)?;
+            Some((task, alike.mark(task), alike.count))
+        })
+    }
+
     /// The executors on it that take resources of their own.
     #[must_use]
     pub fn executors(&self) -> &[Executor] {
@@ -302,6 +351,7 @@ impl Agent {
             self.used += task.resources;
         }
         self.tasks.push(task);
+        self.alike = Kept::default();
     }
 
     /// Takes in an executor.
@@ -314,6 +364,7 @@ impl Agent {
     pub fn end_tasks(&mut self, ends: impl Fn(&Task) -> bool) -> Vec<Task> {
         let (ended, kept): (Vec<Task>, Vec<Task>) = std::mem::take(&mut self.tasks).into_iter().partition(ends);
         self.tasks = kept;
+        self.alike = Kept::default();
         let is_needed = |executor: &Executor| self.tasks.iter().any(|task| task.executor_id == executor.id);
         if ended.iter().any(|task| !task.executor_id.is_empty()) {
             // An executor ends with its last task.
@@ -331,6 +382,7 @@ impl Agent {
     pub fn end_all(&mut self) -> Vec<Task> {
         self.executors.clear();
         self.used = Resources::ZERO;
+        self.alike = Kept::default();
         std::mem::take(&mut self.tasks)
     }
 
@@ -352,4 +404,27 @@ impl Agent {
             Mode::Drained(_) => Some(state::Drain::Drained),
         }
     }
+}
+
+fn alike(tasks: &[Task]) -> Vec<Alike> {
+    let mut groups: Vec<(Mark<'_>, &Task, Alike)> = Vec::new();
+    for (first, task) in tasks.iter().enumerate() {
+        let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
+        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, Alike)| {
+            other.framework == task.framework
+                && *of == mark
+                && other.resources == task.resources
+                && other.state == task.state
+                && other.role == task.role
+        };
+        let path = match mark {
+            Mark::Path(path) => Some(path.len()),
+            Mark::Name(_) => None,
+        };
+        match groups.iter_mut().find(is_like) {
+            Some((.., alike)) => alike.count += 1,
+            None => groups.push((mark, task, Alike { first, count: 1, path })),
+        }
+    }
+    groups.into_iter().map(|(.., alike)| alike).collect()
 }

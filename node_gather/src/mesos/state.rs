@@ -447,10 +447,12 @@ pub trait Sink {
     /// A task of the framework that is being read. It may be odd, and its resources impossible.
     fn task(&mut self, task: &RawTask<'_>);
 
-    /// So many tasks like [`Sink::task`], on one agent, that differ in their ids alone: one that is known otherwise than by a document
-    /// may be added up before.
-    fn tasks(&mut self, task: &RawTask<'_>, count: u32) {
-        (0..count).for_each(|_| self.task(task));
+    /// Tasks like [`Sink::task`] that differ in their ids and agents alone: how many of them run on each of these agents, by its
+    /// id. What is known otherwise than by a document may be added up before.
+    fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
+        for (agent_id, count) in agents {
+            (0..*count).for_each(|_| self.task(&RawTask { agent_id, ..*task }));
+        }
     }
 
     /// An executor of the framework that is being read. It may be odd, and its resources impossible.

@@ -487,25 +487,27 @@ impl Sink for ClusterState<'_> {
 
     #[inline]
     fn task(&mut self, task: &RawTask<'_>) {
-        self.tasks(task, 1);
+        self.tasks(task, &[(task.agent_id, 1)]);
     }
 
     #[inline]
-    fn tasks(&mut self, task: &RawTask<'_>, count: u32) {
+    fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
         if !task.holds_resources() {
             return;
         }
         let role = self.role(task.role);
         let size = self.size(task.resources.amounts(), role);
-        let agent = self.agents.number(task.agent_id);
-        if let Some(amount) = task.resources.impossible() {
-            self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
-        }
-        if let Some(field) = task.odd {
-            self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field });
-        }
         let application = self.application(Mark::of(task.id, task.name));
-        self.place(agent, application, size, count);
+        for (agent, count) in agents {
+            let agent = self.agents.number(agent);
+            if let Some(amount) = task.resources.impossible() {
+                self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
+            }
+            if let Some(field) = task.odd {
+                self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field });
+            }
+            self.place(agent, application, size, *count);
+        }
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {
