@@ -22,18 +22,19 @@ impl Latest {
     pub(super) fn add(&mut self, agent: &Agent, resources: &AgentResources) {
         let Some(registered_at) = agent.registered_at else { return };
         let AgentResources { total, unreserved, .. } = *resources;
-        // Of the thousands that may register with a new master, most come before these.
-        let is_before = self.0.get(MOST - 1).is_some_and(|last| registered_at < last.registered_at);
-        if is_before || total.cpus.is_zero() && total.mem.is_zero() {
+        if total.cpus.is_zero() && total.mem.is_zero() {
             return;
         }
-        self.0.push(LatestAgent { registered_at, total, unreserved, agent_id: agent.id.clone() });
         // Of those that registered at the same time, the largest first: the order of the document does not matter.
-        self.0.sort_by(|a, b| {
-            let key = |agent: &LatestAgent| Reverse((agent.registered_at, agent.unreserved, agent.total));
-            key(a).cmp(&key(b)).then_with(|| a.agent_id.cmp(&b.agent_id))
-        });
-        self.0.truncate(MOST);
+        let key = (Reverse((registered_at, unreserved, total)), agent.id.as_str());
+        let comes_before =
+            |own: &LatestAgent| (Reverse((own.registered_at, own.unreserved, own.total)), own.agent_id.as_str()) <= key;
+        let place = self.0.partition_point(comes_before);
+        // Of the thousands that may register with a new master, most come after these.
+        if place < MOST {
+            self.0.insert(place, LatestAgent { registered_at, total, unreserved, agent_id: agent.id.clone() });
+            self.0.truncate(MOST);
+        }
     }
 
     /// Those that registered within an hour of the latest.

@@ -92,6 +92,11 @@ impl Capacities {
     fn get(&self, place: u32) -> Option<&Capacity> {
         self.0.get(index(place))
     }
+
+    /// Whether it matters on any agent which roles its tasks have.
+    fn need_roles(&self) -> bool {
+        self.0.iter().any(Capacity::has_reservations_of_others)
+    }
 }
 
 /// Merges shapes that differ in their count only, and sorts them.
@@ -260,18 +265,14 @@ impl Member {
     }
 }
 
-/// A member with its rank among the usable ones: the least loaded first, then by id.
+/// A member with its rank among the usable ones: the least loaded first, then by id. Sorting moves only what ranks it.
 #[derive(Debug)]
 struct Ranked {
     load: Share,
-    member: Member,
+    member: Box<Member>,
 }
 
 impl Ranked {
-    fn new(member: Member) -> Self {
-        Self { load: member.load(), member }
-    }
-
     /// Whether it comes after an agent of that load and id.
     fn comes_after(&self, load: &Share, id: &str) -> bool {
         (&self.load, self.member.agent.id.as_str()) > (load, id)
@@ -361,7 +362,7 @@ impl<'p> Pool<'p> {
                     }
                     self.least_loaded.pop();
                 }
-                self.least_loaded.push(Ranked { load, member: member() });
+                self.least_loaded.push(Ranked { load, member: Box::new(member()) });
             }
             Standing::Disconnected | Standing::Inactive | Standing::SetAside => {}
             Standing::Draining(_) | Standing::Deactivated => self.members.push(member()),
@@ -381,7 +382,7 @@ impl<'p> Pool<'p> {
 
     /// All agents are known: returns the numbers of the members, in their order.
     pub(super) fn seal(&mut self) -> impl Iterator<Item = u32> {
-        self.members.extend(self.least_loaded.drain().map(|ranked| ranked.member));
+        self.members.extend(self.least_loaded.drain().map(|ranked| *ranked.member));
         self.members.iter().map(|member| member.number)
     }
 
@@ -462,8 +463,9 @@ impl<'p> Pool<'p> {
         // Growing would take twice the memory for a moment, when most of it is in use.
         let mut shapes = Vec::with_capacity(self.listed.len());
         let mut owners = BTreeSet::new();
-        let member_of: BTreeMap<u32, usize> =
-            self.members.iter().enumerate().map(|(place, member)| (member.number, place)).collect();
+        let needs_roles = self.capacities.need_roles();
+        let with_roles = self.members.iter().enumerate().filter(|_| needs_roles);
+        let member_of: BTreeMap<u32, usize> = with_roles.map(|(place, member)| (member.number, place)).collect();
         for Listed { number, mut standing, capacity, used } in std::mem::take(&mut self.listed) {
             if is_set_aside(number) {
                 standing = standing.set_aside();
@@ -530,19 +532,34 @@ impl<'p> Pool<'p> {
     /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
     /// take the place of one that may go.
     pub(super) fn take_candidates(&mut self) -> Vec<Candidate> {
-        let (usable, mut decommissioning): (Vec<Member>, Vec<Member>) =
-            std::mem::take(&mut self.members).into_iter().partition(Member::is_usable);
-        let mut usable: Vec<Ranked> = usable.into_iter().map(Ranked::new).collect();
-        usable.sort_unstable();
-        decommissioning.sort_by(|a, b| a.agent.id.cmp(&b.agent.id));
+        let members = std::mem::take(&mut self.members);
+        let may_go = |member: &Member| member.is_usable() && member.instance.may_go && !member.protected;
+        // A member is large, and few are candidates: their places are sorted.
+        let mut usable: Vec<(Share, &str, usize)> = Vec::new();
+        let mut decommissioning: Vec<(&str, usize)> = Vec::new();
+        for (place, member) in members.iter().enumerate() {
+            let id = member.agent.id.as_str();
+            if may_go(member) {
+                usable.push((member.load(), id, place));
+            } else if !member.is_usable() {
+                decommissioning.push((id, place));
+            }
+        }
+        decommissioning.sort_unstable();
         // As many as may go at once: by the step, or a tenth where they run nothing.
         let at_once = self.policy.limits.scale_down_step(self.counts.registered, u32::MAX);
         let most = at_once.saturating_mul(2);
         let most = most.clamp(*CANDIDATES.start(), *CANDIDATES.end());
-        let may_go = |member: &Member| member.instance.may_go && !member.protected;
-        let usable = usable.into_iter().map(|ranked| ranked.member).filter(may_go).take(index(most));
-        let members = usable.chain(decommissioning);
-        members
+        if usable.len() > index(most) {
+            usable.select_nth_unstable(index(most));
+            usable.truncate(index(most));
+        }
+        usable.sort_unstable();
+        let places = usable.into_iter().map(|(.., place)| place);
+        let places: Vec<usize> = places.chain(decommissioning.into_iter().map(|(_, place)| place)).collect();
+        let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
+        let candidates = places.into_iter().filter_map(|place| members.get_mut(place)?.take());
+        candidates
             .filter_map(|member| member.standing.candidate_state().map(|state| member.into_candidate(state)))
             .collect()
     }
