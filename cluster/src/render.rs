@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
+use uuid::Uuid;
 
 use crate::model::{
     Agent, Attribute, Attributes, Cluster, Drain, Executor, Framework, Master, Mode, Ports, Presence, Roles, Task,
@@ -20,7 +21,8 @@ impl Cluster {
     /// What `/state` answers.
     #[must_use]
     pub fn to_state_json(&self) -> Vec<u8> {
-        let mut json = Vec::new();
+        // A little more than most agents and tasks take, so that it hardly ever grows.
+        let mut json = Vec::with_capacity(2_048 * (1 + self.agents().count()) + 1_024 * self.tasks().count());
         // Memory takes all that is written.
         let _ = self.write_state(&mut json);
         json
@@ -223,11 +225,21 @@ pub(crate) fn task<W: Write>(
     task: &Task,
     more: impl FnOnce(&mut W, &Task) -> io::Result<()>,
 ) -> io::Result<()> {
-    write!(output, r#"{{"id":{},"name":{}"#, Text(&task.id), Text(&task.name))?;
-    write!(output, r#","framework_id":{},"executor_id":{}"#, Text(&framework.id), Text(&task.executor_id))?;
-    write!(output, r#","slave_id":{},"state":"{}""#, Text(place.agent_id), task.state.name())?;
+    // There are very many of them: no formatting where bytes do.
+    for (before, value) in [
+        (r#"{"id":"#, &*task.id),
+        (r#","name":"#, &task.name),
+        (r#","framework_id":"#, &framework.id),
+        (r#","executor_id":"#, &task.executor_id),
+        (r#","slave_id":"#, place.agent_id),
+        (r#","state":"#, task.state.name()),
+    ] {
+        output.write_all(before.as_bytes())?;
+        text(output, value)?;
+    }
     resources(output, r#","resources":"#, &task.resources, &task.ports)?;
-    write!(output, r#","role":{}"#, Text(&task.role))?;
+    output.write_all(br#","role":"#)?;
+    text(output, &task.role)?;
     statuses(output, place, task)?;
     more(output, task)?;
     output.write_all(b"}")
@@ -240,15 +252,17 @@ fn statuses(output: &mut impl Write, place: Place<'_>, task: &Task) -> io::Resul
         TaskState::Starting => &[TaskState::Starting],
         state => &[TaskState::Starting, state],
     };
-    let container = task.container;
+    let mut buffer = Uuid::encode_buffer();
+    let container: &str = task.container.hyphenated().encode_lower(&mut buffer);
+    let ip = place.ip.map(|ip| format!(r#"{{"ip_addresses":[{{"protocol":"IPv4","ip_address":"{ip}"}}]}}"#));
     let micros = task.started_at.as_microsecond();
     for ((second, state), comma) in (0..).zip(states).zip(["", ","]) {
         let (seconds, fraction) = (micros.div_euclid(1_000_000) + second, micros.rem_euclid(1_000_000));
         write!(output, r#"{comma}{{"state":"{}","timestamp":{seconds}.{fraction:06}"#, state.name())?;
-        write!(output, r#","container_status":{{"container_id":{{"value":"{container}"}},"network_infos":["#)?;
-        if let Some(ip) = place.ip {
-            write!(output, r#"{{"ip_addresses":[{{"protocol":"IPv4","ip_address":"{ip}"}}]}}"#)?;
-        }
+        output.write_all(br#","container_status":{"container_id":{"value":""#)?;
+        output.write_all(container.as_bytes())?;
+        output.write_all(br#""},"network_infos":["#)?;
+        output.write_all(ip.as_deref().unwrap_or_default().as_bytes())?;
         let is_healthy = task.is_healthy && *state == TaskState::Running;
         output.write_all(if is_healthy { br#"]},"healthy":true}"# } else { b"]}}" })?;
     }
@@ -280,8 +294,13 @@ pub(crate) fn executor(
 }
 
 fn resources(output: &mut impl Write, before: &str, resources: &Resources, ports: &Ports) -> io::Result<()> {
-    write!(output, "{before}{{")?;
-    list(output, Kind::IN_STATE, |output, kind| write!(output, r#""{kind}":{}"#, Decimal(resources.get(kind))))?;
+    output.write_all(before.as_bytes())?;
+    output.write_all(b"{")?;
+    list(output, Kind::IN_STATE, |output, kind| {
+        text(output, kind.name())?;
+        output.write_all(b":")?;
+        decimal(output, resources.get(kind))
+    })?;
     if !ports.is_empty() {
         write!(output, r#","ports":"{ports}""#)?;
     }
@@ -309,13 +328,36 @@ pub(crate) fn list<W: Write, T>(
     Ok(())
 }
 
+/// A text as JSON; most need no escape.
+fn text(output: &mut impl Write, text: &str) -> io::Result<()> {
+    if !is_plain(text) {
+        return write!(output, "{}", Text(text));
+    }
+    output.write_all(b"\"")?;
+    output.write_all(text.as_bytes())?;
+    output.write_all(b"\"")
+}
+
+/// Whether a text needs no escape.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+}
+
+/// An amount; very many are nothing.
+fn decimal(output: &mut impl Write, amount: Amount) -> io::Result<()> {
+    match amount.thousandths() {
+        0 => output.write_all(b"0.0"),
+        _ => write!(output, "{}", Decimal(amount)),
+    }
+}
+
 /// A text as JSON.
 struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\"")?;
-        if self.0.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        if is_plain(self.0) {
             f.write_str(self.0)?;
         } else {
             for c in self.0.chars() {
