@@ -131,7 +131,11 @@ install: cli ## Install the command line, its manual, and completions below PREF
 BENCH_CLUSTERS ?= 1000:20000 10000:200000 50000:1000000
 
 .PHONY: bench
-bench: bench-scan bench-decide bench-start ## Measure reading /state, deciding, the sizes of the zips, and the start of the functions
+bench: bench-scan bench-decide bench-tick bench-simulate bench-start ## Measure reading, deciding, the whole chain, simulating, and the zips: sizes and start
+
+.PHONY: performance
+performance: ## Measure all of that, and write the tables of docs/performance.md; PARTS="decide tick" for some of them
+	@$(PYTHON) tools/performance.py $(PARTS)
 
 .PHONY: bench-scan
 bench-scan: bins
@@ -142,6 +146,18 @@ bench-scan: bins
 bench-decide: rust
 	@cargo build --locked --release -p node_process --no-default-features --example decide_bench
 	@target/release/examples/decide_bench
+	@echo
+
+.PHONY: bench-tick
+bench-tick: rust
+	@cargo build --locked --release -p simulator --example tick_bench
+	@target/release/examples/tick_bench
+	@echo
+
+.PHONY: bench-simulate
+bench-simulate: rust
+	@cargo build --locked --release -p simulator --example week_bench
+	@target/release/examples/week_bench
 	@echo
 
 .PHONY: quality
