@@ -181,9 +181,8 @@ fn every_test_that_the_page_of_faults_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let page = fs::read_to_string(root.join("docs/faults.md")).unwrap();
     let mut code = String::new();
-    let mut folders: Vec<_> = ["cli", "shared", "node_gather", "node_process", "node_scale", "testbed", "tests/deploy"]
-        .map(|name| root.join(name))
-        .into();
+    let crates = ["cli", "cluster", "shared", "node_gather", "node_process", "node_scale", "simulator", "testbed"];
+    let mut folders: Vec<_> = crates.iter().chain(&["tests/deploy"]).map(|name| root.join(name)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

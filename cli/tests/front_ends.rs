@@ -149,8 +149,12 @@ async fn every_front_end_leaves_a_pool_to_its_custom_check() {
             told(&replayed)
         );
         let simulated = call(&["simulate", "--trace", trace.to_str().unwrap()]).await;
-        let is_simulated = kind.is_decided() && kind.source == "mesos";
-        assert_eq!(simulated.status.code(), Some(if is_simulated { 0 } else { 2 }), "{kind:?}: {}", told(&simulated));
+        assert_eq!(
+            simulated.status.code(),
+            Some(if kind.is_decided() { 0 } else { 2 }),
+            "{kind:?}: {}",
+            told(&simulated)
+        );
         for output in [replayed, simulated].iter().filter(|_| !kind.is_decided()) {
             assert!(told(output).contains("custom check"), "{kind:?}: {}", told(output));
         }
