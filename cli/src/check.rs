@@ -1,6 +1,5 @@
 //! `lambda-scale check`: validates a configuration, and shows it with every default filled in.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +14,8 @@ use shared::contract::{AgentCounts, ClusterSnapshot};
 use shared::error::Chain;
 use shared::text::counted;
 
+use crate::command::{self, is_closed_pipe};
+use crate::config::{ConfigOption, Found};
 use crate::decide::decide;
 use crate::page::{Output, Page, Tone};
 use crate::render;
@@ -25,9 +26,11 @@ use crate::saved::{self, SavedError};
 /// Exit codes: 0 valid, 1 a file or the state cannot be read, 2 not valid.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Configuration file
-    #[arg(value_name = "FILE")]
-    config: PathBuf,
+    /// Configuration file, as --config
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigOption,
     /// State of the leading master to compare it with: a file as for explain, - for standard input, or the URL of a master
     #[arg(long, value_name = "FILE|URL|-")]
     state: Option<saved::State>,
@@ -71,14 +74,17 @@ impl<'a> From<&'a Problem> for ProblemForm<'a> {
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    let path = options.config.display();
-    let parsed = match fs::read_to_string(&options.config) {
-        Ok(configuration) => Config::parse(&configuration),
+    let option =
+        options.file.as_ref().map_or_else(|| options.config.clone(), |file| ConfigOption::of(Some(file.clone())));
+    let (place, parsed) = match command::block_on(option.find()) {
+        Ok(Found { place, text }) => (place, Config::parse(&text)),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale check: cannot read {path}: {error}");
-            return ExitCode::from(1);
+            let code = if error.is_usage() { 2 } else { 1 };
+            let _ = writeln!(io::stderr(), "lambda-scale check: {}", Chain::new(&error));
+            return ExitCode::from(code);
         }
     };
+    let path = place.display();
     let observed = match (&parsed, &options.state) {
         (Ok(config), Some(state)) => match observe(config, state) {
             Ok(observed) => Some(observed),
@@ -98,8 +104,8 @@ pub fn run(options: &Options) -> ExitCode {
     };
     match (parsed, printed) {
         (Err(_), _) => ExitCode::from(2),
-        (Ok(_), Err(_)) => ExitCode::from(1),
-        (Ok(_), Ok(())) => ExitCode::SUCCESS,
+        (Ok(_), Err(error)) if !is_closed_pipe(&error) => ExitCode::from(1),
+        (Ok(_), _) => ExitCode::SUCCESS,
     }
 }
 
@@ -149,7 +155,7 @@ fn text(path: &str, config: &Config, cluster: Option<&[Observed]>) -> io::Result
     for policy in &config.pools {
         page.field(&policy.pool, &summary(policy))?;
     }
-    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Bad, &warning.to_string()))?;
+    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Held, &warning.to_string()))?;
     for Observed { pool, agents, notes } in cluster.unwrap_or_default() {
         page.blank()?;
         page.title(&format!(

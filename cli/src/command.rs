@@ -37,12 +37,30 @@ pub fn exit<E: CommandError>(command: &str, ended: Result<Ended, E>) -> ExitCode
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),
         Ok(Ended::Interrupted) => ExitCode::from(130),
+        // The reader has what it wants, as `head` does.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error cannot be written, the exit code still says it.
             let _ = writeln!(io::stderr(), "lambda-scale {command}: {}", Chain::new(&error));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }
+}
+
+/// Whether the reader of what the command prints is gone.
+pub(crate) fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let kind = |error: &(dyn Error + 'static)| {
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        io.or_else(|| error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
+    };
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if kind(error) == Some(io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The command as a shell takes it.

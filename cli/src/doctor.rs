@@ -21,7 +21,7 @@ use shared::error::Chain;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigOption};
 use crate::credentials;
 use crate::deployed::{self, Deployed, DeployedError};
 use crate::page::{Output, Page};
@@ -35,9 +35,8 @@ use finding::{Finding, Level, Section};
 /// Exit codes: 0 no problem, 1 a problem, 2 invalid configuration or options.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Configuration file
-    #[arg(long, value_name = "FILE", required_unless_present = "stack")]
-    config: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Name of the deployed stack
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
@@ -78,14 +77,12 @@ async fn doctor(options: &Options) -> Result<Ended, DoctorError> {
         Some(stack) => Some(deployed::read(&sdk, stack).await),
         None => None,
     };
-    let (config, deployed) = match (&options.config, deployed) {
-        (Some(path), deployed) => (crate::config::read(path)?, deployed),
-        // Without a file the settings are those of the stack, so without a stack there are none.
-        (None, Some(deployed)) => {
+    let (config, deployed) = match deployed {
+        Some(deployed) if !options.config.is_given() => {
             let deployed = deployed?;
             (deployed.config.clone(), Some(Ok(deployed)))
         }
-        (None, None) => return Ok(Ended::Failed),
+        deployed => (options.config.read().await?, deployed),
     };
     let sections = examine(&sdk, &config, options, deployed.as_ref()).await;
     let is_well = sections.iter().flat_map(|section| &section.findings).all(|finding| finding.level != Level::Problem);
@@ -146,9 +143,9 @@ async fn observe(sources: &Sources, config: &Config, sections: &mut Vec<Section>
 }
 
 fn configuration(config: &Config, options: &Options, deployed: Option<&Result<Deployed, DeployedError>>) -> Section {
-    let source = match (&options.config, &options.stack) {
-        (Some(path), _) => path.display().to_string(),
-        (None, stack) => format!("of the stack {}", stack.as_deref().unwrap_or_default()),
+    let title = match &options.stack {
+        Some(stack) if !options.config.is_given() => format!("configuration of the stack {stack}"),
+        _ => "configuration".to_owned(),
     };
     let pools = shared::text::counted(config.pools.len(), "pool");
     let mut findings = vec![Finding::ok(format!("valid: {pools}"))];
@@ -158,13 +155,13 @@ fn configuration(config: &Config, options: &Options, deployed: Option<&Result<De
     }
     let custom = config.pools.iter().filter(|policy| policy.check == CheckKind::Custom);
     findings.extend(custom.map(|policy| Finding::ok(format!("{}: its custom check decides", policy.pool))));
-    if let (Some(_), Some(Ok(deployed))) = (&options.config, deployed)
+    if let Some(Ok(deployed)) = deployed
         && !deployed.has_settings_of(config)
     {
         let advice = "deploy the file, or leave --config out to check what is deployed";
         findings.push(Finding::warning(format!("the functions of the stack have other settings; {advice}")));
     }
-    Section::new(&format!("configuration {source}"), findings)
+    Section::new(&title, findings)
 }
 
 #[derive(Serialize)]

@@ -25,7 +25,7 @@ use shared::text::counted;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
-use crate::config::{self, ConfigError};
+use crate::config::{ConfigError, ConfigOption};
 use crate::decide::{Undecided, decide};
 use crate::page::{Output, Page, Tone};
 use crate::render;
@@ -40,9 +40,8 @@ pub struct Options {
     /// input, or the URL of a master; required for pools of a Mesos cluster
     #[arg(long, value_name = "FILE|URL|-")]
     state: Option<saved::State>,
-    /// Configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Marathon's launch queue, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it [default: none]
     #[arg(long, value_name = "FILE")]
     queue: Option<PathBuf>,
@@ -187,7 +186,7 @@ pub fn run(options: &Options) -> ExitCode {
 fn print(options: &Options) -> Result<(), ExplainError> {
     #[expect(clippy::disallowed_methods, reason = "a time that is not given is the present")]
     let now = options.now.unwrap_or_else(Timestamp::now);
-    let config = config::read(&options.config)?;
+    let config = options.config.read_now()?;
     let groups = options.group.as_deref().map(read_groups).transpose()?;
     let marathon = Observed {
         queue: options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default(),
@@ -362,46 +361,53 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
         }
         let Explanation { policy, snapshot, decision, what_if, plan } = explanation;
         page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
+        match decision {
+            Ok(decision) => render::decision(page, decision, Some(policy))?,
+            Err(undecided) => render::undecided(page, undecided)?,
+        }
+        if let Some(planned) = plan {
+            show_plan(page, planned)?;
+        }
         render::snapshot(page, snapshot)?;
         if let Some(summary) = cluster.filter(|_| policy.source.needs_masters() && snapshot.agents.registered == 0) {
             render::no_agents_matched(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
         }
-        match decision {
-            Ok(decision) => {
-                render::steps(page, decision)?;
-                render::decision(page, decision, Some(policy))?;
-                let removed: Vec<String> =
-                    decision.scale_down_agents.iter().map(|agent| removed(agent, plan.as_ref())).collect();
-                if !removed.is_empty() {
-                    page.field("remove", &render::cut(&removed))?;
-                }
-                render::what_if(page, what_if)?;
+        if let Ok(decision) = decision {
+            render::steps(page, decision)?;
+            let removed: Vec<String> =
+                decision.scale_down_agents.iter().map(|agent| removed(agent, plan.as_ref())).collect();
+            if !removed.is_empty() {
+                page.field("remove", &render::cut(&removed))?;
             }
-            Err(undecided) => render::undecided(page, undecided)?,
+            render::what_if(page, what_if)?;
         }
-        if let Some(Planned { plan, from, lookups, dry_run }) = plan {
-            // Where nothing is to be removed, it tells how soon something could be.
-            plan.window.iter().try_for_each(|window| page.field("window", &window.to_string()))?;
-            let action = action(plan, *from, lookups);
-            let is_dry = *dry_run && matches!(plan.result, PlanResult::Act(_)) && lookups.is_empty();
-            let action = if is_dry { format!("dry run: would {action}") } else { action };
-            page.toned("action", Tone::Title, &action)?;
-            // An action says all, but for the agents that it skips.
-            let says_all = match &plan.result {
-                PlanResult::Act(Change::Terminate { skipped, .. }) => skipped.is_empty(),
-                PlanResult::Act(_) => true,
-                PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => false,
-            };
-            if !says_all {
-                page.field("", &plan.result.reason().to_string())?;
-            }
-            for step in &plan.agents {
-                page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
-            }
-            plan.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))?;
-        }
+        // Where nothing is to be removed, it tells how soon something could be.
+        let window = plan.iter().flat_map(|planned| &planned.plan.window);
+        window.into_iter().try_for_each(|window| page.field("window", &window.to_string()))?;
     }
     Ok(())
+}
+
+/// What would be done about a decision.
+fn show_plan(page: Page, planned: &Planned) -> io::Result<()> {
+    let Planned { plan, from, lookups, dry_run } = planned;
+    let action = action(plan, *from, lookups);
+    let is_dry = *dry_run && matches!(plan.result, PlanResult::Act(_)) && lookups.is_empty();
+    let action = if is_dry { format!("dry run: would {action}") } else { action };
+    page.toned("action", Tone::Title, &action)?;
+    // An action says all, but for the agents that it skips.
+    let says_all = match &plan.result {
+        PlanResult::Act(Change::Terminate { skipped, .. }) => skipped.is_empty(),
+        PlanResult::Act(_) => true,
+        PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => false,
+    };
+    if !says_all {
+        page.field("", &plan.result.reason().to_string())?;
+    }
+    for step in &plan.agents {
+        page.field("", &format!("{} the agent {} ({})", step.call.name(), step.hostname, step.instance_id))?;
+    }
+    plan.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))
 }
 
 /// `ip-10-0-2-25.ec2.internal (i-00000000abc17f877), 0 tasks`

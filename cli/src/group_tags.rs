@@ -84,8 +84,8 @@ fn run(command: &str, target: &Target, change: impl Fn(&Group) -> Option<TagChan
 }
 
 async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChange>) -> Result<Ended, TargetError> {
-    let names = target.groups(target.config()?.as_ref());
     let sdk = shared::aws::sdk_config().await;
+    let names = target.groups(target.config(&sdk).await?.as_ref());
     credentials::check(&sdk).await?;
     let client = group::client(&sdk);
     let mut groups = Vec::new();

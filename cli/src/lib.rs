@@ -52,7 +52,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Sizes the EC2 Auto Scaling group behind an Apache Mesos cluster
 #[derive(Parser)]
-#[command(name = "lambda-scale", version, arg_required_else_help = true)]
+#[command(name = "lambda-scale", version, arg_required_else_help = true, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

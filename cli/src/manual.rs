@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Command};
 use clap_complete::Shell;
 
+use crate::command::is_closed_pipe;
+
 /// Print completions for a shell
 #[derive(Args, Clone, Debug)]
 pub struct Completions {
@@ -46,6 +48,7 @@ pub fn man(options: &Man, command: Command) -> ExitCode {
 fn code(command: &str, result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "lambda-scale {command}: cannot write: {error}");
             ExitCode::from(1)

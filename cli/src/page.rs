@@ -1,15 +1,24 @@
-//! Text output: lines with a label, wrapped, colored on a terminal.
+//! Text output: lines with a label, wrapped to the width of the terminal, in its own colors.
+//!
+//! `anstream` decides whether there are colors: none where standard output is no terminal, or with `NO_COLOR`, `CLICOLOR=0`, or `TERM=dumb`.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
 
-/// Lines end about here, so that they fit most windows.
+/// Lines end about here where standard output is no terminal, so that they fit most windows.
 const WIDTH: usize = 112;
+/// A terminal may be narrower or wider; lines are not: below this every word stands alone, above it no eye finds the next line.
+const MIN_WIDTH: usize = 50;
+const MAX_WIDTH: usize = 140;
 /// The width of a label, such as `each rule alone`.
 const INDENT: usize = 17;
+/// What stands before a label.
+const MARGIN: usize = 2;
 
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,27 +36,42 @@ pub enum Tone {
     Plain,
     /// Bold.
     Title,
-    /// Green.
+    /// Green: as it should be.
     Good,
-    /// Yellow.
+    /// Yellow: held, or a warning.
     Held,
-    /// Red.
+    /// Red: acts, or failed.
     Bad,
     /// Dim.
     Quiet,
 }
 
+impl Tone {
+    const fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Title => Style::new().bold(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Held => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Quiet => Style::new().dimmed(),
+        }
+    }
+}
+
 /// Standard output as a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    color: bool,
+    width: usize,
 }
 
 impl Page {
-    /// A page that is colored where standard output is a terminal.
+    /// A page as wide as the terminal.
     #[must_use]
     pub fn stdout() -> Self {
-        Self { color: io::stdout().is_terminal() }
+        let terminal = terminal_size::terminal_size_of(io::stdout());
+        let width = terminal.map(|(width, _)| usize::from(width.0).clamp(MIN_WIDTH, MAX_WIDTH));
+        Self { width: width.unwrap_or(WIDTH) }
     }
 
     /// An empty line.
@@ -71,7 +95,7 @@ impl Page {
     /// # Errors
     /// See [`Page::blank`].
     pub fn title(self, text: &str) -> io::Result<()> {
-        writeln!(io::stdout(), "{}", self.colored(Tone::Title, text))
+        writeln!(anstream::stdout(), "{}", painted(Tone::Title, text))
     }
 
     /// A line with a label, wrapped.
@@ -87,44 +111,31 @@ impl Page {
     /// # Errors
     /// See [`Page::blank`].
     pub fn toned(self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
-        for (index, line) in wrap(text, WIDTH - INDENT - 2).into_iter().enumerate() {
+        let mut out = anstream::stdout().lock();
+        for (index, line) in wrap(text, self.width - INDENT - MARGIN).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            let label = self.colored(Tone::Quiet, &format!("{label:<INDENT$}"));
-            writeln!(io::stdout(), "  {label}{}", self.colored(tone, &line))?;
+            let label = painted(Tone::Quiet, &format!("{label:<INDENT$}"));
+            writeln!(out, "{:MARGIN$}{label}{}", "", painted(tone, &line))?;
         }
         Ok(())
     }
-
-    fn colored(self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            _ if !self.color => return text.to_owned(),
-            Tone::Plain => return text.to_owned(),
-            Tone::Title => 1,
-            Tone::Good => 32,
-            Tone::Held => 33,
-            Tone::Bad => 31,
-            Tone::Quiet => 2,
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    }
 }
 
-/// The text in lines of at most that many characters, where its words allow.
+fn painted(tone: Tone, text: &str) -> String {
+    let style = tone.style();
+    format!("{style}{text}{style:#}")
+}
+
+/// The text in lines of at most that many characters, where its words allow. Names of hosts and settings are never broken, not at
+/// their hyphens either: they are copied.
 fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::take(&mut line));
-            } else if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-    }
-    if lines.is_empty() { vec![String::new()] } else { lines }
+    let options = textwrap::Options::new(width)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .word_separator(WordSeparator::AsciiSpace)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, options);
+    lines.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 /// Whether a file can be written there, without a change to it.
@@ -145,7 +156,9 @@ mod tests {
     fn lines_break_between_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(wrap("ip-10-0-2-25.ec2.internal", 9), ["ip-10-0-2-25.ec2.internal"]);
         assert_eq!(wrap("a  b", 80), ["a  b"]);
+        assert_eq!(wrap("one\ntwo", 80), ["one", "two"]);
         assert_eq!(wrap("", 80), [""]);
     }
 }

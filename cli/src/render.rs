@@ -7,7 +7,7 @@ use node_process::report;
 use node_process::what_if::WhatIf;
 use shared::clause::Clause;
 use shared::config::Policy;
-use shared::contract::{ClusterSnapshot, CompletenessLevel, NotCounted, ScalingDecision, Step};
+use shared::contract::{ClusterSnapshot, CompletenessLevel, NotCounted, ScalingDecision, ScalingState, Step};
 use shared::resources::Kind;
 use shared::text::counted;
 use shared::time;
@@ -109,7 +109,17 @@ fn alone(step: &Step) -> Option<String> {
 /// # Errors
 /// Where the page cannot be written.
 pub fn decision(page: Page, decision: &ScalingDecision, policy: Option<&Policy>) -> io::Result<()> {
-    page.toned("decision", Tone::Title, &report::headline(decision, policy))
+    page.toned("decision", tone(decision.state), &report::headline(decision, policy))
+}
+
+/// Green where nothing is to be done, yellow where something cannot be, red where something is.
+#[must_use]
+pub const fn tone(state: ScalingState) -> Tone {
+    match state {
+        ScalingState::Normal => Tone::Good,
+        ScalingState::Held | ScalingState::MaxLimit | ScalingState::MinLimit => Tone::Held,
+        ScalingState::ScaleUp | ScalingState::ScaleDown => Tone::Bad,
+    }
 }
 
 /// Why there is no decision.

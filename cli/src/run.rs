@@ -2,7 +2,6 @@
 //! a dry run unless `--apply` is given.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use shared::start::StartError;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
-use crate::config::{self, ConfigError};
+use crate::config::{ConfigError, ConfigOption};
 use crate::credentials::{self, NoAccount};
 use crate::decide::{Undecided, decide};
 use crate::doubt;
@@ -36,9 +35,8 @@ use crate::target::{GroupError, describe};
 /// Exit codes: 0 success, 1 a call or a file failed, 2 invalid configuration or options, 130 interrupted.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Run once (default)
     #[arg(long, conflicts_with = "every")]
     once: bool,
@@ -114,7 +112,7 @@ struct Stages {
 }
 
 async fn chain(options: &Options) -> Result<Ended, RunError> {
-    let mut config = config::read(&options.config)?;
+    let mut config = options.config.read().await?;
     config.dry_run |= !options.apply;
     let sdk = shared::aws::sdk_config().await;
     if let Err(no_account) = credentials::check(&sdk).await {
@@ -139,7 +137,9 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
             Err(error) => writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?,
             Ok(_) => {}
         }
-        writeln!(io::stdout())?;
+        if stages.output == Output::Text {
+            writeln!(io::stdout())?;
+        }
     }
 }
 
@@ -265,21 +265,24 @@ fn text(answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {
     let page = Page::stdout();
     let Answer { policy, snapshot, decision, applied } = answer;
     page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
+    match decision {
+        Ok(decision) => render::decision(page, decision, Some(policy))?,
+        Err(undecided) => render::undecided(page, undecided)?,
+    }
+    applied.as_ref().map_or(Ok(()), |applied| outcome(page, applied))?;
     render::snapshot(page, snapshot)?;
     if let Some(read) = read.filter(|_| snapshot.agents.registered == 0) {
         render::no_agents_matched(page, policy, read.agents_of_no_pool, &read.attributes_of_no_pool)?;
     }
-    match decision {
-        Ok(decision) => {
-            render::steps(page, decision)?;
-            render::decision(page, decision, Some(policy))?;
-        }
-        Err(undecided) => render::undecided(page, undecided)?,
-    }
-    let Some(Applied { outcome, error }) = applied else { return Ok(()) };
+    decision.as_ref().map_or(Ok(()), |decision| render::steps(page, decision))
+}
+
+/// What was done about a decision.
+fn outcome(page: Page, applied: &Applied) -> io::Result<()> {
+    let Applied { outcome, error } = applied;
     let tone = match outcome.action {
-        OutcomeAction::Failed => Tone::Bad,
-        OutcomeAction::ScaledUp | OutcomeAction::ScaledDown => Tone::Good,
+        OutcomeAction::Failed | OutcomeAction::ScaledUp | OutcomeAction::ScaledDown => Tone::Bad,
+        OutcomeAction::BackedOff => Tone::Held,
         _ => Tone::Title,
     };
     let change = match (outcome.from, outcome.to) {

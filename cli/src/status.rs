@@ -13,9 +13,10 @@ use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
 use serde::{Serialize, Serializer};
 use shared::clause;
 use shared::config::Config;
-use shared::contract::{AgentState, Candidate, ClusterSnapshot, Message, ScalingDecision, with_header};
+use shared::contract::{AgentState, Candidate, ClusterSnapshot, GroupMembers, Message, ScalingDecision, with_header};
 use shared::error::Chain;
 use shared::start::StartError;
+use shared::text::counted;
 use shared::time;
 
 use crate::command::{self, Ended};
@@ -37,9 +38,6 @@ use crate::target::{GroupStatus, Target, TargetError, describe};
 pub struct Options {
     #[command(flatten)]
     target: Target,
-    /// Name of the deployed stack
-    #[arg(long, value_name = "NAME", default_value = "lambda-scale")]
-    stack: String,
 }
 
 /// How far back activities and decisions go.
@@ -48,6 +46,8 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// A group with its pool, as far as it is known.
 #[derive(Debug, Serialize)]
 struct Status {
+    /// The pool; `null` where no configuration names the group.
+    pool: Option<String>,
     #[serde(flatten)]
     group: Known,
     /// The group as `node_scale` plans with it.
@@ -64,8 +64,14 @@ struct Status {
     /// Why there is no decision on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecided: Option<String>,
+    /// That no agent matches the pool, and which attributes others have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_agent: Option<String>,
     /// The decisions of the last hour, the last one first.
     decisions: Vec<Decided>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_outcome: Option<String>,
     /// What is not known, and why.
     unknown: Vec<String>,
 }
@@ -128,9 +134,9 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 async fn status(options: &Options) -> Result<Ended, TargetError> {
-    let Options { target, stack } = options;
-    let config = target.config()?;
+    let Options { target } = options;
     let sdk = shared::aws::sdk_config().await;
+    let config = target.config(&sdk).await?;
     let now = now();
     let names = target.groups(config.as_ref());
     if let Err(no_account) = credentials::check(&sdk).await {
@@ -150,14 +156,20 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
         Some(config) => observe(&mut all, config, node_gather::config::sources(&sdk, config).await, now).await,
         None => true,
     };
-    let log = decisions::since(&sdk, &decisions::log_group(stack), earlier(now)).await;
+    let log = decisions::since(&sdk, &decisions::log_group(target.stack()), earlier(now)).await;
+    let no_outcome = match &log {
+        Ok(_) => "none in the last hour; check that the schedule is enabled, and the log of node_gather".to_owned(),
+        Err(error) => Chain::new(error).to_string(),
+    };
     // `lambda-scale run` has no such log.
     let is_logged = matches!(log, Ok(_) | Err(LogError::NoLog(_)));
     match log {
         Ok(decided) => all.iter_mut().for_each(|status| {
             let of_group = decided.iter().rev().filter(|decided| decided.group == status.group.name());
             status.decisions = of_group.cloned().collect();
+            status.no_outcome = status.decisions.is_empty().then(|| no_outcome.clone());
         }),
+        Err(LogError::NoLog(_)) => all.iter_mut().for_each(|status| status.no_outcome = Some(no_outcome.clone())),
         Err(error) => all.iter_mut().for_each(|status| status.unknown.push(Chain::new(&error).to_string())),
     }
     target.print(&all, |page, status| show(page, status, config.as_ref(), now))?;
@@ -182,13 +194,16 @@ impl Status {
     /// Nothing but the group.
     const fn of(group: Known) -> Self {
         Self {
+            pool: None,
             group,
             activities: Vec::new(),
             state: None,
             snapshot: None,
             decision: None,
             undecided: None,
+            no_agent: None,
             decisions: Vec::new(),
+            no_outcome: None,
             unknown: Vec::new(),
         }
     }
@@ -199,9 +214,16 @@ async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, S
     let failure = match sources {
         Err(error) => Some(Chain::new(&error).to_string()),
         Ok(sources) => {
-            let Observation { snapshots, failure, .. } = sources.observe(config, now).await;
+            let Observation { snapshots, read, failure } = sources.observe(config, now).await;
             for (policy, status) in config.pools.iter().zip(all.iter_mut()) {
+                status.pool = Some(policy.pool.clone());
                 status.snapshot = snapshots.iter().find(|snapshot| snapshot.pool == policy.pool).cloned();
+                let is_empty = |snapshot: &ClusterSnapshot| snapshot.agents.registered == 0;
+                if policy.source.needs_masters() && status.snapshot.as_ref().is_some_and(is_empty) {
+                    status.no_agent = read
+                        .as_ref()
+                        .map(|read| render::none_matched(policy, read.agents_of_no_pool, &read.attributes_of_no_pool));
+                }
                 match status.snapshot.as_ref().map(|snapshot| decide(snapshot, policy, now)) {
                     Some(Ok(decision)) => status.decision = Some(decision),
                     Some(Err(undecided)) => status.undecided = Some(undecided.to_string()),
@@ -225,14 +247,25 @@ async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, S
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
-    let Status { group, activities, snapshot, decision, undecided, decisions, unknown, state: _ } = status;
+    let Status { group, activities, snapshot, decision, undecided, no_agent, decisions, no_outcome, unknown, .. } =
+        status;
     let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.name()));
     match pool {
         Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.name()))?,
         None => page.title(&format!("group {}", group.name()))?,
     }
+    if let Some(decision) = decision {
+        page.toned("next decision", render::tone(decision.state), &render::summary(decision, pool))?;
+        render::not_counted(page, decision)?;
+    }
+    if let Some(undecided) = undecided {
+        page.field("next decision", &format!("none: {undecided}"))?;
+    }
     if let Known::Described(group) = group {
         group.show(page)?;
+    }
+    if let Some(members) = snapshot.as_ref().and_then(|snapshot| snapshot.group.as_ref()) {
+        page.field("instances", &matched(members))?;
     }
     for (index, activity) in activities.iter().take(FEW).enumerate() {
         let ActivityForm { kind, instance_id, status, start, message } = activity;
@@ -245,18 +278,33 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
         render::snapshot(page, snapshot)?;
         agents(page, &snapshot.scale_down_candidates)?;
     }
-    if let Some(decision) = decision {
-        page.toned("next decision", Tone::Title, &render::summary(decision, pool))?;
-        render::not_counted(page, decision)?;
-    }
-    if let Some(undecided) = undecided {
-        page.field("next decision", &format!("none: {undecided}"))?;
+    if let Some(no_agent) = no_agent {
+        page.toned("no agent", Tone::Bad, no_agent)?;
     }
     let rows = decisions::rows(decisions.iter().rev());
     for (index, row) in rows.iter().take(FEW).enumerate() {
         page.field(if index == 0 { "decisions" } else { "" }, &decided(row, now))?;
     }
+    if let Some(no_outcome) = no_outcome {
+        page.toned("outcomes", Tone::Held, no_outcome)?;
+    }
     unknown.iter().try_for_each(|unknown| page.toned("unknown", Tone::Bad, unknown))
+}
+
+/// Agents against instances: `58 are agents, 2 are not: i-0abc; i-0def`
+fn matched(members: &GroupMembers) -> String {
+    let GroupMembers { joined, not_joined, not_joined_count, unknown, outside, .. } = members;
+    let mut parts = vec![format!("{joined} are agents")];
+    if *not_joined_count > 0 {
+        parts.push(format!("{not_joined_count} are not: {}", render::cut(not_joined)));
+    }
+    if *unknown > 0 {
+        parts.push(format!("{unknown} may be, and cannot be identified"));
+    }
+    if *outside > 0 {
+        parts.push(format!("{} on no instance of the group", counted(*outside, "agent")));
+    }
+    parts.join("; ")
 }
 
 /// Agents that are being decommissioned, and the first candidates for removal.

@@ -1,8 +1,8 @@
 //! The groups that a command is about, and the status of each.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
+use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
@@ -17,22 +17,25 @@ use shared::time;
 use thiserror::Error;
 
 use crate::command::{CommandError, RuntimeError};
-use crate::config::{self, ConfigError};
-use crate::credentials::NoAccount;
+use crate::config::{ConfigError, ConfigOption};
+use crate::credentials::{self, NoAccount};
+use crate::deployed::{self, DeployedError};
 use crate::page::{Output, Page, Tone};
 
 /// The options that choose groups.
 #[derive(Args, Clone, Debug)]
 pub struct Target {
-    /// Configuration file; its pools name the groups
-    #[arg(long, value_name = "FILE", required_unless_present = "group")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Only the group of this pool; repeatable
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME", conflicts_with = "group")]
     pool: Vec<String>,
     /// Name of a group, instead of a configuration
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     group: Option<String>,
+    /// Name of the deployed stack; without --config and --group, its settings name the groups
+    #[arg(long, value_name = "NAME")]
+    stack: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -47,6 +50,9 @@ pub enum TargetError {
     /// It has no such pool.
     #[error("--pool {0:?}: the configuration has no such pool")]
     UnknownPool(String),
+    /// It is not known what the stack runs.
+    #[error(transparent)]
+    Deployed(#[from] DeployedError),
     /// No call to AWS can be made.
     #[error(transparent)]
     NoAccount(#[from] NoAccount),
@@ -82,9 +88,17 @@ impl Target {
     ///
     /// # Errors
     /// Where it cannot be read, is not valid, or lacks a chosen pool.
-    pub fn config(&self) -> Result<Option<Config>, TargetError> {
-        let Some(path) = &self.config else { return Ok(None) };
-        let mut config = config::read(path)?;
+    pub async fn config(&self, sdk: &SdkConfig) -> Result<Option<Config>, TargetError> {
+        if self.group.is_some() {
+            return Ok(None);
+        }
+        let mut config = match &self.stack {
+            Some(stack) if !self.config.is_given() => {
+                credentials::check(sdk).await?;
+                deployed::read(sdk, stack).await?.config
+            }
+            _ => self.config.read().await?,
+        };
         if let Some(unknown) = self.pool.iter().find(|name| config.pool(name).is_none()) {
             return Err(TargetError::UnknownPool(unknown.clone()));
         }
@@ -92,6 +106,12 @@ impl Target {
             config.pools.retain(|policy| self.pool.contains(&policy.pool));
         }
         Ok(Some(config))
+    }
+
+    /// The name of the stack, where nothing else is said.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        self.stack.as_deref().unwrap_or("lambda-scale")
     }
 
     /// The names of the groups, in the order of the configuration.
@@ -227,7 +247,7 @@ impl GroupStatus {
             &format!("desired {desired_capacity}, in service {in_service}, min {min_size}, max {max_size}"),
         )?;
         match &self.paused_until {
-            Some(until) => page.toned("paused", Tone::Bad, &shown(until))?,
+            Some(until) => page.toned("paused", Tone::Held, &shown(until))?,
             None => page.field("paused", "no")?,
         }
         if let Some(floor) = &self.floor {

@@ -136,3 +136,25 @@ async fn status_names_instances_that_are_no_agents_or_are_stranded() {
     assert!(words.contains("i-0never") && words.contains(&stranded), "{words}");
     assert_eq!(account.writes(), 0);
 }
+
+#[tokio::test]
+async fn status_prints_agents_against_instances_and_silence() {
+    let account = Account::start("silence").await;
+    account.logs.write(LOG, &[]);
+    account.auto_scaling.group(GROUP, |group| {
+        group.adopt("i-0never", "us-east-1a", now() - jiff::SignedDuration::from_hours(2));
+    });
+    let config = account.config("", r#"asg = "workers""#, "");
+    let output = status(&account, &config, &[]).await;
+    let words = told(&output);
+    assert!(words.contains("instances 60 are agents; 1 are not: i-0never"), "{words}");
+    assert!(words.contains("outcomes none in the last hour; check that the schedule is enabled"), "{words}");
+    let decision = words.find("next decision").unwrap();
+    assert!(decision < words.find("capacity").unwrap() && decision < words.find("source").unwrap(), "{words}");
+    let all = json(&status(&account, &config, &["--output", "json"]).await);
+    assert_eq!((&all["pool"], &all["group"]), (&json!("workers"), &json!(GROUP)));
+    // Agents of other attributes.
+    let config = account.config("", r#"asg = "worker""#, "");
+    let words = told(&status(&account, &config, &[]).await);
+    assert!(words.contains("no agent no registered agent has asg = worker; 60 agents match no pool"), "{words}");
+}
