@@ -92,7 +92,8 @@ const MADE: [&str; 3] = ["make run", "make test", "make all"];
 
 /// Replacements: recorded answers for requests to others, one run instead of endless ones, and small inputs for large
 /// ones.
-const INSTEAD: [(&str, &str); 7] = [
+const INSTEAD: [(&str, &str); 8] = [
+    ("--state http://MASTER:5050", "--state state.json"),
     ("curl -s http://MASTER:5050/state", "cat answers/state.json"),
     ("curl -s http://MARATHON:8080/v2/queue", "cat answers/queue.json"),
     ("aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names mesos-workers", "cat answers/group.json"),
