@@ -191,10 +191,9 @@ class Variant(NamedTuple):
 
 
 MINIMAL_POOL = {
-    "name": "workers", "min": 1, "resources": ["cpus", "mem"], "scale_down_threshold_percent": 50, "scale_up_threshold_percent": 80,
+    "name": "workers", "min": 1, "resources": ["cpus", "mem"], "scale_down_threshold_percent": 50,
     "application_headroom_percent": 10, "cpu_utilization": False, "headroom_placement": "pack", "max_scale_up_step": 10,
-    "scale_down_margin": 1, "max_missing_agents_percent": 10, "scale_down_window": "15m",
-    "max_back_off": "0s", "join_timeout": "15m", "scale_down_strategy": "least_loaded",
+    "scale_down_margin": 1, "max_missing_agents_percent": 10, "max_back_off": "0s", "join_timeout": "15m",
 }
 MESOS = {"timeout": "20s"}
 CREDENTIALS = "lambda-scale:not-a-secret"
@@ -225,6 +224,10 @@ VARIANTS = (
             "scale_down_threshold_percent": 75, "scale_up_threshold_percent": 95, "application_headroom_percent": 0, "scale_down_window": "0s",
         }]},
         agents_are_drained_first, lambda: Cluster(CREDENTIALS).remove_idle(),
+    ),
+    Variant(
+        "learn", {"Learn": "98", "BootTime": "5m", "DrainAfter": "never"},
+        {"mesos": MESOS, "pools": [{"learn": 98, "boot_time": "5m", "drain_after": "never", "drain_grace": "2m"}]},
     ),
     Variant("recording", {"RecordSnapshots": "true"}, {"mesos": MESOS, "pools": [{}]}, every_message_is_recorded),
     Variant(
