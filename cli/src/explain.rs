@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
-use shared::group::decommissioning;
+use shared::group::{closing_refused_until, decommissioning};
 use shared::text::counted;
 use thiserror::Error;
 
@@ -292,6 +292,7 @@ fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::
         lifecycle: instance.lifecycle_state,
         protected: instance.protected_from_scale_in,
     };
+    let tags = || group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()));
     members::Group {
         desired: units(group.desired_capacity),
         min: units(group.min_size),
@@ -299,7 +300,8 @@ fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::
         zones: availability_zones.clone(),
         protects_new: group.new_instances_protected_from_scale_in,
         instances: group.instances.iter().map(instance).collect(),
-        decommissioning: decommissioning(group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()))),
+        decommissioning: decommissioning(tags()),
+        closing_refused_until: closing_refused_until(tags()),
     }
 }
 

@@ -14,7 +14,7 @@ use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::error::Chain;
-use shared::group::{Lifecycle, decommissioning};
+use shared::group::{Lifecycle, closing_refused_until, decommissioning};
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
@@ -209,6 +209,7 @@ impl From<&Group> for members::Group {
             lifecycle: Lifecycle::from_name(instance.state.name()),
             protected: instance.protected,
         };
+        let tags = || group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         Self {
             desired: units(group.desired()),
             min: units(group.min),
@@ -216,7 +217,8 @@ impl From<&Group> for members::Group {
             zones: group.zones().to_vec(),
             protects_new: group.protects_new,
             instances: group.instances().iter().map(instance).collect(),
-            decommissioning: decommissioning(group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
+            decommissioning: decommissioning(tags()),
+            closing_refused_until: closing_refused_until(tags()),
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
 use shared::aws::whole::WholeAnswers;
-use shared::group::{Lifecycle, decommissioning};
+use shared::group::{Lifecycle, closing_refused_until, decommissioning};
 
 use crate::members::{Description, Group, Instance};
 
@@ -84,6 +84,7 @@ fn described(group: AutoScalingGroup) -> Group {
         max: units(group.max_size),
         zones: group.availability_zones.unwrap_or_default(),
         protects_new: group.new_instances_protected_from_scale_in.unwrap_or(false),
+        closing_refused_until: closing_refused_until(tags.clone()),
         decommissioning: decommissioning(tags),
         instances: group
             .instances

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use shared::contract::GroupMembers;
 use shared::count::saturated;
 use shared::group::{Decommissioning, Lifecycle};
@@ -36,6 +37,8 @@ pub struct Group {
     pub instances: Vec<Instance>,
     /// The instances that its tags say are being decommissioned.
     pub decommissioning: Decommissioning,
+    /// Until when its tag says that the masters refuse calls about agents.
+    pub closing_refused_until: Option<Timestamp>,
 }
 
 impl Group {

@@ -123,6 +123,7 @@ pub fn summarize_unidentified(
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             group: members.map(|members| GroupMembers {
+                closing_refused: refuses_closing(&described, pool.policy, taken_at),
                 tagged_active: has_tags(&described, pool.policy).then(|| std::mem::take(&mut pool.tagged_active)),
                 ..members.members
             }),
@@ -195,6 +196,12 @@ fn groups<'d>(
 /// Whether node_scale decommissions agents of the pool.
 fn has_tags(described: &Descriptions, policy: &Policy) -> bool {
     described.group(&policy.group).is_some_and(|group| !group.decommissioning.is_empty())
+}
+
+/// D8: whether the masters refused calls about agents lately.
+fn refuses_closing(described: &Descriptions, policy: &Policy, now: Timestamp) -> bool {
+    let until = described.group(&policy.group).and_then(|group| group.closing_refused_until);
+    until.is_some_and(|until| now < until)
 }
 
 /// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap. An agent whose attributes

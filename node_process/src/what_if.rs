@@ -189,6 +189,7 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
             let (min, max) = (0, None);
             let (max_scale_up_step, max_scale_down_step) = (StepLimit::UNLIMITED, StepLimit::UNLIMITED);
             policy.limits = Limits { min, max, max_scale_up_step, max_scale_down_step, max_scale_down_tasks };
+            lift_down_step(policy);
         });
         answers.extend(question.answer(Change::NoLimits, snapshot, &unlimited)?);
     }
@@ -207,14 +208,13 @@ fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
         policy.applications.values_mut().for_each(|settings| settings.headroom_percent = None);
     };
     let without_up_step = |policy: &mut Policy| policy.limits.max_scale_up_step = StepLimit::UNLIMITED;
-    let without_down_step = |policy: &mut Policy| policy.limits.max_scale_down_step = StepLimit::UNLIMITED;
     let without_tasks = |policy: &mut Policy| policy.limits.max_scale_down_tasks = None;
     let mut changes = vec![
         (Setting::ApplicationHeadroomPercent, Value::Number(0), policy.with(without_headroom)),
         (Setting::Min, Value::Number(0), policy.with(|policy| policy.limits.min = 0)),
         (Setting::Max, Value::None, policy.with(|policy| policy.limits.max = None)),
         (Setting::MaxScaleUpStep, Value::Unlimited, policy.with(without_up_step)),
-        (Setting::MaxScaleDownStep, Value::Unlimited, policy.with(without_down_step)),
+        (Setting::MaxScaleDownStep, Value::Unlimited, policy.with(lift_down_step)),
         (Setting::MaxScaleDownTasks, Value::None, policy.with(without_tasks)),
         (Setting::ScaleDownMargin, Value::Number(0), policy.with(|policy| policy.scale_down.margin = 0)),
         (Setting::PauseUntil, Value::None, policy.with(|policy| policy.timing.pause_until = None)),
@@ -351,6 +351,14 @@ fn nearest<T>(
         }
     }
     Ok(Some(found))
+}
+
+/// However agents are removed (D8).
+fn lift_down_step(policy: &mut Policy) {
+    policy.limits.max_scale_down_step = StepLimit::UNLIMITED;
+    if let Some(fallback) = &mut policy.scale_down.fallback {
+        fallback.step = StepLimit::UNLIMITED;
+    }
 }
 
 /// The pool with so many thousandths of its load: of each group of tasks so many, and of what agents have in use.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_autoscaling::Client;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{OutcomeAction, ScalingDecision};
 use shared::error::Chain;
@@ -19,6 +19,9 @@ use crate::plan::{AgentCall, AgentStep, BackOff, Change, Increase, Plan, PlanRes
 
 /// How many applied decisions are remembered.
 const MAX_REMEMBERED: usize = 64;
+
+/// D8: how long no call about an agent is made after the masters refused one.
+const CLOSING_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What writes.
 #[derive(Debug)]
@@ -189,6 +192,11 @@ impl Applier {
             if matches!(built.outcome.action, OutcomeAction::None | OutcomeAction::BackedOff) {
                 built.outcome.action = OutcomeAction::Draining;
             }
+        }
+        // D8: a later run goes another way.
+        if policy.learning.is_some() && failure.as_ref().is_some_and(OperatorError::is_lasting) {
+            let until = now.saturating_add(CLOSING_PAUSE).unwrap_or(Timestamp::MAX);
+            built = self.write_tags(&[TagChange::closing_refused(until)], policy, built).await;
         }
         if let Some(source) = failure {
             built = not_changed(built, policy, (changed, plan.agents.len()), source);

@@ -6,6 +6,7 @@
 //! | `lambda-scale/needed` | `<slot> <n1> ... <n6>` | node_scale |
 //! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
+//! | `lambda-scale/closing-refused` | `<until>` | node_scale |
 //! | `lambda-scale/pause-until` | `<until>` | operators |
 //! | `lambda-scale/floor` | `<instances> <until>` | operators |
 //! | `lambda-scale/managed` | any | operators, for the IAM policy |
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::group::CLOSING_REFUSED_TAG;
 use shared::time;
 
 use crate::state::Tag;
@@ -29,6 +31,8 @@ pub use until::Until;
 pub const NEEDED: &str = "lambda-scale/needed";
 /// The tag of [`GroupTags::scale_up`].
 pub const SCALE_UP_SINCE: &str = "lambda-scale/scale-up-since";
+/// The tag of [`GroupTags::closing_refused`].
+pub const CLOSING_REFUSED: &str = CLOSING_REFUSED_TAG;
 /// What the names of all these tags begin with.
 pub const PREFIX: &str = "lambda-scale/";
 /// The tag of [`GroupTags::pause_until`].
@@ -52,6 +56,8 @@ pub struct GroupTags {
     pub floor: Option<Floor>,
     /// Whether there is a minimum that cannot be read.
     pub floor_is_unreadable: bool,
+    /// D8: until when the masters are not asked to close agents, because they refused it. It may be over.
+    pub closing_refused: Option<Timestamp>,
     /// The instances whose agents node_scale decommissions, and since when; `None` where that cannot be read. Agents that an
     /// operator deactivated are not among them.
     pub decommissioning: BTreeMap<String, Option<Timestamp>>,
@@ -132,6 +138,18 @@ impl TagChange {
         Self::Set { key: format!("{PREFIX}{DECOMMISSION}{instance}"), value: time::format(since) }
     }
 
+    /// D8: the masters refuse calls about agents.
+    #[must_use]
+    pub fn closing_refused(until: Timestamp) -> Self {
+        Self::Set { key: CLOSING_REFUSED.to_owned(), value: time::format(until) }
+    }
+
+    /// They may be asked again.
+    #[must_use]
+    pub fn end_closing_refused() -> Self {
+        Self::Delete { key: CLOSING_REFUSED.to_owned() }
+    }
+
     /// It no longer is.
     #[must_use]
     pub fn end_decommission(instance: &str) -> Self {
@@ -181,6 +199,10 @@ impl GroupTags {
                         "nothing is removed; write a number and a time, such as 20 2026-12-24T18:00:00Z, or delete the tag",
                     );
                 }
+            },
+            "closing-refused" => match value.parse() {
+                Ok(until) => self.closing_refused = Some(until),
+                Err(_) => return Some(NO_EFFECT),
             },
             // The IAM policy may require it; it says nothing to this function.
             "managed" => {}
@@ -300,6 +322,7 @@ mod tests {
             tag(FLOOR, floor),
             tag(PAUSE_UNTIL, time::format(at(60))),
             tag("lambda-scale/decommission/i-1", time::format(at(-60))),
+            tag(CLOSING_REFUSED, time::format(at(60))),
             tag("Name", "workers"),
             tag("lambda-scale/managed", "true"),
         ];
@@ -310,6 +333,7 @@ mod tests {
             pause: Some(Pause::Until(Until::Time(at(60)))),
             floor: Some(floor),
             floor_is_unreadable: false,
+            closing_refused: Some(at(60)),
             decommissioning: [("i-1".to_owned(), Some(at(-60)))].into(),
             problems: Vec::new(),
         };
@@ -317,7 +341,12 @@ mod tests {
         // What has expired has no effect.
         assert_eq!(
             GroupTags::read(&tags, at(60)),
-            GroupTags { decommissioning: expected.decommissioning, needed: expected.needed, ..GroupTags::default() }
+            GroupTags {
+                decommissioning: expected.decommissioning,
+                needed: expected.needed,
+                closing_refused: expected.closing_refused,
+                ..GroupTags::default()
+            }
         );
     }
 
@@ -339,6 +368,7 @@ mod tests {
                 "yesterday",
                 GroupTags { decommissioning: [("i-1".to_owned(), None)].into(), ..none() },
             ),
+            ("lambda-scale/closing-refused", "yes", none()),
             ("lambda-scale/needed", "", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5 6 7", none()),

@@ -74,6 +74,18 @@ impl OperatorError {
     }
 }
 
+impl OperatorError {
+    /// Whether the leading master makes no such call, whichever the agent, so that asking again does not help: for lack of
+    /// credentials or permissions, or because something between allows none.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::NoMaster { .. } => false,
+            Self::Refused { status, .. } => matches!(status, 401 | 403 | 405 | 501),
+        }
+    }
+}
+
 fn hint(status: u16) -> &'static str {
     match status {
         400 => ", the agent may be gone, or in a state that allows no such call",

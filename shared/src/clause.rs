@@ -105,6 +105,7 @@ clauses! {
     D5 ScaleDown "A pool without agents or resources.",
     D6 ScaleDown "The fewest agents that the other rules accept.",
     D7 ScaleDown "How many more a scale-down leaves.",
+    D8 ScaleDown "Whether agents are closed first.",
     H1 Headroom "How much an application needs to grow.",
     H2 Headroom "What is needed, compared with what is free in total.",
     H3 Headroom "What is needed, placed as whole tasks on single agents.",

@@ -19,6 +19,15 @@ pub fn decommissioning<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -
     tags.into_iter().filter_map(read).collect()
 }
 
+/// The tag that says until when no call about an agent is made, because the masters refused one (D8).
+pub const CLOSING_REFUSED_TAG: &str = "lambda-scale/closing-refused";
+
+/// Reads it among the tags of a group. One that cannot be read has no effect.
+#[must_use]
+pub fn closing_refused_until<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Timestamp> {
+    tags.into_iter().find(|(key, _)| *key == CLOSING_REFUSED_TAG)?.1.trim().parse().ok()
+}
+
 /// Where in its life an instance is, as far as it matters to Lambda Scale.
 ///
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html>

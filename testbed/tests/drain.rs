@@ -11,6 +11,7 @@ mod support;
 
 use cluster::Agent;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
+use shared::group::CLOSING_REFUSED_TAG;
 use support::{AGENTS, GROUP, desired, grow_to, start};
 use testbed::autoscaling::access_denied;
 use testbed::faults::{Delivery, Mode};
@@ -170,6 +171,50 @@ async fn masters_before_1_9_are_told_of_before_any_call() {
         assert!(outcome.reason.contains("needs Mesos 1.9 or later, and the master is 1.7.3"), "{}", outcome.reason);
     }
     assert_eq!((said(&stack), marks(&stack), stack.auto_scaling.writes()), (vec![], vec![], vec![]));
+}
+
+/// D8: what a pool that learns does where its masters are too old, run by run.
+#[tokio::test]
+async fn a_pool_that_learns_does_without_closing_on_an_old_mesos() {
+    let stack = start("old-mesos-learn", &[SHRINK, (LEAST_LOADED, "learn = 98")]).await;
+    grow_to(&stack, 45);
+    stack.master.cluster(|cluster| cluster.master.version = "1.7.3".to_owned());
+    let (decision, outcome) = run(&stack).await;
+    assert!(!decision.closes && decision.delta == -1, "a step of 1: {decision:?}");
+    let note = "agents cannot be closed, so that they are removed as without learn: that needs Mesos 1.9 or later, and the master is 1.7.3";
+    assert_eq!(decision.notes, [note]);
+    assert_eq!((outcome.action, desired(&stack)), (OutcomeAction::ScaledDown, AGENTS - 1), "{}", outcome.reason);
+    assert_eq!(said(&stack), [""; 0]);
+}
+
+/// D8: the masters refuse, node_scale remembers it, and node_process knows it from then on.
+#[tokio::test]
+async fn a_pool_that_learns_does_without_closing_after_a_refusal() {
+    let stack = start("refused-learn", &[SHRINK, (LEAST_LOADED, "learn = 98\nmax_scale_down_step = 2")]).await;
+    grow_to(&stack, 45);
+    stack.faults.refuse("DEACTIVATE_AGENT", AwsError::new(403, "Forbidden", "not allowed"), 100);
+    let (decision, outcome) = run(&stack).await;
+    assert!(decision.closes && decision.delta == -2, "{decision:?}");
+    assert_eq!(outcome.action, OutcomeAction::Failed);
+    // The function failed visibly, so Lambda runs it again.
+    stack.within("end of node_scale", stack.scale.wait_until_done(1)).await.unwrap();
+    assert_eq!(said(&stack), ["DEACTIVATE_AGENT"], "one agent stands for all, and the retry makes no call");
+    assert!(marks(&stack).contains(&CLOSING_REFUSED_TAG.to_owned()));
+
+    let (decision, outcome) = run(&stack).await;
+    assert!(!decision.closes && decision.group.as_ref().unwrap().closing_refused, "{decision:?}");
+    assert!(decision.notes[0].contains("the masters refused it"), "{:?}", decision.notes);
+    assert_eq!((outcome.action, desired(&stack)), (OutcomeAction::ScaledDown, AGENTS - 2), "{}", outcome.reason);
+    assert!(outcome.notes[0].contains("allow the principal"), "{:?}", outcome.notes);
+    assert_eq!(said(&stack).len(), 1);
+
+    // An operator allows it, and deletes the tag: agents are closed again.
+    stack.faults.change(|faults| faults.calls.clear());
+    stack.auto_scaling.group(GROUP, |group| group.tags.remove(CLOSING_REFUSED_TAG));
+    stack.finish_activities();
+    let (decision, outcome) = run(&stack).await;
+    assert!(decision.closes, "{decision:?}");
+    assert!(matches!(outcome.action, OutcomeAction::Draining | OutcomeAction::BackedOff), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -547,7 +547,7 @@ impl<'p> Pool<'p> {
         }
         decommissioning.sort_unstable();
         // As many as may go at once: by the step, or a tenth where they run nothing.
-        let at_once = self.policy.limits.scale_down_step(self.counts.registered, u32::MAX);
+        let at_once = self.policy.removal(true).at_once(self.counts.registered, u32::MAX);
         let most = at_once.saturating_mul(2);
         let most = most.clamp(*CANDIDATES.start(), *CANDIDATES.end());
         if usable.len() > index(most) {

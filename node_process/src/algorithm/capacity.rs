@@ -19,6 +19,8 @@ use super::utilization::Utilization;
 pub(super) struct Pool<'a> {
     pub(super) snapshot: &'a ClusterSnapshot,
     pub(super) policy: &'a Policy,
+    /// D8: whether agents are closed before their instances are terminated, by what the pool learns.
+    pub(super) closes: bool,
     /// U: what tasks use, wherever in the pool they run. A removed agent's tasks are still there, so it is constant.
     pub(super) load: Resources,
     /// A: what is believed of new agents.
@@ -130,6 +132,10 @@ impl<'a> Pool<'a> {
         Self {
             snapshot,
             policy,
+            closes: policy.closes(
+                &snapshot.source.mesos_version,
+                snapshot.group.as_ref().is_some_and(|group| group.closing_refused),
+            ),
             load: snapshot.resources.used + snapshot.resources.displaced,
             daemons,
             belief,
@@ -156,6 +162,7 @@ impl<'a> Pool<'a> {
         Pool {
             snapshot: self.snapshot,
             policy,
+            closes: self.closes,
             load: self.load,
             belief: self.belief.clone(),
             new_agent: self.new_agent,
@@ -282,16 +289,17 @@ impl<'a> Pool<'a> {
         let decommissioning = self.decommissioning();
         let is_empty = |candidate: &&&Candidate| candidate.task_count == 0;
         let empty = saturated(self.removable.iter().take_while(is_empty).count());
-        let (limits, base) = (&self.policy.limits, self.step_base(decommissioning));
-        let at_once = limits.scale_down_step(base, empty.saturating_add(decommissioning));
-        let most = self.policy.scale_down.strategy.most_decommissioning();
+        // D8
+        let (removal, base) = (self.policy.removal(self.closes), self.step_base(decommissioning));
+        let at_once = removal.at_once(base, empty.saturating_add(decommissioning));
+        let most = removal.strategy.most_decommissioning();
         let by = match most {
             Some(most) if most < at_once => StepBy::MostDecommissioning(most),
-            _ if at_once > limits.max_scale_down_step.of(base) => StepBy::Empty,
+            _ if at_once > removal.step.of(base) => StepBy::Empty,
             _ => StepBy::Setting,
         };
         let at_once = at_once.min(most.unwrap_or(u32::MAX));
-        let step = StepReason { max: limits.max_scale_down_step, by, decommissioning };
+        let step = StepReason { max: removal.step, by, decommissioning };
         ScaleDownStep { agents: at_once.saturating_sub(decommissioning), reason: step }
     }
 
@@ -365,6 +373,7 @@ pub(super) fn free_of(candidate: &Candidate) -> Resources {
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
+    use shared::contract::GroupMembers;
 
     #[test]
     fn agents_take_and_bring_what_no_role_has_reserved_h2() {
@@ -403,6 +412,27 @@ mod tests {
             assert_eq!(delta(&cluster, &format!("{settings}\nmin = 6")), (0, 2), "{placement}");
             assert_eq!(delta(&cluster, &format!("{settings}\nmin = 7")), (1, 2), "{placement}");
         }
+    }
+
+    #[test]
+    fn agents_are_closed_where_the_masters_can_d8() {
+        let mut snapshot = Cluster::of(30, resources(4, 14_000)).running("/a", 30, resources(1, 1_000)).snapshot();
+        snapshot.notes.clear();
+        let decided = |snapshot: &ClusterSnapshot, settings: &str| {
+            let settings = format!("{settings}\nscale_down_margin = 0");
+            let decision = super::super::decide(snapshot, &policy(&settings).unwrap(), cluster::NOON).unwrap();
+            (decision.closes, decision.delta, decision.notes.len())
+        };
+        assert_eq!(decided(&snapshot, "learn = 98"), (true, -3, 0));
+        assert_eq!(decided(&snapshot, "scale_down_strategy = \"drain\""), (false, -3, 0));
+        assert_eq!(decided(&snapshot, ""), (false, -1, 0));
+        let refused = GroupMembers { closing_refused: true, ..GroupMembers::default() };
+        snapshot.group = Some(refused);
+        assert_eq!(decided(&snapshot, "learn = 98"), (false, -1, 1));
+        assert_eq!(decided(&snapshot, "learn = 98\nscale_down_strategy = \"drain\""), (false, -3, 0));
+        snapshot.group = None;
+        snapshot.source.mesos_version = "1.8.1".to_owned();
+        assert_eq!(decided(&snapshot, "learn = 98"), (false, -1, 1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::capacity::{Capacity, Pool};
 use super::each_alone;
+use super::growth::{self, Learned};
 use super::limits;
 use super::needed;
 use super::ruling::{Reason, Rule, Ruling};
@@ -92,6 +93,12 @@ impl Explanation<'_> {
         margin.filter(|margin| *margin > 0)
     }
 
+    /// H9: what the pool has learned; `None` where it does not learn, or does not know yet.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        growth::learned(&self.pool)
+    }
+
     /// The message.
     #[must_use]
     pub fn decision(&self) -> ScalingDecision {
@@ -110,6 +117,7 @@ impl Explanation<'_> {
             wanted: limits::wanted(&self.pool, &self.rulings, self.now),
             needed: self.needed(),
             margin: self.margin(),
+            closes: self.pool.closes,
             state: self.state,
             completeness: Some(snapshot.completeness.level),
             unreachable_after_seconds: snapshot.source.unreachable_after_seconds,
@@ -132,7 +140,21 @@ impl Explanation<'_> {
     /// What an operator should fix: what node_gather found, and a belief about new agents that is refuted.
     fn notes(&self) -> Vec<String> {
         let refuted = self.pool.belief.refuted.iter().map(ToString::to_string);
-        self.pool.snapshot.notes.iter().cloned().chain(refuted).collect()
+        self.pool.snapshot.notes.iter().cloned().chain(refuted).chain(self.cannot_close()).collect()
+    }
+
+    /// D8: why agents are not closed although the pool learns.
+    fn cannot_close(&self) -> Option<String> {
+        let Pool { snapshot, policy, closes, .. } = self.pool;
+        if closes || policy.scale_down.fallback.is_none() {
+            return None;
+        }
+        let version = &snapshot.source.mesos_version;
+        let why = match policy.scale_down.strategy.needs_newer_mesos(version) {
+            Some(needs) => format!("that needs Mesos {needs} or later, and the master is {version}"),
+            None => "the masters refused it; the outcomes of node_scale say why".to_owned(),
+        };
+        Some(format!("agents cannot be closed, so that they are removed as without learn: {why}"))
     }
 
     /// The agents on their way out, with what decides about their tasks.

@@ -63,12 +63,10 @@ pub(super) fn learned(pool: &Pool<'_>) -> Option<Learned> {
     })
 }
 
-/// D1: whether what has been learned says alone how many agents may go: where they are closed first, so that they can be
+/// D1, D8: whether what has been learned says alone how many agents may go: where they are closed first, so that they can be
 /// reactivated.
 pub(super) fn replaces_threshold(pool: &Pool<'_>) -> bool {
-    let strategy = pool.policy.scale_down.strategy;
-    let can_close = strategy.needs_newer_mesos(&pool.snapshot.source.mesos_version).is_none();
-    strategy.decommissions() && can_close && learned(pool).is_some()
+    pool.closes && learned(pool).is_some()
 }
 
 /// What a pool has learned, and what counts without it.
@@ -160,7 +158,7 @@ impl fmt::Display for Learned {
 mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
-    use shared::contract::Growth;
+    use shared::contract::{GroupMembers, Growth};
 
     fn snapshot(grow: Option<u32>, demand: u32) -> ClusterSnapshot {
         let mut snapshot = Cluster::of(9, resources(8, 28_000)).running("/a", 54, resources(1, 1_000)).snapshot();
@@ -251,5 +249,8 @@ mod tests {
         let mut old = known;
         old.source.mesos_version = "1.8.1".to_owned();
         assert!(!replaces(&old, "learn = 98"), "Mesos before 1.9 cannot close agents");
+        old.source.mesos_version = "1.11.0".to_owned();
+        old.group = Some(GroupMembers { closing_refused: true, ..GroupMembers::default() });
+        assert!(!replaces(&old, "learn = 98"), "the masters refused it");
     }
 }

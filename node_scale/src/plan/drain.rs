@@ -9,7 +9,8 @@ use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
 
 use super::targets::{Choice, TerminationTarget, choose};
-use super::{BackOff, Change, NoChange, PlanInput, PlanResult, Refusal, SideEffects, signed, within};
+use super::{BackOff, Change, NoChange, PlanInput, PlanResult, SideEffects, signed, within};
+use crate::group_tags::CLOSING_REFUSED;
 
 /// A call to the masters about one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +99,26 @@ impl PlanInput<'_> {
         }
     }
 
+    /// D8: whether the masters refused a call lately, in a pool that learns. Then none is made: each would fail.
+    pub(super) fn calls_are_refused(&self) -> bool {
+        self.policy.learning.is_some() && self.tags.closing_refused.is_some_and(|until| self.now < until)
+    }
+
+    /// D8: what an operator should know of that.
+    pub(super) fn closing_note(&self) -> Option<String> {
+        let until = self.tags.closing_refused.filter(|_| self.calls_are_refused())?;
+        Some(format!(
+            "the masters refused to close or reactivate agents: none is until {} (tag {CLOSING_REFUSED}); allow the principal \
+             DEACTIVATE_AGENT, REACTIVATE_AGENT, and DRAIN_AGENT, then delete the tag",
+            shared::time::format(until)
+        ))
+    }
+
     /// Deactivates agents: from now on they receive no new tasks.
-    pub(super) fn deactivate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, Refusal> {
+    pub(super) fn deactivate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        if self.calls_are_refused() {
+            return Err(BackOff::CallsRefused.into());
+        }
         let (targets, skipped) = self.named_targets(count, effects)?;
         effects.agents.extend(targets.iter().map(|target| step(target, AgentCall::Deactivate)));
         Ok(Change::Deactivate { targets, skipped })
@@ -107,7 +126,7 @@ impl PlanInput<'_> {
 
     /// Reactivates agents that are decommissioning, before any instance is launched. Their hostnames.
     pub(super) fn reactivate(&self, needed: u32, effects: &mut SideEffects) -> Vec<String> {
-        if self.drains().is_none() || needed == 0 {
+        if self.drains().is_none() || needed == 0 || self.calls_are_refused() {
             return Vec::new();
         }
         let mut own = self.own_decommissioning(effects);
@@ -143,9 +162,9 @@ impl PlanInput<'_> {
         };
         // What has no other place stays where it runs.
         let (stay, drain): (Vec<_>, Vec<_>) = own.iter().filter(is_due).partition(|own| own.agent.no_place);
-        let stay = own.iter().filter(|own| own.must_stay()).chain(stay);
+        let stay = own.iter().filter(|own| own.must_stay()).chain(stay).filter(|_| !self.calls_are_refused());
         let reactivated: Vec<AgentStep> = stay.map(|own| own.step(AgentCall::Reactivate)).collect();
-        let drain = drain.into_iter().filter(|_| self.tasks_fit_elsewhere(unit));
+        let drain = drain.into_iter().filter(|_| self.tasks_fit_elsewhere(unit) && !self.calls_are_refused());
         let drained: Vec<AgentStep> = drain.map(|own| own.step(AgentCall::Drain { grace })).collect();
         let (back, gone) = (hostnames(&reactivated), hostnames(&drained));
         effects.agents.extend(reactivated.into_iter().chain(drained));
@@ -153,7 +172,7 @@ impl PlanInput<'_> {
         if !empty.is_empty() {
             self.group_is_settled(unit)?;
             let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());
-            let step = self.policy.limits.scale_down_step(agents, saturated(empty.len()));
+            let step = self.removal.at_once(agents, saturated(empty.len()));
             let count = self.removable(unit).min(step) as usize;
             let targets: Vec<TerminationTarget> = empty.into_iter().take(count).map(|own| own.target.clone()).collect();
             if targets.is_empty() {

@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::config::Policy;
+use shared::config::{Policy, Removal};
 use shared::contract::{ScalingDecision, ScalingState};
 use shared::count::saturated;
 use shared::group::Lifecycle;
@@ -197,6 +197,8 @@ impl SideEffects {
             |id: &String| agents.iter().any(|step| step.call == AgentCall::Deactivate && step.instance_id == *id);
         let obsolete = self.obsolete.into_iter().filter(|id| !deactivates(id));
         let obsolete = obsolete.map(|id| TagChange::end_decommission(&id));
+        let is_over = input.tags.closing_refused.is_some() && !input.calls_are_refused();
+        let obsolete = obsolete.chain(is_over.then(TagChange::end_closing_refused));
         deleted.into_iter().chain(self.streak_change).chain(obsolete).chain(self.window_change).collect()
     }
 }
@@ -208,6 +210,8 @@ struct PlanInput<'a> {
     policy: &'a Policy,
     now: Timestamp,
     tags: GroupTags,
+    /// D8: how agents are removed.
+    removal: Removal,
     members: Members<'a>,
     joins: JoinStatus,
     breaker: Breaker,
@@ -225,7 +229,8 @@ impl<'a> PlanInput<'a> {
         let pending = state.group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::Pending);
         joins.to_launch += saturated(pending.filter(|instance| breaker.is_lost(&instance.instance_id)).count());
         let window = Window::after(tags.needed, decision, &state.group, policy, now);
-        Self { decision, state, policy, now, tags, members, joins, breaker, window }
+        let removal = policy.removal(decision.closes);
+        Self { decision, state, policy, now, tags, removal, members, joins, breaker, window }
     }
 
     /// How many instances were requested and are expected to join: those that arrive, and what the group has still to launch,
@@ -255,6 +260,7 @@ impl<'a> PlanInput<'a> {
     fn notes(&self) -> Vec<String> {
         let mut notes = self.tags.problems.clone();
         notes.extend(self.window_note());
+        notes.extend(self.closing_note());
         notes.extend(self.stranded().note(self.drains().is_some()));
         let ids = &self.joins.never_joined_ids;
         if !ids.is_empty() {
@@ -309,7 +315,7 @@ impl<'a> PlanInput<'a> {
     /// R1: masters that do not know the calls of a strategy would refuse them when its tags are written.
     fn masters_are_new_enough(&self) -> Result<(), Refusal> {
         let Some(version) = &self.decision.mesos_version else { return Ok(()) };
-        match self.policy.scale_down.strategy.needs_newer_mesos(version) {
+        match self.removal.strategy.needs_newer_mesos(version) {
             Some(needs) => Err(Refusal::OldMesos { version: version.clone(), needs }),
             None => Ok(()),
         }

@@ -275,6 +275,8 @@ pub enum BackOff {
     },
     /// Decommissioning goes on with a complete snapshot only.
     IncompleteSnapshot,
+    /// The masters refused a call about an agent lately, which the decision did not know.
+    CallsRefused,
 }
 
 impl BackOff {
@@ -304,6 +306,7 @@ impl BackOff {
             Self::NotArriving { .. } => Clause::B5,
             Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
             Self::IncompleteSnapshot => Clause::A1,
+            Self::CallsRefused => Clause::D8,
         })
     }
 }
@@ -404,6 +407,9 @@ impl fmt::Display for BackOff {
                 )
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
+            Self::CallsRefused => {
+                f.write_str("the masters refused to close agents; the next decision removes them as without learn")
+            }
         }
     }
 }

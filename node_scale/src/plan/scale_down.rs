@@ -35,7 +35,7 @@ impl PlanInput<'_> {
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
         }
         let count = self.let_go_by_window(count)?;
-        let change = match self.policy.scale_down.strategy {
+        let change = match self.removal.strategy {
             ScaleDownStrategy::DesiredCapacity => self.decrease(count, unit)?,
             ScaleDownStrategy::LeastLoaded => self.terminate(count, effects)?,
             ScaleDownStrategy::Drain { .. } => self.deactivate(count, effects)?,
@@ -80,8 +80,8 @@ impl PlanInput<'_> {
         let says_tasks = decision.completeness == Some(CompletenessLevel::Complete);
         let empty = decision.scale_down_agents.iter().take_while(|agent| says_tasks && agent.task_count == 0).count();
         let agents = decision.agents.usable.saturating_add(decommissioning);
-        let at_once = self.policy.limits.scale_down_step(agents, saturated(empty).saturating_add(counts));
-        match self.policy.scale_down.strategy.most_decommissioning() {
+        let at_once = self.removal.at_once(agents, saturated(empty).saturating_add(counts));
+        match self.removal.strategy.most_decommissioning() {
             None => at_once,
             Some(most) => {
                 at_once.min(most).saturating_sub(counts).min(self.free_tags().saturating_add(saturated(again.len())))

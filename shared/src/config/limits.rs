@@ -24,17 +24,6 @@ pub struct Limits {
     pub max_scale_down_tasks: Option<u32>,
 }
 
-impl Limits {
-    /// Agents without a task may be removed at once up to this share of the pool: nothing moves.
-    const EMPTY: StepLimit = StepLimit::Percent(10);
-
-    /// D3: how many agents may be decommissioning at once in a pool of so many, where so many of them run no task.
-    #[must_use]
-    pub fn scale_down_step(&self, agents: u32, empty: u32) -> u32 {
-        self.max_scale_down_step.of(agents).max(empty.min(Self::EMPTY.of(agents)))
-    }
-}
-
 /// How many agents are added or removed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepLimit {
@@ -115,7 +104,7 @@ fn step(section: &mut Section<'_>, key: &'static str, default: StepLimit) -> Ste
 /// More than the pool itself, tenfold.
 const MOST_PERCENT: u32 = 1000;
 
-fn read_step(value: &Value) -> Option<StepLimit> {
+pub(super) fn read_step(value: &Value) -> Option<StepLimit> {
     match value {
         Value::Integer(agents) => u32::try_from(*agents).ok().filter(|agents| *agents > 0).map(StepLimit::Agents),
         Value::String(text) => {
@@ -149,19 +138,5 @@ mod tests {
         assert_eq!([0, 7, 100].map(|agents| StepLimit::Percent(100).of(agents)), [1, 7, 100]);
         assert_eq!([0, 7, 100].map(|agents| StepLimit::Agents(3).of(agents)), [3, 3, 3]);
         assert_eq!(StepLimit::Percent(MOST_PERCENT).of(u32::MAX), u32::MAX);
-    }
-
-    #[test]
-    fn agents_without_tasks_go_up_to_a_tenth_at_once_d3() {
-        let limits = |step| Limits {
-            min: 0,
-            max: None,
-            max_scale_up_step: StepLimit::UNLIMITED,
-            max_scale_down_step: step,
-            max_scale_down_tasks: None,
-        };
-        let one = limits(StepLimit::Agents(1));
-        assert_eq!([0, 1, 3, 9].map(|empty| one.scale_down_step(50, empty)), [1, 1, 3, 5]);
-        assert_eq!(limits(StepLimit::Percent(20)).scale_down_step(50, 50), 10, "the setting is larger");
     }
 }

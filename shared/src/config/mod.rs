@@ -34,7 +34,7 @@ pub use mesos::{Marathon, Mesos, is_local_host};
 pub use pool::Policy;
 pub use problem::{Problem, Problems};
 pub use reference::Reference;
-pub use scale_down::{Protected, ScaleDown, ScaleDownStrategy};
+pub use scale_down::{Protected, Removal, ScaleDown, ScaleDownStrategy};
 pub use source::{CpuRule, PoolSource};
 pub use thresholds::Thresholds;
 pub use timing::Timing;

@@ -12,7 +12,7 @@ use super::headroom::{Headroom, headroom};
 use super::learning::{Learning, learning};
 use super::limits::{Limits, limits};
 use super::reader::{Section, Setting, instead_of};
-use super::scale_down::{ScaleDown, scale_down};
+use super::scale_down::{Removal, ScaleDown, scale_down};
 use super::shown::{shown, type_of};
 use super::source::{PoolSource, source};
 use super::thresholds::{Thresholds, thresholds};
@@ -82,6 +82,22 @@ impl Policy {
     #[must_use]
     pub fn headroom_percent_of(&self, application: &str) -> u32 {
         self.settings_of(application).headroom_percent.unwrap_or(self.headroom.percent)
+    }
+
+    /// D8: whether agents are closed before their instances are terminated, by what the pool learns: where masters of that version
+    /// can, and have not refused it lately.
+    #[must_use]
+    pub fn closes(&self, mesos_version: &str, is_refused: bool) -> bool {
+        let strategy = self.scale_down.strategy;
+        let can_close = !is_refused && strategy.needs_newer_mesos(mesos_version).is_none();
+        self.learning.is_some() && strategy.decommissions() && can_close
+    }
+
+    /// D8: how agents are removed, where they are closed and where they cannot be.
+    #[must_use]
+    pub fn removal(&self, closes: bool) -> Removal {
+        let configured = Removal { strategy: self.scale_down.strategy, step: self.limits.max_scale_down_step };
+        self.scale_down.fallback.filter(|_| !closes).unwrap_or(configured)
     }
 
     /// The same policy with one change.

@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::applications::names;
 use super::check::CheckKind;
+use super::limits::{StepLimit, read_step};
 use super::reader::{Section, word};
 use super::source::PoolSource;
 use super::values::{MINUTE, Span, Whole};
@@ -32,6 +33,29 @@ pub struct ScaleDown {
     /// D6: over how long a scale-down leaves the highest number of agents that were needed; zero: only what is needed now.
     #[serde(rename = "scale_down_window")]
     pub window: Duration,
+    /// D8: how agents are removed where the masters cannot close them; `None`: in no other way.
+    #[serde(skip)]
+    pub fallback: Option<Removal>,
+}
+
+/// How agents are removed, and how many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// How.
+    pub strategy: ScaleDownStrategy,
+    /// How many, those already decommissioning included.
+    pub step: StepLimit,
+}
+
+impl Removal {
+    /// Agents without a task may be removed at once up to this share of the pool: nothing moves.
+    const EMPTY: StepLimit = StepLimit::Percent(10);
+
+    /// D3: how many agents may be decommissioning at once in a pool of so many, where so many of them run no task.
+    #[must_use]
+    pub fn at_once(&self, agents: u32, empty: u32) -> u32 {
+        self.step.of(agents).max(empty.min(Self::EMPTY.of(agents)))
+    }
 }
 
 /// How agents leave (section "Apply" of docs/acting.md).
@@ -131,7 +155,21 @@ pub(super) fn scale_down(section: &mut Section<'_>, check: CheckKind, source: Po
     let window = Span::any(window).read(section, "scale_down_window").unwrap_or(window);
     // Without masters only the size of the group is known, so no instance can be named to it.
     let strategy = if source.needs_masters() { strategy } else { ScaleDownStrategy::DesiredCapacity };
-    ScaleDown { strategy, protected, margin, window }
+    ScaleDown { strategy, protected, margin, window, fallback: fallback(section, check, learns) }
+}
+
+/// D8: without `learn` the pool would have the strategy `least_loaded`, and a step of 1 if the configuration has none. Whoever
+/// writes how agents are removed, or that no task is ever stopped, wants no other way.
+fn fallback(section: &Section<'_>, check: CheckKind, learns: bool) -> Option<Removal> {
+    let is_never = section.table().get("drain_after").and_then(Value::as_str).is_some_and(is_never);
+    let is_chosen = section.table().contains_key("scale_down_strategy") || is_never;
+    let step = section.table().get("max_scale_down_step").and_then(read_step).unwrap_or(StepLimit::Agents(1));
+    let removal = Removal { strategy: ScaleDownStrategy::LeastLoaded, step };
+    (learns && check == CheckKind::Standard && !is_chosen).then_some(removal)
+}
+
+fn is_never(text: &str) -> bool {
+    text.trim() == "never"
 }
 
 /// A custom check may name no agents, so its group chooses unless the configuration says otherwise. A pool that learns closes
@@ -162,9 +200,7 @@ fn strategy(section: &mut Section<'_>, check: CheckKind, learns: bool) -> ScaleD
 
 /// A duration, or `"never"`: `Some(None)`.
 fn drain_after(section: &mut Section<'_>) -> Option<Option<Duration>> {
-    let is_never =
-        section.table().get("drain_after").and_then(Value::as_str).is_some_and(|text| text.trim() == "never");
-    if is_never {
+    if section.table().get("drain_after").and_then(Value::as_str).is_some_and(is_never) {
         section.value("drain_after");
         return Some(None);
     }
@@ -186,4 +222,53 @@ fn protected(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Protecte
         );
     }
     Protected { frameworks, applications }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    #[test]
+    fn agents_without_tasks_go_up_to_a_tenth_at_once_d3() {
+        let removal = |step| Removal { strategy: ScaleDownStrategy::LeastLoaded, step };
+        let one = removal(StepLimit::Agents(1));
+        assert_eq!([0, 1, 3, 9].map(|empty| one.at_once(50, empty)), [1, 1, 3, 5]);
+        assert_eq!(removal(StepLimit::Percent(20)).at_once(50, 50), 10, "the setting is larger");
+    }
+
+    #[test]
+    fn a_pool_that_learns_and_cannot_close_agents_removes_them_as_without_it_d8() {
+        let policy = |settings: &str| {
+            let mesos = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"a\"\ngroup = \"b\"\n";
+            Config::parse(&format!("{mesos}{settings}")).unwrap().pools.remove(0)
+        };
+        let (least_loaded, tenth) = (ScaleDownStrategy::LeastLoaded, StepLimit::Percent(10));
+        let learning = policy("learn = 98");
+        let removal = learning.removal(true);
+        assert!(removal.strategy.decommissions() && removal.step == tenth);
+        assert_eq!(learning.removal(false), Removal { strategy: least_loaded, step: StepLimit::Agents(1) });
+        let stepped = policy("learn = 98\nmax_scale_down_step = 3\ndrain_after = \"10m\"");
+        assert_eq!([true, false].map(|closes| stepped.removal(closes).step), [StepLimit::Agents(3); 2]);
+        assert_eq!(stepped.removal(false).strategy, least_loaded);
+        // Whoever says how agents are removed is not overruled; without `learn` nothing depends on it.
+        for settings in [
+            "learn = 98\ndrain_after = \"never\"",
+            "learn = 98\nscale_down_strategy = \"drain\"",
+            "learn = 98\nscale_down_strategy = \"desired_capacity\"",
+            "learn = 98\ncheck = \"custom\"",
+            "scale_down_strategy = \"drain\"",
+            "",
+        ] {
+            let policy = policy(settings);
+            assert_eq!(policy.removal(false), policy.removal(true), "{settings}");
+        }
+        let closes = |policy: &super::super::Policy| {
+            [("1.11.0", false), ("1.8.1", false), ("1.11.0", true), ("", false)]
+                .map(|(version, is_refused)| policy.closes(version, is_refused))
+        };
+        assert_eq!(closes(&learning), [true, false, false, true]);
+        assert_eq!(closes(&policy("scale_down_strategy = \"drain\"")), [false; 4], "not by what has been learned");
+        assert_eq!(closes(&policy("learn = 98\nscale_down_strategy = \"least_loaded\"")), [false; 4]);
+    }
 }

@@ -43,6 +43,9 @@ pub struct GroupMembers {
     pub protected: u32,
     /// Agents of the pool that are certainly on no instance of the group.
     pub outside: u32,
+    /// Whether the masters refused a call about an agent lately, by the group's tag (D8).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closing_refused: bool,
     /// The instances with the tag of a decommissioning agent whose agent is active, so that it is none; `None` in messages that
     /// do not say.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,8 @@ pub struct Decision {
     needed: Option<u32>,
     #[serde(default)]
     margin: Option<u32>,
+    #[serde(default)]
+    closes: bool,
     state: ScalingState,
     #[serde(default)]
     completeness: Option<CompletenessLevel>,
@@ -90,6 +92,7 @@ impl TryFrom<Decision> for ScalingDecision {
             wanted: decision.wanted.unwrap_or_else(|| u32::try_from(delta).unwrap_or(0)),
             needed: decision.needed,
             margin: decision.margin,
+            closes: decision.closes,
             state,
             completeness: decision.completeness,
             mesos_version: decision.mesos_version,

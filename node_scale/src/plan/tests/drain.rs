@@ -9,7 +9,7 @@ fn draining(settings: &str) -> Policy {
     policy_with("drain", settings)
 }
 
-fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
+pub(super) fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
     AgentRef {
         agent_id: format!("S{instance}"),
         hostname: format!("host-{instance}"),
@@ -26,7 +26,7 @@ fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
 }
 
 /// Tags the agents of instances as decommissioning since that many seconds.
-fn tagged(mut state: GroupState, instances: &[u32], ago: i64) -> GroupState {
+pub(super) fn tagged(mut state: GroupState, instances: &[u32], ago: i64) -> GroupState {
     for instance in instances {
         let TagChange::Set { key, value } = TagChange::decommission(&format!("i-{instance}"), at(-ago)) else {
             panic!()
@@ -58,7 +58,7 @@ fn target(instance: u32) -> TerminationTarget {
     }
 }
 
-fn steps(plan: &Plan) -> Vec<(&'static str, &str)> {
+pub(super) fn steps(plan: &Plan) -> Vec<(&'static str, &str)> {
     plan.agents.iter().map(|step| (step.call.name(), step.instance_id.as_str())).collect()
 }
 
@@ -66,7 +66,7 @@ fn steps_of(plan: &Plan) -> Vec<String> {
     steps(plan).iter().map(|(call, id)| format!("{call} {id}")).collect()
 }
 
-fn terminated(plan: &Plan) -> Vec<&str> {
+pub(super) fn terminated(plan: &Plan) -> Vec<&str> {
     match &plan.result {
         PlanResult::Act(Change::Terminate { targets, .. }) => {
             targets.iter().map(|target| target.instance_id.as_str()).collect()

@@ -1,6 +1,7 @@
 //! Each test cites the clause it proves; the table at the end combines them all.
 
 mod breaker;
+mod closing;
 mod drain;
 mod group_tags;
 mod in_flight;

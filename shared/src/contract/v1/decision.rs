@@ -50,6 +50,9 @@ pub struct ScalingDecision {
     /// D7: how many agents beyond `needed` a scale-down leaves; `None` where none stays, as in an idle pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<u32>,
+    /// D8: whether agents are closed before their instances are terminated, in a pool that learns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closes: bool,
     /// The decision in a word.
     pub state: ScalingState,
     /// The completeness of the snapshot; `None` where it is unknown.
