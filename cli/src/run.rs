@@ -9,6 +9,7 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::Timestamp;
+use node_gather::histories::Histories;
 use node_gather::observe::{Observation, ObserveError, Read, Sources};
 use node_scale::config::Settings;
 use node_scale::handler::{Applied, Handler};
@@ -106,6 +107,8 @@ pub fn run(options: &Options) -> ExitCode {
 struct Stages {
     config: Config,
     sources: Sources,
+    /// What the pools have learned since this process started.
+    histories: Histories,
     scale: Handler,
     client: Client,
     output: Output,
@@ -125,7 +128,8 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     let sources = node_gather::config::sources(&sdk, &config).await?;
     let scale = Handler::new(Settings::without_topics(config.clone(), sdk).await?);
     let mut is_confirmed = options.yes || config.dry_run;
-    let stages = Stages { config, sources, scale, client, output: options.output };
+    let histories = Histories::default();
+    let stages = Stages { config, sources, histories, scale, client, output: options.output };
     let Some(period) = options.every else { return stages.run(&mut is_confirmed).await.map(Ended::well_if) };
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -195,8 +199,11 @@ impl Stages {
             *is_confirmed = snapshots.len() == self.config.pools.len();
         }
         let mut is_whole = true;
+        let now = now();
+        self.histories.read(&self.config, now).await;
         for (index, snapshot) in snapshots.into_iter().enumerate() {
             let Some(policy) = self.config.pool(&snapshot.pool) else { continue };
+            let snapshot = self.histories.add_growth(policy, snapshot, read.as_ref(), now);
             let answer = self.answer(policy, snapshot).await;
             is_whole &= answer.is_whole();
             print(self.output, index, &answer, read.as_ref())?;

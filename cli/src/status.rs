@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+use node_gather::histories::Histories;
 use node_gather::observe::{Observation, Sources};
 use node_scale::group;
 use node_scale::plan;
 use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
 use serde::{Serialize, Serializer};
 use shared::clause;
-use shared::config::Config;
+use shared::config::{Config, Policy};
 use shared::contract::{AgentState, Candidate, ClusterSnapshot, GroupMembers, Message, ScalingDecision, with_header};
 use shared::error::Chain;
 use shared::start::StartError;
@@ -58,6 +59,8 @@ struct Status {
     /// The snapshot of its pool; `null` where no configuration names the group or the masters do not answer.
     #[serde(serialize_with = "message")]
     snapshot: Option<ClusterSnapshot>,
+    /// What the pool has learned of the growth of its demand; `null` where it does not learn.
+    learned: Option<String>,
     /// The decision on that snapshot.
     #[serde(serialize_with = "message")]
     decision: Option<ScalingDecision>,
@@ -142,7 +145,7 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
     if let Err(no_account) = credentials::check(&sdk).await {
         let Some(config) = &config else { return Err(no_account.into()) };
         let mut all: Vec<Status> = names.into_iter().map(|group| Status::of(Known::Name { group })).collect();
-        observe(&mut all, config, credentials::sources_without_account(&sdk, config).await, now).await;
+        observe(&mut all, config, credentials::sources_without_account(&sdk, config).await, None, now).await;
         all.iter_mut().for_each(|status| status.unknown.push(format!("group: {}", Chain::new(&no_account))));
         target.print(&all, |page, status| show(page, status, Some(config), now))?;
         return Ok(Ended::Failed);
@@ -153,7 +156,10 @@ async fn status(options: &Options) -> Result<Ended, TargetError> {
         all.push(group_status(&client, &name, now).await?);
     }
     let is_observed = match &config {
-        Some(config) => observe(&mut all, config, node_gather::config::sources(&sdk, config).await, now).await,
+        Some(config) => {
+            let histories = Histories::new(config, &sdk, Some(target.stack().to_owned())).ok();
+            observe(&mut all, config, node_gather::config::sources(&sdk, config).await, histories.as_ref(), now).await
+        }
         None => true,
     };
     let log = decisions::since(&sdk, &decisions::log_group(target.stack()), earlier(now)).await;
@@ -199,6 +205,7 @@ impl Status {
             activities: Vec::new(),
             state: None,
             snapshot: None,
+            learned: None,
             decision: None,
             undecided: None,
             no_agent: None,
@@ -210,11 +217,23 @@ impl Status {
 }
 
 /// Adds the snapshots and decisions of the pools, which `all` has in their order. Whether every source answered.
-async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, StartError>, now: Timestamp) -> bool {
+async fn observe(
+    all: &mut [Status],
+    config: &Config,
+    sources: Result<Sources, StartError>,
+    histories: Option<&Histories>,
+    now: Timestamp,
+) -> bool {
     let failure = match sources {
         Err(error) => Some(Chain::new(&error).to_string()),
         Ok(sources) => {
-            let Observation { snapshots, read, failure } = sources.observe(config, now).await;
+            let read_histories = async {
+                if let Some(histories) = histories {
+                    histories.read(config, now).await;
+                }
+            };
+            let (Observation { snapshots, read, failure }, ()) =
+                tokio::join!(sources.observe(config, now), read_histories);
             for (policy, status) in config.pools.iter().zip(all.iter_mut()) {
                 status.pool = Some(policy.pool.clone());
                 status.snapshot = snapshots.iter().find(|snapshot| snapshot.pool == policy.pool).cloned();
@@ -224,6 +243,14 @@ async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, S
                         .as_ref()
                         .map(|read| render::none_matched(policy, read.agents_of_no_pool, &read.attributes_of_no_pool));
                 }
+                if let Some(histories) = histories {
+                    let snapshot = status.snapshot.take();
+                    status.snapshot =
+                        snapshot.map(|snapshot| histories.add_growth(policy, snapshot, read.as_ref(), now));
+                    let problem = histories.problem(&policy.pool);
+                    status.unknown.extend(problem.map(|problem| format!("learned growth: {problem}")));
+                }
+                status.learned = status.snapshot.as_ref().and_then(|snapshot| learned(snapshot, policy, now));
                 match status.snapshot.as_ref().map(|snapshot| decide(snapshot, policy, now)) {
                     Some(Ok(decision)) => status.decision = Some(decision),
                     Some(Err(undecided)) => status.undecided = Some(undecided.to_string()),
@@ -246,9 +273,30 @@ async fn observe(all: &mut [Status], config: &Config, sources: Result<Sources, S
     failure.is_none()
 }
 
+/// What the pool has learned, in a sentence; `None` where it does not learn.
+fn learned(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Option<String> {
+    let growth = snapshot.growth.filter(|_| policy.learning.is_some())?;
+    let learned = node_process::explain(snapshot, policy, now).ok().and_then(|explanation| explanation.learned());
+    Some(match learned {
+        Some(learned) => learned.to_string(),
+        None => format!("nothing yet, from {}", counted(growth.samples, "run")),
+    })
+}
+
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
-    let Status { group, activities, snapshot, decision, undecided, no_agent, decisions, no_outcome, unknown, .. } =
-        status;
+    let Status {
+        group,
+        activities,
+        snapshot,
+        learned,
+        decision,
+        undecided,
+        no_agent,
+        decisions,
+        no_outcome,
+        unknown,
+        ..
+    } = status;
     let pool = config.and_then(|config| config.pools.iter().find(|policy| policy.group == group.name()));
     match pool {
         Some(policy) => page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, group.name()))?,
@@ -277,6 +325,9 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
     if let Some(snapshot) = snapshot {
         render::snapshot(page, snapshot)?;
         agents(page, &snapshot.scale_down_candidates)?;
+    }
+    if let Some(learned) = learned {
+        page.field("learned", learned)?;
     }
     if let Some(no_agent) = no_agent {
         page.toned("no agent", Tone::Bad, no_agent)?;

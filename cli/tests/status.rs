@@ -15,6 +15,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use support::{Account, GROUP, told};
 use testbed::faults::Mode;
+use testbed::ssm::Ssm;
 use testbed::{AwsError, now};
 
 const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
@@ -157,4 +158,31 @@ async fn status_prints_agents_against_instances_and_silence() {
     let config = account.config("", r#"asg = "worker""#, "");
     let words = told(&status(&account, &config, &[]).await);
     assert!(words.contains("no agent no registered agent has asg = worker; 60 agents match no pool"), "{words}");
+}
+
+#[tokio::test]
+async fn status_says_what_was_learned_and_what_is_wrong_with_it() {
+    let account = Account::start("learned").await;
+    let ssm = Ssm::start(&account.faults).await.unwrap();
+    let config = account.config("", r#"asg = "workers""#, "learn = 98");
+    let status = async || {
+        let mut command = account.command(&["status", "--config"]);
+        told(&command.arg(&config).env("AWS_ENDPOINT_URL_SSM", ssm.url()).output().await.unwrap())
+    };
+    let words = status().await;
+    assert!(words.contains("learned nothing yet, from 0 runs"), "{words}");
+    // The counter of the edge 6.
+    let counts: Vec<u32> = (0..24).map(|place| if place == 5 { 1000 } else { 0 }).collect();
+    let history = json!({
+        "version": 1, "at": null, "elected_at": null, "horizon": 3, "agent": null, "row": [], "counts": counts,
+    });
+    ssm.put_text("/lambda-scale/lambda-scale/workers", &history.to_string());
+    let words = status().await;
+    let learned = "learned in 98% of 1000 runs over 16h40m demand grew by at most 6/8 of an agent in 3m: headroom 10%";
+    assert!(words.contains(learned), "{words}");
+    account.faults.refuse("GetParameters", AwsError::new(400, "AccessDeniedException", "not allowed"), 9);
+    let words = status().await;
+    let unknown = "unknown learned growth: GetParameters failed (AccessDeniedException); allow the function's role ssm:GetParameters";
+    assert!(words.contains(unknown), "{words}");
+    assert!(ssm.calls().iter().all(|call| call.action == "GetParameters"), "status writes nothing");
 }

@@ -12,7 +12,6 @@ use thiserror::Error;
 
 use crate::config::Settings;
 use crate::fit::{Fitted, fit};
-use crate::growth;
 use crate::marathon::Queue;
 use crate::observe::{Observation, ObserveError, Read};
 
@@ -82,7 +81,7 @@ impl Handler {
         for snapshot in snapshots {
             let Some(policy) = config.pool(&snapshot.pool) else { continue };
             let read = read.as_ref().filter(|_| policy.source.needs_masters());
-            let snapshot = self.learned(policy, snapshot, read, now);
+            let snapshot = histories.add_growth(policy, snapshot, read, now);
             if let Err(error) = self.publish(policy, snapshot, read).await {
                 failures.push((policy.pool.clone(), error));
             }
@@ -99,21 +98,6 @@ impl Handler {
                 Err(error)
             }
         }
-    }
-
-    /// The snapshot with what its pool has learned, this run included.
-    fn learned(
-        &self,
-        policy: &Policy,
-        snapshot: ClusterSnapshot,
-        read: Option<&Read>,
-        now: Timestamp,
-    ) -> ClusterSnapshot {
-        let backing_off = read.and_then(|read| read.backing_off.get(&policy.pool));
-        let backing_off = backing_off.map_or(&[][..], Vec::as_slice);
-        let Some(seen) = growth::Observation::of(&snapshot, policy, backing_off) else { return snapshot };
-        let growth = self.0.histories.learn(policy, &seen, now);
-        ClusterSnapshot { growth, ..snapshot }.identified()
     }
 
     /// Whether what pools have learned is kept.

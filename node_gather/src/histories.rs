@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use shared::aws::call::SetUpError;
 use shared::aws::ssm::{self, MAX_NAMES, StoreError};
 use shared::config::{Config, Policy};
-use shared::contract::Growth;
+use shared::contract::{ClusterSnapshot, Growth};
 
 use crate::growth::{History, Observation, ParseError, learn};
+use crate::observe::Read;
 
 /// For reading all of them at a cold start, and for writing those that are due. The group waits for neither: the state of the
 /// cluster is read meanwhile, and the snapshots are published before.
@@ -151,6 +152,20 @@ impl Histories {
             Err(error) => Kept::unknown(error.to_string(), now),
         };
         names.iter().map(kept).collect()
+    }
+
+    /// The snapshot of a run with what its pool has learned, that run included.
+    #[must_use]
+    pub fn add_growth(
+        &self,
+        policy: &Policy,
+        snapshot: ClusterSnapshot,
+        read: Option<&Read>,
+        now: Timestamp,
+    ) -> ClusterSnapshot {
+        let backing_off = read.map_or(&[][..], |read| read.backing_off(&policy.pool));
+        let Some(seen) = Observation::of(&snapshot, policy, backing_off) else { return snapshot };
+        ClusterSnapshot { growth: self.learn(policy, &seen, now), ..snapshot }.identified()
     }
 
     /// Learns from a run, and says what the snapshot of the pool says about it. Where the history is not known, growth is unknown.

@@ -78,7 +78,7 @@ pub struct Read {
     pub elapsed: Duration,
     /// The queued instances.
     pub queue: Queue,
-    /// By pool: queued instances that back off.
+    /// By pool: queued instances that its snapshot does not count, but that are part of its demand (H7).
     pub backing_off: BTreeMap<String, Vec<TaskGroup>>,
     /// How many registered agents belong to no pool.
     pub agents_of_no_pool: u32,
@@ -185,6 +185,14 @@ impl Sources {
             tracing::warn!(reason, "queued instances are unknown, so no agent is removed: {reason}");
         }
         queue
+    }
+}
+
+impl Read {
+    /// H7: queued instances of a pool that back off.
+    #[must_use]
+    pub fn backing_off(&self, pool: &str) -> &[TaskGroup] {
+        self.backing_off.get(pool).map_or(&[], Vec::as_slice)
     }
 }
 

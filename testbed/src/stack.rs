@@ -239,6 +239,7 @@ impl Stack {
             ("SNAPSHOT_TOPIC_ARN", &stack.topics.snapshots),
             ("DECISION_TOPIC_ARN", &stack.topics.decisions),
             ("OUTCOME_TOPIC_ARN", &stack.topics.outcomes),
+            ("LAMBDA_SCALE_STACK", "local"),
             ("AWS_ENDPOINT_URL_SNS", &sns_url),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", &cloudwatch_url),
             ("AWS_ENDPOINT_URL_EC2", &ec2_url),
