@@ -101,7 +101,7 @@ impl Sink for Record {
     fn task(&mut self, task: &RawTask<'_>) {
         if task.holds_resources() {
             self.keep(|| format!("task {}", text(task.id)), task.resources.impossible());
-            self.odd.extend(task.odd.map(|odd| (format!("task {}", text(task.id)), odd)));
+            self.odd.extend(task.odd.map(|odd| (format!("task {}", text(task.id)), *odd)));
             let RawTask { id, name, agent_id, role, .. } = task;
             let resources = task.resources.amounts();
             let task = Task { id: text(id), name: text(name), agent_id: text(agent_id), role: text(role), resources };

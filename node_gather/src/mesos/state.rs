@@ -394,7 +394,7 @@ pub struct RawTask<'a> {
     /// Its resources.
     pub resources: &'a RawResources,
     /// A field of it that cannot be read.
-    pub odd: Option<OddField>,
+    pub odd: Option<&'a OddField>,
 }
 
 impl RawTask<'_> {

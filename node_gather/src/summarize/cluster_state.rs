@@ -504,7 +504,7 @@ impl Sink for ClusterState<'_> {
                 self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
             }
             if let Some(field) = task.odd {
-                self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field });
+                self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
             }
             self.place(agent, application, size, *count);
         }

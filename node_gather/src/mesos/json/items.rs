@@ -314,7 +314,7 @@ impl Item for TaskJson {
             state: self.state.as_bytes(),
             role: self.role.as_bytes(),
             resources: &self.resources,
-            odd: self.odd,
+            odd: self.odd.as_ref(),
         });
     }
 }

@@ -143,7 +143,7 @@ impl<S: Sink> Builder<S> {
             state: state.as_bytes(),
             role: role.as_bytes(),
             resources,
-            odd: *odd,
+            odd: odd.as_ref(),
         });
     }
 

@@ -246,10 +246,16 @@ impl Container {
     }
 }
 
-/// The kind of resource of that name.
+/// The kind of resource of that name. Written out: comparing with each name of a list takes a tenth of all instructions.
 #[inline(always)]
-pub(super) fn kind_of(key: &[u8]) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.name().as_bytes() == key)
+pub(super) const fn kind_of(key: &[u8]) -> Option<Kind> {
+    match key {
+        b"cpus" => Some(Kind::Cpus),
+        b"mem" => Some(Kind::Mem),
+        b"disk" => Some(Kind::Disk),
+        b"gpus" => Some(Kind::Gpus),
+        _ => None,
+    }
 }
 
 fn field_of_document(key: &[u8]) -> Field {
@@ -473,6 +479,21 @@ impl ValueType {
             Self::Object(_) => "an object",
             Self::List(_) => "a list",
             Self::Any | Self::Ignored => "a value",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_resource_is_known_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(kind_of(kind.name().as_bytes()), Some(kind));
+        }
+        for other in ["", "cpu", "cpus ", "ports", "Mem"] {
+            assert_eq!((kind_of(other.as_bytes()), Kind::from_name(other)), (None, None));
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
     if has_escapes {
         return unescaped(bytes).map(Cow::Owned);
     }
-    let text = String::from_utf8_lossy(bytes);
+    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     (!has_control_characters(bytes)).then_some(text)
 }
 
