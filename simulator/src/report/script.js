@@ -133,6 +133,8 @@
     const step = (STEPS.find((step) => minutes / step <= most) || 525600) * MINUTE;
     const labels = [];
     for (let at = Math.ceil(view.from / step) * step; at < view.to; at += step) {
+      // What would reach beyond the page is left out.
+      if (toX(at) > width() - 16) break;
       const label = make("span", "", at % DAY === 0 ? formats.day.format(at) : formats.time.format(at));
       label.style.left = toX(at) + "px";
       labels.push(label);
