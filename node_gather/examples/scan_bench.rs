@@ -42,9 +42,15 @@ const BUFFER_BYTES: usize = 64 * 1024;
 type Way = (&'static str, &'static str, fn(&Path));
 
 /// The name of a way, what it is compared with, and the way.
-const WAYS: [Way; 10] = [
+const WAYS: [Way; 11] = [
     ("read", "read", |path| drain(open(path))),
     ("scan", "read", |path| drop(black_box(scan::read(open(path), cluster_state(), u64::MAX).unwrap()))),
+    // The bound: the whole document as one value that is not read, found by its brackets alone.
+    ("skip", "scan", |path| {
+        let parts = [&br#"{"slaves":[],"frameworks":[],"all":"#[..], b"}"];
+        let source = parts[0].chain(open(path)).chain(parts[1]);
+        drop(black_box(scan::read(source, cluster_state(), u64::MAX).unwrap()));
+    }),
     ("scan-sse2", "read", |path| {
         let (mut file, mut buffer) = (open(path), vec![0; BUFFER_BYTES]);
         let mut scanner = Scanner::without_avx(cluster_state(), u64::MAX);
