@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use cluster::{Agent, Capacity, Cluster, NOON, TaskSpec, policy, resources};
 use jiff::SignedDuration;
+use node_process::decide;
 use proptest::prelude::*;
+use shared::contract::{AgentState, ClusterSnapshot, LatestAgent};
 use shared::resources::Resources;
 use support::ticks::Pool;
 
@@ -126,4 +128,36 @@ fn what_shows_that_a_belief_is_wrong_stays_while_it_is_asked_a() {
         pool.tick(&policy);
     }
     assert_eq!((pool.launched, pool.queued), (3, 1));
+}
+
+/// Idle agents of which none has registered for an hour, and an instance that only a larger one would hold.
+fn waits_for_larger(cluster: Cluster) -> ClusterSnapshot {
+    let has = resources(4, 14_861);
+    let latest = LatestAgent {
+        registered_at: NOON - SignedDuration::from_mins(61),
+        total: has,
+        unreserved: has,
+        agent_id: "S3".to_owned(),
+    };
+    let mut snapshot = cluster.queued("/db/big", 1, resources(1, 15_500)).snapshot();
+    snapshot.latest_agents = vec![latest];
+    snapshot
+}
+
+#[test]
+fn none_is_tried_while_an_agent_would_come_back_instead_a() {
+    let cluster = Cluster::of(4, resources(4, 14_861));
+    let policy = policy(&settings(Some((4, 16_384)))).unwrap();
+    let delta = |cluster: Cluster| decide(&waits_for_larger(cluster), &policy, NOON).unwrap().delta;
+    assert_eq!(delta(cluster.clone()), 1);
+    // It would be reactivated, show nothing, and be closed again in the next run.
+    assert!(delta(cluster.with_state(3, AgentState::Draining)) <= 0);
+}
+
+#[test]
+fn an_agent_that_is_tried_keeps_no_others_d6() {
+    let policy = policy(&settings(Some((4, 16_384)))).unwrap();
+    let decision = decide(&waits_for_larger(Cluster::of(10, resources(4, 14_861))), &policy, NOON).unwrap();
+    // The window would keep all ten for its length, hour after hour.
+    assert_eq!((decision.delta, decision.needed), (1, Some(1)));
 }

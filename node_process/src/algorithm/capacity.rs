@@ -274,6 +274,12 @@ impl<'a> Pool<'a> {
         self.snapshot.agents.draining.saturating_add(saturated(ours))
     }
 
+    /// Whether any agent is on its way out, so that it would come back before another one is requested.
+    pub(super) fn has_decommissioning(&self) -> bool {
+        let tagged = |agent: &Candidate| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
+        self.snapshot.agents.draining > 0 || self.snapshot.scale_down_candidates.iter().any(tagged)
+    }
+
     /// Agents that a percentage is a percentage of: usable ones, and those on their way out.
     const fn step_base(&self, decommissioning: u32) -> u32 {
         self.agents().saturating_add(decommissioning)

@@ -58,9 +58,12 @@ impl Explanation<'_> {
     }
 
     fn needed_in_cluster(&self) -> u32 {
+        // A: one that is tried is no reason to keep the others. If it were, a trial in each hour would keep them for ever.
+        let is_tried = |ruling: &Ruling| matches!(&ruling.reason, Reason::Headroom(reason) if reason.is_tried);
+        let tried = u32::from(self.rulings.iter().any(is_tried));
         let needed = |pool: &Pool<'_>, required: Option<Capacity>| match required {
-            Some(required) if required.added > 0 => required.agents,
-            _ => pool.capacity(needed::spare(pool), 0).agents,
+            Some(required) if required.added > tried => required.agents,
+            _ => pool.capacity(needed::spare(pool), 0).agents.saturating_add(tried),
         };
         let snapshot = self.pool.snapshot;
         if snapshot.resources.disconnected.is_zero() {

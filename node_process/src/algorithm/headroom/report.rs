@@ -101,6 +101,7 @@ impl HeadroomReport {
         let mut others = self.unplaceable_tasks().iter().map(|tasks| &tasks.resources);
         self.after.added == 0
             && may_grow
+            && !pool.has_decommissioning()
             && pool.belief.may_try()
             && (needs.iter().any(|need| need.waits_for_larger)
                 || others.any(|task| pool.belief.only_larger_holds(task)))
