@@ -45,6 +45,19 @@ fn a_rebalance_that_fails_every_five_minutes_stops_no_scale_down() {
 }
 
 #[test]
+fn a_rebalance_that_fails_every_five_minutes_stops_no_scale_up_b5() {
+    let mut world = World::of(10, "");
+    for round in 0..RUNS / 5 {
+        let now = world.now;
+        world.group.fail_rebalance(now);
+        world.wanted = if round < 10 { 10 } else { 14 };
+        world.run(5, |_| {});
+    }
+    assert_eq!((world.group.desired(), world.agents()), (14, 14), "{}", world.history());
+    assert!(!world.clauses().contains(&Some(Clause::B5)), "{}", world.history());
+}
+
+#[test]
 fn a_load_that_moves_is_followed_exactly() {
     let mut world = World::of(10, "");
     world.group.behavior.join = Duration::from_secs(120);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::count::saturated;
 
 use super::in_flight::{Join, JoinStatus, Members};
-use super::{Activity, ActivityKind, ActivityStatus, GroupState, Lifecycle};
+use super::{Activity, ActivityKind, ActivityStatus, GroupState, Lifecycle, listed_capacity};
 
 /// How long no scale-up is tried after one, two, three, four or more launches in a row that brought no agent.
 const BACK_OFF: [SignedDuration; 4] = [
@@ -72,6 +72,9 @@ impl Breaker {
             }
         }
         lost.retain(|(launch, _, _)| joined_at.is_none_or(|joined| launch.start > joined));
+        // A group that lacks nothing has asked for none of the launches that failed: it tries to make its zones equal.
+        let lacks = i64::from(state.group.desired_capacity) > listed_capacity(&state.group);
+        lost.retain(|(launch, _, loss)| lacks || launch.instance_id.is_some() || !matches!(loss, Loss::Failed(_)));
         let is_gone = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::Unhealthy(_));
         let gone = lost.iter().filter(|(_, _, loss)| is_gone(loss));
         Self {
