@@ -164,8 +164,16 @@ bench-simulate: rust
 quality: rust ## Compare the agents that packing asks for with the lower bound
 	@cargo test --locked --release --quiet -p node_process --no-default-features --lib quality -- --nocapture --test-threads 1
 
-# How many seeds `make compare` takes the mean of.
+# How many seeds `make compare` takes the mean of. For `make simulate-faults` the default is 1000.
 SEEDS ?= 5
+FAULT_SEEDS = $(if $(filter file default,$(origin SEEDS)),1000,$(SEEDS))
+# Options of `make simulate-faults`, such as ARGS="--seed 17 --shrink".
+ARGS ?= --seeds $(FAULT_SEEDS)
+
+.PHONY: simulate-faults
+simulate-faults: rust ## Run SEEDS small worlds in which anything goes wrong, and the wrong variants that must be caught
+	@cargo build --locked --quiet --profile simulation -p simulator --example simulate_faults
+	@target/simulation/examples/simulate_faults $(ARGS)
 
 .PHONY: compare
 compare: rust ## Simulate every policy on every trace of traces/, and write the tables of docs/comparison.md

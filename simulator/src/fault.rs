@@ -31,6 +31,30 @@ pub enum Fault {
     Rebalance,
     /// It tries to, and the zone has no capacity.
     FailedRebalance,
+    /// An operator deactivates an agent, and reactivates it within an hour.
+    OperatorDeactivates,
+    /// An operator pauses the group by its tag: for a time, for ever, or in words that no one can read; and ends that within an hour.
+    OperatorPauses,
+    /// An operator sets a floor by the group's tag, in one of these ways, and takes it back within an hour.
+    OperatorFloors,
+    /// An operator changes the limits of the group for up to an hour.
+    OperatorLimits,
+    /// An operator deletes a tag of Lambda Scale, or writes something else into it.
+    OperatorTags,
+    /// Another program sets the desired capacity to any number within the limits.
+    OtherAutoscaler,
+    /// The process `Launch` or `Terminate` is suspended for up to an hour.
+    SuspendedProcess,
+    /// An instance is put in standby for up to an hour.
+    Standby,
+    /// An instance is protected from scale-in for up to an hour.
+    Protection,
+    /// An instance refresh is in progress for up to an hour.
+    InstanceRefresh,
+    /// The Spot market has no instance for up to an hour.
+    SpotWaits,
+    /// An agent claims the instance of another one for up to an hour.
+    SharedIdentity,
 }
 
 /// How a rate counts.
@@ -44,7 +68,7 @@ pub enum Unit {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 23] = [
         Self::FailedLaunch,
         Self::AbandonedLaunch,
         Self::UnhealthyInstance,
@@ -56,6 +80,18 @@ impl Fault {
         Self::Partition,
         Self::Rebalance,
         Self::FailedRebalance,
+        Self::OperatorDeactivates,
+        Self::OperatorPauses,
+        Self::OperatorFloors,
+        Self::OperatorLimits,
+        Self::OperatorTags,
+        Self::OtherAutoscaler,
+        Self::SuspendedProcess,
+        Self::Standby,
+        Self::Protection,
+        Self::InstanceRefresh,
+        Self::SpotWaits,
+        Self::SharedIdentity,
     ];
 
     /// Its name in options and reports.
@@ -73,6 +109,18 @@ impl Fault {
             Self::Partition => "partition",
             Self::Rebalance => "rebalance",
             Self::FailedRebalance => "failed-rebalance",
+            Self::OperatorDeactivates => "operator-deactivates",
+            Self::OperatorPauses => "operator-pauses",
+            Self::OperatorFloors => "operator-floors",
+            Self::OperatorLimits => "operator-limits",
+            Self::OperatorTags => "operator-tags",
+            Self::OtherAutoscaler => "other-autoscaler",
+            Self::SuspendedProcess => "suspended-process",
+            Self::Standby => "standby",
+            Self::Protection => "protection",
+            Self::InstanceRefresh => "instance-refresh",
+            Self::SpotWaits => "spot-waits",
+            Self::SharedIdentity => "shared-identity",
         }
     }
 
@@ -90,7 +138,19 @@ impl Fault {
             | Self::Disconnect
             | Self::Partition
             | Self::Rebalance
-            | Self::FailedRebalance => Unit::ADay,
+            | Self::FailedRebalance
+            | Self::OperatorDeactivates
+            | Self::OperatorPauses
+            | Self::OperatorFloors
+            | Self::OperatorLimits
+            | Self::OperatorTags
+            | Self::OtherAutoscaler
+            | Self::SuspendedProcess
+            | Self::Standby
+            | Self::Protection
+            | Self::InstanceRefresh
+            | Self::SpotWaits
+            | Self::SharedIdentity => Unit::ADay,
         }
     }
 }
@@ -133,6 +193,12 @@ fn names() -> String {
 }
 
 impl Faults {
+    /// None.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// These, and that one as often.
     #[must_use]
     pub fn with(mut self, fault: Fault, rate: u32) -> Self {

@@ -15,6 +15,7 @@
 //!   real messages; the others are what one would use instead
 //! - [`setup`]: what is simulated: the workload, the agents, the limits
 //! - [`fault`]: what goes wrong meanwhile
+//! - [`faults`]: thousands of worlds in which anything goes wrong, and what must hold in all of them
 //! - [`measure`], [`results`]: what comes of it: [`Run`] holds [`Measurements`], a [`Series`], the [`Action`]s and the [`Hold`]s
 //! - [`summary`]: several runs of a policy as mean, least, and largest
 //! - [`report`]: all of it as one HTML page
@@ -26,6 +27,7 @@
 //! docs/simulate.md defines traces and measurements, docs/design/simulator.md says why the world is as it is.
 
 pub mod fault;
+pub mod faults;
 pub mod measure;
 pub mod moved;
 pub mod oracle;

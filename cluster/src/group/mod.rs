@@ -399,6 +399,14 @@ impl Group {
         let instance = self.instances.get_mut(index)?;
         instance.state = Lifecycle::Terminating;
         instance.in_service = None;
+        let ended = instance.id.clone();
+        let launch = |of: &&mut Activity| of.end.is_none() && of.instance.as_ref() == Some(&ended);
+        if let Some(launch) = self.activities.iter_mut().find(launch) {
+            launch.end = Some(now);
+            launch.status =
+                ActivityStatus::Cancelled("The instance was terminated while it was being launched.".to_owned());
+        }
+        let instance = self.instances.get_mut(index)?;
         let activity = Activity {
             id,
             kind: ActivityKind::Terminate,

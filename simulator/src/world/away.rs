@@ -103,4 +103,33 @@ impl Pool {
     pub(super) fn fail_rebalance(&mut self, time: Timestamp) {
         self.group.fail_rebalance(time);
     }
+
+    /// The agents that are away, and since when.
+    pub(super) fn absent(&self) -> Vec<(u32, Millis)> {
+        self.absent.iter().map(|(agent, since)| (*agent, *since)).collect()
+    }
+
+    /// The launches whose agents never register, and who replaces their instances.
+    pub(super) fn unfit(&self) -> Vec<(u64, Replacement)> {
+        self.unfit.iter().map(|(launch, by)| (*launch, *by)).collect()
+    }
+
+    /// The instance that an agent really runs on.
+    pub(super) fn instance_of(&self, number: u32) -> Option<String> {
+        self.agents.iter().find(|(_, agent)| **agent == number).map(|(id, _)| id.clone())
+    }
+
+    /// The agent that runs on an instance, as far as its master knows it.
+    pub(super) fn agent_on(&self, instance: &str) -> Option<&Agent> {
+        self.agents.get(instance).and_then(|number| self.cluster.agent(*number))
+    }
+
+    /// An agent says that it runs on that instance.
+    pub(super) fn rename(&mut self, number: u32, instance: &str) {
+        let agent = self.cluster.agent_mut(number).or_else(|| self.away.get_mut(&number));
+        if let Some(agent) = agent {
+            let zone = agent.zone().unwrap_or_default().to_owned();
+            agent.set_instance(instance, &zone);
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub(crate) enum Later {
     Framework { number: u32 },
     /// An instance that is no agent is replaced.
     Replace { launch: u64, by: Replacement },
+    /// What people did is undone.
+    Undo(Fault),
 }
 
 /// What happens to a launch, where something does.
@@ -92,6 +94,10 @@ impl World<'_> {
 
     /// A fault strikes, not for the last time.
     pub(super) fn strike(&mut self, fault: Fault, number: u64) {
+        // A rebalance that fails changes nothing, so it must stop nothing either.
+        if self.is_calm && fault != Fault::FailedRebalance {
+            return;
+        }
         let mut random = random(self.seed, fault, number);
         let next = self.now + interval(&mut random, self.setup.faults.rate(fault));
         self.events.push(next, Event::Fault { fault, number: number + 1 });
@@ -125,12 +131,7 @@ impl World<'_> {
                 self.pool.rebalance(false);
             }
             Fault::FailedRebalance => self.pool.fail_rebalance(self.time()),
-            // These follow from launches.
-            Fault::FailedLaunch
-            | Fault::AbandonedLaunch
-            | Fault::UnhealthyInstance
-            | Fault::NeverJoins
-            | Fault::SlowLaunch => {}
+            _ => self.intervene(fault, &mut random),
         }
     }
 
@@ -143,6 +144,7 @@ impl World<'_> {
                 }
             }
             Later::Returns { agent, since } => self.pool.bring_back(agent, since, self.time()),
+            Later::Undo(fault) => self.undo(fault),
             Later::Framework { number } => self.pool.bring_framework_back(number),
             Later::Replace { launch, by } => {
                 if let Some(id) = self.pool.booting(launch) {

@@ -4,24 +4,30 @@
 //! - `events`: the queue of events
 //! - `scheduler`: Marathon, which places what is wanted
 //! - `pool`: the group's instances and their agents: boots and terminations; `away`: agents that the master does not hear from
-//! - `faults`: what goes wrong, and how it ends
+//! - `faults`: what goes wrong, and how it ends; `operators`: what people do
 
 mod away;
 mod events;
 mod faults;
+mod operators;
 mod pool;
 mod scheduler;
 
+use std::collections::BTreeSet;
+
+use cluster::Cluster;
+use cluster::group::Group;
 use jiff::Timestamp;
 use shared::count::saturated;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Faults};
 use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
 use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
 use crate::setup::Setup;
 use crate::{MINUTE, Millis};
 
 use events::{Event, Events};
+use operators::Interventions;
 use pool::Pool;
 use scheduler::{Lost, Scheduler};
 
@@ -57,6 +63,9 @@ pub(crate) struct World<'s> {
     next_job: usize,
     /// What struck in the last event.
     struck: Vec<Fault>,
+    /// Whether nothing goes wrong any more.
+    is_calm: bool,
+    interventions: Interventions,
 }
 
 impl<'s> World<'s> {
@@ -79,6 +88,8 @@ impl<'s> World<'s> {
             next_change: 0,
             next_job: 0,
             struck: Vec::new(),
+            is_calm: false,
+            interventions: Interventions::default(),
         };
         world.start();
         world
@@ -106,6 +117,31 @@ impl<'s> World<'s> {
     /// The time.
     pub(crate) fn time(&self) -> Timestamp {
         time(self.setup.workload.start, self.now)
+    }
+
+    /// The cluster and its group.
+    pub(crate) const fn cluster(&self) -> &Cluster {
+        self.pool.cluster()
+    }
+
+    /// The group.
+    pub(crate) const fn group(&self) -> &Group {
+        self.pool.group()
+    }
+
+    /// What went wrong in the last event.
+    pub(crate) fn struck(&self) -> &[Fault] {
+        &self.struck
+    }
+
+    /// Instances whose agents operators deactivated.
+    pub(crate) const fn deactivated_by_operators(&self) -> &BTreeSet<String> {
+        &self.interventions.deactivated
+    }
+
+    /// Whether something waits that would fit on an empty agent.
+    pub(crate) fn waits_in_vain(&self) -> bool {
+        self.scheduler.waits_for(&self.setup.agent)
     }
 
     /// Handles the next event. The time then; `None` at the end.
@@ -196,7 +232,9 @@ impl<'s> World<'s> {
     /// terminated ones ran are lost.
     fn advance_group(&mut self) -> Lost {
         let time = self.time();
-        let changed = self.pool.advance(self.now, time, &self.setup.faults, &mut self.events);
+        const NONE: &Faults = &Faults::none();
+        let faults = if self.is_calm { NONE } else { &self.setup.faults };
+        let changed = self.pool.advance(self.now, time, faults, &mut self.events);
         self.struck.append(&mut self.pool.struck);
         let mut lost = Lost::default();
         for agent in changed {

@@ -15,7 +15,7 @@ use shared::random::SplitMix64;
 use shared::resources::Resources;
 
 use super::events::{Event, Events};
-use super::faults::{self, Fate, Later};
+use super::faults::{self, Fate, Later, Replacement};
 use super::{BEFORE, Concern};
 use crate::fault::{Fault, Faults};
 use crate::measure::Levels;
@@ -41,11 +41,13 @@ pub(super) struct Pool {
     /// The launches whose agents have not registered, by the number of the launch: their instances.
     pub(super) booting: BTreeMap<u64, String>,
     /// The agents by their instances.
-    agents: BTreeMap<String, u32>,
+    pub(super) agents: BTreeMap<String, u32>,
     /// Since when the master has not heard from agents.
     pub(super) absent: BTreeMap<u32, Millis>,
     /// Those of them that it has given up.
     pub(super) away: BTreeMap<u32, Agent>,
+    /// Launches whose agents never register.
+    pub(super) unfit: BTreeMap<u64, Replacement>,
     /// What went wrong with launches since it was asked last.
     pub(super) struck: Vec<Fault>,
     launches: u64,
@@ -74,6 +76,7 @@ impl Pool {
             agents: BTreeMap::new(),
             absent: BTreeMap::new(),
             away: BTreeMap::new(),
+            unfit: BTreeMap::new(),
             struck: Vec::new(),
             launches: 0,
             boot: setup.boot,
@@ -214,7 +217,7 @@ impl Pool {
         }
         let is_ending = |id: &str| {
             let instance = self.group.instances().iter().find(|instance| instance.id == id);
-            instance.is_none_or(|instance| !instance.state.is_capacity())
+            instance.is_none_or(|instance| instance.state == Lifecycle::Terminating)
         };
         let gone: Vec<u64> = self.booting.iter().filter(|(_, id)| is_ending(id)).map(|(launch, _)| *launch).collect();
         let ended: Vec<String> = self.ending_agents();
@@ -223,6 +226,7 @@ impl Pool {
         }
         for launch in gone {
             self.booting.remove(&launch);
+            self.unfit.remove(&launch);
         }
         let numbers: Vec<u32> = ended.iter().filter_map(|id| self.agents.remove(id)).collect();
         numbers.into_iter().filter_map(|number| self.remove_agent(number)).collect()
@@ -251,8 +255,12 @@ impl Pool {
                 let own = self.group.instances_mut().iter_mut().filter(|instance| instance.id == id);
                 own.for_each(|instance| instance.hook = Some(hook));
                 events.push(in_service + faults::HOOK, Event::Group);
+                self.unfit.insert(launch, Replacement::Operator);
             }
-            Fate::Replaced { after, by } => events.push(now + after, Event::Later(Later::Replace { launch, by })),
+            Fate::Replaced { after, by } => {
+                events.push(now + after, Event::Later(Later::Replace { launch, by }));
+                self.unfit.insert(launch, by);
+            }
         }
         events.push(in_service, Event::Group);
         self.booting.insert(launch, id);
@@ -270,7 +278,7 @@ impl Pool {
 
     /// The instances that are terminating and whose agents are still registered.
     fn ending_agents(&self) -> Vec<String> {
-        let ending = self.group.instances().iter().filter(|instance| !instance.state.is_capacity());
+        let ending = self.group.instances().iter().filter(|instance| instance.state == Lifecycle::Terminating);
         ending.map(|instance| instance.id.clone()).filter(|id| self.agents.contains_key(id)).collect()
     }
 

@@ -149,6 +149,14 @@ impl Scheduler {
         }
     }
 
+    /// Whether an instance of an application of Marathon waits that an empty agent would hold.
+    pub(super) fn waits_for(&self, agent: &Resources) -> bool {
+        let waits = |of: &Instances| {
+            !of.waiting.is_empty() && of.is_queued_by_marathon() && of.application.resources.fits_in(agent)
+        };
+        self.applications.iter().any(waits)
+    }
+
     /// What still waits, and since when.
     pub(super) fn waits(&self) -> impl Iterator<Item = (&str, Millis)> {
         let of = |instances: &Instances| instances.waiting.iter().map(|waiting| waiting.since).collect::<Vec<_>>();

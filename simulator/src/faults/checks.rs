@@ -1,0 +1,542 @@
+//! What must hold: of each plan, against what the stage had read; of each call; and of the world, after every event.
+//!
+//! The checks share no code with what they check: they look at amounts, times, and instances, not at clauses.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use cluster::Mode;
+use jiff::{SignedDuration, Timestamp};
+use node_scale::group_tags::{FLOOR, PAUSE_UNTIL};
+use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult};
+use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
+use shared::config::{Policy as Settings, ScaleDownStrategy};
+use shared::contract::{CompletenessLevel, ScalingDecision, TaskGroup};
+use shared::group::Lifecycle;
+
+use super::case::{Case, Class, Oddity, Trouble};
+use super::chain::{later, tasks};
+use crate::fault::Fault;
+use crate::policy::View;
+use crate::world::World;
+use crate::{HOUR, Millis};
+
+/// What a function may be late between its last look and its write, with the slowest calls.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+/// How far ahead a clock may be.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// After that time an instance should be an agent.
+const OLD: SignedDuration = SignedDuration::from_mins(15);
+const DECOMMISSION: &str = "lambda-scale/decommission/";
+
+/// An invariant, and how it is violated.
+pub(super) type Broken = (&'static str, String);
+
+/// A snapshot, as the world was when it was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// By node_gather's clock.
+    pub(super) taken_at: Timestamp,
+    /// Whether all that ran could be seen.
+    pub(super) is_whole: bool,
+    pub(super) is_forged: bool,
+    /// The agents, by the instance that they claim.
+    pub(super) agents: BTreeMap<String, Vec<Seen>>,
+    /// What node_process made of it.
+    decided: Option<Decided>,
+    /// How much capacity was requested for it.
+    requested: u32,
+}
+
+/// An agent as it was.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) id: String,
+    pub(super) tasks: usize,
+    pub(super) is_active: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Decided {
+    usable: u32,
+    wanted: u32,
+    needed: Option<u32>,
+    named: BTreeSet<String>,
+}
+
+impl Origin {
+    pub(super) const fn new(taken_at: Timestamp, is_whole: bool, agents: BTreeMap<String, Vec<Seen>>) -> Self {
+        Self { taken_at, is_whole, is_forged: false, agents, decided: None, requested: 0 }
+    }
+
+    /// Of a message that node_process has not made.
+    pub(super) fn forged(taken_at: Timestamp) -> Self {
+        Self { is_forged: true, ..Self::new(taken_at, false, BTreeMap::new()) }
+    }
+}
+
+/// What an invocation had read when it planned.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    pub(super) state: GroupState,
+    /// By node_scale's clock.
+    pub(super) now: Timestamp,
+    pub(super) decision: ScalingDecision,
+    pub(super) origin: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Checks {
+    settings: Settings,
+    /// Classes that make a check impossible.
+    blurs: Blurs,
+    origins: Vec<Origin>,
+    /// What admitted decisions needed: by the snapshot's time.
+    needed: VecDeque<(Timestamp, u32)>,
+    /// The instances whose agents node_scale deactivated.
+    ours: BTreeSet<String>,
+    /// The demand of the last hour.
+    demand: VecDeque<(Millis, Vec<TaskGroup>)>,
+    /// What was wanted when a calm pool came to rest.
+    rest: Option<Vec<TaskGroup>>,
+    is_calm: bool,
+    broken: Option<Broken>,
+}
+
+/// What makes a check impossible.
+#[derive(Clone, Copy, Debug)]
+struct Blurs {
+    /// The capacity is changed by others, so that its sums are not ours alone.
+    capacity: bool,
+    /// Our tags are changed by others.
+    tags: bool,
+    /// What is read is old.
+    stale: bool,
+    /// Messages of others.
+    forged: bool,
+    /// One agent is tried in each hour.
+    tries: bool,
+}
+
+impl Checks {
+    pub(super) fn new(case: &Case, settings: Settings) -> Self {
+        let world = |faults: &[Fault]| faults.iter().any(|fault| case.rate(Class::World(*fault)) > 0);
+        let chain = |trouble| case.rate(Class::Chain(trouble)) > 0;
+        let blurs = Blurs {
+            capacity: world(&[Fault::OtherAutoscaler, Fault::OperatorLimits, Fault::Standby]),
+            // An agent that claims the instance of one that is away looks like that one.
+            tags: world(&[Fault::OperatorTags, Fault::SharedIdentity]),
+            stale: chain(Trouble::StaleAnswer),
+            forged: chain(Trouble::Forged),
+            tries: case.rate(Class::Pool(Oddity::WrongNewAgent)) > 0,
+        };
+        Self {
+            settings,
+            blurs,
+            origins: Vec::new(),
+            needed: VecDeque::new(),
+            ours: BTreeSet::new(),
+            demand: VecDeque::new(),
+            rest: None,
+            is_calm: false,
+            broken: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, origin: Origin) -> usize {
+        self.origins.push(origin);
+        self.origins.len() - 1
+    }
+
+    pub(super) const fn begin_calm(&mut self) {
+        self.is_calm = true;
+    }
+
+    /// The first violation since it was asked last.
+    pub(super) const fn take(&mut self) -> Option<Broken> {
+        self.broken.take()
+    }
+
+    fn demand(&mut self, holds: bool, invariant: &'static str, what: impl FnOnce() -> String) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some((invariant, what()));
+        }
+    }
+
+    /// What is wanted now.
+    pub(super) fn see(&mut self, view: &View<'_>) {
+        while self.demand.front().is_some_and(|(at, _)| at + HOUR < view.elapsed) {
+            self.demand.pop_front();
+        }
+        if self.demand.back().is_none_or(|(_, last)| last.as_slice() != view.wanted()) {
+            self.demand.push_back((view.elapsed, view.wanted().to_vec()));
+        }
+    }
+
+    /// What node_process decided, before anything happens to its message.
+    pub(super) fn decided(&mut self, origin: usize, decision: &ScalingDecision) {
+        let small =
+            i64::from(decision.delta).abs() <= 100_000 && decision.target < 100_000 && decision.wanted < 100_000;
+        self.demand(small, "I10 finite", || format!("delta {}, target {}", decision.delta, decision.target));
+        if let Some(origin) = self.origins.get_mut(origin) {
+            origin.decided = Some(Decided {
+                usable: decision.agents.usable,
+                wanted: decision.wanted,
+                needed: decision.needed,
+                named: decision.scale_down_agents.iter().filter_map(|agent| agent.instance_id.clone()).collect(),
+            });
+        }
+    }
+
+    /// An invocation has made all of its calls.
+    pub(super) fn completed(&mut self, origin: usize, without_failure: bool) {
+        let Some(Origin { taken_at, decided: Some(decided), is_forged: false, .. }) = self.origins.get(origin) else {
+            return;
+        };
+        if let (true, Some(needed)) = (without_failure, decided.needed) {
+            self.needed.push_back((*taken_at, needed));
+        }
+    }
+
+    /// A plan, by what was read for it.
+    pub(super) fn plan(&mut self, read: &Read, plan: &Plan, view: &View<'_>) {
+        let Some(origin) = self.origins.get(read.origin).cloned() else { return };
+        let writes = !plan.agents.is_empty() || matches!(plan.result, PlanResult::Act(_));
+        if !writes {
+            return;
+        }
+        self.is_fresh(read, &origin);
+        self.is_not_paused(read);
+        let PlanResult::Act(change) = &plan.result else { return };
+        self.is_within_limits(read, change);
+        self.is_a_step(read, change);
+        match change {
+            Change::Increase(increase) => self.is_explained(read, increase, view),
+            Change::Decrease { .. } | Change::Terminate { .. } | Change::Deactivate { .. } => {
+                self.removes(read, &origin, change);
+            }
+            Change::Reactivate { .. } | Change::Drain { .. } => {}
+        }
+        self.is_no_flap(change, view);
+    }
+
+    /// I3: what is written follows from a snapshot that has not expired, and that is not of the future.
+    fn is_fresh(&mut self, read: &Read, origin: &Origin) {
+        let limit = SignedDuration::try_from(self.settings.timing.schedule_period * 2).unwrap_or(SignedDuration::MAX);
+        let age = read.now.duration_since(origin.taken_at);
+        self.demand(age <= limit + SLACK, "I3 fresh", || format!("the snapshot is {age:#} old"));
+        self.demand(age >= -CLOCK_SKEW - SLACK, "I3 fresh", || format!("the snapshot is {:#} ahead", -age));
+    }
+
+    /// Nothing is written while the group says that it is paused.
+    fn is_not_paused(&mut self, read: &Read) {
+        let pause = tag(&read.state, PAUSE_UNTIL);
+        let holds = pause.is_none_or(|until| until.parse::<Timestamp>().is_ok_and(|until| until <= read.now));
+        self.demand(holds, "pause", || format!("the group is paused: {pause:?}"));
+    }
+
+    /// I1: within the limits of the pool and the group, and an operator's floor.
+    fn is_within_limits(&mut self, read: &Read, change: &Change) {
+        let group = &read.state.group;
+        let units = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
+        let max = self.settings.limits.max.map_or(group.max_size, |max| units(max).min(group.max_size));
+        let min = units(self.settings.limits.min).max(group.min_size).min(max);
+        let floor = match tag(&read.state, FLOOR) {
+            None => min,
+            Some(text) => match floor(text, read.now) {
+                Floor::Over => min,
+                Floor::Of(floor) => units(floor).min(max).max(min),
+                Floor::Unreadable => i32::MAX,
+            },
+        };
+        let desired = group.desired_capacity;
+        let ends = |to: i32| to >= floor || (to >= min && desired > max);
+        match change {
+            Change::Increase(Increase { to, .. }) => {
+                self.demand(*to <= max, "I1 bounds", || format!("{to} requested, at most {max} are allowed"));
+            }
+            Change::Decrease { to, .. } => {
+                self.demand(ends(*to), "I1 bounds", || format!("{to} requested, at least {floor} must stay"));
+            }
+            Change::Terminate { targets, .. } => {
+                let to = desired - i32::try_from(targets.len()).unwrap_or(i32::MAX);
+                self.demand(ends(to), "I1 bounds", || format!("{to} of {desired} left, at least {floor} must stay"));
+            }
+            Change::Deactivate { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
+        }
+    }
+
+    /// I7: one decision changes no more than the step limits allow.
+    fn is_a_step(&mut self, read: &Read, change: &Change) {
+        let group = &read.state.group;
+        let capacity = group.instances.iter().filter(|instance| instance.is_capacity()).count();
+        let listed = u32::try_from(capacity).unwrap_or(u32::MAX).max(group.desired_capacity.max(0).unsigned_abs());
+        // A percentage is one of the agents that the decision counted.
+        let agents = listed.max(read.decision.agents.registered);
+        let up = self.settings.limits.max_scale_up_step.of(agents);
+        let down = self.settings.limits.max_scale_down_step.of(agents).max(agents.div_ceil(10));
+        let is_drain = self.settings.scale_down.strategy.decommissions();
+        let (changed, limit) = match change {
+            Change::Increase(Increase { to, floor: None, .. }) => {
+                ((*to).max(0).unsigned_abs().saturating_sub(listed), up)
+            }
+            Change::Decrease { from, to } => {
+                // What could not be launched is no instance.
+                let in_service = group.instances.iter().filter(|of| of.lifecycle_state == Lifecycle::InService).count();
+                let there = i32::try_from(in_service).unwrap_or(i32::MAX).min(*from);
+                ((there - to).max(0).unsigned_abs(), down)
+            }
+            Change::Terminate { targets, .. } if !is_drain => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
+            Change::Deactivate { targets, .. } => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
+            _ => return,
+        };
+        self.demand(changed <= limit, "I7 rate", || format!("{changed} in one decision, at most {limit} are allowed"));
+    }
+
+    /// I4, I5, I6, D6: a scale-down follows from a complete view of a group that has been settled since.
+    fn removes(&mut self, read: &Read, origin: &Origin, change: &Change) {
+        let state = &read.state;
+        if !origin.is_forged {
+            self.demand(origin.is_whole, "I4 complete", || "agents are removed on a view that lacked some".to_owned());
+            let is_complete = read.decision.completeness == Some(CompletenessLevel::Complete);
+            self.demand(is_complete, "I4 complete", || "agents are removed on an incomplete snapshot".to_owned());
+        }
+        let taken_at = read.decision.snapshot_taken_at;
+        let late = state.activities.iter().find(|activity| changes(activity) && activity.start > taken_at);
+        // What was given up holds nothing up (B5).
+        self.demand(late.is_none() || is_lost(state, read), "I5 base", || {
+            format!("the group has changed since the snapshot: {late:?}")
+        });
+        let moving = |of: &&node_scale::state::Instance| {
+            matches!(of.lifecycle_state, Lifecycle::Pending | Lifecycle::Terminating)
+        };
+        let moving = state.group.instances.iter().find(moving);
+        self.demand(moving.is_none() || is_lost(state, read), "I6 one direction", || {
+            format!("agents are removed while the group moves: {moving:?}")
+        });
+        let cooldown =
+            SignedDuration::try_from(self.settings.timing.scale_down_cooldown).unwrap_or(SignedDuration::MAX);
+        let continues = matches!(change, Change::Terminate { .. }) && self.settings.scale_down.strategy.decommissions();
+        let recent = state
+            .activities
+            .iter()
+            .find(|activity| changes(activity) && activity.end.is_some_and(|end| later(end, cooldown) > read.now));
+        self.demand(continues || recent.is_none() || is_lost(state, read), "I6 one direction", || {
+            format!("agents are removed within the cooldown of {recent:?}")
+        });
+        self.leaves_the_needed(read, origin, change, continues);
+    }
+
+    /// D6: what was needed within the window stays.
+    fn leaves_the_needed(&mut self, read: &Read, origin: &Origin, change: &Change, continues: bool) {
+        let window = self.settings.scale_down.window;
+        let Some(decided) = &origin.decided else { return };
+        let max = self.settings.limits.max.unwrap_or(u32::MAX);
+        if window.is_zero() || continues || self.blurs.tags || origin.is_forged || decided.usable > max {
+            return;
+        }
+        let slot = (window / 6).max(self.settings.timing.schedule_period * 2);
+        // Of six slots the newest still runs, and the tag may have been written first in the middle of the oldest.
+        let remembered = SignedDuration::try_from(slot * 4).unwrap_or(SignedDuration::MAX);
+        let since = later(read.decision.snapshot_taken_at, -remembered);
+        while self.needed.front().is_some_and(|(at, _)| later(*at, SignedDuration::from_hours(3)) < since) {
+            self.needed.pop_front();
+        }
+        let lately = self.needed.iter().filter(|(at, _)| *at >= since && *at <= read.decision.snapshot_taken_at);
+        let highest = lately.map(|(_, needed)| *needed).max().unwrap_or(0);
+        let gone = match change {
+            Change::Terminate { targets, .. } | Change::Deactivate { targets, .. } => {
+                u32::try_from(targets.len()).unwrap_or(u32::MAX)
+            }
+            Change::Decrease { from, to } => (from - to).max(0).unsigned_abs(),
+            _ => 0,
+        };
+        let left = decided.usable.saturating_sub(gone);
+        self.demand(left >= highest.min(max), "D6 window", || {
+            format!("{left} agents are left, {highest} were needed within the window")
+        });
+    }
+
+    /// The cost: no more is requested than the demand of the last hour explains, with what is there and of no use.
+    fn is_explained(&mut self, read: &Read, increase: &Increase, view: &View<'_>) {
+        if increase.floor.is_some() || self.blurs.forged || self.origins.get(read.origin).is_none_or(|of| of.is_forged)
+        {
+            return;
+        }
+        let headroom = u64::from(self.settings.headroom.percent.max(if self.is_calm { 0 } else { 100 }));
+        let needs = |groups: &Vec<TaskGroup>| groups.iter().map(|group| agents_for(group, headroom, view)).sum::<u64>();
+        let most = self.demand.iter().map(|(_, groups)| needs(groups)).max().unwrap_or(0);
+        let explained = most * 5 / 4 + 4 + useless(view) + u64::from(self.settings.limits.min);
+        let to = u64::from(increase.to.max(0).unsigned_abs());
+        // One agent may be tried in each hour (A), however many there are.
+        let is_trial = self.blurs.tries && increase.needed <= 1;
+        self.demand(is_trial || to <= explained, "cost", || {
+            format!("{to} instances are requested, and the demand of an hour explains {explained}")
+        });
+    }
+
+    /// I9: a calm pool that has come to rest stays there.
+    fn is_no_flap(&mut self, change: &Change, view: &View<'_>) {
+        // A belief that nothing supports is tried again in each hour (A).
+        let is_same = !self.blurs.tries && self.rest.as_ref().is_some_and(|rest| rest.as_slice() == view.wanted());
+        self.demand(!is_same, "I9 rest", || format!("a pool at rest is changed: {change}"));
+    }
+
+    /// A calm pool has come to rest, or not.
+    pub(super) fn set_rest(&mut self, wanted: Option<&[TaskGroup]>) {
+        match wanted {
+            None => self.rest = None,
+            Some(wanted) => drop(self.rest.get_or_insert_with(|| wanted.to_vec())),
+        }
+    }
+
+    /// Whether a decision finds nothing to do. Where one agent is tried in each hour, that one comes and goes.
+    pub(super) fn rests(&self, decision: &ScalingDecision) -> bool {
+        let Some(needed) = decision.needed else { return false };
+        let margin = decision.margin.unwrap_or(0);
+        decision.delta == 0
+            || (self.blurs.tries && decision.agents.usable <= needed.saturating_add(margin).saturating_add(2))
+    }
+
+    /// Whether agents are still on their way out, as far as that ends.
+    pub(super) fn has_open_work(&self, view: &View<'_>) -> bool {
+        let never = matches!(self.settings.scale_down.strategy, ScaleDownStrategy::Drain { after: None, .. });
+        !never && !self.blurs.tries && view.group.tags.keys().any(|key| key.starts_with(DECOMMISSION))
+    }
+
+    /// I2, I1: a new desired capacity is about to be set.
+    pub(super) fn sets_desired(&mut self, read: &Read, to: i32, view: &View<'_>) {
+        let listed = view.group.instances().iter().filter(|instance| instance.state.is_capacity()).count();
+        let before = i32::try_from(listed).unwrap_or(i32::MAX).max(view.group.desired());
+        let more = (to - before).max(0).unsigned_abs();
+        let is_blurred = self.blurs.capacity || self.blurs.stale || tag(&read.state, FLOOR).is_some();
+        let Some(origin) = self.origins.get_mut(read.origin) else { return };
+        origin.requested += more;
+        let Some(decided) = &origin.decided else { return };
+        let (requested, wanted) = (origin.requested, decided.wanted);
+        self.demand(is_blurred || requested <= wanted, "I2 once", || {
+            format!("{requested} instances were requested for one decision that wants {wanted}")
+        });
+    }
+
+    /// I8, I2: an instance is about to be terminated.
+    pub(super) fn terminates(&mut self, read: &Read, id: &str, view: &View<'_>) {
+        let instance = read.state.group.instances.iter().find(|instance| instance.instance_id == id);
+        let may = instance.is_some_and(|of| {
+            of.lifecycle_state == Lifecycle::InService
+                && (!of.protected_from_scale_in || read.state.group.new_instances_protected_from_scale_in)
+        });
+        self.demand(may, "protection", || format!("{id} is terminated, and was {instance:?}"));
+        let Some(origin) = self.origins.get(read.origin).cloned() else { return };
+        if origin.is_forged {
+            return;
+        }
+        let claims = origin.agents.get(id).map(Vec::as_slice).unwrap_or_default();
+        self.demand(claims.len() == 1, "identity", || {
+            format!("{id} is terminated, and {} agents claim it", claims.len())
+        });
+        let Some(agent) = claims.first() else { return };
+        if self.settings.scale_down.strategy.decommissions() {
+            let was_empty = agent.tasks == 0 && !agent.is_active;
+            self.demand(was_empty, "I8 busy", || {
+                format!("{id} is terminated, and {} ran {} tasks", agent.id, agent.tasks)
+            });
+            let holds = view.group.tags.contains_key(&format!("{DECOMMISSION}{id}")) || self.blurs.tags;
+            self.demand(holds, "5.6 tags", || format!("{id} is terminated without its tag"));
+        } else {
+            let is_named = origin.decided.as_ref().is_some_and(|decided| decided.named.contains(id));
+            self.demand(is_named, "I8 busy", || format!("{id} is terminated, and the decision does not name it"));
+        }
+    }
+
+    /// A master is about to be called.
+    pub(super) fn calls_master(&mut self, step: &AgentStep) {
+        match step.call {
+            AgentCall::Deactivate | AgentCall::Drain { .. } => self.ours.insert(step.instance_id.clone()),
+            AgentCall::Reactivate => self.ours.remove(&step.instance_id),
+        };
+    }
+
+    /// 5.6: an agent that node_scale has deactivated has its tag for as long as it is deactivated.
+    pub(super) fn tags(&mut self, world: &World<'_>) -> Option<Broken> {
+        if self.ours.is_empty() || self.blurs.tags {
+            return None;
+        }
+        let group = world.group();
+        self.ours.retain(|id| {
+            group.instances().iter().any(|of| of.id == *id && of.state != cluster::group::Lifecycle::Terminating)
+        });
+        let theirs = world.deactivated_by_operators();
+        let deactivated = |id: &String| {
+            let agents = world.cluster().agents().filter(|agent| agent.instance_id() == Some(id));
+            agents.into_iter().any(|agent| agent.mode != Mode::Active && (tasks(agent) > 0 || agent.is_registered()))
+        };
+        let lacks = |id: &&String| !group.tags.contains_key(&format!("{DECOMMISSION}{id}"));
+        let stray = self.ours.iter().filter(lacks).find(|id| deactivated(id) && !theirs.contains(*id))?;
+        Some(("5.6 tags", format!("the agent on {stray} was deactivated, and its tag is gone")))
+    }
+}
+
+/// An upper bound of the agents that instances of an application need by themselves.
+fn agents_for(group: &TaskGroup, headroom: u64, view: &View<'_>) -> u64 {
+    let agent = &view.new_agent;
+    let fit = shared::resources::Kind::ALL
+        .into_iter()
+        .filter(|kind| !group.resources.get(*kind).is_zero())
+        .map(|kind| agent.get(kind).thousandths() / group.resources.get(kind).thousandths().max(1))
+        .min()
+        .unwrap_or(u64::MAX);
+    // One that no agent holds may be tried once (A).
+    if fit == 0 {
+        return 1;
+    }
+    let count = u64::from(group.count);
+    (count + (count * headroom).div_ceil(100)).div_ceil(fit)
+}
+
+/// Instances that should be usable agents and are none: old ones without an agent, closed ones, those that are away.
+fn useless(view: &View<'_>) -> u64 {
+    let usable: BTreeSet<&str> =
+        view.cluster.registered().filter(|agent| agent.is_active()).filter_map(|agent| agent.instance_id()).collect();
+    let is_useless = |of: &&cluster::group::Instance| {
+        let is_old = later(of.launched, OLD) < view.now;
+        let is_agent = view.cluster.agents().any(|agent| agent.instance_id() == Some(of.id.as_str()));
+        !usable.contains(of.id.as_str()) && (is_old || is_agent)
+    };
+    view.group.instances().iter().filter(is_useless).count() as u64
+}
+
+/// Whether launches are given up (B5), so that what hangs no longer holds anything up.
+fn is_lost(state: &GroupState, read: &Read) -> bool {
+    let hangs = |activity: &&Activity| {
+        let is_old = later(activity.start, OLD) < read.now;
+        let failed = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
+        activity.kind == ActivityKind::Launch && (failed || activity.end.is_none() && is_old)
+    };
+    let checks = state.activities.iter().filter(|activity| activity.ends_unhealthy).count();
+    state.activities.iter().filter(hangs).count() + checks > 0
+}
+
+/// Whether an activity changes the group.
+fn changes(activity: &Activity) -> bool {
+    let has_not = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
+    activity.kind != ActivityKind::WarmPool && !has_not
+}
+
+enum Floor {
+    Over,
+    Of(u32),
+    Unreadable,
+}
+
+fn floor(text: &str, now: Timestamp) -> Floor {
+    let Some((instances, until)) = text.split_once(' ') else { return Floor::Unreadable };
+    let Ok(instances) = instances.parse() else { return Floor::Unreadable };
+    match until.parse::<Timestamp>() {
+        Ok(until) if until <= now => Floor::Over,
+        _ => Floor::Of(instances),
+    }
+}
+
+fn tag<'s>(state: &'s GroupState, key: &str) -> Option<&'s str> {
+    state.group.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
+}
