@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fuzz::mutate::mutated;
 use fuzz::{TARGETS, Target, corpus};
 use shared::random::SplitMix64;
+use tokio::time::Instant;
 
 /// How long a target runs by default, in this build without optimization.
 const LEAST_TIME: Duration = Duration::from_millis(1500);
@@ -26,6 +27,11 @@ fn try_input(target: &Target, bytes: &[u8], origin: &str) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "whoever runs the test says how long")]
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 fn fuzz(name: &str) {
     let target = target(name);
     let inputs = corpus::load(&target).unwrap();
@@ -33,7 +39,6 @@ fn fuzz(name: &str) {
     for (path, bytes) in &inputs {
         try_input(&target, bytes, &path.display().to_string());
     }
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let time = number("FUZZ_SECONDS").map_or(LEAST_TIME, Duration::from_secs);
     let (first, start, mut count) = (number("FUZZ_SEED").unwrap_or(1), Instant::now(), 0);
     while start.elapsed() < time {

@@ -58,7 +58,7 @@ fn run(bytes: &[u8]) {
             let is_act = matches!(plan.result, PlanResult::Act(_));
             assert!(read.pause.is_none() || !is_act, "a paused group is changed: {plan:?}");
             assert!(
-                !(read.floor_is_unreadable && delta < 0) || !is_act,
+                !(read.floor_is_unreadable && delta < 0 && is_act),
                 "a floor that cannot be read removes: {plan:?}"
             );
         }
