@@ -22,6 +22,8 @@ pub struct Faults {
     pub lag: Option<Lag>,
     /// How the Mesos master answers.
     pub master: Mode,
+    /// The URLs of masters that are servers of the test. The configuration lists them first.
+    pub own_masters: Vec<String>,
     /// Other masters, which are stuck. The configuration lists them before the leading one.
     pub stuck_masters: Vec<Stuck>,
     /// The credentials, `principal:secret`, that the master asks for.
@@ -71,6 +73,8 @@ pub enum Trouble {
     HangsAfter,
     /// It is done, and of the body of the answer only so many bytes come, with nothing to show that there were more.
     AnswerCut(usize),
+    /// Nothing is done, and the answer has this body, with status 200.
+    AnswerIs(Vec<u8>),
 }
 
 /// How a topic delivers what is published to it.

@@ -228,6 +228,7 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
             pending().await
         }
         Some(Trouble::AnswerCut(bytes)) => cut(act.await, bytes).await,
+        Some(Trouble::AnswerIs(body)) => answer(StatusCode::OK, "application/octet-stream", body),
     };
     if let Some(call) = lock(&gate.calls).get_mut(number) {
         call.status = Some(response.status().as_u16());

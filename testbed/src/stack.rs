@@ -184,7 +184,9 @@ impl Stack {
         let reference = format!("ssm:{CREDENTIALS}");
         let stuck = faults.change(|faults| faults.stuck_masters.clone());
         let stuck = stuck.into_iter().map(RawServer::stuck).collect::<Result<Vec<_>, _>>().map_err(StackError::Port)?;
-        let masters: Vec<String> = stuck.iter().map(RawServer::url).chain([master.url()]).collect();
+        let own = faults.change(|faults| faults.own_masters.clone());
+        let masters: Vec<String> =
+            own.into_iter().chain(stuck.iter().map(RawServer::url)).chain([master.url()]).collect();
         let local = Local {
             masters: &masters,
             credentials: credentials.is_some().then_some(&reference),
