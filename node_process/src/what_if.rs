@@ -7,7 +7,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use shared::config::{HeadroomPlacement, Limits, Policy, StepLimit};
+use shared::config::{HeadroomPlacement, Learning, Limits, Policy, StepLimit};
 use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, TaskGroup};
 use shared::count::saturated;
 use shared::resources::{Amount, Kind, Resources};
@@ -65,6 +65,8 @@ pub enum Setting {
     ApplicationHeadroomPercent,
     /// What headroom is compared with.
     HeadroomPlacement,
+    /// Whether what has been learned counts.
+    Learn,
     /// The fewest agents.
     Min,
     /// The most agents.
@@ -105,6 +107,7 @@ impl Setting {
         match self {
             Self::ApplicationHeadroomPercent => "application_headroom_percent",
             Self::HeadroomPlacement => "headroom_placement",
+            Self::Learn => "learn",
             Self::Min => "min",
             Self::Max => "max",
             Self::MaxScaleUpStep => "max_scale_up_step",
@@ -123,6 +126,7 @@ impl Setting {
             Self::Min | Self::Max | Self::MaxScaleUpStep | Self::MaxScaleDownStep => true,
             Self::ApplicationHeadroomPercent
             | Self::HeadroomPlacement
+            | Self::Learn
             | Self::MaxScaleDownTasks
             | Self::ScaleDownMargin
             | Self::PauseUntil
@@ -177,7 +181,8 @@ pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> R
     answers.extend(question.more_load()?);
     answers.extend(question.cpu_utilizations()?);
     answers.extend(question.thresholds()?);
-    for (setting, value, policy) in settings(policy) {
+    let settings = settings(policy).into_iter().chain(learning(snapshot, policy));
+    for (setting, value, policy) in settings {
         let change = Change::Setting { setting, value };
         answers.extend(question.answer(change, snapshot, &policy)?);
     }
@@ -227,6 +232,17 @@ fn settings(policy: &Policy) -> Vec<(Setting, Value, Policy)> {
         }
     }
     changes
+}
+
+/// H9: without what has been learned; or with it, where the snapshot says what that is, and the pool does not learn.
+fn learning(snapshot: &ClusterSnapshot, policy: &Policy) -> Option<(Setting, Value, Policy)> {
+    if policy.learning.is_some() {
+        return Some((Setting::Learn, Value::None, policy.with(|policy| policy.learning = None)));
+    }
+    snapshot.growth?.known()?;
+    let percent = Learning::SUGGESTED.confidence.tenths() / 10;
+    let learns = policy.with(|policy| policy.learning = Some(Learning::SUGGESTED));
+    Some((Setting::Learn, Value::Number(percent), learns))
 }
 
 struct Question<'a> {
@@ -502,6 +518,23 @@ mod tests {
         let expected = |value| format!(r#"{{"change":"setting","setting":"max_scale_up_step","value":"{value}"}}"#);
         let values = [Value::None, Value::Unlimited, Value::Number(66), Value::Sum];
         assert_eq!(values.map(json), ["none", "unlimited", "66", "sum"].map(expected));
+    }
+
+    #[test]
+    fn a_pool_sees_what_learning_changes_h9() {
+        let mut snapshot = Cluster::of(7, resources(8, 28_000)).running("/a", 54, resources(1, 1_000)).snapshot();
+        let growth = shared::contract::Growth { demand: 54, grow: Some(24), samples: 1_000, highest: 0 };
+        let learn = |snapshot: &ClusterSnapshot, settings: &str| {
+            let answers = what_if(snapshot, &policy(settings).unwrap(), NOON).unwrap();
+            let of_learn = |answer: &&WhatIf| matches!(answer.change, Change::Setting { setting: Setting::Learn, .. });
+            answers.iter().find(of_learn).map(|answer| (answer.change.to_string(), answer.target))
+        };
+        assert_eq!(learn(&snapshot, "scale_up_threshold_percent = 90"), None, "nothing is known");
+        snapshot.growth = Some(growth);
+        let with = learn(&snapshot, "scale_up_threshold_percent = 90");
+        assert_eq!(with, Some(("learn = 95".to_owned(), 10)));
+        let without = learn(&snapshot, "scale_up_threshold_percent = 90\nlearn = 98");
+        assert_eq!(without, Some(("without learn".to_owned(), 8)));
     }
 
     #[test]
