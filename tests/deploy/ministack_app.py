@@ -1,9 +1,10 @@
-"""ministack with three additions that the chain needs; local_aws.py runs this.
+"""ministack with four additions that the stack needs; local_aws.py runs this.
 
 - The call TerminateInstanceInAutoScalingGroup.
 - The group of a call that names it by an instance or in its tags: as in AWS, the policies of the roles are evaluated against that
   group, not against "*".
 - Subscriptions of Data Firehose streams: SNS puts its envelope into the stream, each with a line break.
+- AWS::Logs::QueryDefinition: saved queries, whose log groups must exist.
 """
 
 import base64
@@ -11,7 +12,8 @@ import base64
 from ministack.app import app  # noqa: F401
 from ministack.core import iam_actions
 from ministack.core.responses import new_uuid, now_iso
-from ministack.services import autoscaling, firehose, sns
+from ministack.services import autoscaling, cloudwatch_logs, firehose, sns
+from ministack.services.cloudformation import provisioners
 
 
 def group_of(instance):
@@ -67,3 +69,17 @@ def with_streams(topic_arn, msg_id, message, subject, message_structure="", mess
 
 
 sns._fanout = with_streams
+
+
+def save_query(_logical_id, properties, _stack_name):
+    unknown = set(properties["LogGroupNames"]) - set(cloudwatch_logs._log_groups)
+    if unknown or not properties["QueryString"].strip():
+        raise ValueError(f"AWS::Logs::QueryDefinition {properties['Name']}: no query, or no such log groups: {sorted(unknown)}")
+    return new_uuid(), {}
+
+
+provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+    "create": save_query,
+    "update": lambda physical_id, _old, new, stack: (physical_id, save_query(None, new, stack)[1]),
+    "delete": lambda _physical_id, _properties: None,
+}
