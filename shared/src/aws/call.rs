@@ -28,6 +28,13 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::variable;
+use crate::text::clip;
+
+/// The most characters that an error repeats of what AWS calls an error; its codes have less than a hundred.
+const MAX_CODE_CHARS: usize = 200;
+
+/// The most characters of its message; those about permissions are long.
+const MAX_MESSAGE_CHARS: usize = 2000;
 
 /// What is called, and in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +195,8 @@ fn operation(
                 }
             };
             let code = code.unwrap_or_else(|| response.status().as_u16().to_string());
-            let fault = ErrorMetadata::builder().code(code).message(message.unwrap_or_default());
+            let message = clip(&message.unwrap_or_default(), MAX_MESSAGE_CHARS);
+            let fault = ErrorMetadata::builder().code(clip(&code, MAX_CODE_CHARS)).message(message);
             Err(OrchestratorError::operation(Refused(fault.build())))
         })
         .build()
