@@ -12,7 +12,9 @@ use shared::random::SplitMix64;
 use tokio::time::Instant;
 
 /// How long a target runs by default, in this build without optimization.
-const LEAST_TIME: Duration = Duration::from_millis(1500);
+const TIME: Duration = Duration::from_millis(1500);
+/// How many inputs are enough by default: the same on every machine that is fast enough.
+const INPUTS: u64 = 100;
 
 fn target(name: &str) -> Target {
     *TARGETS.iter().find(|target| target.name == name).unwrap()
@@ -39,9 +41,10 @@ fn fuzz(name: &str) {
     for (path, bytes) in &inputs {
         try_input(&target, bytes, &path.display().to_string());
     }
-    let time = number("FUZZ_SECONDS").map_or(LEAST_TIME, Duration::from_secs);
+    let time = number("FUZZ_SECONDS").map(Duration::from_secs);
     let (first, start, mut count) = (number("FUZZ_SEED").unwrap_or(1), Instant::now(), 0);
-    while start.elapsed() < time {
+    let is_done = |count| time.map_or(count >= INPUTS || start.elapsed() > TIME, |time| start.elapsed() > time);
+    while !is_done(count) {
         let mut chance = SplitMix64::stream(first, count, 0);
         let (input, other) = (&inputs[chance.index(inputs.len())].1, &inputs[chance.index(inputs.len())].1);
         let bytes = mutated(input, other, target.tokens, &mut chance);

@@ -74,7 +74,7 @@ fn run(bytes: &[u8]) {
 }
 
 /// The message, which is the same after it is written and read again.
-fn read<M: Message + PartialEq + std::fmt::Debug>(body: &str, encoding: Option<&str>) -> Option<M> {
+fn read<M: Message>(body: &str, encoding: Option<&str>) -> Option<M> {
     let message: M = match decode(body, encoding) {
         Ok(message) => message,
         Err(error) => {
@@ -85,10 +85,11 @@ fn read<M: Message + PartialEq + std::fmt::Debug>(body: &str, encoding: Option<&
         }
     };
     let written = to_json(&message).unwrap();
-    assert_eq!(decode::<M>(&written, None).unwrap(), message, "{written}");
+    // Times are written in milliseconds.
+    assert_eq!(to_json(&decode::<M>(&written, None).unwrap()).unwrap(), written);
     if let Ok(sent) = encode(&message) {
         let encoding = sent.is_packed().then_some(GZIP_BASE64);
-        assert_eq!(decode::<M>(&sent.body, encoding).unwrap(), message);
+        assert_eq!(to_json(&decode::<M>(&sent.body, encoding).unwrap()).unwrap(), written);
     }
     Some(message)
 }

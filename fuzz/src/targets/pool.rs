@@ -75,7 +75,7 @@ pub(super) fn decides(snapshot: &ClusterSnapshot) {
         let again = node_process::decide(snapshot, policy, soon).unwrap();
         let text = to_json(&decision).unwrap();
         assert_eq!(text, to_json(&again).unwrap(), "the same snapshot gives the same decision");
-        assert_eq!(decode::<ScalingDecision>(&text, None).unwrap(), decision);
+        assert_eq!(to_json(&decode::<ScalingDecision>(&text, None).unwrap()).unwrap(), text);
         plans(&decision, Some(&at_rest(group())), policy, soon);
     }
 }

@@ -1,7 +1,7 @@
 //! The tags of a group, one `key=value` on each line: what they mean, and what they do to a decision.
 
 use node_scale::group_tags::{FLOOR, GroupTags, PAUSE_UNTIL};
-use node_scale::plan::PlanResult;
+use node_scale::plan::{Change, PlanResult};
 use node_scale::state::Tag;
 
 use super::pool;
@@ -56,11 +56,12 @@ fn run(bytes: &[u8]) {
         for delta in [3, -3] {
             let plan = pool::plans(&pool::decision(delta), Some(&state), policy, now).unwrap();
             let is_act = matches!(plan.result, PlanResult::Act(_));
-            assert!(read.pause.is_none() || !is_act, "a paused group is changed: {plan:?}");
-            assert!(
-                !(read.floor_is_unreadable && delta < 0 && is_act),
-                "a floor that cannot be read removes: {plan:?}"
+            let removes = matches!(
+                plan.result,
+                PlanResult::Act(Change::Terminate { .. } | Change::Decrease { .. } | Change::Deactivate { .. })
             );
+            assert!(read.pause.is_none() || !is_act, "a paused group is changed: {plan:?}");
+            assert!(!(read.floor_is_unreadable && removes), "a floor that cannot be read removes: {plan:?}");
         }
     }
 }
