@@ -89,7 +89,7 @@ impl Cluster {
         let mut raw = RawAgent::default();
         for agent in self.registered() {
             fill(&mut raw, agent);
-            sink.agent(&raw);
+            sink.agent(&raw)?;
         }
         for agent in self.agents().filter(|agent| !agent.is_registered()) {
             sink.recovered_agent(&RecoveredAgent {
@@ -97,7 +97,7 @@ impl Cluster {
                 hostname: agent.hostname.clone(),
                 attributes: attributes(&agent.attributes),
                 odd_attributes: None,
-            });
+            })?;
         }
         for framework in self.listed_frameworks() {
             self.show_framework(framework, sink)?;

@@ -103,7 +103,9 @@ proptest! {
             let policy = policy.with(|policy| policy.scale_down.strategy = strategy);
             let plain = decided(&cluster.snapshot(), &policy.with(|policy| policy.learning = None));
             let learns = decided(&with_growth(cluster.snapshot(), growth), &that_learns(&policy));
-            prop_assert_eq!(ScalingDecision { id: learns.id, snapshot_id: learns.snapshot_id, ..plain }, learns);
+            // D8: how agents would be closed.
+            let closes = learns.closes;
+            prop_assert_eq!(ScalingDecision { id: learns.id, snapshot_id: learns.snapshot_id, closes, ..plain }, learns);
         }
     }
 

@@ -373,7 +373,14 @@ async fn any_state_is_read_or_refused_within_the_memory() {
                 stream.write_all(start.as_bytes())?;
                 repeat(stream, part.as_bytes(), part.len() * 1_000_000)
             }),
-            Refused(&["cannot read the answer", "has passed", "stalled", "slow"]),
+            Refused(&[
+                "cannot read the answer",
+                "has passed",
+                "stalled",
+                "slow",
+                "have no id",
+                "more than 100000 frameworks",
+            ]),
         )
         .await;
     }

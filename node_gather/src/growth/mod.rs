@@ -44,7 +44,8 @@ impl Observation {
         Some(Self {
             demand: Demand::of(snapshot, policy, not_counted),
             counts: snapshot.completeness.level == CompletenessLevel::Complete,
-            elected_at: snapshot.source.elected_at,
+            // As it is stored: to the millisecond.
+            elected_at: snapshot.source.elected_at.map(shared::time::truncate),
             horizon: policy.learning?.horizon(period),
             period: SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX),
         })

@@ -221,7 +221,7 @@ trait Item: Sized {
     /// From its fields, of which any may be odd.
     fn read<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error>;
 
-    fn give(self, sink: &mut impl Sink);
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError>;
 }
 
 struct Whole<T>(T);
@@ -267,7 +267,7 @@ impl<'de, S: Sink, T: Item> Visitor<'de> for List<'_, S, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(Whole(item)) = list.next_element::<Whole<T>>()? {
-            item.give(&mut self.0.sink);
+            self.0.call(|sink| item.give(sink))?;
         }
         Ok(())
     }

@@ -70,16 +70,18 @@ impl Sink for Record {
         &mut self.master
     }
 
-    fn agent(&mut self, agent: &RawAgent) {
+    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError> {
         self.keep(|| format!("agent {}", agent.agent.id), agent.impossible());
         self.odd.extend(agent.odd.map(|odd| (format!("agent {}", agent.agent.id), odd)));
         self.odd_attributes.extend(agent.odd_attributes);
         self.reserved.push(agent.reserved().map(|(role, reserved)| (role.to_owned(), reserved)).collect());
         self.agents.push((agent.agent.clone(), agent.resources()));
+        Ok(())
     }
 
-    fn recovered_agent(&mut self, agent: &RecoveredAgent) {
+    fn recovered_agent(&mut self, agent: &RecoveredAgent) -> Result<(), StateError> {
         self.recovered_agents.push(agent.clone());
+        Ok(())
     }
 
     fn framework_name(&mut self, name: String) {

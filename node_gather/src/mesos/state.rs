@@ -246,10 +246,22 @@ pub enum StateError {
     /// A list is missing. It does not count as an empty one.
     #[error("the state has no {0:?}; check that the URL leads to a Mesos master")]
     Missing(&'static str),
+    /// Agents without an id, which nothing can tell apart.
+    #[error("more than {MAX_UNNAMED_AGENTS} agents have no id; check that the URL leads to a Mesos master")]
+    UnnamedAgents,
+    /// Frameworks without end.
+    #[error("the state has more than {MAX_FRAMEWORKS} frameworks; check that the URL leads to a Mesos master")]
+    TooManyFrameworks,
     /// A part occurs twice.
     #[error("the state has {0:?} twice")]
     Twice(&'static str),
 }
+
+/// How many agents may lack an id. Each is set aside; a document with more of them is broken as a whole.
+pub const MAX_UNNAMED_AGENTS: usize = 1_000;
+
+/// How many frameworks a state may have: far more than a master can serve.
+pub const MAX_FRAMEWORKS: usize = 100_000;
 
 /// A value that is not the amount of any resource. The rest of the state is still valid.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
@@ -427,10 +439,16 @@ pub trait Sink {
 
     /// An agent. It may be odd, its resources may be impossible, and its id may have occurred before; it is empty if it cannot be
     /// read.
-    fn agent(&mut self, agent: &RawAgent);
+    ///
+    /// # Errors
+    /// Where so many agents have no id that the document is not that of a master.
+    fn agent(&mut self, agent: &RawAgent) -> Result<(), StateError>;
 
     /// An agent that has not re-registered since the failover.
-    fn recovered_agent(&mut self, agent: &RecoveredAgent);
+    ///
+    /// # Errors
+    /// As for [`Sink::agent`].
+    fn recovered_agent(&mut self, agent: &RecoveredAgent) -> Result<(), StateError>;
 
     /// The name of the framework that is being read.
     fn framework_name(&mut self, name: String);

@@ -22,7 +22,8 @@ use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{
-    Bears, Framework, Master, OddField, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError,
+    Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawTask,
+    RecoveredAgent, Sink, StateError,
 };
 
 /// How many applications of one framework are counted separately while the state is read, and how many in all. A snapshot lists
@@ -51,6 +52,8 @@ pub struct ClusterState<'p> {
     set_aside: BTreeMap<u32, SetAside>,
     /// Those of them without an id.
     unnamed: BTreeSet<u32>,
+    /// How many agents have no id, recovered ones included.
+    unnamed_count: usize,
     /// The agents of which it is not known whether they belong to a pool with attributes.
     pub(super) of_unknown_pool: OfUnknownPool,
     /// The agents that may identify instances, and their numbers; [`NOT_REGISTERED`] for those that have not come back.
@@ -133,6 +136,7 @@ impl<'p> ClusterState<'p> {
             attributes_of_no_pool: SeenAttributes::default(),
             set_aside: BTreeMap::new(),
             unnamed: BTreeSet::new(),
+            unnamed_count: 0,
             of_unknown_pool: OfUnknownPool::default(),
             identities: Vec::new(),
             numbers: Vec::new(),
@@ -247,6 +251,12 @@ impl<'p> ClusterState<'p> {
             btree_map::Entry::Occupied(mut known) if reason < *known.get() => drop(known.insert(reason)),
             btree_map::Entry::Occupied(_) => {}
         }
+    }
+
+    /// Nothing can tell such agents apart, and each takes memory.
+    const fn one_more_unnamed(&mut self) -> Result<(), StateError> {
+        self.unnamed_count += 1;
+        if self.unnamed_count > MAX_UNNAMED_AGENTS { Err(StateError::UnnamedAgents) } else { Ok(()) }
     }
 
     fn identify(&mut self, number: u32, agent: members::Agent) {
@@ -397,9 +407,10 @@ impl Sink for ClusterState<'_> {
         &mut self.master
     }
 
-    fn agent(&mut self, raw: &RawAgent) {
+    fn agent(&mut self, raw: &RawAgent) -> Result<(), StateError> {
         let agent = &raw.agent;
         let number = if agent.id.is_empty() {
+            self.one_more_unnamed()?;
             let number = self.agents.unnamed();
             self.unnamed.insert(number);
             number
@@ -454,9 +465,13 @@ impl Sink for ClusterState<'_> {
         if !is_repeated {
             self.agents.set_place(number, place);
         }
+        Ok(())
     }
 
-    fn recovered_agent(&mut self, agent: &RecoveredAgent) {
+    fn recovered_agent(&mut self, agent: &RecoveredAgent) -> Result<(), StateError> {
+        if agent.id.is_empty() {
+            self.one_more_unnamed()?;
+        }
         if let Some(field) = agent.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
@@ -467,6 +482,7 @@ impl Sink for ClusterState<'_> {
                 pool.add_recovered();
             }
         }
+        Ok(())
     }
 
     fn framework_name(&mut self, name: String) {
@@ -525,6 +541,9 @@ impl Sink for ClusterState<'_> {
     fn end_framework(&mut self) -> Result<(), StateError> {
         let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
+        if self.frameworks.len() >= MAX_FRAMEWORKS {
+            return Err(StateError::TooManyFrameworks);
+        }
         let bears = match (paths.is_empty(), names.is_empty()) {
             (false, _) => Bears::MarathonTasks,
             (true, false) => Bears::OtherTasks,

@@ -20,9 +20,13 @@ impl World<'_> {
         }
         let instances = self.pool.group().instances();
         let without = self.pool.cluster().agents().find(|agent| {
-            !instances.iter().any(|of| Some(of.id.as_str()) == agent.instance_id() && of.state.is_capacity())
+            !instances.iter().any(|of| {
+                Some(of.id.as_str()) == agent.instance_id()
+                    && (of.state.is_capacity() || of.state == cluster::group::Lifecycle::Standby)
+            })
         });
-        if let Some(agent) = without {
+        // An image with another instance's id in it says nothing about the agent's own.
+        if let Some(agent) = without.filter(|_| self.setup.faults.rate(Fault::SharedIdentity) == 0) {
             return Some(format!("agent {} has no instance in service", agent.number));
         }
         // A rebalance has one more for a time.

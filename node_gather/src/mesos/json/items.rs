@@ -10,6 +10,7 @@ use super::lenient::{Lenient, Oddities, Typed};
 use crate::mesos::forms::{ip_of_pid, to_time};
 use crate::mesos::state::{
     Attributes, Drain, OddField, Oddity, RUNNING, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink,
+    StateError,
 };
 
 /// An item in whose place something else stands.
@@ -123,8 +124,8 @@ impl Item for AgentJson {
         Ok(Self(raw))
     }
 
-    fn give(self, sink: &mut impl Sink) {
-        sink.agent(&self.0);
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+        sink.agent(&self.0)
     }
 }
 
@@ -217,8 +218,8 @@ impl Item for RecoveredJson {
         Ok(Self(agent))
     }
 
-    fn give(self, sink: &mut impl Sink) {
-        sink.recovered_agent(&self.0);
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
+        sink.recovered_agent(&self.0)
     }
 }
 
@@ -306,7 +307,7 @@ impl Item for TaskJson {
         Ok(Self { odd: odd.least, ..task })
     }
 
-    fn give(self, sink: &mut impl Sink) {
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
         sink.task(&RawTask {
             id: self.id.as_bytes(),
             name: self.name.as_bytes(),
@@ -316,6 +317,7 @@ impl Item for TaskJson {
             resources: &self.resources,
             odd: self.odd.as_ref(),
         });
+        Ok(())
     }
 }
 
@@ -367,7 +369,7 @@ impl Item for ExecutorJson {
         Ok(Self { odd: odd.least, ..executor })
     }
 
-    fn give(self, sink: &mut impl Sink) {
+    fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
         match (&self.slave_id, self.odd) {
             (Some(agent_id), odd) => {
                 sink.executor(&RawExecutor { agent_id, role: &self.role, resources: &self.resources, odd });
@@ -375,5 +377,6 @@ impl Item for ExecutorJson {
             (None, Some(odd)) => sink.framework_odd(odd),
             (None, None) => {}
         }
+        Ok(())
     }
 }

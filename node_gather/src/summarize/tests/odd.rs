@@ -45,6 +45,22 @@ fn an_agent_that_cannot_be_read_is_not_usable() {
     }
 }
 
+/// Each takes memory, and nothing can tell them apart.
+#[test]
+fn a_thousand_agents_without_an_id_are_set_aside_and_no_more() {
+    let read = |count: usize| {
+        let document = json!({"version": "1.11.0", "slaves": vec![json!({}); count], "frameworks": []}).to_string();
+        let settings = config("");
+        let sink = || ClusterState::new(&settings.pools);
+        let scanned = crate::mesos::scan::read(document.as_bytes(), sink(), u64::MAX);
+        let parsed = json::read_slice(document.as_bytes(), sink());
+        [scanned, parsed].map(|read| read.map(|state| state.registered_agents()).map_err(|error| error.to_string()))
+    };
+    assert_eq!(read(1000), [Ok(1000), Ok(1000)]);
+    let refused = "more than 1000 agents have no id; check that the URL leads to a Mesos master".to_owned();
+    assert_eq!(read(1001), [Err(refused.clone()), Err(refused)]);
+}
+
 /// It may belong to any pool that asks for attributes: none removes an agent, and all of them may add some.
 #[test]
 fn an_agent_of_unknown_attributes_stops_no_pool() {
