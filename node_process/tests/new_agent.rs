@@ -85,6 +85,17 @@ proptest! {
     }
 }
 
+/// Without a setting, the most common shape is believed. Removing one of the new agents would make the older one count again.
+#[test]
+fn a_queue_that_only_an_older_agent_holds_buys_no_agent_again_and_again_a() {
+    let old = cluster(1, &Capacity::of(resources(1, 11_565)), 1);
+    let mut pool = Pool::new(old, reserved(resources(5, 2_545)), instance((1, 1_000)), 2, 1);
+    for _ in 0..50 {
+        pool.tick(&policy(&settings(None)).unwrap());
+    }
+    assert_eq!((pool.launched, pool.queued), (2, 1));
+}
+
 #[test]
 fn a_setting_of_the_nominal_memory_is_corrected_a() {
     let (nominal, has) = ((4, 16_384), (4, 14_861));

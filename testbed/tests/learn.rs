@@ -9,7 +9,7 @@
 
 mod support;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::contract::{ClusterSnapshot, Growth, OutcomeAction, ScalingDecision, ScalingOutcome};
 use support::start;
@@ -53,8 +53,8 @@ async fn history(test: &str, growth: usize) -> Value {
 /// A process that starts with that history, under the same leader.
 async fn with_history(test: &str, history: &Value) -> Stack {
     let stack = pool(test).await;
-    let mut history = history.clone();
-    history["elected_at"] = json!(stack.master.cluster(|cluster| shared::time::format(cluster.master.elected_at)));
+    let elected: Timestamp = history["elected_at"].as_str().unwrap().parse().unwrap();
+    stack.master.cluster(|cluster| cluster.master.elected_at = elected);
     stack.ssm.put_text(PARAMETER, &history.to_string());
     stack
 }

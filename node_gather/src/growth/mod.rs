@@ -44,8 +44,7 @@ impl Observation {
         Some(Self {
             demand: Demand::of(snapshot, policy, not_counted),
             counts: snapshot.completeness.level == CompletenessLevel::Complete,
-            // As it is stored: to the millisecond.
-            elected_at: snapshot.source.elected_at.map(shared::time::truncate),
+            elected_at: snapshot.source.elected_at,
             horizon: policy.learning?.horizon(period),
             period: SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX),
         })

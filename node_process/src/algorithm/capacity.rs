@@ -345,8 +345,12 @@ impl Capacity {
     }
 }
 
-/// A: whether tasks or queued instances of that application fit only an agent as it is believed.
+/// A: whether tasks or queued instances of that application fit only an agent as it is believed, or its queued ones no new agent
+/// at all: without the agents that show that, older ones would count, and buy another.
 fn waits_for_larger(application: &Application, belief: &Belief, is_alone: bool) -> bool {
+    if application.queued > 0 && belief.is_too_small_for(&queued_instance(application)) {
+        return true;
+    }
     let tasks = application.tasks.iter().filter(|group| group.count > 0);
     let mut sizes = tasks.map(|group| group.resources).chain([queued_instance(application)]);
     sizes.any(|size| belief.only_larger_holds(&size) || is_alone && belief.is_too_small_for(&size))
