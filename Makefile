@@ -51,7 +51,7 @@ doctor: rust ## Check whether it will work in your account; CONFIG=lambda-scale.
 		$(if $(filter command line environment,$(origin STACK)),--stack "$(STACK)",--config "$(CONFIG)")
 
 .PHONY: test
-test: test-rust simulate-faults test-deploy ## Run all tests: unit, doc, contract (moto), template, package, and deployment (the zips on a local AWS)
+test: test-rust simulate-faults test-deploy ## Run all tests: unit, doc, contract (moto), simulated faults, template, package, and deployment (the zips on a local AWS)
 
 .PHONY: test-rust
 test-rust: bins .tools/test/installed

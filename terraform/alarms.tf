@@ -459,10 +459,31 @@ resource "aws_cloudwatch_dashboard" "overview" {
           ]
         }
       }],
+      [for index, chart in [
+        ["Duration, ms", [for stage, of in aws_lambda_function.stage : ["AWS/Lambda", "Duration", "FunctionName", of.function_name, { stat = "Maximum", label = stage }]]],
+        ["Errors, throttles, and dead-letter queues", concat(
+          [for stage, of in aws_lambda_function.stage : ["AWS/Lambda", "Errors", "FunctionName", of.function_name, { stat = "Sum", label = "${stage} errors" }]],
+          [for stage, of in aws_lambda_function.stage : ["AWS/Lambda", "Throttles", "FunctionName", of.function_name, { stat = "Sum", label = "${stage} throttles" }]],
+          [for stage, of in aws_sqs_queue.dead_letters : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", of.name, { stat = "Maximum", label = "${stage} dead-letter queue" }]],
+        )],
+        ] : {
+        type   = "metric"
+        x      = 12 * (index % 2)
+        y      = 11 + 6 * ceil(length(local.charts) / 2)
+        width  = 12
+        height = 6
+        properties = {
+          title   = chart[0]
+          region  = local.region
+          view    = "timeSeries"
+          period  = local.period
+          metrics = chart[1]
+        }
+      }],
       [{
         type       = "text"
         x          = 0
-        y          = 11 + 6 * ceil(length(local.charts) / 2)
+        y          = 17 + 6 * ceil(length(local.charts) / 2)
         width      = 24
         height     = 9
         properties = { markdown = local.runbook }

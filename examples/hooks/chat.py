@@ -9,7 +9,10 @@ import json
 import os
 import urllib.request
 
-VERBS = {"scaled_up": "scaled up", "scaled_down": "scaled down", "failed": "FAILED", "backed_off": "backs off", "refused": "refused", "dry_run": "would scale (dry run)"}
+VERBS = {
+    "scaled_up": "scaled up", "scaled_down": "scaled down", "draining": "decommissions agents", "failed": "FAILED",
+    "backed_off": "backs off", "refused": "refused", "dry_run": "would scale (dry run)",
+}
 
 # What was posted last for each pool, while the function stays warm: a cold start may repeat a message, and no more.
 LAST = {}
@@ -28,10 +31,11 @@ def text_of(outcome):
 
 def is_news(outcome):
     """Whether it differs from what was posted last for the pool. Durations in a reason change with every run; the clause does not."""
-    changes = outcome["action"] in ("scaled_up", "scaled_down")
-    key = (outcome["action"], outcome.get("clause"), outcome.get("to"))
-    known, LAST[outcome["pool"]] = LAST.get(outcome["pool"]), key
-    return changes or key != known
+    return outcome["action"] in ("scaled_up", "scaled_down") or LAST.get(outcome["pool"]) != key(outcome)
+
+
+def key(outcome):
+    return outcome["action"], outcome.get("clause"), outcome.get("to")
 
 
 def post(text, url):
@@ -53,4 +57,6 @@ def handler(event, _context=None, send=post):
         if is_news(outcome) and text:
             send(text, os.environ["WEBHOOK_URL"])
             posted += 1
+        # Only now: what could not be sent is still news when SNS delivers it again.
+        LAST[outcome["pool"]] = key(outcome)
     return posted

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import pathlib
 import threading
 import unittest
 
@@ -41,6 +42,19 @@ class Chat(unittest.TestCase):
 
     def test_what_is_normal_is_not_posted_and_ends_what_was(self):
         self.assertEqual(self.handle(outcome("backed_off", clause="B2"), outcome("none"), outcome("backed_off", clause="B2")), 2)
+
+    def test_what_could_not_be_sent_is_posted_when_it_is_delivered_again(self):
+        def unreachable(_text, _url):
+            raise OSError("no route")
+
+        with self.assertRaises(OSError):
+            chat.handler(event(outcome("backed_off", clause="B2")), send=unreachable)
+        self.assertEqual(self.handle(outcome("backed_off", clause="B2")), 1)
+
+    def test_every_action_but_none_has_a_verb(self):
+        schema = json.loads((pathlib.Path(__file__).parents[2] / "schemas/scaling-outcome-1.json").read_text())
+        actions = {action["const"] for action in schema["$defs"]["OutcomeAction"]["oneOf"]}
+        self.assertEqual(set(chat.VERBS), actions - {"none"})
 
     def test_notes_are_quoted(self):
         self.handle(outcome("failed", reason="the masters refused", notes=["2 instances never joined: i-1, i-2"]))

@@ -41,7 +41,6 @@ def on_terminal(arguments, columns, **environment):
     return process.wait(), b"".join(parts).decode().replace("\r\n", "\n")
 
 
-@unittest.skipUnless(COMMAND.exists(), "the command line is not built")
 class TerminalTest(unittest.TestCase):
     def test_lines_are_as_wide_as_the_terminal(self):
         widths = {}

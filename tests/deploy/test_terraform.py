@@ -217,6 +217,13 @@ class TerraformTest(unittest.TestCase):
         found = {(line[0], line[2]) for chart in module()[1]["charts"] for line in chart[1]}
         self.assertEqual(found, expected)
 
+    def test_the_dashboard_shows_the_functions_and_their_queues_too(self):
+        [body] = dashboards(Stack(MINIMAL))
+        expected = {(line[0], line[1], line[4]["stat"]) for line in lines_of(body) if line[0].startswith("AWS/")}
+        text = (ROOT / "terraform/alarms.tf").read_text()
+        found = re.findall(r'\["(AWS/\w+)", "(\w+)", "\w+", of\.\w+, \{ stat = "(\w+)"', text)
+        self.assertEqual(set(found), expected)
+
     def test_the_saved_queries_are_the_same(self):
         expected = {query["Name"].removeprefix("lambda-scale/"): query["QueryString"] for query in Stack(MINIMAL).of_type("AWS::Logs::QueryDefinition").values()}
         self.assertEqual({name: query.replace("\\n", "\n").replace('\\"', '"') for name, query in module()[1]["queries"].items()}, expected)
