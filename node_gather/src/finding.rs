@@ -12,8 +12,8 @@ use shared::resources::{Amount, Kind};
 use crate::members::Cause;
 use crate::mesos::state::{ImpossibleAmount, OddField};
 
-/// How many frameworks a reason names.
-const MAX_NAMES: usize = 3;
+/// How many agents or frameworks a reason names.
+pub const MAX_NAMES: usize = 3;
 
 /// Compact, such as `3m20s`.
 const DURATION: SpanPrinter = SpanPrinter::new().spacing(Spacing::None);
@@ -51,10 +51,12 @@ pub enum Finding {
     TasksOnUnlistedAgents(u32),
     /// Agents on which the pool cannot rely.
     AgentsSetAside {
-        /// Their ids, and why.
-        agents: Vec<(String, SetAside)>,
+        /// How many.
+        agents: usize,
         /// How many agents of the pool are registered.
         registered: u32,
+        /// The ids of the first [`MAX_NAMES`] of them whose reason is known, and that reason.
+        first: Vec<(String, SetAside)>,
     },
     /// Agents whose attributes cannot be read, so that they may belong to the pool.
     AgentsOfUnknownPool {
@@ -201,7 +203,7 @@ impl Finding {
             Self::MissingAgents { missing, known, max_percent } if is_above(*missing, *known, *max_percent) => {
                 CompletenessLevel::Blind
             }
-            Self::AgentsSetAside { agents, registered } if is_most(agents.len(), *registered) => {
+            Self::AgentsSetAside { agents, registered, .. } if is_most(*agents, *registered) => {
                 CompletenessLevel::Blind
             }
             Self::MissingAgents { .. }
@@ -271,13 +273,17 @@ impl fmt::Display for Finding {
             Self::MissingFrameworks(names) => {
                 let named = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
                 write!(f, "frameworks have not re-registered since the failover: {named}")?;
-                more_than_named(f, names.len())
+                and_more(f, names.len(), MAX_NAMES)
             }
-            Self::AgentsSetAside { agents, registered } => {
+            Self::AgentsSetAside { agents, registered, first } => {
                 let quoted = |(id, reason): &(String, SetAside)| format!("{id:?} {reason}");
-                let named = agents.iter().take(MAX_NAMES).map(quoted).collect::<Vec<_>>().join("; ");
-                write!(f, "{} of {registered} agents are not usable: {named}", agents.len())?;
-                more_than_named(f, agents.len())
+                let named = first.iter().map(quoted).collect::<Vec<_>>().join("; ");
+                write!(f, "{agents} of {registered} agents are not usable")?;
+                if first.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ": {named}")?;
+                and_more(f, *agents, first.len())
             }
             Self::UnreportedUse(agents) => write!(
                 f,
@@ -296,7 +302,7 @@ impl fmt::Display for Finding {
                 let quoted = |(name, field): &(String, OddField)| format!("{name:?} ({field})");
                 let named = frameworks.iter().take(MAX_NAMES).map(quoted).collect::<Vec<_>>().join(", ");
                 write!(f, "frameworks that cannot be read completely: {named}")?;
-                more_than_named(f, frameworks.len())
+                and_more(f, frameworks.len(), MAX_NAMES)
             }
             Self::HiddenUse { kind, used, visible } => write!(
                 f,
@@ -323,8 +329,8 @@ impl fmt::Display for Finding {
     }
 }
 
-fn more_than_named(f: &mut fmt::Formatter<'_>, names: usize) -> fmt::Result {
-    match names.saturating_sub(MAX_NAMES) {
+fn and_more(f: &mut fmt::Formatter<'_>, all: usize, named: usize) -> fmt::Result {
+    match all.saturating_sub(named) {
         0 => Ok(()),
         more => write!(f, ", and {more} more"),
     }
@@ -401,8 +407,10 @@ mod tests {
         let odd = |owner| SetAside::Odd { owner, field }.to_string();
         assert_eq!(odd(Owner::task(b"t")), "runs task \"t\" that cannot be read: tasks[].id occurs twice");
         assert_eq!(odd(Owner::Executor), "runs an executor that cannot be read: tasks[].id occurs twice");
-        let set_aside = |count: usize| -> Vec<(String, SetAside)> {
-            (0..count).map(|place| (format!("S{place}"), all[place].clone())).collect()
+        let set_aside = |agents: usize| {
+            let first = all[..agents.min(MAX_NAMES)].iter().enumerate();
+            let first = first.map(|(place, reason)| (format!("S{place}"), reason.clone())).collect();
+            Finding::AgentsSetAside { agents, registered: 9, first }
         };
         for (finding, sentence) in [
             (
@@ -448,16 +456,17 @@ mod tests {
                  \"f\" (tasks[].id occurs twice), \"f\" (tasks[].id occurs twice), and 1 more",
             ),
             (
-                Finding::AgentsSetAside { agents: set_aside(1), registered: 9 },
+                set_aside(1),
                 "1 of 9 agents are not usable: \"S0\" has the attributes of pools \"a\" and \"b\"; \
                  give the pools attributes that exclude each other",
             ),
             (
-                Finding::AgentsSetAside { agents: set_aside(5), registered: 9 },
+                set_aside(5),
                 "5 of 9 agents are not usable: \"S0\" has the attributes of pools \"a\" and \"b\"; \
                  give the pools attributes that exclude each other; \"S1\" is listed twice; \"S2\" reports its resources \
                  wrongly: got -1 mem, expected an amount from 0 to 1000000000, and 2 more",
             ),
+            (Finding::AgentsSetAside { agents: 5, registered: 9, first: Vec::new() }, "5 of 9 agents are not usable"),
             (Finding::TasksOnUnlistedAgents(7), "tasks on agents that the master does not list: 7"),
             (
                 Finding::HiddenUse { kind: Kind::Cpus, used: amount(2.0), visible: amount(1.5) },

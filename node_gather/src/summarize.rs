@@ -15,6 +15,7 @@ mod pool;
 mod queued;
 mod roles;
 mod seen;
+mod set_aside;
 mod sizes;
 mod values;
 

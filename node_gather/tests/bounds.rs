@@ -172,3 +172,54 @@ fn ten_thousand_deactivated_agents_give_a_snapshot() {
     let snapshot = read(Box::new(agents), no_tasks()).snapshot;
     assert_eq!((snapshot.agents.deactivated, snapshot.decommissioning_omitted), (10_000, 9500));
 }
+
+#[test]
+fn odd_agents_are_read_within_the_memory() {
+    is_within_the_memory("odd_agents");
+}
+
+#[test]
+#[ignore = "started by another test, in a process of its own"]
+fn odd_agents() {
+    let agents = (0..200_000).map(|number| agent(number, 4.0, 1000.0, ",\"drain_info\":7"));
+    let snapshot = read(Box::new(agents), no_tasks()).snapshot;
+    assert_eq!((snapshot.agents.registered, snapshot.agents.usable), (200_000, 0));
+    print_peak();
+}
+
+#[test]
+fn agents_with_odd_tasks_are_read_within_the_memory() {
+    is_within_the_memory("agents_with_odd_tasks");
+}
+
+#[test]
+#[ignore = "started by another test, in a process of its own"]
+fn agents_with_odd_tasks() {
+    let agents = (0..200_000).map(|number| agent(number, 4.0, 1000.0, ""));
+    let tasks = (0..200_000).map(|number| {
+        format!(
+            r#"{{"id":"{number:0200}","name":7,"slave_id":"S{number}","state":"TASK_RUNNING","resources":{{"cpus":1,"mem":1}},"role":"*"}}"#
+        )
+    });
+    let snapshot = read(Box::new(agents), Box::new(tasks)).snapshot;
+    assert_eq!((snapshot.agents.registered, snapshot.agents.usable), (200_000, 0));
+    print_peak();
+}
+
+#[test]
+fn odd_tasks_on_unknown_agents_are_read_within_the_memory() {
+    is_within_the_memory("odd_tasks_on_unknown_agents");
+}
+
+#[test]
+#[ignore = "started by another test, in a process of its own"]
+fn odd_tasks_on_unknown_agents() {
+    let tasks = (0..200_000).map(|number| {
+        format!(
+            r#"{{"id":"{number:0200}","name":7,"slave_id":"X{number}","state":"TASK_RUNNING","resources":{{"cpus":1,"mem":1}},"role":"*"}}"#
+        )
+    });
+    let snapshot = read(ten_agents(), Box::new(tasks)).snapshot;
+    assert_eq!((snapshot.agents.registered, snapshot.agents.usable), (10, 10));
+    print_peak();
+}

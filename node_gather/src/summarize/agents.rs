@@ -1,11 +1,9 @@
 //! The agents of a cluster by number, and those of which the pool is not known.
 
-use std::collections::BTreeMap;
-
 use shared::count::saturated;
 
 use super::interned::{Map, index};
-use crate::finding::SetAside;
+use super::set_aside::SetAsides;
 use crate::mesos::state::OddField;
 
 /// What stands for the id of an agent that has none.
@@ -49,9 +47,9 @@ impl Agents {
         self.places.get(index(number)).copied().unwrap_or(Place::Unlisted)
     }
 
-    /// Frees memory: all tasks have their agents.
-    pub(super) fn forget_all_but(&mut self, numbers: &BTreeMap<u32, SetAside>) {
-        self.ids.retain(|_, number| numbers.contains_key(number));
+    /// Frees memory: all tasks have their agents, and only those that are set aside may be named.
+    pub(super) fn forget_all_but(&mut self, set_aside: &SetAsides) {
+        self.ids.retain(|_, number| set_aside.reason(*number).is_some());
         self.ids.shrink_to_fit();
         self.places = Vec::new();
     }

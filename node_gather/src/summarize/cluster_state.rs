@@ -5,7 +5,7 @@
 //! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
 //! agents are known.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -16,6 +16,7 @@ use shared::resources::Resources;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::interned::{Interned, Map, OTHER, index};
 use super::pool::Pool;
+use super::set_aside::SetAsides;
 use super::sizes::coarse;
 use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
@@ -48,12 +49,9 @@ pub struct ClusterState<'p> {
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
     pub(super) attributes_of_no_pool: SeenAttributes,
-    /// The agents on which no pool can rely, by number.
-    set_aside: BTreeMap<u32, SetAside>,
-    /// Those of them without an id.
-    unnamed: BTreeSet<u32>,
-    /// How many agents have no id, recovered ones included.
-    unnamed_count: usize,
+    set_aside: SetAsides,
+    /// The agents without an id, by number; [`NOT_REGISTERED`] for those that have not come back.
+    unnamed: Vec<u32>,
     /// The agents of which it is not known whether they belong to a pool with attributes.
     pub(super) of_unknown_pool: OfUnknownPool,
     /// The agents that may identify instances, and their numbers; [`NOT_REGISTERED`] for those that have not come back.
@@ -134,9 +132,8 @@ impl<'p> ClusterState<'p> {
             agents: Agents::default(),
             agents_of_no_pool: 0,
             attributes_of_no_pool: SeenAttributes::default(),
-            set_aside: BTreeMap::new(),
-            unnamed: BTreeSet::new(),
-            unnamed_count: 0,
+            set_aside: SetAsides::default(),
+            unnamed: Vec::new(),
             of_unknown_pool: OfUnknownPool::default(),
             identities: Vec::new(),
             numbers: Vec::new(),
@@ -224,39 +221,25 @@ impl<'p> ClusterState<'p> {
                 let place = places.get(index(number)).and_then(|place| placements.get(index(*place)));
                 place.copied().unwrap_or(Placement::NotDescribed)
             };
-            pool.end(resources, application, placement, |number| self.set_aside.contains_key(&number), by_role);
+            pool.end(resources, application, placement, |number| self.set_aside.contains(number), by_role);
         }
         tasks
     }
 
-    /// The agents of a pool that are set aside, with the reason, by id.
-    pub(super) fn set_aside(&self, pool: &Pool<'_>) -> Vec<(String, SetAside)> {
-        if pool.set_aside.is_empty() {
-            return Vec::new();
-        }
+    /// The first agents of a pool that are set aside, by id, with the reason.
+    pub(super) fn first_set_aside(&self, pool: &Pool<'_>, most: usize) -> Vec<(String, SetAside)> {
         let named = self.agents.ids.iter().map(|(id, number)| (String::from_utf8_lossy(id), number));
         let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), number)));
-        let mut agents: Vec<(String, SetAside)> = all
-            .filter(|(_, number)| pool.set_aside.binary_search(number).is_ok())
-            .filter_map(|(id, number)| Some((id.into_owned(), self.set_aside.get(number)?.clone())))
-            .collect();
-        agents.sort_unstable();
-        agents
-    }
-
-    /// No pool can rely on that agent. Of several reasons the smallest stays, so that their order does not matter.
-    fn set_agent_aside(&mut self, number: u32, reason: SetAside) {
-        match self.set_aside.entry(number) {
-            btree_map::Entry::Vacant(new) => drop(new.insert(reason)),
-            btree_map::Entry::Occupied(mut known) if reason < *known.get() => drop(known.insert(reason)),
-            btree_map::Entry::Occupied(_) => {}
-        }
+        let of_pool = all.filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
+        let agents = of_pool.filter_map(|(id, number)| Some((id, self.set_aside.reason(*number)?, number)));
+        let first = least(agents, most).into_iter();
+        first.map(|(id, reason, _)| (id.into_owned(), reason.clone())).collect()
     }
 
     /// Nothing can tell such agents apart, and each takes memory.
-    const fn one_more_unnamed(&mut self) -> Result<(), StateError> {
-        self.unnamed_count += 1;
-        if self.unnamed_count > MAX_UNNAMED_AGENTS { Err(StateError::UnnamedAgents) } else { Ok(()) }
+    fn add_unnamed(&mut self, number: u32) -> Result<(), StateError> {
+        self.unnamed.push(number);
+        if self.unnamed.len() > MAX_UNNAMED_AGENTS { Err(StateError::UnnamedAgents) } else { Ok(()) }
     }
 
     fn identify(&mut self, number: u32, agent: members::Agent) {
@@ -410,9 +393,8 @@ impl Sink for ClusterState<'_> {
     fn agent(&mut self, raw: &RawAgent) -> Result<(), StateError> {
         let agent = &raw.agent;
         let number = if agent.id.is_empty() {
-            self.one_more_unnamed()?;
             let number = self.agents.unnamed();
-            self.unnamed.insert(number);
+            self.add_unnamed(number)?;
             number
         } else {
             self.agents.number(agent.id.as_bytes())
@@ -420,13 +402,13 @@ impl Sink for ClusterState<'_> {
         self.agents.registered = self.agents.registered.saturating_add(1);
         let is_repeated = self.agents.place_of(number) != Place::Unlisted;
         if is_repeated {
-            self.set_agent_aside(number, SetAside::ListedTwice);
+            self.set_aside.add(number, SetAside::ListedTwice);
         }
         if let Some(amount) = raw.impossible() {
-            self.set_agent_aside(number, SetAside::Amount { owner: Owner::Agent, amount: amount.clone() });
+            self.set_aside.add(number, SetAside::Amount { owner: Owner::Agent, amount: amount.clone() });
         }
         if let Some(field) = raw.odd {
-            self.set_agent_aside(number, SetAside::Odd { owner: Owner::Agent, field });
+            self.set_aside.add(number, SetAside::Odd { owner: Owner::Agent, field });
         }
         if let Some(field) = raw.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
@@ -441,7 +423,7 @@ impl Sink for ClusterState<'_> {
                 Place::NoPool
             }
             [place] => {
-                let is_set_aside = self.set_aside.contains_key(&number);
+                let is_set_aside = self.set_aside.contains(number);
                 if let Some(pool) = self.pools.get_mut(*place)
                     && pool.register(raw, number, is_set_aside)
                 {
@@ -453,7 +435,7 @@ impl Sink for ClusterState<'_> {
                 let name =
                     |place: usize| self.policies.get(place).map(|policy| policy.pool.clone()).unwrap_or_default();
                 let reason = SetAside::TwoPools { first: name(*first), second: name(*second) };
-                self.set_agent_aside(number, reason);
+                self.set_aside.add(number, reason);
                 for place in &pools {
                     if let Some(pool) = self.pools.get_mut(*place) {
                         pool.register_shared(number);
@@ -470,7 +452,7 @@ impl Sink for ClusterState<'_> {
 
     fn recovered_agent(&mut self, agent: &RecoveredAgent) -> Result<(), StateError> {
         if agent.id.is_empty() {
-            self.one_more_unnamed()?;
+            self.add_unnamed(NOT_REGISTERED)?;
         }
         if let Some(field) = agent.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
@@ -517,10 +499,10 @@ impl Sink for ClusterState<'_> {
         for (agent, count) in agents {
             let agent = self.agents.number(agent);
             if let Some(amount) = task.resources.impossible() {
-                self.set_agent_aside(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
+                self.set_aside.add(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
             }
             if let Some(field) = task.odd {
-                self.set_agent_aside(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
+                self.set_aside.add(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
             }
             self.place(agent, application, size, *count);
         }
@@ -529,10 +511,10 @@ impl Sink for ClusterState<'_> {
     fn executor(&mut self, executor: &RawExecutor<'_>) {
         let agent = self.agents.number(executor.agent_id.as_bytes());
         if let Some(amount) = executor.resources.impossible() {
-            self.set_agent_aside(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
+            self.set_aside.add(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
         }
         if let Some(field) = executor.odd {
-            self.set_agent_aside(agent, SetAside::Odd { owner: Owner::Executor, field });
+            self.set_aside.add(agent, SetAside::Odd { owner: Owner::Executor, field });
         }
         let role = self.role(executor.role.as_bytes());
         self.place_executor(agent, role, executor.resources.amounts());
@@ -552,6 +534,18 @@ impl Sink for ClusterState<'_> {
         self.frameworks.push(Framework { name, gpu_aware, recovered, bears, odd });
         Ok(())
     }
+}
+
+/// The least of them, in their order.
+fn least<T: Ord>(all: impl Iterator<Item = T>, most: usize) -> BTreeSet<T> {
+    let mut least = BTreeSet::new();
+    for one in all {
+        least.insert(one);
+        if least.len() > most {
+            least.pop_last();
+        }
+    }
+    least
 }
 
 /// The pool of an agent that is in one alone.

@@ -9,7 +9,7 @@ use shared::resources::{Kind, Resources};
 use super::agents::OfUnknownPool;
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
-use crate::finding::{Election, Finding};
+use crate::finding::{Election, Finding, MAX_NAMES};
 use crate::marathon::{Answer, Observed};
 use crate::members::{Description, Descriptions, Lookup, PoolMembers};
 use crate::mesos::state::{Framework, Master, OddField};
@@ -129,9 +129,8 @@ fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
 }
 
 fn set_aside(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
-    let agents = state.set_aside(pool);
-    let registered = pool.counts.registered;
-    (!agents.is_empty()).then_some(Finding::AgentsSetAside { agents, registered })
+    let (agents, registered) = (pool.set_aside.len(), pool.counts.registered);
+    (agents > 0).then(|| Finding::AgentsSetAside { agents, registered, first: state.first_set_aside(pool, MAX_NAMES) })
 }
 
 /// An agent whose attributes cannot be read may belong to any pool that asks for some.

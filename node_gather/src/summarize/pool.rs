@@ -516,6 +516,8 @@ impl<'p> Pool<'p> {
             _ => None,
         };
         self.set_aside.sort_unstable();
+        // One that is listed twice.
+        self.set_aside.dedup();
         self.tagged_active.sort_unstable();
     }
 

@@ -101,8 +101,8 @@ fn a_task_that_cannot_be_read_sets_its_agent_aside() {
         frameworks[0]["tasks"][1][field] = value;
         let snapshot = only(&state(&agents, &frameworks));
         assert_eq!((snapshot.agents.usable, snapshot.agents.inactive), (2, 1), "{field}");
-        let agents = vec![("b".to_owned(), expected)];
-        let reason = Finding::AgentsSetAside { agents, registered: 3 }.to_string();
+        let first = vec![("b".to_owned(), expected)];
+        let reason = Finding::AgentsSetAside { agents: 1, registered: 3, first }.to_string();
         assert!(snapshot.completeness.reasons.contains(&reason), "{field}: {:?}", snapshot.completeness);
         assert_eq!(snapshot.applications.iter().map(|own| own.task_count).sum::<u32>(), 3, "{field}");
     }

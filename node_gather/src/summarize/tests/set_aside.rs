@@ -13,8 +13,8 @@ fn impossible(kind: Kind, value: &str) -> crate::mesos::state::ImpossibleAmount 
 }
 
 fn reasons(agents: &[(&str, SetAside)], registered: u32) -> Vec<String> {
-    let agents = agents.iter().map(|(id, reason)| ((*id).to_owned(), reason.clone())).collect();
-    vec![Finding::AgentsSetAside { agents, registered }.to_string()]
+    let first = agents.iter().map(|(id, reason)| ((*id).to_owned(), reason.clone())).collect();
+    vec![Finding::AgentsSetAside { agents: agents.len(), registered, first }.to_string()]
 }
 
 pub(super) fn three_agents() -> (Vec<Json>, Vec<Json>) {
