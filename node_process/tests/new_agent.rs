@@ -172,3 +172,97 @@ fn an_agent_that_is_tried_keeps_no_others_d6() {
     // The window would keep all ten for its length, hour after hour.
     assert_eq!((decision.delta, decision.needed), (1, Some(1)));
 }
+
+/// Only H keeps and adds agents.
+const RELAXED: &str = "scale_up_threshold_percent = 100\nscale_down_threshold_percent = 99\nscale_down_margin = 0";
+
+/// Every 50 runs one of the agents ends by itself, and the group replaces it: a Spot interruption.
+fn replace_one(pool: &mut Pool, run: usize) {
+    if !run.is_multiple_of(50) {
+        return;
+    }
+    let oldest_new = pool.cluster.agents().filter(|agent| agent.capacity.total == pool.truth.total);
+    let Some(number) = oldest_new.min_by_key(|agent| agent.registered_at).map(|agent| agent.number) else { return };
+    pool.cluster.remove(number);
+    let (number, name) = (1_000_000 + u32::try_from(run).unwrap(), format!("replaced-{run}"));
+    pool.cluster.register(Agent::new(number, name.clone(), name, "10.2.0.1", pool.truth.clone(), pool.now));
+}
+
+/// What no agent holds anyway shows nothing by the agents that registered last, so they need not stay for it.
+#[test]
+fn agents_that_join_each_hour_stay_for_nothing_that_none_holds_a() {
+    let small = Capacity::of(resources(4, 14_000));
+    for setting in [None, Some((4, 14_000)), Some((4, 16_384))] {
+        let mut pool = Pool::new(cluster(12, &small, 5), small.clone(), instance((64, 1_000)), 2, 2);
+        for run in 1..=300 {
+            pool.tick(&policy(&settings(setting)).unwrap());
+            replace_one(&mut pool, run);
+        }
+        // H6: without a setting, the last one shows what an agent is.
+        let most = usize::from(setting.is_none());
+        assert!(pool.agents() <= most && pool.launched <= 2 * most, "{setting:?}: {} agents", pool.agents());
+    }
+}
+
+/// Three stay at most, each for its own first hour.
+#[test]
+fn agents_that_join_each_hour_keep_no_others_a() {
+    let (small, large) = (Capacity::of(resources(2, 7_000)), Capacity::of(resources(8, 28_000)));
+    let mut old = cluster(1, &large, 600).running("/db/big", 1, resources(8, 28_000));
+    for number in 0..12 {
+        let (name, since) = (format!("small-{number}"), NOON - SignedDuration::from_mins(5));
+        old.register(Agent::new(100 + number, name.clone(), name, "10.0.1.1", small.clone(), since));
+    }
+    let mut pool = Pool::new(old, small, instance((8, 28_000)), 1, 2);
+    let mut most = 0;
+    for run in 1..=600 {
+        pool.tick(&policy(&format!("{}\n{RELAXED}", settings(None))).unwrap());
+        replace_one(&mut pool, run);
+        if run > 200 {
+            most = most.max(pool.agents());
+        }
+    }
+    assert!(most <= 1 + 3 && pool.launched <= 10, "{most} agents, {} launched", pool.launched);
+}
+
+/// Old agents with a task each that fills them with memory, of which U knows nothing, some of them drained or deactivated; and new
+/// agents that are too small for it. How many new ones are launched in the first hour, and in the ten after it.
+fn launched(agents: u32, leaving: Option<(u32, AgentState)>, queued: u32, percent: u32) -> (usize, usize) {
+    let task = (1, 20_000);
+    let mut old = cluster(agents, &Capacity::of(resources(8, 28_000)), 600);
+    old = old.running("/db/big", usize::try_from(agents).unwrap(), resources(task.0, task.1));
+    for number in 0..leaving.map_or(0, |(leaving, _)| leaving) {
+        old = old.with_state(number, leaving.unwrap().1);
+    }
+    let settings =
+        format!("min = 0\nmax = 50\nresources = [\"cpus\"]\napplication_headroom_percent = {percent}\n{RELAXED}");
+    let policy = policy(&settings).unwrap();
+    let mut pool = Pool::new(old, Capacity::of(resources(2, 7_000)), instance(task), queued, 2);
+    let mut first = 0;
+    for run in 1..=11 * 60 {
+        pool.tick(&policy);
+        if run == 60 {
+            first = pool.launched;
+        }
+    }
+    (first, pool.launched - first)
+}
+
+#[test]
+fn what_only_an_older_agent_holds_buys_no_agent_again_and_again_a() {
+    let (draining, closed) = (AgentState::Draining, AgentState::Deactivated);
+    for (agents, leaving, queued, percent) in [
+        (2, Some((1, draining)), 0, 0),
+        (2, Some((1, closed)), 0, 0),
+        (3, Some((2, closed)), 0, 0),
+        (1, None, 1, 0),
+        (2, None, 1, 0),
+        (1, None, 0, 50),
+        (2, None, 0, 50),
+        (2, Some((1, draining)), 1, 50),
+    ] {
+        let (first, later) = launched(agents, leaving, queued, percent);
+        // In each hour one may be tried.
+        assert!(first <= 3 && later <= 10, "{agents} {leaving:?} {queued} {percent}: {first}, then {later}");
+    }
+}

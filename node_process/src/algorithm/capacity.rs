@@ -4,14 +4,13 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use shared::config::{HeadroomPlacement, Policy};
-use shared::contract::{AgentShape, AgentState, Application, Candidate, ClusterSnapshot, PoolResources, TaskGroup};
+use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, PoolResources, TaskGroup};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
 use super::headroom::{Headroom, Rooms};
 use super::hosts::Hosts;
-use super::instance::queued_instance;
-use super::new_agent::{Belief, NewAgent};
+use super::new_agent::{self, Belief, NewAgent};
 use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
 
@@ -115,21 +114,9 @@ impl<'a> Pool<'a> {
         places.extend(new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved)));
         let leaving = snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active);
         let daemons: Resources = leaving.map(|agent| hosts.daemons_on(&agent.tasks).1).sum();
-        // H6: without the only agent, the next decision would add one to see what an agent has.
-        let is_alone = snapshot.agents.usable == 1;
-        // A: while something waits for a larger agent, those that show how large they are stay.
-        let is_asked = snapshot.applications.iter().any(|one| waits_for_larger(one, &belief, is_alone));
-        let evidence = if is_asked { belief.evidence() } else { &[] };
-        let is_removable = |candidate: &&Candidate| {
-            candidate.state == AgentState::Active && !candidate.protected && !evidence.contains(&candidate.agent_id)
-        };
+        let is_removable = |candidate: &&Candidate| candidate.state == AgentState::Active && !candidate.protected;
         let removable: Vec<&Candidate> = snapshot.scale_down_candidates.iter().filter(is_removable).collect();
-        let mut leave = vec![Removed::default()];
-        leave.extend(removable.iter().scan(Removed::default(), |sum, candidate| {
-            *sum = sum.and(candidate, &hosts);
-            Some(*sum)
-        }));
-        Self {
+        let mut pool = Self {
             snapshot,
             policy,
             closes: policy.closes(
@@ -145,13 +132,20 @@ impl<'a> Pool<'a> {
             shapes: sorted_shapes(snapshot),
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
-            leave,
+            leave: Vec::new(),
             rooms: OnceCell::new(),
             headroom: OnceCell::new(),
             spare: OnceCell::new(),
             points: 0,
             is_idle: OnceCell::new(),
+        };
+        if new_agent::is_asked(&pool) {
+            // A: those that show what a new agent has stay.
+            let Self { belief, removable, .. } = &mut pool;
+            removable.retain(|candidate| !belief.is_evidence(&candidate.agent_id));
         }
+        pool.leave = leave(&pool.removable, &pool.hosts);
+        pool
     }
 
     /// D7: the same pool with settings that ask for so many points more. What a new agent has stays as it is.
@@ -314,6 +308,15 @@ impl<'a> Pool<'a> {
     }
 }
 
+/// What the first `n` agents take along when they leave, at index `n`.
+fn leave(removable: &[&Candidate], hosts: &Hosts<'_>) -> Vec<Removed> {
+    let sums = removable.iter().scan(Removed::default(), |sum, candidate| {
+        *sum = sum.and(candidate, hosts);
+        Some(*sum)
+    });
+    std::iter::once(Removed::default()).chain(sums).collect()
+}
+
 impl Removed {
     fn and(self, candidate: &Candidate, hosts: &Hosts<'_>) -> Self {
         // H12: the tasks of daemons go with their agent.
@@ -343,17 +346,6 @@ impl Capacity {
     pub(super) fn highest(&self, pool: &Pool<'_>, load: &Resources) -> Option<Utilization> {
         pool.considered().map(|kind| self.utilization(load, kind)).reduce(Utilization::higher)
     }
-}
-
-/// A: whether tasks or queued instances of that application fit only an agent as it is believed, or its queued ones no new agent
-/// at all: without the agents that show that, older ones would count, and buy another.
-fn waits_for_larger(application: &Application, belief: &Belief, is_alone: bool) -> bool {
-    if application.queued > 0 && belief.is_too_small_for(&queued_instance(application)) {
-        return true;
-    }
-    let tasks = application.tasks.iter().filter(|group| group.count > 0);
-    let mut sizes = tasks.map(|group| group.resources).chain([queued_instance(application)]);
-    sizes.any(|size| belief.only_larger_holds(&size) || is_alone && belief.is_too_small_for(&size))
 }
 
 /// Messages may list equal ones apart.

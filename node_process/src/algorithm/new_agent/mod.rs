@@ -1,6 +1,7 @@
 //! A: what one more agent would have. What the setting says, or the pool suggests, is a belief: the agents that registered
 //! last are evidence, and where the two differ, the evidence counts.
 
+mod asked;
 pub(super) mod reason;
 
 use std::cmp::Reverse;
@@ -11,6 +12,7 @@ use shared::config::Policy;
 use shared::contract::{AgentShape, AgentState, ClusterSnapshot, LatestAgent};
 use shared::resources::{Amount, Kind, Resources};
 
+pub(super) use asked::is_asked;
 use reason::{Refuted, Source};
 
 /// What an agent brings when it comes: its total to T, its unreserved part as free.
@@ -50,8 +52,8 @@ pub(super) struct Belief {
     pub(super) refuted: Option<Refuted>,
     /// Whether they registered so long ago that the instance type may have changed since.
     is_stale: bool,
-    /// The agents that registered last.
-    latest: Vec<String>,
+    /// The agents that show what an agent has now: those of the latest that registered within the last hour.
+    evidence: Vec<String>,
 }
 
 /// Until then the agents that registered last show what an agent has now.
@@ -77,12 +79,13 @@ impl Belief {
             }
         };
         let is_less = |kind: &Kind| counts.unreserved.get(*kind) < believed.unreserved.get(*kind);
+        let is_fresh = |agent: &&LatestAgent| snapshot.taken_at.duration_since(agent.registered_at) <= FRESH;
         Self {
             counts: Some(counts),
             larger: Kind::ALL.iter().any(is_less).then_some(believed),
             refuted: supporter.is_none().then(|| Refuted::new(source, &believed.unreserved, &counts.unreserved)),
-            is_stale: snapshot.taken_at.duration_since(latest.registered_at) > FRESH,
-            latest: snapshot.latest_agents.iter().map(|agent| agent.agent_id.clone()).collect(),
+            is_stale: !is_fresh(&latest),
+            evidence: snapshot.latest_agents.iter().filter(is_fresh).map(|agent| agent.agent_id.clone()).collect(),
         }
     }
 
@@ -108,10 +111,10 @@ impl Belief {
         self.is_stale && self.larger.is_some()
     }
 
-    /// The agents that show what an agent has now. Without one of them an older one would count, and the next decision would
-    /// try one more.
-    pub(super) fn evidence(&self) -> &[String] {
-        if self.is_stale { &[] } else { &self.latest }
+    /// Whether the agent shows what an agent has now. Without it an older one would count, and the next decision would buy one
+    /// more. Each shows it for an hour, so agents that join now and then keep no others.
+    pub(super) fn is_evidence(&self, agent: &str) -> bool {
+        self.evidence.iter().any(|own| own == agent)
     }
 }
 
@@ -252,12 +255,19 @@ mod tests {
     #[test]
     fn one_agent_may_be_tried_after_an_hour_a() {
         let at = |minutes| belief(&[plain(minutes, resources(4, 14_861))], SETTING);
-        assert_eq!((at(60).may_try(), at(60).evidence()), (false, &["S0".to_owned()][..]));
-        assert_eq!((at(61).may_try(), at(61).evidence()), (true, &[][..]));
+        assert_eq!((at(60).may_try(), at(60).is_evidence("S0")), (false, true));
+        assert_eq!((at(61).may_try(), at(61).is_evidence("S0")), (true, false));
         let true_belief = belief(&[plain(61, resources(4, 16_384))], SETTING);
-        assert_eq!((true_belief.may_try(), true_belief.evidence()), (false, &[][..]));
+        assert_eq!((true_belief.may_try(), true_belief.is_evidence("S0")), (false, false));
         let alone = belief(&[plain(5, resources(4, 16_384))], SETTING);
-        assert!(!alone.evidence().is_empty() && alone.is_too_small_for(&resources(5, 100)));
+        assert!(alone.is_evidence("S0") && alone.is_too_small_for(&resources(5, 100)));
+    }
+
+    #[test]
+    fn each_agent_is_evidence_for_an_hour_a() {
+        let ages = [plain(1, resources(2, 8_000)), plain(60, resources(2, 8_000)), plain(61, resources(2, 8_000))];
+        let belief = belief(&ages, SETTING);
+        assert_eq!(["S0", "S1", "S2", "S3"].map(|agent| belief.is_evidence(agent)), [true, true, false, false]);
     }
 
     #[test]
