@@ -13,6 +13,7 @@ use node_scale::state::Group;
 use crate::command::{self, Ended};
 use crate::credentials;
 use crate::target::{GroupStatus, Target, TargetError, describe};
+use crate::values;
 
 /// Pause scaling for a time
 #[derive(Args, Clone, Debug)]
@@ -120,12 +121,11 @@ fn until(text: &str) -> Result<Until, String> {
 /// More than nothing, and at most a year.
 fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() || duration > LONGEST => {
+    match values::duration(text)? {
+        duration if duration.is_zero() || duration > LONGEST => {
             Err("must be more than 0 and at most a year".to_owned())
         }
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 30m, 2h or 1d")),
+        duration => Ok(duration),
     }
 }
 

@@ -17,6 +17,7 @@
 //!
 //! What they have in common: [`config`] reads the configuration, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages,
 //! [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups, [`deployed`] what a stack runs,
+//! [`values`] reads options,
 //! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
@@ -45,6 +46,7 @@ pub mod schema;
 pub mod simulate;
 pub mod status;
 pub mod target;
+pub mod values;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,7 @@ use crate::doubt;
 use crate::page::{Output, Page, Tone};
 use crate::render;
 use crate::target::{GroupError, describe};
+use crate::values;
 
 /// Read the masters, decide, and with --apply change the groups: the three functions in one process
 ///
@@ -57,7 +58,7 @@ pub struct Options {
 }
 
 fn period(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match values::duration(text) {
         Ok(period) if period >= Duration::from_secs(1) => Ok(period),
         _ => Err("expected a duration of at least 1s; write 1m or 30s".to_owned()),
     }

@@ -19,6 +19,7 @@ use super::SimulateError;
 use crate::config;
 use crate::page::Output;
 use crate::recorded;
+use crate::values;
 
 /// A pool without a maximum of its own.
 const NO_MAX: u32 = 1000;
@@ -53,7 +54,7 @@ pub struct Options {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: Option<u64>,
     /// Mean time from the request of an instance until its agent is registered
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = values::duration)]
     boot: Duration,
     /// Resources of an agent [default: cpus=8,mem=28000; for jobs four times the largest]
     #[arg(long, value_name = "RESOURCES", value_parser = read_agent)]

@@ -36,7 +36,7 @@ impl Check for BusinessHours {
 
 impl BusinessHours {
     fn contains(&self, now: Timestamp) -> bool {
-        let now = now.to_zoned(TimeZone::UTC);
+        let now = now.to_zoned_datetime(TimeZone::UTC);
         let days = self.first_day.to_monday_zero_offset()..=self.last_day.to_monday_zero_offset();
         days.contains(&now.weekday().to_monday_zero_offset()) && (self.from..self.to).contains(&now.time())
     }

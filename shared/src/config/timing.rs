@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::reader::Section;
 use super::source::PoolSource;
 use super::values::{MINUTE, Span, Whole, quoted};
+use crate::time;
 
 /// When something may happen, and how long node_scale waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,10 +81,7 @@ const UNREACHABLE_AFTER: Duration = Duration::from_secs(75);
 /// The longest schedule period that every pool's `join_timeout` and cooldown allow, as far as they can be read.
 pub(super) fn longest_period(top: &Table) -> Duration {
     let pools = top.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let duration = |pool: &Value, key: &str| {
-        let text = pool.get(key).and_then(Value::as_str);
-        text.and_then(|text| humantime::parse_duration(text.trim()).ok())
-    };
+    let duration = |pool: &Value, key: &str| pool.get(key).and_then(Value::as_str).and_then(time::duration);
     let longest = pools.iter().map(|pool| {
         let by_join_timeout = duration(pool, "join_timeout").unwrap_or(DEFAULT_JOIN_TIMEOUT) / 2;
         let is_mesos = pool.get("source").and_then(Value::as_str) != Some("cloudwatch");

@@ -189,13 +189,12 @@ impl Span {
 
     /// The duration under a key, if it is there and in the range.
     pub(super) fn read(&self, section: &mut Section<'_>, key: &'static str) -> Option<Duration> {
-        let parse = |text: &str| humantime::parse_duration(text.trim()).ok();
-        let in_range = |text: &str| parse(text).filter(|duration| self.range.contains(duration));
+        let in_range = |text: &str| time::duration(text).filter(|duration| self.range.contains(duration));
         section.read(
             key,
             |value| in_range(value.as_str()?),
             |value| {
-                let is_duration = value.as_str().is_some_and(|text| parse(text).is_some());
+                let is_duration = value.as_str().is_some_and(|text| time::duration(text).is_some());
                 let expected = if is_duration { &self.limits } else { self.noun };
                 // A number without a unit most likely means seconds or minutes.
                 let number = value.as_integer().map(|number| [format!("{number}s"), format!("{number}m")]);

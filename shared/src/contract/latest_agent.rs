@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::resources::Resources;
+#[cfg(feature = "schema")]
+use crate::time::Rfc3339;
 use crate::time::millis;
 
 /// An agent that registered recently: evidence of what a new agent has.
@@ -12,7 +14,7 @@ use crate::time::millis;
 pub struct LatestAgent {
     /// When it registered with the leading master.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub registered_at: Timestamp,
     /// All its resources.
     pub total: Resources,

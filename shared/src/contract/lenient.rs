@@ -9,6 +9,8 @@ use super::{
     AgentCounts, AgentRef, CompletenessLevel, GroupMembers, NotCounted, ScalingDecision, ScalingState, Step,
     Unplaceable,
 };
+#[cfg(feature = "schema")]
+use crate::time::Rfc3339;
 
 /// A scaling decision as it may be written.
 #[derive(Deserialize)]
@@ -17,9 +19,12 @@ pub struct Decision {
     id: Uuid,
     #[serde(default)]
     snapshot_id: Option<Uuid>,
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     snapshot_taken_at: Timestamp,
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     decided_at: Option<Timestamp>,
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     expires_at: Timestamp,
     pool: String,
     #[serde(default)]

@@ -405,7 +405,7 @@ mod tests {
         recorder.waited("/web", 0, 90 * 1000);
         let finished = recorder.finish(0, 0);
         assert_eq!(finished.measurements.back_off_minutes, BTreeMap::from([(Clause::B2, 4), (Clause::B3, 1)]));
-        let lengths: Vec<i64> = finished.holds.iter().map(|hold| (hold.to - hold.from).get_seconds()).collect();
+        let lengths: Vec<i64> = finished.holds.iter().map(|hold| (hold.to - hold.from).as_secs()).collect();
         assert_eq!((lengths, finished.holds[0].reason.as_str()), (vec![180, 60, 60], "run 0"));
         assert_eq!(finished.worst_waits[0].length(), 90_000);
     }

@@ -154,7 +154,7 @@ fn a_wait_lasts_from_wanted_to_placed() {
     let run = crate::run(&setup, "late", &mut Late, 7).unwrap();
     let action = &run.actions[0];
     assert_eq!((action.kind, action.from, action.to, action.reason.as_str()), (ActionKind::ScaleUp, 1, 2, "late"));
-    let waits: Vec<i64> = run.worst_waits.iter().map(|wait| (wait.to - wait.from).get_seconds()).collect();
+    let waits: Vec<i64> = run.worst_waits.iter().map(|wait| (wait.to - wait.from).as_secs()).collect();
     let boot = waits[0] - 150;
     assert!((135..=225).contains(&boot), "{waits:?}");
     assert_eq!(waits, [150 + boot; 4]);
@@ -300,7 +300,7 @@ fn a_failover_shows_recovered_agents_until_they_are_back() {
         recovered = recovered.max(cluster.agents().filter(|agent| !agent.is_registered()).count());
         let away = cluster.frameworks().any(|framework| framework.presence != cluster::Presence::Connected);
         late += usize::from(away && cluster.agents().all(cluster::Agent::is_registered));
-        elected = elected.max((cluster.master.elected_at - first).get_seconds());
+        elected = elected.max((cluster.master.elected_at - first).as_secs());
     }
     assert!(recovered > 1 && late > 0 && elected > BEFORE, "{recovered} {late} {elected}");
 }

@@ -241,7 +241,7 @@ impl World {
     }
 
     fn note(&mut self, decision: &ScalingDecision, plan: &Plan) {
-        let (minute, reason) = ((self.now - cluster::NOON).get_seconds() / 60, plan.result.reason());
+        let (minute, reason) = ((self.now - cluster::NOON).as_secs() / 60, plan.result.reason());
         self.clauses.insert(reason.clause);
         let (desired, in_flight) = (self.group.desired(), plan.in_flight);
         let (agents, delta) = (decision.agents.registered, decision.delta);

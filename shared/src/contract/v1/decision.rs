@@ -8,6 +8,8 @@ use super::snapshot::{AgentCounts, AgentState, Candidate, CompletenessLevel, Not
 use crate::clause::Clause;
 use crate::contract::{GroupMembers, Message};
 use crate::count::saturated;
+#[cfg(feature = "schema")]
+use crate::time::Rfc3339;
 use crate::time::millis;
 
 /// What `node_process` makes of a snapshot.
@@ -21,15 +23,15 @@ pub struct ScalingDecision {
     pub snapshot_id: Option<Uuid>,
     /// When the master was asked.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub snapshot_taken_at: Timestamp,
     /// When the decision was made.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub decided_at: Timestamp,
     /// From this time it must not be applied.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub expires_at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
@@ -184,6 +186,7 @@ pub struct AgentRef {
     pub decommission_tag: Option<bool>,
     /// Since when, as that tag says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     pub decommission_since: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::decision::ScalingState;
 use crate::clause::{self, Clause};
 use crate::contract::Message;
+#[cfg(feature = "schema")]
+use crate::time::Rfc3339;
 use crate::time::millis;
 
 /// What `node_scale` did, or why it did nothing: exactly one for every decision it was handed.
@@ -17,7 +19,7 @@ pub struct ScalingOutcome {
     pub decision_id: Option<Uuid>,
     /// When it was done.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use crate::contract::{GroupMembers, Growth, LatestAgent, Message, NAMESPACE};
 use crate::resources::Resources;
+#[cfg(feature = "schema")]
+use crate::time::Rfc3339;
 use crate::time::millis;
 
 /// What `node_gather` saw of one pool: the leading master's view at one moment.
@@ -16,7 +18,7 @@ pub struct ClusterSnapshot {
     pub id: Uuid,
     /// When the master was asked.
     #[serde(with = "millis")]
-    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Rfc3339"))]
     pub taken_at: Timestamp,
     /// The pool's name in the configuration.
     pub pool: String,
@@ -101,7 +103,7 @@ pub struct Source {
     pub cluster: Option<String>,
     /// When the master became the leader.
     #[serde(default, with = "millis::option")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Timestamp>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     pub elected_at: Option<Timestamp>,
     /// How long an agent that it has lost stays registered, by its flags; `None` where it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,6 +233,7 @@ pub struct Candidate {
     pub decommission_tag: Option<bool>,
     /// Since when, as that tag says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     pub decommission_since: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,
