@@ -1,17 +1,17 @@
 //! How every command finds and reads the configuration.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use shared::aws::{self, FetchError, Name, variable};
-use shared::config::{Config, Problems};
+use shared::config::{Config, Policy, Problems};
 use shared::start::CONFIG_VARIABLE;
+use shared::text::nearest;
 use thiserror::Error;
 
 use crate::command::{self, RuntimeError};
 use crate::credentials::{self, NoAccount};
+use crate::file::{self, FileError};
 
 /// The file that needs no option.
 const DEFAULT: &str = "lambda-scale.toml";
@@ -32,13 +32,8 @@ pub enum ConfigError {
     #[error("no configuration; add --config FILE, or write {DEFAULT} (examples/{DEFAULT} has every setting)")]
     Missing,
     /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The parameter needs an account.
     #[error(transparent)]
     NoAccount(#[from] NoAccount),
@@ -75,6 +70,16 @@ pub struct Found {
     pub text: String,
 }
 
+impl Found {
+    /// The configuration itself.
+    ///
+    /// # Errors
+    /// Where it is not valid.
+    pub fn parse(&self) -> Result<Config, ConfigError> {
+        Config::parse(&self.text).map_err(|source| ConfigError::Invalid { path: self.place.clone(), source })
+    }
+}
+
 impl ConfigOption {
     /// The option of that file.
     #[must_use]
@@ -109,7 +114,7 @@ impl ConfigOption {
                 credentials::check(&sdk).await?;
                 aws::parameter(&sdk, name, Name::shown(name)).await?
             }
-            None => fs::read_to_string(&named).map_err(|source| ConfigError::File { path: named.clone(), source })?,
+            None => file::read(&named)?,
         };
         Ok(Found { place: named, text })
     }
@@ -119,23 +124,103 @@ impl ConfigOption {
     /// # Errors
     /// Where it cannot be found, or is not valid.
     pub async fn read(&self) -> Result<Config, ConfigError> {
-        let Found { place, text } = self.find().await?;
-        Config::parse(&text).map_err(|source| ConfigError::Invalid { path: place, source })
+        self.find().await?.parse()
     }
 
-    /// The same for a command that waits for nothing else.
+    /// Finds the configuration, for a command that waits for nothing else.
+    ///
+    /// # Errors
+    /// As [`ConfigOption::find`].
+    pub fn find_now(&self) -> Result<Found, ConfigError> {
+        command::block_on(self.find())
+    }
+
+    /// Reads the configuration, for a command that waits for nothing else.
     ///
     /// # Errors
     /// As [`ConfigOption::read`].
     pub fn read_now(&self) -> Result<Config, ConfigError> {
-        command::block_on(self.read())
+        self.find_now()?.parse()
     }
 }
 
-/// Reads the configuration of a file.
+/// Why no pool of a configuration is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PoolError {
+    /// None has the name.
+    #[error("--pool {name:?}: {place} has no such pool; {hint}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Whose pools they are.
+        place: String,
+        /// The nearest names, or all.
+        hint: String,
+    },
+    /// There are several, and the command takes one.
+    #[error("{place} has the pools {}; add --pool {}", names.join(", "), names.first().map_or("NAME", String::as_str))]
+    Several {
+        /// Whose pools they are.
+        place: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+/// The pool of that name.
 ///
 /// # Errors
-/// Where the file cannot be read or is not valid.
-pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    ConfigOption::of(Some(path.to_owned())).read_now()
+/// Where there is none.
+pub fn pool<'c>(config: &'c Config, place: &str, name: &str) -> Result<&'c Policy, PoolError> {
+    config.pool(name).ok_or_else(|| {
+        let names = config.pools.iter().map(|policy| policy.pool.as_str());
+        let hint = match nearest(name, names.clone()).as_slice() {
+            [] => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+            near => format!("did you mean {}?", near.join(" or ")),
+        };
+        PoolError::Unknown { name: name.to_owned(), place: place.to_owned(), hint }
+    })
+}
+
+/// The pool of that name; without a name, the only one.
+///
+/// # Errors
+/// Where there is none, or none of several is named.
+pub fn one_pool<'c>(config: &'c Config, place: &str, name: Option<&str>) -> Result<&'c Policy, PoolError> {
+    match (name, config.pools.as_slice()) {
+        (Some(name), _) => pool(config, place, name),
+        (None, [only]) => Ok(only),
+        (None, pools) => {
+            let names = pools.iter().map(|policy| policy.pool.clone()).collect();
+            Err(PoolError::Several { place: place.to_owned(), names })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(names: &[&str]) -> Config {
+        let pool = |name: &&str| {
+            format!("[[pools]]\nname = \"{name}\"\ngroup = \"{name}-asg\"\nattributes = {{ a = \"{name}\" }}\n")
+        };
+        let pools: String = names.iter().map(pool).collect();
+        Config::parse(&format!("[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n{pools}")).unwrap()
+    }
+
+    #[test]
+    fn a_pool_that_does_not_exist_is_named_with_the_nearest_or_all() {
+        let config = config(&["workers", "edge"]);
+        let refused = |name| one_pool(&config, "a.toml", name).unwrap_err().to_string();
+        assert_eq!(refused(Some("worker")), "--pool \"worker\": a.toml has no such pool; did you mean workers?");
+        assert_eq!(refused(Some("x")), "--pool \"x\": a.toml has no such pool; it has workers, edge");
+        assert_eq!(refused(None), "a.toml has the pools workers, edge; add --pool workers");
+        assert_eq!(one_pool(&config, "a.toml", Some("edge")).unwrap().pool, "edge");
+    }
+
+    #[test]
+    fn an_only_pool_needs_no_name() {
+        assert_eq!(one_pool(&config(&["workers"]), "a.toml", None).unwrap().pool, "workers");
+    }
 }

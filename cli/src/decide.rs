@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use node_process::Expired;
+use serde::Serialize;
 use shared::config::{CheckKind, Policy};
-use shared::contract::{ClusterSnapshot, ScalingDecision};
+use shared::contract::{ClusterSnapshot, ScalingDecision, WithHeader, with_header};
 use thiserror::Error;
 
 /// Why there is no decision.
@@ -15,6 +16,28 @@ pub enum Undecided {
     /// The snapshot is too old.
     #[error(transparent)]
     Expired(#[from] Expired),
+}
+
+/// A snapshot and the decision on it as JSON: the messages as they would be published.
+#[derive(Serialize)]
+pub struct Decided<'a> {
+    snapshot: WithHeader<'a, ClusterSnapshot>,
+    decision: Option<WithHeader<'a, ScalingDecision>>,
+    /// Why there is no decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided: Option<String>,
+}
+
+impl<'a> Decided<'a> {
+    /// The form of both.
+    #[must_use]
+    pub fn new(snapshot: &'a ClusterSnapshot, decision: &'a Result<ScalingDecision, Undecided>) -> Self {
+        Self {
+            snapshot: with_header(snapshot),
+            decision: decision.as_ref().ok().map(with_header),
+            undecided: decision.as_ref().err().map(ToString::to_string),
+        }
+    }
 }
 
 /// Decides as `node_process` does.

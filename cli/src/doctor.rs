@@ -8,7 +8,7 @@ mod masters;
 mod pool;
 mod roles;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use aws_config::SdkConfig;
@@ -24,7 +24,7 @@ use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{ConfigError, ConfigOption};
 use crate::credentials;
 use crate::deployed::{self, Deployed, DeployedError};
-use crate::page::{Output, Page};
+use crate::page::{self, Output, Page};
 use finding::{Finding, Level, Section};
 
 /// Check the configuration, the account, the masters, the groups, and what the functions may do
@@ -53,8 +53,6 @@ enum DoctorError {
     Deployed(#[from] DeployedError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -170,16 +168,14 @@ struct Form<'a> {
     sections: &'a [Section],
 }
 
-fn print(output: Output, sections: &[Section]) -> Result<(), DoctorError> {
+fn print(output: Output, sections: &[Section]) -> io::Result<()> {
     let count = |level| {
         let findings = sections.iter().flat_map(|section| &section.findings);
         findings.filter(|finding| finding.level == level).count()
     };
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     if output == Output::Json {
-        let json = serde_json::to_string_pretty(&Form { ok: problems == 0, sections }).map_err(DoctorError::Json)?;
-        writeln!(io::stdout(), "{json}")?;
-        return Ok(());
+        return page::json(&Form { ok: problems == 0, sections });
     }
     let page = Page::stdout();
     for Section { title, findings } in sections {
@@ -190,8 +186,7 @@ fn print(output: Output, sections: &[Section]) -> Result<(), DoctorError> {
     }
     page.blank()?;
     let counted = |count: usize, what| shared::text::counted(count, what);
-    page.title(&format!("{}, {}", counted(problems, "problem"), counted(warnings, "warning")))?;
-    Ok(())
+    page.title(&format!("{}, {}", counted(problems, "problem"), counted(warnings, "warning")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock of this command")]

@@ -1,7 +1,7 @@
 //! `lambda-scale explain`: the decision on a saved /state, and why. The functions' own code on saved input: no network, no account,
 //! and with `--now` the same output every time.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,17 +19,18 @@ use node_scale::state::{Activity, Addresses, Group, GroupState};
 use serde::{Deserialize, Serialize};
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
-use shared::contract::{self, AgentRef, ClusterSnapshot, ScalingDecision, WithHeader};
+use shared::contract::{AgentRef, ClusterSnapshot, ScalingDecision};
 use shared::group::{closing_refused_until, decommissioning};
 use shared::text::counted;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
 use crate::config::{ConfigError, ConfigOption};
-use crate::decide::{Undecided, decide};
-use crate::page::{Output, Page, Tone};
+use crate::decide::{Decided, Undecided, decide};
+use crate::page::{self, Output, Page, Tone};
 use crate::render;
 use crate::saved::{self, SavedError};
+use crate::values;
 
 /// Explain the decision on a saved /state, without an AWS account
 ///
@@ -60,7 +61,7 @@ pub struct Options {
     #[arg(long, value_name = "POOL=PERCENT", value_parser = read_cpu)]
     cpu: Vec<(String, f64)>,
     /// Time of the decision, such as 2026-11-21T16:00:00Z [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     now: Option<Timestamp>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -83,7 +84,7 @@ pub enum ExplainError {
     #[error("--cpu {0}: {1}")]
     Cpu(String, &'static str),
     /// The queue cannot be used.
-    #[error("{} cannot be used", path.display())]
+    #[error("{} is not a queue of Marathon, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it", path.display())]
     Queue {
         /// The file.
         path: PathBuf,
@@ -91,7 +92,7 @@ pub enum ExplainError {
         source: QueueError,
     },
     /// The applications or pods cannot be used.
-    #[error("{} cannot be used", path.display())]
+    #[error("{} is not a list of Marathon's, as `curl http://MARATHON:8080/v2/apps > apps.json` saves it", path.display())]
     Definitions {
         /// The file.
         path: PathBuf,
@@ -106,12 +107,9 @@ pub enum ExplainError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A value has no JSON form.
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     /// Standard output cannot be written.
     #[error("cannot print")]
-    Print(#[source] io::Error),
+    Print(#[from] io::Error),
 }
 
 /// The decision for one pool, and what it leads to.
@@ -202,13 +200,10 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let snapshots = groups::complete(&config, snapshots, &known, now);
     let explanations = explain(snapshots, &config, groups.as_ref(), now);
     match options.output {
-        Output::Text => show(&explanations, cluster.as_ref()).map_err(ExplainError::Print),
-        Output::Json => {
-            let pools: Vec<Form<'_>> = explanations.iter().map(Form::from).collect();
-            let json = serde_json::to_string_pretty(&Pools { pools }).map_err(ExplainError::Json)?;
-            writeln!(io::stdout(), "{json}").map_err(ExplainError::Print)
-        }
+        Output::Text => show(&explanations, cluster.as_ref())?,
+        Output::Json => page::json(&Pools { pools: explanations.iter().map(Form::from).collect() })?,
     }
+    Ok(())
 }
 
 fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
@@ -458,11 +453,8 @@ struct Pools<'a> {
 /// An explanation as JSON: the messages as they would be published, and the action.
 #[derive(Serialize)]
 struct Form<'a> {
-    snapshot: WithHeader<'a, ClusterSnapshot>,
-    decision: Option<WithHeader<'a, ScalingDecision>>,
-    /// Why there is no decision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    undecided: Option<String>,
+    #[serde(flatten)]
+    decided: Decided<'a>,
     what_if: &'a [WhatIf],
     action: Option<ActionForm<'a>>,
 }
@@ -519,14 +511,7 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                 notes: &plan.notes,
             }
         });
-        let decision = explanation.decision.as_ref().ok().map(contract::with_header);
-        let undecided = explanation.decision.as_ref().err().map(ToString::to_string);
-        Self {
-            snapshot: contract::with_header(&explanation.snapshot),
-            decision,
-            undecided,
-            what_if: &explanation.what_if,
-            action,
-        }
+        let decided = Decided::new(&explanation.snapshot, &explanation.decision);
+        Self { decided, what_if: &explanation.what_if, action }
     }
 }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use node_scale::group;
 use node_scale::group_tags::{FLOOR, Floor, PAUSE_UNTIL, TagChange, Until};
@@ -17,12 +17,13 @@ use crate::values;
 
 /// Pause scaling for a time
 #[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("end").args(["lasting", "until"]).required(true)))]
 pub struct Pause {
     /// How long, such as 2h or 30m
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "until")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     lasting: Option<Duration>,
     /// Until when: a time, a date (UTC, its end), or forever
-    #[arg(long, value_name = "TIME", value_parser = until, conflicts_with = "lasting")]
+    #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Until>,
     #[command(flatten)]
     target: Target,
@@ -112,7 +113,7 @@ async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChang
 /// A time that is not over.
 fn until(text: &str) -> Result<Until, String> {
     match Until::parse(text) {
-        None => Err("write a time, a date, or forever".to_owned()),
+        None => Err(format!("got {text:?}, expected a time, a date, or forever; write 2026-12-24T18:00:00Z")),
         Some(until) if until.is_over(now()) => Err("that time is over".to_owned()),
         Some(until) => Ok(until),
     }

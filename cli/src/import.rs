@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +13,7 @@ use shared::config::{Config, Problems};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
+use crate::file::{self, FileError};
 
 /// Convert the configuration of another autoscaler
 ///
@@ -50,8 +50,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Why nothing was imported.
 #[derive(Debug, Error)]
 enum ImportError {
-    #[error("cannot read {}", path.display())]
-    File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{} is not a valid scalepot.yml", path.display())]
     Scalepot { path: PathBuf, source: Box<serde_saphyr::Error> },
     #[error("--group {0:?}: the file has no such role")]
@@ -119,7 +119,7 @@ impl CommandError for ImportError {
 
 fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
     let path = &options.file;
-    let text = fs::read_to_string(path).map_err(|source| ImportError::File { path: path.clone(), source })?;
+    let text = file::read(path)?;
     let read: Scalepot = serde_saphyr::from_str(&text)
         .map_err(|source| ImportError::Scalepot { path: path.clone(), source: Box::new(source) })?;
     if let Some((role, _)) = options.groups.iter().find(|(role, _)| !read.roles.iter().any(|known| known.name == *role))

@@ -2,24 +2,23 @@
 //! start with an empty one.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::{Demand, History, Observation, Unit, learn};
 use serde::Serialize;
-use shared::config::{Config, Learning, Policy};
-use shared::contract::{ClusterSnapshot, Growth};
+use shared::config::{Learning, Policy};
+use shared::contract::Growth;
 use shared::resources::{Amount, Resources};
 use shared::text::counted;
-use simulator::trace::{self, Options as TraceOptions, TraceError};
+use simulator::trace::Options as TraceOptions;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
-use crate::config::{self, ConfigError};
-use crate::page::Output;
-use crate::recorded::{self, RecordedError};
+use crate::load::{self, Load, LoadError, LoadOptions};
+use crate::page::{self, Output};
 
 /// What is the master of a trace: one leads from its start to its end.
 const LEADER: Option<Timestamp> = None;
@@ -29,21 +28,8 @@ const LEADER: Option<Timestamp> = None;
 /// Exit codes: 0 success, 1 a file cannot be read, 2 invalid trace, configuration, or options.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Trace of the load, as CSV; docs/simulate.md describes the forms
-    #[arg(long, value_name = "FILE", required_unless_present = "from_snapshots")]
-    trace: Option<PathBuf>,
-    /// Directory of recorded snapshots of the pool, as `RecordSnapshots` writes them, instead of a trace
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["trace", "peak_cpus"])]
-    from_snapshots: Option<PathBuf>,
-    /// Configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Pool of the configuration [default: the only one]
-    #[arg(long, value_name = "NAME")]
-    pool: Option<String>,
-    /// Peak to which a load series is scaled, in cpus
-    #[arg(long, value_name = "CPUS", default_value = "300", value_parser = read_amount)]
-    peak_cpus: Amount,
+    #[command(flatten)]
+    load: LoadOptions,
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -52,46 +38,17 @@ pub struct Options {
 /// Why there is no history.
 #[derive(Debug, Error)]
 pub enum LearnError {
-    /// The trace cannot be read.
-    #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The trace cannot be used.
-    #[error("{path}")]
-    Trace {
-        /// The file.
-        path: String,
-        /// Why.
-        source: TraceError,
-    },
-    /// The configuration cannot be used.
+    /// There is no load, or no configuration.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A recording cannot be read.
-    #[error(transparent)]
-    Recorded(#[from] RecordedError),
-    /// An option does not fit the files.
-    #[error("{0}")]
-    Usage(String),
+    Load(#[from] LoadError),
     /// Standard output cannot be written.
     #[error("cannot print")]
-    Print(#[source] io::Error),
-    /// A value has no JSON form.
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
+    Print(#[from] io::Error),
 }
 
 impl CommandError for LearnError {
     fn is_usage(&self) -> bool {
-        match self {
-            Self::Config(error) => error.is_usage(),
-            Self::Trace { .. } | Self::Usage(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Load(error) if error.is_usage())
     }
 }
 
@@ -120,47 +77,31 @@ struct Form<'a> {
 }
 
 fn print(options: &Options) -> Result<(), LearnError> {
-    let config = config::read(&options.config)?;
-    let policy = pool(options, &config)?;
+    let found = options.load.config()?;
+    let config = found.parse().map_err(LoadError::from)?;
+    let policy = options.load.pool(&found, &config)?;
     let learning = policy.learning.unwrap_or(Learning::SUGGESTED);
     let is_set = policy.learning.is_some();
     let policy = &policy.with(|policy| policy.learning = Some(learning));
-    let learned = match (&options.trace, &options.from_snapshots) {
-        (Some(path), _) => from_trace(path, options.peak_cpus, policy, learning)?,
-        (None, Some(path)) => from_snapshots(path, policy, learning)?,
-        (None, None) => return Err(LearnError::Usage("there is no trace; add --trace FILE".to_owned())),
+    let learned = match options.load.load()? {
+        Load::Trace(path) => from_trace(path, options.load.peak_cpus, policy, learning)?,
+        Load::Snapshots(path) => from_snapshots(path, policy, learning)?,
     };
-    let text = match options.output {
-        Output::Text => text(policy, learning, is_set, &learned),
+    match options.output {
+        Output::Text => io::stdout().write_all(text(policy, learning, is_set, &learned).as_bytes())?,
         Output::Json => {
-            let history = serde_json::from_str(&learned.history.to_json()).map_err(LearnError::Json)?;
+            let history = serde_json::from_str(&learned.history.to_json()).map_err(io::Error::from)?;
             let counts = counters(&learned.history).map(|(edge, count)| [edge, count]).collect();
-            let form = Form { pool: &policy.pool, growth: learned.growth, counts, history };
-            serde_json::to_string_pretty(&form).map_err(LearnError::Json)? + "\n"
-        }
-    };
-    io::stdout().write_all(text.as_bytes()).map_err(LearnError::Print)
-}
-
-fn pool<'c>(options: &Options, config: &'c Config) -> Result<&'c Policy, LearnError> {
-    let usage = |problem: String| LearnError::Usage(format!("{}: {problem}", options.config.display()));
-    match (&options.pool, config.pools.as_slice()) {
-        (Some(name), _) => config.pool(name).ok_or_else(|| usage(format!("it has no pool {name:?}"))),
-        (None, [only]) => Ok(only),
-        (None, pools) => {
-            let names: Vec<&str> = pools.iter().map(|policy| policy.pool.as_str()).collect();
-            let first = names.first().copied().unwrap_or_default();
-            Err(usage(format!("it has the pools {}; add --pool {first}", names.join(", "))))
+            page::json(&Form { pool: &policy.pool, growth: learned.growth, counts, history })?;
         }
     }
+    Ok(())
 }
 
 /// What is wanted in each schedule period, as if all of it ran or were queued.
-fn from_trace(path: &Path, peak_cpus: Amount, policy: &Policy, learning: Learning) -> Result<Learned, LearnError> {
-    let shown = || path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| LearnError::File { path: shown(), source })?;
+fn from_trace(path: &Path, peak_cpus: Amount, policy: &Policy, learning: Learning) -> Result<Learned, LoadError> {
     let options = TraceOptions { peak_cpus, agent: policy.new_agent, ..TraceOptions::default() };
-    let workload = trace::read(&text, &options).map_err(|source| LearnError::Trace { path: shown(), source })?;
+    let workload = load::workload(path, &options)?;
     let schedule_period = policy.timing.schedule_period;
     let period = SignedDuration::try_from(schedule_period).unwrap_or(SignedDuration::MAX);
     let minutes = usize::try_from(schedule_period.as_secs() / 60).unwrap_or(1).max(1);
@@ -182,16 +123,14 @@ fn demand(taken: Resources, unit: Unit, policy: &Policy) -> Demand {
 }
 
 /// What the pool would have learned from its own runs. Queued instances that back off are not in a snapshot.
-fn from_snapshots(path: &Path, policy: &Policy, learning: Learning) -> Result<Learned, LearnError> {
+fn from_snapshots(path: &Path, policy: &Policy, learning: Learning) -> Result<Learned, LoadError> {
     let mut observations = Vec::new();
-    recorded::read(path, |snapshot: ClusterSnapshot| {
-        if snapshot.pool == policy.pool {
-            observations.extend(Observation::of(&snapshot, policy, &[]).map(|seen| (snapshot.taken_at, seen)));
-        }
+    load::snapshots(path, &policy.pool, |snapshot| {
+        observations.extend(Observation::of(&snapshot, policy, &[]).map(|seen| (snapshot.taken_at, seen)));
     })?;
     if observations.is_empty() {
         let problem = format!("it has no snapshot of the pool {:?}", policy.pool);
-        return Err(LearnError::Usage(format!("{}: {problem}", path.display())));
+        return Err(LoadError::Usage(format!("{}: {problem}", path.display())));
     }
     // SNS delivers in any order.
     observations.sort_by_key(|(taken_at, _)| *taken_at);
@@ -220,7 +159,10 @@ fn text(policy: &Policy, learning: Learning, is_set: bool, learned: &Learned) ->
     let mut text = format!("pool {}, {}\n", policy.pool, counted(growth.samples, "sample"));
     for (edge, count) in counters(history) {
         let agents = format!("{}.{:03}", edge / 8, 125 * (edge % 8));
-        text.push_str(&format!("  growth up to {agents} agents  {count:5} runs\n"));
+        text.push_str(&format!(
+            "  growth up to {agents} agents  {count:5} {}\n",
+            if count == 1 { "run" } else { "runs" }
+        ));
     }
     let confidence = learning.confidence;
     let confidence = if is_set { format!("learn = {confidence}") } else { format!("learn = {confidence} (not set)") };
@@ -234,10 +176,4 @@ fn text(policy: &Policy, learning: Learning, is_set: bool, learned: &Learned) ->
     });
     text.push_str(&format!("\n{}\n", history.to_json()));
     text
-}
-
-/// `12.5`
-fn read_amount(text: &str) -> Result<Amount, String> {
-    let amount = text.parse().ok().and_then(Amount::from_units).filter(|amount| !amount.is_zero());
-    amount.ok_or_else(|| format!("got {text:?}, expected a number above 0; write 12.5"))
 }

@@ -15,9 +15,9 @@
 //! - [`simulate`]: run weeks of a workload against a configuration, and against what one would use instead
 //! - [`manual`]: completions for shells, and manual pages
 //!
-//! What they have in common: [`config`] reads the configuration, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages,
+//! What they have in common: [`config`] reads the configuration, [`file`] other files, [`values`] the values of options, [`saved`] files and the `/state` of masters, [`recorded`] recorded messages,
+//! [`load`] the load of a trace or of recorded snapshots,
 //! [`decide`] decides, [`credentials`] finds the account, [`target`] finds the groups, [`deployed`] what a stack runs,
-//! [`values`] reads options,
 //! [`render`] and [`page`] print, [`command`] ends a command with its exit code.
 
 pub mod check;
@@ -30,10 +30,12 @@ pub mod deployed;
 pub mod doctor;
 mod doubt;
 pub mod explain;
+pub mod file;
 pub mod generate;
 pub mod group_tags;
 pub mod import;
 pub mod learn;
+pub mod load;
 pub mod local;
 pub mod manual;
 pub mod page;

@@ -1,5 +1,6 @@
 //! `lambda-scale completions` and `lambda-scale man`: the command line's own documentation.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,9 +41,15 @@ pub fn completions(options: &Completions, mut command: Command) -> ExitCode {
 pub fn man(options: &Man, command: Command) -> ExitCode {
     let written = match &options.directory {
         None => clap_mangen::Man::new(command).render(&mut io::stdout()),
-        Some(directory) => clap_mangen::generate_to(command, directory),
+        Some(directory) => fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command, directory)),
     };
-    code("man", written)
+    code(
+        &options
+            .directory
+            .as_ref()
+            .map_or_else(|| "man".to_owned(), |directory| format!("man: {}", directory.display())),
+        written,
+    )
 }
 
 fn code(command: &str, result: io::Result<()>) -> ExitCode {

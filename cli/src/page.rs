@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use serde::Serialize;
 use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Lines end about here where standard output is no terminal, so that they fit most windows.
@@ -23,9 +24,9 @@ const MARGIN: usize = 2;
 /// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// Text
+    /// For people: as wide as the terminal
     Text,
-    /// JSON
+    /// For programs: everything
     Json,
 }
 
@@ -136,6 +137,24 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         .wrap_algorithm(WrapAlgorithm::FirstFit);
     let lines = textwrap::wrap(text, options);
     lines.into_iter().map(std::borrow::Cow::into_owned).collect()
+}
+
+/// Prints a document as JSON.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub fn json<T: Serialize + ?Sized>(document: &T) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(document)?;
+    writeln!(io::stdout(), "{json}")
+}
+
+/// Prints a document as one line of JSON.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub fn json_line<T: Serialize>(document: &T) -> io::Result<()> {
+    let json = serde_json::to_string(document)?;
+    writeln!(io::stdout(), "{json}")
 }
 
 /// Whether a file can be written there, without a change to it.

@@ -14,6 +14,7 @@ use shared::contract::{ClusterSnapshot, Message, ScalingDecision};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::file::FileError;
 use crate::saved::unzipped;
 use records::{RecordError, Records};
 
@@ -39,13 +40,8 @@ impl Identified for ScalingDecision {
 #[derive(Debug, Error)]
 pub enum RecordedError {
     /// A file or directory cannot be read.
-    #[error("cannot read {}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A record in it cannot be read.
     #[error("{}, record {number}", path.display())]
     Record {
@@ -66,8 +62,7 @@ pub enum RecordedError {
 pub fn read<M: Identified>(path: &Path, mut visit: impl FnMut(M)) -> Result<(), RecordedError> {
     let mut seen = HashSet::new();
     for path in files(path)? {
-        let file = File::open(&path).map_err(|source| RecordedError::Io { path: path.clone(), source })?;
-        let input = unzipped(file).map_err(|source| RecordedError::Io { path: path.clone(), source })?;
+        let input = File::open(&path).and_then(unzipped).map_err(FileError::at(&path))?;
         let mut records = Records::new(input);
         loop {
             let messages = records.next().and_then(|record| record.map(records::messages).transpose());
@@ -85,12 +80,11 @@ pub fn read<M: Identified>(path: &Path, mut visit: impl FnMut(M)) -> Result<(), 
 
 /// The files below a directory in the order of their names, which is that of time; hidden ones are no recordings.
 fn files(path: &Path) -> Result<Vec<PathBuf>, RecordedError> {
-    let failed = |source| RecordedError::Io { path: path.to_owned(), source };
-    if !fs::metadata(path).map_err(failed)?.is_dir() {
+    if !fs::metadata(path).map_err(FileError::at(path))?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries: Result<Vec<_>, io::Error> = fs::read_dir(path).map_err(failed)?.collect();
-    let mut entries = entries.map_err(failed)?;
+    let entries: Result<Vec<_>, io::Error> = fs::read_dir(path).and_then(Iterator::collect);
+    let mut entries = entries.map_err(FileError::at(path))?;
     entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
     entries.sort_by_key(fs::DirEntry::file_name);
     let mut found = Vec::new();

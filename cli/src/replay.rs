@@ -17,7 +17,7 @@ use shared::contract::{ClusterSnapshot, ScalingDecision};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, ConfigOption, PoolError};
 use crate::page::{self, Output};
 use crate::recorded::{self, RecordedError};
 
@@ -34,9 +34,8 @@ pub struct Options {
     /// Directory of recorded files, or one file
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Configuration to decide with
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigOption,
     /// Configuration that decided before, for snapshots without a recorded decision [default: they are left out]
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
@@ -58,8 +57,8 @@ enum ReplayError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Recorded(#[from] RecordedError),
-    #[error("--pool {pool}: {} has no such pool; it has {}", path.display(), known.join(", "))]
-    NoPool { pool: String, path: PathBuf, known: Vec<String> },
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     #[error("{} has no snapshot; copy the objects under recorded/ of the bucket, with RecordSnapshots=true", .0.display())]
     NoSnapshot(PathBuf),
     #[error("{} has no snapshot of the pools asked for; it has those of {}", path.display(), found.join(", "))]
@@ -76,18 +75,16 @@ enum ReplayError {
     Custom { path: PathBuf, pools: Vec<String> },
     #[error("cannot write {}", path.display())]
     Report { path: PathBuf, source: io::Error },
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     #[error("cannot print")]
-    Print(#[source] io::Error),
+    Print(#[from] io::Error),
 }
 
 impl CommandError for ReplayError {
     fn is_usage(&self) -> bool {
         match self {
             Self::Config(error) => error.is_usage(),
-            Self::NoPool { .. } | Self::OtherPools { .. } | Self::NoDecision(_) | Self::Custom { .. } => true,
-            Self::Recorded(_) | Self::NoSnapshot(_) | Self::Report { .. } | Self::Json(_) | Self::Print(_) => false,
+            Self::Pool(_) | Self::OtherPools { .. } | Self::NoDecision(_) | Self::Custom { .. } => true,
+            Self::Recorded(_) | Self::NoSnapshot(_) | Self::Report { .. } | Self::Print(_) => false,
         }
     }
 }
@@ -113,11 +110,10 @@ fn print(options: &Options) -> Result<(), ReplayError> {
         page::can_write(path).map_err(|source| ReplayError::Report { path: path.clone(), source })?;
     }
     let replay = replay(options)?;
-    let text = match options.output {
-        Output::Text => text::lines(&replay.pools, &replay.notes).join("\n"),
-        Output::Json => serde_json::to_string_pretty(&replay).map_err(ReplayError::Json)?,
-    };
-    writeln!(io::stdout(), "{text}").map_err(ReplayError::Print)?;
+    match options.output {
+        Output::Text => writeln!(io::stdout(), "{}", text::lines(&replay.pools, &replay.notes).join("\n"))?,
+        Output::Json => page::json(&replay)?,
+    }
     options.report.as_ref().map_or(Ok(()), |path| {
         let page = report::html(&replay.pools, &replay.notes);
         fs::write(path, page).map_err(|source| ReplayError::Report { path: path.clone(), source })
@@ -125,12 +121,12 @@ fn print(options: &Options) -> Result<(), ReplayError> {
 }
 
 fn replay(options: &Options) -> Result<Replay, ReplayError> {
-    let Options { directory, config: path, against, pool, .. } = options;
-    let config = config::read(path)?;
-    let against = against.as_deref().map(config::read).transpose()?;
-    if let Some(pool) = pool.as_ref().filter(|pool| config.pool(pool).is_none()) {
-        let known = config.pools.iter().map(|policy| policy.pool.clone()).collect();
-        return Err(ReplayError::NoPool { pool: pool.clone(), path: path.clone(), known });
+    let Options { directory, against, pool, .. } = options;
+    let found = options.config.find_now()?;
+    let (config, path) = (found.parse()?, &found.place);
+    let against = against.clone().map(|path| ConfigOption::of(Some(path)).read_now()).transpose()?;
+    if let Some(name) = pool {
+        config::pool(&config, &path.display().to_string(), name)?;
     }
     let is_asked = |name: &str| pool.as_ref().is_none_or(|pool| pool == name);
     // In two passes, since a decision may come before or after its snapshot, and snapshots are too large to be held.

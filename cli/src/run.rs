@@ -23,9 +23,9 @@ use thiserror::Error;
 use crate::command::{self, CommandError, Ended, RuntimeError};
 use crate::config::{ConfigError, ConfigOption};
 use crate::credentials::{self, NoAccount};
-use crate::decide::{Undecided, decide};
+use crate::decide::{Decided, Undecided, decide};
 use crate::doubt;
-use crate::page::{Output, Page, Tone};
+use crate::page::{self, Output, Page, Tone};
 use crate::render;
 use crate::target::{GroupError, describe};
 use crate::values;
@@ -81,8 +81,6 @@ enum RunError {
     Doubtful(Vec<String>),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -121,7 +119,13 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
     let sdk = shared::aws::sdk_config().await;
     if let Err(no_account) = credentials::check(&sdk).await {
         if !options.apply {
-            observe_alone(&sdk, &config, options.output).await?;
+            match observe_alone(&sdk, &config, options.output).await {
+                // Both are to be mended.
+                Err(error @ RunError::Observe(_)) => {
+                    writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?;
+                }
+                observed => observed?,
+            }
         }
         return Err(no_account.into());
     }
@@ -236,37 +240,29 @@ impl Stages {
 
 #[derive(Serialize)]
 struct Form<'a> {
-    snapshot: WithHeader<'a, ClusterSnapshot>,
-    decision: Option<WithHeader<'a, ScalingDecision>>,
-    /// Why there is no decision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    undecided: Option<String>,
+    #[serde(flatten)]
+    decided: Decided<'a>,
     outcome: Option<WithHeader<'a, ScalingOutcome>>,
 }
 
 /// Prints the result of a pool; `index` is its place.
-fn print(output: Output, index: usize, answer: &Answer<'_>, read: Option<&Read>) -> Result<(), RunError> {
+fn print(output: Output, index: usize, answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {
     match output {
         Output::Json => json(answer),
         Output::Text => {
             if index > 0 {
                 Page::stdout().blank()?;
             }
-            Ok(text(answer, read.filter(|_| answer.policy.source.needs_masters()))?)
+            text(answer, read.filter(|_| answer.policy.source.needs_masters()))
         }
     }
 }
 
-fn json(answer: &Answer<'_>) -> Result<(), RunError> {
-    let form = Form {
-        snapshot: with_header(&answer.snapshot),
-        decision: answer.decision.as_ref().ok().map(with_header),
-        undecided: answer.decision.as_ref().err().map(ToString::to_string),
+fn json(answer: &Answer<'_>) -> io::Result<()> {
+    page::json_line(&Form {
+        decided: Decided::new(&answer.snapshot, &answer.decision),
         outcome: answer.applied.as_ref().map(|applied| with_header(&applied.outcome)),
-    };
-    let line = serde_json::to_string(&form).map_err(RunError::Json)?;
-    writeln!(io::stdout(), "{line}")?;
-    Ok(())
+    })
 }
 
 fn text(answer: &Answer<'_>, read: Option<&Read>) -> io::Result<()> {

@@ -17,6 +17,7 @@ use shared::config::{Config, Mesos};
 use thiserror::Error;
 
 use crate::command::{self, RuntimeError};
+use crate::file::FileError;
 
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -69,15 +70,10 @@ impl FromStr for State {
 #[derive(Debug, Error)]
 pub enum SavedError {
     /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It is not a state.
-    #[error("{shown} cannot be used")]
+    #[error("{shown} is not a master's /state, as `curl http://MASTER:5050/state > state.json` saves it")]
     State {
         /// Where it was read.
         shown: String,
@@ -103,7 +99,7 @@ pub enum SavedError {
 /// # Errors
 /// Where it cannot be read.
 pub fn open(path: &Path) -> Result<Box<dyn BufRead>, SavedError> {
-    File::open(path).and_then(unzipped).map_err(|source| SavedError::File { path: path.to_owned(), source })
+    Ok(File::open(path).and_then(unzipped).map_err(FileError::at(path))?)
 }
 
 /// What is compressed, or is not. A file may have several members of gzip.

@@ -6,7 +6,7 @@ mod report;
 mod runs;
 mod table;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -16,9 +16,8 @@ use simulator::{Measurements, RunError};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
-use crate::config::ConfigError;
+use crate::load::LoadError;
 use crate::page::{self, Output};
-use crate::recorded::RecordedError;
 
 use options::Contestant;
 pub use options::Options;
@@ -27,31 +26,9 @@ use runs::Finished;
 /// Why nothing was simulated.
 #[derive(Debug, Error)]
 pub enum SimulateError {
-    /// A file cannot be read.
-    #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A trace or a list of applications cannot be used.
-    #[error("{path}")]
-    Trace {
-        /// The file.
-        path: String,
-        /// Why.
-        source: simulator::trace::TraceError,
-    },
-    /// A configuration cannot be used.
+    /// There is no load, or no configuration.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A recording cannot be read.
-    #[error(transparent)]
-    Recorded(#[from] RecordedError),
-    /// An option does not fit the files.
-    #[error("{0}")]
-    Usage(String),
+    Load(#[from] LoadError),
     /// A simulation failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -66,21 +43,14 @@ pub enum SimulateError {
         /// Why.
         source: io::Error,
     },
-    /// A value has no JSON form.
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     /// Standard output cannot be written.
     #[error("cannot print")]
-    Print(#[source] io::Error),
+    Print(#[from] io::Error),
 }
 
 impl CommandError for SimulateError {
     fn is_usage(&self) -> bool {
-        match self {
-            Self::Config(error) => error.is_usage(),
-            Self::Trace { .. } | Self::Usage(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Load(error) if error.is_usage())
     }
 }
 
@@ -101,11 +71,8 @@ fn simulate(options: &Options) -> Result<Ended, SimulateError> {
     let Finished { seeds, runs, is_interrupted } = runs::run(&contestants, &options.seeds(), options.exactness())?;
     let results = Results::of(options, &contestants, &seeds, &runs);
     match options.output {
-        Output::Text => table::print(&results).map_err(SimulateError::Print)?,
-        Output::Json => {
-            let json = serde_json::to_string_pretty(&results).map_err(SimulateError::Json)?;
-            writeln!(io::stdout(), "{json}").map_err(SimulateError::Print)?;
-        }
+        Output::Text => table::print(&results)?,
+        Output::Json => page::json(&results)?,
     }
     if let Some(path) = &options.report {
         report::write(path, &results, &contestants, &runs)?;

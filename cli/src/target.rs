@@ -1,6 +1,6 @@
 //! The groups that a command is about, and the status of each.
 
-use std::io::{self, Write};
+use std::io;
 
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
@@ -17,10 +17,10 @@ use shared::time;
 use thiserror::Error;
 
 use crate::command::{CommandError, RuntimeError};
-use crate::config::{ConfigError, ConfigOption};
+use crate::config::{self, ConfigError, ConfigOption, PoolError};
 use crate::credentials::{self, NoAccount};
 use crate::deployed::{self, DeployedError};
-use crate::page::{Output, Page, Tone};
+use crate::page::{self, Output, Page, Tone};
 
 /// The options that choose groups.
 #[derive(Args, Clone, Debug)]
@@ -48,8 +48,8 @@ pub enum TargetError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// It has no such pool.
-    #[error("--pool {0:?}: the configuration has no such pool")]
-    UnknownPool(String),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     /// It is not known what the stack runs.
     #[error(transparent)]
     Deployed(#[from] DeployedError),
@@ -65,9 +65,6 @@ pub enum TargetError {
     /// The command could not start.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A value has no JSON form.
-    #[error("cannot write JSON")]
-    Json(#[source] serde_json::Error),
     /// Standard output cannot be written.
     #[error("cannot print")]
     Print(#[from] io::Error),
@@ -77,7 +74,7 @@ impl CommandError for TargetError {
     fn is_usage(&self) -> bool {
         match self {
             Self::Config(error) => error.is_usage(),
-            Self::UnknownPool(_) => true,
+            Self::Pool(_) => true,
             _ => false,
         }
     }
@@ -92,15 +89,18 @@ impl Target {
         if self.group.is_some() {
             return Ok(None);
         }
-        let mut config = match &self.stack {
+        let (mut config, place) = match &self.stack {
             Some(stack) if !self.config.is_given() => {
                 credentials::check(sdk).await?;
-                deployed::read(sdk, stack).await?.config
+                (deployed::read(sdk, stack).await?.config, format!("the stack {stack}"))
             }
-            _ => self.config.read().await?,
+            _ => {
+                let found = self.config.find().await?;
+                (found.parse()?, found.place.display().to_string())
+            }
         };
-        if let Some(unknown) = self.pool.iter().find(|name| config.pool(name).is_none()) {
-            return Err(TargetError::UnknownPool(unknown.clone()));
+        for name in &self.pool {
+            config::pool(&config, &place, name)?;
         }
         if !self.pool.is_empty() {
             config.pools.retain(|policy| self.pool.contains(&policy.pool));
@@ -129,10 +129,7 @@ impl Target {
     /// Where it cannot be printed.
     pub fn print<T: Serialize>(&self, all: &[T], text: impl Fn(Page, &T) -> io::Result<()>) -> Result<(), TargetError> {
         match self.output {
-            Output::Json => {
-                let json = serde_json::to_string_pretty(all).map_err(TargetError::Json)?;
-                writeln!(io::stdout(), "{json}")?;
-            }
+            Output::Json => page::json(all)?,
             Output::Text => {
                 let page = Page::stdout();
                 for (index, one) in all.iter().enumerate() {

@@ -193,8 +193,12 @@ fn an_error_names_the_file_and_sets_the_exit_code() {
     let no_queue = file("no-queue.json", "{}");
     for (output, code, words) in [
         (explain(&state(), &bad_config, &[]), 2, ["bad.toml: 2 problems", "pools[0].group: missing"]),
-        (explain(Path::new("nowhere.json"), &good, &[]), 1, ["cannot read nowhere.json", "No such file"]),
-        (explain(&no_state, &good, &[]), 1, ["login.html cannot be used", "a web page"]),
+        (
+            explain(Path::new("nowhere.json"), &good, &[]),
+            1,
+            ["cannot read nowhere.json: no such file", "check the path"],
+        ),
+        (explain(&no_state, &good, &[]), 1, ["login.html is not a master's /state", "a web page"]),
         (
             explain(&state(), &good, &["--group", no_group.to_str().unwrap()]),
             1,
@@ -203,7 +207,7 @@ fn an_error_names_the_file_and_sets_the_exit_code() {
         (
             explain(&state(), &good, &["--queue", no_queue.to_str().unwrap()]),
             1,
-            ["no-queue.json cannot be used", "missing field `queue`"],
+            ["no-queue.json is not a queue of Marathon", "missing field `queue`"],
         ),
         (explain(&state(), &good, &["--output", "yaml"]), 2, ["invalid value 'yaml'", "text, json"]),
     ] {

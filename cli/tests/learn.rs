@@ -83,3 +83,32 @@ fn a_pool_that_does_not_learn_shows_what_it_would_have_learned() {
     let missing = learn(&folder, "", &["--trace", "missing.csv"]);
     assert_eq!(missing.status.code(), Some(1));
 }
+
+#[test]
+fn the_configuration_of_the_directory_needs_no_option() {
+    let folder = recording::directory("default-config");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let trace = format!("{root}/examples/traces/taxi-day.csv");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args(arguments).current_dir(&folder).env_remove("LAMBDA_SCALE_CONFIG").output().unwrap()
+    };
+    let calls: [&[&str]; 3] = [&["learn", "--trace", &trace], &["simulate", "--trace", &trace], &["replay", "."]];
+    for call in calls {
+        let output = run(call);
+        let (_, errors) = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{call:?}: {errors}");
+        assert!(
+            errors.contains("no configuration; add --config FILE, or write lambda-scale.toml"),
+            "{call:?}: {errors}"
+        );
+    }
+    fs::write(folder.join("lambda-scale.toml"), CONFIG).unwrap();
+    for call in &calls[..2] {
+        let output = run(call);
+        assert!(output.status.success(), "{call:?}: {}", text(&output).1);
+    }
+    fs::write(folder.join("a.json"), recording::envelope(&recording::snapshot("workers", 10, 0))).unwrap();
+    let output = run(&["replay", "a.json", "--against", "lambda-scale.toml"]);
+    assert!(output.status.success(), "{}", text(&output).1);
+}

@@ -153,10 +153,10 @@ fn what_cannot_be_used_says_where_and_what_to_do() {
         "{other}"
     );
     let (code, unknown) = refused("no-pool", &whole, &["--pool", "worker"]);
-    assert!(code == Some(2) && unknown.contains("has no such pool; it has workers, edge"), "{unknown}");
+    assert!(code == Some(2) && unknown.contains("has no such pool; did you mean workers?"), "{unknown}");
     let nowhere = replay(Path::new("/nowhere"), &config, &[]);
     assert_eq!(nowhere.status.code(), Some(1));
-    assert!(told(&nowhere).contains("cannot read /nowhere: No such file"), "{}", told(&nowhere));
+    assert!(told(&nowhere).contains("cannot read /nowhere: no such file"), "{}", told(&nowhere));
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn what_is_no_state_is_an_error_and_an_exit_code() {
     let at = situation("pool-reserved-for-another-role");
     let config = at.join("config.toml");
     for (state, expected) in [
-        ("-", "standard input cannot be used"),
+        ("-", "standard input is not a master's /state"),
         ("no-such-file.json", "cannot read no-such-file.json"),
         ("http://127.0.0.1:1", "no master returned its state: http://127.0.0.1:1: cannot connect"),
     ] {

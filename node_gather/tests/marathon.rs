@@ -153,7 +153,7 @@ fn an_unreachable_marathon_is_an_unknown_queue_with_its_url() {
         TcpListener::bind("127.0.0.1:0").map(|listener| format!("http://{}", listener.local_addr().unwrap())).unwrap();
     assert!(matches!(fetch_with(&client(&url)), Err(Cause::Connect(_))));
     let Queue::Unknown { reason } = block_on(client(&url).queue()) else { panic!("there is no Marathon") };
-    assert!(reason.starts_with(&format!("{url}/v2/queue: cannot connect; check marathon.url")), "{reason}");
+    assert!(reason.starts_with(&format!("{url}/v2/queue: cannot connect; nothing listens there")), "{reason}");
 }
 
 #[test]

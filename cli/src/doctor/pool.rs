@@ -31,6 +31,9 @@ pub(super) fn findings(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if snapshot.is_none() && group.is_none() {
+        findings.push(Finding::warning("not checked: neither its agents nor its group are known"));
+    }
     let group = match group {
         Some(Ok(group)) => {
             findings.extend(group.failures.iter().map(Finding::problem));

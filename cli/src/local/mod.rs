@@ -19,6 +19,7 @@ use testbed::{CAPTURE, CONFIGURATION, Logs, Setup, Stack, StackError};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended, RuntimeError};
+use crate::file::{self, FileError};
 use crate::page::Output;
 
 /// Run the three functions on a captured cluster, on this machine, without an AWS account
@@ -49,8 +50,8 @@ pub struct Options {
 /// Why a run ended early.
 #[derive(Debug, Error)]
 enum RunError {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("cannot find the binaries of the functions")]
@@ -87,9 +88,8 @@ async fn play(options: &Options) -> Result<Ended, RunError> {
 }
 
 fn setup(options: &Options) -> Result<Setup, RunError> {
-    let read = |path: &PathBuf| fs::read(path).map_err(|source| RunError::Read { path: path.clone(), source });
-    let text =
-        |path: &PathBuf| fs::read_to_string(path).map_err(|source| RunError::Read { path: path.clone(), source });
+    let read = |path: &PathBuf| fs::read(path).map_err(FileError::at(path));
+    let text = |path: &PathBuf| file::read(path);
     let capture = options.state.as_ref().map_or_else(|| Ok(CAPTURE.to_vec()), read)?;
     let configuration = match (&options.config, &options.state) {
         (Some(config), _) => text(config)?,

@@ -2,23 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 use shared::config::{CheckKind, Config, Policy};
-use shared::contract::ClusterSnapshot;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Baseline, Exactness};
 use simulator::trace::{self, Options as TraceOptions, Recording};
 use simulator::{Faults, Millis, Place, Setup, Workload};
 
-use super::SimulateError;
-use crate::config;
+use crate::config::{ConfigOption, Found};
+use crate::file;
+use crate::load::{self, Load, LoadError, LoadOptions};
 use crate::page::Output;
-use crate::recorded;
 use crate::values;
 
 /// A pool without a maximum of its own.
@@ -29,24 +27,14 @@ const NO_MAX: u32 = 1000;
 /// Exit codes: 0 success, 1 a file cannot be read, 2 invalid trace, configuration, or options, 130 interrupted.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Trace: a load series, jobs, or intent, as CSV; docs/simulate.md describes the forms
-    #[arg(long, value_name = "FILE", required_unless_present = "from_snapshots")]
-    trace: Option<PathBuf>,
-    /// Directory of recorded snapshots of the pool, as `RecordSnapshots` writes them, instead of a trace
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["trace", "peak_cpus", "applications"])]
-    from_snapshots: Option<PathBuf>,
-    /// Configuration file; the others are compared with it
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Another configuration; repeatable
+    #[command(flatten)]
+    load: LoadOptions,
+    /// Another configuration, compared with that of --config; repeatable
     #[arg(long, value_name = "FILE")]
     compare: Vec<PathBuf>,
     /// Another policy, such as target-tracking=65, karpenter, or oracle; docs/simulate.md lists them; repeatable
     #[arg(long, value_name = "POLICY")]
     baseline: Vec<Baseline>,
-    /// Pool of the configurations [default: the only one]
-    #[arg(long, value_name = "NAME")]
-    pool: Option<String>,
     /// Seed; the same seed gives the same output
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     seed: u64,
@@ -59,14 +47,11 @@ pub struct Options {
     /// Resources of an agent [default: cpus=8,mem=28000; for jobs four times the largest]
     #[arg(long, value_name = "RESOURCES", value_parser = read_agent)]
     agent: Option<Resources>,
-    /// Peak to which a load series is scaled, in cpus
-    #[arg(long, value_name = "CPUS", default_value = "300", value_parser = read_amount)]
-    peak_cpus: Amount,
     /// Applications that a load series drives, as CSV (application,share,cpus,mem) [default: five, small and large]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "from_snapshots")]
     applications: Option<PathBuf>,
     /// Price of an agent-hour
-    #[arg(long, value_name = "PRICE", default_value = "0.384", value_parser = read_amount)]
+    #[arg(long, value_name = "PRICE", default_value = "0.384", value_parser = values::amount)]
     price: Amount,
     /// What goes wrong, as CLASS=RATE[,...], such as failover=1,never-joins=2; docs/simulate.md lists the classes
     #[arg(long, value_name = "FAULTS", default_value_t)]
@@ -102,8 +87,7 @@ pub(super) enum Kind {
 
 impl Options {
     pub(super) fn trace_name(&self) -> String {
-        let source = self.trace.as_ref().or(self.from_snapshots.as_ref());
-        source.and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy().into_owned()
+        self.load.path().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
     }
 
     pub(super) fn seeds(&self) -> Vec<u64> {
@@ -114,49 +98,40 @@ impl Options {
         if self.exact { Exactness::Always } else { Exactness::Sampled }
     }
 
-    /// What the trace stands for.
-    pub(super) fn workload(&self) -> Result<Workload, SimulateError> {
+    /// What the trace or the recording stands for.
+    pub(super) fn workload(&self) -> Result<Workload, LoadError> {
         let mut options = TraceOptions {
-            peak_cpus: self.peak_cpus,
+            peak_cpus: self.load.peak_cpus,
             agent: self.agent,
             own_framework: self.own_framework,
             ..TraceOptions::default()
         };
         if let Some(path) = &self.applications {
-            let shares = trace::read_applications(&read(path)?);
-            options.shares = shares.map_err(|source| SimulateError::Trace { path: shown(path), source })?;
+            options.shares = trace::read_applications(&file::read(path)?).map_err(LoadError::trace(path))?;
         }
-        match (&self.trace, &self.from_snapshots) {
-            (Some(path), _) => {
-                let workload = trace::read(&read(path)?, &options);
-                workload.map_err(|source| SimulateError::Trace { path: shown(path), source })
+        match self.load.load()? {
+            Load::Trace(path) => load::workload(path, &options),
+            Load::Snapshots(path) => {
+                let found = self.load.config()?;
+                let mut recording = Recording::default();
+                let pool = self.pool(&found, &found.parse()?)?.pool;
+                load::snapshots(path, &pool, |snapshot| recording.add(&snapshot))?;
+                recording.into_workload(&options).map_err(LoadError::trace(path))
             }
-            (None, Some(path)) => self.recorded(path, &options),
-            (None, None) => Err(SimulateError::Usage("there is no trace; add --trace FILE".to_owned())),
         }
-    }
-
-    /// What the recorded snapshots of the pool stand for.
-    fn recorded(&self, path: &Path, options: &TraceOptions) -> Result<Workload, SimulateError> {
-        let pool = self.pool(&self.config, &config::read(&self.config)?)?.pool;
-        let mut recording = Recording::default();
-        recorded::read(path, |snapshot: ClusterSnapshot| {
-            if snapshot.pool == pool {
-                recording.add(&snapshot);
-            }
-        })?;
-        recording.into_workload(options).map_err(|source| SimulateError::Trace { path: shown(path), source })
     }
 
     /// The policies, the first configuration first.
-    pub(super) fn contestants(&self, workload: &Workload) -> Result<Vec<Contestant>, SimulateError> {
+    pub(super) fn contestants(&self, workload: &Workload) -> Result<Vec<Contestant>, LoadError> {
         let mut contestants = Vec::new();
-        for path in std::iter::once(&self.config).chain(&self.compare) {
-            let config = config::read(path)?;
-            let policy = self.pool(path, &config)?;
+        let others = self.compare.iter().map(|path| ConfigOption::of(Some(path.clone())).find_now());
+        for found in std::iter::once(self.load.config()).chain(others.map(|found| Ok(found?))) {
+            let found = found?;
+            let config = found.parse()?;
+            let policy = self.pool(&found, &config)?;
             contestants.push(Contestant {
-                name: shown(path),
-                config_sha256: Some(sha256(&read(path)?)),
+                name: found.place.display().to_string(),
+                config_sha256: Some(sha256(&found.text)),
                 setup: self.setup(workload, &policy),
                 kind: Kind::LambdaScale(Box::new(policy), config.marathon.is_some()),
             });
@@ -173,27 +148,19 @@ impl Options {
         }));
         let mut names = BTreeSet::new();
         match contestants.iter().find(|contestant| !names.insert(&contestant.name)) {
-            Some(twice) => Err(SimulateError::Usage(format!("{} is there twice; leave one out", twice.name))),
+            Some(twice) => Err(LoadError::Usage(format!("{} is there twice; leave one out", twice.name))),
             None => Ok(contestants),
         }
     }
 
-    fn pool(&self, path: &Path, config: &Config) -> Result<Policy, SimulateError> {
-        let usage = |problem: String| SimulateError::Usage(format!("{}: {problem}", path.display()));
-        let policy = match (&self.pool, config.pools.as_slice()) {
-            (Some(name), _) => config.pool(name).ok_or_else(|| usage(format!("it has no pool {name:?}")))?,
-            (None, [only]) => only,
-            (None, pools) => {
-                let names: Vec<&str> = pools.iter().map(|policy| policy.pool.as_str()).collect();
-                let first = names.first().copied().unwrap_or_default();
-                return Err(usage(format!("it has the pools {}; add --pool {first}", names.join(", "))));
-            }
-        };
+    fn pool(&self, found: &Found, config: &Config) -> Result<Policy, LoadError> {
+        let policy = self.load.pool(found, config)?;
         match policy.check {
             CheckKind::Standard => Ok(policy.clone()),
             CheckKind::Custom => {
                 let problem = "its custom check decides, which cannot be simulated; leave out check";
-                Err(usage(format!("pool {:?}: {problem}", policy.pool)))
+                let place = found.place.display();
+                Err(LoadError::Usage(format!("{place}: pool {:?}: {problem}", policy.pool)))
             }
         }
     }
@@ -213,14 +180,6 @@ impl Options {
     }
 }
 
-fn read(path: &Path) -> Result<String, SimulateError> {
-    fs::read_to_string(path).map_err(|source| SimulateError::File { path: shown(path), source })
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
 fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().fold(String::new(), |mut hex, byte| {
@@ -230,19 +189,13 @@ fn sha256(text: &str) -> String {
     })
 }
 
-/// `0.384`
-fn read_amount(text: &str) -> Result<Amount, String> {
-    let amount = text.parse().ok().and_then(Amount::from_units).filter(|amount| !amount.is_zero());
-    amount.ok_or_else(|| format!("got {text:?}, expected a number above 0; write 12.5"))
-}
-
 /// `cpus=8,mem=28000`
 fn read_agent(text: &str) -> Result<Resources, String> {
     let mut resources = Resources::ZERO;
     for part in text.split(',') {
         let wrong = || format!("got {part:?}, expected cpus and mem; write cpus=8,mem=28000");
         let (name, amount) = part.split_once('=').ok_or_else(wrong)?;
-        let amount = read_amount(amount.trim())?;
+        let amount = values::amount(amount.trim())?;
         match name.trim() {
             "cpus" => resources.cpus = amount,
             "mem" => resources.mem = amount,

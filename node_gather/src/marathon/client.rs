@@ -11,6 +11,7 @@ use reqwest::{Certificate, Response, StatusCode, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use shared::config::Marathon;
 use shared::error::Chain;
+use shared::mesos::no_connection::{NoConnection, hint};
 use shared::mesos::{Credentials, InvalidCredentials, is_redirect, unanswered, url_of};
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
@@ -65,10 +66,10 @@ pub enum ClientError {
 #[derive(Debug, Error)]
 pub enum Cause {
     /// Marathon cannot be reached.
-    #[error("cannot connect; check marathon.url, and that the network allows the connection")]
-    Connect(#[source] reqwest::Error),
+    #[error(transparent)]
+    Connect(NoConnection),
     /// The connection ended before the answer began, or the answer is not HTTP.
-    #[error("the request failed")]
+    #[error("the request failed{}", hint(.0))]
     Request(#[source] reqwest::Error),
     /// The answer took too long.
     #[error("no complete answer within {} ms", .0.as_millis())]

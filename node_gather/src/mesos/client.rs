@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use shared::config::Mesos;
 use shared::error::Chain;
 pub use shared::mesos::ClientError;
+use shared::mesos::no_connection::{NoConnection, hint};
 use shared::mesos::{Http, MAX_REDIRECTS, is_redirect, unanswered, url_of};
 use shared::text::{authority, origin};
 use thiserror::Error;
@@ -94,12 +95,10 @@ fn list(failures: &[Failure]) -> String {
 #[derive(Debug, Error)]
 pub enum Cause {
     /// The master cannot be reached.
-    #[error(
-        "cannot connect; check that the master runs, that the network allows the connection, and mesos.ca_bundle for https"
-    )]
-    Connect(#[source] reqwest::Error),
+    #[error(transparent)]
+    Connect(NoConnection),
     /// The connection ended before the answer began, or the answer is not HTTP.
-    #[error("the request failed")]
+    #[error("the request failed{}", hint(.0))]
     Request(#[source] reqwest::Error),
     /// No answer began while other masters remained to be asked.
     #[error("no answer within {} ms", .0.as_millis())]

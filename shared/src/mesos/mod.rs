@@ -1,6 +1,7 @@
 //! How masters are spoken to: whom credentials are shown to, whose certificates are believed, where a redirect may lead. Whoever
 //! reads their state and whoever calls their operator API keep the same rules.
 
+pub mod no_connection;
 pub mod redirect;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::config::Mesos;
+use no_connection::NoConnection;
 use redirect::{GuardedResolver, needs_tls};
 
 /// Within a network a connection takes milliseconds. A master behind a dead address must not use up the deadline.
@@ -146,12 +148,11 @@ fn certificates(bundle: &SecretString) -> Result<Vec<Certificate>, ClientError> 
 /// because who reports the failure names it.
 pub fn unanswered<E>(
     error: reqwest::Error,
-    connect: impl FnOnce(reqwest::Error) -> E,
+    connect: impl FnOnce(NoConnection) -> E,
     request: impl FnOnce(reqwest::Error) -> E,
 ) -> E {
-    let is_connect = error.is_connect();
     let error = error.without_url();
-    if is_connect { connect(error) } else { request(error) }
+    if error.is_connect() { connect(NoConnection::of(&error)) } else { request(error) }
 }
 
 /// Whether a status is one of a redirect.

@@ -87,7 +87,8 @@ impl<'t> Row<'t> {
     pub(super) fn time(&self, column: usize, name: &str) -> Result<Timestamp, TraceError> {
         let text = self.text(column);
         let zoned = || text.parse::<Timestamp>().ok();
-        let civil = || text.parse::<DateTime>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|time| time.timestamp());
+        let civil =
+            || text.parse::<DateTime>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|time| time.timestamp());
         let time = zoned().or_else(civil);
         time.ok_or_else(|| self.wrong(column, name, "a time; write 2026-11-21 18:00:00"))
     }

@@ -1,0 +1,81 @@
+//! Files that a user names: why one cannot be read, and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared::text::nearest;
+
+/// A file or directory that cannot be read.
+#[derive(Debug)]
+pub struct FileError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl FileError {
+    /// Of the file at that path.
+    pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        |cause| Self { path: path.into(), cause }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match self.cause.kind() {
+            io::ErrorKind::NotFound => write!(f, "cannot read {path}: no such file; {}", hint(&self.path)),
+            io::ErrorKind::IsADirectory => write!(f, "cannot read {path}: it is a directory; name a file in it"),
+            io::ErrorKind::PermissionDenied => {
+                write!(f, "cannot read {path}: permission denied; check who may read it")
+            }
+            _ => write!(f, "cannot read {path}: {}", self.cause),
+        }
+    }
+}
+
+impl Error for FileError {}
+
+/// The files with the nearest names, where there are any.
+fn hint(path: &Path) -> String {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let Ok(entries) = fs::read_dir(directory) else {
+        return format!("there is no directory {}", directory.display());
+    };
+    let names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match nearest(&name, names.iter().map(String::as_str)).as_slice() {
+        [] => "check the path".to_owned(),
+        near => format!("did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn read(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(FileError::at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_with_the_nearest() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let refused = |name: &str| read(&folder.join(name)).unwrap_err().to_string();
+        assert!(
+            refused("Cargo.tml").ends_with("/Cargo.tml: no such file; did you mean Cargo.toml?"),
+            "{}",
+            refused("Cargo.tml")
+        );
+        assert!(refused("zzz").ends_with("/zzz: no such file; check the path"), "{}", refused("zzz"));
+        assert!(refused("no/x").contains("/no/x: no such file; there is no directory "), "{}", refused("no/x"));
+        assert!(refused("src").ends_with("/src: it is a directory; name a file in it"), "{}", refused("src"));
+    }
+}
