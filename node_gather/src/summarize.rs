@@ -207,11 +207,14 @@ fn refuses_closing(described: &Descriptions, policy: &Policy, now: Timestamp) ->
 
 /// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap. An agent whose attributes
 /// cannot be read certainly belongs to pools that ask for none.
-fn pools_of(attributes: &Attributes, odd: Option<OddField>, policies: &[Policy]) -> Vec<usize> {
-    let has = |(name, value): (&String, &String)| odd.is_none() && attributes.has(name, value);
-    let in_pool = |policy: &Policy| policy.attributes.iter().all(has);
-    let matching = policies.iter().enumerate().filter(|(_, policy)| in_pool(policy));
-    matching.map(|(place, _)| place).collect()
+fn pools_of<'a>(
+    attributes: &'a Attributes,
+    odd: Option<OddField>,
+    policies: &'a [Policy],
+) -> impl Iterator<Item = usize> + use<'a> {
+    let has = move |(name, value): (&String, &String)| odd.is_none() && attributes.has(name, value);
+    let matching = policies.iter().enumerate().filter(move |(_, policy)| policy.attributes.iter().all(has));
+    matching.map(|(place, _)| place)
 }
 
 /// How many tasks there are in all groups.

@@ -53,12 +53,14 @@ pub enum Presence {
 impl Names {
     fn of<'a>(attributes: impl Iterator<Item = &'a str>, hostname: &'a str) -> Self {
         let attributes = attributes.map(str::trim).filter(|id| !id.is_empty());
-        let names: BTreeSet<&str> = attributes.chain(instance_of_hostname(hostname)).collect();
-        match names.first() {
-            None => Self::Nothing,
-            Some(one) if names.len() == 1 && one.starts_with("i-") => Self::Instance((*one).into()),
-            Some(_) => Self::Contradiction(names.into_iter().map(Box::from).collect()),
+        let mut names = attributes.chain(instance_of_hostname(hostname));
+        let Some(first) = names.next() else { return Self::Nothing };
+        let mut others = names.filter(|name| *name != first).peekable();
+        if others.peek().is_none() && first.starts_with("i-") {
+            return Self::Instance(first.into());
         }
+        let all: BTreeSet<&str> = others.chain([first]).collect();
+        Self::Contradiction(all.into_iter().map(Box::from).collect())
     }
 }
 

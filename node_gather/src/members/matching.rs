@@ -137,13 +137,11 @@ pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], look
     let claims = AllClaims::of(agents, &named);
     let identities: Vec<Identity<'_>> =
         agents.iter().zip(&named).map(|(agent, named)| claims.identity(agent, named)).collect();
-    let joined: Map<&str, usize> = (0..)
-        .zip(&identities)
-        .filter_map(|(index, identity)| match identity {
-            Identity::Certain { id, .. } => Some((*id, index)),
-            Identity::Away | Identity::None => None,
-        })
-        .collect();
+    let mut joined: Map<&str, usize> = with_capacity(agents.len());
+    joined.extend((0..).zip(&identities).filter_map(|(index, identity)| match identity {
+        Identity::Certain { id, .. } => Some((*id, index)),
+        Identity::Away | Identity::None => None,
+    }));
     let mut members =
         Members { placements: vec![Placement::NotDescribed; agents.len()], pools: Vec::with_capacity(pools.len()) };
     let all = All { agents, named: &named, identities: &identities, claims: &claims, joined: &joined, lookup };
@@ -158,6 +156,11 @@ pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], look
         members.pools.push(pool.as_ref().map(|pool| all.pool(pool, own, &mut members.placements)));
     }
     members
+}
+
+/// A map of so many entries at most, which never grows.
+fn with_capacity<K, V>(entries: usize) -> Map<K, V> {
+    Map::with_capacity_and_hasher(entries, RandomState::default())
 }
 
 /// Whose address it is. Several instances may have the same one.
@@ -196,7 +199,7 @@ struct AllClaims<'a> {
 
 impl<'a> AllClaims<'a> {
     fn of(agents: &[Agent], named: &[Named<'a>]) -> Self {
-        let mut claims = Self { instances: Map::default(), addresses: Map::default() };
+        let mut claims = Self { instances: with_capacity(agents.len()), addresses: with_capacity(agents.len()) };
         for (agent, named) in agents.iter().zip(named) {
             let ids = match named {
                 Named::Nothing => &[][..],

@@ -294,7 +294,7 @@ impl<'p> ClusterState<'p> {
             Place::Pool(pool) => pool,
             Place::Member(pool, member) => {
                 if let Some(pool) = self.pools.get_mut(index(pool)) {
-                    pool.add_to_member(index(member), application, size, count);
+                    pool.add_to_member(member, application, size, count);
                 }
                 pool
             }
@@ -413,31 +413,32 @@ impl Sink for ClusterState<'_> {
         if let Some(field) = raw.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
-        let pools = pools_of(&agent.attributes, raw.odd_attributes, self.policies);
-        self.identify(number, members::Agent::registered(agent, only(&pools)));
-        let place = match pools.as_slice() {
-            [] if raw.odd_attributes.is_some() => Place::NoPool,
-            [] => {
+        let mut pools = pools_of(&agent.attributes, raw.odd_attributes, self.policies);
+        let (first, second) = (pools.next(), pools.next());
+        self.identify(number, members::Agent::registered(agent, only(first, second)));
+        let place = match (first, second) {
+            (None, _) if raw.odd_attributes.is_some() => Place::NoPool,
+            (None, _) => {
                 self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
                 self.attributes_of_no_pool.add(&agent.attributes);
                 Place::NoPool
             }
-            [place] => {
+            (Some(place), None) => {
                 let is_set_aside = self.set_aside.contains(number);
-                if let Some(pool) = self.pools.get_mut(*place)
+                if let Some(pool) = self.pools.get_mut(place)
                     && pool.register(raw, number, is_set_aside)
                 {
                     self.needs_roles.insert(number);
                 }
-                Place::Pool(saturated(*place))
+                Place::Pool(saturated(place))
             }
-            [first, second, ..] => {
+            (Some(first), Some(second)) => {
                 let name =
                     |place: usize| self.policies.get(place).map(|policy| policy.pool.clone()).unwrap_or_default();
-                let reason = SetAside::TwoPools { first: name(*first), second: name(*second) };
+                let reason = SetAside::TwoPools { first: name(first), second: name(second) };
                 self.set_aside.add(number, reason);
-                for place in &pools {
-                    if let Some(pool) = self.pools.get_mut(*place) {
+                for place in [first, second].into_iter().chain(pools) {
+                    if let Some(pool) = self.pools.get_mut(place) {
                         pool.register_shared(number);
                     }
                 }
@@ -457,9 +458,10 @@ impl Sink for ClusterState<'_> {
         if let Some(field) = agent.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
-        let pools = pools_of(&agent.attributes, agent.odd_attributes, self.policies);
-        self.identify(NOT_REGISTERED, members::Agent::recovered(agent, only(&pools)));
-        for place in pools {
+        let pools = || pools_of(&agent.attributes, agent.odd_attributes, self.policies);
+        let (first, second) = (pools().next(), pools().nth(1));
+        self.identify(NOT_REGISTERED, members::Agent::recovered(agent, only(first, second)));
+        for place in pools_of(&agent.attributes, agent.odd_attributes, self.policies) {
             if let Some(pool) = self.pools.get_mut(place) {
                 pool.add_recovered();
             }
@@ -549,11 +551,8 @@ fn least<T: Ord>(all: impl Iterator<Item = T>, most: usize) -> BTreeSet<T> {
 }
 
 /// The pool of an agent that is in one alone.
-fn only(pools: &[usize]) -> Option<u32> {
-    match pools {
-        [pool] => Some(saturated(*pool)),
-        _ => None,
-    }
+fn only(first: Option<usize>, second: Option<usize>) -> Option<u32> {
+    first.filter(|_| second.is_none()).map(saturated)
 }
 
 fn configured(policies: &[Policy]) -> impl Iterator<Item = &str> {

@@ -21,6 +21,10 @@ impl Latest {
     /// Any connected agent shows what an instance of the group has, whether or not it takes tasks now.
     pub(super) fn add(&mut self, agent: &Agent, resources: &AgentResources) {
         let Some(registered_at) = agent.registered_at else { return };
+        // Of the thousands that may register with a new master, most come after these.
+        if self.0.get(MOST - 1).is_some_and(|last| registered_at < last.registered_at) {
+            return;
+        }
         let AgentResources { total, unreserved, .. } = *resources;
         if total.cpus.is_zero() && total.mem.is_zero() {
             return;
@@ -30,7 +34,6 @@ impl Latest {
         let comes_before =
             |own: &LatestAgent| (Reverse((own.registered_at, own.unreserved, own.total)), own.agent_id.as_str()) <= key;
         let place = self.0.partition_point(comes_before);
-        // Of the thousands that may register with a new master, most come after these.
         if place < MOST {
             self.0.insert(place, LatestAgent { registered_at, total, unreserved, agent_id: agent.id.clone() });
             self.0.truncate(MOST);

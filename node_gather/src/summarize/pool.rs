@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use shared::config::Policy;
@@ -9,7 +10,7 @@ use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAge
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use super::interned::index;
+use super::interned::{Map, index};
 use super::latest::Latest;
 use super::roles::Capacity;
 use super::values::AgentValues;
@@ -52,10 +53,14 @@ pub(super) struct Pool<'p> {
     /// The agents that registered last.
     latest: Latest,
     /// The least loaded usable agents with used resources in the master's state.
-    least_loaded: BinaryHeap<Ranked>,
+    least_loaded: LeastLoaded,
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
     /// once all agents are known, also the least loaded ones.
     members: Vec<Member>,
+    /// How many tasks they run, by their place, application, and size.
+    tasks: Map<(u32, u32, u32), u32>,
+    /// The same tasks, by the places of their agents in order, at the end.
+    groups: Vec<(usize, TaskGroup)>,
 }
 
 /// What is kept of every registered agent until all tasks are known.
@@ -112,20 +117,17 @@ pub(crate) fn merge_shapes(mut shapes: Vec<AgentShape>) -> Vec<AgentShape> {
     shapes
 }
 
-/// A registered agent that is kept one by one, with its tasks.
+/// A registered agent that is kept one by one.
 #[derive(Debug)]
 struct Member {
-    agent: Agent,
+    names: Names,
+    ip: Option<IpAddr>,
     resources: AgentResources,
     /// Its number, in the order in which ids occurred.
     number: u32,
     standing: Standing,
-    /// By application and resources.
-    tasks: BTreeMap<(u32, u32), u32>,
     /// The resources of its visible executors and, at the end, of its tasks.
     visible: Resources,
-    /// At the end: its tasks, by equal resources.
-    groups: Vec<TaskGroup>,
     protected: bool,
     /// At the end: the names of the applications of its tasks, where it is on its way out.
     applications: BTreeSet<String>,
@@ -134,10 +136,52 @@ struct Member {
     instance: Instance,
 }
 
+/// What an agent is called. It is one allocation: a thousand agents are kept until it is known which of them may go.
+#[derive(Debug)]
+struct Names {
+    /// Its id, its hostname, and the instance that it names.
+    all: Box<str>,
+    id_end: usize,
+    hostname_end: usize,
+    has_instance: bool,
+}
+
+impl Names {
+    fn of(agent: &Agent) -> Self {
+        // The smallest value, so that the order of the document does not matter.
+        let instance = agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min();
+        let parts = [&agent.id, &agent.hostname, instance.unwrap_or_default()];
+        let (id_end, hostname_end) = (agent.id.len(), agent.id.len() + agent.hostname.len());
+        Self { all: parts.concat().into(), id_end, hostname_end, has_instance: instance.is_some() }
+    }
+
+    fn id(&self) -> &str {
+        self.all.get(..self.id_end).unwrap_or_default()
+    }
+
+    fn hostname(&self) -> &str {
+        self.all.get(self.id_end..self.hostname_end).unwrap_or_default()
+    }
+
+    fn instance(&self) -> Option<&str> {
+        self.all.get(self.hostname_end..).filter(|_| self.has_instance)
+    }
+}
+
+/// The id of an agent's instance.
+#[derive(Debug, Default)]
+enum InstanceId {
+    #[default]
+    Unknown,
+    /// The one that it names.
+    Named,
+    Other(String),
+}
+
 /// What is known of the instance of a member, at the end.
 #[derive(Debug, Default)]
 struct Instance {
-    id: Option<String>,
+    id: InstanceId,
     decommission_tag: Option<bool>,
     decommission_since: Option<Timestamp>,
     /// Whether it may be terminated.
@@ -145,17 +189,16 @@ struct Instance {
 }
 
 impl Instance {
-    fn of(placement: &Placement<'_>, agent: &Agent) -> Self {
+    fn of(placement: &Placement<'_>, named: Option<&str>) -> Self {
         let (id, decommission_tag, decommission_since) = match placement {
             Placement::On { instance, is_decommissioning, decommissioning_since, .. } => {
-                (Some(instance.id.clone()), Some(*is_decommissioning), *decommissioning_since)
+                let is_named = named == Some(&instance.id);
+                let id = if is_named { InstanceId::Named } else { InstanceId::Other(instance.id.clone()) };
+                (id, Some(*is_decommissioning), *decommissioning_since)
             }
-            // The smallest value, so that the order of the document does not matter.
-            Placement::NotDescribed => {
-                (agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min().map(str::to_owned), None, None)
-            }
+            Placement::NotDescribed => (InstanceId::Named, None, None),
             Placement::NotLookedUp | Placement::Unidentified | Placement::Away | Placement::Outside => {
-                (None, None, None)
+                (InstanceId::Unknown, None, None)
             }
         };
         Self { id, decommission_tag, decommission_since, may_go: placement.may_go() }
@@ -238,30 +281,66 @@ impl Member {
         Share::largest(&self.used(), &self.resources.total)
     }
 
-    fn into_candidate(self, state: AgentState) -> Candidate {
+    fn into_candidate(self, state: AgentState, tasks: Vec<TaskGroup>) -> Candidate {
         let used = self.used();
-        let Self { agent, instance, applications, resources: AgentResources { total, unreserved, .. }, .. } = self;
+        let Self { names, instance, applications, resources: AgentResources { total, unreserved, .. }, .. } = self;
         Candidate {
-            instance_id: instance.id,
+            instance_id: match instance.id {
+                InstanceId::Unknown => None,
+                InstanceId::Named => names.instance().map(str::to_owned),
+                InstanceId::Other(id) => Some(id),
+            },
             decommission_tag: instance.decommission_tag,
             decommission_since: instance.decommission_since,
-            agent_id: agent.id,
-            hostname: agent.hostname,
-            ip: agent.ip.map(|ip| ip.to_string()),
+            agent_id: names.id().to_owned(),
+            hostname: names.hostname().to_owned(),
+            ip: self.ip.map(|ip| ip.to_string()),
             state,
             protected: self.protected,
             total,
             unreserved,
             used,
             free: self.free,
-            task_count: task_count(&self.groups),
-            tasks: self.groups,
+            task_count: task_count(&tasks),
+            tasks,
             applications: if applications.len() > Candidate::MAX_APPLICATIONS {
                 Vec::new()
             } else {
                 applications.into_iter().collect()
             },
         }
+    }
+}
+
+/// The least loaded agents, at most [`MAX_KEPT`].
+#[derive(Debug, Default)]
+struct LeastLoaded {
+    /// As long as all are kept, none is compared.
+    all: Vec<Member>,
+    /// Afterwards, the first to be given up on top.
+    ranked: BinaryHeap<Ranked>,
+}
+
+impl LeastLoaded {
+    /// Adds an agent of that load and id, if it is one of them.
+    fn add(&mut self, load: Share, id: &str, member: impl FnOnce() -> Member) {
+        if self.ranked.is_empty() {
+            if self.all.len() < MAX_KEPT {
+                return self.all.push(member());
+            }
+            self.ranked = self.all.drain(..).map(|member| Ranked::new(member.load(), member)).collect();
+        }
+        if self.ranked.peek().is_some_and(|last| last.comes_after(&load, id)) {
+            self.ranked.pop();
+            self.ranked.push(Ranked::new(load, member()));
+        }
+    }
+
+    /// All of them.
+    fn take(&mut self) -> Vec<Member> {
+        let Self { mut all, ranked } = std::mem::take(self);
+        all.extend(ranked.into_iter().map(|ranked| *ranked.member));
+        all
     }
 }
 
@@ -273,15 +352,19 @@ struct Ranked {
 }
 
 impl Ranked {
+    fn new(load: Share, member: Member) -> Self {
+        Self { load, member: Box::new(member) }
+    }
+
     /// Whether it comes after an agent of that load and id.
     fn comes_after(&self, load: &Share, id: &str) -> bool {
-        (&self.load, self.member.agent.id.as_str()) > (load, id)
+        (&self.load, self.member.names.id()) > (load, id)
     }
 }
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.load.cmp(&other.load).then_with(|| self.member.agent.id.cmp(&other.member.agent.id))
+        self.load.cmp(&other.load).then_with(|| self.member.names.id().cmp(other.member.names.id()))
     }
 }
 
@@ -315,8 +398,10 @@ impl<'p> Pool<'p> {
             reserved_role: None,
             shapes: Vec::new(),
             latest: Latest::default(),
-            least_loaded: BinaryHeap::new(),
+            least_loaded: LeastLoaded::default(),
             members: Vec::new(),
+            tasks: Map::default(),
+            groups: Vec::new(),
         }
     }
 
@@ -337,13 +422,12 @@ impl<'p> Pool<'p> {
         let capacity = self.capacities.place(capacity);
         self.listed.push(Listed { number, standing, capacity, used: resources.used });
         let member = || Member {
-            agent: agent.clone(),
+            names: Names::of(agent),
+            ip: agent.ip,
             resources,
             number,
             standing,
-            tasks: BTreeMap::new(),
             visible: Resources::ZERO,
-            groups: Vec::new(),
             protected: false,
             applications: BTreeSet::new(),
             free: None,
@@ -355,14 +439,7 @@ impl<'p> Pool<'p> {
         };
         match standing {
             Standing::Usable => {
-                let load = Share::largest(&used, &resources.total);
-                if self.least_loaded.len() == MAX_KEPT {
-                    if !self.least_loaded.peek().is_some_and(|last| last.comes_after(&load, &agent.id)) {
-                        return needs_roles;
-                    }
-                    self.least_loaded.pop();
-                }
-                self.least_loaded.push(Ranked { load, member: Box::new(member()) });
+                self.least_loaded.add(Share::largest(&used, &resources.total), &agent.id, member);
             }
             Standing::Disconnected | Standing::Inactive | Standing::SetAside => {}
             Standing::Draining(_) | Standing::Deactivated => self.members.push(member()),
@@ -382,16 +459,16 @@ impl<'p> Pool<'p> {
 
     /// All agents are known: returns the numbers of the members, in their order.
     pub(super) fn seal(&mut self) -> impl Iterator<Item = u32> {
-        self.members.extend(self.least_loaded.drain().map(|ranked| *ranked.member));
+        // Members are large, and mostly there are no others.
+        let others = std::mem::replace(&mut self.members, self.least_loaded.take());
+        self.members.extend(others);
         self.members.iter().map(|member| member.number)
     }
 
     /// Adds tasks of a member.
-    pub(super) fn add_to_member(&mut self, member: usize, application: u32, resources: u32, count: u32) {
-        if let Some(member) = self.members.get_mut(member) {
-            let sum = member.tasks.entry((application, resources)).or_insert(0);
-            *sum = sum.saturating_add(count);
-        }
+    pub(super) fn add_to_member(&mut self, member: u32, application: u32, resources: u32, count: u32) {
+        let sum = self.tasks.entry((member, application, resources)).or_insert(0);
+        *sum = sum.saturating_add(count);
     }
 
     /// Adds the resources of an executor, on a member if given.
@@ -424,20 +501,23 @@ impl<'p> Pool<'p> {
             among(&protected.frameworks, framework) || among(&protected.applications, name)
         };
         let mut members = std::mem::take(&mut self.members);
-        for member in &mut members {
-            for ((of, task), count) in std::mem::take(&mut member.tasks) {
-                let resources = resources(task);
-                member.visible += resources.times(count.into());
-                let application = application(of);
-                member.protected |= application.is_some_and(is_protected);
-                let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
-                if is_leaving && member.applications.len() <= Candidate::MAX_APPLICATIONS {
-                    // No application has an empty name, so that a task without one stays one of none.
-                    member.applications.insert(application.map_or("", |(_, name)| name).to_owned());
-                }
-                member.groups.push(TaskGroup { count, resources });
+        let mut tasks: Vec<((u32, u32, u32), u32)> = std::mem::take(&mut self.tasks).into_iter().collect();
+        tasks.sort_unstable();
+        self.groups.reserve_exact(tasks.len());
+        for ((place, of, task), count) in tasks {
+            let Some(member) = members.get_mut(index(place)) else { continue };
+            let resources = resources(task);
+            member.visible += resources.times(count.into());
+            let application = application(of);
+            member.protected |= application.is_some_and(is_protected);
+            let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
+            if is_leaving && member.applications.len() <= Candidate::MAX_APPLICATIONS {
+                // No application has an empty name, so that a task without one stays one of none.
+                member.applications.insert(application.map_or("", |(_, name)| name).to_owned());
             }
-            member.groups = TaskGroup::merged(std::mem::take(&mut member.groups));
+            self.groups.push((index(place), TaskGroup { count, resources }));
+        }
+        for member in &mut members {
             if is_set_aside(member.number) {
                 member.standing = member.standing.set_aside();
             }
@@ -445,7 +525,7 @@ impl<'p> Pool<'p> {
             if placement.is_leaving() {
                 member.standing = member.standing.leaving();
             }
-            member.instance = Instance::of(&placement, &member.agent);
+            member.instance = Instance::of(&placement, member.names.instance());
         }
         self.members = members;
         self.end_agents(placement, is_set_aside, by_role);
@@ -540,7 +620,7 @@ impl<'p> Pool<'p> {
         let mut usable: Vec<(Share, &str, usize)> = Vec::new();
         let mut decommissioning: Vec<(&str, usize)> = Vec::new();
         for (place, member) in members.iter().enumerate() {
-            let id = member.agent.id.as_str();
+            let id = member.names.id();
             if may_go(member) {
                 usable.push((member.load(), id, place));
             } else if !member.is_usable() {
@@ -560,9 +640,18 @@ impl<'p> Pool<'p> {
         let places = usable.into_iter().map(|(.., place)| place);
         let places: Vec<usize> = places.chain(decommissioning.into_iter().map(|(_, place)| place)).collect();
         let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
-        let candidates = places.into_iter().filter_map(|place| members.get_mut(place)?.take());
-        candidates
-            .filter_map(|member| member.standing.candidate_state().map(|state| member.into_candidate(state)))
-            .collect()
+        let candidate = |place: usize| {
+            let member = members.get_mut(place)?.take()?;
+            let state = member.standing.candidate_state()?;
+            Some(member.into_candidate(state, self.tasks_of(place)))
+        };
+        places.into_iter().filter_map(candidate).collect()
+    }
+
+    /// The tasks of the member at that place, grouped by equal resources.
+    fn tasks_of(&self, place: usize) -> Vec<TaskGroup> {
+        let first = self.groups.partition_point(|(own, _)| *own < place);
+        let own = self.groups.iter().skip(first).take_while(|(own, _)| *own == place);
+        TaskGroup::merged(own.map(|(_, group)| *group).collect())
     }
 }

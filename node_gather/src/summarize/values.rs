@@ -1,6 +1,8 @@
 //! The values of attributes that the agents of a pool have: which ones a new agent may have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use foldhash::fast::RandomState;
 
 use crate::mesos::state::Attributes;
 
@@ -11,7 +13,7 @@ const MAX_VALUES: usize = 64;
 /// The attributes of agents, by name. `None`: more values than are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AgentValues {
-    names: BTreeMap<String, Option<BTreeSet<String>>>,
+    names: BTreeMap<String, Option<HashSet<String, RandomState>>>,
     has_agents: bool,
     are_more: bool,
 }
@@ -24,7 +26,7 @@ impl AgentValues {
                 if self.names.len() == MAX_NAMES {
                     self.are_more = true;
                 } else {
-                    self.names.insert(name.to_owned(), Some(BTreeSet::from([value.to_owned()])));
+                    self.names.insert(name.to_owned(), Some(HashSet::from_iter([value.to_owned()])));
                 }
                 continue;
             };
