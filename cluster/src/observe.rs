@@ -87,7 +87,8 @@ impl Cluster {
         self.show_master(sink.master());
         // One allocation is reused, as by a reader of a document.
         let mut raw = RawAgent::default();
-        for agent in self.registered() {
+        // The latest first: of these the three latest are kept, and the order means nothing else.
+        for agent in self.registered().rev() {
             fill(&mut raw, agent);
             sink.agent(&raw)?;
         }

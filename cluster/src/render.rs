@@ -254,15 +254,24 @@ fn statuses(output: &mut impl Write, place: Place<'_>, task: &Task) -> io::Resul
     };
     let mut buffer = Uuid::encode_buffer();
     let container: &str = task.container.hyphenated().encode_lower(&mut buffer);
-    let ip = place.ip.map(|ip| format!(r#"{{"ip_addresses":[{{"protocol":"IPv4","ip_address":"{ip}"}}]}}"#));
     let micros = task.started_at.as_microsecond();
     for ((second, state), comma) in (0..).zip(states).zip(["", ","]) {
         let (seconds, fraction) = (micros.div_euclid(1_000_000) + second, micros.rem_euclid(1_000_000));
-        write!(output, r#"{comma}{{"state":"{}","timestamp":{seconds}.{fraction:06}"#, state.name())?;
+        output.write_all(comma.as_bytes())?;
+        output.write_all(br#"{"state":"#)?;
+        text(output, state.name())?;
+        output.write_all(br#","timestamp":"#)?;
+        digits(output, u64::try_from(seconds).unwrap_or_default(), 1)?;
+        output.write_all(b".")?;
+        digits(output, fraction.unsigned_abs(), 6)?;
         output.write_all(br#","container_status":{"container_id":{"value":""#)?;
         output.write_all(container.as_bytes())?;
         output.write_all(br#""},"network_infos":["#)?;
-        output.write_all(ip.as_deref().unwrap_or_default().as_bytes())?;
+        if let Some(ip) = place.ip {
+            output.write_all(br#"{"ip_addresses":[{"protocol":"IPv4","ip_address":""#)?;
+            address(output, ip)?;
+            output.write_all(br#""}]}"#)?;
+        }
         let is_healthy = task.is_healthy && *state == TaskState::Running;
         output.write_all(if is_healthy { br#"]},"healthy":true}"# } else { b"]}}" })?;
     }
@@ -338,17 +347,44 @@ fn text(output: &mut impl Write, text: &str) -> io::Result<()> {
     output.write_all(b"\"")
 }
 
-/// Whether a text needs no escape.
+/// Whether a text needs no escape. All bytes are looked at, many at a time.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+    text.bytes().fold(true, |is_plain, byte| is_plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
 }
 
-/// An amount; very many are nothing.
+/// A [`Decimal`].
 fn decimal(output: &mut impl Write, amount: Amount) -> io::Result<()> {
-    match amount.thousandths() {
-        0 => output.write_all(b"0.0"),
-        _ => write!(output, "{}", Decimal(amount)),
+    let (units, thousandths) = (amount.thousandths() / 1000, amount.thousandths() % 1000);
+    digits(output, units, 1)?;
+    output.write_all(b".")?;
+    match thousandths {
+        tenths if tenths.is_multiple_of(100) => digits(output, tenths / 100, 1),
+        hundredths if hundredths.is_multiple_of(10) => digits(output, hundredths / 10, 2),
+        thousandths => digits(output, thousandths, 3),
     }
+}
+
+fn address(output: &mut impl Write, ip: IpAddr) -> io::Result<()> {
+    let IpAddr::V4(ip) = ip else { return write!(output, "{ip}") };
+    for (octet, dot) in ip.octets().into_iter().zip(["", ".", ".", "."]) {
+        output.write_all(dot.as_bytes())?;
+        digits(output, octet.into(), 1)?;
+    }
+    Ok(())
+}
+
+/// A number of at least so many digits: each task has a dozen, and formatting them took half of the time of a document.
+fn digits(output: &mut impl Write, number: u64, least: usize) -> io::Result<()> {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut count) = (number, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(rest % 10).unwrap_or_default();
+        (rest, count) = (rest / 10, count + 1);
+        if rest == 0 {
+            break;
+        }
+    }
+    output.write_all(digits.get(digits.len() - count.max(least)..).unwrap_or_default())
 }
 
 /// A text as JSON.

@@ -255,12 +255,11 @@ impl Add for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (units, rest) = (self.0 / 1000, self.0 % 1000);
-        if rest == 0 {
-            write!(f, "{units}")
-        } else {
-            let decimals = format!("{rest:03}");
-            write!(f, "{units}.{}", decimals.trim_end_matches('0'))
+        match (self.0 / 1000, self.0 % 1000) {
+            (units, 0) => write!(f, "{units}"),
+            (units, tenths) if tenths.is_multiple_of(100) => write!(f, "{units}.{}", tenths / 100),
+            (units, hundredths) if hundredths.is_multiple_of(10) => write!(f, "{units}.{:02}", hundredths / 10),
+            (units, thousandths) => write!(f, "{units}.{thousandths:03}"),
         }
     }
 }

@@ -17,7 +17,7 @@ use node_gather::growth::{History, Observation, learn};
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
-use node_gather::summarize::{ClusterState, summarize, summarize_unidentified};
+use node_gather::summarize::{ClusterState, summarize_unidentified};
 use node_process::Expired;
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
 use shared::config;
@@ -156,7 +156,9 @@ impl LambdaScale {
     fn snapshot(&mut self, view: &View<'_>) -> Result<(ClusterSnapshot, Vec<TaskGroup>), LambdaScaleError> {
         let of_cluster = if self.pool().source.needs_masters() { Some(self.snapshot_of_cluster(view)?) } else { None };
         let (of_cluster, backing_off) = of_cluster.unzip();
-        self.measured.measure(view);
+        if self.pool().source.cpu().is_some() {
+            self.measured.measure(view);
+        }
         let groups = self.measured.groups(self.pool(), view);
         // Every pool that the master does not describe is described by its group.
         groups::complete_pool(self.pool(), of_cluster, &groups, view.now)
@@ -174,10 +176,10 @@ impl LambdaScale {
         view.cluster.show(&mut state).map_err(ReadError)?;
         let mut summary = summarize_unidentified(state, &observed, MASTER, view.now);
         let backing_off = summary.backing_off.remove(&self.pool().pool).unwrap_or_default();
-        let mut snapshots = summary.snapshots;
+        let snapshots = summary.snapshots;
         if let Some(described) = again {
+            // Equal snapshots have equal ids.
             let of_state = self.snapshots_of_state(view, described)?;
-            snapshots = snapshots.into_iter().map(ClusterSnapshot::identified).collect();
             if of_state != snapshots {
                 let (of_state, of_model) = (format!("{of_state:?}"), format!("{snapshots:?}"));
                 return Err(LambdaScaleError::Differs { of_state, of_model });
@@ -220,7 +222,7 @@ impl LambdaScale {
         let bytes = view.cluster.to_state_json();
         let state = scan::read(&*bytes, ClusterState::new(&self.pools), u64::MAX).map_err(ReadError)?;
         let observed = self.observed(view.cluster);
-        Ok(summarize(state.with_descriptions(described), &observed, MASTER, view.now).snapshots)
+        Ok(summarize_unidentified(state.with_descriptions(described), &observed, MASTER, view.now).snapshots)
     }
 
     /// node_scale.
