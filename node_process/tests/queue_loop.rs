@@ -1,4 +1,7 @@
-//! The queue in a closed loop: what Marathon keeps from starting does not buy agents run after run.
+//! What Marathon keeps from starting does not buy agents run after run.
+//!
+//! It is no world: `decide` is asked again and again about a stated cluster, to which each answer is added at once, and Marathon says
+//! of each the same. No time passes, nothing boots or starts, and no group acts. The simulator's tests have these.
 
 #![allow(
     clippy::unwrap_used,

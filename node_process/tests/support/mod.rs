@@ -1,8 +1,6 @@
 //! Generated clusters and policies, and the cluster as it would be after a decision.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-pub(crate) mod ticks;
-
 use cluster::{Agent, Cluster, Connection, NOON, TaskSpec, policy, resources};
 use std::time::Duration;
 
