@@ -2,11 +2,14 @@
 //!
 //! Marathon is known by the form of its task ids: its framework may have any name.
 
-/// The markers before the UUID in a Marathon task id, the newest form first.
-const MARKERS: [&[u8]; 4] = [b".instance-", b".marathon-", b".", b"_"];
+/// The newest marker before the UUID in a Marathon task id.
+const NEWEST: &[u8] = b".instance-";
+
+/// The older ones, the newest first.
+const MARKERS: [&[u8]; 3] = [b".marathon-", b".", b"_"];
 
 /// How many of them only Marathon writes. Other frameworks put a name before a UUID, too, such as `kafka-0-broker__<UUID>`.
-const UNMISTAKABLE: usize = 2;
+const UNMISTAKABLE: usize = 1;
 
 /// The length of a UUID in its usual form: 8-4-4-4-12 hexadecimal digits.
 const UUID_LENGTH: usize = 36;
@@ -66,7 +69,7 @@ impl<'a> Mark<'a> {
 pub fn marathon_path<'a>(task_id: &'a [u8], task_name: &[u8]) -> Option<&'a [u8]> {
     let mut best: Option<(usize, &'a [u8])> = None;
     let mut rest = task_id;
-    while let Some(dash) = rest.iter().rposition(|byte| *byte == b'-')
+    while let Some(dash) = last_dash(rest)
         && let Some(start) = dash.checked_sub(LAST_DASH)
         && let Some(before) = task_id.get(..start)
     {
@@ -74,15 +77,17 @@ pub fn marathon_path<'a>(task_id: &'a [u8], task_name: &[u8]) -> Option<&'a [u8]
         if !is_uuid_at(task_id, start) {
             continue;
         }
+        if let Some(path) = before.strip_suffix(NEWEST)
+            && !path.is_empty()
+        {
+            return Some(path);
+        }
         let best_rank = best.map_or(MARKERS.len(), |(rank, _)| rank);
         let better = MARKERS.iter().take(best_rank).enumerate();
         let mut paths = better.filter_map(|(rank, marker)| Some((rank, before.strip_suffix(*marker)?)));
         let is_path =
             |(rank, path): &(usize, &[u8])| !path.is_empty() && (*rank < UNMISTAKABLE || is_reversed(path, task_name));
         best = paths.find(is_path).or(best);
-        if best.is_some_and(|(rank, _)| rank == 0) {
-            break;
-        }
     }
     best.map(|(_, path)| path)
 }
@@ -95,6 +100,25 @@ fn is_reversed(path: &[u8], name: &[u8]) -> bool {
         rest = after_dot.and_then(|rest| rest.strip_prefix(part));
     }
     rest.is_some_and(<[u8]>::is_empty)
+}
+
+/// The position of the last dash, eight bytes at a time.
+#[inline]
+fn last_dash(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LOW_BITS: u64 = 0x7F * EACH;
+    let mut rest = bytes;
+    while let Some((before, word)) = rest.split_last_chunk() {
+        let others = u64::from_le_bytes(*word) ^ (u64::from(b'-') * EACH);
+        // The highest bit of each byte that is zero: adding sets it in the others, unless they have it.
+        let dashes = !(((others & LOW_BITS) + LOW_BITS) | others | LOW_BITS);
+        if dashes != 0 {
+            // At most 7.
+            return Some(before.len() + 7 - dashes.leading_zeros() as usize / 8);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte == b'-')
 }
 
 /// Whether a UUID begins there and is not continued.
@@ -154,6 +178,21 @@ mod tests {
             ["", ".", "web", "web.1234", &format!(".{UUID}"), &format!("web.{UUID}a"), &format!("web.{UUID}é"), UUID]
         {
             assert_eq!(marathon_path(id.as_bytes(), b"web"), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_last_dash_is_found_wherever_it_is() {
+        for length in 0..40 {
+            for dash in 0..length {
+                for (byte, before) in [(b'x', b'-'), (0xAD, 0), (b',', b'.'), (b'.', b',')] {
+                    let mut bytes = vec![byte; length];
+                    bytes[..dash].fill(before);
+                    assert_eq!(last_dash(&bytes), bytes.iter().rposition(|byte| *byte == b'-'), "{bytes:?}");
+                    bytes[dash] = b'-';
+                    assert_eq!(last_dash(&bytes), Some(dash), "{bytes:?}");
+                }
+            }
         }
     }
 

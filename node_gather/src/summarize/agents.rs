@@ -2,7 +2,8 @@
 
 use shared::count::saturated;
 
-use super::interned::{Map, index};
+use super::interned::index;
+use super::names::{Latest, Names};
 use super::set_aside::SetAsides;
 use crate::mesos::state::OddField;
 
@@ -12,7 +13,8 @@ pub(super) const NO_ID: &str = "(no id)";
 /// The agents, numbered in the order in which their ids occurred.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
-    pub(super) ids: Map<Box<[u8]>, u32>,
+    pub(super) ids: Names,
+    latest: Latest,
     places: Vec<Place>,
     pub(super) registered: u32,
     /// Whether the agents that are kept one by one have their places.
@@ -33,13 +35,20 @@ pub(super) enum Place {
 }
 
 impl Agents {
+    #[inline]
     pub(super) fn number(&mut self, id: &[u8]) -> u32 {
-        if let Some(number) = self.ids.get(id) {
-            return *number;
+        if let Some(number) = self.latest.get(id) {
+            return number;
         }
+        let number = self.ids.get(id).unwrap_or_else(|| self.add(id));
+        self.latest.set(id, number);
+        number
+    }
+
+    fn add(&mut self, id: &[u8]) -> u32 {
         let number = saturated(self.places.len());
         self.places.push(Place::Unlisted);
-        self.ids.insert(id.into(), number);
+        self.ids.insert(id, number);
         number
     }
 
@@ -49,8 +58,7 @@ impl Agents {
 
     /// Frees memory: all tasks have their agents, and only those that are set aside may be named.
     pub(super) fn forget_all_but(&mut self, set_aside: &SetAsides) {
-        self.ids.retain(|_, number| set_aside.reason(*number).is_some());
-        self.ids.shrink_to_fit();
+        self.ids.retain(|number| set_aside.reason(number).is_some());
         self.places = Vec::new();
     }
 

@@ -14,7 +14,9 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
+use super::counts::{Counts, Size};
 use super::interned::{Interned, Map, OTHER, index};
+use super::names::Names;
 use super::pool::Pool;
 use super::set_aside::SetAsides;
 use super::sizes::coarse;
@@ -60,8 +62,7 @@ pub struct ClusterState<'p> {
     pub(super) described: Descriptions,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
-    /// What tasks take, and the number of the role that they have.
-    sizes: Interned<(Resources, u32)>,
+    sizes: Interned<Size>,
     /// The names of roles, the empty one first.
     roles: Interned<Box<[u8]>>,
     /// What tasks and executors use by role, on agents for which that matters: by the numbers of agent and role.
@@ -69,8 +70,8 @@ pub struct ClusterState<'p> {
     /// The numbers of these agents.
     needs_roles: HashSet<u32, RandomState>,
     open: OpenFramework,
-    /// How many tasks run in a pool, by application and resources.
-    counts: Map<(u32, u32, u32), u32>,
+    /// The tasks in a pool.
+    counts: Counts,
     /// How many tasks run on agents that the master does not list.
     pub(super) unlisted_tasks: u32,
     unplaced: Unplaced,
@@ -114,8 +115,8 @@ struct OpenFramework {
     /// The application that stands for those beyond [`MAX_NAMES_OF_FRAMEWORK`].
     other: Option<u32>,
     /// Its applications, by what identifies their tasks.
-    paths: Map<Box<[u8]>, u32>,
-    names: Map<Box<[u8]>, u32>,
+    paths: Names,
+    names: Names,
 }
 
 impl<'p> ClusterState<'p> {
@@ -145,7 +146,7 @@ impl<'p> ClusterState<'p> {
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
-            counts: Map::default(),
+            counts: Counts::default(),
             unlisted_tasks: 0,
             unplaced: Unplaced::default(),
         }
@@ -184,7 +185,9 @@ impl<'p> ClusterState<'p> {
         let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
         let roles = self.roles.take_values();
         let all_by_role: BTreeMap<(u32, u32), Resources> = std::mem::take(&mut self.by_role).into_iter().collect();
-        let tasks = std::mem::take(&mut self.counts)
+        let tasks = self
+            .counts
+            .take()
             .into_iter()
             .map(|((pool, application, of), count)| Tasks { pool, application, resources: resources(of), count })
             .collect::<Vec<_>>();
@@ -229,9 +232,9 @@ impl<'p> ClusterState<'p> {
     /// The first agents of a pool that are set aside, by id, with the reason.
     pub(super) fn first_set_aside(&self, pool: &Pool<'_>, most: usize) -> Vec<(String, SetAside)> {
         let named = self.agents.ids.iter().map(|(id, number)| (String::from_utf8_lossy(id), number));
-        let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), number)));
+        let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), *number)));
         let of_pool = all.filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
-        let agents = of_pool.filter_map(|(id, number)| Some((id, self.set_aside.reason(*number)?, number)));
+        let agents = of_pool.filter_map(|(id, number)| Some((id, self.set_aside.reason(number)?, number)));
         let first = least(agents, most).into_iter();
         first.map(|(id, reason, _)| (id.into_owned(), reason.clone())).collect()
     }
@@ -299,7 +302,7 @@ impl<'p> ClusterState<'p> {
                 pool
             }
         };
-        add(&mut self.counts, (pool, application, size), count);
+        self.counts.add((pool, application, size), count, || self.sizes.get(size).copied());
     }
 
     fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
@@ -329,14 +332,17 @@ impl<'p> ClusterState<'p> {
         self.roles.number(name)
     }
 
-    /// The number of a task's size. Beyond [`MAX_SIZES`] new ones are rounded up.
+    /// The number of the size of a task of that application. Beyond [`MAX_SIZES`] new ones are rounded up.
     #[inline]
-    fn size(&mut self, resources: Resources, role: u32) -> u32 {
-        if self.sizes.len() < MAX_SIZES {
-            return self.sizes.place((resources, role));
+    fn size(&mut self, application: u32, size: Size) -> u32 {
+        if let Some(number) = self.counts.known_size(application, &size) {
+            return number;
         }
-        let known = self.sizes.known(&(resources, role));
-        known.unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
+        if self.sizes.len() < MAX_SIZES {
+            return self.sizes.place(size);
+        }
+        let (resources, role) = size;
+        self.sizes.known(&size).unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
     }
 
     /// The application of a task of the open framework. Beyond [`MAX_NAMES`] new ones are one.
@@ -347,7 +353,7 @@ impl<'p> ClusterState<'p> {
             Mark::Name(name) => (&self.open.names, name),
         };
         if let Some(application) = known.get(bytes) {
-            return *application;
+            return application;
         }
         let count = self.open.paths.len() + self.open.names.len();
         let is_full = count >= MAX_NAMES_OF_FRAMEWORK || self.applications.len() >= MAX_NAMES;
@@ -359,7 +365,7 @@ impl<'p> ClusterState<'p> {
             Mark::Path(_) => &mut self.open.paths,
             Mark::Name(_) => &mut self.open.names,
         };
-        known.insert(bytes.into(), application);
+        known.insert(bytes, application);
         application
     }
 
@@ -496,8 +502,8 @@ impl Sink for ClusterState<'_> {
             return;
         }
         let role = self.role(task.role);
-        let size = self.size(task.resources.amounts(), role);
         let application = self.application(Mark::of(task.id, task.name));
+        let size = self.size(application, (task.resources.amounts(), role));
         for (agent, count) in agents {
             let agent = self.agents.number(agent);
             if let Some(amount) = task.resources.impossible() {
