@@ -54,7 +54,8 @@ struct Task {
 
 #[derive(Debug, Default)]
 struct Executor {
-    agent_id: Option<String>,
+    agent_id: String,
+    has_agent: bool,
     role: String,
     resources: RawResources,
     odd: Option<OddField>,
@@ -100,7 +101,7 @@ impl<S: Sink> Builder<S> {
             // An agent with `drain_info` drains; its state may say that it has drained.
             Field::DrainInfo => self.agent.agent.drain = Some(Drain::Draining),
             Field::Capabilities => self.gpu_aware = false,
-            Field::Executor => self.executor = Executor::default(),
+            Field::Executor => self.executor.clear(),
             Field::OrphanTasks => self.sink.framework_name(ORPHAN_FRAMEWORK.to_owned()),
             _ => {}
         }
@@ -108,16 +109,16 @@ impl<S: Sink> Builder<S> {
 
     /// An object or list ends.
     pub(super) fn close(&mut self, field: Field) -> Result<(), StateError> {
-        let amounts = &mut self.amounts;
         match field {
             Field::Task => self.task(),
-            Field::TaskResources => std::mem::swap(&mut self.task.resources, amounts),
-            Field::ExecutorResources => self.executor.resources = std::mem::take(amounts),
-            Field::Total => self.agent.total = Some(std::mem::take(amounts)),
-            Field::Used => self.agent.used = Some(std::mem::take(amounts)),
-            Field::Unreserved => self.agent.unreserved = Some(std::mem::take(amounts)),
-            Field::ReservedForRole => {
-                self.roles.insert(std::mem::take(&mut self.key), std::mem::take(amounts));
+            Field::TaskResources
+            | Field::ExecutorResources
+            | Field::Total
+            | Field::Used
+            | Field::Unreserved
+            | Field::ReservedForRole => {
+                let amounts = std::mem::take(&mut self.amounts);
+                self.resources(field, amounts);
             }
             Field::Reserved => self.agent.reserved = std::mem::take(&mut self.roles).into_iter().collect(),
             Field::AgentAttributes => std::mem::swap(&mut self.agent.agent.attributes, &mut self.attributes),
@@ -131,6 +132,20 @@ impl<S: Sink> Builder<S> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The resources of an agent, a task, or an executor.
+    #[inline]
+    pub(super) fn resources(&mut self, field: Field, amounts: RawResources) {
+        match field {
+            Field::TaskResources => self.task.resources = amounts,
+            Field::ExecutorResources => self.executor.resources = amounts,
+            Field::Total => self.agent.total = Some(amounts),
+            Field::Used => self.agent.used = Some(amounts),
+            Field::Unreserved => self.agent.unreserved = Some(amounts),
+            Field::ReservedForRole => drop(self.roles.insert(std::mem::take(&mut self.key), amounts)),
+            _ => {}
+        }
     }
 
     /// All fields of a task that are read are known.
@@ -148,12 +163,12 @@ impl<S: Sink> Builder<S> {
     }
 
     fn executor(&mut self) {
-        let Executor { agent_id, role, resources, odd } = &self.executor;
+        let Executor { agent_id, has_agent, role, resources, odd } = &self.executor;
         // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
-        match (agent_id, *odd) {
-            (Some(agent_id), odd) => self.sink.executor(&RawExecutor { agent_id, role, resources, odd }),
-            (None, Some(odd)) => self.sink.framework_odd(odd),
-            (None, None) => {}
+        match (has_agent, *odd) {
+            (true, odd) => self.sink.executor(&RawExecutor { agent_id, role, resources, odd }),
+            (false, Some(odd)) => self.sink.framework_odd(odd),
+            (false, None) => {}
         }
     }
 
@@ -174,7 +189,7 @@ impl<S: Sink> Builder<S> {
             Field::AgentId => self.agent.agent.id.clear(),
             Field::Agent | Field::AgentAttributes => odd.keep_in(&mut self.agent.odd_attributes),
             Field::RecoveredAgent | Field::RecoveredAttributes => odd.keep_in(&mut self.recovered.odd_attributes),
-            Field::ExecutorAgent => self.executor.agent_id = None,
+            Field::ExecutorAgent => self.executor.has_agent = false,
             Field::Framework => self.sink.framework_name(UNNAMED_FRAMEWORK.to_owned()),
             Field::FrameworkName if oddity != Oddity::Repeated => {
                 self.sink.framework_name(UNNAMED_FRAMEWORK.to_owned());
@@ -226,7 +241,10 @@ impl<S: Sink> Builder<S> {
             Field::FrameworkName => self.sink.framework_name(text.to_owned()),
             Field::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
             Field::ExecutorRole => set(&mut self.executor.role),
-            Field::ExecutorAgent => self.executor.agent_id = Some(text.to_owned()),
+            Field::ExecutorAgent => {
+                set(&mut self.executor.agent_id);
+                self.executor.has_agent = true;
+            }
             _ => {}
         }
     }
@@ -317,5 +335,14 @@ impl Task {
         self.id.clear();
         self.name.clear();
         self.role.clear();
+    }
+}
+
+impl Executor {
+    /// Prepares for the next one; allocations are reused.
+    fn clear(&mut self) {
+        (self.has_agent, self.odd) = (false, None);
+        self.role.clear();
+        self.resources = RawResources::default();
     }
 }

@@ -6,9 +6,9 @@
 //! chunk, to the state machine, from the task's first bracket on. It accepts nothing that the state machine refuses, and
 //! passes on the same values.
 
-use shared::resources::Amount;
+use shared::resources::Kind;
 
-use crate::mesos::state::{RawResources, RawTask};
+use crate::mesos::state::{RUNNING, RawResources, RawTask};
 
 use super::kernel::Kernel;
 use super::schema::{SeenFields, kind_of};
@@ -38,14 +38,26 @@ impl FastPathTask<'_> {
 /// The task at the beginning of the bytes, if its fields up to `role` have the usual form.
 #[inline(always)]
 pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_>> {
-    let (id, rest) = text(kernel, bytes, br#"{"id":""#)?;
+    // An id of Marathon has 60 to 80 bytes.
+    let bytes_of_id = bytes.strip_prefix(br#"{"id":""#)?;
+    let (id, rest) = until_quote(bytes_of_id, kernel.find_special_far(bytes_of_id))?;
     let (name, rest) = text(kernel, rest, br#","name":""#)?;
     let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
-    let (_, rest) = text(kernel, rest, br#","executor_id":""#)?;
+    // What nearly all tasks have is compared as a whole: that is faster than to look for the end of each text.
+    let rest = match rest.strip_prefix(br#","executor_id":"""#) {
+        Some(rest) => rest,
+        None => text(kernel, rest, br#","executor_id":""#)?.1,
+    };
     let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
-    let (state, rest) = text(kernel, rest, br#","state":""#)?;
-    let (resources, rest) = amounts(kernel, rest.strip_prefix(br#","resources":{"#)?)?;
-    let (role, rest) = text(kernel, rest, br#","role":""#)?;
+    let (state, rest) = match rest.strip_prefix(br#","state":"TASK_RUNNING""#) {
+        Some(rest) => (RUNNING.as_bytes(), rest),
+        None => text(kernel, rest, br#","state":""#)?,
+    };
+    let (resources, rest) = resources(kernel, rest.strip_prefix(br#","resources":"#)?)?;
+    let (role, rest) = match rest.strip_prefix(br#","role":"*""#) {
+        Some(rest) => (&b"*"[..], rest),
+        None => text(kernel, rest, br#","role":""#)?,
+    };
     Some(FastPathTask { id, name, agent_id, state, role, resources, length: bytes.len() - rest.len() })
 }
 
@@ -53,46 +65,84 @@ pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_
 #[inline(always)]
 fn text<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let bytes = bytes.strip_prefix(before)?;
-    let (text, rest) = bytes.split_at_checked(kernel.find_special(bytes))?;
+    until_quote(bytes, kernel.find_special(bytes))
+}
+
+/// The string that ends there, if that is a quote, and what follows it.
+#[inline(always)]
+fn until_quote(bytes: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(end)?;
     let rest = rest.strip_prefix(b"\"")?;
     (text.len() <= MAX_TOKEN_BYTES).then_some((text, rest))
 }
 
-/// The amount after a colon, and what follows it.
+/// The resources at the beginning of the bytes, brackets included, and what follows them. Other resources must be a string, such
+/// as `ports`, or an amount.
 #[inline(always)]
-fn amount(bytes: &[u8]) -> Option<(Amount, &[u8])> {
-    let value = bytes.strip_prefix(b":")?;
-    let (amount, length) = plain_amount(value)?;
-    Some((amount, value.get(length..)?))
+pub(super) fn resources<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
+    let mut amounts = Amounts::default();
+    let mut rest = match bytes.strip_prefix(br#"{"disk":"#) {
+        // Masters write these in this order.
+        Some(disk) => {
+            let rest = amounts.set(Kind::Disk, disk)?;
+            let rest = amounts.set_after(br#","mem":"#, Kind::Mem, rest)?;
+            let rest = amounts.set_after(br#","gpus":"#, Kind::Gpus, rest)?;
+            amounts.set_after(br#","cpus":"#, Kind::Cpus, rest)?
+        }
+        None => amounts.set_any(kernel, bytes.strip_prefix(b"{")?)?,
+    };
+    loop {
+        match rest.split_first()? {
+            (b',', more) => rest = amounts.set_any(kernel, more)?,
+            (b'}', more) => return Some((amounts.resources, more)),
+            _ => return None,
+        }
+    }
 }
 
-/// The resources within brackets, and what follows the closing one. Other resources must be a string, such as `ports`,
-/// or an amount.
-#[inline(always)]
-fn amounts<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
-    let mut resources = RawResources::default();
-    let mut seen = SeenFields::NONE;
-    let mut rest = bytes;
-    loop {
-        let (key, value) = text(kernel, rest, b"\"")?;
-        rest = match kind_of(key) {
-            // The state machine refuses a repeated resource, and reports where it is.
-            Some(kind) if seen.has_amount(kind) => return None,
-            Some(kind) => {
-                let (amount, rest) = amount(value)?;
-                resources.amount(kind, amount);
-                seen = seen.with_amount(kind);
-                rest
-            }
+/// Resources that are being read. Each method returns what follows.
+#[derive(Debug, Default)]
+struct Amounts {
+    resources: RawResources,
+    seen: SeenFields,
+}
+
+impl Amounts {
+    /// The amount at the beginning of the bytes.
+    #[inline(always)]
+    fn set<'a>(&mut self, kind: Kind, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        // The state machine refuses a repeated resource, and reports where it is.
+        if self.seen.has_amount(kind) {
+            return None;
+        }
+        let (amount, length) = plain_amount(bytes)?;
+        self.resources.amount(kind, amount);
+        self.seen = self.seen.with_amount(kind);
+        bytes.get(length..)
+    }
+
+    /// The amount after these bytes, if they come next.
+    #[inline(always)]
+    fn set_after<'a>(&mut self, before: &[u8], kind: Kind, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        match bytes.strip_prefix(before) {
+            Some(amount) => self.set(kind, amount),
+            None => Some(bytes),
+        }
+    }
+
+    /// Any resource, from its key on.
+    #[inline(always)]
+    fn set_any<'a, K: Kernel>(&mut self, kernel: K, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (key, value) = text(kernel, bytes, b"\"")?;
+        match kind_of(key) {
+            Some(kind) => self.set(kind, value.strip_prefix(b":")?),
             None => match text(kernel, value, b":\"") {
-                Some((_, rest)) => rest,
-                None => amount(value)?.1,
+                Some((_, rest)) => Some(rest),
+                None => {
+                    let value = value.strip_prefix(b":")?;
+                    value.get(plain_amount(value)?.1..)
+                }
             },
-        };
-        match rest.split_first()? {
-            (b',', more) => rest = more,
-            (b'}', more) => return Some((resources, more)),
-            _ => return None,
         }
     }
 }

@@ -81,7 +81,11 @@ impl Skip {
             self.depth = self.depth + opened - closed;
             return Skipped::All;
         }
-        self.bracket_by_bracket(opens, closes)
+        if self.depth + opened > MAX_DEPTH {
+            self.bracket_by_bracket(opens, closes)
+        } else {
+            self.closing(opens, closes)
+        }
     }
 
     /// Which bytes are escaped: those that follow an odd number of backslashes.
@@ -97,7 +101,25 @@ impl Skip {
         escaped
     }
 
-    /// Counts one by one if the closing bracket, or one nested too deep, may be among them.
+    /// Looks for the closing bracket where it may be among them: the first before which, itself included, as many are closed as
+    /// were open or opened. Only closing brackets are looked at: which kind comes next cannot be predicted.
+    #[inline(always)]
+    fn closing(&mut self, opens: u64, closes: u64) -> Skipped {
+        let (mut rest, mut closed) = (closes, 0);
+        while rest != 0 {
+            let close = rest & rest.wrapping_neg();
+            rest ^= close;
+            closed += 1;
+            if self.depth + (opens & (close - 1)).count_ones() == closed {
+                return Skipped::Closed(place(close) + 1);
+            }
+        }
+        self.depth = self.depth + opens.count_ones() - closed;
+        Skipped::All
+    }
+
+    /// Counts one by one where one nested too deep may be among them.
+    #[cold]
     fn bracket_by_bracket(&mut self, opens: u64, closes: u64) -> Skipped {
         let mut brackets = opens | closes;
         while brackets != 0 {

@@ -224,6 +224,14 @@ impl<S: Sink> StateMachine<S> {
             self.mode = Mode::Skip;
             return Ok(());
         }
+        if self.field.value_type() == ValueType::Object(Container::Amounts)
+            && let Some((resources, rest)) = fast_path::resources(kernel, input.rest())
+        {
+            self.builder.resources(self.field, resources);
+            input.advance(input.rest().len() - rest.len());
+            self.end_value(input);
+            return Ok(());
+        }
         self.enter(input, bracket)
     }
 
