@@ -99,7 +99,7 @@ macro_rules! clauses {
 
 clauses! {
     D1 ScaleDown "When the pool is under the threshold.",
-    D2 ScaleDown "Agents are removed while it is under.",
+    D2 ScaleDown "Agents are removed while the pool is under the threshold.",
     D3 ScaleDown "What stops the removal.",
     D4 ScaleDown "No removal on an incomplete snapshot.",
     D5 ScaleDown "A pool without agents or resources.",
@@ -122,7 +122,7 @@ clauses! {
     C4 Cpu "CPU utilization in between.",
     C5 Cpu "CPU utilization that is not known.",
     L0 Limits "Expired snapshots and paused pools.",
-    L1 Limits "`min` and `max`.",
+    L1 Limits "The limits min and max.",
     L2 Limits "The step limits.",
     L3 Limits "Partial and blind snapshots.",
     L4 Limits "The state of the decision.",

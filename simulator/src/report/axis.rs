@@ -24,10 +24,11 @@ const ALONE: f64 = 3.0;
 const ROUND: [f64; 3] = [1.0, 2.0, 5.0];
 
 impl Axis {
-    /// From 0 to a round number that is not below the largest value.
+    /// From 0 to a round number that is not below the largest value. Agents, instances, and percents are counted: no tick is between
+    /// two whole numbers.
     pub(super) fn linear(largest: f64) -> Self {
         let largest = largest.max(1.0);
-        let step = step(largest / 4.0);
+        let step = step(largest / 4.0).max(1.0);
         let count = (largest / step).ceil().clamp(1.0, 10.0);
         let ticks: Vec<f64> = (0_u8..=10).map(f64::from).filter(|n| *n <= count).map(|n| n * step).collect();
         Self { scale: Scale::Linear, low: 0.0, high: count * step, ticks }
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn a_linear_axis_starts_at_zero_and_ends_round() {
         assert_eq!(labels(&Axis::linear(87.0)), ["0", "25", "50", "75", "100"]);
-        assert_eq!(labels(&Axis::linear(0.0)), ["0", "0.5", "1"]);
+        assert_eq!(labels(&Axis::linear(0.0)), ["0", "1"]);
         assert_eq!(labels(&Axis::linear(9.0)), ["0", "5", "10"]);
     }
 

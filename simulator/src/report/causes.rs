@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use shared::clause::Clause;
+
 use super::Contestant;
 use super::figures::{duration, minute, number, tail};
 use super::markup::{self, Markup, column, element, table};
@@ -63,7 +65,7 @@ fn held_by(run: &Run, wait: &Wait) -> String {
     let is_it = |hold: &&Hold| hold.clause == Some(clause) && hold.from < wait.to && hold.to > wait.from;
     match run.holds.iter().rfind(is_it) {
         Some(hold) if !hold.reason.is_empty() => format!("{clause}: {}", shared::text::clip(&hold.reason, 200)),
-        _ => format!("{clause}: {}", clause.meaning()),
+        _ => format!("{clause}: {}", about(clause)),
     }
 }
 
@@ -104,7 +106,7 @@ fn moved_rows(contestant: &Contestant<'_>) -> Vec<Markup> {
     moved::by_cause(contestant.runs).into_iter().enumerate().map(row).collect()
 }
 
-/// `scale down, D2: Agents are removed while it is under.`
+/// `scale down, D2: Agents are removed while the pool is under the threshold`
 fn named(cause: &Moved) -> String {
     let action = match cause.action {
         ActionKind::ScaleUp => "scale up",
@@ -113,7 +115,12 @@ fn named(cause: &Moved) -> String {
         ActionKind::Reopen => "reopen",
         ActionKind::Drain => "drain",
     };
-    cause.clause.map_or_else(|| action.to_owned(), |clause| format!("{action}, {clause}: {}", clause.meaning()))
+    cause.clause.map_or_else(|| action.to_owned(), |clause| format!("{action}, {clause}: {}", about(clause)))
+}
+
+/// A line is no sentence.
+fn about(clause: Clause) -> &'static str {
+    clause.meaning().trim_end_matches('.')
 }
 
 /// Texts stand at the left, numbers at the right.
