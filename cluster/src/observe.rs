@@ -192,7 +192,7 @@ impl Kind<'_> {
 
     fn is_of(&self, task: &Task, mark: Mark<'_>) -> bool {
         let own = self.task;
-        self.mark == mark && own.resources == task.resources && own.state == task.state && own.role == task.role
+        own.resources == task.resources && own.state == task.state && self.mark == mark && own.role == task.role
     }
 }
 

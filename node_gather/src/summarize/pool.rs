@@ -281,9 +281,12 @@ impl Member {
         Share::largest(&self.used(), &self.resources.total)
     }
 
-    fn into_candidate(self, state: AgentState, tasks: Vec<TaskGroup>) -> Candidate {
+    /// A member is large, and few are candidates, so that it stays where it is.
+    fn take_candidate(&mut self, state: AgentState, tasks: Vec<TaskGroup>) -> Candidate {
         let used = self.used();
-        let Self { names, instance, applications, resources: AgentResources { total, unreserved, .. }, .. } = self;
+        let AgentResources { total, unreserved, .. } = self.resources;
+        let (instance, applications) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.applications));
+        let names = &self.names;
         Candidate {
             instance_id: match instance.id {
                 InstanceId::Unknown => None,
@@ -614,9 +617,9 @@ impl<'p> Pool<'p> {
     /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
     /// take the place of one that may go.
     pub(super) fn take_candidates(&mut self) -> Vec<Candidate> {
-        let members = std::mem::take(&mut self.members);
+        let mut members = std::mem::take(&mut self.members);
         let may_go = |member: &Member| member.is_usable() && member.instance.may_go && !member.protected;
-        // A member is large, and few are candidates: their places are sorted.
+        // Their places are sorted, not they.
         let mut usable: Vec<(Share, &str, usize)> = Vec::new();
         let mut decommissioning: Vec<(&str, usize)> = Vec::new();
         for (place, member) in members.iter().enumerate() {
@@ -639,11 +642,10 @@ impl<'p> Pool<'p> {
         usable.sort_unstable();
         let places = usable.into_iter().map(|(.., place)| place);
         let places: Vec<usize> = places.chain(decommissioning.into_iter().map(|(_, place)| place)).collect();
-        let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
         let candidate = |place: usize| {
-            let member = members.get_mut(place)?.take()?;
+            let member = members.get_mut(place)?;
             let state = member.standing.candidate_state()?;
-            Some(member.into_candidate(state, self.tasks_of(place)))
+            Some(member.take_candidate(state, self.tasks_of(place)))
         };
         places.into_iter().filter_map(candidate).collect()
     }

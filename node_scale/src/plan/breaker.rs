@@ -156,8 +156,7 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
 fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
     let end = launch.end.unwrap_or(launch.start);
     let is_latest = members.launch_of(id).is_none_or(|latest| latest.start == launch.start);
-    let listed = state.group.instances.iter().find(|instance| instance.instance_id == id);
-    let in_service = listed.filter(|instance| instance.lifecycle_state == Lifecycle::InService);
+    let in_service = members.launched(id).filter(|instance| instance.lifecycle_state == Lifecycle::InService);
     match in_service {
         _ if !is_latest => Fate::Open,
         Some(instance) => {

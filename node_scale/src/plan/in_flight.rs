@@ -45,6 +45,8 @@ pub(super) enum Join {
 pub(super) struct Members<'a> {
     known: Known<'a>,
     launches: BTreeMap<&'a str, &'a Activity>,
+    /// The instances of these launches that the group lists.
+    launched: BTreeMap<&'a str, &'a Instance>,
     taken_at: Timestamp,
     pub(super) now: Timestamp,
     pub(super) join_timeout: SignedDuration,
@@ -99,8 +101,10 @@ impl<'a> Members<'a> {
             // An instance that returned to the warm pool is launched more than once.
             launches.entry(id).and_modify(|known| *known = later(known, launch)).or_insert(launch);
         }
+        let instances = state.group.instances.iter().map(|instance| (instance.instance_id.as_str(), instance));
+        let launched = instances.filter(|(id, _)| launches.contains_key(id)).collect();
         let join_timeout = signed(policy.timing.join_timeout);
-        Self { known, launches, taken_at: decision.snapshot_taken_at, now, join_timeout }
+        Self { known, launches, launched, taken_at: decision.snapshot_taken_at, now, join_timeout }
     }
 
     /// Whether nothing is known of single instances.
@@ -111,6 +115,11 @@ impl<'a> Members<'a> {
     /// The latest launch of an instance, where the activities reach back so far.
     pub(super) fn launch_of(&self, id: &str) -> Option<&'a Activity> {
         self.launches.get(id).copied()
+    }
+
+    /// The instance of a launch, while the group lists it.
+    pub(super) fn launched(&self, id: &str) -> Option<&'a Instance> {
+        self.launched.get(id).copied()
     }
 
     /// Whether a launch has been in progress for so long that nothing is expected of it.
