@@ -14,9 +14,9 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
-use super::counts::{Counts, Size};
+use super::counts::Counts;
 use super::interned::{Interned, Map, OTHER, index};
-use super::names::Names;
+use super::names::{Latest, Names};
 use super::pool::Pool;
 use super::set_aside::SetAsides;
 use super::sizes::coarse;
@@ -39,6 +39,9 @@ const MAX_SIZES: usize = 20_000;
 
 /// The number of an agent that has not re-registered.
 const NOT_REGISTERED: u32 = u32::MAX;
+
+/// What tasks take, and the number of the role that they have.
+type Size = (Resources, u32);
 
 /// A cluster as its leading master reports it, by pools.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ pub struct ClusterState<'p> {
     sizes: Interned<Size>,
     /// The names of roles, the empty one first.
     roles: Interned<Box<[u8]>>,
+    latest_role: Latest,
     /// What tasks and executors use by role, on agents for which that matters: by the numbers of agent and role.
     by_role: Map<(u32, u32), Resources>,
     /// The numbers of these agents.
@@ -143,6 +147,7 @@ impl<'p> ClusterState<'p> {
             applications: Vec::new(),
             sizes: Interned::default(),
             roles,
+            latest_role: Latest::default(),
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
@@ -302,7 +307,7 @@ impl<'p> ClusterState<'p> {
                 pool
             }
         };
-        self.counts.add((pool, application, size), count, || self.sizes.get(size).copied());
+        self.counts.add((pool, application, size), count);
     }
 
     fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
@@ -329,14 +334,21 @@ impl<'p> ClusterState<'p> {
         if self.agents.registered > 0 && self.needs_roles.is_empty() {
             return 0;
         }
-        self.roles.number(name)
+        if let Some(number) = self.latest_role.get(name) {
+            return number;
+        }
+        let number = self.roles.number(name);
+        self.latest_role.set(name, number);
+        number
     }
 
     /// The number of the size of a task of that application. Beyond [`MAX_SIZES`] new ones are rounded up.
     #[inline]
     fn size(&mut self, application: u32, size: Size) -> u32 {
-        if let Some(number) = self.counts.known_size(application, &size) {
-            return number;
+        if let Some(latest) = self.counts.latest_size(application)
+            && self.sizes.get(latest) == Some(&size)
+        {
+            return latest;
         }
         if self.sizes.len() < MAX_SIZES {
             return self.sizes.place(size);

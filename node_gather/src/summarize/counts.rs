@@ -1,11 +1,6 @@
 //! Counts tasks by pool, application, and size.
 
-use shared::resources::Resources;
-
 use super::interned::{Map, index};
-
-/// What tasks take, and the number of the role that they have.
-pub(super) type Size = (Resources, u32);
 
 /// The numbers of a pool, an application, and a size.
 type Key = (u32, u32, u32);
@@ -22,46 +17,42 @@ pub(super) struct Counts {
 /// without a search for either.
 #[derive(Clone, Copy, Debug)]
 struct Alike {
-    size: Size,
-    /// The number of this size.
-    number: u32,
     pool: u32,
+    size: u32,
     count: u32,
 }
 
 impl Counts {
-    /// The number of that size, if the latest tasks of the application have it, too.
+    /// The size of the latest tasks of the application.
     #[inline]
-    pub(super) fn known_size(&self, application: u32, size: &Size) -> Option<u32> {
+    pub(super) fn latest_size(&self, application: u32) -> Option<u32> {
         let latest = self.latest.get(index(application))?.as_ref()?;
-        (latest.size == *size).then_some(latest.number)
+        Some(latest.size)
     }
 
-    /// Adds so many tasks. `size` gives the size of that number.
     #[inline]
-    pub(super) fn add(&mut self, (pool, application, number): Key, count: u32, size: impl FnOnce() -> Option<Size>) {
+    pub(super) fn add(&mut self, (pool, application, size): Key, count: u32) {
         match self.latest.get_mut(index(application)) {
-            Some(Some(latest)) if (latest.pool, latest.number) == (pool, number) => {
+            Some(Some(latest)) if (latest.pool, latest.size) == (pool, size) => {
                 latest.count = latest.count.saturating_add(count);
             }
-            _ => self.begin((pool, application, number), count, size()),
+            _ => self.begin(application, Alike { pool, size, count }),
         }
     }
 
-    fn begin(&mut self, (pool, application, number): Key, count: u32, size: Option<Size>) {
+    fn begin(&mut self, application: u32, alike: Alike) {
         let place = index(application);
         if self.latest.len() <= place {
             self.latest.resize(place + 1, None);
         }
-        let Some(latest) = self.latest.get_mut(place) else { return };
-        let before = std::mem::replace(latest, size.map(|size| Alike { size, number, pool, count }));
+        let before = self.latest.get_mut(place).and_then(|latest| latest.replace(alike));
         if let Some(before) = before {
             self.settle(application, before);
         }
     }
 
-    fn settle(&mut self, application: u32, Alike { pool, number, count, .. }: Alike) {
-        let sum = self.counts.entry((pool, application, number)).or_insert(0);
+    fn settle(&mut self, application: u32, Alike { pool, size, count }: Alike) {
+        let sum = self.counts.entry((pool, application, size)).or_insert(0);
         *sum = sum.saturating_add(count);
     }
 
@@ -80,21 +71,15 @@ impl Counts {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use shared::resources::Amount;
-
-    fn size(number: u32) -> Size {
-        (Resources { cpus: Amount::from_thousandths(number.into()), ..Resources::ZERO }, 0)
-    }
 
     proptest! {
         #[test]
         fn every_task_is_counted_once(tasks in prop::collection::vec((0..3_u32, 0..3_u32, 0..3_u32, 1..5_u32), 0..40)) {
             let (mut counts, mut expected) = (Counts::default(), Map::<Key, u32>::default());
-            for (pool, application, number, count) in tasks {
-                counts.add((pool, application, number), count, || Some(size(number)));
-                *expected.entry((pool, application, number)).or_default() += count;
-                prop_assert_eq!(counts.known_size(application, &size(number)), Some(number));
-                prop_assert_eq!(counts.known_size(application, &size(number + 1)), None);
+            for (pool, application, size, count) in tasks {
+                counts.add((pool, application, size), count);
+                *expected.entry((pool, application, size)).or_default() += count;
+                prop_assert_eq!(counts.latest_size(application), Some(size));
             }
             prop_assert_eq!(counts.take(), expected);
             prop_assert_eq!(counts.take(), Map::default());
