@@ -133,6 +133,9 @@ impl Amounts {
     /// Any resource, from its key on.
     #[inline(always)]
     fn set_any<'a, K: Kernel>(&mut self, kernel: K, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if let Some((_, rest)) = text(kernel, bytes, br#""ports":""#) {
+            return Some(rest);
+        }
         let (key, value) = text(kernel, bytes, b"\"")?;
         match kind_of(key) {
             Some(kind) => self.set(kind, value.strip_prefix(b":")?),

@@ -65,6 +65,8 @@ struct Text {
     has_escapes: bool,
     /// Whether it exceeds [`MAX_TOKEN_BYTES`].
     is_too_long: bool,
+    /// Whether all its bytes are known to be plain ASCII.
+    is_plain: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,7 +369,7 @@ impl<S: Sink> StateMachine<S> {
             && end <= MAX_TOKEN_BYTES
         {
             input.advance(end + 1);
-            return self.end_text(input, bytes, Text { role, ..Text::START });
+            return self.end_text(input, bytes, Text { role, is_plain: true, ..Text::START });
         }
         self.text(input, Text { role, ..Text::START })
     }
@@ -434,9 +436,8 @@ impl<S: Sink> StateMachine<S> {
             self.end_task_early();
             return Ok(());
         }
-        let Some(value) = values::text(bytes, text.has_escapes) else {
-            return Err(self.fault(self.token.start, "not a valid string"));
-        };
+        let value = if text.is_plain { values::plain_text(bytes) } else { values::text(bytes, text.has_escapes) };
+        let Some(value) = value else { return Err(self.fault(self.token.start, "not a valid string")) };
         if self.field.value_type() == ValueType::Any {
             self.builder.any(self.kind(), Value::String(&value));
         } else {
@@ -561,7 +562,8 @@ impl<S: Sink> StateMachine<S> {
 }
 
 impl Text {
-    const START: Self = Self { role: Role::Ignored, escaped: false, has_escapes: false, is_too_long: false };
+    const START: Self =
+        Self { role: Role::Ignored, escaped: false, has_escapes: false, is_too_long: false, is_plain: false };
 
     /// The position of the quote that ends the string, if these bytes have it.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {

@@ -25,6 +25,12 @@ pub(super) fn text(bytes: &[u8], has_escapes: bool) -> Option<Cow<'_, str>> {
     (!has_control_characters(bytes)).then_some(text)
 }
 
+/// The same where all bytes are plain ASCII.
+#[inline]
+pub(super) fn plain_text(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
+}
+
 /// Whether a byte is below the blank, eight at a time. JSON requires escapes for these.
 #[inline]
 fn has_control_characters(bytes: &[u8]) -> bool {
@@ -128,7 +134,12 @@ pub(super) fn plain_amount(bytes: &[u8]) -> Option<(Amount, usize)> {
         return None;
     }
     let (units, rest) = (whole.number(), text >> (8 * whole.count));
-    let (fraction, length) = if low_byte(rest) == b'.' {
+    // Nearly all amounts of some kinds.
+    let [first, second, third, ..] = rest.to_le_bytes();
+    if (first, second) == (b'.', b'0') && matches!(third, b',' | b'}') {
+        return Some((Amount::from_thousandths(units * 1000), whole.count + 2));
+    }
+    let (fraction, length) = if first == b'.' {
         let decimals = Digits::of(low_word(rest >> 8));
         if decimals.count == 0 {
             return None;
