@@ -5,7 +5,7 @@ set -eu
 
 # A master that has run for long: half of its tasks are completed ones, of which it keeps 1000 for each framework.
 STATE=target/bench/100.json
-LIMIT=2.3
+LIMIT=2.0
 
 if ! command -v valgrind >/dev/null; then
     echo "instructions: not checked, valgrind is not installed"
