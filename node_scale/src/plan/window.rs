@@ -87,6 +87,11 @@ impl Window {
         self.before.slots.iter().flatten().any(|needed| needed.saturating_add(margin) < agents)
     }
 
+    /// Whether the tag knows any slot with less than that.
+    fn knows_less(&self, agents: u32) -> bool {
+        self.before.slots.iter().flatten().any(|needed| *needed < agents)
+    }
+
     /// Whether the tag has a lower number for a slot than this decision.
     fn raises(&self) -> bool {
         let slots = self.before.slots.iter().zip(&self.needs.slots);
@@ -211,7 +216,9 @@ impl PlanInput<'_> {
         // As many as there will be: agents that this decision adds must not go by what was needed before.
         let max = within(self.policy.limits.max, unit, self.group().max_size, i32::min).unsigned_abs() / unit;
         let lets_go = needed.saturating_add(margin) < agents || window.lets_go(agents.max(needed.min(max)), margin);
-        let is_written = (is_above_min && lets_go) || window.raises();
+        // Nor by what a later one needs in this slot: that may leave no margin.
+        let is_higher = window.knows_less(needed.min(max));
+        let is_written = (is_above_min && lets_go) || is_higher || window.raises();
         let is_new = self.tags.needed != Some(window.needs);
         (is_written && is_new).then(|| TagChange::Set { key: NEEDED.to_owned(), value: window.needs.to_string() })
     }

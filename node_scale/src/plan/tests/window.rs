@@ -154,6 +154,23 @@ fn a_pool_that_nothing_can_leave_writes_nothing_d6() {
     assert_eq!(writes(&needing(2, 12, 0), &with_slots("11 - - - - -", 0)), Some(format!("{} 12 - - - - -", slot(0))));
 }
 
+/// An agent more was needed than lately, and with the margin all stayed. Then others came, and a decision of the same slot needs less
+/// and no margin: what was needed in between would not be known.
+#[test]
+fn what_a_decision_needs_beyond_the_tag_is_not_forgotten_d6() {
+    let decision =
+        |needed: u32, margin: u32, second| ScalingDecision { margin: Some(margin), ..needing(0, needed, second) };
+    let low = with_slots("9 9 9 9 9 9", -SLOT);
+    let first = planned_at(&decision(10, 1, 0), &low, 0);
+    let tag = written(&first).unwrap();
+    assert_eq!(tag, format!("{} 10 9 9 9 9 9", slot(0)));
+    let second = ScalingDecision { delta: -2, ..decision(8, 0, 60) };
+    let plan = planned_at(&second, &tagged(group(), tag), 60);
+    assert_eq!(plan.result, lately(10, 0, 840).into());
+    // As many as lately: a pool at rest writes nothing.
+    assert_eq!(written(&planned_at(&decision(9, 1, 0), &low, 0)), None);
+}
+
 #[test]
 fn every_admitted_decision_counts_d6() {
     let starts = Some(format!("{} 5 - - - - -", slot(0)));
