@@ -71,7 +71,7 @@ impl Options {
 
     /// The case of a seed, as the options make it smaller.
     fn case(&self, seed: u64) -> Case {
-        let mut case = Case::of(seed);
+        let mut case = self.canary.map_or_else(|| Case::of(seed), |canary| canary.case(Case::of(seed)));
         for class in Class::all().filter(|class| self.without.iter().any(|name| name == class.name())) {
             case = case.without(class);
         }
@@ -125,7 +125,7 @@ fn one(options: &Options, seed: u64) -> bool {
 
 /// The command that runs a case again.
 fn command(case: &Case, canary: Option<Canary>) -> String {
-    let whole = Case::of(case.seed);
+    let whole = canary.map_or_else(|| Case::of(case.seed), |canary| canary.case(Case::of(case.seed)));
     let without: Vec<String> = whole
         .classes
         .keys()
@@ -202,7 +202,7 @@ fn many(options: &Options) -> bool {
 
 fn is_caught(canary: Canary, seeds: u64) -> bool {
     let begun = Instant::now();
-    let sums = each(0, seeds, Some(canary), true, &Options::default());
+    let sums = each(0, seeds, Some(canary), true, &Options { canary: Some(canary), ..Options::default() });
     let seconds = begun.elapsed().as_secs_f64();
     match sums.violations.first() {
         Some((seed, what)) => println!("canary {canary}: caught by seed {seed} in {seconds:.1} s: {what}"),

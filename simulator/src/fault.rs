@@ -55,6 +55,13 @@ pub enum Fault {
     SpotWaits,
     /// An agent claims the instance of another one for up to an hour.
     SharedIdentity,
+    /// The process of an agent ends for good, with its tasks, on an instance that stays in service. After two hours an operator
+    /// replaces the instance.
+    AgentEnds,
+    /// An instance is ended by the group, and a hook that fails keeps it, terminated but for its name, for up to an hour.
+    RetainedInstance,
+    /// New instances are of another type from then on: of half of everything, of twice as much, or as before.
+    InstanceType,
 }
 
 /// How a rate counts.
@@ -68,7 +75,7 @@ pub enum Unit {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::FailedLaunch,
         Self::AbandonedLaunch,
         Self::UnhealthyInstance,
@@ -92,6 +99,9 @@ impl Fault {
         Self::InstanceRefresh,
         Self::SpotWaits,
         Self::SharedIdentity,
+        Self::AgentEnds,
+        Self::RetainedInstance,
+        Self::InstanceType,
     ];
 
     /// Its name in options and reports.
@@ -121,6 +131,9 @@ impl Fault {
             Self::InstanceRefresh => "instance-refresh",
             Self::SpotWaits => "spot-waits",
             Self::SharedIdentity => "shared-identity",
+            Self::AgentEnds => "agent-ends",
+            Self::RetainedInstance => "retained-instance",
+            Self::InstanceType => "instance-type",
         }
     }
 
@@ -150,7 +163,10 @@ impl Fault {
             | Self::Protection
             | Self::InstanceRefresh
             | Self::SpotWaits
-            | Self::SharedIdentity => Unit::ADay,
+            | Self::SharedIdentity
+            | Self::AgentEnds
+            | Self::RetainedInstance
+            | Self::InstanceType => Unit::ADay,
         }
     }
 }

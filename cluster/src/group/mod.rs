@@ -347,6 +347,11 @@ impl Group {
         activity.ok_or_else(|| Refusal::NoInstance(id.to_owned()))
     }
 
+    /// An operator ends an instance that a failed hook keeps.
+    pub fn release(&mut self, id: &str) {
+        self.instances.retain(|instance| instance.id != id || instance.state != Lifecycle::TerminatingRetained);
+    }
+
     /// Ends every activity that has lasted its time, then starts those that the desired capacity asks for.
     pub fn advance(&mut self, now: Timestamp) {
         self.end_terminations(now, false);
@@ -374,7 +379,8 @@ impl Group {
             if end <= now || at_once {
                 activity.end = Some(end.min(now));
                 activity.status = ActivityStatus::Successful;
-                self.instances.retain(|i| Some(&i.id) != activity.instance.as_ref());
+                let is_kept = |i: &Instance| i.state == Lifecycle::TerminatingRetained;
+                self.instances.retain(|i| Some(&i.id) != activity.instance.as_ref() || is_kept(i));
             }
         }
     }

@@ -1,16 +1,25 @@
 //! Wrong variants of the product, by rewriting its messages, its settings, and what it reads. The checks must catch each of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use node_gather::growth::Observation;
 use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL, TagChange};
-use node_scale::plan::Plan;
-use node_scale::state::{ActivityStatus, GroupState};
+use node_scale::plan::{Change, Increase, Plan, PlanResult};
+use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState, Instance};
 use shared::config::{Policy as Settings, StepLimit};
-use shared::contract::{ClusterSnapshot, Completeness, CompletenessLevel, ScalingDecision};
+use shared::contract::{
+    AgentShape, AgentState, Candidate, ClusterSnapshot, Completeness, CompletenessLevel, ScalingDecision, TaskGroup,
+};
+use shared::group::Lifecycle;
 
+use super::case::{Case, Class, Trouble};
+use crate::fault::Fault;
 use crate::policy::View;
+
+const DECOMMISSION: &str = "lambda-scale/decommission/";
 
 /// A wrong variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +54,35 @@ pub enum Canary {
     NewAgentBelieved,
     /// With no agent, nothing is ever added.
     NothingFromZero,
+    /// A decision is carried out as often as it arrives.
+    NoDuplicateGuard,
+    /// The capacity is changed by what the decision says, without a look at what is in flight.
+    BlindDelta,
+    /// The step limit counts before what is in flight: a request waits for the boot of the one before (L5).
+    StepBeforeInFlight,
+    /// Agents and instances are counted, not matched (3.1).
+    MembersByCounting,
+    /// An instance that several agents claim is that of each of them.
+    AmbiguousBelieved,
+    /// Growth is learned across a failover (H10).
+    GrowthAcrossFailover,
+    /// Agents that are closed count as room.
+    ClosedAreCapacity,
+    /// A slot of the window may be shorter than a period.
+    ShortSlots,
+    /// A tagged instance without an agent counts against the step for ever (5.6).
+    HangingTagBlocks,
+    /// Activities that failed start a cooldown.
+    FailuresCool,
+    /// Cancelled launches are in progress for ever.
+    CancelledNeverEnd,
+    /// The window forgets its oldest slot.
+    WindowForgetsOldest,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 27] = [
         Self::NoCompletenessGate,
         Self::NothingInFlight,
         Self::NoExpiry,
@@ -65,6 +98,18 @@ impl Canary {
         Self::FailuresNeverEnd,
         Self::NewAgentBelieved,
         Self::NothingFromZero,
+        Self::NoDuplicateGuard,
+        Self::BlindDelta,
+        Self::StepBeforeInFlight,
+        Self::MembersByCounting,
+        Self::AmbiguousBelieved,
+        Self::GrowthAcrossFailover,
+        Self::ClosedAreCapacity,
+        Self::ShortSlots,
+        Self::HangingTagBlocks,
+        Self::FailuresCool,
+        Self::CancelledNeverEnd,
+        Self::WindowForgetsOldest,
     ];
 
     /// Its name in options.
@@ -86,11 +131,63 @@ impl Canary {
             Self::FailuresNeverEnd => "failures-never-end",
             Self::NewAgentBelieved => "new-agent-believed",
             Self::NothingFromZero => "nothing-from-zero",
+            Self::NoDuplicateGuard => "no-duplicate-guard",
+            Self::BlindDelta => "blind-delta",
+            Self::StepBeforeInFlight => "step-before-in-flight",
+            Self::MembersByCounting => "members-by-counting",
+            Self::AmbiguousBelieved => "ambiguous-believed",
+            Self::GrowthAcrossFailover => "growth-across-failover",
+            Self::ClosedAreCapacity => "closed-are-capacity",
+            Self::ShortSlots => "short-slots",
+            Self::HangingTagBlocks => "hanging-tag-blocks",
+            Self::FailuresCool => "failures-cool",
+            Self::CancelledNeverEnd => "cancelled-never-end",
+            Self::WindowForgetsOldest => "window-forgets-oldest",
         }
     }
 
-    pub(super) fn rewrite_snapshot(self, snapshot: &mut ClusterSnapshot, _view: &View<'_>) {
+    /// The case that shows it best: most need no other than those of every seed.
+    #[must_use]
+    pub fn case(self, case: Case) -> Case {
         match self {
+            // Only where what was written cannot be read yet, and nothing else goes wrong that hides it.
+            Self::NoDuplicateGuard => {
+                let (again, stale) = (Class::Chain(Trouble::Duplicate), Class::Chain(Trouble::StaleAnswer));
+                Case { classes: BTreeMap::from([(again, 60), (stale, 60)]), ..case }
+            }
+            // An agent in standby is one, and its instance is no capacity. Others who change the capacity would hide that.
+            Self::MembersByCounting => {
+                let hides = |class: &Class| {
+                    matches!(
+                        class,
+                        Class::World(
+                            Fault::OtherAutoscaler
+                                | Fault::OperatorLimits
+                                | Fault::OperatorTags
+                                | Fault::SharedIdentity
+                        ) | Class::Chain(Trouble::StaleAnswer | Trouble::Forged)
+                    )
+                };
+                let case = case.with(Class::World(Fault::Standby), 72);
+                let hidden: Vec<Class> = case.classes.keys().copied().filter(hides).collect();
+                hidden.into_iter().fold(case, |case, class| case.without(class))
+            }
+            _ => case,
+        }
+    }
+
+    /// What a run says about demand.
+    pub(super) fn rewrite_observation(self, seen: &mut Observation) {
+        if self == Self::GrowthAcrossFailover {
+            (seen.elected_at, seen.counts) = (None, true);
+        }
+    }
+
+    pub(super) fn rewrite_snapshot(self, snapshot: &mut ClusterSnapshot, view: &View<'_>) {
+        match self {
+            Self::MembersByCounting => count_members(snapshot, view),
+            Self::AmbiguousBelieved => believe_claims(snapshot, view),
+            Self::ClosedAreCapacity => open_closed(snapshot),
             Self::NoCompletenessGate => {
                 snapshot.completeness = Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() };
             }
@@ -104,12 +201,17 @@ impl Canary {
         }
     }
 
-    pub(super) fn rewrite_decision(self, decision: &mut ScalingDecision, snapshot: &ClusterSnapshot, now: Timestamp) {
+    /// What node_scale gets, at that time by its clock.
+    pub(super) fn rewrite_delivered(self, decision: &mut ScalingDecision, now: Timestamp) {
+        if self == Self::NoExpiry {
+            decision.snapshot_taken_at = now;
+            decision.expires_at = now + jiff::SignedDuration::from_hours(1);
+        }
+    }
+
+    pub(super) fn rewrite_decision(self, decision: &mut ScalingDecision, snapshot: &ClusterSnapshot) {
         match self {
-            Self::NoExpiry => {
-                decision.snapshot_taken_at = now;
-                decision.expires_at = now + jiff::SignedDuration::from_hours(1);
-            }
+            Self::StepBeforeInFlight => decision.wanted = u32::try_from(decision.delta).unwrap_or(0),
             Self::NothingFromZero if snapshot.agents.registered == 0 => {
                 (decision.delta, decision.wanted) = (0, 0);
             }
@@ -118,7 +220,7 @@ impl Canary {
     }
 
     /// What node_scale reads.
-    pub(super) fn rewrite_state(self, state: &mut GroupState, decision: &ScalingDecision) {
+    pub(super) fn rewrite_state(self, state: &mut GroupState, decision: &ScalingDecision, settings: &Settings) {
         match self {
             Self::NothingInFlight => {
                 state.activities.clear();
@@ -135,10 +237,11 @@ impl Canary {
                 let taken_at = decision.snapshot_taken_at;
                 state.activities.retain(|activity| activity.start <= taken_at && activity.end.is_some());
             }
-            Self::WindowForgetsDepth | Self::UnknownSlotIsZero => {
+            Self::WindowForgetsDepth | Self::UnknownSlotIsZero | Self::WindowForgetsOldest => {
                 for tag in state.group.tags.iter_mut().filter(|tag| tag.key == NEEDED) {
                     tag.value = match self {
                         Self::UnknownSlotIsZero => tag.value.replace('-', "0"),
+                        Self::WindowForgetsOldest => without_oldest(&tag.value),
                         _ => newest_alone(&tag.value),
                     };
                 }
@@ -150,6 +253,46 @@ impl Canary {
                 for activity in &mut state.activities {
                     if activity.status == ActivityStatus::Failed {
                         (activity.status, activity.end) = (ActivityStatus::InProgress, None);
+                    }
+                }
+            }
+            Self::CancelledNeverEnd => {
+                let is_cancelled =
+                    |of: &&mut Activity| of.status == ActivityStatus::Cancelled && of.kind == ActivityKind::Launch;
+                for activity in state.activities.iter_mut().filter(is_cancelled) {
+                    (activity.status, activity.end) = (ActivityStatus::InProgress, None);
+                    activity.start = decision.snapshot_taken_at;
+                    let id = activity.instance_id.clone().unwrap_or_default();
+                    let is_listed = state.group.instances.iter().any(|instance| instance.instance_id == id);
+                    if !is_listed {
+                        state.group.instances.push(Instance {
+                            instance_id: id,
+                            lifecycle_state: Lifecycle::Pending,
+                            weighted_capacity: None,
+                            protected_from_scale_in: false,
+                        });
+                    }
+                }
+            }
+            Self::ShortSlots => {
+                let runs = settings.timing.schedule_period.as_millis();
+                let every = runs.div_ceil((settings.scale_down.window.as_millis() / 6).max(1));
+                for tag in state.group.tags.iter_mut().filter(|tag| tag.key == NEEDED) {
+                    tag.value = with_gaps(&tag.value, usize::try_from(every).unwrap_or(usize::MAX));
+                }
+            }
+            Self::FailuresCool => {
+                let failed = state.activities.iter_mut().filter(|activity| activity.status == ActivityStatus::Failed);
+                failed.for_each(|activity| activity.status = ActivityStatus::Successful);
+            }
+            Self::HangingTagBlocks => {
+                let listed = |id: &str| {
+                    let of = decision.decommissioning_agents.iter();
+                    of.into_iter().any(|agent| agent.instance_id.as_deref() == Some(id))
+                };
+                for tag in &mut state.group.tags {
+                    if tag.key.strip_prefix(DECOMMISSION).is_some_and(|id| !listed(id)) {
+                        tag.value = shared::time::format(decision.snapshot_taken_at);
                     }
                 }
             }
@@ -173,14 +316,104 @@ impl Canary {
     }
 
     pub(super) fn rewrite_plan(self, plan: &mut Plan, decision: &ScalingDecision, state: &GroupState) {
+        if self == Self::BlindDelta {
+            return follow_delta(plan, decision, state);
+        }
         if self != Self::TagOfUnlistedDeleted {
             return;
         }
         let listed =
             |id: &str| decision.decommissioning_agents.iter().any(|agent| agent.instance_id.as_deref() == Some(id));
-        let tagged = state.group.tags.iter().filter_map(|tag| tag.key.strip_prefix("lambda-scale/decommission/"));
+        let tagged = state.group.tags.iter().filter_map(|tag| tag.key.strip_prefix(DECOMMISSION));
         plan.tags.extend(tagged.filter(|id| !listed(id)).map(TagChange::end_decommission));
     }
+}
+
+/// As many of the oldest instances are joined as there are agents, whichever they are.
+fn count_members(snapshot: &mut ClusterSnapshot, view: &View<'_>) {
+    let Some(group) = &mut snapshot.group else { return };
+    let registered = snapshot.agents.registered;
+    let mut there: Vec<_> = view.group.instances().iter().filter(|of| of.state.is_capacity()).collect();
+    there.sort_by_key(|instance| instance.launched);
+    let joined = there.iter().take(usize::try_from(registered).unwrap_or(usize::MAX));
+    group.joined_recent = Some(joined.map(|instance| instance.id.clone()).collect());
+    (group.joined, group.unknown, group.ambiguous) = (registered, 0, Vec::new());
+    group.not_joined_count = group.in_service.saturating_sub(registered);
+    group.not_joined.clear();
+}
+
+/// Agents that claim an instance that others claim as well may leave with it.
+fn believe_claims(snapshot: &mut ClusterSnapshot, view: &View<'_>) {
+    let claims = |id: Option<&str>| view.cluster.registered().filter(|agent| agent.instance_id() == id).count();
+    let claimed = view.cluster.registered().filter(|agent| agent.is_active() && claims(agent.instance_id()) > 1);
+    for agent in claimed {
+        let total = agent.capacity.total;
+        let tasks = agent.tasks().iter().map(|task| TaskGroup { count: 1, resources: task.resources });
+        let candidate = Candidate {
+            agent_id: agent.id.clone(),
+            hostname: agent.hostname.clone(),
+            ip: None,
+            instance_id: agent.instance_id().map(str::to_owned),
+            decommission_tag: Some(false),
+            decommission_since: None,
+            state: AgentState::Active,
+            protected: false,
+            total,
+            unreserved: total,
+            used: agent.used(),
+            free: None,
+            task_count: u32::try_from(agent.tasks().len()).unwrap_or(u32::MAX),
+            tasks: TaskGroup::merged(tasks.collect()),
+            applications: Vec::new(),
+        };
+        snapshot.scale_down_candidates.insert(0, candidate);
+    }
+    if let Some(group) = &mut snapshot.group {
+        (group.unknown, group.ambiguous) = (0, Vec::new());
+    }
+}
+
+/// Agents that were closed take tasks, as far as the decision knows.
+fn open_closed(snapshot: &mut ClusterSnapshot) {
+    let closed = snapshot.scale_down_candidates.iter().filter(|agent| agent.state == AgentState::Deactivated);
+    for Candidate { total, unreserved, used, .. } in closed {
+        let free = unreserved.saturating_sub(used);
+        snapshot.agent_shapes.push(AgentShape { count: 1, total: *total, unreserved: *unreserved, free });
+        snapshot.agents.usable += 1;
+        snapshot.resources.total += *total;
+        snapshot.resources.used += *used;
+        snapshot.resources.displaced = snapshot.resources.displaced.saturating_sub(used);
+    }
+}
+
+/// No matter what was planned, the desired capacity changes by as much as the decision says.
+fn follow_delta(plan: &mut Plan, decision: &ScalingDecision, state: &GroupState) {
+    let from = state.group.desired_capacity;
+    let to = (from + decision.delta).min(state.group.max_size);
+    if decision.delta > 0 && to > from && !matches!(plan.result, PlanResult::Refuse(_)) {
+        let increase =
+            Increase { from, to, needed: decision.wanted, in_flight: 0, reactivated: 0, floor: None, max: None };
+        plan.result = PlanResult::Act(Change::Increase(increase));
+    }
+}
+
+/// The tag where only one of so many slots has had a run.
+fn with_gaps(tag: &str, every: usize) -> String {
+    let parts = tag.split(' ').enumerate();
+    let known = |place: usize| place == 0 || (place - 1).is_multiple_of(every.max(1));
+    parts.map(|(place, part)| if known(place) { part } else { "-" }).collect::<Vec<_>>().join(" ")
+}
+
+/// The tag with the slot before the oldest in its place.
+fn without_oldest(tag: &str) -> String {
+    let mut parts: Vec<&str> = tag.split(' ').collect();
+    if let [.., before, oldest] = parts.as_mut_slice()
+        && *before != "-"
+        && *oldest != "-"
+    {
+        *oldest = before;
+    }
+    parts.join(" ")
 }
 
 /// The tag with its newest slot in the place of all others.

@@ -21,6 +21,9 @@ const AGENT: Resources = resources(8, 28_000);
 /// (B5), an instance that is no agent counts until `join_timeout`, a new master is not believed for ten minutes.
 const HOLDS: Millis = HOUR;
 
+/// Of how many edges a pool may have learned something before.
+const LEARNED: usize = 10;
+
 /// What goes wrong on the way of a message, or of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
@@ -54,11 +57,17 @@ pub enum Trouble {
     VersionSkew,
     /// A message of someone else.
     Forged,
+    /// The master shows a framework without its tasks, as to a principal that may not see them.
+    FilteredView,
+    /// The stored history of what the pool has learned is gone.
+    LostHistory,
+    /// It is cut short, is something else, or a newer release has written it.
+    DamagedHistory,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Duplicate,
         Self::Drop,
         Self::Delay,
@@ -74,6 +83,9 @@ impl Trouble {
         Self::UnreadGroup,
         Self::VersionSkew,
         Self::Forged,
+        Self::FilteredView,
+        Self::LostHistory,
+        Self::DamagedHistory,
     ];
 
     const fn name(self) -> &'static str {
@@ -93,6 +105,9 @@ impl Trouble {
             Self::UnreadGroup => "unread-group",
             Self::VersionSkew => "version-skew",
             Self::Forged => "forged",
+            Self::FilteredView => "filtered-view",
+            Self::LostHistory => "lost-history",
+            Self::DamagedHistory => "damaged-history",
         }
     }
 }
@@ -159,6 +174,8 @@ impl Class {
     /// The rates that a seed may give it.
     const fn rates(self) -> [u32; 3] {
         match self {
+            // Each two or three minutes: more often than a cooldown ends.
+            Self::World(Fault::FailedRebalance) => [24, 72, 600],
             Self::World(fault) => match fault.unit() {
                 Unit::PercentOfLaunches => [5, 20, 60],
                 Unit::ADay => [8, 24, 72],
@@ -183,6 +200,8 @@ pub struct Case {
     pub settings: String,
     /// Whether Marathon's queue is read.
     pub sees_queue: bool,
+    /// What the pool has learned before; `None`: nothing, or it does not learn.
+    pub learned: Option<[u32; LEARNED]>,
     /// From the request of an instance until its agent is registered.
     pub boot: Millis,
     /// How often node_gather runs.
@@ -218,7 +237,12 @@ impl Case {
         let limits = (min, max);
         let settings = settings(&mut random, limits, classes.contains_key(&Class::Pool(Oddity::WrongNewAgent)));
         let faulty = (2 + random.below(3)) * HOUR;
-        Self { seed, classes, settings, sees_queue, boot, period, limits, faulty, until: None }
+        let mut random = stream(seed, 3);
+        let (settings, learned) = match random.below(3) {
+            0 => (learning(&mut random, &settings, boot), learned(&mut random)),
+            _ => (settings, None),
+        };
+        Self { seed, classes, settings, sees_queue, learned, boot, period, limits, faulty, until: None }
     }
 
     /// The same without a class.
@@ -241,6 +265,22 @@ impl Case {
     #[must_use]
     pub fn rate(&self, class: Class) -> u32 {
         self.classes.get(&class).copied().unwrap_or(0)
+    }
+
+    /// How long a pool at rest may take to grow from so many agents to so many: one request in each run, or in each hold of its own
+    /// choice, then a boot, and three runs.
+    pub(super) fn growth_time(&self, from: u32, to: u32) -> Millis {
+        let policy = self.policy();
+        let mut agents = from;
+        let mut requests: Millis = 3;
+        while agents < to {
+            agents += policy.limits.max_scale_up_step.of(agents).max(1);
+            requests += 1;
+        }
+        let hold = Millis::try_from(policy.timing.max_back_off.as_millis()).unwrap_or(Millis::MAX);
+        // The first agent of all shows what an agent has.
+        let boots = if from == 0 { 2 } else { 1 };
+        requests * (self.period + hold) + boots * self.boot * 5 / 4 + MINUTE
     }
 
     /// When nothing that can be placed may wait any more.
@@ -371,6 +411,22 @@ fn settings(random: &mut SplitMix64, (min, max): (u32, u32), is_wrong: bool) -> 
     text
 }
 
+/// The settings of a pool that learns. One that names no strategy closes its agents.
+fn learning(random: &mut SplitMix64, settings: &str, boot: Millis) -> String {
+    let closes = random.below(4) > 0;
+    let is_kept = |line: &&str| !(closes && line.starts_with("scale_down_strategy"));
+    let kept: Vec<&str> = settings.lines().filter(is_kept).collect();
+    let confidence = random.pick([80, 95, 100]);
+    format!("{}\nlearn = {confidence}\nboot_time = \"{}m\"\n", kept.join("\n"), boot / MINUTE)
+}
+
+/// How often demand grew by how much: enough to count from the first run on, or nothing.
+fn learned(random: &mut SplitMix64) -> Option<[u32; LEARNED]> {
+    let is_known = random.below(3) > 0;
+    let counts = std::array::from_fn(|edge| 10 + u32::try_from(random.below(400) / (1 + edge as u64)).unwrap_or(0));
+    is_known.then_some(counts)
+}
+
 fn stream(seed: u64, number: u64) -> SplitMix64 {
     SplitMix64::stream(seed, 10_000, number)
 }
@@ -384,6 +440,9 @@ impl fmt::Display for Case {
         let (period, boot) = (self.period / MINUTE, self.boot / MINUTE);
         let queue = if self.sees_queue { "reads" } else { "does not read" };
         writeln!(f, "a run every {period} min, boot {boot} min, {queue} Marathon's queue")?;
+        if let Some(learned) = self.learned {
+            writeln!(f, "it has learned {learned:?}")?;
+        }
         write!(f, "{}", self.settings.trim_end().replace('\n', "; "))
     }
 }

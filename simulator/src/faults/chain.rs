@@ -6,21 +6,24 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
+use cluster::Agent;
 use cluster::group::Group;
-use cluster::{Agent, Connection, Mode, Presence};
 use jiff::{SignedDuration, Timestamp};
+use node_gather::growth::Observation;
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy as Settings;
-use shared::contract::{AgentRef, AgentState, ClusterSnapshot, ScalingDecision};
+use shared::contract::{AgentRef, AgentState, ClusterSnapshot, ScalingDecision, TaskGroup};
 use shared::random::SplitMix64;
 use uuid::Uuid;
 
 use super::canary::Canary;
 use super::case::{Case, Class, Oddity, Trouble};
-use super::checks::{Checks, Origin, Seen};
+use super::checks::{Checks, Origin};
+use super::learning::Learning;
 use super::scale::Invocation;
+use super::view::{Filtered, hides_much, is_whole, seen};
 use super::{Outcome, Violation, clock};
 use crate::policy::{Orders, Policy, PolicyError, View};
 use crate::world::World;
@@ -34,6 +37,9 @@ const RETRY: Millis = MINUTE;
 
 /// How old an answer of Auto Scaling is at most.
 const STALE: Millis = 20 * SECOND;
+
+/// One case of so many waits for the holds of its own to end before it grows; that takes time.
+const WAITS: u64 = 8;
 
 /// How many runs in a row must find nothing to do.
 const SETTLED_RUNS: u32 = 8;
@@ -70,6 +76,8 @@ pub(super) struct Chain {
     due: BinaryHeap<Reverse<(Millis, u64)>>,
     items: BTreeMap<u64, Item>,
     issued: u64,
+    /// What the pool learns; `None` where it does not.
+    learning: Option<Learning>,
     /// The group as it was, for answers that are not up to date.
     earlier: VecDeque<(Millis, Group)>,
     active: Option<Invocation>,
@@ -86,7 +94,17 @@ pub(super) struct Chain {
     settled_by: Millis,
     /// How many runs in a row have found nothing to do.
     settled: u32,
+    growth: Growth,
     last: String,
+}
+
+/// Whether a pool at rest has got more to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    NotYet,
+    /// Until then it must be served.
+    Until(Millis),
+    Over,
 }
 
 impl Chain {
@@ -123,6 +141,7 @@ impl Chain {
             due: BinaryHeap::new(),
             items: BTreeMap::new(),
             issued: 0,
+            learning: Learning::new(case, &settings),
             earlier: VecDeque::new(),
             active: None,
             applied: VecDeque::new(),
@@ -136,6 +155,7 @@ impl Chain {
             served_by: case.served_by(),
             settled_by: case.settled_by(),
             settled: 0,
+            growth: Growth::NotYet,
             last: String::new(),
         }
     }
@@ -183,7 +203,31 @@ impl Chain {
 
     /// Whether there is nothing more to see.
     pub(super) fn is_over(&self) -> bool {
-        self.outcome.violation.is_some() || self.settled >= SETTLED_RUNS
+        self.outcome.violation.is_some() || self.growth == Growth::Over
+    }
+
+    /// Whether the pool has come to rest after the faults.
+    pub(super) fn has_settled(&self) -> bool {
+        self.settled >= SETTLED_RUNS && self.growth == Growth::NotYet
+    }
+
+    /// A pool at rest gets more to run, unless a hold of its own may still last.
+    pub(super) fn grow(&mut self, case: &Case, world: &mut World<'_>, at: Millis) {
+        let usable = u32::try_from(world.cluster().registered().filter(|agent| agent.is_active()).count()).unwrap_or(0);
+        let room = case.limits.1.saturating_sub(world.instances().max(usable));
+        if world.has_broken_lately() && at < self.settled_by && case.seed.is_multiple_of(WAITS) {
+            return;
+        }
+        if !self.sees_queue || room < 2 || world.has_broken_lately() {
+            self.growth = Growth::Over;
+            return;
+        }
+        self.now = at;
+        // Of the first application, an agent holds eight.
+        let agents = room - room / 4;
+        self.note(|| format!("--- {} more are wanted", 8 * agents));
+        world.want_more(0, 8 * agents);
+        self.growth = Growth::Until(at + case.growth_time(usable, usable + agents));
     }
 
     pub(super) fn finish(mut self) -> Outcome {
@@ -201,9 +245,24 @@ impl Chain {
             return;
         }
         let can_grow = world.group().desired() < world.group().max;
-        if at >= self.served_by && self.sees_queue && can_grow && world.waits_in_vain() {
+        if self.growth == Growth::NotYet && at >= self.served_by && self.sees_queue && can_grow && world.waits_in_vain()
+        {
             let last = self.last.clone();
             self.violate("I13 served", format!("something waits that an empty agent would hold; {last}"));
+        }
+        match self.growth {
+            Growth::Until(until) if at >= until => {
+                self.growth = Growth::Over;
+                if can_grow && world.waits_in_vain() {
+                    let last = self.last.clone();
+                    self.violate(
+                        "L5 growth",
+                        format!("something waits for longer than a boot and the steps take; {last}"),
+                    );
+                }
+            }
+            Growth::Until(_) | Growth::Over => return,
+            Growth::NotYet => {}
         }
         if at >= self.settled_by && self.settled == 0 {
             let last = self.last.clone();
@@ -256,16 +315,24 @@ impl Chain {
             groups: BTreeMap::from([(self.scale.group.clone(), description)]),
             lookup: Lookup::NotAsked,
         };
+        let hidden = if self.strikes(Trouble::FilteredView) { self.any_framework(view) } else { None };
         let mut state = ClusterState::new(&self.gather).with_descriptions(described);
-        if let Err(error) = view.cluster.show(&mut state) {
+        let shown = match &hidden {
+            Some(name) => view.cluster.show(&mut Filtered::new(&mut state, name)),
+            None => view.cluster.show(&mut state),
+        };
+        if let Err(error) = shown {
             return self.violate("I10 finite", format!("the cluster cannot be read: {error}"));
         }
-        let snapshots = summarize(state, &observed, MASTER, taken_at).snapshots;
-        let Some(mut snapshot) = snapshots.into_iter().next() else { return };
-        let is_whole = is_whole(view) && is_group_read && (is_queue_read || !self.sees_queue);
+        let mut summary = summarize(state, &observed, MASTER, taken_at);
+        let backing_off = summary.backing_off.remove(&self.scale.pool).unwrap_or_default();
+        let Some(mut snapshot) = summary.snapshots.into_iter().next() else { return };
+        let hides_tasks = hidden.is_some_and(|name| hides_much(view, &name));
+        let is_whole = is_whole(view) && is_group_read && !hides_tasks && (is_queue_read || !self.sees_queue);
+        self.learn(&mut snapshot, &backing_off, taken_at, view);
         let origin = self.checks.add(Origin::new(snapshot.taken_at, is_whole, seen(view)));
         if self.strikes(Trouble::VersionSkew) {
-            (snapshot.group, snapshot.latest_agents) = (None, Vec::new());
+            (snapshot.group, snapshot.latest_agents, snapshot.growth) = (None, Vec::new(), None);
             snapshot = snapshot.identified();
         }
         if let Some(canary) = self.canary {
@@ -275,6 +342,37 @@ impl Chain {
         let desired = view.desired;
         self.note(|| format!("observe: {usable} usable, {completeness}; desired {desired}, {} wait", waiting(view)));
         self.publish(|| Item::Snapshot(Box::new(snapshot.clone()), Delivery { origin, attempt: 0 }));
+    }
+
+    /// What node_gather learns in a run.
+    fn learn(&mut self, snapshot: &mut ClusterSnapshot, backing_off: &[TaskGroup], now: Timestamp, view: &View<'_>) {
+        let Some(mut learning) = self.learning.take() else { return };
+        if self.strikes(Trouble::ColdStart) {
+            learning.restart();
+        }
+        if self.strikes(Trouble::LostHistory) {
+            learning.lose();
+        }
+        if self.strikes(Trouble::DamagedHistory) {
+            learning.damage(self.network.below(4));
+        }
+        let [gather] = &self.gather;
+        if let Some(mut seen) = Observation::of(snapshot, gather, backing_off) {
+            if let Some(canary) = self.canary {
+                canary.rewrite_observation(&mut seen);
+            }
+            let learned = learning.learn(&seen, now);
+            self.checks.learned(&learned, view.cluster.master.elected_at, view.now);
+            snapshot.growth = learned.growth;
+            *snapshot = snapshot.clone().identified();
+        }
+        self.learning = Some(learning);
+    }
+
+    /// A framework that a principal may not see.
+    fn any_framework(&mut self, view: &View<'_>) -> Option<String> {
+        let names: Vec<&str> = view.cluster.frameworks().map(|framework| framework.name.as_str()).collect();
+        names.get(self.network.index(names.len())).map(|name| (*name).to_owned())
     }
 
     /// node_process.
@@ -301,7 +399,7 @@ impl Chain {
             (decision.needed, decision.margin, decision.group, decision.mesos_version) = (None, None, None, None);
         }
         if let Some(canary) = self.canary {
-            canary.rewrite_decision(&mut decision, snapshot, later(view.now, self.skews[2]));
+            canary.rewrite_decision(&mut decision, snapshot);
         }
         self.publish(|| Item::Decision(Box::new(decision.clone()), delivery));
     }
@@ -472,22 +570,6 @@ impl Policy for Chain {
         }
         Ok(())
     }
-}
-
-/// Whether a master knows of all that runs.
-fn is_whole(view: &View<'_>) -> bool {
-    view.cluster.agents().all(|agent| agent.connection != Connection::Recovered)
-        && view.cluster.frameworks().all(|framework| framework.presence == Presence::Connected)
-}
-
-/// The agents as they are, by the instances that they claim.
-fn seen(view: &View<'_>) -> BTreeMap<String, Vec<Seen>> {
-    let mut agents: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-    for agent in view.cluster.registered() {
-        let of = agents.entry(agent.instance_id().unwrap_or_default().to_owned()).or_default();
-        of.push(Seen { id: agent.id.clone(), tasks: tasks(agent), is_active: agent.mode == Mode::Active });
-    }
-    agents
 }
 
 pub(super) fn tasks(agent: &Agent) -> usize {

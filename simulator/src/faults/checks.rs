@@ -6,15 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster::Mode;
 use jiff::{SignedDuration, Timestamp};
-use node_scale::group_tags::{FLOOR, PAUSE_UNTIL};
+use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL};
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult};
 use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
 use shared::config::{Policy as Settings, ScaleDownStrategy};
 use shared::contract::{CompletenessLevel, ScalingDecision, TaskGroup};
+use shared::count::saturated;
 use shared::group::Lifecycle;
 
 use super::case::{Case, Class, Oddity, Trouble};
 use super::chain::{later, tasks};
+use super::learning::Learned;
+use super::tags::{Floor, floor, knows_slot, slot_of, tag};
 use crate::fault::Fault;
 use crate::policy::View;
 use crate::world::World;
@@ -84,14 +87,23 @@ pub(super) struct Read {
     pub(super) origin: usize,
 }
 
+/// What a decision that was carried out needed.
+#[derive(Clone, Copy, Debug)]
+struct Needed {
+    taken_at: Timestamp,
+    agents: u32,
+    /// Whether the group's tag knew of its slot when that was done.
+    is_remembered: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Checks {
     settings: Settings,
     /// Classes that make a check impossible.
     blurs: Blurs,
     origins: Vec<Origin>,
-    /// What admitted decisions needed: by the snapshot's time.
-    needed: VecDeque<(Timestamp, u32)>,
+    /// What admitted decisions needed.
+    needed: VecDeque<Needed>,
     /// The instances whose agents node_scale deactivated.
     ours: BTreeSet<String>,
     /// The demand of the last hour.
@@ -115,6 +127,10 @@ struct Blurs {
     forged: bool,
     /// One agent is tried in each hour.
     tries: bool,
+    /// node_scale forgets what it did.
+    forgets: bool,
+    /// How much smaller a new agent may be than the first ones.
+    smaller: u64,
 }
 
 impl Checks {
@@ -122,12 +138,16 @@ impl Checks {
         let world = |faults: &[Fault]| faults.iter().any(|fault| case.rate(Class::World(*fault)) > 0);
         let chain = |trouble| case.rate(Class::Chain(trouble)) > 0;
         let blurs = Blurs {
-            capacity: world(&[Fault::OtherAutoscaler, Fault::OperatorLimits, Fault::Standby]),
+            capacity: world(&[Fault::OtherAutoscaler, Fault::OperatorLimits]),
             // An agent that claims the instance of one that is away looks like that one.
             tags: world(&[Fault::OperatorTags, Fault::SharedIdentity]),
             stale: chain(Trouble::StaleAnswer),
             forged: chain(Trouble::Forged),
-            tries: case.rate(Class::Pool(Oddity::WrongNewAgent)) > 0,
+            tries: case.rate(Class::Pool(Oddity::WrongNewAgent)) > 0 || world(&[Fault::InstanceType]),
+            forgets: [Trouble::ColdStart, Trouble::Crash, Trouble::LostAnswer, Trouble::Throttled]
+                .map(chain)
+                .contains(&true),
+            smaller: if world(&[Fault::InstanceType]) { 4 } else { 1 },
         };
         Self {
             settings,
@@ -177,6 +197,10 @@ impl Checks {
         let small =
             i64::from(decision.delta).abs() <= 100_000 && decision.target < 100_000 && decision.wanted < 100_000;
         self.demand(small, "I10 finite", || format!("delta {}, target {}", decision.delta, decision.target));
+        let silent = decision.steps.iter().find(|step| step.reason.trim().is_empty());
+        self.demand(silent.is_none(), "I12 observable", || format!("a step gives no reason: {silent:?}"));
+        let explains = decision.delta == 0 || decision.steps.iter().any(|step| step.agents_before != step.agents_after);
+        self.demand(explains, "I12 observable", || format!("no step says why {:+}", decision.delta));
         if let Some(origin) = self.origins.get_mut(origin) {
             origin.decided = Some(Decided {
                 usable: decision.agents.usable,
@@ -188,13 +212,35 @@ impl Checks {
     }
 
     /// An invocation has made all of its calls.
-    pub(super) fn completed(&mut self, origin: usize, without_failure: bool) {
+    pub(super) fn completed(&mut self, origin: usize, without_failure: bool, view: &View<'_>) {
         let Some(Origin { taken_at, decided: Some(decided), is_forged: false, .. }) = self.origins.get(origin) else {
             return;
         };
-        if let (true, Some(needed)) = (without_failure, decided.needed) {
-            self.needed.push_back((*taken_at, needed));
+        if let (true, Some(agents)) = (without_failure, decided.needed) {
+            let slot = slot_of(*taken_at, self.slot());
+            let is_remembered = view.group.tags.get(NEEDED).is_some_and(|tag| knows_slot(tag, slot));
+            self.needed.push_back(Needed { taken_at: *taken_at, agents, is_remembered });
         }
+    }
+
+    /// I12: an invocation has ended, or will be run again: it has said once what came of it.
+    pub(super) fn ended(&mut self, outcomes: &[String]) {
+        let is_one = matches!(outcomes, [outcome] if !outcome.trim().is_empty());
+        self.demand(is_one, "I12 observable", || format!("an invocation ended in {outcomes:?}"));
+    }
+
+    /// H10: demand has grown from one run to a later one under the same master.
+    pub(super) fn learned(&mut self, learned: &Learned, elected_at: Timestamp, now: Timestamp) {
+        let led = now.duration_since(elected_at) + SignedDuration::from_secs(1);
+        self.demand(!learned.counted || led >= learned.horizon, "H10 learned", || {
+            format!("growth over {:#} is counted, and the master has led for {led:#}", learned.horizon)
+        });
+    }
+
+    /// L: how long a slot of the window lasts.
+    fn slot(&self) -> SignedDuration {
+        let slot = (self.settings.scale_down.window / 6).max(self.settings.timing.schedule_period * 2);
+        SignedDuration::try_from(slot).unwrap_or(SignedDuration::MAX)
     }
 
     /// A plan, by what was read for it.
@@ -334,15 +380,18 @@ impl Checks {
         if window.is_zero() || continues || self.blurs.tags || origin.is_forged || decided.usable > max {
             return;
         }
-        let slot = (window / 6).max(self.settings.timing.schedule_period * 2);
-        // Of six slots the newest still runs, and the tag may have been written first in the middle of the oldest.
-        let remembered = SignedDuration::try_from(slot * 4).unwrap_or(SignedDuration::MAX);
-        let since = later(read.decision.snapshot_taken_at, -remembered);
-        while self.needed.front().is_some_and(|(at, _)| later(*at, SignedDuration::from_hours(3)) < since) {
+        let slot = self.slot();
+        let newest = slot_of(read.decision.snapshot_taken_at, slot);
+        while self.needed.front().is_some_and(|of| slot_of(of.taken_at, slot) < newest - 40) {
             self.needed.pop_front();
         }
-        let lately = self.needed.iter().filter(|(at, _)| *at >= since && *at <= read.decision.snapshot_taken_at);
-        let highest = lately.map(|(_, needed)| *needed).max().unwrap_or(0);
+        // Of six slots the tag may have been written first in the middle of the oldest.
+        let counts = |of: &&Needed| match newest - slot_of(of.taken_at, slot) {
+            0..5 => of.taken_at <= read.decision.snapshot_taken_at,
+            5 => of.is_remembered,
+            _ => false,
+        };
+        let highest = self.needed.iter().filter(counts).map(|of| of.agents).max().unwrap_or(0);
         let gone = match change {
             Change::Terminate { targets, .. } | Change::Deactivate { targets, .. } => {
                 u32::try_from(targets.len()).unwrap_or(u32::MAX)
@@ -365,7 +414,7 @@ impl Checks {
         let headroom = u64::from(self.settings.headroom.percent.max(if self.is_calm { 0 } else { 100 }));
         let needs = |groups: &Vec<TaskGroup>| groups.iter().map(|group| agents_for(group, headroom, view)).sum::<u64>();
         let most = self.demand.iter().map(|(_, groups)| needs(groups)).max().unwrap_or(0);
-        let explained = most * 5 / 4 + 4 + useless(view) + u64::from(self.settings.limits.min);
+        let explained = most * self.blurs.smaller * 5 / 4 + 4 + useless(view) + u64::from(self.settings.limits.min);
         let to = u64::from(increase.to.max(0).unsigned_abs());
         // One agent may be tried in each hour (A), however many there are.
         let is_trial = self.blurs.tries && increase.needed <= 1;
@@ -397,24 +446,33 @@ impl Checks {
             || (self.blurs.tries && decision.agents.usable <= needed.saturating_add(margin).saturating_add(2))
     }
 
-    /// Whether agents are still on their way out, as far as that ends.
+    /// Whether agents are still on their way out, as far as that ends. An agent whose process has ended never leaves.
     pub(super) fn has_open_work(&self, view: &View<'_>) -> bool {
         let never = matches!(self.settings.scale_down.strategy, ScaleDownStrategy::Drain { after: None, .. });
-        !never && !self.blurs.tries && view.group.tags.keys().any(|key| key.starts_with(DECOMMISSION))
+        let is_listed = |id: &str| view.cluster.registered().any(|agent| agent.instance_id() == Some(id));
+        let tagged = view.group.tags.keys().filter_map(|key| key.strip_prefix(DECOMMISSION));
+        !never && !self.blurs.tries && tagged.into_iter().any(is_listed)
     }
 
     /// I2, I1: a new desired capacity is about to be set.
     pub(super) fn sets_desired(&mut self, read: &Read, to: i32, view: &View<'_>) {
         let listed = view.group.instances().iter().filter(|instance| instance.state.is_capacity()).count();
-        let before = i32::try_from(listed).unwrap_or(i32::MAX).max(view.group.desired());
+        // What an operator has put in standby since then is no request.
+        let desired = view.group.desired().max(read.state.group.desired_capacity);
+        let before = i32::try_from(listed).unwrap_or(i32::MAX).max(desired);
         let more = (to - before).max(0).unsigned_abs();
         let is_blurred = self.blurs.capacity || self.blurs.stale || tag(&read.state, FLOOR).is_some();
         let Some(origin) = self.origins.get_mut(read.origin) else { return };
         origin.requested += more;
         let Some(decided) = &origin.decided else { return };
         let (requested, wanted) = (origin.requested, decided.wanted);
+        let arriving = arriving(read, origin, view);
         self.demand(is_blurred || requested <= wanted, "I2 once", || {
             format!("{requested} instances were requested for one decision that wants {wanted}")
+        });
+        let is_blurred = is_blurred || self.blurs.tags || self.blurs.forged || is_lost(&read.state, read);
+        self.demand(is_blurred || arriving + more <= wanted, "L5 in flight", || {
+            format!("{more} instances are requested, {arriving} are on their way, and {wanted} are wanted")
         });
     }
 
@@ -426,6 +484,10 @@ impl Checks {
                 && (!of.protected_from_scale_in || read.state.group.new_instances_protected_from_scale_in)
         });
         self.demand(may, "protection", || format!("{id} is terminated, and was {instance:?}"));
+        // Auto Scaling lowers the desired capacity once more.
+        let leaves = |of: &cluster::group::Instance| of.id == id && of.state == cluster::group::Lifecycle::Terminating;
+        let is_again = !self.blurs.forgets && view.group.instances().iter().any(leaves);
+        self.demand(!is_again, "I2 once", || format!("{id} is terminated again"));
         let Some(origin) = self.origins.get(read.origin).cloned() else { return };
         if origin.is_forged {
             return;
@@ -505,6 +567,14 @@ fn useless(view: &View<'_>) -> u64 {
     view.group.instances().iter().filter(is_useless).count() as u64
 }
 
+/// Young instances of which the snapshot knew no agent: they are on their way, or joined since.
+fn arriving(read: &Read, origin: &Origin, view: &View<'_>) -> u32 {
+    let is_young = |of: &cluster::group::Instance| later(of.launched, OLD - SLACK) > view.now;
+    let known = |of: &cluster::group::Instance| read.state.group.instances.iter().any(|own| own.instance_id == of.id);
+    let instances = view.group.instances().iter().filter(|of| of.state.is_capacity() && is_young(of) && known(of));
+    saturated(instances.filter(|of| !origin.agents.contains_key(&of.id)).count())
+}
+
 /// Whether launches are given up (B5), so that what hangs no longer holds anything up.
 fn is_lost(state: &GroupState, read: &Read) -> bool {
     let hangs = |activity: &&Activity| {
@@ -520,23 +590,4 @@ fn is_lost(state: &GroupState, read: &Read) -> bool {
 fn changes(activity: &Activity) -> bool {
     let has_not = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
     activity.kind != ActivityKind::WarmPool && !has_not
-}
-
-enum Floor {
-    Over,
-    Of(u32),
-    Unreadable,
-}
-
-fn floor(text: &str, now: Timestamp) -> Floor {
-    let Some((instances, until)) = text.split_once(' ') else { return Floor::Unreadable };
-    let Ok(instances) = instances.parse() else { return Floor::Unreadable };
-    match until.parse::<Timestamp>() {
-        Ok(until) if until <= now => Floor::Over,
-        _ => Floor::Of(instances),
-    }
-}
-
-fn tag<'s>(state: &'s GroupState, key: &str) -> Option<&'s str> {
-    state.group.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
 }

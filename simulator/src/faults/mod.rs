@@ -9,11 +9,12 @@
 //! A seed turns each class of faults on with a probability of one half, and gives it a rate of its own. Most failures need two or
 //! three classes at once, and hardly any needs all: a world with everything on never gets far enough. After hours of faults
 //! comes calm: they end, what people did is undone, the demand stays. From the end of the longest hold on, nothing may wait that
-//! can be placed, and what is not needed must go.
+//! can be placed, and what is not needed must go. Then demand grows once more, and must be served as fast as the steps allow.
 //!
 //! - [`case`]: what a seed stands for, as options that can be read and taken away
 //! - `chain`: the three stages as a [`Policy`](crate::policy::Policy); `scale` is an invocation of node_scale, call by call
-//! - `checks`: what must hold
+//! - `learning`: what a pool learns, and where it is stored; `view`: what a master shows to one who may not see all
+//! - `checks`: what must hold; `tags`: what they read in the tags of a group
 //! - [`canary`]: wrong variants of the product that the checks must catch
 //! - [`shrink`]: fewer classes and less time, as long as a case still fails
 //!
@@ -23,8 +24,11 @@ pub mod canary;
 pub mod case;
 mod chain;
 mod checks;
+mod learning;
 mod scale;
 pub mod shrink;
+mod tags;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -87,6 +91,9 @@ pub fn run(case: &Case, canary: Option<Canary>, keeps_history: bool) -> Outcome 
             world.end_faults();
             chain.end_faults(at);
         }
+        if is_calm && chain.has_settled() {
+            chain.grow(case, &mut world, at);
+        }
         if chain.is_over() || case.until.is_some_and(|until| at >= until) {
             break;
         }
@@ -110,6 +117,17 @@ mod tests {
         let first = run(&case, None, true);
         assert!(first.history.len() > 40 && first.runs > 5, "{first:?}");
         assert_eq!(first, run(&case, None, true));
+    }
+
+    #[test]
+    fn what_shows_a_canary_is_no_violation_without_it() {
+        for canary in [Canary::NoDuplicateGuard, Canary::MembersByCounting] {
+            for seed in 0..8 {
+                let case = canary.case(Case::of(seed));
+                assert_ne!(case, Case::of(seed));
+                assert_eq!(run(&case, None, false).violation, None, "{canary}, seed {seed}");
+            }
+        }
     }
 
     #[test]

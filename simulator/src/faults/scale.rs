@@ -7,6 +7,7 @@ use node_scale::plan::{self, AgentCall, AgentStep, Change, Increase, Plan, PlanR
 use node_scale::state::GroupState;
 use shared::contract::ScalingDecision;
 
+use super::canary::Canary;
 use super::case::Trouble;
 use super::chain::{Chain, Delivery, Step};
 use super::checks::Read;
@@ -54,23 +55,29 @@ pub(super) struct Invocation {
     read: Option<Read>,
     reactivated: Vec<TagChange>,
     has_failed: bool,
+    /// What it has said of what came of it.
+    outcomes: Vec<String>,
 }
 
 impl Invocation {
     /// A decision arrives; `None` where it ends at once.
     pub(super) fn begin(
-        decision: ScalingDecision,
+        mut decision: ScalingDecision,
         delivery: Delivery,
         view: &View<'_>,
         chain: &mut Chain,
     ) -> Option<Self> {
         let now = chain.scale_time(view);
+        if let Some(canary) = chain.canary {
+            canary.rewrite_delivered(&mut decision, now);
+        }
         if let Err(refusal) = plan::admit(&decision, &chain.scale, now) {
             let reason = plan::Reason::from(&refusal).text;
+            chain.checks.ended(std::slice::from_ref(&reason));
             chain.tell_last(format!("refuses: {reason}"));
             return None;
         }
-        if chain.applied.contains(&key(&decision)) {
+        if chain.applied.contains(&key(&decision)) && chain.canary != Some(Canary::NoDuplicateGuard) {
             chain.tell_last("has applied it".to_owned());
             return None;
         }
@@ -84,6 +91,7 @@ impl Invocation {
             read: None,
             reactivated: Vec::new(),
             has_failed: false,
+            outcomes: Vec::new(),
         })
     }
 
@@ -103,7 +111,8 @@ impl Invocation {
             return self.describe(view, chain);
         }
         let Some(call) = self.calls.as_mut().and_then(VecDeque::pop_front) else {
-            chain.checks.completed(self.delivery.origin, !self.has_failed);
+            chain.checks.completed(self.delivery.origin, !self.has_failed, view);
+            chain.checks.ended(&self.outcomes);
             return if self.has_failed { Step::Fails } else { Step::Ends };
         };
         let fate = self.make(&call, view, orders, chain);
@@ -119,7 +128,10 @@ impl Invocation {
     /// Describes the activities, then the group, and plans.
     fn describe(&mut self, view: &View<'_>, chain: &mut Chain) -> Step {
         if chain.strikes(Trouble::Throttled) || chain.strikes(Trouble::TruncatedAnswer) {
-            chain.tell_last("cannot describe the group".to_owned());
+            let failure = "cannot describe the group".to_owned();
+            self.outcomes.push(failure.clone());
+            chain.checks.ended(&self.outcomes);
+            chain.tell_last(failure);
             return Step::Fails;
         }
         let answered = group_state(&chain.group_as_answered(view));
@@ -136,7 +148,7 @@ impl Invocation {
         };
         let truth = state.clone();
         if let Some(canary) = chain.canary {
-            canary.rewrite_state(&mut state, &self.decision);
+            canary.rewrite_state(&mut state, &self.decision, &chain.scale);
         }
         let now = chain.scale_time(view);
         let settings = match chain.canary {
@@ -155,6 +167,7 @@ impl Invocation {
         }
         let reason = plan.result.reason();
         let clause = reason.clause.map(|clause| format!("{}: ", clause.name())).unwrap_or_default();
+        self.outcomes.push(reason.text.clone());
         chain.tell_last(format!("{clause}{}", reason.text));
         let read = Read { state: truth, now, decision: self.decision.clone(), origin: self.delivery.origin };
         chain.checks.plan(&read, &plan, view);

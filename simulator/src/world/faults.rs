@@ -51,6 +51,8 @@ pub(crate) enum Later {
     Framework { number: u32 },
     /// An instance that is no agent is replaced.
     Replace { launch: u64, by: Replacement },
+    /// An instance whose agent has ended is replaced.
+    Repair { agent: u32 },
     /// What people did is undone.
     Undo(Fault),
 }
@@ -131,6 +133,7 @@ impl World<'_> {
                 self.pool.rebalance(false);
             }
             Fault::FailedRebalance => self.pool.fail_rebalance(self.time()),
+            Fault::AgentEnds => self.end_an_agent(&mut random),
             _ => self.intervene(fault, &mut random),
         }
     }
@@ -146,6 +149,7 @@ impl World<'_> {
             Later::Returns { agent, since } => self.pool.bring_back(agent, since, self.time()),
             Later::Undo(fault) => self.undo(fault),
             Later::Framework { number } => self.pool.bring_framework_back(number),
+            Later::Repair { agent } => self.repair(agent),
             Later::Replace { launch, by } => {
                 if let Some(id) = self.pool.booting(launch) {
                     self.replace(&id, by);
@@ -167,6 +171,27 @@ impl World<'_> {
         for agent in agents {
             self.pool.disconnect(agent, self.now);
             self.wait_for(agent, timeout, away);
+        }
+    }
+
+    /// The process of an agent ends for good. Its master gives it up as one that is away.
+    fn end_an_agent(&mut self, random: &mut SplitMix64) {
+        let agents = self.pool.connected(None);
+        let Some(agent) = agents.get(random.index(agents.len())).copied() else { return };
+        let timeout = Millis::try_from(self.pool.cluster().master.agent_timeout().as_millis()).unwrap_or(Millis::MAX);
+        self.pool.disconnect(agent, self.now);
+        self.interventions.ended.insert(agent);
+        let since = self.now;
+        self.events.push(since.saturating_add(timeout), Event::Later(Later::Unreachable { agent, since }));
+        self.events.push(since + REPLACED_AFTER, Event::Later(Later::Repair { agent }));
+    }
+
+    /// An operator replaces the instance of an agent that has ended.
+    fn repair(&mut self, agent: u32) {
+        if self.interventions.ended.remove(&agent)
+            && let Some(id) = self.pool.instance_of(agent)
+        {
+            self.replace(&id, Replacement::Operator);
         }
     }
 
@@ -194,10 +219,12 @@ impl World<'_> {
     /// An agent is away from now on; the master gives it up after a timeout.
     fn wait_for(&mut self, agent: u32, timeout: Millis, away: Millis) {
         let since = self.now;
-        if timeout < away {
+        if timeout < away || self.interventions.ended.contains(&agent) {
             self.events.push(since.saturating_add(timeout), Event::Later(Later::Unreachable { agent, since }));
         }
-        self.events.push(since.saturating_add(away), Event::Later(Later::Returns { agent, since }));
+        if !self.interventions.ended.contains(&agent) {
+            self.events.push(since.saturating_add(away), Event::Later(Later::Returns { agent, since }));
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod scheduler;
 use std::collections::BTreeSet;
 
 use cluster::Cluster;
-use cluster::group::Group;
+use cluster::group::{self, Group};
 use jiff::Timestamp;
 use shared::count::saturated;
 
@@ -24,7 +24,8 @@ use crate::fault::{Fault, Faults};
 use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
 use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
 use crate::setup::Setup;
-use crate::{MINUTE, Millis};
+use crate::trace::Change;
+use crate::{HOUR, MINUTE, Millis};
 
 use events::{Event, Events};
 use operators::Interventions;
@@ -134,6 +135,25 @@ impl<'s> World<'s> {
         &self.struck
     }
 
+    /// How many instances are paid for.
+    pub(crate) fn instances(&self) -> u32 {
+        self.pool.instances()
+    }
+
+    /// Whether a launch has failed within the last hour, so that the next one may still be put off, or an instance hangs.
+    pub(crate) fn has_broken_lately(&self) -> bool {
+        let since = time(self.setup.workload.start, self.now.saturating_sub(HOUR));
+        let has_failed = |activity: &group::Activity| {
+            let is_failure =
+                matches!(activity.status, group::ActivityStatus::Failed(_) | group::ActivityStatus::Cancelled(_));
+            // A rebalance that fails stops nothing.
+            activity.start >= since
+                && !activity.cause.is_empty()
+                && (is_failure || activity.cause.contains("status check"))
+        };
+        !self.interventions.ended.is_empty() || self.pool.group().activities().any(has_failed)
+    }
+
     /// Instances whose agents operators deactivated.
     pub(crate) const fn deactivated_by_operators(&self) -> &BTreeSet<String> {
         &self.interventions.deactivated
@@ -142,6 +162,15 @@ impl<'s> World<'s> {
     /// Whether something waits that would fit on an empty agent.
     pub(crate) fn waits_in_vain(&self) -> bool {
         self.scheduler.waits_for(&self.setup.agent)
+    }
+
+    /// So many more instances of an application are wanted from now on.
+    pub(crate) fn want_more(&mut self, application: usize, more: u32) {
+        let wanted = self.scheduler.applications().get(application).map_or(0, |group| group.count);
+        let change = Change { at: self.now, application, instances: wanted.saturating_add(more) };
+        self.scheduler.set_wanted(&change, self.now, self.pool.cluster_mut());
+        self.place();
+        self.measure();
     }
 
     /// Handles the next event. The time then; `None` at the end.
@@ -264,7 +293,7 @@ impl<'s> World<'s> {
             max: self.setup.max,
             desired: self.pool.desired(),
             in_flight: self.pool.in_flight(),
-            new_agent: self.setup.agent,
+            new_agent: self.pool.new_agent,
             cluster: self.pool.cluster(),
             group: self.pool.group(),
             waiting: &waiting,

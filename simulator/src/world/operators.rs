@@ -7,6 +7,7 @@ use cluster::{Mode, Operation};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::{FLOOR, PAUSE_UNTIL, PREFIX};
 use shared::random::SplitMix64;
+use shared::resources::{Amount, Resources};
 
 use super::World;
 use super::events::Event;
@@ -23,6 +24,10 @@ pub(crate) struct Interventions {
     standby: BTreeSet<String>,
     /// Agents that claim the instance of another one, with their own.
     claims: Vec<(u32, String)>,
+    /// Agents whose processes have ended, and whose instances they have not replaced.
+    pub(super) ended: BTreeSet<u32>,
+    /// Instances that a failed hook keeps.
+    retained: BTreeSet<String>,
     /// The limits of the group, as they were.
     limits: Option<(i32, i32)>,
 }
@@ -84,6 +89,13 @@ impl World<'_> {
             }
             Fault::SpotWaits => self.pool.group.behavior.spot_waits = true,
             Fault::SharedIdentity => self.share_an_identity(random),
+            Fault::RetainedInstance => self.retain_one(random),
+            Fault::InstanceType => {
+                let agent = self.setup.agent;
+                let half = Resources::from_fn(|kind| Amount::from_thousandths(agent.get(kind).thousandths() / 2));
+                self.pool.new_agent = random.pick([agent, half, agent.times(2)]);
+                return;
+            }
             _ => return,
         }
         self.events.push(self.now + lasts, Event::Later(Later::Undo(fault)));
@@ -118,6 +130,12 @@ impl World<'_> {
                 refreshes.iter_mut().for_each(|refresh| "Successful".clone_into(&mut refresh.status));
             }
             Fault::SpotWaits => self.pool.group.behavior.spot_waits = false,
+            Fault::RetainedInstance => {
+                for id in std::mem::take(&mut self.interventions.retained) {
+                    self.pool.group.release(&id);
+                }
+            }
+            Fault::InstanceType => self.pool.new_agent = self.setup.agent,
             Fault::SharedIdentity => {
                 for (agent, own) in std::mem::take(&mut self.interventions.claims) {
                     self.pool.rename(agent, &own);
@@ -191,6 +209,16 @@ impl World<'_> {
         }
     }
 
+    /// The group replaces an instance, and a hook that fails keeps the old one.
+    fn retain_one(&mut self, random: &mut SplitMix64) {
+        let Some(id) = self.pool.any_in_service(random) else { return };
+        self.pool.group.fail_check(&id, self.time());
+        self.advance_group();
+        let own = self.pool.group.instances_mut().iter_mut().filter(|instance| instance.id == id);
+        own.for_each(|instance| instance.state = Lifecycle::TerminatingRetained);
+        self.interventions.retained.insert(id);
+    }
+
     /// An agent is restarted with the attributes of another one.
     fn share_an_identity(&mut self, random: &mut SplitMix64) {
         let agents = self.pool.connected(None);
@@ -209,8 +237,11 @@ impl World<'_> {
     /// Nothing goes wrong from now on: what is away returns, and what people did is undone.
     pub(crate) fn end_faults(&mut self) {
         self.is_calm = true;
+        self.repair_all_but_one();
         for (agent, since) in self.pool.absent() {
-            self.recover(Later::Returns { agent, since });
+            if !self.interventions.ended.contains(&agent) {
+                self.recover(Later::Returns { agent, since });
+            }
         }
         for fault in Fault::ALL {
             self.undo(fault);
@@ -221,6 +252,21 @@ impl World<'_> {
             self.recover(Later::Replace { launch, by });
         }
         self.advance_group();
+    }
+}
+
+impl World<'_> {
+    /// Instances whose agents have ended are replaced, but for one that Lambda Scale has told to leave: no one comes for it.
+    fn repair_all_but_one(&mut self) {
+        let ended: Vec<u32> = self.interventions.ended.iter().copied().collect();
+        let is_tagged = |agent: &u32| {
+            let key = self.pool.instance_of(*agent).map(|id| format!("{PREFIX}decommission/{id}"));
+            key.is_some_and(|key| self.pool.group.tags.contains_key(&key))
+        };
+        let stays = ended.iter().copied().find(is_tagged);
+        for agent in ended.into_iter().filter(|agent| Some(*agent) != stays) {
+            self.recover(Later::Repair { agent });
+        }
     }
 }
 

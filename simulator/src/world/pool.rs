@@ -48,6 +48,9 @@ pub(super) struct Pool {
     pub(super) away: BTreeMap<u32, Agent>,
     /// Launches whose agents never register.
     pub(super) unfit: BTreeMap<u64, Replacement>,
+    /// What a new instance has, and what those have whose agents have not registered.
+    pub(super) new_agent: Resources,
+    types: BTreeMap<u64, Resources>,
     /// What went wrong with launches since it was asked last.
     pub(super) struck: Vec<Fault>,
     launches: u64,
@@ -77,6 +80,8 @@ impl Pool {
             absent: BTreeMap::new(),
             away: BTreeMap::new(),
             unfit: BTreeMap::new(),
+            new_agent: setup.agent,
+            types: BTreeMap::new(),
             struck: Vec::new(),
             launches: 0,
             boot: setup.boot,
@@ -120,12 +125,12 @@ impl Pool {
         let id = format!("i-{number:017x}");
         let zone = ZONES.get(number % ZONES.len()).copied().unwrap_or_default();
         self.group.adopt(&id, zone, since);
-        self.register_instance(id, zone, since, setup);
+        self.register_instance(id, zone, setup.agent, since, setup);
     }
 
-    fn register_instance(&mut self, id: String, zone: &str, now: Timestamp, setup: &Setup) {
+    fn register_instance(&mut self, id: String, zone: &str, has: Resources, now: Timestamp, setup: &Setup) {
         self.levels = None;
-        let mut agent = self.cluster.make_agent(Capacity::of(setup.agent), now);
+        let mut agent = self.cluster.make_agent(Capacity::of(has), now);
         for (name, value) in &setup.place.attributes {
             agent.attributes.set(name, value);
         }
@@ -140,7 +145,8 @@ impl Pool {
         let instance = self.group.instances().iter().find(|instance| instance.id == id);
         if let Some(instance) = instance {
             let zone = instance.zone.clone();
-            self.register_instance(id, &zone, now, setup);
+            let has = self.types.remove(&launch).unwrap_or(setup.agent);
+            self.register_instance(id, &zone, has, now, setup);
         }
     }
 
@@ -226,6 +232,7 @@ impl Pool {
         }
         for launch in gone {
             self.booting.remove(&launch);
+            self.types.remove(&launch);
             self.unfit.remove(&launch);
         }
         let numbers: Vec<u32> = ended.iter().filter_map(|id| self.agents.remove(id)).collect();
@@ -264,6 +271,7 @@ impl Pool {
         }
         events.push(in_service, Event::Group);
         self.booting.insert(launch, id);
+        self.types.insert(launch, self.new_agent);
     }
 
     /// An agent is gone, whether or not the master hears from it.

@@ -22,7 +22,7 @@ impl World<'_> {
         let without = self.pool.cluster().agents().find(|agent| {
             !instances.iter().any(|of| {
                 Some(of.id.as_str()) == agent.instance_id()
-                    && (of.state.is_capacity() || of.state == cluster::group::Lifecycle::Standby)
+                    && (of.state.is_capacity() || of.state == group::Lifecycle::Standby)
             })
         });
         // An image with another instance's id in it says nothing about the agent's own.
