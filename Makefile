@@ -181,9 +181,9 @@ compare: rust ## Simulate every policy on every trace of traces/, and write the 
 	@target/release/examples/compare $(SEEDS) traces docs/comparison.md
 
 .PHONY: learned
-learned: rust ## Measure learned headroom: confidences, boot times, noise, deployments, lost histories
-	@cargo build --locked --release -p simulator --example learned
-	@target/release/examples/learned $(SEEDS) traces
+learned: rust ## Measure learned headroom: confidences, boot times, noise, deployments, jumps, lost histories, failovers
+	@cargo build --locked --quiet --profile simulation -p simulator --example learned
+	@target/simulation/examples/learned $(SEEDS) traces
 
 # For how many seconds `make fuzz` runs each target; TARGETS names some of them, as in `make fuzz TARGETS=state`.
 TIME ?= 60

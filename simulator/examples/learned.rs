@@ -1,7 +1,10 @@
-//! Measures learned headroom, as `make learned` does: the confidence dial, boot times, noise, deployments, a queue that is not seen,
-//! and a history that is lost every night. docs/design/learned-headroom.md has the results.
+//! Measures learned headroom, as `make learned` does: the confidence dial, boot times, noise, deployments, restarts, jumps, a queue that
+//! is not seen, a history that is lost every night, failovers, and changed instance types. docs/design/learned-headroom.md has the results.
 //!
-//! `cargo run --release -p simulator --example learned -- SEEDS traces [PART]`
+//! ```text
+//! learned SEEDS traces [PART]           the tables, or one of them, as Markdown
+//! learned SEEDS traces --write DIR      the synthetic loads as traces, for `lambda-scale simulate --trace`
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +14,7 @@
     reason = "a development tool ends by panicking"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -22,7 +26,7 @@ use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Options, read};
-use simulator::{DAY, Faults, MINUTE, Measurements, Millis, Place, Setup, Workload, run};
+use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Workload, run};
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;
@@ -40,6 +44,7 @@ struct Variant {
     boot: Millis,
     sees_queue: bool,
     is_lost_nightly: bool,
+    faults: Faults,
 }
 
 impl Variant {
@@ -50,6 +55,7 @@ impl Variant {
             boot: 3 * MINUTE,
             sees_queue: true,
             is_lost_nightly: false,
+            faults: Faults::default(),
         }
     }
 
@@ -59,6 +65,15 @@ impl Variant {
 
     fn learned(confidence: &str) -> Self {
         Self::new(format!("learn = {confidence}"), format!("learn = {confidence}"))
+    }
+
+    /// With so many strikes a day.
+    fn with(self, fault: Fault, rate: u32) -> Self {
+        Self {
+            name: format!("{}, {}={rate}", self.name, fault.name()),
+            faults: Faults::default().with(fault, rate),
+            ..self
+        }
     }
 
     fn booting(self, minutes: u64) -> Self {
@@ -78,6 +93,9 @@ type Part = (&'static str, Vec<(String, Workload)>, Vec<Variant>);
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (seeds, directory) = (arguments[0].parse::<u64>().unwrap(), Path::new(&arguments[1]));
+    if arguments.get(2).is_some_and(|option| option == "--write") {
+        return synthetic_loads().iter().for_each(|(name, load)| write(Path::new(&arguments[3]), name, load));
+    }
     for (name, loads, variants) in parts(directory) {
         if arguments.get(2).is_none_or(|only| only == name) {
             print(name, &loads, &variants, seeds);
@@ -100,7 +118,30 @@ fn parts(directory: &Path) -> Vec<Part> {
         ("lost", traces(directory), vec![Variant::learned("95"), lost]),
         ("noise", [1, 2, 5].map(noise).to_vec(), both()),
         ("deployments", [2, 4, 12].map(deployments).to_vec(), both()),
+        ("restarts", vec![restarts()], both()),
+        ("jumps", vec![tenfold(), new_application()], both()),
+        ("failover", vec![deployments(4)], both().into_iter().map(|of| of.with(Fault::Failover, 12)).collect()),
+        ("type", vec![deployments(4)], both().into_iter().map(|of| of.with(Fault::InstanceType, 4)).collect()),
     ]
+}
+
+fn synthetic_loads() -> Vec<(String, Workload)> {
+    let [noise, deployments] = [[1, 2, 5].map(noise), [2, 4, 12].map(deployments)];
+    noise.into_iter().chain(deployments).chain([restarts(), tenfold(), new_application()]).collect()
+}
+
+/// Writes a load as a trace of what is wanted by minute.
+fn write(directory: &Path, name: &str, load: &Workload) {
+    let mut text = "minute,application,instances,cpus,mem\n".to_owned();
+    for change in &load.changes {
+        let Application { name, resources } = &load.applications[change.application];
+        let amount = |amount: Amount| amount.thousandths() as f64 / 1000.0;
+        let (minute, cpus, mem) = (change.at / MINUTE, amount(resources.cpus), amount(resources.mem));
+        writeln!(text, "{minute},{name},{},{cpus},{mem}", change.instances).unwrap();
+    }
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    fs::create_dir_all(directory).unwrap();
+    fs::write(directory.join(format!("{}.csv", name.trim_matches('-'))), text).unwrap();
 }
 
 fn traces(directory: &Path) -> Vec<(String, Workload)> {
@@ -147,6 +188,44 @@ fn noise(percent: u64) -> (String, Workload) {
         }
     }
     (format!("±{percent}%"), synthetic(changes))
+}
+
+/// Every four hours each application starts a tenth of its instances anew, one tenth after the other for two minutes each: the new ones
+/// run before the old ones stop.
+fn restarts() -> (String, Workload) {
+    let mut changes = constant();
+    for (application, (_, instances, ..)) in INSTANCES.into_iter().enumerate() {
+        let first = (1 + u64::try_from(application).unwrap()) * 60;
+        for minute in (first..SYNTHETIC / MINUTE - 20).step_by(4 * 60) {
+            changes.push(Change { at: minute * MINUTE, application, instances: instances + instances.div_ceil(10) });
+            changes.push(Change { at: (minute + 20) * MINUTE, application, instances });
+        }
+    }
+    ("rolling restarts".to_owned(), synthetic(changes))
+}
+
+/// On the third day one application is ten times as large, for an hour.
+fn tenfold() -> (String, Workload) {
+    let (application, noon) = (2, 3 * DAY + DAY / 2);
+    let instances = INSTANCES[application].1;
+    let mut changes = constant();
+    changes.push(Change { at: noon, application, instances: 10 * instances });
+    changes.push(Change { at: noon + 60 * MINUTE, application, instances });
+    ("one application tenfold, once".to_owned(), synthetic(changes))
+}
+
+/// On the third day an application comes that was not there, and stays.
+fn new_application() -> (String, Workload) {
+    let (application, noon) = (1, 3 * DAY + DAY / 2);
+    let mut changes = constant();
+    changes.retain(|change| change.application != application);
+    changes.push(Change { at: noon, application, instances: INSTANCES[application].1 });
+    ("a new application".to_owned(), synthetic(changes))
+}
+
+fn constant() -> Vec<Change> {
+    let all = INSTANCES.into_iter().enumerate();
+    all.map(|(application, (_, instances, ..))| Change { at: 0, application, instances }).collect()
 }
 
 /// Every so many hours each application doubles for ten minutes, one after the other.
@@ -238,7 +317,7 @@ fn simulate(workload: &Workload, variant: &Variant, seed: u64) -> Measurements {
         price: 384,
         place: Place { group: pool.group.clone(), ..Place::default() },
         workload: workload.clone(),
-        faults: Faults::default(),
+        faults: variant.faults.clone(),
     };
     let policy = LambdaScale::new(pool, variant.sees_queue, Exactness::Sampled);
     let mut policy: Box<dyn Policy> =
