@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use node_gather::groups::{self, Cpu, Groups};
 use node_gather::members::{Description, Descriptions, Group, Lookup};
 use shared::config::{Config, Policy, Problems};
-use shared::contract::{AgentCounts, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
+use shared::contract::{
+    AgentCounts, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState,
+};
 use shared::count::saturated;
 use shared::resources::{Amount, Resources};
 use uuid::Uuid;
@@ -88,6 +90,24 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
         notes: Vec::new(),
         scale_down_agents: Vec::new(),
         decommissioning_agents: Vec::new(),
+    }
+}
+
+/// An active agent without tasks, as a decision names it, on the instance that it names.
+#[must_use]
+pub fn agent_ref(agent_id: &str, hostname: &str, instance: Option<&str>) -> AgentRef {
+    AgentRef {
+        agent_id: agent_id.to_owned(),
+        hostname: hostname.to_owned(),
+        ip: None,
+        instance_id: instance.map(str::to_owned),
+        decommission_tag: None,
+        decommission_since: None,
+        state: AgentState::Active,
+        task_count: 0,
+        protected: false,
+        only_daemons: false,
+        no_place: false,
     }
 }
 

@@ -21,7 +21,7 @@ pub mod observe;
 pub mod queue;
 pub mod render;
 
-pub use example::{NOON, decision, group_snapshot, policy, resources};
+pub use example::{NOON, agent_ref, decision, group_snapshot, policy, resources};
 pub use model::{
     Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Definition, Drain, Executor, Framework, Master,
     Mode, OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,

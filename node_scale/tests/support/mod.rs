@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use node_scale::config::Settings;
 use node_scale::handler::Handler;
 use shared::config::Config;
-use shared::contract::{AgentRef, AgentState, ScalingDecision, ScalingOutcome, decode, to_json};
+use shared::contract::{ScalingDecision, ScalingOutcome, decode, to_json};
 use shared::sns::Topic;
 use testbed::autoscaling::{AutoScaling, Group};
 use testbed::faults::FaultPlan;
@@ -111,19 +111,8 @@ impl World {
 /// A decision from a snapshot of that many agents, taken a moment ago; a negative one names the first agents.
 pub(crate) fn decision(id: u128, delta: i32, agents: u32) -> ScalingDecision {
     let taken_at = shared::time::truncate(now() - SignedDuration::from_millis(50));
-    let named = (0..delta.min(0).unsigned_abs()).map(|n| AgentRef {
-        agent_id: format!("S{n}"),
-        hostname: format!("host-{n}"),
-        ip: None,
-        instance_id: Some(format!("i-{n}")),
-        decommission_tag: None,
-        decommission_since: None,
-        state: AgentState::Active,
-        task_count: 0,
-        protected: false,
-        only_daemons: false,
-        no_place: false,
-    });
+    let agent = |n| cluster::agent_ref(&format!("S{n}"), &format!("host-{n}"), Some(&format!("i-{n}")));
+    let named = (0..delta.min(0).unsigned_abs()).map(agent);
     ScalingDecision {
         id: Uuid::from_u128(id),
         scale_down_agents: named.collect(),

@@ -1,16 +1,20 @@
 //! The group as a model, a load, and a clock: one run is a snapshot, a decision on it, and what `plan` makes of that.
 
+#[path = "writes.rs"]
+mod writes;
+
 use std::collections::BTreeSet;
 
 use cluster::group::{Group as Model, Instance};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
-use node_scale::plan::{Change, Increase, Plan, PlanResult, plan};
+use node_scale::plan::{Plan, plan};
 use node_scale::state::GroupState;
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
-use shared::contract::{AgentCounts, AgentRef, AgentState, GroupMembers, ScalingDecision};
+use shared::contract::{AgentCounts, GroupMembers, ScalingDecision};
 use simulator::policy::group_state;
+use writes::write;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -154,18 +158,8 @@ impl World {
         let wanted = if one_at_a_time { delta.clamp(0, 1) } else { delta.max(0) };
         let delta =
             delta.clamp(-step(limits.max_scale_down_step.of(agents)), step(limits.max_scale_up_step.of(agents)));
-        let named = self.joined().take(delta.min(0).unsigned_abs() as usize).map(|instance| AgentRef {
-            agent_id: format!("agent of {}", instance.id),
-            hostname: format!("host of {}", instance.id),
-            ip: None,
-            instance_id: Some(instance.id.clone()),
-            decommission_tag: None,
-            decommission_since: None,
-            state: AgentState::Active,
-            task_count: 0,
-            protected: false,
-            only_daemons: false,
-            no_place: false,
+        let named = self.joined().take(delta.min(0).unsigned_abs() as usize).map(|Instance { id, .. }| {
+            cluster::agent_ref(&format!("agent of {id}"), &format!("host of {id}"), Some(id))
         });
         let decision = ScalingDecision {
             expires_at: self.policy.timing.expires_at(self.now),
@@ -225,19 +219,7 @@ impl World {
             }
             self.tag_writes += 1;
         }
-        match &plan.result {
-            PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
-                self.group.set_desired(*to, false, now).unwrap();
-            }
-            PlanResult::Act(Change::Terminate { targets, .. }) => {
-                for target in targets {
-                    self.group.terminate_instance(&target.instance_id, true, now).unwrap();
-                }
-            }
-            PlanResult::Act(change) => panic!("not modeled: {change}"),
-            PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
-        }
-        self.group.advance(now);
+        write(&plan.result, &mut self.group, now);
     }
 
     fn note(&mut self, decision: &ScalingDecision, plan: &Plan) {

@@ -1,6 +1,9 @@
 //! An application whose instances wait, a cluster, and its group, through many runs of `summarize`, `decide`, and `plan`:
 //! instances boot and their agents register, what waits starts where there is room, and the tasks of removed agents wait again.
 
+#[path = "writes.rs"]
+mod writes;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -8,10 +11,11 @@ use cluster::group::Group as Model;
 use cluster::{Agent, Capacity, Cluster, NOON, TaskSpec};
 use jiff::{SignedDuration, Timestamp};
 use node_process::decide;
-use node_scale::plan::{Change, Increase, PlanResult, plan};
+use node_scale::plan::plan;
 use shared::config::Policy;
 use shared::contract::ScalingDecision;
 use simulator::policy::group_state;
+use writes::write;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -146,19 +150,8 @@ impl World {
     fn act(&mut self, decision: &ScalingDecision, at: Timestamp) {
         self.group.advance(at);
         let before: BTreeSet<String> = self.group.instances().iter().map(|instance| instance.id.clone()).collect();
-        match plan(decision, Some(&group_state(&self.group)), &self.policy, at).result {
-            PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
-                self.group.set_desired(to, false, at).unwrap();
-            }
-            PlanResult::Act(Change::Terminate { targets, .. }) => {
-                for target in targets {
-                    self.group.terminate_instance(&target.instance_id, true, at).unwrap();
-                }
-            }
-            PlanResult::Act(change) => panic!("not modeled: {change}"),
-            PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
-        }
-        self.group.advance(at);
+        let plan = plan(decision, Some(&group_state(&self.group)), &self.policy, at);
+        write(&plan.result, &mut self.group, at);
         let instances = self.group.instances().iter().map(|instance| instance.id.clone());
         self.launched.extend(instances.filter(|id| !before.contains(id)));
     }

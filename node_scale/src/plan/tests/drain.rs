@@ -10,19 +10,8 @@ fn draining(settings: &str) -> Policy {
 }
 
 pub(super) fn agent(instance: u32, state: AgentState, task_count: u32) -> AgentRef {
-    AgentRef {
-        agent_id: format!("S{instance}"),
-        hostname: format!("host-{instance}"),
-        ip: None,
-        instance_id: Some(format!("i-{instance}")),
-        decommission_tag: None,
-        decommission_since: None,
-        state,
-        task_count,
-        protected: false,
-        only_daemons: false,
-        no_place: false,
-    }
+    let (id, hostname, instance) = (format!("S{instance}"), format!("host-{instance}"), format!("i-{instance}"));
+    AgentRef { state, task_count, ..cluster::agent_ref(&id, &hostname, Some(&instance)) }
 }
 
 /// Tags the agents of instances as decommissioning since that many seconds.

@@ -1,6 +1,6 @@
 //! `least_loaded` (A1): which instances the agents of a decision are, and when one is skipped.
 
-use shared::contract::{AgentRef, AgentState};
+use shared::contract::AgentRef;
 
 use super::*;
 
@@ -9,19 +9,7 @@ fn least_loaded(settings: &str) -> Policy {
 }
 
 fn agent(hostname: &str) -> AgentRef {
-    AgentRef {
-        agent_id: format!("{hostname}-S1"),
-        hostname: hostname.to_owned(),
-        ip: None,
-        instance_id: None,
-        decommission_tag: None,
-        decommission_since: None,
-        state: AgentState::Active,
-        task_count: 0,
-        protected: false,
-        only_daemons: false,
-        no_place: false,
-    }
+    cluster::agent_ref(&format!("{hostname}-S1"), hostname, None)
 }
 
 /// An agent whose attribute names its instance.

@@ -289,17 +289,8 @@ fn agents_that_were_told_to_leave_are_not_there_d6() {
     let policy = policy_with("drain", "scale_down_window = \"15m\"\nmax_scale_down_step = 5");
     let named = |ids: std::ops::Range<u32>| {
         ids.map(|n| shared::contract::AgentRef {
-            agent_id: format!("S{n}"),
-            hostname: format!("ip-{n}"),
-            ip: None,
-            instance_id: Some(format!("i-{n}")),
-            decommission_tag: None,
-            decommission_since: None,
-            state: shared::contract::AgentState::Active,
             task_count: 1,
-            protected: false,
-            only_daemons: false,
-            no_place: false,
+            ..cluster::agent_ref(&format!("S{n}"), &format!("ip-{n}"), Some(&format!("i-{n}")))
         })
     };
     let left = |ids| {
