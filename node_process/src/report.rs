@@ -2,6 +2,7 @@
 
 use shared::config::{Limits, Policy};
 use shared::contract::{ScalingDecision, ScalingState, Step};
+use shared::text::counted;
 
 /// The subject line of a decision: its pool and the decision in a line.
 #[must_use]
@@ -32,8 +33,8 @@ pub fn headline(decision: &ScalingDecision, policy: Option<&Policy>) -> String {
 #[must_use]
 pub fn change(delta: i32, target: u32) -> String {
     match delta {
-        0 => format!("stays at {target} agents"),
-        delta => format!("{delta:+}, to {target} agents"),
+        0 => format!("stays at {}", counted(target, "agent")),
+        delta => format!("{delta:+}, to {}", counted(target, "agent")),
     }
 }
 
