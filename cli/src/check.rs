@@ -14,7 +14,7 @@ use shared::contract::{AgentCounts, ClusterSnapshot};
 use shared::error::Chain;
 use shared::text::counted;
 
-use crate::command::{self, is_closed_pipe};
+use crate::command;
 use crate::config::{ConfigOption, Found};
 use crate::decide::decide;
 use crate::page::{Output, Page, Tone};
@@ -104,8 +104,7 @@ pub fn run(options: &Options) -> ExitCode {
     };
     match (parsed, printed) {
         (Err(_), _) => ExitCode::from(2),
-        (Ok(_), Err(error)) if !is_closed_pipe(&error) => ExitCode::from(1),
-        (Ok(_), _) => ExitCode::SUCCESS,
+        (Ok(_), printed) => command::printed("check", printed),
     }
 }
 
@@ -113,7 +112,7 @@ pub fn run(options: &Options) -> ExitCode {
 fn observe(config: &Config, state: &saved::State) -> Result<Vec<Observed>, SavedError> {
     #[expect(clippy::disallowed_methods, reason = "a state is compared as of the present")]
     let now = Timestamp::now();
-    let summary = state.summary(&marathon::Observed::default(), Descriptions::default(), config, now)?;
+    let summary = state.summary(&marathon::Observed::default(), Descriptions::default(), config, None, now)?;
     let notes_of = |snapshot: &ClusterSnapshot| -> Vec<String> {
         let policy = config.pool(&snapshot.pool);
         // A pool with a check of its own has no decision here, and so no notes about it.

@@ -47,6 +47,22 @@ pub fn exit<E: CommandError>(command: &str, ended: Result<Ended, E>) -> ExitCode
     }
 }
 
+/// The exit code of a command that only prints.
+pub(crate) fn printed(command: &str, printed: io::Result<()>) -> ExitCode {
+    exit(command, printed.map(|()| Ended::Well).map_err(PrintError))
+}
+
+/// What a command prints cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write")]
+struct PrintError(#[source] io::Error);
+
+impl CommandError for PrintError {
+    fn is_usage(&self) -> bool {
+        false
+    }
+}
+
 /// Whether the reader of what the command prints is gone.
 pub(crate) fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
     let kind = |error: &(dyn Error + 'static)| {

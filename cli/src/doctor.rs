@@ -120,7 +120,7 @@ async fn examine(
         let read = observation.as_ref().and_then(|observation| observation.read.as_ref());
         let group = if has_account { Some(group::describe(sdk, policy, now()).await) } else { None };
         arns.extend(group.iter().flatten().map(|group| group.arn.clone()));
-        sections.push(Section::new(&title, pool::findings(policy, snapshot, read, group, now())));
+        sections.push(Section::new(&title, pool::findings((config, policy), snapshot, read, group, now())));
     }
     match deployed {
         Some(Ok(deployed)) if has_account => sections.push(roles::section(sdk, config, deployed, &arns).await),

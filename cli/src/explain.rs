@@ -1,27 +1,28 @@
 //! `lambda-scale explain`: the decision on a saved /state, and why. The functions' own code on saved input: no network, no account,
 //! and with `--now` the same output every time.
 
+mod groups;
+mod history;
+mod remove;
+
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use node_gather::groups::{self, Cpu, Groups};
 use node_gather::marathon::definitions::{self, DefinitionsError, HostLimits};
 use node_gather::marathon::queue::{self, QueueError};
 use node_gather::marathon::{Answer, Observed, Queue};
-use node_gather::members::{self, Description};
-use node_gather::summarize::Summary;
+use node_gather::summarize::{Asked, Summary};
 use node_process::what_if::WhatIf;
 use node_scale::plan::{self, Change, Increase, Plan, PlanResult, Reason, TerminationTarget};
-use node_scale::state::{Activity, Addresses, Group, GroupState};
-use serde::{Deserialize, Serialize};
+use node_scale::state::{Addresses, GroupState};
+use serde::Serialize;
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{AgentRef, ClusterSnapshot, ScalingDecision};
-use shared::group::{closing_refused_until, decommissioning};
-use shared::text::counted;
+use shared::text::{counted, nearest};
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
@@ -31,6 +32,9 @@ use crate::page::{self, Output, Page, Tone};
 use crate::render;
 use crate::saved::{self, SavedError};
 use crate::values;
+use groups::SavedGroups;
+use history::{Histories, HistoryError};
+use remove::Removal;
 
 /// Explain the decision on a saved /state, without an AWS account
 ///
@@ -60,7 +64,14 @@ pub struct Options {
     /// Average CPU utilization of a pool's group in percent, such as workers=71.5; repeatable [default: unknown]
     #[arg(long, value_name = "POOL=PERCENT", value_parser = read_cpu)]
     cpu: Vec<(String, f64)>,
-    /// Time of the decision, such as 2026-11-21T16:00:00Z [default: now]
+    /// What the pools have learned, as `aws ssm get-parameters-by-path --path /lambda-scale/STACK > history.json` saves it, or as
+    /// `lambda-scale learn` prints it [default: nothing]
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Only say why this agent would be removed, or not: its hostname, id, or instance
+    #[arg(long, value_name = "AGENT", requires = "state")]
+    remove: Option<String>,
+    /// Time of the decision, such as 2026-11-21T16:00:00Z [default: when the file of --state was last changed, else now]
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     now: Option<Timestamp>,
     /// Output format
@@ -80,6 +91,12 @@ pub enum ExplainError {
     /// A pool of a Mesos cluster, and no state.
     #[error("the pool {0:?} needs the /state of its cluster; add --state FILE")]
     NoState(String),
+    /// No pool has the agent.
+    #[error("--remove {0}: {1}")]
+    NoAgent(String, String),
+    /// What was learned cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A CPU utilization that no pool uses.
     #[error("--cpu {0}: {1}")]
     Cpu(String, &'static str),
@@ -123,6 +140,8 @@ pub struct Explanation<'a> {
     pub decision: Result<ScalingDecision, Undecided>,
     /// The nearest changes to another decision.
     pub what_if: Vec<WhatIf>,
+    /// What the pool has learned, where a history was given.
+    pub learned: Option<String>,
     /// The plan, where a group was given.
     pub plan: Option<Planned>,
 }
@@ -140,36 +159,11 @@ pub struct Planned {
     pub dry_run: bool,
 }
 
-/// A group as the AWS command line prints it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SavedGroups {
-    auto_scaling_groups: Vec<SavedGroup>,
-    #[serde(default)]
-    activities: Vec<Activity>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SavedGroup {
-    #[serde(flatten)]
-    group: Group,
-    /// Only what is observed depends on them.
-    #[serde(default)]
-    availability_zones: Vec<String>,
-}
-
-impl SavedGroups {
-    fn group(&self, name: &str) -> Option<&SavedGroup> {
-        self.auto_scaling_groups.iter().find(|saved| saved.group.name == name)
-    }
-}
-
 impl CommandError for ExplainError {
     fn is_usage(&self) -> bool {
         match self {
             Self::Config(error) => error.is_usage(),
-            Self::NoState(_) | Self::Cpu(..) => true,
+            Self::NoState(_) | Self::NoAgent(..) | Self::Cpu(..) => true,
             _ => false,
         }
     }
@@ -183,31 +177,37 @@ pub fn run(options: &Options) -> ExitCode {
 
 fn print(options: &Options) -> Result<(), ExplainError> {
     #[expect(clippy::disallowed_methods, reason = "a time that is not given is the present")]
-    let now = options.now.unwrap_or_else(Timestamp::now);
+    let present = Timestamp::now();
+    let saved_at = options.state.as_ref().and_then(saved::State::saved_at).filter(|_| options.now.is_none());
+    let now = options.now.or(saved_at).unwrap_or(present).min(options.now.unwrap_or(present));
     let config = options.config.read_now()?;
-    let groups = options.group.as_deref().map(read_groups).transpose()?;
+    let groups = options.group.as_deref().map(groups::read).transpose()?;
+    let histories = options.history.as_deref().map(|path| history::read(path, &config)).transpose()?;
     let marathon = Observed {
         queue: options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default(),
         host_limits: read_host_limits(options)?,
     };
-    let known = known_groups(&config, &options.cpu, groups.as_ref())?;
+    let known = groups::known(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
-        (Some(state), _) => Some(state.summary(&marathon, known.described.clone(), &config, now)?),
+        (Some(state), _) => {
+            Some(state.summary(&marathon, known.described.clone(), &config, options.remove.as_deref(), now)?)
+        }
         (None, None) => None,
         (None, Some(policy)) => return Err(ExplainError::NoState(policy.pool.clone())),
     };
     let snapshots = cluster.as_ref().map(|summary| summary.snapshots.clone()).unwrap_or_default();
-    let snapshots = groups::complete(&config, snapshots, &known, now);
-    let explanations = explain(snapshots, &config, groups.as_ref(), now);
+    let snapshots = node_gather::groups::complete(&config, snapshots, &known, now);
+    let input = Input { config: &config, groups: groups.as_ref(), histories: histories.unwrap_or_default(), now };
+    let explanations = input.explain(snapshots);
+    if let Some(name) = &options.remove {
+        let asked = cluster.as_ref().and_then(|summary| summary.asked.as_ref());
+        return input.removal(name, &explanations, asked, options.output);
+    }
     match options.output {
-        Output::Text => show(&explanations, cluster.as_ref())?,
+        Output::Text => show(&explanations, cluster.as_ref(), saved_at.is_some())?,
         Output::Json => page::json(&Pools { pools: explanations.iter().map(Form::from).collect() })?,
     }
     Ok(())
-}
-
-fn read_groups(path: &Path) -> Result<SavedGroups, ExplainError> {
-    serde_json::from_reader(saved::open(path)?).map_err(|source| ExplainError::Group { path: path.to_owned(), source })
 }
 
 fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
@@ -245,119 +245,100 @@ fn read_cpu(text: &str) -> Result<(String, f64), String> {
     Ok((pool.to_owned(), percent))
 }
 
-/// What CloudWatch and Auto Scaling would report of the groups.
-fn known_groups(config: &Config, cpu: &[(String, f64)], saved: Option<&SavedGroups>) -> Result<Groups, ExplainError> {
-    let mut known = Groups::default();
-    for (pool, percent) in cpu {
-        let policy = config
-            .pool(pool)
-            .ok_or_else(|| ExplainError::Cpu(pool.clone(), "the configuration has no pool of that name"))?;
-        if policy.source.cpu().is_none() {
-            let reason = "the pool does not use it; write cpu_utilization = true in the configuration";
-            return Err(ExplainError::Cpu(pool.clone(), reason));
-        }
-        known.cpu.insert(policy.group.clone(), Cpu::of(&[*percent]));
-    }
-    for policy in &config.pools {
-        let unknown = Cpu::Unknown { reason: format!("add --cpu {}=PERCENT", policy.pool) };
-        known.cpu.entry(policy.group.clone()).or_insert(unknown);
-        if let Some(description) = description(policy, saved) {
-            known.described.groups.insert(policy.group.clone(), description);
-        }
-    }
-    Ok(known)
-}
-
-/// What Auto Scaling would report of the group of a pool; `None` where nothing depends on it.
-fn description(policy: &Policy, saved: Option<&SavedGroups>) -> Option<Description> {
-    let unknown = |reason: &str| Some(Description::Unknown { reason: reason.to_owned() });
-    let Some(saved) = saved else {
-        return if policy.source.needs_masters() { None } else { unknown("add --group FILE") };
-    };
-    match saved.group(&policy.group) {
-        Some(group) => Some(Description::Known(described(group))),
-        None => unknown("the file of --group does not have it"),
-    }
-}
-
-fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::Group {
-    let units = |units: i32| u32::try_from(units).unwrap_or(0);
-    let instance = |instance: &node_scale::state::Instance| members::Instance {
-        id: instance.instance_id.clone(),
-        lifecycle: instance.lifecycle_state,
-        protected: instance.protected_from_scale_in,
-    };
-    let tags = || group.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str()));
-    members::Group {
-        desired: units(group.desired_capacity),
-        min: units(group.min_size),
-        max: units(group.max_size),
-        zones: availability_zones.clone(),
-        protects_new: group.new_instances_protected_from_scale_in,
-        instances: group.instances.iter().map(instance).collect(),
-        decommissioning: decommissioning(tags()),
-        closing_refused_until: closing_refused_until(tags()),
-    }
-}
-
-fn explain<'a>(
-    snapshots: Vec<ClusterSnapshot>,
+/// What the pools are explained with.
+struct Input<'a> {
     config: &'a Config,
-    groups: Option<&SavedGroups>,
+    groups: Option<&'a SavedGroups>,
+    histories: Histories,
     now: Timestamp,
-) -> Vec<Explanation<'a>> {
-    let explained = snapshots.into_iter().filter_map(|snapshot| {
-        let policy = config.pool(&snapshot.pool)?;
-        let decision = decide(&snapshot, policy, now);
-        let plan = match (&decision, groups) {
-            (Ok(decision), Some(groups)) => {
-                Some(Planned { dry_run: config.dry_run, ..planned(decision, groups, policy, config.dry_run, now) })
-            }
-            _ => None,
-        };
-        // Without a decision there is no other one.
-        let what_if = match decision {
-            Ok(_) => node_process::what_if(&snapshot, policy, now).unwrap_or_default(),
-            Err(_) => Vec::new(),
-        };
-        Some(Explanation { policy, snapshot, decision, what_if, plan })
-    });
-    explained.collect()
 }
 
-fn planned(
-    decision: &ScalingDecision,
-    groups: &SavedGroups,
-    policy: &Policy,
-    is_dry_run: bool,
-    now: Timestamp,
-) -> Planned {
-    let group = groups.group(&policy.group).map(|saved| &saved.group);
-    let state = group.map(|group| GroupState {
-        group: group.clone(),
-        activities: groups.activities.iter().filter(|activity| activity.is_of(&group.name)).cloned().collect(),
-        activities_are_complete: true,
-        instance_refresh_in_progress: Some(false),
-        addresses: Addresses::new(),
-        is_dry_run,
-    });
-    let state = state.as_ref();
-    Planned {
-        plan: plan::plan(decision, state, policy, now),
-        from: group.map(|group| group.desired_capacity),
-        lookups: plan::needs_addresses(decision, state, policy, now).unwrap_or_default(),
-        dry_run: false,
+impl<'a> Input<'a> {
+    fn explain(&self, snapshots: Vec<ClusterSnapshot>) -> Vec<Explanation<'a>> {
+        let explained = snapshots.into_iter().filter_map(|snapshot| {
+            let policy = self.config.pool(&snapshot.pool)?;
+            let snapshot = history::with_growth(snapshot, policy, &self.histories);
+            let decision = decide(&snapshot, policy, self.now);
+            let plan = decision.as_ref().ok().and_then(|decision| self.planned(decision, policy));
+            // Without a decision there is no other one.
+            let (what_if, learned) = match decision {
+                Ok(_) => (
+                    node_process::what_if(&snapshot, policy, self.now).unwrap_or_default(),
+                    history::learned(&snapshot, policy, self.now),
+                ),
+                Err(_) => (Vec::new(), None),
+            };
+            Some(Explanation { policy, snapshot, decision, what_if, learned, plan })
+        });
+        explained.collect()
+    }
+
+    /// What would be done about a decision, where a group was given.
+    fn planned(&self, decision: &ScalingDecision, policy: &Policy) -> Option<Planned> {
+        let (groups, is_dry_run) = (self.groups?, self.config.dry_run);
+        let group = groups.group(&policy.group).map(|saved| &saved.group);
+        let state = group.map(|group| GroupState {
+            group: group.clone(),
+            activities: groups.activities.iter().filter(|activity| activity.is_of(&group.name)).cloned().collect(),
+            activities_are_complete: true,
+            instance_refresh_in_progress: Some(false),
+            addresses: Addresses::new(),
+            is_dry_run,
+        });
+        let state = state.as_ref();
+        Some(Planned {
+            plan: plan::plan(decision, state, policy, self.now),
+            from: group.map(|group| group.desired_capacity),
+            lookups: plan::needs_addresses(decision, state, policy, self.now).unwrap_or_default(),
+            dry_run: is_dry_run,
+        })
+    }
+
+    /// `--remove`
+    fn removal(
+        &self,
+        name: &str,
+        explanations: &[Explanation<'_>],
+        asked: Option<&Asked>,
+        output: Output,
+    ) -> Result<(), ExplainError> {
+        let found = explanations.iter().find_map(|explanation| {
+            let plan = |decision: &ScalingDecision| self.planned(decision, explanation.policy);
+            Some((explanation, Removal::of(name, explanation, asked, self.now, plan)?))
+        });
+        let Some((Explanation { policy, decision, .. }, removal)) = found else {
+            let hosts = explanations.iter().flat_map(|explanation| &explanation.snapshot.scale_down_candidates);
+            let hint = match nearest(name, hosts.map(|agent| agent.hostname.as_str())).as_slice() {
+                [] => "check its hostname, id, or instance; attributes choose the agents of a pool".to_owned(),
+                near => format!("did you mean {}?", near.join(" or ")),
+            };
+            let problem = format!("no pool has this agent among its 1,000 least loaded; {hint}");
+            return Err(ExplainError::NoAgent(name.to_owned(), problem));
+        };
+        if output == Output::Json {
+            return Ok(page::json(&removal)?);
+        }
+        let page = Page::stdout();
+        title(page, policy)?;
+        if let Ok(decision) = decision {
+            render::decision(page, decision, Some(policy))?;
+        }
+        Ok(removal.show(page)?)
     }
 }
 
-fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Result<()> {
+fn title(page: Page, policy: &Policy) -> io::Result<()> {
+    page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))
+}
+
+fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>, is_as_saved: bool) -> io::Result<()> {
     let page = Page::stdout();
     for (index, explanation) in explanations.iter().enumerate() {
         if index > 0 {
             page.blank()?;
         }
-        let Explanation { policy, snapshot, decision, what_if, plan } = explanation;
-        page.title(&format!("pool {}, Auto Scaling group {}", policy.pool, policy.group))?;
+        let Explanation { policy, snapshot, decision, what_if, learned, plan } = explanation;
+        title(page, policy)?;
         match decision {
             Ok(decision) => render::decision(page, decision, Some(policy))?,
             Err(undecided) => render::undecided(page, undecided)?,
@@ -365,7 +346,11 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
         if let Some(planned) = plan {
             show_plan(page, planned)?;
         }
-        render::snapshot(page, snapshot)?;
+        page.field("source", &render::source(snapshot))?;
+        if is_as_saved {
+            page.field("", "as of when the file of --state was last changed; --now takes another time")?;
+        }
+        render::observed(page, snapshot)?;
         if let Some(summary) = cluster.filter(|_| policy.source.needs_masters() && snapshot.agents.registered == 0) {
             render::no_agents_matched(page, policy, summary.agents_of_no_pool, &summary.attributes_of_no_pool)?;
         }
@@ -376,6 +361,7 @@ fn show(explanations: &[Explanation<'_>], cluster: Option<&Summary>) -> io::Resu
             if !removed.is_empty() {
                 page.field("remove", &render::cut(&removed))?;
             }
+            learned.as_ref().map_or(Ok(()), |learned| page.field("learned", learned))?;
             render::what_if(page, what_if)?;
         }
         // Where nothing is to be removed, it tells how soon something could be.
@@ -413,7 +399,7 @@ fn removed(agent: &AgentRef, planned: Option<&Planned>) -> String {
     let target = targets.iter().find(|target| target.hostname == agent.hostname);
     let instance = target.map(|target| &target.instance_id).or(agent.instance_id.as_ref());
     let instance = instance.map(|id| format!(" ({id})")).unwrap_or_default();
-    format!("{}{instance}, {} tasks", agent.hostname, agent.task_count)
+    format!("{}{instance}, {}", agent.hostname, counted(agent.task_count, "task"))
 }
 
 /// The instances that a plan terminates.
@@ -456,6 +442,9 @@ struct Form<'a> {
     #[serde(flatten)]
     decided: Decided<'a>,
     what_if: &'a [WhatIf],
+    /// What the pool has learned, where a history was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned: Option<&'a str>,
     action: Option<ActionForm<'a>>,
 }
 
@@ -512,6 +501,6 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
             }
         });
         let decided = Decided::new(&explanation.snapshot, &explanation.decision);
-        Self { decided, what_if: &explanation.what_if, action }
+        Self { decided, what_if: &explanation.what_if, learned: explanation.learned.as_deref(), action }
     }
 }

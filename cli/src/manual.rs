@@ -1,14 +1,14 @@
 //! `lambda-scale completions` and `lambda-scale man`: the command line's own documentation.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::command::is_closed_pipe;
+use crate::command;
 
 /// Print completions for a shell
 #[derive(Args, Clone, Debug)]
@@ -33,7 +33,7 @@ pub fn completions(options: &Completions, mut command: Command) -> ExitCode {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut command, name, &mut script);
-    code("completions", io::stdout().write_all(&script))
+    command::printed("completions", io::stdout().write_all(&script))
 }
 
 /// `lambda-scale man`.
@@ -43,22 +43,11 @@ pub fn man(options: &Man, command: Command) -> ExitCode {
         None => clap_mangen::Man::new(command).render(&mut io::stdout()),
         Some(directory) => fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command, directory)),
     };
-    code(
+    command::printed(
         &options
             .directory
             .as_ref()
             .map_or_else(|| "man".to_owned(), |directory| format!("man: {}", directory.display())),
         written,
     )
-}
-
-fn code(command: &str, result: io::Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "lambda-scale {command}: cannot write: {error}");
-            ExitCode::from(1)
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! `anstream` decides whether there are colors: none where standard output is no terminal, or with `NO_COLOR`, `CLICOLOR=0`, or `TERM=dumb`.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -16,6 +16,8 @@ const WIDTH: usize = 112;
 /// A terminal may be narrower or wider; lines are not: below this every word stands alone, above it no eye finds the next line.
 const MIN_WIDTH: usize = 50;
 const MAX_WIDTH: usize = 140;
+/// What the columns of a table need.
+pub const TABLE_WIDTH: usize = 80;
 /// The width of a label, such as `each rule alone`.
 const INDENT: usize = 17;
 /// What stands before a label.
@@ -70,9 +72,7 @@ impl Page {
     /// A page as wide as the terminal.
     #[must_use]
     pub fn stdout() -> Self {
-        let terminal = terminal_size::terminal_size_of(io::stdout());
-        let width = terminal.map(|(width, _)| usize::from(width.0).clamp(MIN_WIDTH, MAX_WIDTH));
-        Self { width: width.unwrap_or(WIDTH) }
+        Self { width: terminal().map_or(WIDTH, |width| width.clamp(MIN_WIDTH, MAX_WIDTH)) }
     }
 
     /// An empty line.
@@ -81,6 +81,14 @@ impl Page {
     /// Where standard output cannot be written, as in all of its functions.
     pub fn blank(self) -> io::Result<()> {
         writeln!(io::stdout())
+    }
+
+    /// The beginning of a page that replaces the one before: a clear terminal, or an empty line where there is none.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn again(self) -> io::Result<()> {
+        if io::stdout().is_terminal() { write!(io::stdout(), "\x1b[H\x1b[2J\x1b[3J") } else { self.blank() }
     }
 
     /// A line without a label.
@@ -139,6 +147,17 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
+/// The width of a table: that of the terminal, but no less than its columns need.
+#[must_use]
+pub fn table_width() -> usize {
+    terminal().map_or(TABLE_WIDTH, |width| width.clamp(TABLE_WIDTH, MAX_WIDTH))
+}
+
+/// The width of the terminal, where standard output is one.
+fn terminal() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Prints a document as JSON.
 ///
 /// # Errors
@@ -152,7 +171,7 @@ pub fn json<T: Serialize + ?Sized>(document: &T) -> io::Result<()> {
 ///
 /// # Errors
 /// Where standard output cannot be written.
-pub fn json_line<T: Serialize>(document: &T) -> io::Result<()> {
+pub fn json_line<T: Serialize + ?Sized>(document: &T) -> io::Result<()> {
     let json = serde_json::to_string(document)?;
     writeln!(io::stdout(), "{json}")
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use jiff::Timestamp;
 use node_gather::summarize::SeenAttributes;
 use node_process::report;
 use node_process::what_if::WhatIf;
@@ -104,6 +105,19 @@ fn alone(step: &Step) -> Option<String> {
     step.agents_alone.map(|agents| format!("{} {agents}", step.clause.rule()))
 }
 
+/// What a pool has learned of the growth of its demand, in a sentence; `None` where its snapshot does not say.
+#[must_use]
+pub fn learned(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Option<String> {
+    let growth = snapshot.growth?;
+    let learned = node_process::explain(snapshot, policy, now).ok().and_then(|explanation| explanation.learned());
+    Some(
+        learned.map_or_else(
+            || format!("nothing yet, from {}", counted(growth.samples, "run")),
+            |learned| learned.to_string(),
+        ),
+    )
+}
+
 /// The decision in a line.
 ///
 /// # Errors
@@ -170,7 +184,7 @@ fn agents(snapshot: &ClusterSnapshot) -> String {
     let agents = &snapshot.agents;
     let usable =
         if agents.usable == agents.registered { "all usable".to_owned() } else { format!("{} usable", agents.usable) };
-    let mut words = vec![format!("{} agents", agents.registered)];
+    let mut words = vec![counted(agents.registered, "agent")];
     words.extend((agents.registered > 0).then_some(usable));
     let others = [
         (agents.draining, "draining"),
@@ -185,8 +199,9 @@ fn agents(snapshot: &ClusterSnapshot) -> String {
 
 fn tasks(snapshot: &ClusterSnapshot) -> String {
     let queued: u64 = snapshot.applications.iter().map(|application| u64::from(application.queued)).sum();
-    let queued = if queued > 0 { format!(", {queued} instances queued") } else { String::new() };
-    format!("{} tasks, {} applications{queued}", task_count(snapshot), snapshot.applications.len())
+    let queued = if queued > 0 { format!(", {} queued", counted(queued, "instance")) } else { String::new() };
+    let applications = u64::try_from(snapshot.applications.len()).unwrap_or(u64::MAX);
+    format!("{}, {}{queued}", counted(task_count(snapshot), "task"), counted(applications, "application"))
 }
 
 /// Where a snapshot comes from, in a line.
@@ -218,7 +233,8 @@ pub fn none_matched(policy: &Policy, others: u32, attributes: &SeenAttributes) -
         (expected, 0) => format!("no registered agent has {expected}, and every agent belongs to another pool"),
         (expected, others) => {
             format!(
-                "no registered agent has {expected}; {others} agents match no pool, with the attributes {attributes}"
+                "no registered agent has {expected}; {} no pool, with the attributes {attributes}",
+                if others == 1 { "1 agent matches".to_owned() } else { format!("{others} agents match") }
             )
         }
     }

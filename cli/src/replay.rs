@@ -111,7 +111,9 @@ fn print(options: &Options) -> Result<(), ReplayError> {
     }
     let replay = replay(options)?;
     match options.output {
-        Output::Text => writeln!(io::stdout(), "{}", text::lines(&replay.pools, &replay.notes).join("\n"))?,
+        Output::Text => {
+            writeln!(io::stdout(), "{}", text::lines(&replay.pools, &replay.notes, page::table_width()).join("\n"))?;
+        }
         Output::Json => page::json(&replay)?,
     }
     options.report.as_ref().map_or(Ok(()), |path| {

@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "every")]
     once: bool,
     /// Run at this interval, such as 1m, until interrupted
-    #[arg(long, value_name = "DURATION", value_parser = period)]
+    #[arg(long, value_name = "DURATION", value_parser = values::period)]
     every: Option<Duration>,
     /// Change the groups; a dry run without it
     #[arg(long)]
@@ -55,13 +55,6 @@ pub struct Options {
     /// Output format; json prints one line for each pool
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-fn period(text: &str) -> Result<Duration, String> {
-    match values::duration(text) {
-        Ok(period) if period >= Duration::from_secs(1) => Ok(period),
-        _ => Err("expected a duration of at least 1s; write 1m or 30s".to_owned()),
-    }
 }
 
 /// Why a run ended.

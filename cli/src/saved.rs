@@ -1,6 +1,6 @@
 //! Saved input: files as `curl` and the AWS command line save them, compressed or not, and a `/state` from anywhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use node_gather::ReadError;
 use node_gather::marathon::Observed;
 use node_gather::members::Descriptions;
 use node_gather::mesos::client::{Client, ClientError, FetchError};
+use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, Summary, summarize};
 use shared::config::{Config, Mesos};
 use thiserror::Error;
@@ -50,11 +51,11 @@ impl FromStr for State {
             return Ok(Self::Input);
         }
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            return Ok(Self::File(text.into()));
+            return if is_host(text) { Err(wrong()) } else { Ok(Self::File(text.into())) };
         }
         let text = text.trim_end_matches('/');
         let base = STATE_PATHS.into_iter().find_map(|path| text.strip_suffix(path)).unwrap_or(text);
-        let master = base.parse().map_err(|_| "expected a file, - or a URL; write http://10.0.0.5:5050")?;
+        let master = base.parse().map_err(|_| wrong())?;
         Ok(Self::Master(Box::new(Mesos {
             masters: vec![master],
             credentials: None,
@@ -64,6 +65,16 @@ impl FromStr for State {
             gzip: true,
         })))
     }
+}
+
+fn wrong() -> String {
+    "expected a file, a URL, or -; write http://10.0.0.5:5050".to_owned()
+}
+
+/// Whether that is no file, but most likely a URL of another scheme, or host and port without one.
+fn is_host(text: &str) -> bool {
+    let has_port = text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    (has_port || text.contains("://")) && !Path::new(text).exists()
 }
 
 /// Why saved input cannot be used.
@@ -115,7 +126,7 @@ pub fn unzipped(source: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
 }
 
 impl State {
-    /// Reads the state, and makes the snapshots of the pools of the Mesos cluster.
+    /// Reads the state, and makes the snapshots of the pools of the Mesos cluster. `asked` is the name of an agent to tell about.
     ///
     /// # Errors
     /// Where it cannot be read, or is not a state.
@@ -124,25 +135,35 @@ impl State {
         marathon: &Observed,
         described: Descriptions,
         config: &Config,
+        asked: Option<&str>,
         now: Timestamp,
     ) -> Result<Summary, SavedError> {
+        let pools = config.mesos_pools();
+        let empty = || ClusterState::new(&pools).asking(asked.map(str::to_owned));
         let (source, shown) = match self {
             Self::File(path) => (open(path)?, path.display().to_string()),
             Self::Input => (unzipped(io::stdin()).map_err(SavedError::Input)?, "standard input".to_owned()),
             Self::Master(settings) => {
-                let pools = config.mesos_pools();
                 let client = Client::new(settings.as_ref().clone(), None, None)?;
-                let fetched = command::block_on(async {
-                    client.fetch(|| ClusterState::new(&pools)).await.map_err(SavedError::Fetch)
-                })?;
+                let fetched = command::block_on(async { client.fetch(empty).await.map_err(SavedError::Fetch) })?;
                 let state = fetched.state.with_descriptions(described);
                 return Ok(summarize(state, marathon, &fetched.master, now));
             }
         };
         let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
         let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
-        let refused = |source| SavedError::State { shown, source };
-        node_gather::summary(source, marathon, described, config, master, now).map_err(refused)
+        let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
+        let state = scan::read(source, empty(), limit)
+            .map_err(|source| SavedError::State { shown, source: ReadError::from(source) })?;
+        Ok(summarize(state.with_descriptions(described), marathon, master, now))
+    }
+
+    /// When its file was last changed, where it is one: the time of what is in it.
+    #[must_use]
+    pub fn saved_at(&self) -> Option<Timestamp> {
+        let Self::File(path) = self else { return None };
+        let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        Timestamp::try_from(changed).ok()
     }
 }
 
@@ -164,6 +185,8 @@ mod tests {
             let Ok(State::Master(settings)) = url.parse() else { panic!("{url}") };
             assert_eq!(settings.masters[0].as_str(), base);
         }
-        assert!("http://[::1".parse::<State>().is_err());
+        for wrong in ["http://[::1", "10.0.0.5:5050", "zk://10.0.0.5:2181/mesos"] {
+            assert!(wrong.parse::<State>().is_err(), "{wrong}");
+        }
     }
 }

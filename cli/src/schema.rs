@@ -8,6 +8,8 @@ use serde_json::Value;
 use shared::contract::schema::of;
 use shared::contract::{ClusterSnapshot, ScalingDecision, ScalingOutcome};
 
+use crate::command;
+
 /// Print the JSON Schema of the configuration or of a message
 ///
 /// The schemas are also in schemas/ of the repository and of the package. For an editor of TOML, begin the configuration
@@ -72,8 +74,5 @@ fn text(schema: &Value) -> String {
 /// Prints it.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    match io::stdout().write_all(options.of.schema().as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(1),
-        _ => ExitCode::SUCCESS,
-    }
+    command::printed("schema", io::stdout().write_all(options.of.schema().as_bytes()))
 }

@@ -1,7 +1,8 @@
 //! `lambda-scale status`: the groups, their agents, and the last decisions in one screen. Changes nothing.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aws_sdk_autoscaling::Client;
 use clap::Args;
@@ -13,7 +14,7 @@ use node_scale::plan;
 use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
 use serde::{Serialize, Serializer};
 use shared::clause;
-use shared::config::{Config, Policy};
+use shared::config::Config;
 use shared::contract::{AgentState, Candidate, ClusterSnapshot, GroupMembers, Message, ScalingDecision, with_header};
 use shared::error::Chain;
 use shared::start::StartError;
@@ -27,6 +28,7 @@ use crate::decisions::{self, Decided, LogError, Row};
 use crate::page::{Page, Tone};
 use crate::render::{self, FEW};
 use crate::target::{GroupStatus, Target, TargetError, describe};
+use crate::values;
 
 /// Show the groups, their agents, and the last decisions
 ///
@@ -39,6 +41,9 @@ use crate::target::{GroupStatus, Target, TargetError, describe};
 pub struct Options {
     #[command(flatten)]
     target: Target,
+    /// Show it again at this interval until interrupted, such as 1m; with json a line each time
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_parser = values::period)]
+    watch: Option<Duration>,
 }
 
 /// How far back activities and decisions go.
@@ -133,11 +138,35 @@ fn message<M: Message, S: Serializer>(message: &Option<M>, serializer: S) -> Res
 /// Runs the subcommand.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    command::exit("status", command::block_on(status(options)))
+    let work = async {
+        match options.watch {
+            None => status(&options.target).await,
+            Some(period) => {
+                let watched = command::until_interrupted(watch(&options.target.clone().watched(), period)).await;
+                watched.unwrap_or(Ok(Ended::Interrupted))
+            }
+        }
+    };
+    command::exit("status", command::block_on(work))
 }
 
-async fn status(options: &Options) -> Result<Ended, TargetError> {
-    let Options { target } = options;
+/// Shows it again and again. A failure of the first time ends it, for it is most likely in the call; a later one may pass.
+async fn watch(target: &Target, period: Duration) -> Result<Ended, TargetError> {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut is_first = true;
+    loop {
+        interval.tick().await;
+        match status(target).await {
+            Err(error) if is_first || command::is_closed_pipe(&error) => return Err(error),
+            Err(error) => writeln!(io::stderr(), "lambda-scale status: {}", Chain::new(&error))?,
+            Ok(_) => {}
+        }
+        is_first = false;
+    }
+}
+
+async fn status(target: &Target) -> Result<Ended, TargetError> {
     let sdk = shared::aws::sdk_config().await;
     let config = target.config(&sdk).await?;
     let now = now();
@@ -250,7 +279,10 @@ async fn observe(
                     let problem = histories.problem(&policy.pool);
                     status.unknown.extend(problem.map(|problem| format!("learned growth: {problem}")));
                 }
-                status.learned = status.snapshot.as_ref().and_then(|snapshot| learned(snapshot, policy, now));
+                if policy.learning.is_some() {
+                    status.learned =
+                        status.snapshot.as_ref().and_then(|snapshot| render::learned(snapshot, policy, now));
+                }
                 match status.snapshot.as_ref().map(|snapshot| decide(snapshot, policy, now)) {
                     Some(Ok(decision)) => status.decision = Some(decision),
                     Some(Err(undecided)) => status.undecided = Some(undecided.to_string()),
@@ -271,16 +303,6 @@ async fn observe(
         unobserved.for_each(|status| status.unknown.push(format!("agents: {failure}")));
     }
     failure.is_none()
-}
-
-/// What the pool has learned, in a sentence; `None` where it does not learn.
-fn learned(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Option<String> {
-    let growth = snapshot.growth.filter(|_| policy.learning.is_some())?;
-    let learned = node_process::explain(snapshot, policy, now).ok().and_then(|explanation| explanation.learned());
-    Some(match learned {
-        Some(learned) => learned.to_string(),
-        None => format!("nothing yet, from {}", counted(growth.samples, "run")),
-    })
 }
 
 fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) -> io::Result<()> {
@@ -368,7 +390,7 @@ fn agents(page: Page, candidates: &[Candidate]) -> io::Result<()> {
             AgentState::Active => String::new(),
             state => format!(", {}", state.name()),
         };
-        format!("{} ({} tasks{state})", candidate.hostname, candidate.task_count)
+        format!("{} ({}{state})", candidate.hostname, counted(candidate.task_count, "task"))
     };
     for (label, agents) in [("decommissioning", decommissioning), ("least loaded", active)] {
         let names: Vec<String> = agents.iter().map(name).collect();

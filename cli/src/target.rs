@@ -12,7 +12,7 @@ use node_scale::state::{Group, Instance};
 use serde::Serialize;
 use shared::config::Config;
 use shared::group::Lifecycle;
-use shared::text::nearest;
+use shared::text::{counted, nearest};
 use shared::time;
 use thiserror::Error;
 
@@ -39,6 +39,9 @@ pub struct Target {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Whether it is printed again and again: each time on a clear terminal, or as one line of JSON.
+    #[arg(skip)]
+    is_watched: bool,
 }
 
 /// Why a group's command failed.
@@ -108,6 +111,12 @@ impl Target {
         Ok(Some(config))
     }
 
+    /// The same, printed again and again.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self { is_watched: true, ..self }
+    }
+
     /// The name of the stack, where nothing else is said.
     #[must_use]
     pub fn stack(&self) -> &str {
@@ -129,9 +138,13 @@ impl Target {
     /// Where it cannot be printed.
     pub fn print<T: Serialize>(&self, all: &[T], text: impl Fn(Page, &T) -> io::Result<()>) -> Result<(), TargetError> {
         match self.output {
+            Output::Json if self.is_watched => page::json_line(all)?,
             Output::Json => page::json(all)?,
             Output::Text => {
                 let page = Page::stdout();
+                if self.is_watched {
+                    page.again()?;
+                }
                 for (index, one) in all.iter().enumerate() {
                     if index > 0 {
                         page.blank()?;
@@ -248,7 +261,7 @@ impl GroupStatus {
             None => page.field("paused", "no")?,
         }
         if let Some(floor) = &self.floor {
-            page.field("floor", &format!("{} instances {}", floor.instances, shown(&floor.until)))?;
+            page.field("floor", &format!("{} {}", counted(floor.instances, "instance"), shown(&floor.until)))?;
         }
         if let Some(since) = &self.scale_up_held_back_since {
             page.field("scale-up held", &format!("since {since}"))?;

@@ -13,6 +13,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     shared::time::duration(text).ok_or_else(|| format!("got {text:?}, expected a duration; write 30m, 2h, or 1d"))
 }
 
+/// The time between two runs: `1m`
+///
+/// # Errors
+/// Where it is not a duration of at least a second.
+pub fn period(text: &str) -> Result<Duration, String> {
+    let is_long = |period: &Duration| *period >= Duration::from_secs(1);
+    let wrong = || "expected a duration of at least 1s; write 1m or 30s".to_owned();
+    shared::time::duration(text).filter(is_long).ok_or_else(wrong)
+}
+
 /// `2026-11-21T16:00:00Z`
 ///
 /// # Errors

@@ -226,3 +226,19 @@ fn a_pool_without_agents_is_printed_with_existing_attributes() {
     assert!(told.contains("no registered agent has asg = worker; 60 agents match no pool"), "{told}");
     assert!(told.contains("asg = workers"), "{told}");
 }
+
+#[test]
+fn without_a_time_a_file_is_as_old_as_its_last_change() {
+    let state = file("as-saved.json", &fs::read_to_string(state()).unwrap());
+    let saved_at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_284_000);
+    fs::File::options().append(true).open(&state).unwrap().set_modified(saved_at).unwrap();
+    let call = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.args(["explain", "--state"]).arg(&state).arg("--config").arg(file("as-saved.toml", CONFIG)).args(more);
+        text(&command.output().unwrap().stdout).to_owned()
+    };
+    let words = call(&[]);
+    assert!(words.contains(", 2026-11-21T18:00:00.000Z"), "{words}");
+    assert!(words.contains("as of when the file of --state was last changed; --now takes another time"), "{words}");
+    assert!(!call(&["--now", NOW]).contains("last changed"));
+}

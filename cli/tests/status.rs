@@ -17,6 +17,7 @@ use support::{Account, GROUP, told};
 use testbed::faults::Mode;
 use testbed::ssm::Ssm;
 use testbed::{AwsError, now};
+use tokio::io::AsyncBufReadExt as _;
 
 const LOG: &str = "/aws/lambda/lambda-scale/node_scale";
 
@@ -185,4 +186,26 @@ async fn status_says_what_was_learned_and_what_is_wrong_with_it() {
     let unknown = "unknown learned growth: GetParameters failed (AccessDeniedException); allow the function's role ssm:GetParameters";
     assert!(words.contains(unknown), "{words}");
     assert!(ssm.calls().iter().all(|call| call.action == "GetParameters"), "status writes nothing");
+}
+
+#[tokio::test]
+async fn a_watch_shows_the_group_again_and_again() {
+    let account = Account::start("watch").await;
+    account.logs.write(LOG, &[]);
+    let config = account.config("", r#"asg = "workers""#, "");
+    let mut command = account.command(&["status", "--watch=1s", "--output", "json", "--config"]);
+    let mut child = command.arg(&config).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let line = lines.next_line().await.unwrap().unwrap();
+        let one: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(one[0]["pool"], "workers");
+    }
+    // A reader that goes ends it, and a group that does not exist ends it at once.
+    drop(lines);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let output = account.command(&["status", "--watch", "--group", "mesos-worker"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("did you mean mesos-workers?"), "{}", told(&output));
 }

@@ -55,9 +55,8 @@ use shared::contract::ClusterSnapshot;
 use thiserror::Error;
 
 use crate::marathon::Observed;
-use crate::members::Descriptions;
 use crate::mesos::state::StateError;
-use crate::summarize::{ClusterState, Summary, summarize};
+use crate::summarize::{ClusterState, summarize};
 
 /// Why there are no snapshots: the document is not the state of a cluster.
 #[derive(Debug, Error)]
@@ -83,24 +82,8 @@ pub fn snapshots(
     if config.mesos.is_none() {
         return Ok(Vec::new());
     }
-    summary(state, marathon, Descriptions::default(), config, master, taken_at).map(|summary| summary.snapshots)
-}
-
-/// Like [`snapshots`], with what AWS reports about the groups, and with what is in none of them. Without a master in the
-/// configuration no agent belongs to a pool.
-///
-/// # Errors
-/// See [`snapshots`].
-pub fn summary(
-    state: impl Read,
-    marathon: &Observed,
-    described: Descriptions,
-    config: &Config,
-    master: &str,
-    taken_at: Timestamp,
-) -> Result<Summary, ReadError> {
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
     let state = mesos::scan::read(state, ClusterState::new(&pools), limit)?;
-    Ok(summarize(state.with_descriptions(described), marathon, master, taken_at))
+    Ok(summarize(state, marathon, master, taken_at).snapshots)
 }

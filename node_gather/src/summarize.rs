@@ -40,8 +40,8 @@ use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
-pub use pool::is_usable;
 pub(crate) use pool::merge_shapes;
+pub use pool::{Asked, Stays, is_usable};
 use queued::{Scheduler, Servers, Uncounted};
 pub use roles::Capacity;
 pub use seen::SeenAttributes;
@@ -57,6 +57,8 @@ pub struct Summary {
     pub agents_of_no_pool: u32,
     /// Their attributes.
     pub attributes_of_no_pool: SeenAttributes,
+    /// The agent that was asked for, where it is no candidate.
+    pub asked: Option<Asked>,
 }
 
 /// Makes one snapshot of each pool. `marathon` is what is known of Marathon, `master` is the URL to name as the
@@ -101,6 +103,7 @@ pub fn summarize_unidentified(
     applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits));
     let notes: Vec<Vec<String>> =
         state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
+    let mut asked = None;
     let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(left_out).zip(members).zip(notes);
     let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), left_out), members), notes)| {
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
@@ -110,6 +113,9 @@ pub fn summarize_unidentified(
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
         let mut applications = applications.into_list();
         let mut scale_down_candidates = pool.take_candidates();
+        if let Some(found) = state.asked.as_ref().and_then(|name| pool.take_asked(name, &scale_down_candidates)) {
+            asked = Some(found);
+        }
         sizes::limit(&mut applications, &mut scale_down_candidates, pool.policy.new_agent, &agent_shapes);
         ClusterSnapshot {
             id: Uuid::nil(),
@@ -145,6 +151,7 @@ pub fn summarize_unidentified(
     });
     Summary {
         snapshots: snapshots.collect(),
+        asked,
         backing_off,
         agents_of_no_pool: state.agents_of_no_pool,
         attributes_of_no_pool: state.attributes_of_no_pool,

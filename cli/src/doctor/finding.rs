@@ -10,6 +10,8 @@ use crate::page::Tone;
 pub(super) enum Level {
     /// As it should be.
     Ok,
+    /// As it should be, and could be better.
+    Advice,
     /// Works, and may surprise.
     Warning,
     /// Does not work, or would hurt.
@@ -20,6 +22,7 @@ impl Level {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Advice => "advice",
             Self::Warning => "warning",
             Self::Problem => "problem",
         }
@@ -28,6 +31,7 @@ impl Level {
     pub(super) const fn tone(self) -> Tone {
         match self {
             Self::Ok => Tone::Plain,
+            Self::Advice => Tone::Good,
             Self::Warning => Tone::Held,
             Self::Problem => Tone::Bad,
         }
@@ -44,6 +48,10 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn ok(text: impl Into<String>) -> Self {
         Self { level: Level::Ok, text: text.into() }
+    }
+
+    pub(super) fn advice(text: impl Into<String>) -> Self {
+        Self { level: Level::Advice, text: text.into() }
     }
 
     pub(super) fn warning(text: impl Into<String>) -> Self {

@@ -5,7 +5,7 @@ use node_gather::observe::Read;
 use node_scale::group_tags::{GroupTags, Pause};
 use node_scale::plan;
 use node_scale::state::Group as Described;
-use shared::config::{Policy, ScaleDownStrategy};
+use shared::config::{CheckKind, Confidence, Config, Policy, ScaleDownStrategy};
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
 use shared::text::counted;
 
@@ -24,7 +24,7 @@ const DRAINING: (u32, u32) = (1, 9);
 
 /// Checks a pool, as far as its snapshot and its group are known.
 pub(super) fn findings(
-    policy: &Policy,
+    (config, policy): (&Config, &Policy),
     snapshot: Option<&ClusterSnapshot>,
     read: Option<&Read>,
     group: Option<Result<Group, String>>,
@@ -48,6 +48,7 @@ pub(super) fn findings(
     if let Some(snapshot) = snapshot {
         findings.extend(agents(policy, snapshot, read));
         findings.extend(decision(policy, snapshot, read, group.as_ref(), now));
+        findings.extend(learning(config, policy, snapshot));
     }
     if let Some(group) = &group {
         findings.extend(settings(policy, group));
@@ -113,6 +114,23 @@ fn agents(policy: &Policy, snapshot: &ClusterSnapshot, read: Option<&Read>) -> V
     findings.extend(reasons);
     findings.extend(snapshot.notes.iter().map(|note| Finding::warning(note.clone())));
     findings
+}
+
+/// That a pool could learn its headroom: it has the queue that this needs, and masters that can close agents.
+fn learning(config: &Config, policy: &Policy, snapshot: &ClusterSnapshot) -> Option<Finding> {
+    let can_close = version(&snapshot.source.mesos_version).is_some_and(|version| version >= DRAINING);
+    let could = policy.learning.is_none()
+        && policy.check == CheckKind::Standard
+        && policy.source.needs_masters()
+        && config.marathon.is_some()
+        && can_close;
+    could.then(|| {
+        Finding::advice(format!(
+            "the pool could learn its headroom, instead of {}% for every application: set learn = {}; docs/learned-headroom.md says when not to",
+            policy.headroom.percent,
+            Confidence::SUGGESTED
+        ))
+    })
 }
 
 /// What would be decided, and what stands in its way.

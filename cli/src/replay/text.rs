@@ -1,12 +1,9 @@
-//! The result as text: lines of at most 80 columns.
+//! The result as text: lines as wide as the terminal, at least 80 columns.
 
 use jiff::Timestamp;
 use shared::text::{clip, counted};
 
 use super::compare::{Cause, Difference, PoolReplay, Verdict};
-
-/// A terminal's usual width.
-pub(super) const WIDTH: usize = 80;
 
 /// The last line: what the result does not say.
 pub(super) const OPEN_LOOP: &str = "open loop: no run sees the agents of the other decisions; simulate closes it";
@@ -15,23 +12,23 @@ pub(super) const OPEN_LOOP: &str = "open loop: no run sees the agents of the oth
 const LABEL: usize = 14;
 
 /// Everything in lines.
-pub(super) fn lines(pools: &[PoolReplay], notes: &[String]) -> Vec<String> {
+pub(super) fn lines(pools: &[PoolReplay], notes: &[String], width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for pool in pools.iter().filter(|pool| !pool.differences.is_empty()) {
-        lines.push(clip(&format!("pool {}", pool.pool), WIDTH));
+        lines.push(clip(&format!("pool {}", pool.pool), width));
         lines.push(format!("{:<21}{:<19}state", "when", "target"));
-        lines.extend(pool.differences.iter().flat_map(difference));
+        lines.extend(pool.differences.iter().flat_map(|one| difference(one, width)));
         lines.push(String::new());
     }
     lines.extend(totals(pools));
     lines.extend(notes.iter().cloned());
     lines.push(OPEN_LOOP.to_owned());
     // Notes, and lines with numbers that are wider than their columns.
-    let fits = |line: &String| line.chars().count() <= WIDTH;
-    lines.into_iter().flat_map(|line| if fits(&line) { vec![line] } else { wrapped(&line, WIDTH) }).collect()
+    let fits = |line: &String| line.chars().count() <= width;
+    lines.into_iter().flat_map(|line| if fits(&line) { vec![line] } else { wrapped(&line, width) }).collect()
 }
 
-fn difference(difference: &Difference) -> Vec<String> {
+fn difference(difference: &Difference, width: usize) -> Vec<String> {
     let Difference { from, runs, agents, decided, replayed, .. } = difference;
     let state = match (decided.state.name(), replayed.state.name()) {
         (before, after) if before == after => before.to_owned(),
@@ -41,19 +38,19 @@ fn difference(difference: &Difference) -> Vec<String> {
     let target = format!("{} -> {}", decided.target, replayed.target);
     let mut lines = vec![format!("{:<21}{target:<19}{state}{count}", second(*from))];
     for (label, verdict) in [("decided", decided), ("replayed", replayed)] {
-        lines.extend(reason(label, verdict, *agents));
+        lines.extend(reason(label, verdict, *agents, width));
     }
     lines
 }
 
-fn reason(label: &str, verdict: &Verdict, agents: u32) -> Vec<String> {
+fn reason(label: &str, verdict: &Verdict, agents: u32, width: usize) -> Vec<String> {
     let text = match &verdict.cause {
         Some(Cause { clause, reason }) => format!("{clause} {reason}"),
         // Of a custom check.
         None if verdict.target != agents => "the decision has no step that says why".to_owned(),
         None => "no rule changes the number of agents".to_owned(),
     };
-    let lines = wrapped(&text, WIDTH - LABEL).into_iter().enumerate();
+    let lines = wrapped(&text, width.saturating_sub(LABEL).max(1)).into_iter().enumerate();
     lines
         .map(|(index, line)| {
             format!("{:<LABEL$}{line}", if index == 0 { format!("    {label}") } else { String::new() })
@@ -144,6 +141,7 @@ mod tests {
 
     use super::super::compare::AgentHours;
     use super::*;
+    use crate::page::TABLE_WIDTH;
 
     #[test]
     fn every_line_fits_the_width_with_any_numbers() {
@@ -173,8 +171,11 @@ mod tests {
                     differences: vec![Difference { from, to: from, runs, agents: target, decided, replayed }],
                 };
                 let notes = left_out(&pool, false);
-                let lines = lines(&[pool], &notes);
-                assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:#?}");
+                let wide = lines(std::slice::from_ref(&pool), &notes, 120);
+                assert!(wide.iter().all(|line| line.chars().count() <= 120), "{wide:#?}");
+                let lines = lines(&[pool], &notes, TABLE_WIDTH);
+                assert!(lines.iter().all(|line| line.chars().count() <= TABLE_WIDTH), "{lines:#?}");
+                assert!(wide.len() <= lines.len());
                 assert_eq!(lines.last().map(String::as_str), Some(OPEN_LOOP));
                 // Columns hold what is not absurd.
                 assert!(target == u32::MAX || lines[2].contains(&format!("  {}", before.name())), "{}", lines[2]);
@@ -185,8 +186,8 @@ mod tests {
     #[test]
     fn a_decision_of_a_custom_check_needs_no_steps() {
         let verdict = |target| Verdict { target, state: ScalingState::ScaleUp, cause: None };
-        assert_eq!(reason("decided", &verdict(6), 5), ["    decided   the decision has no step that says why"]);
-        assert_eq!(reason("decided", &verdict(5), 5), ["    decided   no rule changes the number of agents"]);
+        assert_eq!(reason("decided", &verdict(6), 5, 80), ["    decided   the decision has no step that says why"]);
+        assert_eq!(reason("decided", &verdict(5), 5, 80), ["    decided   no rule changes the number of agents"]);
     }
 
     #[test]
@@ -196,6 +197,6 @@ mod tests {
         assert_eq!(wrapped("a /very/long/name b", 5), ["a", "/very", "/long", "/name", "b"]);
         assert_eq!(wrapped("/very/long/names b", 5), ["/very", "/long", "/name", "s b"]);
         assert_eq!(wrapped("", 5), [""]);
-        assert_eq!(OPEN_LOOP.len().max(WIDTH), WIDTH);
+        assert!(OPEN_LOOP.len() <= TABLE_WIDTH);
     }
 }

@@ -1,4 +1,4 @@
-//! The results as a table that fits 80 columns.
+//! The results as a table: names of policies have what the terminal leaves, at least as much as fits 80 columns.
 
 use std::io::{self, Write as _};
 
@@ -7,16 +7,19 @@ use simulator::measure::Measurement;
 use simulator::summary::{Spread, impact_percent};
 
 use super::{PolicyResult, Results};
+use crate::page::{self, TABLE_WIDTH};
 
-/// The widest name of a policy; a longer one loses its beginning, which is a directory.
+/// The widest name of a policy in 80 columns; a longer one loses its beginning, which is a directory.
 const NAME: usize = 22;
 
 pub(super) fn print(results: &Results) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    lines(results).iter().try_for_each(|line| writeln!(output, "{line}"))
+    lines(results, page::table_width()).iter().try_for_each(|line| writeln!(output, "{line}"))
 }
 
-fn lines(results: &Results) -> Vec<String> {
+fn lines(results: &Results, width: usize) -> Vec<String> {
+    let longest = results.policies.iter().map(|policy| policy.name.chars().count()).max().unwrap_or(0);
+    let name = longest.clamp(NAME, NAME + width.saturating_sub(TABLE_WIDTH));
     let day = |time: &Option<String>| time.as_ref().and_then(|time| time.get(..10)).unwrap_or("-").to_owned();
     let seeds = match results.seeds.as_slice() {
         [seed] => format!("seed {seed}"),
@@ -26,12 +29,12 @@ fn lines(results: &Results) -> Vec<String> {
         format!("{}, measured from {} to {}, {seeds}", results.trace, day(&results.from), day(&results.to)),
         String::new(),
         format!(
-            "{:NAME$} {:>8} {:>7} {:>9} {:>8} {:>6} {:>6} {:>6}",
+            "{:name$} {:>8} {:>7} {:>9} {:>8} {:>6} {:>6} {:>6}",
             "policy", "agent-h", "cost", "waiting-h", "waiting", "p99", "moved", "flaps"
         ),
     ];
     let first = results.policies.first();
-    lines.extend(results.policies.iter().map(|policy| row(policy, first)));
+    lines.extend(results.policies.iter().map(|policy| row(policy, first, name)));
     if results.policies.len() > 1 {
         lines.push(String::new());
         lines.push("cost and waiting: against the first policy; moved: tasks and jobs ended".to_owned());
@@ -42,7 +45,7 @@ fn lines(results: &Results) -> Vec<String> {
     lines
 }
 
-fn row(policy: &PolicyResult, first: Option<&PolicyResult>) -> String {
+fn row(policy: &PolicyResult, first: Option<&PolicyResult>, name: usize) -> String {
     let mean = |measurement| policy.measurements.get(measurement).mean;
     let impact = |measurement| {
         let base = first.map_or(0.0, |first| first.measurements.get(measurement).mean);
@@ -55,8 +58,8 @@ fn row(policy: &PolicyResult, first: Option<&PolicyResult>) -> String {
     let moved = mean(Measurement::moved_tasks) + mean(Measurement::killed_tasks);
     let Spread { mean: p99, .. } = policy.measurements.get(Measurement::wait_p99_s);
     format!(
-        "{:NAME$} {:>8.0} {:>7} {:>9.1} {:>8} {:>5.0}s {:>6.0} {:>6.0}",
-        cut(&policy.name),
+        "{:name$} {:>8.0} {:>7} {:>9.1} {:>8} {:>5.0}s {:>6.0} {:>6.0}",
+        cut(&policy.name, name),
         mean(Measurement::agent_hours),
         impact(Measurement::cost),
         waiting_hours,
@@ -68,12 +71,12 @@ fn row(policy: &PolicyResult, first: Option<&PolicyResult>) -> String {
 }
 
 /// The end of a name that is too long.
-fn cut(name: &str) -> String {
+fn cut(name: &str, width: usize) -> String {
     let length = name.chars().count();
-    if length <= NAME {
+    if length <= width {
         return name.to_owned();
     }
-    let end: String = name.chars().skip(length - NAME + 2).collect();
+    let end: String = name.chars().skip(length - width + 2).collect();
     format!("..{end}")
 }
 
@@ -111,14 +114,18 @@ mod tests {
     fn a_table_fits_eighty_columns() {
         let long = "/a/very/long/path/to/some/configuration/of/a/pool.toml";
         let policies = vec![policy(long, 12_345_678.0, 360_000_000.0), policy("oracle", 99_999_999.0, 3_599_999_640.0)];
-        for line in lines(&results(policies)) {
+        let results = results(policies);
+        for line in lines(&results, 80) {
             assert!(line.chars().count() <= 80, "{line}");
         }
+        let wide = lines(&results, 120);
+        assert!(wide.iter().all(|line| line.chars().count() <= 120));
+        assert!(wide.iter().any(|line| line.starts_with(long)), "{wide:?}");
     }
 
     #[test]
     fn the_impact_is_against_the_first_policy() {
-        let lines = lines(&results(vec![policy("a.toml", 100.0, 0.0), policy("oracle", 75.0, 7200.0)]));
+        let lines = lines(&results(vec![policy("a.toml", 100.0, 0.0), policy("oracle", 75.0, 7200.0)]), 80);
         assert!(lines[3].starts_with("a.toml ") && lines[3].contains("base"), "{lines:?}");
         let words: Vec<&str> = lines[4].split_whitespace().collect();
         assert_eq!(words, ["oracle", "75", "-25.0%", "2.0", "-", "86400s", "123456", "99999"]);

@@ -63,6 +63,8 @@ pub struct ClusterState<'p> {
     pub(super) identities: Vec<members::Agent>,
     numbers: Vec<u32>,
     pub(super) described: Descriptions,
+    /// The agent that is asked for.
+    pub(super) asked: Option<String>,
     pub(super) frameworks: Vec<Framework>,
     pub(super) applications: Vec<ApplicationName>,
     sizes: Interned<Size>,
@@ -143,6 +145,7 @@ impl<'p> ClusterState<'p> {
             identities: Vec::new(),
             numbers: Vec::new(),
             described: Descriptions::default(),
+            asked: None,
             frameworks: Vec::new(),
             applications: Vec::new(),
             sizes: Interned::default(),
@@ -161,6 +164,12 @@ impl<'p> ClusterState<'p> {
     #[must_use]
     pub fn with_descriptions(self, described: Descriptions) -> Self {
         Self { described, ..self }
+    }
+
+    /// The same, to answer about one agent: its id, hostname, or instance.
+    #[must_use]
+    pub fn asking(self, agent: Option<String>) -> Self {
+        Self { asked: agent, ..self }
     }
 
     /// The groups of the pools in which only an address can identify some agent.

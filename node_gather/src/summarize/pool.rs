@@ -1,5 +1,7 @@
 //! Collects the agents of one pool.
 
+mod asked;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
@@ -9,6 +11,8 @@ use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
 use shared::count::saturated;
 use shared::resources::Resources;
+
+pub use asked::{Asked, Stays};
 
 use super::interned::{Map, index};
 use super::latest::Latest;
@@ -647,7 +651,9 @@ impl<'p> Pool<'p> {
             let state = member.standing.candidate_state()?;
             Some(member.take_candidate(state, self.tasks_of(place)))
         };
-        places.into_iter().filter_map(candidate).collect()
+        let candidates = places.into_iter().filter_map(candidate).collect();
+        self.members = members;
+        candidates
     }
 
     /// The tasks of the member at that place, grouped by equal resources.

@@ -459,3 +459,25 @@ fn settings_that_name_nothing_are_noted() {
     assert_eq!(notes(&[agent("a", 2.0, &json!({}))]), [""; 0]);
     assert_eq!(only(&state(&[agent("a", 1.0, &json!({}))], &frameworks)).notes, [""; 0]);
 }
+
+#[test]
+fn an_agent_that_is_asked_for_says_why_it_is_no_candidate() {
+    let many: Vec<Json> =
+        (0..30).map(|number| agent(&format!("a{number:02}"), 0.1 * f64::from(number), &json!({}))).collect();
+    let busy = state(&many, &[framework("kafka", &[("/a", "a00", 0.0)])]);
+    let asked = |settings: &str, name: &str| {
+        let config = config(settings);
+        let empty = ClusterState::new(&config.pools).asking(Some(name.to_owned()));
+        let state = json::read(busy.to_string().as_bytes(), empty).unwrap();
+        let summary = summarize(state, &Observed::default(), "http://10.0.0.5:5050", now());
+        let is_candidate = summary.snapshots[0].scale_down_candidates.iter().any(|one| one.agent_id == name);
+        (is_candidate, summary.asked.map(|asked| (asked.agent.agent_id, asked.before, asked.stays)))
+    };
+    assert_eq!(asked("", "a03"), (true, None));
+    // Twenty are candidates, and five more have less load.
+    assert_eq!(asked("", "a25"), (false, Some(("a25".to_owned(), 25, None))));
+    assert_eq!(asked("", "a99"), (false, None));
+    let protected = "protected = { frameworks = [\"kafka\"] }";
+    let (is_candidate, found) = asked(protected, "a00");
+    assert_eq!((is_candidate, found.unwrap().2), (false, Some(Stays::Protected)));
+}
