@@ -92,13 +92,17 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// What to try where a request failed on a connection: a server that expects TLS answers with what is not HTTP.
+/// What to try where a request failed on a connection: a server that expects TLS ends it, or answers with what is not HTTP.
 #[must_use]
 pub fn hint(error: &reqwest::Error) -> &'static str {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(cause) = next {
-        if cause.to_string().contains("invalid HTTP") {
-            return "; the answer is not HTTP: check the port, and whether the URL must begin with https://";
+        let text = cause.to_string();
+        if ["invalid HTTP", "unexpected message", "Connection reset", "connection closed"]
+            .iter()
+            .any(|known| text.contains(known))
+        {
+            return "; no HTTP came: check the port, and whether the URL must begin with https://";
         }
         next = cause.source();
     }
