@@ -325,12 +325,7 @@ impl Checks {
             Change::Increase(Increase { to, floor: None, .. }) => {
                 ((*to).max(0).unsigned_abs().saturating_sub(listed), up)
             }
-            Change::Decrease { from, to } => {
-                // What could not be launched is no instance.
-                let in_service = group.instances.iter().filter(|of| of.lifecycle_state == Lifecycle::InService).count();
-                let there = i32::try_from(in_service).unwrap_or(i32::MAX).min(*from);
-                ((there - to).max(0).unsigned_abs(), down)
-            }
+            Change::Decrease { from, to } => ((in_service(&read.state).min(*from) - to).max(0).unsigned_abs(), down),
             Change::Terminate { targets, .. } if !is_drain => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
             Change::Deactivate { targets, .. } => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
             _ => return,
@@ -396,7 +391,7 @@ impl Checks {
             Change::Terminate { targets, .. } | Change::Deactivate { targets, .. } => {
                 u32::try_from(targets.len()).unwrap_or(u32::MAX)
             }
-            Change::Decrease { from, to } => (from - to).max(0).unsigned_abs(),
+            Change::Decrease { from, to } => (in_service(&read.state).min(*from) - to).max(0).unsigned_abs(),
             _ => 0,
         };
         let left = decided.usable.saturating_sub(gone);
@@ -573,6 +568,12 @@ fn arriving(read: &Read, origin: &Origin, view: &View<'_>) -> u32 {
     let known = |of: &cluster::group::Instance| read.state.group.instances.iter().any(|own| own.instance_id == of.id);
     let instances = view.group.instances().iter().filter(|of| of.state.is_capacity() && is_young(of) && known(of));
     saturated(instances.filter(|of| !origin.agents.contains_key(&of.id)).count())
+}
+
+/// How many instances are in service: what could not be launched is none.
+fn in_service(state: &GroupState) -> i32 {
+    let in_service = state.group.instances.iter().filter(|of| of.lifecycle_state == Lifecycle::InService);
+    i32::try_from(in_service.count()).unwrap_or(i32::MAX)
 }
 
 /// Whether launches are given up (B5), so that what hangs no longer holds anything up.
