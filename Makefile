@@ -142,6 +142,29 @@ bench-scan: bins
 	@cargo build --locked --release -p node_gather --no-default-features --features reference --example scan_bench
 	@tools/bench-scan.sh $(BENCH_CLUSTERS)
 
+# The binaries of the zips within 128 MB of address space: more than a function of that memory may hold, and no more.
+.PHONY: limited
+limited: all
+	@mkdir -p target/limited
+	@for stage in $(STAGES); do \
+		printf '#!/bin/sh\nulimit -v 131072\nexec "%s"\n' "$(CURDIR)/target/lambda/$$stage/bootstrap" >target/limited/$$stage && \
+		chmod +x target/limited/$$stage || exit 1; \
+	done
+
+.PHONY: bench-load
+bench-load: limited bins ## Measure the chain of the three functions on large clusters, within 128 MB
+	@cargo build --locked --release -p testbed --example load
+	@states=; for cluster in $(BENCH_CLUSTERS); do states="$$states $$(tools/state.sh $$cluster)" || exit 1; done; \
+		target/release/examples/load target/limited $$states
+
+# How often `make endurance` runs the chain.
+RUNS ?= 100000
+
+.PHONY: endurance
+endurance: limited ## Run the chain of the three functions RUNS times (100000) within 128 MB, with failures; memory must not grow
+	@cargo build --locked --release -p testbed --example endurance
+	@target/release/examples/endurance target/limited $(RUNS)
+
 .PHONY: bench-decide
 bench-decide: rust
 	@cargo build --locked --release -p node_process --no-default-features --example decide_bench

@@ -4,14 +4,9 @@
 set -eu
 
 BENCH=target/release/examples/scan_bench
-mkdir -p target/bench
 
 for cluster in "$@"; do
-    agents=${cluster%:*}
-    tasks=${cluster#*:}
-    state=target/bench/$agents.$tasks.json
-    test -e "$state" ||
-        target/debug/lambda-scale generate --agents "$agents" --tasks "$tasks" --output "$state"
+    state=$(tools/state.sh "$cluster")
     "$BENCH" "$state" 5
     for reader in scan http+scan gather; do
         "$BENCH" "$state" "$reader"

@@ -169,9 +169,32 @@ def simulate(lines):
     return table(("a week in runs of a minute", "agents, on average", "processor time", "runs in a second of it", "memory"), rows)
 
 
+def load(lines):
+    rows = []
+    for line in lines:
+        if match := re.match(r" *(\d+) agents +(\d+) tasks +([\d.]+) MB (.*)  \(", line):
+            agents, tasks, size, rest = match.groups()
+            cost = re.findall(r"(node_\w+) ([\d.]+) s ([\d.]+) MB", rest)
+            rows.append((f"{int(agents):,}", f"{int(tasks):,}", f"{float(size):,.0f} MB",
+                         *(f"{short(seconds)} s, {memory} MB" for _stage, seconds, memory in cost)))
+    return table(("agents", "tasks", "/state", *STAGES), rows)
+
+
+def endurance(lines):
+    rows = []
+    for line in lines:
+        if match := re.match(
+            r"(node_\w+) +(\d+) invocations +(\d+) failed  p50 +([\d.]+) ms  p99 +([\d.]+) ms  memory +([\d.]+) MB first, +([\d.]+) MB last", line
+        ):
+            stage, runs, failed, median, slow, first, last = match.groups()
+            rows.append((stage, f"{int(runs):,}", f"{int(failed):,}", f"{median} ms", f"{slow} ms", f"{first} MB", f"{last} MB"))
+    return table(("", "invocations", "of them failed", "median", "99th percentile", "memory in the first quarter", "in the last"), rows)
+
+
 PARTS = {
     "start": ("bench-start", start), "scan": ("bench-scan", scan), "decide": ("bench-decide", decide), "quality": ("quality", quality),
     "tick": ("bench-tick", tick), "simulate": ("bench-simulate", simulate),
+    "load": ("bench-load", load), "endurance": ("endurance", endurance),
 }
 
 

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::faults::{Arrived, FaultPlan, Trouble};
+use super::journal::Journal;
 use super::query::{self, AwsError};
 use super::service::{Service, answer, lock, now};
 
@@ -115,7 +116,7 @@ struct Gate {
     service: Service,
     refusal: Refusal,
     faults: FaultPlan,
-    calls: Mutex<Vec<Call>>,
+    calls: Mutex<Journal<Call>>,
     came: Notify,
 }
 
@@ -159,16 +160,16 @@ impl<S> Endpoint<S> {
         self.server.address.to_string()
     }
 
-    /// All calls so far, those that hang included.
+    /// All calls so far that are not forgotten, those that hang included.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.server.gate.calls).clone()
+        lock(&self.server.gate.calls).since(0).cloned().collect()
     }
 
     /// How many calls came so far.
     #[must_use]
     pub fn call_count(&self) -> usize {
-        lock(&self.server.gate.calls).len()
+        lock(&self.server.gate.calls).count()
     }
 
     /// Waits until that many calls have come, those that hang included.
@@ -180,6 +181,11 @@ impl<S> Endpoint<S> {
             }
             came.await;
         }
+    }
+
+    /// Forgets the calls so far; their number stays.
+    pub fn forget_calls(&self) {
+        lock(&self.server.gate.calls).forget();
     }
 
     /// Refuses connections from now on.
@@ -260,7 +266,7 @@ impl Gate {
     /// Logs a call, and returns the trouble that it meets.
     fn begin(&self, call: Call) -> (usize, Option<Trouble>) {
         let mut calls = lock(&self.calls);
-        let number = calls.len();
+        let number = calls.count();
         let arrived = Arrived { service: self.service, action: &call.action, number, text: &call.text() };
         let trouble = self.faults.next(&arrived);
         calls.push(call);

@@ -31,6 +31,7 @@ pub mod stack;
 pub mod stage;
 
 mod http;
+mod journal;
 mod json;
 mod operator;
 mod query;

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -25,6 +25,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::faults::FaultPlan;
 use super::http::{self, Endpoint};
+use super::journal::Journal;
 use super::service::{self, Service, lock, now};
 use super::{ACCOUNT, REGION};
 
@@ -41,6 +42,8 @@ pub struct Invocation {
     pub request_id: String,
     /// How often the function ran for it.
     pub attempts: u32,
+    /// How long the last attempt took, from when the function was given the event until it answered.
+    pub took: Duration,
     /// The function's answer, or its last error.
     pub result: Result<String, FunctionError>,
 }
@@ -76,7 +79,7 @@ struct Events {
     issued: u64,
     waiting: VecDeque<Event>,
     running: HashMap<String, Event>,
-    history: Vec<Invocation>,
+    history: Journal<Invocation>,
     /// Why the function runs no more.
     ended: Option<FunctionError>,
 }
@@ -86,6 +89,7 @@ struct Event {
     request_id: String,
     payload: Bytes,
     attempts: u32,
+    given: Instant,
     done: oneshot::Sender<Invocation>,
 }
 
@@ -123,7 +127,7 @@ impl Function {
         let mut state = lock(&self.service.state);
         state.issued += 1;
         let request_id = format!("00000000-0000-4000-8000-{:012}", state.issued);
-        let event = Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, done };
+        let event = Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, given: Instant::now(), done };
         match state.ended.clone() {
             Some(error) => state.close(event, Err(error)),
             None => state.waiting.push_back(event),
@@ -151,10 +155,15 @@ impl Function {
         }
     }
 
-    /// What became of all events so far that are done.
+    /// What became of all events so far that are done and not forgotten.
     #[must_use]
     pub fn history(&self) -> Vec<Invocation> {
-        lock(&self.service.state).history.clone()
+        lock(&self.service.state).history.since(0).cloned().collect()
+    }
+
+    /// Forgets what became of the events so far; their number stays.
+    pub fn forget_history(&self) {
+        lock(&self.service.state).history.forget();
     }
 
     /// Waits until that many events are done.
@@ -191,7 +200,7 @@ impl Queue {
     }
 
     fn count_done(&self) {
-        let done = lock(&self.state).history.len();
+        let done = lock(&self.state).history.count();
         self.done.send_replace(done);
     }
 
@@ -217,7 +226,8 @@ impl Queue {
 
 impl Events {
     fn close(&mut self, event: Event, result: Result<String, FunctionError>) {
-        let invocation = Invocation { request_id: event.request_id, attempts: event.attempts, result };
+        let took = event.given.elapsed();
+        let invocation = Invocation { request_id: event.request_id, attempts: event.attempts, took, result };
         self.history.push(invocation.clone());
         // Nobody need wait for it.
         drop(event.done.send(invocation));
@@ -231,6 +241,7 @@ async fn next(State(queue): State<Arc<Queue>>) -> Response {
             let mut state = lock(&queue.state);
             if let Some(mut event) = state.waiting.pop_front() {
                 event.attempts += 1;
+                event.given = Instant::now();
                 let response = invocation(queue.name, &event);
                 state.running.insert(event.request_id.clone(), event);
                 return response;

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::faults::{Delivery, FaultPlan};
 use super::http::Endpoint;
+use super::journal::Journal;
 use super::query::{AwsError, Namespace, Request};
 use super::runtime_api::{Function, Invocation};
 use super::service::{Service, lock, now};
@@ -68,7 +69,7 @@ pub type Sns = Endpoint<Topics>;
 pub struct Topics {
     /// Who reads each topic, by the topic's ARN.
     readers: Mutex<BTreeMap<String, Option<Function>>>,
-    log: Mutex<Vec<Message>>,
+    log: Mutex<Journal<Message>>,
     count: watch::Sender<usize>,
     faults: FaultPlan,
 }
@@ -119,13 +120,18 @@ impl Sns {
     /// How many messages were published so far, to all topics: where to start looking for the next.
     #[must_use]
     pub fn mark(&self) -> usize {
-        lock(&self.service.log).len()
+        lock(&self.service.log).count()
     }
 
     /// What was published to a topic, from that mark on.
     #[must_use]
     pub fn published(&self, arn: &str, mark: usize) -> Vec<Message> {
-        lock(&self.service.log).iter().skip(mark).filter(|message| message.topic == arn).cloned().collect()
+        lock(&self.service.log).since(mark).filter(|message| message.topic == arn).cloned().collect()
+    }
+
+    /// Forgets what was published so far; marks stay right.
+    pub fn forget_messages(&self) {
+        lock(&self.service.log).forget();
     }
 
     /// Waits for the first message, from that mark on, of which `read` makes something.
@@ -135,11 +141,11 @@ impl Sns {
         loop {
             {
                 let log = lock(&self.service.log);
-                let found = log.iter().skip(seen).filter(|message| message.topic == arn).find_map(&mut read);
+                let found = log.since(seen).filter(|message| message.topic == arn).find_map(&mut read);
                 if let Some(found) = found {
                     return found;
                 }
-                seen = seen.max(log.len());
+                seen = seen.max(log.count());
             }
             if count.changed().await.is_err() {
                 // The sender lives in what `self` holds.
@@ -169,7 +175,7 @@ impl Topics {
             return Err(AwsError::new(400, "InvalidParameter", "Invalid parameter: Message too long"));
         }
         let mut log = lock(&self.log);
-        let serial = u64::try_from(log.len()).unwrap_or(u64::MAX);
+        let serial = u64::try_from(log.count()).unwrap_or(u64::MAX);
         let id = Uuid::from_u64_pair(0x736e_7300_0000_4000, (1 << 63) | serial).to_string();
         let message = Message { topic: arn.to_owned(), id, at: now(), subject, body, attributes };
         log.push(message.clone());

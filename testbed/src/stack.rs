@@ -361,6 +361,28 @@ impl Stack {
         self.stages.get(function)?.peak_memory_kib()
     }
 
+    /// The memory that a function's process holds now, where the system tells.
+    #[must_use]
+    pub fn memory_kib(&self, function: &str) -> Option<u64> {
+        self.stages.get(function)?.memory_kib()
+    }
+
+    /// Forgets all calls, messages, and invocations so far, so that a run can last.
+    pub fn forget(&self) {
+        for function in [&self.gather, &self.process, &self.scale] {
+            function.forget_history();
+            function.forget_calls();
+        }
+        self.sns.forget_messages();
+        self.sns.forget_calls();
+        self.master.forget_calls();
+        self.marathon.forget_calls();
+        self.ssm.forget_calls();
+        self.auto_scaling.forget_calls();
+        self.cloudwatch.forget_calls();
+        self.ec2.forget_calls();
+    }
+
     /// Ends the three functions, and waits until they have ended.
     pub async fn stop(self) {
         for stage in self.stages.into_values() {

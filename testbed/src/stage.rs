@@ -85,9 +85,19 @@ impl Stage {
     /// The most memory the process ever held, where the system tells.
     #[must_use]
     pub fn peak_memory_kib(&self) -> Option<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that the process holds now, where the system tells.
+    #[must_use]
+    pub fn memory_kib(&self) -> Option<u64> {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, what: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        peak.trim().trim_end_matches("kB").trim_end().parse().ok()
+        let kib = status.lines().find_map(|line| line.strip_prefix(what))?;
+        kib.trim().trim_end_matches("kB").trim_end().parse().ok()
     }
 }
 
