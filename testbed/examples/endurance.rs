@@ -1,8 +1,11 @@
-//! Runs the chain of the real functions again and again: `endurance BINARIES [RUNS]`.
+//! Runs the chain of the real functions again and again: `endurance BINARIES [RUNS] [--own-trace-ids]`.
 //!
 //! The load rises and falls, so that instances come and go; of every hundred runs, one has a master whose answer breaks off, and
 //! one an Auto Scaling that refuses. It prints how long each function took and what memory its process held over time, and fails
 //! where a process ended, or grew after its first quarter. `make endurance` starts it under the memory limit of a function.
+//!
+//! All invocations have one trace id unless `--own-trace-ids` is given. The Lambda runtime sets an environment variable to it, and
+//! the C library keeps every value that a variable ever had: that growth is theirs, and would hide ours.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,6 +35,9 @@ const FAILURES: usize = 100;
 /// What a process may hold more at the end than in its first quarter, in KiB: the allocator's slack, not one byte for each run.
 const SLACK_KIB: u64 = 512;
 
+/// A pool that learns, and that removes agents without waiting, since the runs follow each other at once.
+const POOL: &str =
+    "[[pools]]\nlearn = 98\nboot_time = \"2m\"\nscale_down_window = \"0s\"\nscale_down_cooldown = \"3m\"\n";
 /// What both node_gather and node_scale ask.
 const DESCRIBE: &str = "DescribeAutoScalingGroups";
 
@@ -43,21 +49,28 @@ struct Seen {
     memory: Vec<u64>,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let (options, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let mut arguments = arguments.into_iter();
     let binaries = PathBuf::from(arguments.next().unwrap());
     let runs: usize = arguments.next().map_or(1_000, |runs| runs.parse().unwrap());
     let logs = binaries.join("logs");
     drop(std::fs::remove_dir_all(&logs));
     let setup = Setup {
-        configuration: CONFIGURATION.replace("[[pools]]\n", "[[pools]]\nlearn = 98\nboot_time = \"2m\"\n"),
+        configuration: CONFIGURATION.replace("[[pools]]\n", POOL),
         binaries,
         capture: CAPTURE.to_vec(),
         logs: Logs::Directory(logs),
         faults: Faults::default(),
     };
     let stack = Stack::start(setup).await.unwrap();
+    if !options.iter().any(|option| option == "--own-trace-ids") {
+        for function in [&stack.gather, &stack.process, &stack.scale] {
+            function.trace_as("Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0");
+        }
+    }
     let start = Instant::now();
     let mut seen: BTreeMap<&'static str, Seen> = BTreeMap::new();
     let mut changes = 0;
@@ -92,7 +105,7 @@ fn trouble(stack: &Stack, run: usize) {
     stack.faults.change(|faults| faults.calls.push(fault));
 }
 
-/// Lets the load rise or fall, and the group come to where it was told to go.
+/// Lets the load rise or fall, and ends what the group does at once.
 fn turn(stack: &Stack, run: usize) {
     match run % (2 * TURN) {
         0 => {
@@ -103,8 +116,8 @@ fn turn(stack: &Stack, run: usize) {
         }
         TURN => stack.master.cluster(|cluster| {
             for agent in cluster.agents_mut() {
-                // Two of three tasks end.
-                drop(agent.end_tasks(|task| task.number % 3 > 0));
+                // Four of five tasks end.
+                drop(agent.end_tasks(|task| task.number % 5 > 0));
             }
         }),
         _ => stack.finish_activities(),
@@ -131,7 +144,9 @@ fn report(function: &str, seen: &Seen) -> bool {
     let mut times = seen.times.clone();
     times.sort_unstable();
     let milliseconds = |percent: usize| {
-        times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).map_or(0.0, |took| took.as_secs_f64() * 1e3)
+        times
+            .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+            .map_or(0.0, |took| took.as_secs_f64() * 1e3)
     };
     let quarter = seen.memory.len().div_ceil(4);
     let first = seen.memory.iter().take(quarter).max().copied().unwrap_or_default();

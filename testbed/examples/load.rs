@@ -24,7 +24,7 @@ use testbed::{CONFIGURATION, Logs, Setup, Stack};
 
 const RUNS: usize = 5;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
     let binaries = arguments.next().unwrap();
@@ -58,7 +58,8 @@ async fn measure(binaries: &Path, state: PathBuf) {
     let mut outcome = String::new();
     for _ in 0..RUNS {
         let run = stack.run().await.unwrap().remove(0);
-        outcome = format!("{} agents, delta {}, {:?}", run.snapshot.agents.usable, run.decision.delta, run.outcome.action);
+        outcome =
+            format!("{} agents, delta {}, {:?}", run.snapshot.agents.usable, run.decision.delta, run.outcome.action);
     }
     print!("{agents:6} agents {tasks:8} tasks {:7.1} MB", bytes as f64 / 1e6);
     for function in functions {

@@ -77,6 +77,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Events {
     issued: u64,
+    /// The trace id of every invocation, where they are not to differ.
+    trace_id: Option<String>,
     waiting: VecDeque<Event>,
     running: HashMap<String, Event>,
     history: Journal<Invocation>,
@@ -121,13 +123,19 @@ impl Function {
         self.service.name
     }
 
+    /// Gives every invocation from now on that trace id, where Lambda would give each its own.
+    pub fn trace_as(&self, id: &str) {
+        lock(&self.service.state).trace_id = Some(id.to_owned());
+    }
+
     /// Puts an event into the queue. The receiver gets the result.
     pub fn enqueue(&self, payload: &Value) -> oneshot::Receiver<Invocation> {
         let (done, result) = oneshot::channel();
         let mut state = lock(&self.service.state);
         state.issued += 1;
         let request_id = format!("00000000-0000-4000-8000-{:012}", state.issued);
-        let event = Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, given: Instant::now(), done };
+        let event =
+            Event { request_id, payload: Bytes::from(payload.to_string()), attempts: 0, given: Instant::now(), done };
         match state.ended.clone() {
             Some(error) => state.close(event, Err(error)),
             None => state.waiting.push_back(event),
@@ -242,7 +250,7 @@ async fn next(State(queue): State<Arc<Queue>>) -> Response {
             if let Some(mut event) = state.waiting.pop_front() {
                 event.attempts += 1;
                 event.given = Instant::now();
-                let response = invocation(queue.name, &event);
+                let response = invocation(queue.name, state.trace_id.as_deref(), &event);
                 state.running.insert(event.request_id.clone(), event);
                 return response;
             }
@@ -251,16 +259,17 @@ async fn next(State(queue): State<Arc<Queue>>) -> Response {
     }
 }
 
-fn invocation(function: &str, event: &Event) -> Response {
+fn invocation(function: &str, trace_id: Option<&str>, event: &Event) -> Response {
     let deadline = now().as_millisecond().saturating_add(i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX));
     let seconds = now().as_second();
     let serial = event.request_id.rsplit('-').next().unwrap_or_default();
+    let own_trace_id = || format!("Root=1-{seconds:08x}-{serial:0>24};Parent={serial:0>16};Sampled=0");
     let mut response = service::answer(StatusCode::OK, "application/json", event.payload.clone());
     let headers = [
         ("lambda-runtime-aws-request-id", event.request_id.clone()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")),
-        ("lambda-runtime-trace-id", format!("Root=1-{seconds:08x}-{serial:0>24};Parent={serial:0>16};Sampled=0")),
+        ("lambda-runtime-trace-id", trace_id.map_or_else(own_trace_id, str::to_owned)),
     ];
     for (name, value) in headers {
         if let Ok(value) = value.parse() {

@@ -1,6 +1,6 @@
 //! What is kept from run to run, and what follows from it.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::config::{Confidence, Learning};
 use shared::contract::Growth;
@@ -178,7 +178,7 @@ impl History {
     pub(super) fn continues(&self, seen: &Observation, now: Timestamp) -> bool {
         let Some(at) = self.at else { return false };
         let since = now.duration_since(at);
-        let is_next = since > SignedDuration::ZERO && since <= seen.period.saturating_mul(2);
+        let is_next = since.is_positive() && since <= seen.period.saturating_mul(2);
         is_next && self.elected_at == seen.elected_at && self.horizon == seen.horizon
     }
 

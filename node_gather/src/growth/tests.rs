@@ -1,8 +1,8 @@
 use cluster::{Cluster, NOON, policy, resources};
 use jiff::ToSpan;
 use proptest::prelude::*;
-use shared::config::Confidence;
-use shared::contract::{Application, Completeness, Growth};
+use shared::config::{Confidence, Learning};
+use shared::contract::{AgentState, Application, Completeness, Growth};
 use shared::resources::{Kind, Resources};
 
 use super::*;
@@ -78,11 +78,29 @@ fn demand_is_what_runs_anywhere_and_what_a_new_agent_holds_h7() {
     let group = |count, cpus| TaskGroup { count, resources: resources(cpus, 1_000) };
     assert_eq!(of(&cluster.snapshot(), "", &[group(3, 2), group(7, 9)]).taken, resources(60, 165_000));
     // On an agent that drains as well.
-    let draining = cluster.with_state(0, shared::contract::AgentState::Draining);
+    let draining = cluster.with_state(0, AgentState::Draining);
     assert_eq!(of(&draining.snapshot(), "", &[]).taken, all.taken);
     let empty = Cluster::default().snapshot();
     assert_eq!(Demand::of(&empty, &policy("").unwrap(), &[]), None);
     assert_eq!(of(&empty, "new_agent = { cpus = 8, mem = 28000 }", &[]).eighths(&all.unit), Some(0));
+}
+
+#[test]
+fn a_new_agent_is_the_most_common_usable_one_h7() {
+    let (small, large) = (resources(4, 14_000), resources(8, 28_000));
+    let unit = |snapshot: &ClusterSnapshot, settings: &str| {
+        Demand::of(snapshot, &policy(settings).unwrap(), &[]).map(|demand| demand.unit.0)
+    };
+    let cluster = |smalls, larges| Cluster::of(smalls, small).and(larges, large).snapshot();
+    assert_eq!(unit(&cluster(2, 3), ""), Some(large));
+    assert_eq!(unit(&cluster(3, 3), ""), Some(small), "of equally common ones the smaller");
+    assert_eq!(unit(&cluster(3, 2), "new_agent = { cpus = 8, mem = 28000 }"), Some(large));
+    // The last agents are on their way out, and a shape without agents is none.
+    let leaving = Cluster::of(1, small).with_state(0, AgentState::Draining);
+    let mut snapshot = leaving.snapshot();
+    snapshot.agent_shapes = cluster(0, 1).agent_shapes;
+    snapshot.agent_shapes.iter_mut().for_each(|shape| shape.count = 0);
+    assert_eq!(unit(&snapshot, ""), Some(small));
 }
 
 #[test]
@@ -188,6 +206,9 @@ fn another_agent_moves_each_counter_up_at_most_too_far_h7() {
     assert_eq!(counted(&half), [(0, 10), (2, 10), (4, 10), (6, 10), (8, 10), (12, 10)]);
     // Twice the cpus, the same memory: by memory growth is as large as before.
     assert_eq!(counted(&after(with(resources(16, 28_000), &[]))), counted(&runs));
+    // A resource that neither agent has says nothing.
+    let with_gpus = Demand { considered: vec![Kind::Cpus, Kind::Gpus], ..with(resources(4, 28_000), &[]) };
+    assert_eq!(counted(&after(with_gpus)), counted(&half));
     // Half of 3 is 1.5.
     let double = after(with(resources(16, 56_000), &[]));
     assert_eq!(counted(&double), [(0, 10), (1, 20), (2, 20), (3, 10)]);
@@ -224,6 +245,12 @@ fn a_corrupt_history_is_told_from_a_newer_one() {
     ] {
         assert!(matches!(History::parse(&corrupt), Err(ParseError::Corrupt(_))), "{corrupt}");
     }
+}
+
+#[test]
+fn a_history_of_the_longest_horizon_is_read() {
+    let longest = stored(&[1]).replace(r#""horizon":3"#, &format!(r#""horizon":{}"#, Learning::MAX_HORIZON));
+    assert_eq!(History::parse(&longest).map(|history| history.samples()), Ok(1));
 }
 
 #[test]
