@@ -433,9 +433,10 @@ impl Checks {
         }
     }
 
-    /// Whether a decision finds nothing to do. Where one agent is tried in each hour, that one comes and goes.
+    /// Whether a decision finds nothing to do. Where one agent is tried in each hour, that one comes and goes. A pool without agents,
+    /// which wants none, knows no more of what it needs.
     pub(super) fn rests(&self, decision: &ScalingDecision) -> bool {
-        let Some(needed) = decision.needed else { return false };
+        let Some(needed) = decision.needed else { return decision.agents.usable == 0 && decision.wanted == 0 };
         let margin = decision.margin.unwrap_or(0);
         decision.delta == 0
             || (self.blurs.tries && decision.agents.usable <= needed.saturating_add(margin).saturating_add(2))
