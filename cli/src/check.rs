@@ -11,13 +11,12 @@ use node_gather::members::Descriptions;
 use serde::Serialize;
 use shared::config::{CheckKind, Config, Policy, Problem, Problems};
 use shared::contract::{AgentCounts, ClusterSnapshot};
-use shared::error::Chain;
 use shared::text::counted;
 
 use crate::command;
 use crate::config::{ConfigOption, Found};
 use crate::decide::decide;
-use crate::page::{Output, Page, Tone};
+use crate::page::{self, Output, Page, Tone};
 use crate::render;
 use crate::saved::{self, SavedError};
 
@@ -80,7 +79,7 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(Found { place, text }) => (place, Config::parse(&text)),
         Err(error) => {
             let code = if error.is_usage() { 2 } else { 1 };
-            let _ = writeln!(io::stderr(), "lambda-scale check: {}", Chain::new(&error));
+            let _ = page::complain("check", &error);
             return ExitCode::from(code);
         }
     };
@@ -89,7 +88,7 @@ pub fn run(options: &Options) -> ExitCode {
         (Ok(config), Some(state)) => match observe(config, state) {
             Ok(observed) => Some(observed),
             Err(error) => {
-                let _ = writeln!(io::stderr(), "lambda-scale check: {}", Chain::new(&error));
+                let _ = page::complain("check", &error);
                 return ExitCode::from(1);
             }
         },

@@ -1,10 +1,10 @@
 //! How every command ends: one runtime, one way to report an error, one meaning of each exit code.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
-use shared::error::Chain;
+use crate::page;
 
 /// How a command ended that no error stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn exit<E: CommandError>(command: &str, ended: Result<Ended, E>) -> ExitCode
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error cannot be written, the exit code still says it.
-            let _ = writeln!(io::stderr(), "lambda-scale {command}: {}", Chain::new(&error));
+            let _ = page::complain(command, &error);
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

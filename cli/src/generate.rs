@@ -39,7 +39,7 @@ pub struct Options {
     /// Seed of names, sizes, and placement
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Output file [default: standard output]
+    /// Output file, or - for standard output [default: -]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -79,7 +79,8 @@ fn generate(options: &Options) -> Result<(), GenerateError> {
     let completed = options.completed.unwrap_or_else(|| (tasks / 20).min(1000));
     let spec = Spec { agents, tasks, applications, completed, seed };
     let mut progress = Progress::of(u64::from(agents) + u64::from(tasks));
-    let totals = match &options.output {
+    let file = options.output.as_ref().filter(|path| path.as_os_str() != "-");
+    let totals = match file {
         Some(path) => {
             let failed = |source| GenerateError::File { path: path.clone(), source };
             let file = File::create(path).map_err(failed)?;

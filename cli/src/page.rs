@@ -2,6 +2,7 @@
 //!
 //! `anstream` decides whether there are colors: none where standard output is no terminal, or with `NO_COLOR`, `CLICOLOR=0`, or `TERM=dumb`.
 
+use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
+use shared::error::Chain;
 use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Lines end about here where standard output is no terminal, so that they fit most windows.
@@ -145,6 +147,16 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         .wrap_algorithm(WrapAlgorithm::FirstFit);
     let lines = textwrap::wrap(text, options);
     lines.into_iter().map(std::borrow::Cow::into_owned).collect()
+}
+
+/// Reports an error of a command on standard error: in lines as wide as the terminal, or in one line where it is none.
+///
+/// # Errors
+/// Where standard error cannot be written.
+pub fn complain(command: &str, error: &(dyn Error + 'static)) -> io::Result<()> {
+    let text = format!("lambda-scale {command}: {}", Chain::new(error));
+    let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0).max(MIN_WIDTH));
+    writeln!(io::stderr(), "{}", width.map_or_else(|| text.clone(), |width| wrap(&text, width).join("\n")))
 }
 
 /// The width of a table: that of the terminal, but no less than its columns need.

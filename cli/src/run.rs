@@ -115,7 +115,7 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
             match observe_alone(&sdk, &config, options.output).await {
                 // Both are to be mended.
                 Err(error @ RunError::Observe(_)) => {
-                    writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?;
+                    page::complain("run", &error)?;
                 }
                 observed => observed?,
             }
@@ -136,7 +136,7 @@ async fn chain(options: &Options) -> Result<Ended, RunError> {
         // As with the functions, the next run repairs a failure.
         match stages.run(&mut is_confirmed).await {
             Err(error @ RunError::Doubtful(_)) => return Err(error),
-            Err(error) => writeln!(io::stderr(), "lambda-scale run: {}", Chain::new(&error))?,
+            Err(error) => page::complain("run", &error)?,
             Ok(_) => {}
         }
         if stages.output == Output::Text {

@@ -1,6 +1,6 @@
 //! `lambda-scale status`: the groups, their agents, and the last decisions in one screen. Changes nothing.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::command::{self, Ended};
 use crate::credentials;
 use crate::decide::decide;
 use crate::decisions::{self, Decided, LogError, Row};
-use crate::page::{Page, Tone};
+use crate::page::{self, Page, Tone};
 use crate::render::{self, FEW};
 use crate::target::{GroupStatus, Target, TargetError, describe};
 use crate::values;
@@ -159,7 +159,7 @@ async fn watch(target: &Target, period: Duration) -> Result<Ended, TargetError> 
         interval.tick().await;
         match status(target).await {
             Err(error) if is_first || command::is_closed_pipe(&error) => return Err(error),
-            Err(error) => writeln!(io::stderr(), "lambda-scale status: {}", Chain::new(&error))?,
+            Err(error) => page::complain("status", &error)?,
             Ok(_) => {}
         }
         is_first = false;
