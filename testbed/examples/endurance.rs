@@ -1,8 +1,9 @@
 //! Runs the chain of the real functions again and again: `endurance BINARIES [RUNS] [--own-trace-ids]`.
 //!
-//! The load rises and falls, so that instances come and go; of every hundred runs, one has a master whose answer breaks off, and
-//! one an Auto Scaling that refuses. It prints how long each function took and what memory its process held over time, and fails
-//! where a process ended, or grew after its first quarter. `make endurance` starts it under the memory limit of a function.
+//! The load rises and falls; how often the group follows depends on its cooldowns, which are those of real time. Of every hundred
+//! runs, one has a master whose answer breaks off, and one an Auto Scaling that refuses. It prints how long each function took and
+//! what memory its process held over time, and fails where a process ended, or grew after its first quarter. `make endurance`
+//! starts it under the memory limit of a function.
 //!
 //! All invocations have one trace id unless `--own-trace-ids` is given. The Lambda runtime sets an environment variable to it, and
 //! the C library keeps every value that a variable ever had: that growth is theirs, and would hide ours.

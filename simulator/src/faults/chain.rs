@@ -6,15 +6,15 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use cluster::Agent;
 use cluster::group::Group;
+use cluster::{Agent, agent_ref};
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::Observation;
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy as Settings;
-use shared::contract::{AgentRef, AgentState, ClusterSnapshot, ScalingDecision, TaskGroup};
+use shared::contract::{ClusterSnapshot, ScalingDecision, TaskGroup};
 use shared::random::SplitMix64;
 use uuid::Uuid;
 
@@ -419,19 +419,7 @@ impl Chain {
         let random = &mut self.network;
         let delta = i32::try_from(random.below(41)).unwrap_or(0) - 20;
         let named = view.agents().into_iter().take(usize::try_from(delta.min(0).unsigned_abs()).unwrap_or(0));
-        let agents = named.map(|agent| AgentRef {
-            agent_id: format!("forged-{}", agent.number),
-            hostname: "forged".to_owned(),
-            ip: None,
-            instance_id: Some(agent.instance.to_owned()),
-            decommission_tag: None,
-            decommission_since: None,
-            state: AgentState::Active,
-            task_count: 0,
-            protected: false,
-            only_daemons: false,
-            no_place: false,
-        });
+        let agents = named.map(|agent| agent_ref(&format!("forged-{}", agent.number), "forged", Some(agent.instance)));
         let taken_at = later(view.now, self.skews[2]);
         let decision = ScalingDecision {
             id: Uuid::from_u64_pair(view.elapsed, random.next_u64()),
