@@ -179,7 +179,8 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     #[expect(clippy::disallowed_methods, reason = "a time that is not given is the present")]
     let present = Timestamp::now();
     let saved_at = options.state.as_ref().and_then(saved::State::saved_at).filter(|_| options.now.is_none());
-    let now = options.now.or(saved_at).unwrap_or(present).min(options.now.unwrap_or(present));
+    // A file may be of a clock that is ahead.
+    let now = options.now.unwrap_or_else(|| saved_at.map_or(present, |saved_at| saved_at.min(present)));
     let config = options.config.read_now()?;
     let groups = options.group.as_deref().map(groups::read).transpose()?;
     let histories = options.history.as_deref().map(|path| history::read(path, &config)).transpose()?;

@@ -485,10 +485,10 @@ impl Sink for ClusterState<'_> {
         if let Some(field) = agent.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
-        let pools = || pools_of(&agent.attributes, agent.odd_attributes, self.policies);
-        let (first, second) = (pools().next(), pools().nth(1));
+        let mut pools = pools_of(&agent.attributes, agent.odd_attributes, self.policies);
+        let (first, second) = (pools.next(), pools.next());
         self.identify(NOT_REGISTERED, members::Agent::recovered(agent, only(first, second)));
-        for place in pools_of(&agent.attributes, agent.odd_attributes, self.policies) {
+        for place in first.into_iter().chain(second).chain(pools) {
             if let Some(pool) = self.pools.get_mut(place) {
                 pool.add_recovered();
             }
