@@ -3,7 +3,7 @@
 use shared::count::saturated;
 
 use super::interned::index;
-use super::names::{Latest, Names};
+use super::names::{LastName, Numbers};
 use super::set_aside::SetAsides;
 use crate::mesos::state::OddField;
 
@@ -13,8 +13,8 @@ pub(super) const NO_ID: &str = "(no id)";
 /// The agents, numbered in the order in which their ids occurred.
 #[derive(Debug, Default)]
 pub(super) struct Agents {
-    pub(super) ids: Names,
-    latest: Latest,
+    pub(super) ids: Numbers,
+    latest: LastName,
     places: Vec<Place>,
     pub(super) registered: u32,
     /// Whether the agents that are kept one by one have their places.

@@ -16,7 +16,7 @@ use shared::resources::Resources;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
 use super::interned::{Interned, Map, OTHER, index};
-use super::names::{Latest, Names};
+use super::names::{LastName, Numbers};
 use super::pool::Pool;
 use super::set_aside::SetAsides;
 use super::sizes::coarse;
@@ -70,7 +70,7 @@ pub struct ClusterState<'p> {
     sizes: Interned<Size>,
     /// The names of roles, the empty one first.
     roles: Interned<Box<[u8]>>,
-    latest_role: Latest,
+    latest_role: LastName,
     /// What tasks and executors use by role, on agents for which that matters: by the numbers of agent and role.
     by_role: Map<(u32, u32), Resources>,
     /// The numbers of these agents.
@@ -121,8 +121,8 @@ struct OpenFramework {
     /// The application that stands for those beyond [`MAX_NAMES_OF_FRAMEWORK`].
     other: Option<u32>,
     /// Its applications, by what identifies their tasks.
-    paths: Names,
-    names: Names,
+    paths: Numbers,
+    names: Numbers,
 }
 
 impl<'p> ClusterState<'p> {
@@ -150,7 +150,7 @@ impl<'p> ClusterState<'p> {
             applications: Vec::new(),
             sizes: Interned::default(),
             roles,
-            latest_role: Latest::default(),
+            latest_role: LastName::default(),
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),

@@ -10,13 +10,13 @@ const SHORT_BYTES: usize = 54;
 
 /// The numbers of names.
 #[derive(Debug, Default)]
-pub(super) struct Names(Map<Name, u32>);
+pub(super) struct Numbers(Map<Name, u32>);
 
 /// The name that was last asked for: the same often follows, such as the agent of the next executor.
 #[derive(Debug, Default)]
-pub(super) struct Latest(Option<(Vec<u8>, u32)>);
+pub(super) struct LastName(Option<(Vec<u8>, u32)>);
 
-impl Latest {
+impl LastName {
     /// Its number, if it is this one.
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<u32> {
@@ -32,7 +32,7 @@ impl Latest {
     }
 }
 
-impl Names {
+impl Numbers {
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<u32> {
         self.0.get(name).copied()
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn names_of_every_length_are_distinct() {
         let texts: Vec<Vec<u8>> = (0..100).flat_map(|length| [vec![0; length], vec![b'x'; length]]).collect();
-        let mut names = Names::default();
+        let mut names = Numbers::default();
         for (number, text) in (0..).zip(&texts).filter(|(number, _)| *number != 1) {
             assert_eq!(names.get(text), None, "{text:?}");
             names.insert(text, number);
