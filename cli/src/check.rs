@@ -148,12 +148,12 @@ fn text(path: &str, config: &Config, cluster: Option<&[Observed]>) -> io::Result
     let page = Page::stdout();
     page.title(&format!("{path} is valid: {}", counted(config.pools.len(), "pool")))?;
     if config.dry_run {
-        page.toned("dry run", Tone::Quiet, "decides and reports, writes nothing")?;
+        page.field("dry run", "decides and reports, writes nothing")?;
     }
     for policy in &config.pools {
         page.field(&policy.pool, &summary(policy))?;
     }
-    config.warnings().iter().try_for_each(|warning| page.toned("warning", Tone::Held, &warning.to_string()))?;
+    config.warnings().iter().try_for_each(|warning| page.flagged("warning", Tone::Held, &warning.to_string()))?;
     for Observed { pool, agents, notes } in cluster.unwrap_or_default() {
         page.blank()?;
         page.title(&format!(
@@ -161,7 +161,7 @@ fn text(path: &str, config: &Config, cluster: Option<&[Observed]>) -> io::Result
             counted(agents.registered, "registered agent"),
             agents.usable
         ))?;
-        notes.iter().try_for_each(|note| page.toned("note", Tone::Bad, note))?;
+        notes.iter().try_for_each(|note| page.flagged("note", Tone::Bad, note))?;
     }
     Ok(())
 }

@@ -182,7 +182,7 @@ fn print(output: Output, sections: &[Section]) -> io::Result<()> {
         page.title(title)?;
         findings
             .iter()
-            .try_for_each(|finding| page.toned(finding.level.name(), finding.level.tone(), &finding.text))?;
+            .try_for_each(|finding| page.flagged(finding.level.name(), finding.level.tone(), &finding.text))?;
     }
     page.blank()?;
     let counted = |count: usize, what| shared::text::counted(count, what);

@@ -34,12 +34,13 @@ pub enum Output {
     Json,
 }
 
-/// How text is colored.
+/// How a word is colored: with the terminal's own palette, so that it can be read on a light and on a dark background. Sentences are not
+/// colored, and nothing is dim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// Not at all.
     Plain,
-    /// Bold.
+    /// Bold, the whole text.
     Title,
     /// Green: as it should be.
     Good,
@@ -47,19 +48,17 @@ pub enum Tone {
     Held,
     /// Red: acts, or failed.
     Bad,
-    /// Dim.
-    Quiet,
 }
 
 impl Tone {
-    const fn style(self) -> Style {
+    fn style(self) -> Style {
         match self {
             Self::Plain => Style::new(),
             Self::Title => Style::new().bold(),
             Self::Good => AnsiColor::Green.on_default(),
-            Self::Held => AnsiColor::Yellow.on_default(),
+            // Yellow letters vanish on white, in most palettes.
+            Self::Held => AnsiColor::Black.on(AnsiColor::Yellow),
             Self::Bad => AnsiColor::Red.on_default(),
-            Self::Quiet => Style::new().dimmed(),
         }
     }
 }
@@ -114,19 +113,42 @@ impl Page {
     /// # Errors
     /// See [`Page::blank`].
     pub fn field(self, label: &str, text: &str) -> io::Result<()> {
-        self.toned(label, Tone::Plain, text)
+        self.painted(label, Tone::Plain, text, Tone::Plain)
     }
 
-    /// The same with colored words.
+    /// The same where the text begins with a state, such as `held, stays at 0 agents`: that is colored.
     ///
     /// # Errors
     /// See [`Page::blank`].
     pub fn toned(self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
+        self.painted(label, Tone::Plain, text, tone)
+    }
+
+    /// The same where the label is a state, such as `warning`: that is colored.
+    ///
+    /// # Errors
+    /// See [`Page::blank`].
+    pub fn flagged(self, label: &str, tone: Tone, text: &str) -> io::Result<()> {
+        self.painted(label, tone, text, Tone::Plain)
+    }
+
+    fn painted(self, label: &str, label_tone: Tone, text: &str, text_tone: Tone) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         for (index, line) in wrap(text, self.width - INDENT - MARGIN).into_iter().enumerate() {
-            let label = if index == 0 { label } else { "" };
-            let label = painted(Tone::Quiet, &format!("{label:<INDENT$}"));
-            writeln!(out, "{:MARGIN$}{label}{}", "", painted(tone, &line))?;
+            let is_first = index == 0;
+            let label = if is_first { label } else { "" };
+            let pad = " ".repeat(INDENT.saturating_sub(label.chars().count()));
+            let label = if label.is_empty() { String::new() } else { painted(label_tone, label) };
+            let line = match text_tone {
+                Tone::Plain => line,
+                Tone::Title => painted(text_tone, &line),
+                _ if is_first => {
+                    let (state, rest) = line.split_at(line.find([',', ':', ';']).unwrap_or(line.len()));
+                    format!("{}{rest}", painted(text_tone, state))
+                }
+                _ => line,
+            };
+            writeln!(out, "{:MARGIN$}{label}{pad}{line}", "")?;
         }
         Ok(())
     }

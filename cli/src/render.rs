@@ -221,7 +221,7 @@ pub fn source(snapshot: &ClusterSnapshot) -> String {
 /// # Errors
 /// Where the page cannot be written.
 pub fn no_agents_matched(page: Page, policy: &Policy, others: u32, attributes: &SeenAttributes) -> io::Result<()> {
-    page.toned("no agent", Tone::Bad, &none_matched(policy, others, attributes))
+    page.flagged("no agent", Tone::Bad, &none_matched(policy, others, attributes))
 }
 
 /// Why a pool has no agent, where so many agents with these attributes belong to no pool.

@@ -291,7 +291,7 @@ fn outcome(page: Page, applied: &Applied) -> io::Result<()> {
     page.field("", &outcome.explanation())?;
     outcome.notes.iter().try_for_each(|note| page.field("", &format!("note: {note}")))?;
     match error {
-        Some(error) => page.toned("", Tone::Bad, &Chain::new(error).to_string()),
+        Some(error) => page.flagged("error", Tone::Bad, &Chain::new(error).to_string()),
         None => Ok(()),
     }
 }

@@ -352,16 +352,16 @@ fn show(page: Page, status: &Status, config: Option<&Config>, now: Timestamp) ->
         page.field("learned", learned)?;
     }
     if let Some(no_agent) = no_agent {
-        page.toned("no agent", Tone::Bad, no_agent)?;
+        page.flagged("no agent", Tone::Bad, no_agent)?;
     }
     let rows = decisions::rows(decisions.iter().rev());
     for (index, row) in rows.iter().take(FEW).enumerate() {
         page.field(if index == 0 { "decisions" } else { "" }, &decided(row, now))?;
     }
     if let Some(no_outcome) = no_outcome {
-        page.toned("outcomes", Tone::Held, no_outcome)?;
+        page.flagged("outcomes", Tone::Held, no_outcome)?;
     }
-    unknown.iter().try_for_each(|unknown| page.toned("unknown", Tone::Bad, unknown))
+    unknown.iter().try_for_each(|unknown| page.flagged("unknown", Tone::Bad, unknown))
 }
 
 /// Agents against instances: `58 are agents, 2 are not: i-0abc; i-0def`

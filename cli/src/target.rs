@@ -257,7 +257,7 @@ impl GroupStatus {
             &format!("desired {desired_capacity}, in service {in_service}, min {min_size}, max {max_size}"),
         )?;
         match &self.paused_until {
-            Some(until) => page.toned("paused", Tone::Held, &shown(until))?,
+            Some(until) => page.flagged("paused", Tone::Held, &shown(until))?,
             None => page.field("paused", "no")?,
         }
         if let Some(floor) = &self.floor {

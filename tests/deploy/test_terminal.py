@@ -65,6 +65,21 @@ class TerminalTest(unittest.TestCase):
         # Red, in the palette of the terminal: it acts.
         self.assertRegex(decision, r"decision.*\x1b\[31mscale_down")
 
+    def test_what_is_colored_can_be_read_on_white_and_on_black(self):
+        texts = [on_terminal(arguments, 120)[1] for arguments in (
+            EXPLAIN, [*EXPLAIN, "--remove", "ip-10-0-2-13.ec2.internal"], ["doctor", "--config", "examples/lambda-scale.toml"],
+            ["check", "examples/lambda-scale.toml"], ["explain", "--help"],
+        )]
+        codes = {code for text in texts for found in ESCAPE.findall(text) for code in found[2:-1].split(";")}
+        # Bold, underlined, red, green, or black on yellow. Not dim, and no yellow, white, bright, or fixed color.
+        self.assertLessEqual(codes, {"", "0", "1", "4", "30", "31", "32", "43"})
+        self.assertLessEqual({"1", "31", "43"}, codes)
+        for text in texts:
+            self.assertNotRegex(text, r"\x1b\[30m(?!\x1b\[43m)")
+            # One word is colored, and the sentence is not.
+            for word in re.findall(r"\x1b\[3[0-7]m(?:\x1b\[43m)?([^\x1b]*)\x1b", text):
+                self.assertLessEqual(len(word.split()), 6, word)
+
     def test_colors_end_where_the_environment_says_so(self):
         for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"CLICOLOR": "0"}):
             _, text = on_terminal(EXPLAIN, 120, **environment)

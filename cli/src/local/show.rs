@@ -98,10 +98,10 @@ impl Show {
         let took = scene.took_ms;
         self.page.field("time", &format!("{took} ms from the event to the outcome{}", change.unwrap_or_default()))?;
         if scene.differs.is_empty() {
-            return self.page.toned("ok", Tone::Good, scene.must);
+            return self.page.flagged("ok", Tone::Good, scene.must);
         }
-        self.page.toned("DIFFERS", Tone::Bad, &format!("expected: {}", scene.must))?;
-        scene.differs.iter().try_for_each(|difference| self.page.toned("", Tone::Bad, &format!("got: {difference}")))
+        self.page.flagged("DIFFERS", Tone::Bad, &format!("expected: {}", scene.must))?;
+        scene.differs.iter().try_for_each(|difference| self.page.field("", &format!("got: {difference}")))
     }
 
     fn played(&self, played: &Played) -> io::Result<()> {
@@ -147,8 +147,8 @@ impl Show {
             self.page.field("peak memory", &format!("{} (a Lambda has 128 MB)", peaks.join(", ")))?;
         }
         match all_well {
-            true => self.page.toned("result", Tone::Good, "every scene ended as expected")?,
-            false => self.page.toned("result", Tone::Bad, "not every scene ended as expected; see DIFFERS above")?,
+            true => self.page.flagged("result", Tone::Good, "every scene ended as expected")?,
+            false => self.page.flagged("result", Tone::Bad, "not every scene ended as expected; see DIFFERS above")?,
         }
         self.page.blank()?;
         self.page.title("Where to go next")?;
