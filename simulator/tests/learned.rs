@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::History;
+use shared::clause::Clause;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
@@ -224,4 +225,20 @@ fn a_changed_instance_type_keeps_what_was_learned_h7() {
     let most = (BOOT * 5 / 4 + 2 * MINUTE) / 1000;
     assert!(run.measurements.wait_max_s <= most as f64, "{:?}", run.worst_waits.first());
     assert!(run.measurements.flaps <= 144.0, "{}", run.measurements.flaps);
+}
+
+/// A pool that shrinks: what becomes of closed agents later is not counted under what the decision of that minute says.
+#[test]
+fn what_is_closed_goes_by_the_clause_of_closed_agents_a1() {
+    let waves = (0..8).flat_map(|wave| [(wave * 3 * HOUR, [120, 60]), ((wave * 3 + 1) * HOUR, [60, 30])]);
+    let run = seen(load(DAY, waves), &settings("max_scale_up_step = 100"));
+    let clauses = |kind: ActionKind| -> Vec<Option<Clause>> {
+        run.actions.iter().filter(|action| action.kind == kind).map(|action| action.clause).collect()
+    };
+    let drained = clauses(ActionKind::Drain);
+    assert!(!drained.is_empty() && drained.iter().all(|clause| *clause == Some(Clause::A1)), "{drained:?}");
+    let gone = clauses(ActionKind::ScaleDown);
+    assert!(gone.contains(&Some(Clause::A1)) && !gone.contains(&Some(Clause::L1)), "{gone:?}");
+    let closed = clauses(ActionKind::Close);
+    assert!(!closed.is_empty() && closed.iter().all(|clause| *clause != Some(Clause::A1)), "{closed:?}");
 }

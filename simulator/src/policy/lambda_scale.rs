@@ -20,6 +20,7 @@ use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize_unidentified};
 use node_process::Expired;
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
+use shared::clause::Clause;
 use shared::config;
 use shared::contract::{ClusterSnapshot, ScalingDecision, TaskGroup};
 use thiserror::Error;
@@ -230,6 +231,10 @@ impl LambdaScale {
         let state = group_state(view.group);
         let plan = plan(decision, Some(&state), self.pool(), view.now);
         match &plan.result {
+            // Agents that an earlier decision closed.
+            PlanResult::Act(change @ Change::Terminate { .. }) if decision.delta >= 0 => {
+                order(change, &of_closed("closed earlier, and empty"), orders);
+            }
             PlanResult::Act(change) => order(change, &why(decision), orders),
             PlanResult::BackOff(back_off) => {
                 let reason = node_scale::plan::Reason::from(back_off);
@@ -270,6 +275,11 @@ fn why(decision: &ScalingDecision) -> Why {
     step.map_or_else(|| Why::from(String::new()), |step| Why { clause: Some(step.clause), reason: step.reason.clone() })
 }
 
+/// What made the way of agents that an earlier decision closed, on which this one has no say.
+fn of_closed(reason: &str) -> Why {
+    Why { clause: Some(Clause::A1), reason: reason.to_owned() }
+}
+
 fn order(change: &Change, why: &Why, orders: &mut Orders) {
     match change {
         Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } => {
@@ -300,6 +310,6 @@ fn call_masters(steps: &[AgentStep], why: &Why, view: &View<'_>, orders: &mut Or
         orders.reopen(reopened, why.clone());
     }
     if !drained.is_empty() {
-        orders.drain(drained, why.clone());
+        orders.drain(drained, of_closed("closed for drain_after, and all of it fits elsewhere"));
     }
 }
