@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use cluster::Cluster;
 use cluster::group::Group;
+use cluster::{Capacity, Cluster};
 use node_scale::plan::{Change, Increase, Plan, PlanResult};
 use serde_json::{Value, json};
 use shared::config::Config;
@@ -23,7 +23,7 @@ use shared::contract::ScalingDecision;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Options, read};
-use simulator::{Faults, Millis, Place, Setup};
+use simulator::{Faults, Millis, Place, Setup, Start};
 use support::recording;
 
 const TRACE: &str = include_str!("../../examples/traces/taxi-day.csv");
@@ -143,7 +143,8 @@ fn explain_repeats_a_thousand_simulated_runs() {
     let options = Options { peak_cpus: Amount::from_thousandths(60_000), ..Options::default() };
     let workload = read(TRACE, &options).unwrap();
     let setup = Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: 180_000,
         min: 1,
         max: 9,

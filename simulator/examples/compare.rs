@@ -18,10 +18,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
+use cluster::Capacity;
 use simulator::policy::{Baseline, Exactness, LambdaScale, Policy};
 use simulator::summary::Spread;
 use simulator::trace::{Options, read};
-use simulator::{DAY, Faults, Measurements, Place, Setup, oracle, run};
+use simulator::{DAY, Faults, Measurements, Place, Setup, Start, oracle, run};
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;
@@ -88,7 +89,8 @@ fn setups(directory: &Path) -> Vec<(String, Setup)> {
         workload.duration = workload.duration.min(DAYS * DAY);
         let pool = cluster::policy(LIMITS).unwrap();
         let setup = Setup {
-            agent: workload.agent,
+            agent: Capacity::of(workload.agent),
+            start: Start::Demand,
             boot: 180_000,
             min: pool.limits.min,
             max: pool.limits.max.unwrap(),

@@ -20,13 +20,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
+use cluster::Capacity;
 use jiff::Timestamp;
 use node_gather::growth::History;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Options, read};
-use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Workload, run};
+use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Start, Workload, run};
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;
@@ -134,7 +135,7 @@ fn synthetic_loads() -> Vec<(String, Workload)> {
 fn write(directory: &Path, name: &str, load: &Workload) {
     let mut text = "minute,application,instances,cpus,mem\n".to_owned();
     for change in &load.changes {
-        let Application { name, resources } = &load.applications[change.application];
+        let Application { name, resources, .. } = &load.applications[change.application];
         let amount = |amount: Amount| amount.thousandths() as f64 / 1000.0;
         let (minute, cpus, mem) = (change.at / MINUTE, amount(resources.cpus), amount(resources.mem));
         writeln!(text, "{minute},{name},{},{cpus},{mem}", change.instances).unwrap();
@@ -167,9 +168,7 @@ fn synthetic(mut changes: Vec<Change>) -> Workload {
         ..Resources::ZERO
     };
     changes.sort();
-    let applications = INSTANCES
-        .map(|(name, _, milli, mem)| Application { name: name.to_owned(), resources: resources(milli, mem) })
-        .to_vec();
+    let applications = INSTANCES.map(|(name, _, milli, mem)| Application::new(name, resources(milli, mem))).to_vec();
     let start = Timestamp::from_second(1_767_225_600).unwrap();
     let text = "minute,application,instances,cpus,mem\n0,/a,1,1,1000\n1,/a,1,1,1000\n";
     let form = read(text, &Options::default()).unwrap();
@@ -309,7 +308,8 @@ fn simulate(workload: &Workload, variant: &Variant, seed: u64) -> Measurements {
     let batch = if learns && !workload.jobs.is_empty() { "\ndrain_after = \"never\"" } else { "" };
     let pool = cluster::policy(&format!("{LIMITS}{}{batch}", variant.settings)).unwrap();
     let setup = Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: variant.boot,
         min: pool.limits.min,
         max: pool.limits.max.unwrap(),

@@ -12,10 +12,11 @@
     reason = "a measurement ends by panicking"
 )]
 
+use cluster::Capacity;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Policy, TargetTracking};
 use simulator::trace::{Options, read};
-use simulator::{DAY, Faults, Place, Setup, run};
+use simulator::{DAY, Faults, Place, Setup, Start, run};
 
 /// Taxis in New York: smooth, by day and week.
 const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/nab_nyc_taxi_28d.csv");
@@ -32,7 +33,8 @@ fn main() {
     workload.duration = workload.duration.min(7 * DAY);
     let pool = cluster::policy("min = 1\nmax = 400\n").unwrap();
     let setup = Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: 180_000,
         min: 1,
         max: 400,

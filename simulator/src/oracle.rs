@@ -39,17 +39,18 @@ pub(crate) fn measured(setup: &Setup) -> Millis {
 }
 
 fn of(setup: &Setup) -> Vec<u32> {
-    agents(&setup.workload.demand(), &setup.agent, setup.boot, setup.min, setup.max)
+    agents(&setup.workload.demand(), &setup.agent.unreserved(), setup.boot, setup.min, setup.max)
 }
 
 /// The oracle as a run. It takes no action: its agents are there when they are needed.
 #[must_use]
 pub fn run(setup: &Setup, name: &str, seed: u64) -> Run {
-    let mut recorder = Recorder::new(setup.workload.start, setup.measured_from(), setup.agent, setup.headroom_percent);
+    let agent = setup.agent.unreserved();
+    let mut recorder = Recorder::new(setup.workload.start, setup.measured_from(), agent, setup.headroom_percent);
     for ((minute, agents), demand) in (0_u64..).zip(of(setup)).zip(setup.workload.demand()) {
         let now = minute * MINUTE;
         recorder.pass(now);
-        let total = setup.agent.times(agents.into());
+        let total = agent.times(agents.into());
         recorder.set(Levels {
             instances: agents,
             usable: agents,

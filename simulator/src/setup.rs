@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::resources::Resources;
+use cluster::{Capacity, Mode};
 
 use crate::fault::Faults;
 use crate::trace::Workload;
@@ -13,8 +13,10 @@ use crate::{DAY, Millis};
 pub struct Setup {
     /// What runs, and when.
     pub workload: Workload,
-    /// What an agent has.
-    pub agent: Resources,
+    /// What an agent has, but for those of [`Start::Agents`].
+    pub agent: Capacity,
+    /// With which agents it starts.
+    pub start: Start,
     /// From the request of an instance until its agent is registered, on average.
     pub boot: Millis,
     /// The fewest agents.
@@ -29,6 +31,29 @@ pub struct Setup {
     pub place: Place,
     /// What goes wrong.
     pub faults: Faults,
+}
+
+/// With which agents a simulation starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With as many as the first demand takes, like those that are launched later.
+    #[default]
+    Demand,
+    /// With these: others than are launched later, as where the launch template has been changed.
+    Agents(Vec<FirstAgents>),
+}
+
+/// Equal agents with which a simulation starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstAgents {
+    /// How many.
+    pub count: u32,
+    /// What each of them has.
+    pub capacity: Capacity,
+    /// How long they have been registered.
+    pub age: Millis,
+    /// What operators have made of them, once the first demand runs on them.
+    pub mode: Mode,
 }
 
 /// The names of the pool.

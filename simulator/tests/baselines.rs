@@ -5,11 +5,11 @@
 
 use std::ops::RangeInclusive;
 
-use cluster::resources;
+use cluster::{Capacity, resources};
 use jiff::Timestamp;
 use simulator::policy::Baseline;
 use simulator::trace::{Application, Change};
-use simulator::{Faults, MINUTE, Millis, Place, Run, Setup, Workload, run};
+use simulator::{Faults, MINUTE, Millis, Place, Run, Setup, Start, Workload, run};
 
 /// Instances of one cpu, from a minute on. An agent holds eight of them.
 fn simulate(baseline: &str, steps: &[(Millis, u32)], minutes: Millis, max: u32) -> Run {
@@ -19,13 +19,14 @@ fn simulate(baseline: &str, steps: &[(Millis, u32)], minutes: Millis, max: u32) 
     let workload = Workload {
         start: Timestamp::constant(1_767_225_600, 0),
         duration: minutes * MINUTE,
-        applications: vec![Application { name: "/web".to_owned(), resources: resources(1, 3500) }],
+        applications: vec![Application::new("/web", resources(1, 3500))],
         changes: changes.collect(),
         jobs: Vec::new(),
         agent,
     };
     let setup = Setup {
-        agent,
+        agent: Capacity::of(agent),
+        start: Start::Demand,
         boot: 3 * MINUTE,
         min: 1,
         max,

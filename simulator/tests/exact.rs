@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use cluster::Capacity;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale};
 use simulator::trace::{Options, read};
-use simulator::{Faults, Place, Setup, run};
+use simulator::{Faults, Place, Setup, Start, run};
 
 const DAY: &str = include_str!("../../examples/traces/taxi-day.csv");
 
@@ -18,7 +19,8 @@ fn a_thousand_runs_through_the_bytes_of_a_master_give_the_same_snapshots() {
         "min = 1\nmax = 50\nattributes = { pool = \"workers\" }\nscale_down_strategy = \"drain\"\ndrain_after = \"2m\"";
     let pool = cluster::policy(settings).unwrap();
     let setup = Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: 180_000,
         min: 1,
         max: 50,

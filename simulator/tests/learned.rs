@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
 
+use cluster::Capacity;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::History;
 use shared::clause::Clause;
@@ -10,7 +11,7 @@ use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Job};
-use simulator::{ActionKind, DAY, Fault, Faults, HOUR, MINUTE, Millis, Place, Run, Setup, Workload, run};
+use simulator::{ActionKind, DAY, Fault, Faults, HOUR, MINUTE, Millis, Place, Run, Setup, Start, Workload, run};
 
 /// The default of `boot_time`.
 const BOOT: Millis = 3 * MINUTE;
@@ -28,7 +29,7 @@ fn resources(cpus: u64, mem: u64) -> Resources {
 
 /// Two applications, each with so many instances of one cpu from each of these times on, on agents of 8.
 fn load(duration: Millis, changes: impl IntoIterator<Item = (Millis, [u32; 2])>) -> Workload {
-    let application = |name: &str| Application { name: name.to_owned(), resources: resources(1, 3_000) };
+    let application = |name: &str| Application::new(name, resources(1, 3_000));
     let change = |(at, instances): (Millis, [u32; 2])| {
         (0..).zip(instances).map(move |(application, instances)| Change { at, application, instances })
     };
@@ -49,7 +50,8 @@ fn settings(settings: &str) -> shared::config::Policy {
 
 fn simulated(workload: Workload, pool: &shared::config::Policy, policy: &mut dyn Policy, faults: Faults) -> Run {
     let setup = Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: BOOT,
         min: 1,
         max: 200,

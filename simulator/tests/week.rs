@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
+use cluster::Capacity;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Policy, TargetTracking};
 use simulator::trace::{Options, read};
-use simulator::{DAY, Faults, Place, Run, Setup, oracle, run};
+use simulator::{DAY, Faults, Place, Run, Setup, Start, oracle, run};
 
 /// A load that rises from six to eighteen and falls again, day after day; the last two days have half of it.
 fn trace() -> String {
@@ -25,7 +26,8 @@ fn setup(pool: &shared::config::Policy) -> Setup {
     let options = Options { peak_cpus: Amount::from_thousandths(40_000), ..Options::default() };
     let workload = read(&trace(), &options).unwrap();
     Setup {
-        agent: workload.agent,
+        agent: Capacity::of(workload.agent),
+        start: Start::Demand,
         boot: 180_000,
         min: 1,
         max: 30,

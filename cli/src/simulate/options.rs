@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use cluster::Capacity;
 use sha2::{Digest as _, Sha256};
 use shared::config::{CheckKind, Config, Policy};
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Baseline, Exactness};
 use simulator::trace::{self, Options as TraceOptions, Recording};
-use simulator::{Faults, Millis, Place, Setup, Workload};
+use simulator::{Faults, Millis, Place, Setup, Start, Workload};
 
 use crate::config::{ConfigOption, Found};
 use crate::file;
@@ -167,7 +168,8 @@ impl Options {
 
     fn setup(&self, workload: &Workload, policy: &Policy) -> Setup {
         Setup {
-            agent: workload.agent,
+            agent: Capacity::of(workload.agent),
+            start: Start::Demand,
             boot: Millis::try_from(self.boot.as_millis()).unwrap_or(Millis::MAX),
             min: policy.limits.min,
             max: policy.limits.max.unwrap_or(NO_MAX),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use cluster::resources;
+use cluster::{Capacity, resources};
 use jiff::Timestamp;
 use shared::config::Policy;
 use shared::random::SplitMix64;
 use shared::resources::Resources;
 
 use crate::fault::{Fault, Faults, Unit};
-use crate::setup::{Place, Setup};
+use crate::setup::{Place, Setup, Start};
 use crate::trace::{Application, Change, Job, Workload};
 use crate::{HOUR, MINUTE, Millis};
 
@@ -319,7 +319,8 @@ impl Case {
         }
         Setup {
             workload: self.workload(),
-            agent: AGENT,
+            agent: Capacity::of(AGENT),
+            start: Start::Demand,
             boot: self.boot,
             min: self.limits.0,
             max: self.limits.1,
@@ -338,7 +339,7 @@ impl Case {
         let mut applications: Vec<Application> = (0_u32..)
             .zip(sizes)
             .take(services)
-            .map(|(number, resources)| Application { name: format!("/app/{number}"), resources })
+            .map(|(number, resources)| Application::new(format!("/app/{number}"), resources))
             .collect();
         let cpus = [1, 2, 1, 3];
         let most = u64::from(self.limits.1) * 8 * 7 / 10 / services as u64;
@@ -353,7 +354,7 @@ impl Case {
         }
         let mut add = |name: &str, resources, instances| {
             changes.push(Change { at: 0, application: applications.len(), instances });
-            applications.push(Application { name: name.to_owned(), resources });
+            applications.push(Application::new(name, resources));
         };
         if self.classes.contains_key(&Class::Pool(Oddity::WrongNewAgent)) {
             add("/odd/large", resources(2, 30_000), 2);
@@ -365,7 +366,7 @@ impl Case {
         if random.below(2) == 0 {
             let application = applications.len();
             let name = if random.below(2) == 0 { "/jobs/batch" } else { "batch" };
-            applications.push(Application { name: name.to_owned(), resources: resources(2, 4000) });
+            applications.push(Application::new(name, resources(2, 4000)));
             for _ in 0..random.below(40) {
                 let submitted = random.below(self.faulty);
                 jobs.push(Job { submitted, duration: (1 + random.below(30)) * MINUTE, application });

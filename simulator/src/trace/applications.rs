@@ -23,7 +23,7 @@ pub fn default_applications() -> Vec<Share> {
     let shares = shapes.iter().enumerate().map(|(number, (percent, cpus, mem))| {
         let cpus = Amount::from_thousandths(*cpus);
         let resources = Resources { cpus, mem: Amount::from_thousandths(mem * 1000), ..Resources::ZERO };
-        Share { application: Application { name: format!("/load/{number}"), resources }, percent: *percent }
+        Share { application: Application::new(format!("/load/{number}"), resources), percent: *percent }
     });
     shares.collect()
 }
@@ -50,7 +50,7 @@ pub fn read_applications(text: &str) -> Result<Vec<Share>, TraceError> {
             return Err(row.problem("cpus: got 0, expected more: the load is in cpus".to_owned()));
         }
         let resources = Resources { cpus, mem, ..Resources::ZERO };
-        let application = Application { name: name.to_owned(), resources };
+        let application = Application::new(name, resources);
         shares.push(Share { application, percent: row.whole(1, "share")? });
     }
     let sum: u64 = shares.iter().map(|share| u64::from(share.percent)).sum();

@@ -27,7 +27,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
             return Err(row.problem(problem.to_owned()));
         }
         let application = *places.entry(name).or_insert_with(|| {
-            applications.push(Application { name: name.to_owned(), resources });
+            applications.push(Application::new(name, resources));
             applications.len() - 1
         });
         if applications.get(application).is_some_and(|known| known.resources != resources) {

@@ -37,7 +37,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
             // Marathon's ids have letters, digits, and hyphens.
             let size = format!("{}-{}", resources.cpus, resources.mem).replace('.', "-");
             let name = if options.own_framework { format!("jobs-{size}") } else { format!("/jobs/{size}") };
-            applications.push(Application { name, resources });
+            applications.push(Application::new(name, resources));
             applications.len() - 1
         });
         jobs.push(Job { submitted, duration, application });

@@ -10,6 +10,8 @@ mod load;
 mod recorded;
 mod rows;
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use shared::resources::{Amount, Resources};
 use thiserror::Error;
@@ -46,9 +48,17 @@ pub struct Application {
     pub name: String,
     /// What one instance takes.
     pub resources: Resources,
+    /// How many of its instances an agent holds at most: `MAX_PER` on the hostname, with 1 `UNIQUE`.
+    pub most_per_agent: Option<NonZeroU32>,
 }
 
 impl Application {
+    /// One of which an agent holds as many instances as it has room for.
+    #[must_use]
+    pub fn new(name: impl Into<String>, resources: Resources) -> Self {
+        Self { name: name.into(), resources, most_per_agent: None }
+    }
+
     /// Whether Marathon starts its instances.
     #[must_use]
     pub fn is_marathons(&self) -> bool {

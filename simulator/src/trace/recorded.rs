@@ -68,7 +68,7 @@ impl Recording {
             let size = format!("{}-{}", resources.cpus, resources.mem).replace('.', "-");
             let name = if self.names.contains(&name) { format!("{name}/{size}") } else { name };
             self.names.insert(name.clone());
-            self.applications.push(Application { name, resources });
+            self.applications.push(Application::new(name, resources));
             self.applications.len() - 1
         })
     }

@@ -23,9 +23,9 @@ use shared::count::saturated;
 use crate::fault::{Fault, Faults};
 use crate::measure::{Action, ActionKind, Finished, Levels, Recorder, time};
 use crate::policy::{Order, Orders, Policy, PolicyError, View, WaitingView, Why};
-use crate::setup::Setup;
+use crate::setup::{FirstAgents, Setup, Start};
 use crate::trace::Change;
-use crate::{HOUR, MINUTE, Millis};
+use crate::{DAY, HOUR, MINUTE, Millis};
 
 use events::{Event, Events};
 use operators::Interventions;
@@ -33,7 +33,7 @@ use pool::Pool;
 use scheduler::{Lost, Scheduler};
 
 /// How long the master of a world has led, and its first agents have run, when it starts: long enough for complete snapshots.
-const BEFORE: i64 = 48 * 3600;
+const BEFORE: Millis = 2 * DAY;
 
 /// What each stream of random numbers is for.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ impl<'s> World<'s> {
         let start = workload.start;
         let mut pool = Pool::new(setup, seed);
         let scheduler = Scheduler::new(&workload.applications, pool.cluster_mut(), seed);
-        let recorder = Recorder::new(start, setup.measured_from(), setup.agent, setup.headroom_percent);
+        let recorder = Recorder::new(start, setup.measured_from(), setup.agent.unreserved(), setup.headroom_percent);
         let mut world = Self {
             setup,
             seed,
@@ -99,20 +99,40 @@ impl<'s> World<'s> {
     fn start(&mut self) {
         self.change_services();
         self.submit_jobs();
-        // Jobs and services are placed one by one, so whole tasks may need more agents than their sum.
-        for _ in 0..self.setup.min {
-            self.pool.adopt(self.setup);
-        }
-        self.place();
-        while self.scheduler.waiting() > 0 && self.pool.instances() < self.setup.max {
-            self.pool.adopt(self.setup);
-            self.place();
+        match &self.setup.start {
+            Start::Demand => self.start_with_demand(),
+            Start::Agents(agents) => self.start_with(agents),
         }
         self.events.push(0, Event::Sample);
         // Half a minute after the load changes: nothing depends on which of two simultaneous events is first.
         self.events.push(self.period.min(MINUTE) / 2, Event::Tick);
         self.schedule_faults();
         self.measure();
+    }
+
+    fn start_with_demand(&mut self) {
+        // Jobs and services are placed one by one, so whole tasks may need more agents than their sum.
+        for _ in 0..self.setup.min {
+            self.pool.adopt(&self.setup.agent, BEFORE, self.setup);
+        }
+        self.place();
+        while self.scheduler.waiting() > 0 && self.pool.instances() < self.setup.max {
+            self.pool.adopt(&self.setup.agent, BEFORE, self.setup);
+            self.place();
+        }
+    }
+
+    fn start_with(&mut self, first: &[FirstAgents]) {
+        let mut modes = Vec::new();
+        for agents in first {
+            for _ in 0..agents.count {
+                modes.push((self.pool.adopt(&agents.capacity, agents.age, self.setup), agents.mode));
+            }
+        }
+        self.place();
+        for (number, mode) in modes {
+            self.pool.set_mode(number, mode);
+        }
     }
 
     /// The time.
@@ -161,7 +181,7 @@ impl<'s> World<'s> {
 
     /// Whether something waits that would fit on an empty agent.
     pub(crate) fn waits_in_vain(&self) -> bool {
-        self.scheduler.waits_for(&self.setup.agent)
+        self.scheduler.waits_for(&self.setup.agent.unreserved())
     }
 
     /// So many more instances of an application are wanted from now on.
@@ -293,7 +313,7 @@ impl<'s> World<'s> {
             max: self.setup.max,
             desired: self.pool.desired(),
             in_flight: self.pool.in_flight(),
-            new_agent: self.pool.new_agent,
+            new_agent: self.pool.new_agent.unreserved(),
             cluster: self.pool.cluster(),
             group: self.pool.group(),
             waiting: &waiting,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cluster::group::{Lifecycle, Refresh};
-use cluster::{Mode, Operation};
+use cluster::{Capacity, Mode, Operation};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::{FLOOR, PAUSE_UNTIL, PREFIX};
 use shared::random::SplitMix64;
@@ -91,9 +91,15 @@ impl World<'_> {
             Fault::SharedIdentity => self.share_an_identity(random),
             Fault::RetainedInstance => self.retain_one(random),
             Fault::InstanceType => {
-                let agent = self.setup.agent;
-                let half = Resources::from_fn(|kind| Amount::from_thousandths(agent.get(kind).thousandths() / 2));
-                self.pool.new_agent = random.pick([agent, half, agent.times(2)]);
+                let half = |of: &Resources| {
+                    Resources::from_fn(|kind| Amount::from_thousandths(of.get(kind).thousandths() / 2))
+                };
+                let agent = &self.setup.agent;
+                self.pool.new_agent = match random.below(3) {
+                    0 => agent.clone(),
+                    1 => sized(agent, half),
+                    _ => sized(agent, |of| of.times(2)),
+                };
                 return;
             }
             _ => return,
@@ -135,7 +141,7 @@ impl World<'_> {
                     self.pool.group.release(&id);
                 }
             }
-            Fault::InstanceType => self.pool.new_agent = self.setup.agent,
+            Fault::InstanceType => self.pool.new_agent = self.setup.agent.clone(),
             Fault::SharedIdentity => {
                 for (agent, own) in std::mem::take(&mut self.interventions.claims) {
                     self.pool.rename(agent, &own);
@@ -268,6 +274,12 @@ impl World<'_> {
             self.recover(Later::Repair { agent });
         }
     }
+}
+
+/// An agent with another amount of all that it has, reserved or not.
+fn sized(agent: &Capacity, size: impl Fn(&Resources) -> Resources) -> Capacity {
+    let reserved = agent.reserved.iter().map(|(role, reserved)| (role.clone(), size(reserved)));
+    Capacity { total: size(&agent.total), reserved: reserved.collect(), ports: agent.ports.clone() }
 }
 
 fn in_minutes(time: Timestamp, minutes: i64) -> String {

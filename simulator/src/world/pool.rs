@@ -49,8 +49,8 @@ pub(super) struct Pool {
     /// Launches whose agents never register.
     pub(super) unfit: BTreeMap<u64, Replacement>,
     /// What a new instance has, and what those have whose agents have not registered.
-    pub(super) new_agent: Resources,
-    types: BTreeMap<u64, Resources>,
+    pub(super) new_agent: Capacity,
+    types: BTreeMap<u64, Capacity>,
     /// What went wrong with launches since it was asked last.
     pub(super) struck: Vec<Fault>,
     launches: u64,
@@ -65,13 +65,13 @@ impl Pool {
     /// A group without instances.
     pub(super) fn new(setup: &Setup, seed: u64) -> Self {
         let start = setup.workload.start;
-        let elected_at = start.saturating_sub(SignedDuration::from_secs(BEFORE)).unwrap_or(start);
+        let elected_at = ago(start, BEFORE);
         let units = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
         let mut group = Group::new(&setup.place.group, units(setup.min), units(setup.max), &ZONES);
         // An instance is in service long before its agent has registered.
         group.behavior.launch = Duration::from_millis(setup.boot / 3);
         let mut cluster = Cluster::new(elected_at);
-        cluster.new_agent = Some(Capacity::of(setup.agent));
+        cluster.new_agent = Some(setup.agent.clone());
         Self {
             cluster,
             group,
@@ -80,7 +80,7 @@ impl Pool {
             absent: BTreeMap::new(),
             away: BTreeMap::new(),
             unfit: BTreeMap::new(),
-            new_agent: setup.agent,
+            new_agent: setup.agent.clone(),
             types: BTreeMap::new(),
             struck: Vec::new(),
             launches: 0,
@@ -118,25 +118,34 @@ impl Pool {
         saturated(self.booting.len()).saturating_add(to_launch)
     }
 
-    /// Adds an instance whose agent has been registered for long.
-    pub(super) fn adopt(&mut self, setup: &Setup) {
-        let since = self.cluster.master.elected_at;
+    /// Adds an instance whose agent has been registered for that long when the simulation starts. The number of the agent.
+    pub(super) fn adopt(&mut self, has: &Capacity, age: Millis, setup: &Setup) -> u32 {
+        let since = ago(setup.workload.start, age);
         let number = self.agents.len();
         let id = format!("i-{number:017x}");
         let zone = ZONES.get(number % ZONES.len()).copied().unwrap_or_default();
         self.group.adopt(&id, zone, since);
-        self.register_instance(id, zone, setup.agent, since, setup);
+        self.register_instance(id, zone, has.clone(), since, setup)
     }
 
-    fn register_instance(&mut self, id: String, zone: &str, has: Resources, now: Timestamp, setup: &Setup) {
+    fn register_instance(&mut self, id: String, zone: &str, has: Capacity, now: Timestamp, setup: &Setup) -> u32 {
         self.levels = None;
-        let mut agent = self.cluster.make_agent(Capacity::of(has), now);
+        let mut agent = self.cluster.make_agent(has, now);
         for (name, value) in &setup.place.attributes {
             agent.attributes.set(name, value);
         }
         agent.set_instance(&id, zone);
         let number = self.cluster.register(agent);
         self.agents.insert(id, number);
+        number
+    }
+
+    /// Operators make that of an agent.
+    pub(super) fn set_mode(&mut self, number: u32, mode: Mode) {
+        self.levels = None;
+        if let Some(agent) = self.cluster.agent_mut(number) {
+            agent.mode = mode;
+        }
     }
 
     /// The agent of a launch registers, if its instance is still there.
@@ -145,7 +154,7 @@ impl Pool {
         let instance = self.group.instances().iter().find(|instance| instance.id == id);
         if let Some(instance) = instance {
             let zone = instance.zone.clone();
-            let has = self.types.remove(&launch).unwrap_or(setup.agent);
+            let has = self.types.remove(&launch).unwrap_or_else(|| setup.agent.clone());
             self.register_instance(id, &zone, has, now, setup);
         }
     }
@@ -271,7 +280,7 @@ impl Pool {
         }
         events.push(in_service, Event::Group);
         self.booting.insert(launch, id);
-        self.types.insert(launch, self.new_agent);
+        self.types.insert(launch, self.new_agent.clone());
     }
 
     /// An agent is gone, whether or not the master hears from it.
@@ -315,6 +324,11 @@ impl Pool {
             ..Levels::default()
         }
     }
+}
+
+/// So long before a time.
+fn ago(time: Timestamp, age: Millis) -> Timestamp {
+    time.saturating_sub(Duration::from_millis(age)).unwrap_or(time)
 }
 
 fn millis(duration: Duration) -> Millis {

@@ -5,10 +5,11 @@
 //! starts again from 0.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use cluster::{Agent, Cluster, Placement, Presence, QueuedInstances, TaskSpec};
+use cluster::{Agent, Cluster, Definition, Placement, Presence, QueuedInstances, TaskSpec};
 use jiff::Timestamp;
 use shared::contract::TaskGroup;
 use shared::count::saturated;
@@ -108,10 +109,24 @@ impl Instances {
     fn is_queued_by_marathon(&self) -> bool {
         self.application.is_marathons()
     }
+
+    /// Whether an agent that has so much free may run one more of it.
+    fn fits(&self, agent: u32, free: &Resources) -> bool {
+        let run_there = || self.running.iter().filter(|placement| placement.agent == agent).count();
+        let may = |most: NonZeroU32| saturated(run_there()) < most.get();
+        self.application.resources.fits_in(free) && self.application.most_per_agent.is_none_or(may)
+    }
 }
 
 impl Scheduler {
     pub(super) fn new(applications: &[Application], cluster: &mut Cluster, seed: u64) -> Self {
+        for Application { name, most_per_agent, .. } in applications {
+            if let Some(most) = most_per_agent {
+                let constraint = ["hostname", "MAX_PER", &most.to_string()].map(str::to_owned).to_vec();
+                let definition = Definition { constraints: vec![constraint], ..Definition::default() };
+                cluster.definitions.insert(name.clone(), definition);
+            }
+        }
         let instances = applications.iter().map(|application| Instances {
             application: application.clone(),
             framework: cluster.framework_of(&application.name),
@@ -279,12 +294,12 @@ impl Scheduler {
             let offered = self.applications.iter().enumerate().zip(there).filter(|(_, there)| **there);
             let fitting = offered.filter_map(|((place, instances), _)| {
                 let first = instances.waiting.front()?;
-                instances.application.resources.fits_in(&free).then_some((first.since, place))
+                instances.fits(number, &free).then_some((first.since, place))
             });
             let Some((_, place)) = fitting.min() else { return };
             let Some(instances) = self.applications.get_mut(place) else { return };
             let Some(waiting) = instances.waiting.pop_front() else { return };
-            let Application { name, resources } = &instances.application;
+            let Application { name, resources, .. } = &instances.application;
             let spec = TaskSpec { application: name.clone(), resources: *resources };
             let Some(placement) = cluster.start_on(number, instances.framework, spec, time) else { return };
             instances.running.push(placement);

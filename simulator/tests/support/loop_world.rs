@@ -1,20 +1,16 @@
 //! The group as a model, a load, and a clock: one run is a snapshot, a decision on it, and what `plan` makes of that.
 
-#[path = "writes.rs"]
-mod writes;
-
 use std::collections::BTreeSet;
 
 use cluster::group::{Group as Model, Instance};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
-use node_scale::plan::{Plan, plan};
+use node_scale::plan::{Change, Increase, Plan, PlanResult, plan};
 use node_scale::state::GroupState;
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
 use shared::contract::{AgentCounts, GroupMembers, ScalingDecision};
 use simulator::policy::group_state;
-use writes::write;
 
 /// From the snapshot to the write.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -231,4 +227,21 @@ impl World {
             "{minute:4} min: {agents} agents, {delta:+}; desired {desired}, {in_flight} in flight; {reason}"
         ));
     }
+}
+
+/// Writes what a plan says to the group, as node_scale would, and brings it to that time.
+fn write(result: &PlanResult, group: &mut Model, at: Timestamp) {
+    match result {
+        PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
+            group.set_desired(*to, false, at).unwrap();
+        }
+        PlanResult::Act(Change::Terminate { targets, .. }) => {
+            for target in targets {
+                group.terminate_instance(&target.instance_id, true, at).unwrap();
+            }
+        }
+        PlanResult::Act(change) => panic!("not modeled: {change}"),
+        PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
+    }
+    group.advance(at);
 }
