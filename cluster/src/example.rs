@@ -83,6 +83,7 @@ pub fn decision(delta: i32, agents: u32, taken_at: Timestamp) -> ScalingDecision
         completeness: Some(CompletenessLevel::Complete),
         mesos_version: None,
         closes: false,
+        tries: false,
         unreachable_after_seconds: None,
         steps: Vec::new(),
         unplaceable: Vec::new(),

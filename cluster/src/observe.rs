@@ -14,7 +14,7 @@ use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::error::Chain;
-use shared::group::{Lifecycle, closing_refused_until, decommissioning};
+use shared::group::{CLOSING_REFUSED_TAG, Lifecycle, TRIED_TAG, decommissioning, tagged_until};
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
@@ -219,7 +219,8 @@ impl From<&Group> for members::Group {
             protects_new: group.protects_new,
             instances: group.instances().iter().map(instance).collect(),
             decommissioning: decommissioning(tags()),
-            closing_refused_until: closing_refused_until(tags()),
+            closing_refused_until: tagged_until(tags(), CLOSING_REFUSED_TAG),
+            tried_until: tagged_until(tags(), TRIED_TAG),
         }
     }
 }

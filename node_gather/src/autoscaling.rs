@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use shared::aws;
 use shared::aws::whole::WholeAnswers;
-use shared::group::{Lifecycle, closing_refused_until, decommissioning};
+use shared::group::{CLOSING_REFUSED_TAG, Lifecycle, TRIED_TAG, decommissioning, tagged_until};
 
 use crate::members::{Description, Group, Instance};
 
@@ -84,7 +84,8 @@ fn described(group: AutoScalingGroup) -> Group {
         max: units(group.max_size),
         zones: group.availability_zones.unwrap_or_default(),
         protects_new: group.new_instances_protected_from_scale_in.unwrap_or(false),
-        closing_refused_until: closing_refused_until(tags.clone()),
+        closing_refused_until: tagged_until(tags.clone(), CLOSING_REFUSED_TAG),
+        tried_until: tagged_until(tags.clone(), TRIED_TAG),
         decommissioning: decommissioning(tags),
         instances: group
             .instances

@@ -39,6 +39,8 @@ pub struct Group {
     pub decommissioning: Decommissioning,
     /// Until when its tag says that the masters refuse calls about agents.
     pub closing_refused_until: Option<Timestamp>,
+    /// Until when its tag says that no agent is tried.
+    pub tried_until: Option<Timestamp>,
 }
 
 impl Group {

@@ -35,7 +35,7 @@ use uuid::Uuid;
 use crate::finding;
 use crate::marathon::definitions::HostLimits;
 use crate::marathon::{Answer, Observed};
-use crate::members::{Descriptions, Members, PoolGroup, match_members};
+use crate::members::{Descriptions, Group, Members, PoolGroup, match_members};
 use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
 pub(crate) use applications::fold_smallest;
@@ -132,7 +132,8 @@ pub fn summarize_unidentified(
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             group: members.map(|members| GroupMembers {
-                closing_refused: refuses_closing(&described, pool.policy, taken_at),
+                closing_refused: lasts(&described, pool.policy, |group| group.closing_refused_until, taken_at),
+                tried: lasts(&described, pool.policy, |group| group.tried_until, taken_at),
                 tagged_active: has_tags(&described, pool.policy).then(|| std::mem::take(&mut pool.tagged_active)),
                 ..members.members
             }),
@@ -208,10 +209,14 @@ fn has_tags(described: &Descriptions, policy: &Policy) -> bool {
     described.group(&policy.group).is_some_and(|group| !group.decommissioning.is_empty())
 }
 
-/// D8: whether the masters refused calls about agents lately.
-fn refuses_closing(described: &Descriptions, policy: &Policy, now: Timestamp) -> bool {
-    let until = described.group(&policy.group).and_then(|group| group.closing_refused_until);
-    until.is_some_and(|until| now < until)
+/// Whether what the tags of the pool's group say until some time still holds.
+fn lasts(
+    described: &Descriptions,
+    policy: &Policy,
+    until: impl FnOnce(&Group) -> Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    described.group(&policy.group).and_then(until).is_some_and(|until| now < until)
 }
 
 /// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap. An agent whose attributes

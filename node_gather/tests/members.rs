@@ -97,6 +97,28 @@ async fn each_run_describes_all_groups_once() {
     }
 }
 
+/// A, D8: what node_scale remembers in tags of the group, it remembers until a time.
+#[tokio::test]
+async fn a_tag_with_a_time_says_something_until_then() {
+    let setting = Setting::new(true).await;
+    for (tag, until) in [("lambda-scale/tried", 60), ("lambda-scale/closing-refused", 30)] {
+        let until = NOON + SignedDuration::from_mins(until);
+        setting.auto_scaling.group("a-asg", |group| group.tags.insert(tag.to_owned(), until.to_string())).unwrap();
+    }
+    setting
+        .auto_scaling
+        .group("b-asg", |group| group.tags.insert("lambda-scale/tried".to_owned(), "?".to_owned()))
+        .unwrap();
+    let mut said = Vec::new();
+    for minute in [0, 29, 30, 59, 60] {
+        let of = |snapshot: &ClusterSnapshot| snapshot.group.as_ref().map(|group| (group.tried, group.closing_refused));
+        let groups: Vec<(bool, bool)> = setting.run(minute).await.iter().filter_map(of).collect();
+        said.push((groups[0], groups[1]));
+    }
+    let says = |tried, closing_refused| ((tried, closing_refused), (false, false));
+    assert_eq!(said, [says(true, true), says(true, true), says(true, false), says(true, false), says(false, false)]);
+}
+
 #[tokio::test]
 async fn addresses_are_asked_for_once_for_all_groups() {
     let setting = Setting::new(false).await;

@@ -4,7 +4,7 @@
 use cluster::{Cluster, NOON, policy, resources};
 use jiff::SignedDuration;
 use node_process::decide;
-use shared::contract::{AgentState, ClusterSnapshot, LatestAgent};
+use shared::contract::{AgentState, ClusterSnapshot, GroupMembers, LatestAgent};
 
 const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nnew_agent = { cpus = 4, mem = 16384 }";
 
@@ -30,6 +30,22 @@ fn none_is_tried_while_an_agent_would_come_back_instead_a() {
     assert_eq!(delta(cluster.clone()), 1);
     // It would be reactivated, show nothing, and be closed again in the next run.
     assert!(delta(cluster.with_state(3, AgentState::Draining)) <= 0);
+}
+
+#[test]
+fn none_is_tried_within_an_hour_after_another_a() {
+    let policy = policy(SETTINGS).unwrap();
+    let of = |tried| {
+        let group = Some(GroupMembers { tried, ..GroupMembers::default() });
+        let snapshot = ClusterSnapshot { group, ..waits_for_larger(Cluster::of(4, resources(4, 14_861))) };
+        let decision = decide(&snapshot, &policy, NOON).unwrap();
+        (decision.delta.max(0), decision.wanted, decision.tries)
+    };
+    assert_eq!((of(false), of(true)), ((1, 1, true), (0, 0, false)));
+    // At the maximum none is wanted, and none tried.
+    let full = cluster::policy(&SETTINGS.replace("max = 50", "max = 4")).unwrap();
+    let decision = decide(&waits_for_larger(Cluster::of(4, resources(4, 14_861))), &full, NOON).unwrap();
+    assert_eq!((decision.wanted, decision.tries), (0, false));
 }
 
 #[test]

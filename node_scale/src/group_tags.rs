@@ -7,6 +7,7 @@
 //! | `lambda-scale/scale-up-since` | `<since> <until>` | node_scale |
 //! | `lambda-scale/decommission/<instance>` | `<since>` | node_scale |
 //! | `lambda-scale/closing-refused` | `<until>` | node_scale |
+//! | `lambda-scale/tried` | `<until>` | node_scale |
 //! | `lambda-scale/pause-until` | `<until>` | operators |
 //! | `lambda-scale/floor` | `<instances> <until>` | operators |
 //! | `lambda-scale/managed` | any | operators, for the IAM policy |
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::group::CLOSING_REFUSED_TAG;
+use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG};
 use shared::time;
 
 use crate::state::Tag;
@@ -33,6 +34,8 @@ pub const NEEDED: &str = "lambda-scale/needed";
 pub const SCALE_UP_SINCE: &str = "lambda-scale/scale-up-since";
 /// The tag of [`GroupTags::closing_refused`].
 pub const CLOSING_REFUSED: &str = CLOSING_REFUSED_TAG;
+/// The tag of [`GroupTags::tried`].
+pub const TRIED: &str = TRIED_TAG;
 /// What the names of all these tags begin with.
 pub const PREFIX: &str = "lambda-scale/";
 /// The tag of [`GroupTags::pause_until`].
@@ -58,6 +61,8 @@ pub struct GroupTags {
     pub floor_is_unreadable: bool,
     /// D8: until when the masters are not asked to close agents, because they refused it. It may be over.
     pub closing_refused: Option<Timestamp>,
+    /// A: until when no agent is tried, because one was. It may be over.
+    pub tried: Option<Timestamp>,
     /// The instances whose agents node_scale decommissions, and since when; `None` where that cannot be read. Agents that an
     /// operator deactivated are not among them.
     pub decommissioning: BTreeMap<String, Option<Timestamp>>,
@@ -150,6 +155,18 @@ impl TagChange {
         Self::Delete { key: CLOSING_REFUSED.to_owned() }
     }
 
+    /// A: an agent is requested only to see what a new one has.
+    #[must_use]
+    pub fn tried(until: Timestamp) -> Self {
+        Self::Set { key: TRIED.to_owned(), value: time::format(until) }
+    }
+
+    /// Another one may be tried.
+    #[must_use]
+    pub fn end_tried() -> Self {
+        Self::Delete { key: TRIED.to_owned() }
+    }
+
     /// It no longer is.
     #[must_use]
     pub fn end_decommission(instance: &str) -> Self {
@@ -202,6 +219,10 @@ impl GroupTags {
             },
             "closing-refused" => match value.parse() {
                 Ok(until) => self.closing_refused = Some(until),
+                Err(_) => return Some(NO_EFFECT),
+            },
+            "tried" => match value.parse() {
+                Ok(until) => self.tried = Some(until),
                 Err(_) => return Some(NO_EFFECT),
             },
             // The IAM policy may require it; it says nothing to this function.
@@ -323,6 +344,7 @@ mod tests {
             tag(PAUSE_UNTIL, time::format(at(60))),
             tag("lambda-scale/decommission/i-1", time::format(at(-60))),
             tag(CLOSING_REFUSED, time::format(at(60))),
+            tag(TRIED, time::format(at(120))),
             tag("Name", "workers"),
             tag("lambda-scale/managed", "true"),
         ];
@@ -334,6 +356,7 @@ mod tests {
             floor: Some(floor),
             floor_is_unreadable: false,
             closing_refused: Some(at(60)),
+            tried: Some(at(120)),
             decommissioning: [("i-1".to_owned(), Some(at(-60)))].into(),
             problems: Vec::new(),
         };
@@ -345,6 +368,7 @@ mod tests {
                 decommissioning: expected.decommissioning,
                 needed: expected.needed,
                 closing_refused: expected.closing_refused,
+                tried: expected.tried,
                 ..GroupTags::default()
             }
         );
@@ -369,6 +393,7 @@ mod tests {
                 GroupTags { decommissioning: [("i-1".to_owned(), None)].into(), ..none() },
             ),
             ("lambda-scale/closing-refused", "yes", none()),
+            ("lambda-scale/tried", "yes", none()),
             ("lambda-scale/needed", "", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5 6 7", none()),

@@ -22,10 +22,13 @@ pub fn decommissioning<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -
 /// The tag that says until when no call about an agent is made, because the masters refused one (D8).
 pub const CLOSING_REFUSED_TAG: &str = "lambda-scale/closing-refused";
 
-/// Reads it among the tags of a group. One that cannot be read has no effect.
+/// The tag that says until when no agent is tried, because one was (A).
+pub const TRIED_TAG: &str = "lambda-scale/tried";
+
+/// Reads the time in a tag of a group. One that cannot be read has no effect.
 #[must_use]
-pub fn closing_refused_until<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Timestamp> {
-    tags.into_iter().find(|(key, _)| *key == CLOSING_REFUSED_TAG)?.1.trim().parse().ok()
+pub fn tagged_until<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>, tag: &str) -> Option<Timestamp> {
+    tags.into_iter().find(|(key, _)| *key == tag)?.1.trim().parse().ok()
 }
 
 /// Where in its life an instance is, as far as it matters to Lambda Scale.

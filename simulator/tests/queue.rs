@@ -320,6 +320,24 @@ fn what_only_an_older_agent_holds_buys_no_agent_again_and_again_a() {
     }
 }
 
+/// With `desired_capacity` the group may end the agent that was tried, and does: it is in the zone with the most instances.
+#[test]
+fn an_agent_that_is_tried_and_ended_by_the_group_is_tried_once_an_hour_a() {
+    let settings = "min = 0\nmax = 7\nscale_down_strategy = \"desired_capacity\"\nscale_down_window = \"0s\"\n\
+                    new_agent = { cpus = 8, mem = 32000 }";
+    let has = Capacity::of(resources(8, 28_000));
+    let mut pool = Scenario::new(vec![agents(2, &has, 600)], settings, has, 3, big((2, 30_000)), 2);
+    pool.setup.workload.applications.push(Application::new("/web", resources(1, 3_500)));
+    pool.setup.workload.changes.push(Wanted { at: 0, application: 1, instances: 11 });
+    let seen = pool.run(10 * 60);
+    let requested: Vec<u32> = seen.iter().map(|seen| seen.requested).collect();
+    assert!(requested.windows(60).all(|hour| hour[59] - hour[0] <= 1), "one in an hour: {requested:?}");
+    assert!(requested[599] >= 9, "one in each hour: {requested:?}");
+    // The one that is tried soon goes again, and nothing else waits.
+    let with_it = seen.iter().filter(|seen| seen.agents > 2).count();
+    assert!(with_it < 60 && seen.iter().all(|seen| seen.agents <= 3 && seen.queued == 2), "{with_it} runs");
+}
+
 /// Agents of 1 cpu, an application of which each holds so many instances, and room for five.
 fn limited(count: u32, queued: u32, most_per_agent: u32) -> Scenario {
     const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nmax_scale_down_step = 100\n\

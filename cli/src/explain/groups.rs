@@ -7,7 +7,7 @@ use node_gather::members::{self, Description};
 use node_scale::state::{Activity, Group};
 use serde::Deserialize;
 use shared::config::{Config, Policy};
-use shared::group::{closing_refused_until, decommissioning};
+use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG, decommissioning, tagged_until};
 
 use super::ExplainError;
 use crate::saved;
@@ -96,6 +96,7 @@ fn described(SavedGroup { group, availability_zones }: &SavedGroup) -> members::
         protects_new: group.new_instances_protected_from_scale_in,
         instances: group.instances.iter().map(instance).collect(),
         decommissioning: decommissioning(tags()),
-        closing_refused_until: closing_refused_until(tags()),
+        closing_refused_until: tagged_until(tags(), CLOSING_REFUSED_TAG),
+        tried_until: tagged_until(tags(), TRIED_TAG),
     }
 }

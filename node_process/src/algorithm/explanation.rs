@@ -59,8 +59,7 @@ impl Explanation<'_> {
 
     fn needed_in_cluster(&self) -> u32 {
         // A: one that is tried is no reason to keep the others. If it were, a trial in each hour would keep them for ever.
-        let is_tried = |ruling: &Ruling| matches!(&ruling.reason, Reason::Headroom(reason) if reason.is_tried);
-        let tried = u32::from(self.rulings.iter().any(is_tried));
+        let tried = u32::from(self.tries());
         let needed = |pool: &Pool<'_>, required: Option<Capacity>| match required {
             Some(required) if required.added > tried => required.agents,
             _ => pool.capacity(needed::spare(pool), 0).agents.saturating_add(tried),
@@ -76,6 +75,12 @@ impl Explanation<'_> {
         let rules = self.rules.iter().skip(1);
         let required = rules.fold(pool.observed(), |capacity, rule| rule(&pool, capacity).capacity);
         needed(&pool, Some(required))
+    }
+
+    /// A: whether one of the agents that the rules add is only tried.
+    fn tries(&self) -> bool {
+        let is_tried = |ruling: &Ruling| matches!(&ruling.reason, Reason::Headroom(reason) if reason.is_tried);
+        self.rulings.iter().any(is_tried)
     }
 
     /// D7: how many agents beyond those that are needed a scale-down leaves; `None` where none stays.
@@ -106,6 +111,7 @@ impl Explanation<'_> {
     #[must_use]
     pub fn decision(&self) -> ScalingDecision {
         let Pool { snapshot, policy, .. } = self.pool;
+        let wanted = limits::wanted(&self.pool, &self.rulings, self.now);
         ScalingDecision {
             id: id(snapshot, policy),
             snapshot_id: Some(snapshot.id),
@@ -117,10 +123,11 @@ impl Explanation<'_> {
             group: snapshot.group.clone(),
             delta: self.delta(),
             target: self.target(),
-            wanted: limits::wanted(&self.pool, &self.rulings, self.now),
+            wanted,
             needed: self.needed(),
             margin: self.margin(),
             closes: self.pool.closes,
+            tries: wanted > 0 && self.tries(),
             state: self.state,
             completeness: Some(snapshot.completeness.level),
             unreachable_after_seconds: snapshot.source.unreachable_after_seconds,

@@ -50,6 +50,9 @@ use in_flight::{JoinStatus, Members};
 /// How many periods of the schedule a streak of decisions lasts without another one.
 const STREAK_PERIODS: i32 = 6;
 
+/// A: for how long a trial is remembered.
+const TRIAL: SignedDuration = SignedDuration::from_hours(1);
+
 /// How long a launch may be known before its instance is listed. A longer contradiction is none of a moment.
 const LISTING_DELAY: SignedDuration = SignedDuration::from_mins(2);
 
@@ -165,6 +168,8 @@ struct SideEffects {
     streak_change: Option<TagChange>,
     /// What must be written to remember what this decision needs (D6).
     window_change: Option<TagChange>,
+    /// A: whether an agent is requested only to see what a new one has.
+    tries: bool,
     /// The instances whose agents are no longer decommissioning.
     obsolete: Vec<String>,
     /// The calls to the masters.
@@ -199,7 +204,10 @@ impl SideEffects {
         let obsolete = obsolete.map(|id| TagChange::end_decommission(&id));
         let is_over = input.tags.closing_refused.is_some() && !input.calls_are_refused();
         let obsolete = obsolete.chain(is_over.then(TagChange::end_closing_refused));
-        deleted.into_iter().chain(self.streak_change).chain(obsolete).chain(self.window_change).collect()
+        let is_over = !self.tries && input.tags.tried.is_some_and(|until| until <= input.now);
+        let obsolete = obsolete.chain(is_over.then(TagChange::end_tried));
+        let tried = self.tries.then(|| TagChange::tried(input.now.saturating_add(TRIAL).unwrap_or(Timestamp::MAX)));
+        deleted.into_iter().chain(self.streak_change).chain(obsolete).chain(tried).chain(self.window_change).collect()
     }
 }
 

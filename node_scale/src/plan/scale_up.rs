@@ -64,6 +64,7 @@ impl PlanInput<'_> {
             return Err(NoChange::AtMaximum { desired: from, max }.into());
         }
         effects.end_streak();
+        effects.tries = self.decision.tries && asked > 0;
         let floor = self.tags.floor.map(|floor| floor.instances).filter(|_| for_floor > asked);
         let max = (to < target).then_some(max);
         Ok(Change::Increase(Increase { from, to, needed: wanted, in_flight: requested, reactivated, floor, max }))

@@ -46,6 +46,9 @@ pub struct GroupMembers {
     /// Whether the masters refused a call about an agent lately, by the group's tag (D8).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub closing_refused: bool,
+    /// Whether an agent was requested lately only to see what a new one has, by the group's tag (A).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tried: bool,
     /// The instances with the tag of a decommissioning agent whose agent is active, so that it is none; `None` in messages that
     /// do not say.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -43,6 +43,8 @@ pub struct Decision {
     margin: Option<u32>,
     #[serde(default)]
     closes: bool,
+    #[serde(default)]
+    tries: bool,
     state: ScalingState,
     #[serde(default)]
     completeness: Option<CompletenessLevel>,
@@ -98,6 +100,7 @@ impl TryFrom<Decision> for ScalingDecision {
             needed: decision.needed,
             margin: decision.margin,
             closes: decision.closes,
+            tries: decision.tries,
             state,
             completeness: decision.completeness,
             mesos_version: decision.mesos_version,

@@ -15,7 +15,7 @@ use shared::contract::{
 };
 use shared::group::Lifecycle;
 
-use super::case::{Case, Class, Trouble};
+use super::case::{Case, Class, Oddity, Trouble};
 use crate::fault::Fault;
 use crate::policy::View;
 
@@ -78,11 +78,13 @@ pub enum Canary {
     CancelledNeverEnd,
     /// The window forgets its oldest slot.
     WindowForgetsOldest,
+    /// The tag of a trial is not seen (A).
+    TrialForgotten,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoCompletenessGate,
         Self::NothingInFlight,
         Self::NoExpiry,
@@ -110,6 +112,7 @@ impl Canary {
         Self::FailuresCool,
         Self::CancelledNeverEnd,
         Self::WindowForgetsOldest,
+        Self::TrialForgotten,
     ];
 
     /// Its name in options.
@@ -143,6 +146,7 @@ impl Canary {
             Self::FailuresCool => "failures-cool",
             Self::CancelledNeverEnd => "cancelled-never-end",
             Self::WindowForgetsOldest => "window-forgets-oldest",
+            Self::TrialForgotten => "trial-forgotten",
         }
     }
 
@@ -172,6 +176,15 @@ impl Canary {
                 let hidden: Vec<Class> = case.classes.keys().copied().filter(hides).collect();
                 hidden.into_iter().fold(case, |case, class| case.without(class))
             }
+            // Only where the group chooses which instance ends, and something waits for a larger agent than there is.
+            Self::TrialForgotten => {
+                let others = ["scale_down_strategy", "drain_after", "learn", "boot_time", "new_agent"];
+                let is_kept = |line: &&str| !others.iter().any(|key| line.starts_with(key));
+                let kept: Vec<&str> = case.settings.lines().filter(is_kept).collect();
+                let own = "scale_down_strategy = \"desired_capacity\"\nnew_agent = { cpus = 8, mem = 32000 }\n";
+                let settings = format!("{}\n{own}", kept.join("\n"));
+                Case { settings, learned: None, ..case.with(Class::Pool(Oddity::WrongNewAgent), 1) }
+            }
             _ => case,
         }
     }
@@ -192,6 +205,7 @@ impl Canary {
                 snapshot.completeness = Completeness { level: CompletenessLevel::Complete, reasons: Vec::new() };
             }
             Self::NewAgentBelieved => snapshot.latest_agents.clear(),
+            Self::TrialForgotten => snapshot.group.iter_mut().for_each(|group| group.tried = false),
             Self::NoProtection => {
                 for candidate in &mut snapshot.scale_down_candidates {
                     candidate.protected = false;

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_shows_a_canary_is_no_violation_without_it() {
-        for canary in [Canary::NoDuplicateGuard, Canary::MembersByCounting] {
+        for canary in [Canary::NoDuplicateGuard, Canary::MembersByCounting, Canary::TrialForgotten] {
             for seed in 0..8 {
                 let case = canary.case(Case::of(seed));
                 assert_ne!(case, Case::of(seed));

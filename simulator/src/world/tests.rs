@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{HOUR, SECOND};
 use crate::fault::{Fault, Faults, Unit};
 use crate::policy::{Exactness, LambdaScale, TargetTracking};
 use crate::setup::{Place, Start};
 use crate::trace::{Application, Change, Job, Workload};
+use crate::{HOUR, SECOND};
 
 impl World<'_> {
     /// What is wrong with it, where something is.
@@ -302,7 +302,10 @@ fn a_failover_shows_recovered_agents_until_they_are_back() {
         late += usize::from(away && cluster.agents().all(cluster::Agent::is_registered));
         elected = elected.max((cluster.master.elected_at - first).as_secs());
     }
-    assert!(recovered > 1 && late > 0 && elected > i64::try_from(BEFORE / SECOND).unwrap(), "{recovered} {late} {elected}");
+    assert!(
+        recovered > 1 && late > 0 && elected > i64::try_from(BEFORE / SECOND).unwrap(),
+        "{recovered} {late} {elected}"
+    );
 }
 
 #[test]

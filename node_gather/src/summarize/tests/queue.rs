@@ -266,7 +266,7 @@ fn an_instance_may_wait_for_a_zone_without_an_agent() {
     for (zones, expected) in [(&["eu-1a", "eu-1b"][..], (0, 1)), (&["eu-1a", "eu-1b", "eu-1c"], (1, 0)), (&[], (0, 1))]
     {
         let zones = zones.iter().map(|&zone| zone.to_owned()).collect();
-        let group = Description::Known(crate::members::Group { zones, ..Default::default() });
+        let group = Description::Known(Group { zones, ..Default::default() });
         let described = Descriptions { groups: [("workers".to_owned(), group)].into(), ..Descriptions::default() };
         let cluster = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
         let marathon = Observed { queue: queue.clone(), host_limits: Answer::NotAsked };

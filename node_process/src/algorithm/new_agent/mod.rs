@@ -50,7 +50,7 @@ pub(super) struct Belief {
     larger: Option<NewAgent>,
     /// Whether the agents that registered last have less than is believed, by more than a sixteenth.
     pub(super) refuted: Option<Refuted>,
-    /// Whether they registered so long ago that the instance type may have changed since.
+    /// Whether the instance type may have changed since they registered: that was long ago, and none has been tried lately.
     is_stale: bool,
     /// The agents that show what an agent has now: those of the latest that registered within the last hour.
     evidence: Vec<String>,
@@ -84,7 +84,7 @@ impl Belief {
             counts: Some(counts),
             larger: Kind::ALL.iter().any(is_less).then_some(believed),
             refuted: supporter.is_none().then(|| Refuted::new(source, &believed.unreserved, &counts.unreserved)),
-            is_stale: !is_fresh(&latest),
+            is_stale: !is_fresh(&latest) && !snapshot.group.as_ref().is_some_and(|group| group.tried),
             evidence: snapshot.latest_agents.iter().filter(is_fresh).map(|agent| agent.agent_id.clone()).collect(),
         }
     }

@@ -8,6 +8,7 @@ mod in_flight;
 mod properties;
 mod sentences;
 mod targets;
+mod trial;
 mod units;
 mod window;
 

@@ -55,6 +55,9 @@ pub struct ScalingDecision {
     /// D8: whether agents are closed before their instances are terminated, in a pool that learns.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closes: bool,
+    /// A: whether one of the wanted agents is only tried, to see what a new agent has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tries: bool,
     /// The decision in a word.
     pub state: ScalingState,
     /// The completeness of the snapshot; `None` where it is unknown.

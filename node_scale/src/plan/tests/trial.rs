@@ -1,0 +1,47 @@
+//! A: an agent that is requested only to see what a new one has is remembered, even if it ends before the hour is over.
+
+use super::*;
+use crate::group_tags::{GroupTags, TRIED};
+use crate::state::Tag;
+
+/// One agent is wanted, and only tried.
+fn tries() -> ScalingDecision {
+    ScalingDecision { tries: true, ..decision(1, 10) }
+}
+
+/// The group with the tag of a trial that ends in so many seconds.
+fn tried(mut state: GroupState, left: i64) -> GroupState {
+    let TagChange::Set { key, value } = TagChange::tried(at(left)) else { panic!() };
+    state.group.tags.push(Tag { key, value });
+    state
+}
+
+#[test]
+fn a_trial_is_remembered_for_an_hour_a() {
+    let plan = planned(&tries(), &group());
+    assert_eq!((capacity_of(&plan), &plan.tags), (Some(11), &vec![TagChange::tried(at(3600))]));
+    // An old tag is written anew, not deleted.
+    let again = planned(&tries(), &tried(group(), 0));
+    assert_eq!((capacity_of(&again), &again.tags), (Some(11), &plan.tags));
+    // What is needed is no trial.
+    assert_eq!(planned(&decision(1, 10), &group()).tags, []);
+}
+
+#[test]
+fn what_is_not_requested_is_no_trial_a() {
+    // It is on its way, the group is full, or an operator's floor asks for the instance.
+    assert_eq!(planned(&tries(), &with_young(group(), 1, 30)).tags, []);
+    let mut full = group();
+    full.group.max_size = 10;
+    assert_eq!(planned(&tries(), &full).tags, []);
+    let paused = plan(&tries(), Some(&group()), &policy("pause_until = \"2099-01-01T00:00:00Z\""), at(0));
+    assert_eq!((capacity_of(&paused), paused.tags), (None, vec![]));
+}
+
+#[test]
+fn a_trial_that_is_over_is_forgotten_a() {
+    let of = |left| planned(&decision(0, 10), &tried(group(), left)).tags;
+    assert_eq!((of(1), of(0)), (vec![], vec![TagChange::end_tried()]));
+    let tags = tried(group(), 60).group.tags;
+    assert_eq!((tags[0].key.as_str(), GroupTags::read(&tags, at(0)).tried), (TRIED, Some(at(60))));
+}
