@@ -36,6 +36,15 @@ impl<'a> Mark<'a> {
         marathon_path(task_id, task_name).map_or(Self::Name(task_name), Self::Path)
     }
 
+    /// What identifies the application.
+    #[must_use]
+    #[inline]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Path(bytes) | Self::Name(bytes) => bytes,
+        }
+    }
+
     /// Whether Marathon runs the task.
     #[must_use]
     pub const fn is_marathon(&self) -> bool {

@@ -5,21 +5,23 @@
 //! applications, not with tasks or bytes. Masters list agents before tasks; otherwise counts are kept per agent until the
 //! agents are known.
 
+mod batch;
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
+use self::batch::Batch;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
-use super::interned::{Interned, Map, OTHER, index};
+use super::interned::{Interned, Map, index};
 use super::names::{LastName, Numbers};
 use super::pool::Pool;
 use super::set_aside::SetAsides;
-use super::sizes::coarse;
 use super::{SeenAttributes, pools_of};
 use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
@@ -28,14 +30,6 @@ use crate::mesos::state::{
     Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawTask,
     RecoveredAgent, Sink, StateError,
 };
-
-/// How many applications of one framework are counted separately while the state is read, and how many in all. A snapshot lists
-/// fewer; more exist where each task has its own name.
-const MAX_NAMES_OF_FRAMEWORK: usize = 20_000;
-const MAX_NAMES: usize = 100_000;
-
-/// How many sizes of tasks are counted exactly while the state is read.
-const MAX_SIZES: usize = 20_000;
 
 /// The number of an agent that has not re-registered.
 const NOT_REGISTERED: u32 = u32::MAX;
@@ -76,6 +70,8 @@ pub struct ClusterState<'p> {
     /// The numbers of these agents.
     needs_roles: HashSet<u32, RandomState>,
     open: OpenFramework,
+    /// The latest tasks of that framework.
+    batch: Batch,
     /// The tasks in a pool.
     counts: Counts,
     /// How many tasks run on agents that the master does not list.
@@ -125,6 +121,24 @@ struct OpenFramework {
     names: Numbers,
 }
 
+impl OpenFramework {
+    /// The applications whose tasks are identified in that way.
+    #[inline]
+    const fn known(&self, mark: Mark<'_>) -> &Numbers {
+        match mark {
+            Mark::Path(_) => &self.paths,
+            Mark::Name(_) => &self.names,
+        }
+    }
+
+    const fn known_mut(&mut self, mark: Mark<'_>) -> &mut Numbers {
+        match mark {
+            Mark::Path(_) => &mut self.paths,
+            Mark::Name(_) => &mut self.names,
+        }
+    }
+}
+
 impl<'p> ClusterState<'p> {
     /// An empty state of a cluster with these pools.
     #[must_use]
@@ -154,6 +168,7 @@ impl<'p> ClusterState<'p> {
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
+            batch: Batch::default(),
             counts: Counts::default(),
             unlisted_tasks: 0,
             unplaced: Unplaced::default(),
@@ -289,127 +304,6 @@ impl<'p> ClusterState<'p> {
         }
         self.agents.is_sealed
     }
-
-    #[inline]
-    fn place(&mut self, agent: u32, application: u32, size: u32, count: u32) {
-        if !self.knows_agents() {
-            add(&mut self.unplaced.tasks, (agent, application, size), count);
-            return;
-        }
-        if !self.needs_roles.is_empty()
-            && self.needs_roles.contains(&agent)
-            && let Some((resources, role)) = self.sizes.get(size)
-        {
-            *self.by_role.entry((agent, *role)).or_default() += resources.times(count.into());
-        }
-        let pool = match self.agents.place_of(agent) {
-            Place::Unlisted => {
-                self.unlisted_tasks = self.unlisted_tasks.saturating_add(count);
-                return;
-            }
-            Place::NoPool => return,
-            Place::Pool(pool) => pool,
-            Place::Member(pool, member) => {
-                if let Some(pool) = self.pools.get_mut(index(pool)) {
-                    pool.add_to_member(member, application, size, count);
-                }
-                pool
-            }
-        };
-        self.counts.add((pool, application, size), count);
-    }
-
-    fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
-        if !self.knows_agents() {
-            *self.unplaced.executors.entry((agent, role)).or_default() += resources;
-            return;
-        }
-        if self.needs_roles.contains(&agent) {
-            *self.by_role.entry((agent, role)).or_default() += resources;
-        }
-        let (pool, member) = match self.agents.place_of(agent) {
-            Place::Unlisted | Place::NoPool => return,
-            Place::Pool(pool) => (pool, None),
-            Place::Member(pool, member) => (pool, Some(index(member))),
-        };
-        if let Some(pool) = self.pools.get_mut(index(pool)) {
-            pool.add_executor(member, resources);
-        }
-    }
-
-    /// The number of a role. Where no agent is known for which roles matter, all of them are one.
-    #[inline]
-    fn role(&mut self, name: &[u8]) -> u32 {
-        if self.agents.registered > 0 && self.needs_roles.is_empty() {
-            return 0;
-        }
-        if let Some(number) = self.latest_role.get(name) {
-            return number;
-        }
-        let number = self.roles.number(name);
-        self.latest_role.set(name, number);
-        number
-    }
-
-    /// The number of the size of a task of that application. Beyond [`MAX_SIZES`] new ones are rounded up.
-    #[inline]
-    fn size(&mut self, application: u32, size: Size) -> u32 {
-        if let Some(latest) = self.counts.latest_size(application)
-            && self.sizes.get(latest) == Some(&size)
-        {
-            return latest;
-        }
-        if self.sizes.len() < MAX_SIZES {
-            return self.sizes.place(size);
-        }
-        let (resources, role) = size;
-        self.sizes.known(&size).unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
-    }
-
-    /// The application of a task of the open framework. Beyond [`MAX_NAMES`] new ones are one.
-    #[inline]
-    fn application(&mut self, mark: Mark<'_>) -> u32 {
-        let (known, bytes) = match mark {
-            Mark::Path(path) => (&self.open.paths, path),
-            Mark::Name(name) => (&self.open.names, name),
-        };
-        if let Some(application) = known.get(bytes) {
-            return application;
-        }
-        let count = self.open.paths.len() + self.open.names.len();
-        let is_full = count >= MAX_NAMES_OF_FRAMEWORK || self.applications.len() >= MAX_NAMES;
-        if is_full && !self.is_configured(mark) {
-            return self.other();
-        }
-        let application = self.new_application(mark.application(), mark.is_marathon());
-        let known = match mark {
-            Mark::Path(_) => &mut self.open.paths,
-            Mark::Name(_) => &mut self.open.names,
-        };
-        known.insert(bytes, application);
-        application
-    }
-
-    fn new_application(&mut self, name: String, is_marathon: bool) -> u32 {
-        // The index that its framework gets when it ends.
-        let framework = saturated(self.frameworks.len());
-        self.applications.push(ApplicationName { framework, name, is_marathon });
-        saturated(self.applications.len() - 1)
-    }
-
-    /// The application that stands for all others of the open framework.
-    #[cold]
-    fn other(&mut self) -> u32 {
-        let other = self.open.other.unwrap_or_else(|| self.new_application(OTHER.to_owned(), false));
-        self.open.other = Some(other);
-        other
-    }
-
-    /// Whether the settings of a pool name the application: such a one always counts by itself.
-    #[cold]
-    fn is_configured(&self, mark: Mark<'_>) -> bool {
-        !self.configured.is_empty() && self.configured.contains(mark.application().as_str())
-    }
 }
 
 impl Sink for ClusterState<'_> {
@@ -514,26 +408,14 @@ impl Sink for ClusterState<'_> {
 
     #[inline]
     fn task(&mut self, task: &RawTask<'_>) {
-        self.tasks(task, &[(task.agent_id, 1)]);
+        if task.holds_resources() {
+            self.batch_task(task);
+        }
     }
 
-    #[inline]
     fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
-        if !task.holds_resources() {
-            return;
-        }
-        let role = self.role(task.role);
-        let application = self.application(Mark::of(task.id, task.name));
-        let size = self.size(application, (task.resources.amounts(), role));
-        for (agent, count) in agents {
-            let agent = self.agents.number(agent);
-            if let Some(amount) = task.resources.impossible() {
-                self.set_aside.add(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
-            }
-            if let Some(field) = task.odd {
-                self.set_aside.add(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
-            }
-            self.place(agent, application, size, *count);
+        if task.holds_resources() {
+            self.count_tasks(task, agents);
         }
     }
 
@@ -550,6 +432,7 @@ impl Sink for ClusterState<'_> {
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
+        self.count_batch();
         let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         if self.frameworks.len() >= MAX_FRAMEWORKS {
@@ -587,10 +470,4 @@ fn configured(policies: &[Policy]) -> impl Iterator<Item = &str> {
         let protected = policy.scale_down.protected.applications.iter();
         protected.chain(policy.applications.keys()).map(String::as_str)
     })
-}
-
-#[inline]
-fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
-    let sum = counts.entry(key).or_insert(0);
-    *sum = sum.saturating_add(count);
 }

@@ -1,16 +1,27 @@
 //! Numbers for the ids of agents and the names of applications: each task needs one of both.
 
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
-use super::interned::Map;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 /// How many bytes of a name are kept in place. Ids of agents have about 42, paths of Marathon's applications rarely more.
 const SHORT_BYTES: usize = 54;
 
 /// The numbers of names.
 #[derive(Debug, Default)]
-pub(super) struct Numbers(Map<Name, u32>);
+pub(super) struct Numbers {
+    entries: HashTable<Entry>,
+    hasher: RandomState,
+}
+
+/// A name and its number: one line of the processor's cache.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Entry {
+    name: Name,
+    number: u32,
+}
 
 /// The name that was last asked for: the same often follows, such as the agent of the next executor.
 #[derive(Debug, Default)]
@@ -35,30 +46,52 @@ impl LastName {
 impl Numbers {
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<u32> {
-        self.0.get(name).copied()
+        self.get_hashed(self.hash(name), name)
     }
 
+    /// What a lookup of the name begins with. It needs nothing of the table, so that it can be known long before.
+    #[inline]
+    pub(super) fn hash(&self, name: &[u8]) -> u64 {
+        hash(&self.hasher, name)
+    }
+
+    /// The same as [`Self::get`] for a name with that hash.
+    #[inline]
+    pub(super) fn get_hashed(&self, hash: u64, name: &[u8]) -> Option<u32> {
+        self.entries.find(hash, |entry| entry.name.as_bytes() == name).map(|entry| entry.number)
+    }
+
+    /// Adds a name that is not known.
     pub(super) fn insert(&mut self, name: &[u8], number: u32) {
-        self.0.insert(Name::of(name), number);
+        let (entry, hasher) = (Entry { name: Name::of(name), number }, &self.hasher);
+        self.entries.insert_unique(hash(hasher, name), entry, |entry| hash(hasher, entry.name.as_bytes()));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u32)> {
-        self.0.iter().map(|(name, number)| (name.as_bytes(), *number))
+        self.entries.iter().map(|entry| (entry.name.as_bytes(), entry.number))
     }
 
     /// Forgets the other ones, and frees their memory.
     pub(super) fn retain(&mut self, is_kept: impl Fn(u32) -> bool) {
-        self.0.retain(|_, number| is_kept(*number));
-        self.0.shrink_to_fit();
+        self.entries.retain(|entry| is_kept(entry.number));
+        let hasher = &self.hasher;
+        self.entries.shrink_to_fit(|entry| hash(hasher, entry.name.as_bytes()));
     }
+}
+
+#[inline]
+fn hash(hasher: &RandomState, name: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// A name. The table holds a short one in place: to follow a pointer would cost a cache miss for every task.
@@ -86,27 +119,6 @@ impl Name {
             Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Self::Long(bytes) => bytes,
         }
-    }
-}
-
-impl Borrow<[u8]> for Name {
-    #[inline]
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for Name {}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod least_loaded;
+mod member_tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,8 +15,9 @@ use shared::resources::Resources;
 
 pub use asked::{Asked, Stays};
 use least_loaded::LeastLoaded;
+use member_tasks::MemberTasks;
 
-use super::interned::{Map, index};
+use super::interned::index;
 use super::latest::Latest;
 use super::roles::Capacity;
 use super::values::AgentValues;
@@ -59,8 +61,8 @@ pub(super) struct Pool<'p> {
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
     /// once all agents are known, also the least loaded ones.
     members: Vec<Member>,
-    /// How many tasks they run, by their place, application, and size.
-    tasks: Map<(u32, u32, u32), u32>,
+    /// Their tasks.
+    tasks: MemberTasks,
     /// The same tasks, by the places of their agents in order, at the end.
     groups: Vec<(usize, TaskGroup)>,
 }
@@ -335,7 +337,7 @@ impl<'p> Pool<'p> {
             latest: Latest::default(),
             least_loaded: LeastLoaded::default(),
             members: Vec::new(),
-            tasks: Map::default(),
+            tasks: MemberTasks::default(),
             groups: Vec::new(),
         }
     }
@@ -402,8 +404,7 @@ impl<'p> Pool<'p> {
 
     /// Adds tasks of a member.
     pub(super) fn add_to_member(&mut self, member: u32, application: u32, resources: u32, count: u32) {
-        let sum = self.tasks.entry((member, application, resources)).or_insert(0);
-        *sum = sum.saturating_add(count);
+        self.tasks.add((member, application, resources), count);
     }
 
     /// Adds the resources of an executor, on a member if given.
@@ -436,8 +437,7 @@ impl<'p> Pool<'p> {
             among(&protected.frameworks, framework) || among(&protected.applications, name)
         };
         let mut members = std::mem::take(&mut self.members);
-        let mut tasks: Vec<((u32, u32, u32), u32)> = std::mem::take(&mut self.tasks).into_iter().collect();
-        tasks.sort_unstable();
+        let tasks = self.tasks.take();
         self.groups.reserve_exact(tasks.len());
         for ((place, of, task), count) in tasks {
             let Some(member) = members.get_mut(index(place)) else { continue };

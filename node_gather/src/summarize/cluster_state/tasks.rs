@@ -1,0 +1,205 @@
+//! Counts tasks and executors while the document is read.
+
+use std::hash::Hash;
+
+use shared::count::saturated;
+use shared::resources::Resources;
+
+use super::batch::TASKS;
+use super::{ApplicationName, ClusterState, Size};
+use crate::finding::{Owner, SetAside};
+use crate::mesos::names::Mark;
+use crate::mesos::state::RawTask;
+use crate::summarize::agents::Place;
+use crate::summarize::interned::{Map, OTHER, index};
+use crate::summarize::sizes::coarse;
+
+/// How many applications of one framework are counted separately while the state is read, and how many in all. A snapshot lists
+/// fewer; more exist where each task has its own name.
+const MAX_NAMES_OF_FRAMEWORK: usize = 20_000;
+const MAX_NAMES: usize = 100_000;
+
+/// How many sizes of tasks are counted exactly while the state is read.
+const MAX_SIZES: usize = 20_000;
+
+impl ClusterState<'_> {
+    /// Adds a task to those that are counted next.
+    #[inline]
+    pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {
+        let size = (task.resources.amounts(), self.role(task.role));
+        let agent = self.agents.number(task.agent_id);
+        self.set_task_aside(agent, task);
+        let mark = Mark::of(task.id, task.name);
+        let hash = self.open.known(mark).hash(mark.as_bytes());
+        self.batch.add(mark, hash, agent, size);
+        if self.batch.is_full() {
+            self.count_batch();
+        }
+    }
+
+    /// Counts the tasks of the batch. Each step is a loop of its own, so that lookups follow one another.
+    pub(super) fn count_batch(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut places = [(0, 0); TASKS];
+        for ((application, _), (mark, task)) in places.iter_mut().zip(batch.marks().zip(batch.tasks())) {
+            *application = self.application(mark, task.hash);
+        }
+        for ((application, size), task) in places.iter_mut().zip(batch.tasks()) {
+            *size = self.size(*application, task.size);
+        }
+        for ((application, size), task) in places.iter().zip(batch.tasks()) {
+            self.place(task.agent, *application, *size, 1);
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    /// Counts so many tasks on each of these agents.
+    pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
+        self.count_batch();
+        let role = self.role(task.role);
+        let mark = Mark::of(task.id, task.name);
+        let application = self.application(mark, self.open.known(mark).hash(mark.as_bytes()));
+        let size = self.size(application, (task.resources.amounts(), role));
+        for (agent, count) in agents {
+            let agent = self.agents.number(agent);
+            self.set_task_aside(agent, task);
+            self.place(agent, application, size, *count);
+        }
+    }
+
+    /// Sets the agent of a task aside if the task is odd, or its resources are impossible.
+    #[inline]
+    fn set_task_aside(&mut self, agent: u32, task: &RawTask<'_>) {
+        if let Some(amount) = task.resources.impossible() {
+            self.set_aside.add(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
+        }
+        if let Some(field) = task.odd {
+            self.set_aside.add(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
+        }
+    }
+
+    #[inline]
+    pub(super) fn place(&mut self, agent: u32, application: u32, size: u32, count: u32) {
+        if !self.knows_agents() {
+            add(&mut self.unplaced.tasks, (agent, application, size), count);
+            return;
+        }
+        if !self.needs_roles.is_empty()
+            && self.needs_roles.contains(&agent)
+            && let Some((resources, role)) = self.sizes.get(size)
+        {
+            *self.by_role.entry((agent, *role)).or_default() += resources.times(count.into());
+        }
+        let pool = match self.agents.place_of(agent) {
+            Place::Unlisted => {
+                self.unlisted_tasks = self.unlisted_tasks.saturating_add(count);
+                return;
+            }
+            Place::NoPool => return,
+            Place::Pool(pool) => pool,
+            Place::Member(pool, member) => {
+                if let Some(pool) = self.pools.get_mut(index(pool)) {
+                    pool.add_to_member(member, application, size, count);
+                }
+                pool
+            }
+        };
+        self.counts.add((pool, application, size), count);
+    }
+
+    pub(super) fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
+        if !self.knows_agents() {
+            *self.unplaced.executors.entry((agent, role)).or_default() += resources;
+            return;
+        }
+        if self.needs_roles.contains(&agent) {
+            *self.by_role.entry((agent, role)).or_default() += resources;
+        }
+        let (pool, member) = match self.agents.place_of(agent) {
+            Place::Unlisted | Place::NoPool => return,
+            Place::Pool(pool) => (pool, None),
+            Place::Member(pool, member) => (pool, Some(index(member))),
+        };
+        if let Some(pool) = self.pools.get_mut(index(pool)) {
+            pool.add_executor(member, resources);
+        }
+    }
+
+    /// The number of a role. Where no agent is known for which roles matter, all of them are one.
+    #[inline]
+    pub(super) fn role(&mut self, name: &[u8]) -> u32 {
+        if self.agents.registered > 0 && self.needs_roles.is_empty() {
+            return 0;
+        }
+        if let Some(number) = self.latest_role.get(name) {
+            return number;
+        }
+        let number = self.roles.number(name);
+        self.latest_role.set(name, number);
+        number
+    }
+
+    /// The number of the size of a task of that application. Beyond [`MAX_SIZES`] new ones are rounded up.
+    #[inline]
+    fn size(&mut self, application: u32, size: Size) -> u32 {
+        if let Some(latest) = self.counts.latest_size(application)
+            && self.sizes.get(latest) == Some(&size)
+        {
+            return latest;
+        }
+        if self.sizes.len() < MAX_SIZES {
+            return self.sizes.place(size);
+        }
+        let (resources, role) = size;
+        self.sizes.known(&size).unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
+    }
+
+    /// The application of a task of the open framework, by the hash of its mark. Beyond [`MAX_NAMES`] new ones are one.
+    #[inline]
+    fn application(&mut self, mark: Mark<'_>, hash: u64) -> u32 {
+        match self.open.known(mark).get_hashed(hash, mark.as_bytes()) {
+            Some(application) => application,
+            None => self.unknown_application(mark),
+        }
+    }
+
+    #[cold]
+    fn unknown_application(&mut self, mark: Mark<'_>) -> u32 {
+        let count = self.open.paths.len() + self.open.names.len();
+        let is_full = count >= MAX_NAMES_OF_FRAMEWORK || self.applications.len() >= MAX_NAMES;
+        if is_full && !self.is_configured(mark) {
+            return self.other();
+        }
+        let application = self.new_application(mark.application(), mark.is_marathon());
+        self.open.known_mut(mark).insert(mark.as_bytes(), application);
+        application
+    }
+
+    fn new_application(&mut self, name: String, is_marathon: bool) -> u32 {
+        // The index that its framework gets when it ends.
+        let framework = saturated(self.frameworks.len());
+        self.applications.push(ApplicationName { framework, name, is_marathon });
+        saturated(self.applications.len() - 1)
+    }
+
+    /// The application that stands for all others of the open framework.
+    #[cold]
+    fn other(&mut self) -> u32 {
+        let other = self.open.other.unwrap_or_else(|| self.new_application(OTHER.to_owned(), false));
+        self.open.other = Some(other);
+        other
+    }
+
+    /// Whether the settings of a pool name the application: such a one always counts by itself.
+    #[cold]
+    fn is_configured(&self, mark: Mark<'_>) -> bool {
+        !self.configured.is_empty() && self.configured.contains(mark.application().as_str())
+    }
+}
+
+#[inline]
+fn add<K: Hash + Eq>(counts: &mut Map<K, u32>, key: K, count: u32) {
+    let sum = counts.entry(key).or_insert(0);
+    *sum = sum.saturating_add(count);
+}
