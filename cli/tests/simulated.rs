@@ -150,7 +150,7 @@ fn explain_repeats_a_thousand_simulated_runs() {
         max: 9,
         headroom_percent: 10,
         price: 384,
-        place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
+        place: Place { group: policy.group.clone(), attributes: policy.attributes.clone(), ..Place::default() },
         workload,
         faults: Faults::default(),
     };

@@ -1,6 +1,7 @@
 //! What is simulated.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use cluster::{Capacity, Mode};
 
@@ -56,13 +57,24 @@ pub struct FirstAgents {
     pub mode: Mode,
 }
 
-/// The names of the pool.
+/// The group of the pool, and how its agents are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The name of its group.
     pub group: String,
     /// The attributes of its agents.
     pub attributes: BTreeMap<String, String>,
+    /// How many units of the group's capacity each instance counts for, where the group has weights.
+    pub weight: Option<NonZeroU32>,
+    /// How many stopped instances its warm pool keeps.
+    pub warm: usize,
+}
+
+impl Place {
+    /// How many units of capacity an instance counts for.
+    pub(crate) fn unit(&self) -> u32 {
+        self.weight.map_or(1, NonZeroU32::get)
+    }
 }
 
 impl Setup {

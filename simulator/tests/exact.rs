@@ -26,7 +26,7 @@ fn a_thousand_runs_through_the_bytes_of_a_master_give_the_same_snapshots() {
         max: 50,
         headroom_percent: 10,
         price: 384,
-        place: Place { group: pool.group.clone(), attributes: pool.attributes.clone() },
+        place: Place { group: pool.group.clone(), attributes: pool.attributes.clone(), ..Place::default() },
         workload,
         faults: Faults::default(),
     };

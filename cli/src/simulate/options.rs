@@ -175,7 +175,7 @@ impl Options {
             max: policy.limits.max.unwrap_or(NO_MAX),
             headroom_percent: policy.headroom.percent,
             price: self.price.thousandths(),
-            place: Place { group: policy.group.clone(), attributes: policy.attributes.clone() },
+            place: Place { group: policy.group.clone(), attributes: policy.attributes.clone(), ..Place::default() },
             workload: workload.clone(),
             faults: self.faults.clone(),
         }

@@ -178,7 +178,8 @@ impl PlanInput<'_> {
             if targets.is_empty() {
                 return Err(NoChange::DrainedKept { min: self.lowest(unit) }.into());
             }
-            return Ok(Some(Change::Terminate { targets, skipped: Vec::new() }));
+            let rounded = self.round_up(saturated(targets.len()), unit);
+            return Ok(rounded.or(Some(Change::Terminate { targets, skipped: Vec::new() })));
         }
         Ok(match (gone.is_empty(), back.is_empty()) {
             (false, _) => Some(Change::Drain { hostnames: gone }),

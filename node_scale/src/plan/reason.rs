@@ -194,6 +194,11 @@ pub enum BackOff {
         /// How long ago it must have ended.
         cooldown: SignedDuration,
     },
+    /// An agent was tried, and another one would only be tried, too (A).
+    Tried {
+        /// How long none is.
+        retry_in: SignedDuration,
+    },
     /// The master may still list an agent that it has lost.
     LostAgentsListed {
         /// How long it lists one.
@@ -301,7 +306,7 @@ impl BackOff {
                     Direction::Down => Clause::B2,
                 }
             }
-            Self::UnlistedLaunch(_) | Self::LaunchInProgress { .. } => Clause::B3,
+            Self::UnlistedLaunch(_) | Self::LaunchInProgress { .. } | Self::Tried { .. } => Clause::B3,
             Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
             Self::NotArriving { .. } => Clause::B5,
             Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
@@ -343,6 +348,13 @@ impl fmt::Display for BackOff {
                 };
                 let (ended, retry) = (compact(*ago), compact(left(*cooldown, *ago)));
                 write!(f, "last {what} ended {ended} ago, {setting} = {}; retry in {retry}", compact(*cooldown))
+            }
+            Self::Tried { retry_in } => {
+                let retry = compact(*retry_in);
+                write!(
+                    f,
+                    "an agent was tried within the hour (tag lambda-scale/tried), and this one would only be tried; retry in {retry}"
+                )
             }
             Self::LostAgentsListed { unreachable_after, ago, cooldown } => {
                 let (listed, ended, retry) =

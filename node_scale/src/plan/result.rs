@@ -70,6 +70,14 @@ pub enum Change {
         /// The new one.
         to: i32,
     },
+    /// Set the desired capacity to what the instances count for, which launches none: it lacks a part of one. Then one of them can
+    /// be terminated.
+    RoundUp {
+        /// The desired capacity, in capacity units.
+        from: i32,
+        /// The new one.
+        to: i32,
+    },
     /// Terminate just these instances, and lower the desired capacity with each. At least one; all are `InService` members
     /// of the group, and the desired capacity stays within the limits.
     Terminate {
@@ -121,7 +129,7 @@ impl Change {
     #[must_use]
     pub const fn writes_group(&self) -> bool {
         match self {
-            Self::Increase(_) | Self::Decrease { .. } | Self::Terminate { .. } => true,
+            Self::Increase(_) | Self::Decrease { .. } | Self::RoundUp { .. } | Self::Terminate { .. } => true,
             Self::Deactivate { .. } | Self::Reactivate { .. } | Self::Drain { .. } => false,
         }
     }
@@ -142,6 +150,7 @@ impl Change {
         match self {
             Self::Increase(_) => "increase",
             Self::Decrease { .. } => "decrease",
+            Self::RoundUp { .. } => "raise",
             Self::Terminate { .. } => "terminate",
             Self::Deactivate { .. } => "deactivate",
             Self::Reactivate { .. } => "reactivate",
@@ -154,6 +163,9 @@ impl Change {
             Self::Increase(increase) => increase.to_string(),
             Self::Decrease { from, to } => {
                 format!("desired capacity {from} -> {to}; the group's termination policy chooses the instances")
+            }
+            Self::RoundUp { from, to } => {
+                format!("desired capacity {from} -> {to}, what the instances count for, so that one can be terminated")
             }
             Self::Terminate { targets, skipped } | Self::Deactivate { targets, skipped } => {
                 let named: Vec<String> = targets.iter().map(ToString::to_string).collect();

@@ -37,7 +37,10 @@ impl PlanInput<'_> {
         let count = self.let_go_by_window(count)?;
         let change = match self.removal.strategy {
             ScaleDownStrategy::DesiredCapacity => self.decrease(count, unit)?,
-            ScaleDownStrategy::LeastLoaded => self.terminate(count, effects)?,
+            ScaleDownStrategy::LeastLoaded => match self.round_up(count, unit) {
+                Some(rounded) => rounded,
+                None => self.terminate(count, effects)?,
+            },
             ScaleDownStrategy::Drain { .. } => self.deactivate(count, effects)?,
         };
         Ok(change)
@@ -111,8 +114,24 @@ impl PlanInput<'_> {
         let group = self.group();
         let in_service = group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::InService);
         let in_service: i64 = in_service.map(|instance| i64::from(instance.weight())).sum();
-        let capacity_now = i64::from(group.desired_capacity).min(in_service);
+        let capacity_now = i64::from(self.whole_capacity(unit)).min(in_service);
         capacity(capacity_now - i64::from(self.lowest(unit))).unsigned_abs() / unit
+    }
+
+    /// The desired capacity in whole instances: Auto Scaling launches one for a part, too.
+    fn whole_capacity(&self, unit: u32) -> i32 {
+        let group = self.group();
+        let instances = group.desired_capacity.max(0).unsigned_abs().div_ceil(unit);
+        let whole = capacity(i64::from(instances) * i64::from(unit));
+        if whole <= group.max_size { whole } else { group.desired_capacity }
+    }
+
+    /// Terminating so many instances lowers the desired capacity by their weight, which a minimum would not allow for the part
+    /// that it lacks.
+    pub(super) fn round_up(&self, count: u32, unit: u32) -> Option<Change> {
+        let (from, to) = (self.group().desired_capacity, self.whole_capacity(unit));
+        let left = i64::from(from) - i64::from(count) * i64::from(unit);
+        (to > from && left < i64::from(self.lowest(unit))).then_some(Change::RoundUp { from, to })
     }
 
     /// `desired_capacity`: the group chooses.
@@ -126,7 +145,8 @@ impl PlanInput<'_> {
         let from = group.desired_capacity;
         // From the instances where some were asked for and do not arrive: else none would be terminated.
         let base = i64::from(from).min(listed_capacity(group));
-        Ok(Change::Decrease { from, to: capacity(base - i64::from(needed) * i64::from(unit)) })
+        let to = capacity(base - i64::from(needed) * i64::from(unit));
+        Ok(Change::Decrease { from, to: to.max(self.lowest(unit)) })
     }
 
     /// `least_loaded`: the decision chooses.

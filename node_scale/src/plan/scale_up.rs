@@ -52,6 +52,9 @@ impl PlanInput<'_> {
         }
         self.no_launch_in_progress(missing, effects)?;
         self.launch_cooldown()?;
+        if for_floor == 0 {
+            self.no_trial_lasts()?;
+        }
         let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
         // More instances than the desired capacity are about to terminate, or would if that were not suspended: the snapshot
         // counted them, so what it misses comes on top of them.
@@ -85,6 +88,12 @@ impl PlanInput<'_> {
     fn launch_cooldown(&self) -> Result<(), BackOff> {
         let ended = self.launches().filter(|launch| launch.changes_group()).filter_map(|launch| launch.end).max();
         self.cooldown(Direction::Up, ended, self.policy.timing.scale_up_cooldown)
+    }
+
+    /// B3: within an hour, one agent is tried (A). The snapshot that wants another may not have seen the tag.
+    fn no_trial_lasts(&self) -> Result<(), BackOff> {
+        let until = self.tags.tried.filter(|until| self.decision.tries && self.now < *until);
+        until.map_or(Ok(()), |until| Err(BackOff::Tried { retry_in: until.duration_since(self.now) }))
     }
 
     /// B5: where what was asked for does not arrive, more of it would not either. What arrives by now may be all that is wanted.

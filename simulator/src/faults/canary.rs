@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use node_gather::growth::Observation;
-use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL, TagChange};
+use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL, TRIED, TagChange};
 use node_scale::plan::{Change, Increase, Plan, PlanResult};
 use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState, Instance};
 use shared::config::{Policy as Settings, StepLimit};
@@ -80,11 +80,13 @@ pub enum Canary {
     WindowForgetsOldest,
     /// The tag of a trial is not seen (A).
     TrialForgotten,
+    /// An instance is taken to count for one unit of capacity.
+    WeightsIgnored,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NoCompletenessGate,
         Self::NothingInFlight,
         Self::NoExpiry,
@@ -113,6 +115,7 @@ impl Canary {
         Self::CancelledNeverEnd,
         Self::WindowForgetsOldest,
         Self::TrialForgotten,
+        Self::WeightsIgnored,
     ];
 
     /// Its name in options.
@@ -147,6 +150,7 @@ impl Canary {
             Self::CancelledNeverEnd => "cancelled-never-end",
             Self::WindowForgetsOldest => "window-forgets-oldest",
             Self::TrialForgotten => "trial-forgotten",
+            Self::WeightsIgnored => "weights-ignored",
         }
     }
 
@@ -176,14 +180,16 @@ impl Canary {
                 let hidden: Vec<Class> = case.classes.keys().copied().filter(hides).collect();
                 hidden.into_iter().fold(case, |case, class| case.without(class))
             }
-            // Only where the group chooses which instance ends, and something waits for a larger agent than there is.
+            // Only where the group chooses which instance ends, something waits for a larger agent than there is, and no other
+            // agent registers.
             Self::TrialForgotten => {
                 let others = ["scale_down_strategy", "drain_after", "learn", "boot_time", "new_agent"];
                 let is_kept = |line: &&str| !others.iter().any(|key| line.starts_with(key));
                 let kept: Vec<&str> = case.settings.lines().filter(is_kept).collect();
                 let own = "scale_down_strategy = \"desired_capacity\"\nnew_agent = { cpus = 8, mem = 32000 }\n";
                 let settings = format!("{}\n{own}", kept.join("\n"));
-                Case { settings, learned: None, ..case.with(Class::Pool(Oddity::WrongNewAgent), 1) }
+                let classes = BTreeMap::from([(Class::Pool(Oddity::WrongNewAgent), 1)]);
+                Case { settings, learned: None, classes, ..case }
             }
             _ => case,
         }
@@ -245,6 +251,11 @@ impl Canary {
                 let listed = i32::try_from(state.group.instances.len()).unwrap_or(i32::MAX);
                 state.group.desired_capacity = state.group.desired_capacity.max(listed);
             }
+            Self::WeightsIgnored => {
+                state.group.instances.iter_mut().for_each(|instance| instance.weighted_capacity = None);
+                state.group.mixed_instances_policy.launch_template.overrides.clear();
+            }
+            Self::TrialForgotten => state.group.tags.retain(|tag| tag.key != TRIED),
             Self::NoPause => state.group.tags.retain(|tag| tag.key != PAUSE_UNTIL),
             Self::NoFloor => state.group.tags.retain(|tag| tag.key != FLOOR),
             Self::NoBase => {
@@ -273,6 +284,7 @@ impl Canary {
             Self::CancelledNeverEnd => {
                 let is_cancelled =
                     |of: &&mut Activity| of.status == ActivityStatus::Cancelled && of.kind == ActivityKind::Launch;
+                let weighted_capacity = state.group.instances.first().and_then(|of| of.weighted_capacity.clone());
                 for activity in state.activities.iter_mut().filter(is_cancelled) {
                     (activity.status, activity.end) = (ActivityStatus::InProgress, None);
                     activity.start = decision.snapshot_taken_at;
@@ -282,7 +294,7 @@ impl Canary {
                         state.group.instances.push(Instance {
                             instance_id: id,
                             lifecycle_state: Lifecycle::Pending,
-                            weighted_capacity: None,
+                            weighted_capacity: weighted_capacity.clone(),
                             protected_from_scale_in: false,
                         });
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
 
 use cluster::{Capacity, resources};
 use jiff::Timestamp;
@@ -20,6 +21,9 @@ const AGENT: Resources = resources(8, 28_000);
 /// From the end of the faults on, the longest that a stated hold lasts: a launch that failed is tried again after half an hour
 /// (B5), an instance that is no agent counts until `join_timeout`, a new master is not believed for ten minutes.
 const HOLDS: Millis = HOUR;
+
+/// How many instances a warm pool keeps.
+const WARM: usize = 2;
 
 /// Of how many edges a pool may have learned something before.
 const LEARNED: usize = 10;
@@ -125,12 +129,14 @@ pub enum Oddity {
     ConfigSkew,
     /// The group has a warm pool.
     WarmPool,
+    /// An instance counts for several units of the group's capacity. The rate is how many.
+    Weights,
 }
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::WrongNewAgent, Self::Unservable, Self::ClockSkew, Self::ConfigSkew, Self::WarmPool];
+    pub const ALL: [Self; 6] =
+        [Self::WrongNewAgent, Self::Unservable, Self::ClockSkew, Self::ConfigSkew, Self::WarmPool, Self::Weights];
 
     const fn name(self) -> &'static str {
         match self {
@@ -139,6 +145,7 @@ impl Oddity {
             Self::ClockSkew => "clock-skew",
             Self::ConfigSkew => "config-skew",
             Self::WarmPool => "warm-pool",
+            Self::Weights => "weights",
         }
     }
 }
@@ -184,6 +191,7 @@ impl Class {
             Self::Chain(Trouble::ColdStart) => [5, 30, 100],
             Self::Chain(_) => [2, 8, 20],
             Self::Pool(Oddity::ClockSkew) => [5, 25, 50],
+            Self::Pool(Oddity::Weights) => [2, 3, 5],
             Self::Pool(_) => [1, 1, 1],
         }
     }
@@ -326,7 +334,12 @@ impl Case {
             max: self.limits.1,
             headroom_percent: 0,
             price: 0,
-            place: Place { group: "workers-asg".to_owned(), ..Place::default() },
+            place: Place {
+                group: "workers-asg".to_owned(),
+                weight: NonZeroU32::new(self.rate(Class::Pool(Oddity::Weights))),
+                warm: if self.classes.contains_key(&Class::Pool(Oddity::WarmPool)) { WARM } else { 0 },
+                ..Place::default()
+            },
             faults,
         }
     }

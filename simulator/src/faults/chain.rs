@@ -244,7 +244,7 @@ impl Chain {
         if !self.is_calm || at < self.faulty {
             return;
         }
-        let can_grow = world.group().desired() < world.group().max;
+        let can_grow = world.can_grow();
         if self.growth == Growth::NotYet && at >= self.served_by && self.sees_queue && can_grow && world.waits_in_vain()
         {
             let last = self.last.clone();
@@ -397,6 +397,7 @@ impl Chain {
         self.note(|| format!("decide: {delta:+}, wants {wanted}, needs {needed:?}; {why}"));
         if self.strikes(Trouble::VersionSkew) {
             (decision.needed, decision.margin, decision.group, decision.mesos_version) = (None, None, None, None);
+            decision.tries = false;
         }
         if let Some(canary) = self.canary {
             canary.rewrite_decision(&mut decision, snapshot);

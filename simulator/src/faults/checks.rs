@@ -8,7 +8,7 @@ use cluster::Mode;
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL};
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult};
-use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState};
+use node_scale::state::GroupState;
 use shared::config::{Policy as Settings, ScaleDownStrategy};
 use shared::contract::{CompletenessLevel, ScalingDecision, TaskGroup};
 use shared::count::saturated;
@@ -16,6 +16,7 @@ use shared::group::Lifecycle;
 
 use super::case::{Case, Class, Oddity, Trouble};
 use super::chain::{later, tasks};
+use super::counts::{SLACK, agents_for, arriving, changes, is_lost, useless};
 use super::learning::Learned;
 use super::tags::{Floor, floor, knows_slot, slot_of, tag};
 use crate::fault::Fault;
@@ -23,12 +24,8 @@ use crate::policy::View;
 use crate::world::World;
 use crate::{HOUR, Millis};
 
-/// What a function may be late between its last look and its write, with the slowest calls.
-const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// How far ahead a clock may be.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
-/// After that time an instance should be an agent.
-const OLD: SignedDuration = SignedDuration::from_mins(15);
 const DECOMMISSION: &str = "lambda-scale/decommission/";
 
 /// An invariant, and how it is violated.
@@ -99,6 +96,8 @@ struct Needed {
 #[derive(Debug)]
 pub(super) struct Checks {
     settings: Settings,
+    /// How many units of capacity an instance counts for.
+    unit: u32,
     /// Classes that make a check impossible.
     blurs: Blurs,
     origins: Vec<Origin>,
@@ -108,6 +107,8 @@ pub(super) struct Checks {
     ours: BTreeSet<String>,
     /// The demand of the last hour.
     demand: VecDeque<(Millis, Vec<TaskGroup>)>,
+    /// When an agent was tried last.
+    trial: Option<Timestamp>,
     /// What was wanted when a calm pool came to rest.
     rest: Option<Vec<TaskGroup>>,
     is_calm: bool,
@@ -151,11 +152,13 @@ impl Checks {
         };
         Self {
             settings,
+            unit: case.rate(Class::Pool(Oddity::Weights)).max(1),
             blurs,
             origins: Vec::new(),
             needed: VecDeque::new(),
             ours: BTreeSet::new(),
             demand: VecDeque::new(),
+            trial: None,
             rest: None,
             is_calm: false,
             broken: None,
@@ -260,7 +263,7 @@ impl Checks {
             Change::Decrease { .. } | Change::Terminate { .. } | Change::Deactivate { .. } => {
                 self.removes(read, &origin, change);
             }
-            Change::Reactivate { .. } | Change::Drain { .. } => {}
+            Change::RoundUp { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
         }
         self.is_no_flap(change, view);
     }
@@ -283,7 +286,8 @@ impl Checks {
     /// I1: within the limits of the pool and the group, and an operator's floor.
     fn is_within_limits(&mut self, read: &Read, change: &Change) {
         let group = &read.state.group;
-        let units = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
+        let unit = self.unit;
+        let units = |agents: u32| i32::try_from(agents.saturating_mul(unit)).unwrap_or(i32::MAX);
         let max = self.settings.limits.max.map_or(group.max_size, |max| units(max).min(group.max_size));
         let min = units(self.settings.limits.min).max(group.min_size).min(max);
         let floor = match tag(&read.state, FLOOR) {
@@ -297,14 +301,14 @@ impl Checks {
         let desired = group.desired_capacity;
         let ends = |to: i32| to >= floor || (to >= min && desired > max);
         match change {
-            Change::Increase(Increase { to, .. }) => {
+            Change::Increase(Increase { to, .. }) | Change::RoundUp { to, .. } => {
                 self.demand(*to <= max, "I1 bounds", || format!("{to} requested, at most {max} are allowed"));
             }
             Change::Decrease { to, .. } => {
                 self.demand(ends(*to), "I1 bounds", || format!("{to} requested, at least {floor} must stay"));
             }
             Change::Terminate { targets, .. } => {
-                let to = desired - i32::try_from(targets.len()).unwrap_or(i32::MAX);
+                let to = desired - units(saturated(targets.len()));
                 self.demand(ends(to), "I1 bounds", || format!("{to} of {desired} left, at least {floor} must stay"));
             }
             Change::Deactivate { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
@@ -314,23 +318,30 @@ impl Checks {
     /// I7: one decision changes no more than the step limits allow.
     fn is_a_step(&mut self, read: &Read, change: &Change) {
         let group = &read.state.group;
-        let capacity = group.instances.iter().filter(|instance| instance.is_capacity()).count();
-        let listed = u32::try_from(capacity).unwrap_or(u32::MAX).max(group.desired_capacity.max(0).unsigned_abs());
+        let capacity = saturated(group.instances.iter().filter(|instance| instance.is_capacity()).count());
+        let listed = (capacity * self.unit).max(group.desired_capacity.max(0).unsigned_abs());
         // A percentage is one of the agents that the decision counted.
-        let agents = listed.max(read.decision.agents.registered);
+        let agents = listed.div_ceil(self.unit).max(read.decision.agents.registered);
         let up = self.settings.limits.max_scale_up_step.of(agents);
         let down = self.settings.limits.max_scale_down_step.of(agents).max(agents.div_ceil(10));
         let is_drain = self.settings.scale_down.strategy.decommissions();
         let (changed, limit) = match change {
-            Change::Increase(Increase { to, floor: None, .. }) => {
-                ((*to).max(0).unsigned_abs().saturating_sub(listed), up)
+            Change::Increase(Increase { to, floor: None, .. }) | Change::RoundUp { to, .. } => {
+                ((*to).max(0).unsigned_abs().saturating_sub(listed).div_ceil(self.unit), up)
             }
-            Change::Decrease { from, to } => ((in_service(&read.state).min(*from) - to).max(0).unsigned_abs(), down),
+            Change::Decrease { from, to } => (self.fewer(&read.state, *from, *to), down),
             Change::Terminate { targets, .. } if !is_drain => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
             Change::Deactivate { targets, .. } => (u32::try_from(targets.len()).unwrap_or(u32::MAX), down),
             _ => return,
         };
         self.demand(changed <= limit, "I7 rate", || format!("{changed} in one decision, at most {limit} are allowed"));
+    }
+
+    /// How many instances end where the desired capacity falls: what could not be launched is none.
+    fn fewer(&self, state: &GroupState, from: i32, to: i32) -> u32 {
+        let in_service = state.group.instances.iter().filter(|of| of.lifecycle_state == Lifecycle::InService);
+        let units = i32::try_from(saturated(in_service.count()) * self.unit).unwrap_or(i32::MAX);
+        (units.min(from) - to).max(0).unsigned_abs().div_ceil(self.unit)
     }
 
     /// I4, I5, I6, D6: a scale-down follows from a complete view of a group that has been settled since.
@@ -344,14 +355,14 @@ impl Checks {
         let taken_at = read.decision.snapshot_taken_at;
         let late = state.activities.iter().find(|activity| changes(activity) && activity.start > taken_at);
         // What was given up holds nothing up (B5).
-        self.demand(late.is_none() || is_lost(state, read), "I5 base", || {
+        self.demand(late.is_none() || is_lost(state, read.now), "I5 base", || {
             format!("the group has changed since the snapshot: {late:?}")
         });
         let moving = |of: &&node_scale::state::Instance| {
             matches!(of.lifecycle_state, Lifecycle::Pending | Lifecycle::Terminating)
         };
         let moving = state.group.instances.iter().find(moving);
-        self.demand(moving.is_none() || is_lost(state, read), "I6 one direction", || {
+        self.demand(moving.is_none() || is_lost(state, read.now), "I6 one direction", || {
             format!("agents are removed while the group moves: {moving:?}")
         });
         let cooldown =
@@ -361,7 +372,7 @@ impl Checks {
             .activities
             .iter()
             .find(|activity| changes(activity) && activity.end.is_some_and(|end| later(end, cooldown) > read.now));
-        self.demand(continues || recent.is_none() || is_lost(state, read), "I6 one direction", || {
+        self.demand(continues || recent.is_none() || is_lost(state, read.now), "I6 one direction", || {
             format!("agents are removed within the cooldown of {recent:?}")
         });
         self.leaves_the_needed(read, origin, change, continues);
@@ -391,7 +402,7 @@ impl Checks {
             Change::Terminate { targets, .. } | Change::Deactivate { targets, .. } => {
                 u32::try_from(targets.len()).unwrap_or(u32::MAX)
             }
-            Change::Decrease { from, to } => (in_service(&read.state).min(*from) - to).max(0).unsigned_abs(),
+            Change::Decrease { from, to } => self.fewer(&read.state, *from, *to),
             _ => 0,
         };
         let left = decided.usable.saturating_sub(gone);
@@ -410,7 +421,7 @@ impl Checks {
         let needs = |groups: &Vec<TaskGroup>| groups.iter().map(|group| agents_for(group, headroom, view)).sum::<u64>();
         let most = self.demand.iter().map(|(_, groups)| needs(groups)).max().unwrap_or(0);
         let explained = most * self.blurs.smaller * 5 / 4 + 4 + useless(view) + u64::from(self.settings.limits.min);
-        let to = u64::from(increase.to.max(0).unsigned_abs());
+        let to = u64::from(increase.to.max(0).unsigned_abs().div_ceil(self.unit));
         // One agent may be tried in each hour (A), however many there are.
         let is_trial = self.blurs.tries && increase.needed <= 1;
         self.demand(is_trial || to <= explained, "cost", || {
@@ -452,24 +463,37 @@ impl Checks {
 
     /// I2, I1: a new desired capacity is about to be set.
     pub(super) fn sets_desired(&mut self, read: &Read, to: i32, view: &View<'_>) {
-        let listed = view.group.instances().iter().filter(|instance| instance.state.is_capacity()).count();
+        let listed = saturated(view.group.instances().iter().filter(|instance| instance.state.is_capacity()).count());
         // What an operator has put in standby since then is no request.
         let desired = view.group.desired().max(read.state.group.desired_capacity);
-        let before = i32::try_from(listed).unwrap_or(i32::MAX).max(desired);
-        let more = (to - before).max(0).unsigned_abs();
+        let before = i32::try_from(listed * self.unit).unwrap_or(i32::MAX).max(desired);
+        let more = (to - before).max(0).unsigned_abs().div_ceil(self.unit);
         let is_blurred = self.blurs.capacity || self.blurs.stale || tag(&read.state, FLOOR).is_some();
         let Some(origin) = self.origins.get_mut(read.origin) else { return };
         origin.requested += more;
         let Some(decided) = &origin.decided else { return };
         let (requested, wanted) = (origin.requested, decided.wanted);
-        let arriving = arriving(read, origin, view);
+        let arriving = arriving(&read.state, |id| origin.agents.contains_key(id), view);
+        self.is_first_trial(read, more, is_blurred, view);
         self.demand(is_blurred || requested <= wanted, "I2 once", || {
             format!("{requested} instances were requested for one decision that wants {wanted}")
         });
-        let is_blurred = is_blurred || self.blurs.tags || self.blurs.forged || is_lost(&read.state, read);
+        let is_blurred = is_blurred || self.blurs.tags || self.blurs.forged || is_lost(&read.state, read.now);
         self.demand(is_blurred || arriving + more <= wanted, "L5 in flight", || {
             format!("{more} instances are requested, {arriving} are on their way, and {wanted} are wanted")
         });
+    }
+
+    /// A: within an hour one agent is tried at most, with all clocks.
+    fn is_first_trial(&mut self, read: &Read, more: u32, is_blurred: bool, view: &View<'_>) {
+        if !read.decision.tries || more == 0 {
+            return;
+        }
+        let hour = SignedDuration::from_hours(1) - 2 * SLACK;
+        let last = self.trial.replace(view.now);
+        let is_again = last.is_some_and(|last| view.now.duration_since(last) < hour);
+        let is_blurred = is_blurred || self.blurs.tags || self.blurs.forgets;
+        self.demand(!is_again || is_blurred, "A trial", || format!("an agent is tried, as at {last:?}"));
     }
 
     /// I8, I2: an instance is about to be terminated.
@@ -532,64 +556,4 @@ impl Checks {
         let stray = self.ours.iter().filter(lacks).find(|id| deactivated(id) && !theirs.contains(*id))?;
         Some(("5.6 tags", format!("the agent on {stray} was deactivated, and its tag is gone")))
     }
-}
-
-/// An upper bound of the agents that instances of an application need by themselves.
-fn agents_for(group: &TaskGroup, headroom: u64, view: &View<'_>) -> u64 {
-    let agent = &view.new_agent;
-    let fit = shared::resources::Kind::ALL
-        .into_iter()
-        .filter(|kind| !group.resources.get(*kind).is_zero())
-        .map(|kind| agent.get(kind).thousandths() / group.resources.get(kind).thousandths().max(1))
-        .min()
-        .unwrap_or(u64::MAX);
-    // One that no agent holds may be tried once (A).
-    if fit == 0 {
-        return 1;
-    }
-    let count = u64::from(group.count);
-    (count + (count * headroom).div_ceil(100)).div_ceil(fit)
-}
-
-/// Instances that should be usable agents and are none: old ones without an agent, closed ones, those that are away.
-fn useless(view: &View<'_>) -> u64 {
-    let usable: BTreeSet<&str> =
-        view.cluster.registered().filter(|agent| agent.is_active()).filter_map(|agent| agent.instance_id()).collect();
-    let is_useless = |of: &&cluster::group::Instance| {
-        let is_old = later(of.launched, OLD) < view.now;
-        let is_agent = view.cluster.agents().any(|agent| agent.instance_id() == Some(of.id.as_str()));
-        !usable.contains(of.id.as_str()) && (is_old || is_agent)
-    };
-    view.group.instances().iter().filter(is_useless).count() as u64
-}
-
-/// Young instances of which the snapshot knew no agent: they are on their way, or joined since.
-fn arriving(read: &Read, origin: &Origin, view: &View<'_>) -> u32 {
-    let is_young = |of: &cluster::group::Instance| later(of.launched, OLD - SLACK) > view.now;
-    let known = |of: &cluster::group::Instance| read.state.group.instances.iter().any(|own| own.instance_id == of.id);
-    let instances = view.group.instances().iter().filter(|of| of.state.is_capacity() && is_young(of) && known(of));
-    saturated(instances.filter(|of| !origin.agents.contains_key(&of.id)).count())
-}
-
-/// How many instances are in service: what could not be launched is none.
-fn in_service(state: &GroupState) -> i32 {
-    let in_service = state.group.instances.iter().filter(|of| of.lifecycle_state == Lifecycle::InService);
-    i32::try_from(in_service.count()).unwrap_or(i32::MAX)
-}
-
-/// Whether launches are given up (B5), so that what hangs no longer holds anything up.
-fn is_lost(state: &GroupState, read: &Read) -> bool {
-    let hangs = |activity: &&Activity| {
-        let is_old = later(activity.start, OLD) < read.now;
-        let failed = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
-        activity.kind == ActivityKind::Launch && (failed || activity.end.is_none() && is_old)
-    };
-    let checks = state.activities.iter().filter(|activity| activity.ends_unhealthy).count();
-    state.activities.iter().filter(hangs).count() + checks > 0
-}
-
-/// Whether an activity changes the group.
-fn changes(activity: &Activity) -> bool {
-    let has_not = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
-    activity.kind != ActivityKind::WarmPool && !has_not
 }

@@ -14,7 +14,7 @@
 //! - [`case`]: what a seed stands for, as options that can be read and taken away
 //! - `chain`: the three stages as a [`Policy`](crate::policy::Policy); `scale` is an invocation of node_scale, call by call
 //! - `learning`: what a pool learns, and where it is stored; `view`: what a master shows to one who may not see all
-//! - `checks`: what must hold; `tags`: what they read in the tags of a group
+//! - `checks`: what must hold; `counts`: what they count; `tags`: what they read in the tags of a group
 //! - [`canary`]: wrong variants of the product that the checks must catch
 //! - [`shrink`]: fewer classes and less time, as long as a case still fails
 //!
@@ -24,6 +24,7 @@ pub mod canary;
 pub mod case;
 mod chain;
 mod checks;
+mod counts;
 mod learning;
 mod scale;
 pub mod shrink;

@@ -262,7 +262,9 @@ fn remember(chain: &mut Chain, decision: &ScalingDecision) {
 fn calls(plan: &Plan, now: jiff::Timestamp) -> VecDeque<Call> {
     let mut calls = VecDeque::new();
     match &plan.result {
-        PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
+        PlanResult::Act(
+            Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } | Change::RoundUp { to, .. },
+        ) => {
             calls.push_back(Call::SetDesired(*to));
         }
         PlanResult::Act(Change::Terminate { targets, .. }) => {
@@ -291,7 +293,8 @@ fn is_accepted(call: &Call, view: &View<'_>) -> bool {
     match call {
         Call::SetDesired(to) => (view.group.min..=view.group.max).contains(to),
         Call::Terminate(id) => {
-            view.group.desired() > view.group.min && view.group.instances().iter().any(|instance| instance.id == *id)
+            let of = view.group.instances().iter().find(|instance| instance.id == *id);
+            of.is_some_and(|of| view.group.desired().saturating_sub_unsigned(of.weight) >= view.group.min)
         }
         Call::TagsBefore(_) | Call::TagsAfter | Call::Tags(_) => true,
         Call::Master(step) => view.cluster.agent_by_id(&step.agent_id).is_some_and(|agent| {

@@ -45,7 +45,7 @@ pub(crate) enum Order {
 }
 
 impl Orders {
-    /// Sets the desired capacity. Where it is lower, the group chooses which instances it terminates.
+    /// Sets the desired capacity, in units of the group. Where it is lower, the group chooses which instances it terminates.
     pub fn set_desired(&mut self, desired: u32, why: impl Into<Why>) {
         self.orders.push((Order::Desired(desired), why.into()));
     }

@@ -20,7 +20,7 @@ pub struct View<'a> {
     pub min: u32,
     /// The most.
     pub max: u32,
-    /// The group's desired capacity.
+    /// The group's desired capacity, in its units.
     pub desired: u32,
     /// Instances that were requested and are no agents yet.
     pub in_flight: u32,

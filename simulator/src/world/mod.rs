@@ -155,6 +155,12 @@ impl<'s> World<'s> {
         &self.struck
     }
 
+    /// Whether the group may have one instance more.
+    pub(crate) fn can_grow(&self) -> bool {
+        pool::has_room(self.pool.group())
+            && (self.setup.place.weight.is_none() || self.pool.instances() < self.setup.max)
+    }
+
     /// How many instances are paid for.
     pub(crate) fn instances(&self) -> u32 {
         self.pool.instances()

@@ -191,18 +191,23 @@ impl World<'_> {
         }
     }
 
+    /// How many units of capacity an instance counts for.
+    fn unit(&self) -> i32 {
+        i32::try_from(self.pool.group.weight).unwrap_or(i32::MAX)
+    }
+
     fn put_in_standby(&mut self, random: &mut SplitMix64) {
         let Some(id) = self.pool.any_in_service(random) else { return };
         let time = self.time();
-        let desired = self.pool.group.desired();
-        if desired <= self.pool.group.min {
+        let left = self.pool.group.desired() - self.unit();
+        if left < self.pool.group.min {
             return;
         }
         let own = self.pool.group.instances_mut().iter_mut().filter(|instance| instance.id == id);
         own.for_each(|instance| instance.state = Lifecycle::Standby);
         self.interventions.standby.insert(id);
         // Within the limits, and without the cooldown, nothing refuses it.
-        let _ = self.pool.group.set_desired(desired - 1, false, time);
+        let _ = self.pool.group.set_desired(left, false, time);
     }
 
     fn return_from_standby(&mut self, time: Timestamp) {
@@ -211,7 +216,7 @@ impl World<'_> {
             let Some(instance) = self.pool.group.instances_mut().iter_mut().find(standby) else { continue };
             instance.state = Lifecycle::InService;
             // At the maximum, the group ends another one.
-            let _ = self.pool.group.set_desired(self.pool.group.desired() + 1, false, time);
+            let _ = self.pool.group.set_desired(self.pool.group.desired() + self.unit(), false, time);
         }
     }
 

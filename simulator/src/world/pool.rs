@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster::group::{Group, Hook, Lifecycle};
+use cluster::group::{Group, Hook, Instance, Lifecycle};
 use cluster::{Agent, Capacity, Cluster, Mode, Operation};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
@@ -51,6 +51,8 @@ pub(super) struct Pool {
     /// What a new instance has, and what those have whose agents have not registered.
     pub(super) new_agent: Capacity,
     types: BTreeMap<u64, Capacity>,
+    /// How many stopped instances the warm pool keeps.
+    warm: usize,
     /// What went wrong with launches since it was asked last.
     pub(super) struck: Vec<Fault>,
     launches: u64,
@@ -66,10 +68,16 @@ impl Pool {
     pub(super) fn new(setup: &Setup, seed: u64) -> Self {
         let start = setup.workload.start;
         let elected_at = ago(start, BEFORE);
-        let units = |agents: u32| i32::try_from(agents).unwrap_or(i32::MAX);
-        let mut group = Group::new(&setup.place.group, units(setup.min), units(setup.max), &ZONES);
-        // An instance is in service long before its agent has registered.
+        let unit = setup.place.unit();
+        let units = |agents: u32, more: u32| i32::try_from(agents.saturating_mul(unit) + more).unwrap_or(i32::MAX);
+        // A maximum in units need not be one of whole instances.
+        let mut group = Group::new(&setup.place.group, units(setup.min, 0), units(setup.max, unit / 2), &ZONES);
+        group.weight = unit;
+        // An instance is in service long before its agent has registered, one of the warm pool still earlier.
         group.behavior.launch = Duration::from_millis(setup.boot / 3);
+        if setup.place.warm > 0 {
+            group.behavior.warm_launch = group.behavior.launch / 2;
+        }
         let mut cluster = Cluster::new(elected_at);
         cluster.new_agent = Some(setup.agent.clone());
         Self {
@@ -81,6 +89,7 @@ impl Pool {
             away: BTreeMap::new(),
             unfit: BTreeMap::new(),
             new_agent: setup.agent.clone(),
+            warm: setup.place.warm,
             types: BTreeMap::new(),
             struck: Vec::new(),
             launches: 0,
@@ -103,6 +112,7 @@ impl Pool {
         &self.group
     }
 
+    /// In units of capacity.
     pub(super) fn desired(&self) -> u32 {
         u32::try_from(self.group.desired()).unwrap_or(0)
     }
@@ -114,7 +124,8 @@ impl Pool {
 
     /// Requested instances that are no agents yet.
     pub(super) fn in_flight(&self) -> u32 {
-        let to_launch = self.desired().saturating_sub(self.instances());
+        let unit = self.group.weight;
+        let to_launch = self.desired().saturating_sub(self.instances() * unit).div_ceil(unit);
         saturated(self.booting.len()).saturating_add(to_launch)
     }
 
@@ -218,6 +229,7 @@ impl Pool {
     /// Brings the group to the present. The agents that this ended, with their tasks.
     pub(super) fn advance(&mut self, now: Millis, time: Timestamp, faults: &Faults, events: &mut Events) -> Vec<Agent> {
         self.levels = None;
+        self.refill_warm_pool(time);
         self.group.advance(time);
         if now >= self.forgotten + HOUR {
             self.forgotten = now;
@@ -246,6 +258,13 @@ impl Pool {
         }
         let numbers: Vec<u32> = ended.iter().filter_map(|id| self.agents.remove(id)).collect();
         numbers.into_iter().filter_map(|number| self.remove_agent(number)).collect()
+    }
+
+    fn refill_warm_pool(&mut self, time: Timestamp) {
+        let is_warm = |instance: &&Instance| instance.state == Lifecycle::WarmedStopped;
+        let missing = self.warm.saturating_sub(self.group.instances().iter().filter(is_warm).count());
+        let since = time.saturating_sub(self.group.behavior.launch).unwrap_or(time);
+        self.group.fill_warm_pool(missing, since);
     }
 
     /// An instance is launched: when its agent registers, or what happens instead.
@@ -319,11 +338,17 @@ impl Pool {
             usable,
             in_flight: self.in_flight(),
             closing: saturated(registered().count()).saturating_sub(usable),
-            is_at_max: self.group.desired() >= self.group.max,
+            is_at_max: !has_room(&self.group),
             total: self.cluster.total_and_used().0,
             ..Levels::default()
         }
     }
+}
+
+/// Whether a group may have one instance more.
+pub(super) fn has_room(group: &Group) -> bool {
+    let unit = i32::try_from(group.weight).unwrap_or(i32::MAX);
+    group.desired().saturating_add(unit) <= group.max
 }
 
 /// So long before a time.

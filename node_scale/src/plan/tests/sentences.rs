@@ -95,6 +95,15 @@ fn missing_agents_are_named_b2() {
 }
 
 #[test]
+fn a_trial_says_when_another_one_may_be_made() {
+    let retry_in = SignedDuration::from_secs(600);
+    reads(
+        BackOff::Tried { retry_in },
+        "B3: an agent was tried within the hour (tag lambda-scale/tried), and this one would only be tried; retry in 10m",
+    );
+}
+
+#[test]
 fn a_held_decision_reads_as_its_last_step_does() {
     let reason = "2 of 4 agents have not re-registered since the failover";
     reads(NoChange::Held(Some((Clause::L3, reason.to_owned()))), &format!("L3: {reason}"));
@@ -110,6 +119,10 @@ fn a_change_reads_the_same_in_a_dry_run() {
     let mut increase = Increase { from: 3, to: 5, needed: 2, in_flight: 0, reactivated: 0, floor: None, max: None };
     reads(Change::Increase(increase), "increases desired capacity 3 -> 5");
     assert_eq!(Change::Increase(increase).would(), "dry run: would increase desired capacity 3 -> 5");
+    reads(
+        Change::RoundUp { from: 5, to: 6 },
+        "raises desired capacity 5 -> 6, what the instances count for, so that one can be terminated",
+    );
     increase = Increase { needed: 9, in_flight: 1, reactivated: 2, max: Some(5), ..increase };
     reads(
         Change::Increase(increase),

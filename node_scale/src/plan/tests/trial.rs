@@ -1,7 +1,9 @@
 //! A: an agent that is requested only to see what a new one has is remembered, even if it ends before the hour is over.
 
 use super::*;
-use crate::group_tags::{GroupTags, TRIED};
+use jiff::SignedDuration;
+
+use crate::group_tags::{FLOOR, GroupTags, TRIED};
 use crate::state::Tag;
 
 /// One agent is wanted, and only tried.
@@ -25,6 +27,17 @@ fn a_trial_is_remembered_for_an_hour_a() {
     assert_eq!((capacity_of(&again), &again.tags), (Some(11), &plan.tags));
     // What is needed is no trial.
     assert_eq!(planned(&decision(1, 10), &group()).tags, []);
+}
+
+#[test]
+fn within_the_hour_none_is_tried_even_if_the_snapshot_did_not_see_that_b3() {
+    let retry_in = SignedDuration::from_secs(600);
+    check(&planned(&tries(), &tried(group(), 600)), BackOff::Tried { retry_in });
+    // What is needed, by the decision or by an operator's floor, is requested.
+    assert_eq!(capacity_of(&planned(&decision(1, 10), &tried(group(), 600))), Some(11));
+    let mut floor = tried(group(), 600);
+    floor.group.tags.push(Tag { key: FLOOR.to_owned(), value: "12 forever".to_owned() });
+    assert_eq!(capacity_of(&planned(&tries(), &floor)), Some(12));
 }
 
 #[test]

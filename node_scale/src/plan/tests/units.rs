@@ -1,5 +1,7 @@
 //! Groups whose instances count for more than one capacity unit.
 
+use shared::contract::AgentState;
+
 use super::*;
 
 /// A group of instances of that weight.
@@ -16,6 +18,26 @@ fn less_than_one_instance_is_no_surplus_b2() {
     // Eight units in service, seven desired: Auto Scaling terminates none.
     sets(&planned(&decision(-1, 4), &weighted(4, 2, 7)), 5);
     check(&planned(&decision(-1, 4), &weighted(4, 2, 6)), BackOff::ExcessInstances);
+}
+
+#[test]
+fn a_part_of_an_instance_keeps_none_at_the_minimum() {
+    // Six units in service, five desired, as another program may set it; the minimum is four.
+    let mut state = weighted(3, 2, 5);
+    state.group.min_size = 4;
+    sets(&planned(&decision(-1, 3), &state), 4);
+    // The group would choose. Whoever names the agents first gets whole instances, which launches none.
+    let named = ScalingDecision { scale_down_agents: vec![drain::agent(0, AgentState::Active, 0)], ..decision(-1, 3) };
+    let least_loaded = policy_with("least_loaded", "min = 0");
+    let of = |state: &GroupState| plan(&named, Some(state), &least_loaded, at(0)).result;
+    assert_eq!(of(&state), PlanResult::Act(Change::RoundUp { from: 5, to: 6 }));
+    state.group.desired_capacity = 6;
+    assert!(matches!(of(&state), PlanResult::Act(Change::Terminate { .. })), "{:?}", of(&state));
+    // Nothing but the minimum needs that, and no maximum is exceeded.
+    (state.group.desired_capacity, state.group.min_size) = (5, 0);
+    assert!(matches!(of(&state), PlanResult::Act(Change::Terminate { .. })), "{:?}", of(&state));
+    (state.group.max_size, state.group.min_size) = (5, 4);
+    assert!(matches!(of(&state), PlanResult::Nothing(NoChange::AtMinimum { .. })), "{:?}", of(&state));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use node_scale::group_tags::TagChange;
 use node_scale::plan::{AgentCall, Plan};
 use node_scale::state::{
-    Activity, ActivityKind, ActivityStatus, Addresses, Group, GroupState, Instance, MixedInstancesPolicy,
-    SuspendedProcess, Tag,
+    Activity, ActivityKind, ActivityStatus, Addresses, Group, GroupState, Instance, InstanceKind, LaunchTemplate,
+    MixedInstancesPolicy, SuspendedProcess, Tag,
 };
 use shared::group::Lifecycle;
 
@@ -28,7 +28,7 @@ pub fn state(group: &model::Group) -> GroupState {
             suspended_processes: suspended.collect::<BTreeSet<_>>(),
             new_instances_protected_from_scale_in: group.protects_new,
             tags: group.tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect(),
-            mixed_instances_policy: MixedInstancesPolicy::default(),
+            mixed_instances_policy: mixed_instances_policy(group),
         },
         activities: group.activities().map(activity).collect(),
         activities_are_complete: true,
@@ -38,11 +38,21 @@ pub fn state(group: &model::Group) -> GroupState {
     }
 }
 
+/// What the group launches, where it has weights.
+fn mixed_instances_policy(group: &model::Group) -> MixedInstancesPolicy {
+    let kind = weight(group.weight).map(|weight| InstanceKind { weighted_capacity: Some(weight) });
+    MixedInstancesPolicy { launch_template: LaunchTemplate { overrides: kind.into_iter().collect() } }
+}
+
+fn weight(weight: u32) -> Option<String> {
+    (weight > 1).then(|| weight.to_string())
+}
+
 fn instance(instance: &model::Instance) -> Instance {
     Instance {
         instance_id: instance.id.clone(),
         lifecycle_state: Lifecycle::from_name(instance.state.name()),
-        weighted_capacity: (instance.weight > 1).then(|| instance.weight.to_string()),
+        weighted_capacity: weight(instance.weight),
         protected_from_scale_in: instance.protected,
     }
 }
