@@ -206,7 +206,7 @@ fn pack(path: &Path) {
 }
 
 /// A state with one pool of all agents.
-fn cluster_state() -> ClusterState<'static> {
+fn cluster_state() -> ClusterState {
     static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         let document = "mesos.masters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"all\"\ngroup = \"all\"\n";
         Config::parse(document).unwrap()

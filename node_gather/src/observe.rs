@@ -151,7 +151,7 @@ impl Sources {
     }
 
     /// Looks the addresses of instances up, where nothing else identifies some agent of their pool.
-    async fn lookup(&self, state: &ClusterState<'_>, described: &Descriptions, now: Timestamp) -> Lookup {
+    async fn lookup(&self, state: &ClusterState, described: &Descriptions, now: Timestamp) -> Lookup {
         let groups: Vec<(&str, &Group)> =
             state.groups_by_address().filter_map(|name| Some((name, described.group(name)?))).collect();
         match &self.ec2 {
@@ -161,7 +161,7 @@ impl Sources {
     }
 
     /// The state of the Mesos cluster; `None` if no pool is in one.
-    async fn fetch<'p>(&self, pools: &'p [Policy]) -> Result<Option<Fetched<ClusterState<'p>>>, ObserveError> {
+    async fn fetch(&self, pools: &[Policy]) -> Result<Option<Fetched<ClusterState>>, ObserveError> {
         let Some(mesos) = &self.mesos else { return Ok(None) };
         mesos.fetch(|| ClusterState::new(pools)).await.map(Some).map_err(ObserveError::Fetch)
     }
@@ -198,7 +198,7 @@ impl Read {
 
 /// The snapshots of the pools of the Mesos cluster, and how they were read.
 fn snapshots(
-    fetched: Fetched<ClusterState<'_>>,
+    fetched: Fetched<ClusterState>,
     marathon: Observed,
     described: Descriptions,
     now: Timestamp,

@@ -23,11 +23,13 @@ mod values;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, CompletenessLevel, GroupMembers, Source, TaskGroup};
+use shared::count::saturated;
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
 use uuid::Uuid;
@@ -64,7 +66,7 @@ pub struct Summary {
 /// Makes one snapshot of each pool. `marathon` is what is known of Marathon, `master` is the URL to name as the
 /// source, `taken_at` the time of the request.
 #[must_use]
-pub fn summarize(state: ClusterState<'_>, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
+pub fn summarize(state: ClusterState, marathon: &Observed, master: &str, taken_at: Timestamp) -> Summary {
     let summary = summarize_unidentified(state, marathon, master, taken_at);
     Summary { snapshots: summary.snapshots.into_iter().map(ClusterSnapshot::identified).collect(), ..summary }
 }
@@ -73,7 +75,7 @@ pub fn summarize(state: ClusterState<'_>, marathon: &Observed, master: &str, tak
 /// long as everything else.
 #[must_use]
 pub fn summarize_unidentified(
-    mut state: ClusterState<'_>,
+    mut state: ClusterState,
     marathon: &Observed,
     master: &str,
     taken_at: Timestamp,
@@ -90,11 +92,11 @@ pub fn summarize_unidentified(
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
-    let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(pool.policy))).collect();
+    let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(&pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
     let mut left_out = vec![Uncounted::default(); pools.len()];
     if let Answer::Known(queued) = &marathon.queue {
-        let servers = Servers { policies: state.policies, shapes: &shapes, values: &values };
+        let servers = Servers { policies: &state.policies, shapes: &shapes, values: &values };
         left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());
@@ -132,9 +134,9 @@ pub fn summarize_unidentified(
             agents: AgentCounts { unreachable: state.master.unreachable_agents, ..pool.counts },
             resources: pool.resources,
             group: members.map(|members| GroupMembers {
-                closing_refused: lasts(&described, pool.policy, |group| group.closing_refused_until, taken_at),
-                tried: lasts(&described, pool.policy, |group| group.tried_until, taken_at),
-                tagged_active: has_tags(&described, pool.policy).then(|| std::mem::take(&mut pool.tagged_active)),
+                closing_refused: lasts(&described, &pool.policy, |group| group.closing_refused_until, taken_at),
+                tried: lasts(&described, &pool.policy, |group| group.tried_until, taken_at),
+                tagged_active: has_tags(&described, &pool.policy).then(|| std::mem::take(&mut pool.tagged_active)),
                 ..members.members
             }),
             reserved_role: pool.reserved_role.take(),
@@ -187,12 +189,8 @@ fn scheduler(frameworks: &[Framework]) -> Scheduler<'_> {
 }
 
 /// The groups of the pools that are known.
-fn groups<'d>(
-    state: &ClusterState<'_>,
-    described: &'d Descriptions,
-    taken_at: Timestamp,
-) -> Vec<Option<PoolGroup<'d>>> {
-    let group = |policy: &Policy| {
+fn groups<'d>(state: &ClusterState, described: &'d Descriptions, taken_at: Timestamp) -> Vec<Option<PoolGroup<'d>>> {
+    let group = |policy: &Arc<Policy>| {
         let timeout = SignedDuration::try_from(policy.timing.join_timeout).unwrap_or(SignedDuration::MAX);
         let joining_since = taken_at.saturating_sub(timeout).unwrap_or(Timestamp::MIN);
         Some(PoolGroup {
@@ -219,16 +217,42 @@ fn lasts(
     described.group(&policy.group).and_then(until).is_some_and(|until| now < until)
 }
 
-/// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap. An agent whose attributes
-/// cannot be read certainly belongs to pools that ask for none.
-fn pools_of<'a>(
-    attributes: &'a Attributes,
-    odd: Option<OddField>,
-    policies: &'a [Policy],
-) -> impl Iterator<Item = usize> + use<'a> {
-    let has = move |(name, value): (&String, &String)| odd.is_none() && attributes.has(name, value);
-    let matching = policies.iter().enumerate().filter(move |(_, policy)| policy.attributes.iter().all(has));
-    matching.map(|(place, _)| place)
+/// The pools of an agent, by its attributes: at most one, unless the configuration lets pools overlap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Membership {
+    None,
+    One(usize),
+    Several(Vec<usize>),
+}
+
+impl Membership {
+    /// An agent whose attributes cannot be read certainly belongs to pools that ask for none.
+    fn of(attributes: &Attributes, odd: Option<OddField>, policies: &[Arc<Policy>]) -> Self {
+        let has = |(name, value): (&String, &String)| odd.is_none() && attributes.has(name, value);
+        let matching = policies.iter().enumerate().filter(|(_, policy)| policy.attributes.iter().all(has));
+        let mut places = matching.map(|(place, _)| place);
+        match (places.next(), places.next()) {
+            (None, _) => Self::None,
+            (Some(one), None) => Self::One(one),
+            (Some(first), Some(second)) => Self::Several([first, second].into_iter().chain(places).collect()),
+        }
+    }
+
+    fn places(&self) -> &[usize] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(places) => places,
+        }
+    }
+
+    /// The pool of an agent that is in one alone.
+    fn only(&self) -> Option<u32> {
+        match self {
+            Self::One(one) => Some(saturated(*one)),
+            Self::None | Self::Several(_) => None,
+        }
+    }
 }
 
 /// How many tasks there are in all groups.

@@ -49,7 +49,7 @@ fn client(settings: Mesos, credentials: &str) -> Client {
     Client::new(settings, Some(&SecretString::from(credentials)), None).unwrap()
 }
 
-fn fetch_with(client: &Client) -> Result<Fetched<ClusterState<'static>>, FetchError> {
+fn fetch_with(client: &Client) -> Result<Fetched<ClusterState>, FetchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let fetched = runtime.block_on(client.fetch(|| ClusterState::new(&[])));
     if let Err(error) = &fetched {
@@ -61,7 +61,7 @@ fn fetch_with(client: &Client) -> Result<Fetched<ClusterState<'static>>, FetchEr
 }
 
 /// Asks the masters with credentials, so that a leak is visible.
-fn fetch(settings: Mesos) -> Result<Fetched<ClusterState<'static>>, FetchError> {
+fn fetch(settings: Mesos) -> Result<Fetched<ClusterState>, FetchError> {
     fetch_with(&client(settings, &format!("reader:{SECRET}")))
 }
 

@@ -30,7 +30,7 @@ const WAYS: [Stuck; 10] = [
     Stuck::ErrorPage { status: 403, pause: PAUSE },
 ];
 
-fn fetch(masters: &[String], timeout: Duration) -> Result<Fetched<ClusterState<'static>>, FetchError> {
+fn fetch(masters: &[String], timeout: Duration) -> Result<Fetched<ClusterState>, FetchError> {
     let settings = Mesos { timeout, max_state_bytes: 4 << 30, ..settings(masters) };
     let client = Client::new(settings, None, None).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -67,7 +67,7 @@ static POOLS: LazyLock<Vec<Policy>> = LazyLock::new(|| {
 });
 
 /// The snapshots, or the error, as text.
-fn outcome(read: Result<ClusterState<'_>, StateError>) -> Result<String, StateError> {
+fn outcome(read: Result<ClusterState, StateError>) -> Result<String, StateError> {
     let snapshots = summarize(read?, &Observed::default(), "http://10.0.0.5:5050", pool::now()).snapshots;
     Ok(serde_json::to_string(&snapshots).unwrap())
 }

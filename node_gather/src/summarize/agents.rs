@@ -1,5 +1,7 @@
 //! The agents of a cluster by number, and those of which the pool is not known.
 
+use std::sync::Arc;
+
 use shared::count::saturated;
 
 use super::interned::index;
@@ -11,9 +13,9 @@ use crate::mesos::state::OddField;
 pub(super) const NO_ID: &str = "(no id)";
 
 /// The agents, numbered in the order in which their ids occurred.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Agents {
-    pub(super) ids: Numbers,
+    pub(super) ids: Arc<Numbers>,
     latest: LastName,
     places: Vec<Place>,
     pub(super) registered: u32,
@@ -48,7 +50,7 @@ impl Agents {
     fn add(&mut self, id: &[u8]) -> u32 {
         let number = saturated(self.places.len());
         self.places.push(Place::Unlisted);
-        self.ids.insert(id, number);
+        Arc::make_mut(&mut self.ids).insert(id, number);
         number
     }
 
@@ -56,9 +58,18 @@ impl Agents {
         self.places.get(index(number)).copied().unwrap_or(Place::Unlisted)
     }
 
+    /// Whether so many agents have been added, each with an id of its own or none, and nothing else.
+    pub(super) fn are_alone(&self, count: usize) -> bool {
+        !self.is_sealed && self.places.len() == count && index(self.registered) == count
+    }
+
     /// Frees memory: all tasks have their agents, and only those that are set aside may be named.
     pub(super) fn forget_all_but(&mut self, set_aside: &SetAsides) {
-        self.ids.retain(|number| set_aside.reason(number).is_some());
+        if set_aside.is_empty() {
+            self.ids = Arc::default();
+        } else {
+            Arc::make_mut(&mut self.ids).retain(|number| set_aside.reason(number).is_some());
+        }
         self.places = Vec::new();
     }
 

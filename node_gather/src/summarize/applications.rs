@@ -47,7 +47,7 @@ struct Queued {
 }
 
 /// The applications of each pool.
-pub(super) fn by_pool<'a>(state: &'a ClusterState<'_>, tasks: Vec<Tasks>) -> Vec<Applications<'a>> {
+pub(super) fn by_pool<'a>(state: &'a ClusterState, tasks: Vec<Tasks>) -> Vec<Applications<'a>> {
     let mut pools: Vec<Applications<'a>> = state.policies.iter().map(|_| Applications::default()).collect();
     for Tasks { pool, application, resources, count } in tasks {
         if let Some(applications) = pools.get_mut(index(pool))

@@ -9,6 +9,7 @@ mod batch;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use shared::config::Policy;
@@ -22,13 +23,13 @@ use super::interned::{Interned, Map, index};
 use super::names::{LastName, Numbers};
 use super::pool::Pool;
 use super::set_aside::SetAsides;
-use super::{SeenAttributes, pools_of};
+use super::{Membership, SeenAttributes};
 use crate::finding::{Owner, SetAside};
 use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{
-    Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawTask,
-    RecoveredAgent, Sink, StateError,
+    Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawResources,
+    RawTask, RecoveredAgent, Sink, StateError,
 };
 
 /// The number of an agent that has not re-registered.
@@ -38,13 +39,13 @@ const NOT_REGISTERED: u32 = u32::MAX;
 type Size = (Resources, u32);
 
 /// A cluster as its leading master reports it, by pools.
-#[derive(Debug)]
-pub struct ClusterState<'p> {
+#[derive(Clone, Debug)]
+pub struct ClusterState {
     pub(super) master: Master,
-    pub(super) policies: &'p [Policy],
+    pub(super) policies: Vec<Arc<Policy>>,
     /// The applications that their settings name.
-    configured: BTreeSet<&'p str>,
-    pub(super) pools: Vec<Pool<'p>>,
+    configured: BTreeSet<String>,
+    pub(super) pools: Vec<Pool>,
     agents: Agents,
     pub(super) agents_of_no_pool: u32,
     pub(super) attributes_of_no_pool: SeenAttributes,
@@ -54,7 +55,7 @@ pub struct ClusterState<'p> {
     /// The agents of which it is not known whether they belong to a pool with attributes.
     pub(super) of_unknown_pool: OfUnknownPool,
     /// The agents that may identify instances, and their numbers; [`NOT_REGISTERED`] for those that have not come back.
-    pub(super) identities: Vec<members::Agent>,
+    pub(super) identities: Arc<Vec<members::Agent>>,
     numbers: Vec<u32>,
     pub(super) described: Descriptions,
     /// The agent that is asked for.
@@ -80,7 +81,7 @@ pub struct ClusterState<'p> {
 }
 
 /// An application of a framework. Two may have the same name and framework, because tasks name it in two ways.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ApplicationName {
     /// The index of its framework in [`ClusterState::frameworks`].
     pub(super) framework: u32,
@@ -100,7 +101,7 @@ pub(super) struct Tasks {
 }
 
 /// Tasks and executors that occurred before the agents, by agent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Unplaced {
     tasks: Map<(u32, u32, u32), u32>,
     /// By the numbers of agent and role.
@@ -108,7 +109,7 @@ struct Unplaced {
 }
 
 /// The framework that is being read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct OpenFramework {
     name: Option<String>,
     gpu_aware: bool,
@@ -139,24 +140,25 @@ impl OpenFramework {
     }
 }
 
-impl<'p> ClusterState<'p> {
+impl ClusterState {
     /// An empty state of a cluster with these pools.
     #[must_use]
-    pub fn new(policies: &'p [Policy]) -> Self {
+    pub fn new(policies: &[Policy]) -> Self {
+        let policies: Vec<Arc<Policy>> = policies.iter().cloned().map(Arc::new).collect();
         let mut roles = Interned::default();
         roles.number(b"");
         Self {
             master: Master::default(),
+            configured: policies.iter().flat_map(|policy| configured(policy)).cloned().collect(),
+            pools: policies.iter().cloned().map(Pool::new).collect(),
             policies,
-            configured: configured(policies).collect(),
-            pools: policies.iter().map(Pool::new).collect(),
             agents: Agents::default(),
             agents_of_no_pool: 0,
             attributes_of_no_pool: SeenAttributes::default(),
             set_aside: SetAsides::default(),
             unnamed: Vec::new(),
             of_unknown_pool: OfUnknownPool::default(),
-            identities: Vec::new(),
+            identities: Arc::default(),
             numbers: Vec::new(),
             described: Descriptions::default(),
             asked: None,
@@ -188,11 +190,24 @@ impl<'p> ClusterState<'p> {
     }
 
     /// The groups of the pools in which only an address can identify some agent.
-    pub fn groups_by_address(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+    pub fn groups_by_address(&self) -> impl Iterator<Item = &str> {
         let agents = self.identities.iter().filter(|agent| agent.needs_address());
         let pools: BTreeSet<u32> = agents.filter_map(|agent| agent.pool).collect();
-        let policies = self.policies;
-        pools.into_iter().filter_map(|pool| Some(policies.get(index(pool))?.group.as_str()))
+        pools.into_iter().filter_map(|pool| Some(self.policies.get(index(pool))?.group.as_str()))
+    }
+
+    /// The same agents where they now use that, in the order in which they were added: in a simulation hardly anything else about
+    /// them changes. `None` where some agent is not as any other, or anything else has been added.
+    #[must_use]
+    pub fn using(&self, used: &[RawResources]) -> Option<Self> {
+        let is_usual = self.set_aside.is_empty() && self.agents.are_alone(used.len());
+        let is_possible = used.iter().all(|used| used.impossible().is_none());
+        if !(is_usual && is_possible && self.pools.iter().all(Pool::keeps_all)) {
+            return None;
+        }
+        let mut state = self.clone();
+        state.pools.iter_mut().for_each(|pool| pool.use_now(used));
+        Some(state)
     }
 
     /// How many agents are registered, in all pools and in none.
@@ -259,7 +274,7 @@ impl<'p> ClusterState<'p> {
     }
 
     /// The first agents of a pool that are set aside, by id, with the reason.
-    pub(super) fn first_set_aside(&self, pool: &Pool<'_>, most: usize) -> Vec<(String, SetAside)> {
+    pub(super) fn first_set_aside(&self, pool: &Pool, most: usize) -> Vec<(String, SetAside)> {
         let named = self.agents.ids.iter().map(|(id, number)| (String::from_utf8_lossy(id), number));
         let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), *number)));
         let of_pool = all.filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
@@ -276,7 +291,7 @@ impl<'p> ClusterState<'p> {
 
     fn identify(&mut self, number: u32, agent: members::Agent) {
         self.numbers.push(number);
-        self.identities.push(agent);
+        Arc::make_mut(&mut self.identities).push(agent);
     }
 
     /// All agents are known: assigns members, and places the tasks and executors that occurred before.
@@ -306,7 +321,7 @@ impl<'p> ClusterState<'p> {
     }
 }
 
-impl Sink for ClusterState<'_> {
+impl Sink for ClusterState {
     fn master(&mut self) -> &mut Master {
         &mut self.master
     }
@@ -334,17 +349,16 @@ impl Sink for ClusterState<'_> {
         if let Some(field) = raw.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
-        let mut pools = pools_of(&agent.attributes, raw.odd_attributes, self.policies);
-        let (first, second) = (pools.next(), pools.next());
-        self.identify(number, members::Agent::registered(agent, only(first, second)));
-        let place = match (first, second) {
-            (None, _) if raw.odd_attributes.is_some() => Place::NoPool,
-            (None, _) => {
+        let pools = Membership::of(&agent.attributes, raw.odd_attributes, &self.policies);
+        self.identify(number, members::Agent::registered(agent, pools.only()));
+        let place = match pools {
+            Membership::None if raw.odd_attributes.is_some() => Place::NoPool,
+            Membership::None => {
                 self.agents_of_no_pool = self.agents_of_no_pool.saturating_add(1);
                 self.attributes_of_no_pool.add(&agent.attributes);
                 Place::NoPool
             }
-            (Some(place), None) => {
+            Membership::One(place) => {
                 let is_set_aside = self.set_aside.contains(number);
                 if let Some(pool) = self.pools.get_mut(place)
                     && pool.register(raw, number, is_set_aside)
@@ -353,12 +367,11 @@ impl Sink for ClusterState<'_> {
                 }
                 Place::Pool(saturated(place))
             }
-            (Some(first), Some(second)) => {
-                let name =
-                    |place: usize| self.policies.get(place).map(|policy| policy.pool.clone()).unwrap_or_default();
-                let reason = SetAside::TwoPools { first: name(first), second: name(second) };
-                self.set_aside.add(number, reason);
-                for place in [first, second].into_iter().chain(pools) {
+            Membership::Several(places) => {
+                let mut names = places.iter().filter_map(|place| Some(self.policies.get(*place)?.pool.clone()));
+                let (first, second) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+                self.set_aside.add(number, SetAside::TwoPools { first, second });
+                for place in places {
                     if let Some(pool) = self.pools.get_mut(place) {
                         pool.register_shared(number);
                     }
@@ -379,11 +392,10 @@ impl Sink for ClusterState<'_> {
         if let Some(field) = agent.odd_attributes {
             self.of_unknown_pool.add(&agent.id, field);
         }
-        let mut pools = pools_of(&agent.attributes, agent.odd_attributes, self.policies);
-        let (first, second) = (pools.next(), pools.next());
-        self.identify(NOT_REGISTERED, members::Agent::recovered(agent, only(first, second)));
-        for place in first.into_iter().chain(second).chain(pools) {
-            if let Some(pool) = self.pools.get_mut(place) {
+        let pools = Membership::of(&agent.attributes, agent.odd_attributes, &self.policies);
+        self.identify(NOT_REGISTERED, members::Agent::recovered(agent, pools.only()));
+        for place in pools.places() {
+            if let Some(pool) = self.pools.get_mut(*place) {
                 pool.add_recovered();
             }
         }
@@ -460,14 +472,6 @@ fn least<T: Ord>(all: impl Iterator<Item = T>, most: usize) -> BTreeSet<T> {
     least
 }
 
-/// The pool of an agent that is in one alone.
-fn only(first: Option<usize>, second: Option<usize>) -> Option<u32> {
-    first.filter(|_| second.is_none()).map(saturated)
-}
-
-fn configured(policies: &[Policy]) -> impl Iterator<Item = &str> {
-    policies.iter().flat_map(|policy| {
-        let protected = policy.scale_down.protected.applications.iter();
-        protected.chain(policy.applications.keys()).map(String::as_str)
-    })
+fn configured(policy: &Policy) -> impl Iterator<Item = &String> {
+    policy.scale_down.protected.applications.iter().chain(policy.applications.keys())
 }

@@ -21,12 +21,7 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 const MIN_DISCONNECTED: u32 = 2;
 
 /// The findings about one pool.
-pub(super) fn findings(
-    pool: &Pool<'_>,
-    state: &ClusterState<'_>,
-    marathon: &Observed,
-    taken_at: Timestamp,
-) -> Vec<Finding> {
+pub(super) fn findings(pool: &Pool, state: &ClusterState, marathon: &Observed, taken_at: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(election(pool, &state.master, taken_at));
     findings.extend(missing_agents(pool));
@@ -51,7 +46,7 @@ pub(super) fn findings(
 
 /// The findings about the group of a pool.
 pub(super) fn group_findings(
-    pool: &Pool<'_>,
+    pool: &Pool,
     described: &Descriptions,
     members: Option<&PoolMembers>,
 ) -> impl Iterator<Item = Finding> {
@@ -75,7 +70,7 @@ pub(super) fn group_findings(
 }
 
 /// After an election agents re-register first, then frameworks with their tasks.
-fn election(pool: &Pool<'_>, master: &Master, taken_at: Timestamp) -> Option<Finding> {
+fn election(pool: &Pool, master: &Master, taken_at: Timestamp) -> Option<Finding> {
     let timeout = master.agent_reregister_timeout;
     let election = match master.elected_at.map(|elected_at| taken_at.duration_since(elected_at)) {
         Some(age) if !is_recent(age, timeout) => None,
@@ -96,7 +91,7 @@ fn is_recent(age: SignedDuration, timeout: Duration) -> bool {
     age < SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX)
 }
 
-fn missing_agents(pool: &Pool<'_>) -> Option<Finding> {
+fn missing_agents(pool: &Pool) -> Option<Finding> {
     let missing = u64::from(pool.counts.recovered);
     let known = missing + u64::from(pool.counts.registered);
     let max_percent = pool.policy.max_missing_agents_percent;
@@ -104,7 +99,7 @@ fn missing_agents(pool: &Pool<'_>) -> Option<Finding> {
 }
 
 /// Few agents that restart are no division of the cluster.
-fn disconnected_agents(pool: &Pool<'_>) -> Option<Finding> {
+fn disconnected_agents(pool: &Pool) -> Option<Finding> {
     let AgentCounts { disconnected, registered, .. } = pool.counts;
     let max_percent = pool.policy.max_missing_agents_percent;
     let is_above = 100 * u64::from(disconnected) > u64::from(max_percent) * u64::from(registered);
@@ -128,13 +123,13 @@ fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
     (!names.is_empty()).then_some(Finding::MissingFrameworks(names))
 }
 
-fn set_aside(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
+fn set_aside(pool: &Pool, state: &ClusterState) -> Option<Finding> {
     let (agents, registered) = (pool.set_aside.len(), pool.counts.registered);
     (agents > 0).then(|| Finding::AgentsSetAside { agents, registered, first: state.first_set_aside(pool, MAX_NAMES) })
 }
 
 /// An agent whose attributes cannot be read may belong to any pool that asks for some.
-fn of_unknown_pool(pool: &Pool<'_>, state: &ClusterState<'_>) -> Option<Finding> {
+fn of_unknown_pool(pool: &Pool, state: &ClusterState) -> Option<Finding> {
     let OfUnknownPool { count, first } = &state.of_unknown_pool;
     let (id, field) = first.clone().filter(|_| !pool.policy.attributes.is_empty())?;
     Some(Finding::AgentsOfUnknownPool { agents: *count, id, field })
@@ -148,7 +143,7 @@ fn odd_frameworks(frameworks: &[Framework]) -> Option<Finding> {
     (!frameworks.is_empty()).then_some(Finding::OddFrameworks(frameworks))
 }
 
-fn hidden_use(pool: &Pool<'_>) -> impl Iterator<Item = Finding> {
+fn hidden_use(pool: &Pool) -> impl Iterator<Item = Finding> {
     let (used, visible) = (pool.resources.used + pool.resources.displaced, pool.visible);
     let hidden =
         pool.policy.thresholds.considered.iter().copied().filter(move |kind| is_hidden(&used, &visible, *kind));

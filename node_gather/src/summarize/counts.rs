@@ -6,7 +6,7 @@ use super::interned::{Map, index};
 type Key = (u32, u32, u32);
 
 /// How many tasks there are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     counts: Map<Key, u32>,
     /// The latest tasks of each application, not yet among these.

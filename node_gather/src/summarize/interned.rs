@@ -13,7 +13,7 @@ pub(super) type Map<K, V> = HashMap<K, V, RandomState>;
 pub(super) const OTHER: &str = "(other)";
 
 /// Distinct values, numbered in the order in which they first occurred.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Interned<T> {
     numbers: Map<T, u32>,
     values: Vec<T>,

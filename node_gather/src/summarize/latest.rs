@@ -14,7 +14,7 @@ const MOST: usize = 3;
 const WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The latest agents, in their order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Latest(Vec<LatestAgent>);
 
 impl Latest {

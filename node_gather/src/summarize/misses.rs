@@ -10,7 +10,7 @@ use super::cluster_state::ClusterState;
 use crate::marathon::{Answer, Queue};
 
 /// A note for each such setting.
-pub(super) fn notes(policy: &Policy, state: &ClusterState<'_>, queue: &Queue) -> Vec<String> {
+pub(super) fn notes(policy: &Policy, state: &ClusterState, queue: &Queue) -> Vec<String> {
     let protected = &policy.scale_down.protected;
     let named = policy.applications.len() + protected.applications.len() + protected.frameworks.len();
     if named == 0 {

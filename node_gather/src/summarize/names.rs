@@ -9,14 +9,14 @@ use hashbrown::HashTable;
 const SHORT_BYTES: usize = 54;
 
 /// The numbers of names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     entries: HashTable<Entry>,
     hasher: RandomState,
 }
 
 /// A name and its number: one line of the processor's cache.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Entry {
     name: Name,
@@ -24,7 +24,7 @@ struct Entry {
 }
 
 /// The name that was last asked for: the same often follows, such as the agent of the next executor.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LastName(Option<(Vec<u8>, u32)>);
 
 impl LastName {
@@ -95,7 +95,7 @@ fn hash(hasher: &RandomState, name: &[u8]) -> u64 {
 }
 
 /// A name. The table holds a short one in place: to follow a pointer would cost a cache miss for every task.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Name {
     Short { length: u8, bytes: [u8; SHORT_BYTES] },
     Long(Box<[u8]>),

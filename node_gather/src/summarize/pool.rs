@@ -3,19 +3,22 @@
 mod asked;
 mod least_loaded;
 mod member_tasks;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
-use shared::count::saturated;
 use shared::resources::Resources;
 
 pub use asked::{Asked, Stays};
 use least_loaded::LeastLoaded;
 use member_tasks::MemberTasks;
+use shapes::Capacities;
+pub(crate) use shapes::merge_shapes;
 
 use super::interned::index;
 use super::latest::Latest;
@@ -23,7 +26,7 @@ use super::roles::Capacity;
 use super::values::AgentValues;
 use super::{Share, task_count};
 use crate::members::Placement;
-use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
+use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent, RawResources};
 
 /// How many of them are candidates: two steps of scaling down, but at least and at most so many.
 const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
@@ -32,9 +35,9 @@ const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
 const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
 
 /// The agents of one pool.
-#[derive(Debug)]
-pub(super) struct Pool<'p> {
-    pub(super) policy: &'p Policy,
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) policy: Arc<Policy>,
     /// How many agents there are, without the unreachable ones, which the master only counts.
     pub(super) counts: AgentCounts,
     pub(super) resources: PoolResources,
@@ -47,7 +50,7 @@ pub(super) struct Pool<'p> {
     /// The instances with the tag of a decommissioning agent whose agents are usable.
     pub(super) tagged_active: Vec<String>,
     /// The values of the attributes that its agents have.
-    pub(super) values: AgentValues,
+    pub(super) values: Arc<AgentValues>,
     /// All registered agents, until then.
     listed: Vec<Listed>,
     capacities: Capacities,
@@ -68,7 +71,7 @@ pub(super) struct Pool<'p> {
 }
 
 /// What is kept of every registered agent until all tasks are known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Listed {
     /// Its number, in the order in which ids occurred.
     number: u32,
@@ -79,50 +82,8 @@ struct Listed {
     used: Option<Resources>,
 }
 
-/// The capacities of agents. Common ones are kept once; there may also be as many as agents.
-#[derive(Debug, Default)]
-struct Capacities(Vec<Capacity>);
-
-impl Capacities {
-    /// How many of the latest ones are compared with a new one: more than a pool has instance types, and no search through
-    /// all of them for each agent.
-    const COMPARED: usize = 16;
-
-    fn place(&mut self, capacity: Capacity) -> u32 {
-        let first = self.0.len().saturating_sub(Self::COMPARED);
-        let latest = self.0.iter().enumerate().skip(first);
-        let place = latest.rev().find(|(_, own)| **own == capacity).map(|(place, _)| place);
-        saturated(place.unwrap_or_else(|| {
-            self.0.push(capacity);
-            self.0.len() - 1
-        }))
-    }
-
-    fn get(&self, place: u32) -> Option<&Capacity> {
-        self.0.get(index(place))
-    }
-
-    /// Whether it matters on any agent which roles its tasks have.
-    fn need_roles(&self) -> bool {
-        self.0.iter().any(Capacity::has_reservations_of_others)
-    }
-}
-
-/// Merges shapes that differ in their count only, and sorts them.
-pub(crate) fn merge_shapes(mut shapes: Vec<AgentShape>) -> Vec<AgentShape> {
-    shapes.sort_unstable_by_key(|shape| (shape.total, shape.unreserved, shape.free));
-    shapes.dedup_by(|next, kept| {
-        let is_equal = AgentShape { count: kept.count, ..*next } == *kept;
-        if is_equal {
-            kept.count = kept.count.saturating_add(next.count);
-        }
-        is_equal
-    });
-    shapes
-}
-
 /// A registered agent that is kept one by one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     names: Names,
     ip: Option<IpAddr>,
@@ -141,10 +102,10 @@ struct Member {
 }
 
 /// What an agent is called. It is one allocation: a thousand agents are kept until it is known which of them may go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Names {
     /// Its id, its hostname, and the instance that it names.
-    all: Box<str>,
+    all: Arc<str>,
     id_end: usize,
     hostname_end: usize,
     has_instance: bool,
@@ -173,7 +134,7 @@ impl Names {
 }
 
 /// The id of an agent's instance.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum InstanceId {
     #[default]
     Unknown,
@@ -183,7 +144,7 @@ enum InstanceId {
 }
 
 /// What is known of the instance of a member, at the end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Instance {
     id: InstanceId,
     decommission_tag: Option<bool>,
@@ -319,8 +280,8 @@ impl Member {
     }
 }
 
-impl<'p> Pool<'p> {
-    pub(super) fn new(policy: &'p Policy) -> Self {
+impl Pool {
+    pub(super) fn new(policy: Arc<Policy>) -> Self {
         Self {
             policy,
             counts: AgentCounts::default(),
@@ -329,7 +290,7 @@ impl<'p> Pool<'p> {
             visible: Resources::ZERO,
             set_aside: Vec::new(),
             tagged_active: Vec::new(),
-            values: AgentValues::default(),
+            values: Arc::default(),
             listed: Vec::new(),
             capacities: Capacities::default(),
             reserved_role: None,
@@ -345,7 +306,7 @@ impl<'p> Pool<'p> {
     /// Adds a registered agent with that number. Returns whether it matters which roles its tasks have.
     pub(super) fn register(&mut self, raw: &RawAgent, number: u32, is_set_aside: bool) -> bool {
         let (agent, mut resources) = (&raw.agent, raw.resources());
-        self.values.add(&agent.attributes);
+        Arc::make_mut(&mut self.values).add(&agent.attributes);
         let capacity = Capacity::of(&self.policy.role, resources.total, resources.unreserved, raw.reserved());
         let needs_roles = capacity.has_reservations_of_others();
         resources.unreserved = capacity.available;
@@ -392,6 +353,22 @@ impl<'p> Pool<'p> {
 
     pub(super) fn add_recovered(&mut self) {
         self.counts.recovered = self.counts.recovered.saturating_add(1);
+    }
+
+    /// Whether all agents are kept one by one, each with what it uses.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.least_loaded.keeps_all() && self.listed.iter().all(|listed| listed.used.is_some())
+    }
+
+    /// Its agents use that now, by their numbers.
+    pub(super) fn use_now(&mut self, used: &[RawResources]) {
+        let of = |number: u32| used.get(index(number)).map(RawResources::amounts);
+        for listed in &mut self.listed {
+            listed.used = of(listed.number);
+        }
+        for member in self.least_loaded.all_mut().chain(&mut self.members) {
+            member.resources.used = of(member.number);
+        }
     }
 
     /// All agents are known: returns the numbers of the members, in their order.

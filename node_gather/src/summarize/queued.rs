@@ -11,6 +11,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shared::config::Policy;
 use shared::contract::{AgentShape, NotCounted, TaskGroup};
@@ -35,11 +36,11 @@ const MAX_SHOWN_CHARS: usize = 50;
 /// The pools, and what becomes of the queue in each.
 #[derive(Debug)]
 pub(super) struct Servers<'s> {
-    pub(super) policies: &'s [Policy],
+    pub(super) policies: &'s [Arc<Policy>],
     /// The usable agents of each pool.
     pub(super) shapes: &'s [Vec<AgentShape>],
     /// The attributes of the agents of each pool, and the zones of its group.
-    pub(super) values: &'s [(AgentValues, Vec<String>)],
+    pub(super) values: &'s [(Arc<AgentValues>, Vec<String>)],
 }
 
 /// Marathon, as the state shows it.
@@ -161,7 +162,7 @@ impl Servers<'_> {
             return Assigned { pool: 0, key: new, left_out: None };
         };
         let (key, tasks) = own(pool).unwrap_or((new, 0));
-        let has_room = |(pool, policy): (usize, &Policy)| {
+        let has_room = |(pool, policy): (usize, &Arc<Policy>)| {
             excluded(queued, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
         };
         let left_out = if !policy.settings_of(&queued.application).count_queued {

@@ -10,7 +10,7 @@ use crate::finding::SetAside;
 const MAX_REASONS: usize = 10_000;
 
 /// Agents that are set aside, by number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SetAsides {
     reasons: BTreeMap<u32, SetAside>,
     /// Those beyond [`MAX_REASONS`].
@@ -27,6 +27,10 @@ impl SetAsides {
             Entry::Occupied(mut known) if reason < *known.get() => drop(known.insert(reason)),
             Entry::Occupied(_) => {}
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.reasons.is_empty()
     }
 
     pub(super) fn contains(&self, number: u32) -> bool {

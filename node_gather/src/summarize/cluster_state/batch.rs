@@ -11,7 +11,7 @@ use crate::mesos::names::Mark;
 pub(super) const TASKS: usize = 16;
 
 /// Tasks of the open framework. Allocations are reused.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
     /// What identifies their applications, one after the other.
     names: Vec<u8>,

@@ -22,7 +22,7 @@ const MAX_NAMES: usize = 100_000;
 /// How many sizes of tasks are counted exactly while the state is read.
 const MAX_SIZES: usize = 20_000;
 
-impl ClusterState<'_> {
+impl ClusterState {
     /// Adds a task to those that are counted next.
     #[inline]
     pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {

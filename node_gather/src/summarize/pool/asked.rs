@@ -29,7 +29,7 @@ pub enum Stays {
     Instance,
 }
 
-impl Pool<'_> {
+impl Pool {
     /// The agent of that id, hostname, or instance among those that are kept one by one and are no candidates. Call it after
     /// [`Pool::take_candidates`].
     pub(in super::super) fn take_asked(&mut self, name: &str, candidates: &[Candidate]) -> Option<Asked> {

@@ -10,7 +10,7 @@ use crate::summarize::Share;
 const MAX_KEPT: usize = 1_000;
 
 /// The least loaded agents, at most [`MAX_KEPT`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LeastLoaded {
     /// As long as all are kept, none is compared.
     all: Vec<Member>,
@@ -33,6 +33,16 @@ impl LeastLoaded {
         }
     }
 
+    /// Whether no agent was left out.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.ranked.is_empty()
+    }
+
+    /// The agents, as long as none was left out, to change them.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.all.iter_mut()
+    }
+
     /// All of them.
     pub(super) fn take(&mut self) -> Vec<Member> {
         let Self { mut all, ranked } = std::mem::take(self);
@@ -42,7 +52,7 @@ impl LeastLoaded {
 }
 
 /// A member with its rank among the usable ones: the least loaded first, then by id. Sorting moves only what ranks it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ranked {
     load: Share,
     member: Box<Member>,

@@ -8,7 +8,7 @@ const FEW: usize = 32 * 1024;
 
 /// How many tasks there are. A table would be searched for each task, and nearly every one is the first of its kind on its agent:
 /// so they are listed as they come, and merged only where they become many.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct MemberTasks {
     counts: Vec<(Key, u32)>,
     /// At which length equal ones are merged.
@@ -33,7 +33,8 @@ impl MemberTasks {
     /// Merges equal ones. Next time there are twice as many, so that memory and time grow with the distinct ones alone.
     #[cold]
     fn merge(&mut self) {
-        self.counts.sort_unstable_by_key(|(key, _)| *key);
+        // A sort that makes use of what is sorted already: what is no document lists one application after the other.
+        self.counts.sort_by_key(|(key, _)| *key);
         self.counts.dedup_by(|(next, count), (kept, sum)| {
             let is_equal = next == kept;
             if is_equal {
