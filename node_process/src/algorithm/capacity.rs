@@ -104,7 +104,10 @@ impl<'a> Pool<'a> {
     pub(super) fn new(snapshot: &'a ClusterSnapshot, policy: &'a Policy) -> Self {
         let belief = Belief::of(snapshot, policy);
         let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
-        let mut places: BTreeSet<Place> = shapes.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
+        let mut places: Vec<Place> = shapes.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
+        // Shapes with equal places stand together, and there are as many as agents.
+        places.dedup();
+        let mut places: BTreeSet<Place> = places.into_iter().collect();
         let hosts = Hosts::of(snapshot, policy, |application, instance| {
             places.iter().any(|place| place.holds(instance, application.gpu_aware))
                 || belief.counts.is_some_and(|new_agent| new_agent.holds(instance, application.gpu_aware))
@@ -350,9 +353,11 @@ impl Capacity {
 
 /// Messages may list equal ones apart.
 fn sorted_shapes(snapshot: &ClusterSnapshot) -> Vec<AgentShape> {
-    let key = |shape: &AgentShape| (shape.total, shape.unreserved, shape.free);
+    fn key(shape: &AgentShape) -> (&Resources, &Resources, &Resources) {
+        (&shape.total, &shape.unreserved, &shape.free)
+    }
     let mut shapes: Vec<AgentShape> = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0).copied().collect();
-    shapes.sort_unstable_by_key(key);
+    shapes.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
     shapes.dedup_by(|next, first| {
         let is_equal = key(next) == key(first);
         if is_equal {
