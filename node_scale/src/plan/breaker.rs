@@ -119,6 +119,10 @@ impl Breaker {
 /// joined are many, and all of those launched lately that had the time are among them.
 fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) -> bool {
     let group = &state.group;
+    let fifth = saturated(group.instances.len()) / 5;
+    if joins.never_joined < fifth.max(FEW) {
+        return false;
+    }
     let recently = members.now.saturating_sub(RECENT.saturating_add(members.join_timeout)).unwrap_or(Timestamp::MIN);
     let had_time = group.instances.iter().filter(|instance| {
         let launch = members.launch_of(&instance.instance_id);
@@ -132,8 +136,7 @@ fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) ->
         missing += u32::from(joins.never_joined_ids.contains(&instance.instance_id));
     }
     let none_joined = if members.knows_nothing() { joins.never_joined >= all } else { missing == all };
-    let fifth = saturated(group.instances.len()) / 5;
-    all > 0 && none_joined && joins.never_joined >= fifth.max(FEW)
+    all > 0 && none_joined
 }
 
 fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
