@@ -26,3 +26,4 @@ pub use model::{
     Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Definition, Drain, Executor, Framework, Master,
     Mode, OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
 };
+pub use observe::Reader;

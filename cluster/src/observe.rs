@@ -18,7 +18,7 @@ use shared::group::{CLOSING_REFUSED_TAG, Lifecycle, TRIED_TAG, decommissioning, 
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
-use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task};
+use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task, Version};
 
 impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
@@ -73,6 +73,10 @@ impl Cluster {
         fn known<T, E: Error + 'static>(read: Result<T, E>) -> Answer<T> {
             read.map_or_else(|error| Answer::Unknown { reason: Chain::new(&error).to_string() }, Answer::Known)
         }
+        if self.queue.is_empty() && self.definitions.is_empty() {
+            // What empty answers say.
+            return Observed { queue: Answer::Known(Vec::new()), host_limits: Answer::Known(HostLimits::new()) };
+        }
         let mut limits = HostLimits::new();
         let apps = definitions::add_apps(&*self.to_apps_json(), &mut limits);
         let pods = apps.and_then(|()| definitions::add_pods(&*self.to_pods_json(), &mut limits));
@@ -84,11 +88,14 @@ impl Cluster {
     /// # Errors
     /// The sink's.
     pub fn show(&self, sink: &mut impl Sink) -> Result<(), StateError> {
-        self.show_master(sink.master());
+        self.show_agents(sink)?;
+        self.show_tasks(sink)
+    }
+
+    fn show_agents(&self, sink: &mut impl Sink) -> Result<(), StateError> {
         // One allocation is reused, as by a reader of a document.
         let mut raw = RawAgent::default();
-        // The latest first: of these the three latest are kept, and the order means nothing else.
-        for agent in self.registered().rev() {
+        for agent in self.registered_latest_first() {
             fill(&mut raw, agent);
             sink.agent(&raw)?;
         }
@@ -100,10 +107,21 @@ impl Cluster {
                 odd_attributes: None,
             })?;
         }
+        Ok(())
+    }
+
+    /// The master, and what runs on the agents.
+    fn show_tasks(&self, sink: &mut impl Sink) -> Result<(), StateError> {
+        self.show_master(sink.master());
         for framework in self.listed_frameworks() {
             self.show_framework(framework, sink)?;
         }
         Ok(())
+    }
+
+    /// Of the latest ones three are kept, and the order means nothing else.
+    fn registered_latest_first(&self) -> impl Iterator<Item = &Agent> {
+        self.registered().rev()
     }
 
     fn show_master(&self, shown: &mut state::Master) {
@@ -142,12 +160,17 @@ impl Cluster {
     /// The tasks of a framework by what they are, wherever they run.
     fn kinds_of(&self, framework: &Framework) -> Vec<Kind<'_>> {
         let mut kinds: Vec<Kind<'_>> = Vec::new();
+        let most = self.registered().count();
         for agent in self.registered() {
             for (task, mark, count) in agent.alike().filter(|(task, ..)| task.framework == framework.number) {
                 let latest = kinds.iter_mut().rev().take(Kind::COMPARED);
                 match latest.into_iter().find(|kind| kind.is_of(task, mark)) {
                     Some(kind) => kind.agents.push((agent.id.as_bytes(), count)),
-                    None => kinds.push(Kind { task, mark, agents: vec![(agent.id.as_bytes(), count)] }),
+                    None => {
+                        let mut agents = Vec::with_capacity(most);
+                        agents.push((agent.id.as_bytes(), count));
+                        kinds.push(Kind { task, mark, agents });
+                    }
                 }
             }
         }
@@ -174,6 +197,50 @@ impl Cluster {
         let all = self.registered();
         let executors = all.flat_map(|agent| agent.executors().iter().map(move |executor| (agent, executor)));
         executors.filter(move |(_, executor)| executor.framework == number)
+    }
+}
+
+/// Reads one cluster again and again for the same pools. From one run of a simulation to the next, hardly anything about its
+/// agents changes but what they use, so that these are read where something did.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    empty: ClusterState,
+    agents: Option<(Version, ClusterState)>,
+}
+
+impl Reader {
+    /// For these pools.
+    #[must_use]
+    pub fn new(pools: &[Policy]) -> Self {
+        Self { empty: ClusterState::new(pools), agents: None }
+    }
+
+    /// The cluster as it is now, as [`Cluster::show`] shows it to a new [`ClusterState`].
+    ///
+    /// # Errors
+    /// Those of [`ClusterState`].
+    pub fn read(&mut self, cluster: &Cluster) -> Result<ClusterState, StateError> {
+        let mut state = match self.known(cluster) {
+            Some(known) => known,
+            None => {
+                let mut agents = self.empty.clone();
+                cluster.show_agents(&mut agents)?;
+                self.agents = Some((cluster.version_of_agents().clone(), agents.clone()));
+                agents
+            }
+        };
+        cluster.show_tasks(&mut state)?;
+        Ok(state)
+    }
+
+    fn known(&self, cluster: &Cluster) -> Option<ClusterState> {
+        let (version, agents) = self.agents.as_ref()?;
+        if version != cluster.version_of_agents() {
+            return None;
+        }
+        let used: Vec<RawResources> =
+            cluster.registered_latest_first().map(|agent| raw_resources(&agent.used())).collect();
+        agents.using(&used)
     }
 }
 

@@ -208,7 +208,7 @@ impl Cluster {
     fn place_again(&mut self, task: &Task, now: Timestamp) -> Option<u32> {
         let number = self.agents().find(|agent| task.resources.fits_in(&agent.free()) && agent.is_usable())?.number;
         let task = self.renumbered(task, now);
-        self.agents.get_mut(&number)?.run(task);
+        self.agents.running_on(&number)?.run(task);
         Some(number)
     }
 
@@ -293,13 +293,13 @@ impl Cluster {
     pub fn start_on(&mut self, agent: u32, framework: u32, spec: TaskSpec, now: Timestamp) -> Option<Placement> {
         let task = self.issue_task();
         let framework = self.frameworks.get(&framework)?;
-        self.agents.get_mut(&agent)?.run(Task::new(spec, framework, task, now));
+        self.agents.running_on(&agent)?.run(Task::new(spec, framework, task, now));
         Some(Placement { agent, task })
     }
 
     /// Ends a task. `None` where it does not run there.
     pub fn end(&mut self, placement: Placement) -> Option<Task> {
-        self.agents.get_mut(&placement.agent)?.end_tasks(|task| task.number == placement.task).pop()
+        self.agents.running_on(&placement.agent)?.end_tasks(|task| task.number == placement.task).pop()
     }
 
     /// Starts more tasks of every application, in turn, on agents that have room, until `is_enough` (of what all agents have
@@ -323,7 +323,7 @@ impl Cluster {
                 let Some((number, free)) = places.remove(place) else { continue };
                 places.push_back((number, free.saturating_sub(&pattern.resources)));
                 let task = self.renumbered(pattern, now);
-                if let Some(agent) = self.agents.get_mut(&number) {
+                if let Some(agent) = self.agents.running_on(&number) {
                     agent.run(task);
                 }
                 used += pattern.resources;

@@ -4,6 +4,7 @@
 //! unknown to a new master keeps them.
 
 mod agent;
+mod agents;
 mod change;
 mod framework;
 mod master;
@@ -16,7 +17,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use shared::resources::Resources;
 
+use agents::Agents;
+
 pub use agent::{Agent, Attribute, Attributes, Capacity, Connection, Drain, Mode};
+pub(crate) use agents::Version;
 pub use change::{OperateError, Operation, Placement};
 pub use framework::{Framework, Presence, Roles};
 pub use master::{Build, Master};
@@ -37,8 +41,7 @@ pub struct Cluster {
     pub unreachable: u32,
     /// What an agent on one more instance has, where that is known.
     pub new_agent: Option<Capacity>,
-    /// By number.
-    agents: BTreeMap<u32, Agent>,
+    agents: Agents,
     /// By number.
     frameworks: BTreeMap<u32, Framework>,
     /// How many agents have ever been registered: the number of the next.
@@ -57,7 +60,7 @@ impl Cluster {
             definitions: BTreeMap::new(),
             unreachable: 0,
             new_agent: None,
-            agents: BTreeMap::new(),
+            agents: Agents::default(),
             frameworks: BTreeMap::new(),
             issued_agents: 0,
             issued_tasks: 0,
@@ -88,6 +91,11 @@ impl Cluster {
     /// The agent of that number, to change it.
     pub fn agent_mut(&mut self, number: u32) -> Option<&mut Agent> {
         self.agents.get_mut(&number)
+    }
+
+    /// What stands for the agents as they are, but for what runs on them.
+    pub(crate) const fn version_of_agents(&self) -> &Version {
+        self.agents.version()
     }
 
     /// The agent of that id.

@@ -9,7 +9,7 @@ mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::Cluster;
+use cluster::{Cluster, Reader};
 use jiff::Timestamp;
 use node_gather::ReadError;
 use node_gather::groups;
@@ -82,6 +82,7 @@ struct Kind {
 #[derive(Debug)]
 pub struct LambdaScale {
     pools: [config::Policy; 1],
+    reader: Reader,
     sees_queue: bool,
     exactness: Exactness,
     runs: u64,
@@ -98,6 +99,7 @@ impl LambdaScale {
     #[must_use]
     pub fn new(pool: config::Policy, sees_queue: bool, exactness: Exactness) -> Self {
         Self {
+            reader: Reader::new(std::slice::from_ref(&pool)),
             pools: [pool],
             sees_queue,
             exactness,
@@ -173,8 +175,7 @@ impl LambdaScale {
             Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup: Lookup::NotAsked };
         let again = self.is_exact(view).then(|| described.clone());
         let observed = self.observed(view.cluster);
-        let mut state = ClusterState::new(&self.pools).with_descriptions(described);
-        view.cluster.show(&mut state).map_err(ReadError)?;
+        let state = self.reader.read(view.cluster).map_err(ReadError)?.with_descriptions(described);
         let mut summary = summarize_unidentified(state, &observed, MASTER, view.now);
         let backing_off = summary.backing_off.remove(&self.pool().pool).unwrap_or_default();
         let snapshots = summary.snapshots;
