@@ -155,7 +155,7 @@ fn written(setups: &[(String, Setup)], names: &[&str], rows: &BTreeMap<(usize, u
     text.push_str(&against(setups, names, rows));
     for (trace, (name, setup)) in setups.iter().enumerate() {
         let days = (setup.workload.duration - setup.measured_from()).div_ceil(DAY);
-        let _ = write!(text, "\n**{name}**, {days} days, agents of {}\n\n| policy |", setup.agent);
+        let _ = write!(text, "\n**{name}**, {days} days, agents of {}\n\n| policy |", setup.agent.total);
         for Column { head, .. } in COLUMNS {
             let _ = write!(text, " {head} |");
         }
