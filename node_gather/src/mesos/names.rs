@@ -138,21 +138,27 @@ fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
     };
     matches!(rest.first(), None | Some(b'.' | b'_'))
         && [8, 13, 18, LAST_DASH].iter().all(|at| uuid.get(*at) == Some(&b'-'))
-        // 32 digits and the four dashes: nothing else.
-        && uuid.iter().fold(0, |sum, byte| sum + HEX_DIGITS.get(usize::from(*byte)).unwrap_or(&0)) == 32
+        && uuid.as_chunks().0.iter().zip(DIGITS_OF_UUID).all(|(word, digits)| hex_digits(*word) == digits)
+        && uuid.last_chunk().is_some_and(|word| hex_digits(*word) == HIGHEST)
 }
 
-/// 1 for each byte that is a hexadecimal digit: a table, because every task has 36 bytes to check.
-#[expect(clippy::indexing_slicing, reason = "an index out of bounds would not compile")]
-const HEX_DIGITS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut digits: &[u8] = b"0123456789abcdefABCDEF";
-    while let [digit, rest @ ..] = digits {
-        table[*digit as usize] = 1;
-        digits = rest;
-    }
-    table
-};
+/// The highest bit of each byte of a word.
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+
+/// Which bytes of the first words of a UUID are digits. The others are its dashes.
+const DIGITS_OF_UUID: [u64; UUID_LENGTH / 8] = [HIGHEST, 0x8080_0080_8080_8000, 0x0080_8080_8000_8080, HIGHEST];
+
+/// The highest bit of each byte that is a hexadecimal digit, for eight at a time: every task has a UUID to check.
+#[inline]
+const fn hex_digits(word: [u8; 8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(word);
+    let (low, lower) = (word & !HIGHEST, (word | 0x20 * EACH) & !HIGHEST);
+    // Adding sets the highest bit of each byte that is not below the first one, and of each that is above the last one.
+    let digits = (low + (0x80 - b'0' as u64) * EACH) & !(low + (0x7F - b'9' as u64) * EACH);
+    let letters = (lower + (0x80 - b'a' as u64) * EACH) & !(lower + (0x7F - b'f' as u64) * EACH);
+    (digits | letters) & !word & HIGHEST
+}
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +184,17 @@ mod tests {
             (format!("säge_web.{UUID}"), "web.säge", "/säge/web"),
         ] {
             assert_eq!(application(&id, name), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn every_hexadecimal_digit_is_one_wherever_it_is() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut word = [b'-'; 8];
+                word[at] = byte;
+                assert_eq!(hex_digits(word), u64::from(byte.is_ascii_hexdigit()) << (8 * at + 7), "{byte} at {at}");
+            }
         }
     }
 

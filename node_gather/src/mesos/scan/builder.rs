@@ -12,6 +12,7 @@ use crate::mesos::state::{
     RecoveredAgent, Sink, StateError, UNNAMED_FRAMEWORK,
 };
 
+use super::fast_path::FastPathExecutor;
 use super::schema::{Container, Field};
 
 /// A value of a field that accepts any type.
@@ -320,6 +321,14 @@ impl<S: Sink> Builder<S> {
     #[inline]
     pub(super) fn fast_path_task(&mut self, task: &RawTask<'_>) {
         self.sink.task(task);
+    }
+
+    /// An executor that the fast path has read; `false` if a text of it is none.
+    pub(super) fn fast_path_executor(&mut self, executor: &FastPathExecutor<'_>) -> bool {
+        let FastPathExecutor { agent_id, role, resources, .. } = executor;
+        let (Ok(agent_id), Ok(role)) = (str::from_utf8(agent_id), str::from_utf8(role)) else { return false };
+        self.sink.executor(&RawExecutor { agent_id, role, resources, odd: None });
+        true
     }
 
     /// The end of the document.

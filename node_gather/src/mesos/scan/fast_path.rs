@@ -1,4 +1,4 @@
-//! Reads a task in one step, in the form in which masters write it (the captured 1.4.3 and 1.11.0 masters do).
+//! Reads a task or an executor in one step, in the form in which masters write it (the captured 1.4.3 and 1.11.0 masters do).
 //!
 //! Nearly every token that is read belongs to a task, and nearly every task begins the same way: the fields that are
 //! read, in one order, without blanks, escapes, or bytes beyond ASCII (`src/common/http.cpp`, the writer of `Task`). The
@@ -12,6 +12,7 @@ use crate::mesos::state::{RUNNING, RawResources, RawTask};
 
 use super::kernel::Kernel;
 use super::schema::{SeenFields, kind_of};
+use super::skip::{Skip, Skipped};
 use super::values::{MAX_TOKEN_BYTES, plain_amount};
 
 /// The fields of a task that are read.
@@ -35,30 +36,90 @@ impl FastPathTask<'_> {
     }
 }
 
+/// What stood between the name of an earlier task and its agent's id, brackets and keys included: its framework, and that it has
+/// no executor of its own. The same nearly always follows, and is compared as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Between(Vec<u8>);
+
+impl Between {
+    /// What follows it, at the beginning of the agent's id.
+    #[inline(always)]
+    fn skip<'a, K: Kernel>(&mut self, kernel: K, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if let Some(rest) = bytes.strip_prefix(self.0.as_slice())
+            && !self.0.is_empty()
+        {
+            return Some(rest);
+        }
+        self.learn(kernel, bytes)
+    }
+
+    /// Reads it. Executors have ids of their own, which do not follow again.
+    #[inline(always)]
+    fn learn<'a, K: Kernel>(&mut self, kernel: K, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (_, rest) = text(kernel, bytes, br#","framework_id":""#)?;
+        let (executor, rest) = text(kernel, rest, br#","executor_id":""#)?;
+        let rest = rest.strip_prefix(br#","slave_id":""#)?;
+        if executor.is_empty() {
+            self.0.clear();
+            self.0.extend_from_slice(bytes.get(..bytes.len() - rest.len())?);
+        }
+        Some(rest)
+    }
+}
+
 /// The task at the beginning of the bytes, if its fields up to `role` have the usual form.
 #[inline(always)]
-pub(super) fn task<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathTask<'_>> {
+pub(super) fn task<'a, K: Kernel>(kernel: K, bytes: &'a [u8], between: &mut Between) -> Option<FastPathTask<'a>> {
     // An id of Marathon has 60 to 80 bytes.
     let bytes_of_id = bytes.strip_prefix(br#"{"id":""#)?;
     let (id, rest) = until_quote(bytes_of_id, kernel.find_special_far(bytes_of_id))?;
     let (name, rest) = text(kernel, rest, br#","name":""#)?;
-    let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
+    let rest = between.skip(kernel, rest)?;
+    let (agent_id, rest) = until_quote(rest, kernel.find_special(rest))?;
     // What nearly all tasks have is compared as a whole: that is faster than to look for the end of each text.
-    let rest = match rest.strip_prefix(br#","executor_id":"""#) {
-        Some(rest) => rest,
-        None => text(kernel, rest, br#","executor_id":""#)?.1,
-    };
-    let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
     let (state, rest) = match rest.strip_prefix(br#","state":"TASK_RUNNING""#) {
         Some(rest) => (RUNNING.as_bytes(), rest),
         None => text(kernel, rest, br#","state":""#)?,
     };
     let (resources, rest) = resources(kernel, rest.strip_prefix(br#","resources":"#)?)?;
-    let (role, rest) = match rest.strip_prefix(br#","role":"*""#) {
-        Some(rest) => (&b"*"[..], rest),
-        None => text(kernel, rest, br#","role":""#)?,
-    };
+    let (role, rest) = role(kernel, rest)?;
     Some(FastPathTask { id, name, agent_id, state, role, resources, length: bytes.len() - rest.len() })
+}
+
+#[inline(always)]
+fn role<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes.strip_prefix(br#","role":"*""#) {
+        Some(rest) => Some((b"*", rest)),
+        None => text(kernel, bytes, br#","role":""#),
+    }
+}
+
+/// The fields of an executor that are read.
+#[derive(Debug)]
+pub(super) struct FastPathExecutor<'a> {
+    pub(super) agent_id: &'a [u8],
+    pub(super) role: &'a [u8],
+    pub(super) resources: RawResources,
+    /// How many bytes it has, brackets included.
+    pub(super) length: usize,
+}
+
+/// The executor at the beginning of the bytes, if it has the usual form and is complete.
+#[inline(always)]
+pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExecutor<'_>> {
+    let (_, rest) = text(kernel, bytes, br#"{"executor_id":""#)?;
+    let (_, rest) = text(kernel, rest, br#","name":""#)?;
+    let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
+    let command = rest.strip_prefix(br#","command":{"#)?;
+    let mut inside = Skip::INSIDE;
+    let Skipped::Closed(length) = inside.skip(kernel, command) else { return None };
+    let rest = command.get(length..)?;
+    let (resources, rest) = resources(kernel, rest.strip_prefix(br#","resources":"#)?)?;
+    let (role, rest) = role(kernel, rest)?;
+    let rest = text(kernel, rest, br#","type":""#).map_or(rest, |(_, rest)| rest);
+    let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
+    let rest = rest.strip_prefix(b"}")?;
+    Some(FastPathExecutor { agent_id, role, resources, length: bytes.len() - rest.len() })
 }
 
 /// The string after these bytes, and what follows the string.
@@ -86,7 +147,7 @@ pub(super) fn resources<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResour
         Some(disk) => {
             let rest = amounts.set(Kind::Disk, disk)?;
             let rest = amounts.set_after(br#","mem":"#, Kind::Mem, rest)?;
-            let rest = amounts.set_after(br#","gpus":"#, Kind::Gpus, rest)?;
+            let rest = amounts.set_gpus(rest)?;
             amounts.set_after(br#","cpus":"#, Kind::Cpus, rest)?
         }
         None => amounts.set_any(kernel, bytes.strip_prefix(b"{")?)?,
@@ -127,6 +188,19 @@ impl Amounts {
         match bytes.strip_prefix(before) {
             Some(amount) => self.set(kind, amount),
             None => Some(bytes),
+        }
+    }
+
+    /// The same for gpus. Nearly all have none.
+    #[inline(always)]
+    fn set_gpus<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        const NONE: &[u8] = br#","gpus":0.0"#;
+        match bytes.strip_prefix(NONE) {
+            Some(rest @ [b',', ..]) => {
+                self.seen = self.seen.with_amount(Kind::Gpus);
+                Some(rest)
+            }
+            _ => self.set_after(br#","gpus":"#, Kind::Gpus, bytes),
         }
     }
 

@@ -82,7 +82,9 @@ impl Skip {
             return Skipped::All;
         }
         if self.depth + opened > MAX_DEPTH {
-            self.bracket_by_bracket(opens, closes)
+            let (depth, end) = bracket_by_bracket(self.depth, opens, closes);
+            self.depth = depth;
+            end
         } else {
             self.closing(opens, closes)
         }
@@ -117,29 +119,31 @@ impl Skip {
         self.depth = self.depth + opens.count_ones() - closed;
         Skipped::All
     }
+}
 
-    /// Counts one by one where one nested too deep may be among them.
-    #[cold]
-    fn bracket_by_bracket(&mut self, opens: u64, closes: u64) -> Skipped {
-        let mut brackets = opens | closes;
-        while brackets != 0 {
-            let at = place(brackets);
-            let bracket = brackets & brackets.wrapping_neg();
-            brackets ^= bracket;
-            if opens & bracket != 0 {
-                if self.depth == MAX_DEPTH {
-                    return Skipped::TooDeep(at);
-                }
-                self.depth += 1;
-            } else {
-                self.depth -= 1;
-                if self.depth == 0 {
-                    return Skipped::Closed(at + 1);
-                }
+/// Counts one by one where one nested too deep may be among them, from a depth to the next one. It is no method, because a state
+/// that is lent to a function would be kept in memory for all blocks.
+#[cold]
+#[inline(never)]
+fn bracket_by_bracket(mut depth: u32, opens: u64, closes: u64) -> (u32, Skipped) {
+    let mut brackets = opens | closes;
+    while brackets != 0 {
+        let at = place(brackets);
+        let bracket = brackets & brackets.wrapping_neg();
+        brackets ^= bracket;
+        if opens & bracket != 0 {
+            if depth == MAX_DEPTH {
+                return (depth, Skipped::TooDeep(at));
+            }
+            depth += 1;
+        } else {
+            depth -= 1;
+            if depth == 0 {
+                return (depth, Skipped::Closed(at + 1));
             }
         }
-        Skipped::All
     }
+    (depth, Skipped::All)
 }
 
 impl Skipped {

@@ -111,6 +111,7 @@ pub(super) struct StateMachine<S> {
     /// Its parents, the outermost first.
     parents: Vec<Frame>,
     token: Token,
+    between: fast_path::Between,
     builder: Builder<S>,
 }
 
@@ -125,6 +126,7 @@ impl<S: Sink> StateMachine<S> {
             here: Frame { container: Container::Document, field: Field::Document, seen: SeenFields::NONE },
             parents: Vec::new(),
             token: Token::default(),
+            between: fast_path::Between::default(),
             builder: Builder::new(sink),
         }
     }
@@ -218,12 +220,20 @@ impl<S: Sink> StateMachine<S> {
     #[inline(always)]
     fn open<K: Kernel>(&mut self, kernel: K, input: &mut Input<'_>, bracket: u8) -> Outcome {
         if self.field == Field::Task
-            && let Some(task) = fast_path::task(kernel, input.rest())
+            && let Some(task) = fast_path::task(kernel, input.rest(), &mut self.between)
         {
             self.builder.fast_path_task(&task.raw());
             input.advance(task.length);
             self.skip = Skip::INSIDE;
             self.mode = Mode::Skip;
+            return Ok(());
+        }
+        if self.field == Field::Executor
+            && let Some(executor) = fast_path::executor(kernel, input.rest())
+            && self.builder.fast_path_executor(&executor)
+        {
+            input.advance(executor.length);
+            self.end_value(input);
             return Ok(());
         }
         if self.field.value_type() == ValueType::Object(Container::Amounts)

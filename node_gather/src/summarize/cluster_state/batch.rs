@@ -2,12 +2,12 @@
 //!
 //! The tables of a large cluster do not stay in the processor's caches, because the whole document streams through them. So what a
 //! task needs of a table is often in memory, from where it takes as long as skipping half a task. Several tasks are counted
-//! together: one lookup follows the other directly, so that the processor waits for all of them at the same time.
+//! together: what they need is asked for first, so that the processor waits for all of it at the same time.
 
 use super::Size;
 use crate::mesos::names::Mark;
 
-/// How many tasks are counted together. The processor looks ahead over four or five lookups.
+/// How many tasks are counted together: more than the processor can wait for at the same time.
 pub(super) const TASKS: usize = 16;
 
 /// Tasks of the open framework. Allocations are reused.
@@ -25,7 +25,7 @@ pub(super) struct BatchedTask {
     end: usize,
     is_marathon: bool,
     /// The hash of that.
-    pub(super) hash: u64,
+    pub(super) hash: u32,
     /// The number of its agent.
     pub(super) agent: u32,
     pub(super) size: Size,
@@ -33,7 +33,7 @@ pub(super) struct BatchedTask {
 
 impl Batch {
     #[inline]
-    pub(super) fn add(&mut self, mark: Mark<'_>, hash: u64, agent: u32, size: Size) {
+    pub(super) fn add(&mut self, mark: Mark<'_>, hash: u32, agent: u32, size: Size) {
         self.names.extend_from_slice(mark.as_bytes());
         let is_marathon = mark.is_marathon();
         self.tasks.push(BatchedTask { end: self.names.len(), is_marathon, hash, agent, size });

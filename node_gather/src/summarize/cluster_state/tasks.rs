@@ -26,23 +26,29 @@ impl ClusterState {
     /// Adds a task to those that are counted next.
     #[inline]
     pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {
-        let size = (task.resources.amounts(), self.role(task.role));
-        let agent = self.agents.number(task.agent_id);
+        let (role, agent) = (self.role(task.role), self.agents.number(task.agent_id));
         self.set_task_aside(agent, task);
         let mark = Mark::of(task.id, task.name);
         let hash = self.open.known(mark).hash(mark.as_bytes());
-        self.batch.add(mark, hash, agent, size);
+        // The amounts last: they have just been written one by one, and the processor cannot read them as a whole at once.
+        self.batch.add(mark, hash, agent, (task.resources.amounts(), role));
         if self.batch.is_full() {
             self.count_batch();
         }
     }
 
-    /// Counts the tasks of the batch. Each step is a loop of its own, so that lookups follow one another.
+    /// Counts the tasks of the batch. Each step is a loop of its own, so that the processor looks ahead over many of them.
     pub(super) fn count_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
+        let mut guesses = [0; TASKS];
+        for (guess, (mark, task)) in guesses.iter_mut().zip(batch.marks().zip(batch.tasks())) {
+            *guess = self.open.known(mark).guess(task.hash);
+        }
         let mut places = [(0, 0); TASKS];
-        for ((application, _), (mark, task)) in places.iter_mut().zip(batch.marks().zip(batch.tasks())) {
-            *application = self.application(mark, task.hash);
+        for (((application, _), guess), (mark, task)) in
+            places.iter_mut().zip(guesses).zip(batch.marks().zip(batch.tasks()))
+        {
+            *application = self.application(mark, task.hash, guess);
         }
         for ((application, size), task) in places.iter_mut().zip(batch.tasks()) {
             *size = self.size(*application, task.size);
@@ -59,7 +65,9 @@ impl ClusterState {
         self.count_batch();
         let role = self.role(task.role);
         let mark = Mark::of(task.id, task.name);
-        let application = self.application(mark, self.open.known(mark).hash(mark.as_bytes()));
+        let known = self.open.known(mark);
+        let hash = known.hash(mark.as_bytes());
+        let application = self.application(mark, hash, known.guess(hash));
         let size = self.size(application, (task.resources.amounts(), role));
         for (agent, count) in agents {
             let agent = self.agents.number(agent);
@@ -155,10 +163,11 @@ impl ClusterState {
         self.sizes.known(&size).unwrap_or_else(|| self.sizes.place((coarse(&resources), role)))
     }
 
-    /// The application of a task of the open framework, by the hash of its mark. Beyond [`MAX_NAMES`] new ones are one.
+    /// The application of a task of the open framework, by the hash of its mark and where that most likely is. Beyond
+    /// [`MAX_NAMES`] new ones are one.
     #[inline]
-    fn application(&mut self, mark: Mark<'_>, hash: u64) -> u32 {
-        match self.open.known(mark).get_hashed(hash, mark.as_bytes()) {
+    fn application(&mut self, mark: Mark<'_>, hash: u32, guess: usize) -> u32 {
+        match self.open.known(mark).get_guessed(guess, hash, mark.as_bytes()) {
             Some(application) => application,
             None => self.unknown_application(mark),
         }
