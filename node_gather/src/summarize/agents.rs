@@ -47,6 +47,12 @@ impl Agents {
         number
     }
 
+    /// The same for an id of that hash, which is most likely there.
+    #[inline]
+    pub(super) fn number_guessed(&mut self, guess: usize, hash: u32, id: &[u8]) -> u32 {
+        self.ids.get_guessed(guess, hash, id).unwrap_or_else(|| self.add(id))
+    }
+
     fn add(&mut self, id: &[u8]) -> u32 {
         let number = saturated(self.places.len());
         self.places.push(Place::Unlisted);

@@ -16,7 +16,7 @@ use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use self::batch::Batch;
+use self::batch::{ExecutorBatch, TaskBatch};
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
 use super::interned::{Interned, Map, index};
@@ -71,8 +71,9 @@ pub struct ClusterState {
     /// The numbers of these agents.
     needs_roles: HashSet<u32, RandomState>,
     open: OpenFramework,
-    /// The latest tasks of that framework.
-    batch: Batch,
+    /// The latest tasks and executors of that framework.
+    batch: TaskBatch,
+    executors: ExecutorBatch,
     /// The tasks in a pool.
     counts: Counts,
     /// How many tasks run on agents that the master does not list.
@@ -170,7 +171,8 @@ impl ClusterState {
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
-            batch: Batch::default(),
+            batch: TaskBatch::default(),
+            executors: ExecutorBatch::default(),
             counts: Counts::default(),
             unlisted_tasks: 0,
             unplaced: Unplaced::default(),
@@ -432,19 +434,12 @@ impl Sink for ClusterState {
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {
-        let agent = self.agents.number(executor.agent_id.as_bytes());
-        if let Some(amount) = executor.resources.impossible() {
-            self.set_aside.add(agent, SetAside::Amount { owner: Owner::Executor, amount: amount.clone() });
-        }
-        if let Some(field) = executor.odd {
-            self.set_aside.add(agent, SetAside::Odd { owner: Owner::Executor, field });
-        }
-        let role = self.role(executor.role.as_bytes());
-        self.place_executor(agent, role, executor.resources.amounts());
+        self.batch_executor(executor);
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
         self.count_batch();
+        self.count_executors();
         let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         if self.frameworks.len() >= MAX_FRAMEWORKS {

@@ -5,11 +5,11 @@ use std::hash::Hash;
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use super::batch::TASKS;
-use super::{ApplicationName, ClusterState, Size};
+use super::batch::MOST;
+use super::{ApplicationName, ClusterState, NOT_REGISTERED, Size};
 use crate::finding::{Owner, SetAside};
 use crate::mesos::names::Mark;
-use crate::mesos::state::RawTask;
+use crate::mesos::state::{OddField, RawExecutor, RawResources, RawTask};
 use crate::summarize::agents::Place;
 use crate::summarize::interned::{Map, OTHER, index};
 use crate::summarize::sizes::coarse;
@@ -26,12 +26,10 @@ impl ClusterState {
     /// Adds a task to those that are counted next.
     #[inline]
     pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {
-        let (role, agent) = (self.role(task.role), self.agents.number(task.agent_id));
-        self.set_task_aside(agent, task);
+        self.set_task_aside(task.agent_id, task);
+        let role = self.role(task.role);
         let mark = Mark::of(task.id, task.name);
-        let hash = self.open.known(mark).hash(mark.as_bytes());
-        // The amounts last: they have just been written one by one, and the processor cannot read them as a whole at once.
-        self.batch.add(mark, hash, agent, (task.resources.amounts(), role));
+        self.batch.add(task, mark, self.open.known(mark), &self.agents, role);
         if self.batch.is_full() {
             self.count_batch();
         }
@@ -40,24 +38,50 @@ impl ClusterState {
     /// Counts the tasks of the batch. Each step is a loop of its own, so that the processor looks ahead over many of them.
     pub(super) fn count_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        let mut guesses = [0; TASKS];
-        for (guess, (mark, task)) in guesses.iter_mut().zip(batch.marks().zip(batch.tasks())) {
-            *guess = self.open.known(mark).guess(task.hash);
+        let agents = batch.agents.numbers(&mut self.agents);
+        let mut guesses = [0; MOST];
+        for (guess, (mark, hash)) in guesses.iter_mut().zip(batch.marks()) {
+            *guess = self.open.known(mark).guess(hash);
         }
-        let mut places = [(0, 0); TASKS];
-        for (((application, _), guess), (mark, task)) in
-            places.iter_mut().zip(guesses).zip(batch.marks().zip(batch.tasks()))
-        {
-            *application = self.application(mark, task.hash, guess);
+        let mut places = [(0, 0); MOST];
+        for (((application, _), guess), (mark, hash)) in places.iter_mut().zip(guesses).zip(batch.marks()) {
+            *application = self.application(mark, hash, guess);
         }
         for ((application, size), task) in places.iter_mut().zip(batch.tasks()) {
             *size = self.size(*application, task.size);
         }
         for ((application, size), task) in places.iter().zip(batch.tasks()) {
-            self.place(task.agent, *application, *size, 1);
+            let agent = agents.get(task.agent).copied().unwrap_or(NOT_REGISTERED);
+            self.place(agent, *application, *size, 1);
         }
         batch.clear();
         self.batch = batch;
+    }
+
+    /// Adds an executor to those that are counted next.
+    pub(super) fn batch_executor(&mut self, executor: &RawExecutor<'_>) {
+        let RawExecutor { agent_id, role, resources, odd } = *executor;
+        if resources.impossible().is_some() || odd.is_some() {
+            let agent = self.agents.number(agent_id.as_bytes());
+            self.set_aside_for(agent, Owner::Executor, resources, odd);
+        }
+        let role = self.role(role.as_bytes());
+        self.executors.add(agent_id.as_bytes(), &self.agents, role, resources.amounts());
+        if self.executors.is_full() {
+            self.count_executors();
+        }
+    }
+
+    /// Counts the executors of the batch.
+    pub(super) fn count_executors(&mut self) {
+        let mut batch = std::mem::take(&mut self.executors);
+        let agents = batch.agents.numbers(&mut self.agents);
+        for executor in batch.executors() {
+            let agent = agents.get(executor.agent).copied().unwrap_or(NOT_REGISTERED);
+            self.place_executor(agent, executor.role, executor.resources);
+        }
+        batch.clear();
+        self.executors = batch;
     }
 
     /// Counts so many tasks on each of these agents.
@@ -69,21 +93,30 @@ impl ClusterState {
         let hash = known.hash(mark.as_bytes());
         let application = self.application(mark, hash, known.guess(hash));
         let size = self.size(application, (task.resources.amounts(), role));
-        for (agent, count) in agents {
-            let agent = self.agents.number(agent);
-            self.set_task_aside(agent, task);
+        for (agent_id, count) in agents {
+            self.set_task_aside(agent_id, task);
+            let agent = self.agents.number(agent_id);
             self.place(agent, application, size, *count);
         }
     }
 
     /// Sets the agent of a task aside if the task is odd, or its resources are impossible.
     #[inline]
-    fn set_task_aside(&mut self, agent: u32, task: &RawTask<'_>) {
-        if let Some(amount) = task.resources.impossible() {
-            self.set_aside.add(agent, SetAside::Amount { owner: Owner::task(task.id), amount: amount.clone() });
+    fn set_task_aside(&mut self, agent_id: &[u8], task: &RawTask<'_>) {
+        if task.resources.impossible().is_some() || task.odd.is_some() {
+            let agent = self.agents.number(agent_id);
+            self.set_aside_for(agent, Owner::task(task.id), task.resources, task.odd.copied());
         }
-        if let Some(field) = task.odd {
-            self.set_aside.add(agent, SetAside::Odd { owner: Owner::task(task.id), field: *field });
+    }
+
+    /// Sets an agent aside for what one of its tasks or executors has.
+    #[cold]
+    fn set_aside_for(&mut self, agent: u32, owner: Owner, resources: &RawResources, odd: Option<OddField>) {
+        if let Some(amount) = resources.impossible() {
+            self.set_aside.add(agent, SetAside::Amount { owner: owner.clone(), amount: amount.clone() });
+        }
+        if let Some(field) = odd {
+            self.set_aside.add(agent, SetAside::Odd { owner, field });
         }
     }
 
