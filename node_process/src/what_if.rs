@@ -532,7 +532,7 @@ mod tests {
         assert_eq!(learn(&snapshot, "scale_up_threshold_percent = 90"), None, "nothing is known");
         snapshot.growth = Some(growth);
         let with = learn(&snapshot, "scale_up_threshold_percent = 90");
-        assert_eq!(with, Some(("learn = 95".to_owned(), 10)));
+        assert_eq!(with, Some(("learn = 96".to_owned(), 10)));
         let without = learn(&snapshot, "scale_up_threshold_percent = 90\nlearn = 98");
         assert_eq!(without, Some(("without learn".to_owned(), 8)));
     }

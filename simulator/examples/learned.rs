@@ -23,6 +23,7 @@ use std::thread;
 use cluster::Capacity;
 use jiff::Timestamp;
 use node_gather::growth::History;
+use shared::config::Confidence;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
@@ -68,6 +69,10 @@ impl Variant {
         Self::new(format!("learn = {confidence}"), format!("learn = {confidence}"))
     }
 
+    fn suggested() -> Self {
+        Self::learned(&Confidence::SUGGESTED.to_string())
+    }
+
     /// With so many strikes a day.
     fn with(self, fault: Fault, rate: u32) -> Self {
         Self {
@@ -105,18 +110,18 @@ fn main() {
 }
 
 fn parts(directory: &Path) -> Vec<Part> {
-    let dial = ["90", "92", "94", "95", "96", "98", "99", "100"].map(Variant::learned);
+    let dial = ["90", "92", "94", "95", "96", "97", "98", "99", "100"].map(Variant::learned);
     let boot = [2, 3, 5, 8].into_iter();
-    let boot = boot.flat_map(|minutes| [Variant::today(), Variant::learned("95")].map(|of| of.booting(minutes)));
-    let both = || vec![Variant::today(), Variant::learned("95")];
+    let boot = boot.flat_map(|minutes| [Variant::today(), Variant::suggested()].map(|of| of.booting(minutes)));
+    let both = || vec![Variant::today(), Variant::suggested()];
     let unseen =
         |variant: Variant| Variant { sees_queue: false, name: format!("{}, no queue", variant.name), ..variant };
-    let lost = Variant { is_lost_nightly: true, name: "learn = 95, lost nightly".to_owned(), ..Variant::learned("95") };
+    let lost = Variant { is_lost_nightly: true, name: "learned, lost nightly".to_owned(), ..Variant::suggested() };
     vec![
         ("dial", traces(directory), std::iter::once(Variant::today()).chain(dial).collect()),
         ("boot", traces(directory), boot.collect()),
         ("queue", traces(directory), both().into_iter().map(unseen).collect()),
-        ("lost", traces(directory), vec![Variant::learned("95"), lost]),
+        ("lost", traces(directory), vec![Variant::suggested(), lost]),
         ("noise", [1, 2, 5].map(noise).to_vec(), both()),
         ("deployments", [2, 4, 12].map(deployments).to_vec(), both()),
         ("restarts", vec![restarts()], both()),
@@ -306,7 +311,9 @@ fn simulate(workload: &Workload, variant: &Variant, seed: u64) -> Measurements {
     let learns = !variant.settings.is_empty();
     // A job that is stopped starts again from 0.
     let batch = if learns && !workload.jobs.is_empty() { "\ndrain_after = \"never\"" } else { "" };
-    let pool = cluster::policy(&format!("{LIMITS}{}{batch}", variant.settings)).unwrap();
+    // What a pool that learns has by default depends on whether the queue is seen.
+    let marathon = if variant.sees_queue { "\n[marathon]\nurl = \"http://10.0.0.5:8080\"" } else { "" };
+    let pool = cluster::policy(&format!("{LIMITS}{}{batch}{marathon}", variant.settings)).unwrap();
     let setup = Setup {
         agent: Capacity::of(workload.agent),
         start: Start::Demand,

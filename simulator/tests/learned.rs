@@ -7,6 +7,7 @@ use cluster::Capacity;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::History;
 use shared::clause::Clause;
+use shared::config::Confidence;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
@@ -17,7 +18,7 @@ use simulator::{ActionKind, DAY, Fault, Faults, HOUR, MINUTE, Millis, Place, Run
 const BOOT: Millis = 3 * MINUTE;
 
 /// The default of `scale_down_window` with `learn`, in minutes.
-const WINDOW: usize = 12;
+const WINDOW: usize = 8;
 
 fn resources(cpus: u64, mem: u64) -> Resources {
     Resources {
@@ -45,7 +46,12 @@ fn load(duration: Millis, changes: impl IntoIterator<Item = (Millis, [u32; 2])>)
 
 /// A pool that learns, where neither `max` nor a step is in the way.
 fn settings(settings: &str) -> shared::config::Policy {
-    cluster::policy(&format!("min = 1\nmax = 200\nlearn = 95\n{settings}")).unwrap()
+    unseen_settings(&format!("{settings}\n[marathon]\nurl = \"http://10.0.0.5:8080\""))
+}
+
+/// The same where nothing shows the queue.
+fn unseen_settings(settings: &str) -> shared::config::Policy {
+    cluster::policy(&format!("min = 1\nmax = 200\nlearn = {}\n{settings}", Confidence::SUGGESTED)).unwrap()
 }
 
 fn simulated(workload: Workload, pool: &shared::config::Policy, policy: &mut dyn Policy, faults: Faults) -> Run {
@@ -84,6 +90,24 @@ fn noise(days: u64, percent: u32) -> Workload {
     load(days * DAY, (0..days * DAY / (2 * MINUTE)).map(|step| (step * 2 * MINUTE, [any(), any()])).collect::<Vec<_>>())
 }
 
+/// The same of four applications, whose tasks take a sixteenth to half of an agent.
+fn noise_of_large_tasks(days: u64, percent: u32) -> Workload {
+    let sizes = [("/a", 40, 1_000, 3_500), ("/b", 60, 500, 2_000), ("/c", 12, 2_000, 6_000), ("/d", 8, 4_000, 12_000)];
+    let mut random = SplitMix64::new(percent.into());
+    let mut changes = Vec::new();
+    for at in (0..days * DAY).step_by(usize::try_from(2 * MINUTE).unwrap()) {
+        for (application, (_, instances, ..)) in sizes.into_iter().enumerate() {
+            let thousandths = 1_000 - 10 * percent + u32::try_from(random.below(u64::from(20 * percent + 1))).unwrap();
+            changes.push(Change { at, application, instances: instances * thousandths / 1_000 });
+        }
+    }
+    let application = |(name, _, milli, mem): (&str, u32, u64, u64)| {
+        let (cpus, mem) = (Amount::from_thousandths(milli), Amount::from_thousandths(1_000 * mem));
+        Application::new(name, Resources { cpus, mem, ..Resources::ZERO })
+    };
+    Workload { applications: sizes.map(application).to_vec(), changes, ..load(days * DAY, []) }
+}
+
 /// Demand ends at capacity where nothing shows the queue, so its growth is learned to be 0. U buys what waits all the same.
 #[test]
 fn demand_of_three_times_the_capacity_is_served_without_a_queue_h11() {
@@ -91,7 +115,7 @@ fn demand_of_three_times_the_capacity_is_served_without_a_queue_h11() {
         // Five hours of a constant load, and then three times what its agents hold.
         let full = 4 * agents;
         let changes = [(0, [full, full]), (5 * HOUR, [3 * full, 3 * full])];
-        let pool = settings(&format!("max_scale_up_step = {step}"));
+        let pool = unseen_settings(&format!("max_scale_up_step = {step}"));
         let mut policy = LambdaScale::new(pool.clone(), false, Exactness::Sampled);
         let run = simulated(load(9 * HOUR, changes), &pool, &mut policy, Faults::default());
         let jump_at = usize::try_from(5 * HOUR / MINUTE).unwrap();
@@ -109,6 +133,13 @@ fn constant_load_with_noise_turns_three_times_in_five_days_at_most_d7() {
     let run = seen(noise(6, 1), &settings(""));
     assert!(turns(&run) <= 3, "{:?}", run.actions);
     assert!(run.measurements.waiting_task_seconds < 1.0, "{}", run.measurements.waiting_task_seconds);
+}
+
+/// Where a task takes half an agent, whether there is room for it depends on where all others lie.
+#[test]
+fn large_tasks_with_noise_turn_three_times_in_five_days_at_most_d7() {
+    let run = seen(noise_of_large_tasks(6, 1), &settings(""));
+    assert!(turns(&run) <= 3, "{:?}", run.actions);
 }
 
 /// A pool whose history is another one from that run on.

@@ -430,13 +430,13 @@ mod tests {
             let decision = super::super::decide(snapshot, &policy(&settings).unwrap(), cluster::NOON).unwrap();
             (decision.closes, decision.delta, decision.notes.len())
         };
-        assert_eq!(decided(&snapshot, "learn = 98"), (true, -3, 0));
+        assert_eq!(decided(&snapshot, "learn = 98"), (true, -8, 0));
         assert_eq!(decided(&snapshot, "scale_down_strategy = \"drain\""), (false, -3, 0));
         assert_eq!(decided(&snapshot, ""), (false, -1, 0));
         let refused = GroupMembers { closing_refused: true, ..GroupMembers::default() };
         snapshot.group = Some(refused);
         assert_eq!(decided(&snapshot, "learn = 98"), (false, -1, 1));
-        assert_eq!(decided(&snapshot, "learn = 98\nscale_down_strategy = \"drain\""), (false, -3, 0));
+        assert_eq!(decided(&snapshot, "learn = 98\nscale_down_strategy = \"drain\""), (false, -8, 0));
         snapshot.group = None;
         snapshot.source.mesos_version = "1.8.1".to_owned();
         assert_eq!(decided(&snapshot, "learn = 98"), (false, -1, 1));

@@ -15,6 +15,9 @@ const CROWDED_PART: u32 = 4;
 /// D7: how many points of a percent earlier.
 const POINTS: u32 = 10;
 
+/// D7: no pool is idle above it, at any threshold.
+const IDLE_PERCENT: u32 = 70;
+
 /// D6: how many of the agents that can be removed H, U, and C do without.
 pub(super) fn spare(pool: &Pool<'_>) -> usize {
     *pool.spare.get_or_init(|| find_spare(pool))
@@ -81,8 +84,8 @@ fn ask_earlier(policy: &mut Policy) {
     for application in policy.applications.values_mut() {
         application.headroom_percent = application.headroom_percent.map(|percent| percent.saturating_add(POINTS));
     }
-    let thresholds = &mut policy.thresholds;
-    thresholds.scale_up_percent = thresholds.scale_up_percent.saturating_sub(POINTS);
+    let threshold = &mut policy.thresholds.scale_up_percent;
+    *threshold = threshold.saturating_sub(POINTS).min(IDLE_PERCENT);
 }
 
 #[cfg(test)]
@@ -128,6 +131,20 @@ mod tests {
         assert_eq!((decision.delta, decision.wanted, decision.needed), (1, 2, None));
         snapshot.completeness.level = CompletenessLevel::Blind;
         assert_eq!((decide(&snapshot, "").wanted, decide(&snapshot, "").needed), (0, None));
+    }
+
+    #[test]
+    fn no_pool_is_idle_above_70_percent_d7() {
+        let settings = "scale_up_threshold_percent = 90\nscale_down_threshold_percent = 89\nmax_scale_down_step = 9";
+        let decide = |tasks| {
+            let snapshot = Cluster::of(10, resources(8, 28_000)).running("/a", tasks, resources(1, 1_000)).snapshot();
+            let decision = crate::decide(&snapshot, &policy(settings).unwrap(), cluster::NOON).unwrap();
+            (decision.needed, decision.target)
+        };
+        // 75% of five agents: ten points more of headroom have room, and 80% is not reached, but the margin stays.
+        assert_eq!(decide(30), (Some(5), 6));
+        // 63% of one agent.
+        assert_eq!(decide(5), (Some(1), 1));
     }
 
     #[test]

@@ -99,11 +99,12 @@ impl Window {
     }
 }
 
-/// L: a sixth of the window, but at least two periods, so that each slot gets a decision even where one is lost.
+/// L: a sixth of the window, but at least a period and a third, so that each slot gets a decision even where one is late.
 fn slot_length(policy: &Policy) -> Option<SignedDuration> {
     let window = signed(policy.scale_down.window);
     let sixth = SignedDuration::from_millis(millis(window) / i64::try_from(SLOTS).unwrap_or(1));
-    let least = signed(policy.timing.schedule_period).saturating_mul(2);
+    let period = signed(policy.timing.schedule_period);
+    let least = period.saturating_add(period / 3);
     (!window.is_zero()).then(|| sixth.max(least))
 }
 

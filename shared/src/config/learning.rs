@@ -45,7 +45,7 @@ pub struct Confidence {
 
 impl Confidence {
     /// What to start with.
-    pub const SUGGESTED: Self = Self { tenths: 950 };
+    pub const SUGGESTED: Self = Self { tenths: 960 };
 
     /// So many tenths of a percent; `None` below 50% and above 100%.
     #[must_use]

@@ -70,10 +70,14 @@ impl Serialize for StepLimit {
 }
 
 /// Reads the limits and the step limits.
-pub(super) fn limits(section: &mut Section<'_>, strategy: ScaleDownStrategy) -> Limits {
+pub(super) fn limits(section: &mut Section<'_>, strategy: ScaleDownStrategy, learns: bool) -> Limits {
     let (min, max) = bounds(section);
     // An agent that drains can be reactivated for a while. One at a time, a large pool would take days.
-    let down = if strategy.decommissions() { StepLimit::Percent(10) } else { StepLimit::Agents(1) };
+    let down = match strategy.decommissions() {
+        true if learns => StepLimit::Percent(25),
+        true => StepLimit::Percent(10),
+        false => StepLimit::Agents(1),
+    };
     Limits {
         min,
         max,

@@ -176,7 +176,7 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration, has_
     let check = check(&mut section);
     let learning = learning(&mut section, schedule_period);
     let scale_down = scale_down(&mut section, check, source, learning.is_some());
-    let limits = limits(&mut section, scale_down.strategy);
+    let limits = limits(&mut section, scale_down.strategy, learning.is_some());
     let thresholds = thresholds(&mut section, learning.map(|_| has_queue));
     let headroom = headroom(&mut section);
     let applications = applications(&mut section);

@@ -16,8 +16,8 @@ use super::values::{MINUTE, Span, Whole};
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Room for growth is kept anyway, and closed agents can be reactivated, so a shorter memory does. Measured in
-/// docs/design/learned-headroom.md; a shorter one is the same, since its six slots have two minutes each.
-const LEARNED_WINDOW: Duration = Duration::from_secs(12 * 60);
+/// docs/design/learned-headroom.md; with a schedule of a minute, a shorter one is the same, since its six slots have 80 seconds each.
+const LEARNED_WINDOW: Duration = Duration::from_secs(8 * 60);
 
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -243,10 +243,10 @@ mod tests {
             let mesos = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[[pools]]\nname = \"a\"\ngroup = \"b\"\n";
             Config::parse(&format!("{mesos}{settings}")).unwrap().pools.remove(0)
         };
-        let (least_loaded, tenth) = (ScaleDownStrategy::LeastLoaded, StepLimit::Percent(10));
+        let (least_loaded, quarter) = (ScaleDownStrategy::LeastLoaded, StepLimit::Percent(25));
         let learning = policy("learn = 98");
         let removal = learning.removal(true);
-        assert!(removal.strategy.decommissions() && removal.step == tenth);
+        assert!(removal.strategy.decommissions() && removal.step == quarter);
         assert_eq!(learning.removal(false), Removal { strategy: least_loaded, step: StepLimit::Agents(1) });
         let stepped = policy("learn = 98\nmax_scale_down_step = 3\ndrain_after = \"10m\"");
         assert_eq!([true, false].map(|closes| stepped.removal(closes).step), [StepLimit::Agents(3); 2]);

@@ -259,16 +259,16 @@ fn a_dry_run_takes_the_window_as_known_d6() {
 }
 
 #[test]
-fn a_slot_lasts_a_sixth_or_two_periods_d6() {
+fn a_slot_lasts_a_sixth_or_a_period_and_a_third_d6() {
     let length = |settings: &str, minutes: u64| {
         let policy =
             windowed(settings).with(|policy| policy.timing.schedule_period = Duration::from_secs(60 * minutes));
         Window::at(None, &policy, at(0)).map(|window| window.length())
     };
     assert_eq!(length("", 1), Some(seconds(900)));
-    assert_eq!(length("", 2), Some(seconds(6 * 240)));
-    assert_eq!(length("", 60), Some(SignedDuration::from_hours(12)));
-    assert_eq!(length("scale_down_window = \"1s\"", 1), Some(seconds(720)));
+    assert_eq!(length("", 2), Some(seconds(6 * 160)));
+    assert_eq!(length("", 60), Some(SignedDuration::from_hours(8)));
+    assert_eq!(length("scale_down_window = \"1s\"", 1), Some(seconds(480)));
     assert_eq!(length("scale_down_window = \"1h\"", 5), Some(seconds(3600)));
     assert_eq!(length("scale_down_window = \"0s\"", 60), None);
     let needs = Needs { newest: slot(0) - 1, slots: [Some(5), None, Some(7), Some(7), Some(7), Some(7)] };

@@ -14,8 +14,8 @@ fn what_learn_implies_can_be_set_otherwise_d8() {
     let learns = with_marathon("learn = 98");
     assert_eq!(learns.learning.unwrap().confidence.tenths(), 980);
     let drain = ScaleDownStrategy::Drain { after: Some(Duration::from_secs(300)), grace: Duration::from_secs(120) };
-    assert_eq!((learns.scale_down.strategy, learns.scale_down.window), (drain, Duration::from_secs(720)));
-    assert_eq!(learns.limits.max_scale_down_step, StepLimit::Percent(10));
+    assert_eq!((learns.scale_down.strategy, learns.scale_down.window), (drain, Duration::from_secs(480)));
+    assert_eq!(learns.limits.max_scale_down_step, StepLimit::Percent(25));
     assert_eq!(learns.timing.scale_down_cooldown, Duration::from_secs(135));
     let batch = pool("learn = 98\ndrain_after = \"never\"");
     assert!(matches!(batch.scale_down.strategy, ScaleDownStrategy::Drain { after: None, .. }));
@@ -56,7 +56,7 @@ fn a_boot_time_above_fifteen_periods_is_refused_h8() {
     );
     only_problem(
         &with_pool_settings("boot_time = \"3m\""),
-        "pools[0].boot_time: needs learn; leave it out, or write learn = 95 too",
+        "pools[0].boot_time: needs learn; leave it out, or write learn = 96 too",
     );
 }
 
@@ -67,7 +67,7 @@ fn a_confidence_has_at_most_one_decimal() {
     assert_eq!((written("learn = 50"), written("learn = 100.0")), (50.into(), 100.into()));
     assert_eq!(written(""), serde_json::Value::Null);
     for (wrong, write) in
-        [("49", "95"), ("101", "95"), ("99.55", "95"), ("0.95", "95"), ("\"97%\"", "97"), ("true", "95"), ("nan", "95")]
+        [("49", "96"), ("101", "96"), ("99.55", "96"), ("0.95", "95"), ("\"97%\"", "97"), ("true", "96"), ("nan", "96")]
     {
         let expected = format!(
             "pools[0].learn: got {wrong}, expected a percentage from 50 to 100 with at most one decimal; write {write}"
