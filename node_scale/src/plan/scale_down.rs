@@ -123,7 +123,8 @@ impl PlanInput<'_> {
         let group = self.group();
         let instances = group.desired_capacity.max(0).unsigned_abs().div_ceil(unit);
         let whole = capacity(i64::from(instances) * i64::from(unit));
-        if whole <= group.max_size { whole } else { group.desired_capacity }
+        let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
+        if whole <= max { whole } else { group.desired_capacity }
     }
 
     /// Terminating so many instances lowers the desired capacity by their weight, which a minimum would not allow for the part

@@ -38,6 +38,10 @@ fn a_part_of_an_instance_keeps_none_at_the_minimum() {
     assert!(matches!(of(&state), PlanResult::Act(Change::Terminate { .. })), "{:?}", of(&state));
     (state.group.max_size, state.group.min_size) = (5, 4);
     assert!(matches!(of(&state), PlanResult::Nothing(NoChange::AtMinimum { .. })), "{:?}", of(&state));
+    state.group.max_size = 30;
+    let two = policy_with("least_loaded", "min = 0\nmax = 2");
+    let above = plan(&named, Some(&state), &two, at(0)).result;
+    assert!(matches!(above, PlanResult::Nothing(NoChange::AtMinimum { .. })), "{above:?}");
 }
 
 #[test]
