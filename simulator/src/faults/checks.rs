@@ -387,7 +387,9 @@ impl Checks {
             return;
         }
         let slot = self.slot();
-        let newest = slot_of(read.decision.snapshot_taken_at, slot);
+        // A decision that comes late finds the window of a later one.
+        let own = slot_of(read.decision.snapshot_taken_at, slot);
+        let newest = self.needed.iter().map(|of| slot_of(of.taken_at, slot)).fold(own, i64::max);
         while self.needed.front().is_some_and(|of| slot_of(of.taken_at, slot) < newest - 40) {
             self.needed.pop_front();
         }
