@@ -242,7 +242,8 @@ impl Checks {
 
     /// L: how long a slot of the window lasts.
     fn slot(&self) -> SignedDuration {
-        let slot = (self.settings.scale_down.window / 6).max(self.settings.timing.schedule_period * 2);
+        let period = self.settings.timing.schedule_period;
+        let slot = (self.settings.scale_down.window / 6).max(period + period / 3);
         SignedDuration::try_from(slot).unwrap_or(SignedDuration::MAX)
     }
 
