@@ -153,7 +153,7 @@ const DIGITS_OF_UUID: [u64; UUID_LENGTH / 8] = [HIGHEST, 0x8080_0080_8080_8000, 
 const fn hex_digits(word: [u8; 8]) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_le_bytes(word);
-    let (low, lower) = (word & !HIGHEST, (word | 0x20 * EACH) & !HIGHEST);
+    let (low, lower) = (word & !HIGHEST, (word | (0x20 * EACH)) & !HIGHEST);
     // Adding sets the highest bit of each byte that is not below the first one, and of each that is above the last one.
     let digits = (low + (0x80 - b'0' as u64) * EACH) & !(low + (0x7F - b'9' as u64) * EACH);
     let letters = (lower + (0x80 - b'a' as u64) * EACH) & !(lower + (0x7F - b'f' as u64) * EACH);
