@@ -63,7 +63,9 @@ class PackageTest(unittest.TestCase):
             self.assertEqual(hashlib.sha256(found[f"lambda-scale/{name}"]).hexdigest(), digest)
 
     def test_the_links_of_its_pages_lead_to_files_of_the_package(self):
-        for page in ("README.md", "docs/deployment.md", "docs/quick-start.md", "terraform/README.md", "SECURITY.md", "ARCHITECTURE.md"):
+        pages = [name for name in self.files if name.endswith(".md")]
+        self.assertLessEqual({"README.md", "SECURITY.md", "docs/deployment.md", "terraform/README.md"}, set(pages))
+        for page in pages:
             text = re.sub(r"(?s)```.*?```", "", self.files[page].decode())
             for target in re.findall(r"\]\(([^)#\s]+)", text):
                 if not target.startswith("http"):
@@ -82,6 +84,13 @@ class PackageTest(unittest.TestCase):
         listed = subprocess.run(["git", "-C", ROOT, "ls-files", "examples"], check=True, capture_output=True, text=True).stdout.split()
         self.assertGreater(len(listed), 8)
         self.assertEqual({name for name in self.files if name.startswith("examples/")}, set(listed))
+
+    def test_it_has_every_schema_where_the_example_names_it(self):
+        listed = {f"schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
+        self.assertLessEqual({"schemas/configuration.json", "schemas/cluster-snapshot-1.json"}, listed)
+        self.assertEqual({name for name in self.files if name.startswith("schemas/") and name.endswith(".json")}, listed)
+        [schema] = re.findall(r"(?m)^#:schema (\S+)$", self.files["examples/lambda-scale.toml"].decode())
+        self.assertIn(os.path.normpath(os.path.join("examples", schema)), self.files)
 
     def test_the_template_names_the_zips_of_the_package(self):
         for stage in STAGES:

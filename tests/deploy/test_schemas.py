@@ -33,7 +33,8 @@ def messages():
     """(place, message) of every message in the tests and the docs."""
     for path in sorted((ROOT / "node_process/tests/scenarios").glob("*.json")):
         yield path.name, json.loads(path.read_text())["snapshot"]
-    for path in sorted((ROOT / "cli/tests/snapshots").glob("*.snap")):
+    goldens = [*sorted((ROOT / "cli/tests").rglob("*.snap")), *sorted((ROOT / "fuzz/corpus/message").iterdir())]
+    for path in goldens:
         yield from ((path.name, found) for found in embedded(path.read_text()))
     for page, block in blocks("json"):
         yield from ((page, found) for found in embedded(block))
@@ -59,7 +60,10 @@ class SchemaTest(unittest.TestCase):
             self.assertEqual([f"{error.json_path}: {error.message[:200]}" for error in check.iter_errors(message)], [], place)
             count[name] = count.get(name, 0) + 1
         self.assertEqual(set(count), {path.name for path in (ROOT / "schemas").glob("*-[0-9]*.json")})
-        self.assertGreater(count["cluster-snapshot-1.json"], 40)
+        # Those of 85 scenarios, and of some fifty captured states.
+        self.assertGreater(count["cluster-snapshot-1.json"], 150)
+        self.assertGreater(count["scaling-decision-1.json"], 80)
+        self.assertGreater(count["scaling-outcome-1.json"], 1)
 
     def test_a_decision_needs_what_the_docs_say(self):
         page = (ROOT / "docs/custom-checks.md").read_text()
