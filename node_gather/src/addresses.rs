@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
-use shared::aws::ec2;
+use shared::aws::{MAX_CAUSES_CHARS, ec2};
 use shared::error::Chain;
+use shared::text::clip;
 
 use crate::members::{Addresses, Group, Lookup};
 
@@ -71,7 +72,8 @@ impl Client {
                     _ => String::new(),
                 };
                 let code = error.code().to_owned();
-                Lookup::Unknown { reason: format!("DescribeInstances failed ({code}){remedy}: {}", Chain::new(&error)) }
+                let causes = clip(&Chain::new(&error).to_string(), MAX_CAUSES_CHARS);
+                Lookup::Unknown { reason: format!("DescribeInstances failed ({code}){remedy}: {causes}") }
             }
             Err(_) => Lookup::Unknown { reason: format!("EC2 did not answer within {} ms", self.timeout.as_millis()) },
         }

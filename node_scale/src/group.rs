@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::aws::whole::{CutShort, WholeAnswers};
 use shared::error::Chain;
 use shared::group::Lifecycle;
-use shared::text::clip;
+use shared::text::{clip, without_token};
 use thiserror::Error;
 
 use crate::group_tags::TagChange;
@@ -65,6 +65,7 @@ impl CallError {
     }
 
     pub(crate) fn with_code(action: &'static str, group: &str, code: String, message: Option<String>) -> Self {
+        let message = message.map(without_token);
         let message =
             message.map(|text| clip(text.trim_end_matches('.'), MAX_MESSAGE_CHARS)).filter(|text| !text.is_empty());
         let hint = match code.as_str() {

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::config::Reference;
 use crate::error::Chain;
+use crate::text::clip;
 use call::{Call, Protocol, Service, SetUpError};
 
 pub mod call;
@@ -116,6 +117,9 @@ pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretStr
     Ok(SecretString::from(text))
 }
 
+/// The most characters of the causes of a failed call; messages about permissions are long.
+pub const MAX_CAUSES_CHARS: usize = 2000;
+
 /// The text of a failed call: its name, the error code of AWS, what to do, and the causes.
 #[must_use]
 pub fn call_failure<E>(call: &str, permission: &str, error: &SdkError<E>) -> String
@@ -132,7 +136,9 @@ where
         }
         _ => String::new(),
     };
-    format!("{call} failed ({code}){remedy}: {}", Chain::new(error))
+    // What cannot be read is quoted by who reads it, as long as it may be.
+    let causes = clip(&Chain::new(error).to_string(), MAX_CAUSES_CHARS);
+    format!("{call} failed ({code}){remedy}: {causes}")
 }
 
 /// Reads a parameter of Systems Manager, decrypted. `shown` is its name in an error.

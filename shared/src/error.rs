@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::text::without_token;
+
 /// An error with its causes on one line: `cannot read /state: connection refused`.
 ///
-/// The Lambda runtime reports `to_string()` of an error and nothing of its sources, so the chain is joined here.
+/// The Lambda runtime reports `to_string()` of an error and nothing of its sources, so the chain is joined here. It ends before the token
+/// of a session, where AWS repeats the request.
 pub struct Chain(String);
 
 /// The same as its text: a program that ends with an error prints this form.
@@ -29,7 +32,7 @@ impl Chain {
             }
             source = cause.source();
         }
-        Self(text)
+        Self(without_token(text))
     }
 }
 
@@ -49,6 +52,8 @@ pub trait Failure: Error + 'static {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use thiserror::Error;
 
@@ -58,6 +63,12 @@ mod tests {
     #[derive(Debug, Error)]
     #[error("connection refused")]
     struct Inner;
+
+    #[test]
+    fn a_request_that_aws_repeats_ends_before_its_token() {
+        let repeated = io::Error::other("the request should have been 'host:a\nX-Amz-Security-Token:IQoJb3\n'");
+        assert_eq!(Chain::new(&repeated).to_string(), "the request should have been 'host:a\nX-Amz-...");
+    }
 
     #[test]
     fn causes_are_joined_on_one_line() {

@@ -12,7 +12,9 @@ use metrique_writer_core::unit::{NegativeScale, PositiveScale};
 use metrique_writer_core::value::{MetricFlags, Observation, ValueWriter};
 use metrique_writer_core::{Entry, EntryWriter, Unit, Value};
 use metrique_writer_format_emf::Emf;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::aws;
 use crate::metric::{self, Figure};
@@ -24,9 +26,13 @@ pub const NAMESPACE: &str = "LambdaScale";
 /// whose pools have the same name need two.
 pub const NAMESPACE_VARIABLE: &str = "METRICS_NAMESPACE";
 
+/// The crates that write requests and answers into their lines, secrets included: the SDK of AWS repeats an answer that it cannot read
+/// at the level of errors, and decrypted parameters at `trace`. Our own errors say what became of a call. Prefixes of their targets.
+const UNHEARD: [&str; 5] = ["aws_", "h2", "hyper", "reqwest", "tower"];
+
 /// Sends log lines to standard output as JSON, from the level that the variable `RUST_LOG` names on: `error`, `warn`,
-/// `info` (the default), `debug`, `trace` or `off`. (Filters by module would cost a regular expression engine, a quarter of
-/// a megabyte in each function.)
+/// `info` (the default), `debug`, `trace` or `off`. (A filter that `RUST_LOG` describes by modules would cost a regular expression
+/// engine, a quarter of a megabyte in each function.)
 pub fn init() {
     let level = aws::variable("RUST_LOG").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     // A second call (in tests) is not an error worth stopping for.
@@ -37,6 +43,8 @@ pub fn init() {
         .with_span_list(false)
         .with_target(false)
         .with_max_level(level)
+        .finish()
+        .with(Targets::new().with_default(level).with_targets(UNHEARD.map(|target| (target, LevelFilter::OFF))))
         .try_init();
 }
 

@@ -44,6 +44,23 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     clipped.chars().take(max_chars.saturating_sub(MORE.len())).chain(MORE.chars()).collect()
 }
 
+/// A text up to where it repeats the token of a session of AWS: what AWS says of a wrong signature repeats the whole request, with that
+/// token among its headers.
+///
+/// ```
+/// use shared::text::without_token;
+/// assert_eq!(without_token("it should have been 'x-amz-security-token:IQoJb3...'".to_owned()), "it should have been 'x-amz-...");
+/// assert_eq!(without_token("the security token is expired".to_owned()), "the security token is expired");
+/// ```
+#[must_use]
+pub fn without_token(mut text: String) -> String {
+    if let Some(at) = text.to_ascii_lowercase().find("security-token") {
+        text.truncate(at);
+        text.push_str("...");
+    }
+    text
+}
+
 /// `1 agent`, `2 agents`.
 #[must_use]
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {

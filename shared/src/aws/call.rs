@@ -28,7 +28,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::variable;
-use crate::text::clip;
+use crate::text::{clip, without_token};
 
 /// The most characters that an error repeats of what AWS calls an error; its codes have less than a hundred.
 const MAX_CODE_CHARS: usize = 200;
@@ -195,7 +195,7 @@ fn operation(
                 }
             };
             let code = code.unwrap_or_else(|| response.status().as_u16().to_string());
-            let message = clip(&message.unwrap_or_default(), MAX_MESSAGE_CHARS);
+            let message = clip(&without_token(message.unwrap_or_default()), MAX_MESSAGE_CHARS);
             let fault = ErrorMetadata::builder().code(clip(&code, MAX_CODE_CHARS)).message(message);
             Err(OrchestratorError::operation(Refused(fault.build())))
         })
