@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use support::{Account, told};
 use testbed::account::Account as Credentials;
+use testbed::secrets::{AWS_SECRET_KEY, AWS_SESSION_TOKEN};
 use tokio::process::Command;
 
 const ATTRIBUTES: &str = r#"asg = "workers""#;
@@ -39,6 +40,7 @@ fn home(test: &str, files: &[(&str, &str)]) -> PathBuf {
 fn without_keys(account: &Account, arguments: &[&str], home: &Path) -> Command {
     let mut command = account.command(arguments);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env_remove("AWS_REGION");
+    command.env_remove("AWS_SESSION_TOKEN");
     command.env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true").env("PATH", "/usr/bin:/bin");
     command
 }
@@ -48,14 +50,18 @@ async fn credentials_come_from_wherever_aws_tools_take_them() {
     let account = Account::start("sources").await;
     let sources = Credentials::start(&account.faults).await.unwrap();
     let config = account.config("", ATTRIBUTES, "");
-    let process = r#"{"Version": 1, "AccessKeyId": "process", "SecretAccessKey": "local"}"#;
-    let login = r#"{"accessToken": {"accessKeyId": "login", "secretAccessKey": "local", "sessionToken": "local",
-        "accountId": "123456789012", "expiresAt": "2099-01-01T00:00:00Z"}, "tokenType": "aws_sigv4", "refreshToken": "r",
-        "clientId": "arn:aws:signin:::devtools/same-device", "dpopKey": "none"}"#;
+    let process = format!(r#"{{"Version": 1, "AccessKeyId": "process", "SecretAccessKey": "{AWS_SECRET_KEY}"}}"#);
+    let keys = format!(
+        r#""accessKeyId": "login", "secretAccessKey": "{AWS_SECRET_KEY}", "sessionToken": "{AWS_SESSION_TOKEN}""#
+    );
+    let login = format!(
+        r#"{{"accessToken": {{{keys}, "accountId": "123456789012", "expiresAt": "2099-01-01T00:00:00Z"}}, "tokenType": "aws_sigv4",
+        "refreshToken": "r", "clientId": "arn:aws:signin:::devtools/same-device", "dpopKey": "none"}}"#
+    );
     let token = r#"{"accessToken": "t", "expiresAt": "2099-01-01T00:00:00Z", "region": "us-east-1", "startUrl": "https://a.example"}"#;
-    let home = home("sources", &[("process.json", process), (SSO_CACHE, token), (LOGIN_CACHE, login)]);
+    let home = home("sources", &[("process.json", &process), (SSO_CACHE, token), (LOGIN_CACHE, &login)]);
     let profiles = format!(
-        "[profile keys]\nregion = us-east-1\naws_access_key_id = keys\naws_secret_access_key = local\n\
+        "[profile keys]\nregion = us-east-1\naws_access_key_id = keys\naws_secret_access_key = {AWS_SECRET_KEY}\n\
          [profile process]\nregion = us-east-1\ncredential_process = cat {home}/process.json\n\
          [profile assumed]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/operator\nsource_profile = keys\n\
          [profile sso]\nregion = us-east-1\nsso_session = local\nsso_account_id = 123456789012\nsso_role_name = operator\n\

@@ -22,6 +22,7 @@ use super::ACCOUNT;
 use super::faults::FaultPlan;
 use super::http::Endpoint;
 use super::query::{AwsError, Namespace, Request};
+use super::secrets;
 use super::service::{Service, answer, lock};
 use super::xml::Xml;
 
@@ -131,8 +132,8 @@ impl Known {
                 let role = request.required("RoleArn")?;
                 xml.element("Credentials", |xml| {
                     xml.text("AccessKeyId", "assumed")
-                        .text("SecretAccessKey", "local")
-                        .text("SessionToken", "local")
+                        .text("SecretAccessKey", secrets::AWS_SECRET_KEY)
+                        .text("SessionToken", secrets::AWS_SESSION_TOKEN)
                         .text("Expiration", "2099-01-01T00:00:00Z");
                 })
                 .element("AssumedRoleUser", |xml| {
@@ -188,7 +189,7 @@ async fn sso(headers: HeaderMap) -> Response {
     if !headers.contains_key("x-amz-sso_bearer_token") {
         return rest_refusal(&AwsError::new(401, "UnauthorizedException", "Session token not found or invalid"));
     }
-    let credentials = json!({"roleCredentials": {"accessKeyId": "sso", "secretAccessKey": "local", "sessionToken": "local",
+    let credentials = json!({"roleCredentials": {"accessKeyId": "sso", "secretAccessKey": secrets::AWS_SECRET_KEY, "sessionToken": secrets::AWS_SESSION_TOKEN,
         "expiration": 4_070_908_800_000_i64}});
     answer(StatusCode::OK, JSON, credentials.to_string())
 }
@@ -196,6 +197,6 @@ async fn sso(headers: HeaderMap) -> Response {
 /// The credentials of an instance or a container.
 fn credentials(source: &str) -> Response {
     let credentials: Value = json!({"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z",
-        "AccessKeyId": source, "SecretAccessKey": "local", "Token": "local", "Expiration": "2099-01-01T00:00:00Z"});
+        "AccessKeyId": source, "SecretAccessKey": secrets::AWS_SECRET_KEY, "Token": secrets::AWS_SESSION_TOKEN, "Expiration": "2099-01-01T00:00:00Z"});
     answer(StatusCode::OK, JSON, credentials.to_string())
 }

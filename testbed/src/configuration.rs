@@ -24,6 +24,8 @@ pub(crate) struct Local<'a> {
     pub(crate) credentials: Option<&'a str>,
     /// Marathon's URL.
     pub(crate) marathon: &'a str,
+    /// Where its credentials are, if it asks for any.
+    pub(crate) marathon_credentials: Option<&'a str>,
 }
 
 /// The configuration with the local endpoints in place of its own, and without what only its own need. Sections that it does
@@ -46,6 +48,9 @@ pub(crate) fn localize(configuration: &str, local: Local<'_>) -> Result<(String,
     if let Some(Value::Table(marathon)) = configuration.get_mut("marathon") {
         marathon.remove("credentials");
         marathon.insert("url".to_owned(), local.marathon.into());
+        if let Some(credentials) = local.marathon_credentials {
+            marathon.insert("credentials".to_owned(), credentials.into());
+        }
     }
     let configuration = configuration.to_string();
     let config = Config::parse(&configuration)?;
@@ -58,7 +63,8 @@ mod tests {
 
     use super::*;
 
-    const LOCAL: Local<'_> = Local { masters: &[], credentials: None, marathon: "http://127.0.0.1:8080" };
+    const LOCAL: Local<'_> =
+        Local { masters: &[], credentials: None, marathon: "http://127.0.0.1:8080", marathon_credentials: None };
     const POOL: &str = "[[pools]]\nname = \"a\"\ngroup = \"b\"\nmax = 7\n";
 
     fn localized(sections: &str, local: Local<'_>) -> Config {
@@ -84,10 +90,12 @@ mod tests {
 
     #[test]
     fn credentials_and_marathon_are_the_local_ones() {
-        let local = Local { credentials: Some("ssm:/local"), ..LOCAL };
+        let local = Local { credentials: Some("ssm:/local"), marathon_credentials: Some("ssm:/marathon"), ..LOCAL };
         let config = localized("mesos.masters = [\"http://a\"]\nmarathon.url = \"https://b\"", local);
         assert_eq!(config.mesos.unwrap().credentials, Some(Reference::Ssm("/local".to_owned())));
-        assert_eq!(config.marathon.unwrap().urls[0].as_str(), "http://127.0.0.1:8080/");
+        let marathon = config.marathon.unwrap();
+        assert_eq!(marathon.urls[0].as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(marathon.credentials, Some(Reference::Ssm("/marathon".to_owned())));
     }
 
     #[test]

@@ -163,7 +163,13 @@ impl<S> Endpoint<S> {
     /// All calls so far that are not forgotten, those that hang included.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.server.gate.calls).since(0).cloned().collect()
+        self.calls_since(0)
+    }
+
+    /// Those from that number on.
+    #[must_use]
+    pub fn calls_since(&self, number: usize) -> Vec<Call> {
+        lock(&self.server.gate.calls).since(number).cloned().collect()
     }
 
     /// How many calls came so far.

@@ -5,6 +5,7 @@
 //!   [`marathon`]: the endpoints; each module says what it models
 //! - [`faults`]: what goes wrong with their calls
 //! - [`raw`]: a server that answers with any bytes
+//! - [`secrets`]: what is planted where a secret can be read, and the search for it
 //! - [`capture`]: the cluster that the local master leads
 //! - [`stage`]: a function's own binary, in the environment that Lambda gives it
 //! - [`moto`]: an AWS that other people wrote
@@ -25,6 +26,7 @@ pub mod master;
 pub mod moto;
 pub mod raw;
 pub mod runtime_api;
+pub mod secrets;
 pub mod sns;
 pub mod ssm;
 pub mod stack;

@@ -1,9 +1,11 @@
 //! The three functions and all their endpoints.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,11 +23,13 @@ use super::cloudwatch::{CloudWatch, Utilization};
 use super::configuration::{self, ConfigurationError, Local};
 use super::ec2::{Ec2, Ec2Instance};
 use super::faults::{FaultPlan, Faults};
+use super::http::Call;
 use super::marathon::Marathon;
 use super::master::Master;
 use super::raw::RawServer;
 use super::runtime_api::{Function, FunctionError};
-use super::service::now;
+use super::secrets::{Leak, Secrets};
+use super::service::{lock, now};
 use super::sns::{Message, Sns};
 use super::ssm::Ssm;
 use super::stage::{self, Stage};
@@ -45,6 +49,12 @@ const CPU_PERCENT: f64 = 50.0;
 
 /// The parameter with the master's credentials, where it asks for any.
 const CREDENTIALS: &str = "/lambda-scale/mesos";
+
+/// The parameter with Marathon's credentials, where it asks for any.
+const MARATHON_CREDENTIALS: &str = "/lambda-scale/marathon";
+
+/// No secret of a test has more bytes, in no form.
+const LONGEST_SECRET: usize = 200;
 
 /// How often a failed event runs again, as template.yaml says for each function.
 const RETRIES: [(&str, u32); 3] = [("node_gather", 0), ("node_process", 1), ("node_scale", 1)];
@@ -131,6 +141,17 @@ pub struct Run {
     pub outcome: ScalingOutcome,
 }
 
+/// How far what the functions wrote was searched for secrets.
+#[derive(Debug, Default)]
+struct Searched {
+    /// The bytes of each function's log.
+    logs: BTreeMap<&'static str, usize>,
+    /// The messages of all topics.
+    messages: usize,
+    /// The calls of each service of AWS.
+    calls: [usize; 4],
+}
+
 /// Everything that runs. What is started ends when this is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -163,6 +184,8 @@ pub struct Stack {
     /// The third.
     pub scale: Function,
     logs: Logs,
+    secrets: Secrets,
+    searched: Mutex<Searched>,
     stages: BTreeMap<&'static str, Stage>,
 }
 
@@ -182,6 +205,17 @@ impl Stack {
             ssm.put(CREDENTIALS, credentials);
         }
         let reference = format!("ssm:{CREDENTIALS}");
+        let marathon_credentials = faults.change(|faults| faults.marathon_credentials.clone());
+        if let Some(credentials) = &marathon_credentials {
+            ssm.put(MARATHON_CREDENTIALS, credentials);
+        }
+        let marathon_reference = format!("ssm:{MARATHON_CREDENTIALS}");
+        let mut secrets = Secrets::of_aws();
+        for (of, credentials) in
+            [("the master's password", &credentials), ("Marathon's password", &marathon_credentials)]
+        {
+            secrets = credentials.iter().fold(secrets, |secrets, secret| secrets.with(of, secret));
+        }
         let stuck = faults.change(|faults| faults.stuck_masters.clone());
         let stuck = stuck.into_iter().map(RawServer::stuck).collect::<Result<Vec<_>, _>>().map_err(StackError::Port)?;
         let own = faults.change(|faults| faults.own_masters.clone());
@@ -191,6 +225,7 @@ impl Stack {
             masters: &masters,
             credentials: credentials.is_some().then_some(&reference),
             marathon: &marathon.url(),
+            marathon_credentials: marathon_credentials.is_some().then_some(&marathon_reference),
         };
         let (configuration, config) = configuration::localize(&setup.configuration, local)?;
         let agents: Vec<Agent> = master.cluster(|cluster| cluster.registered().cloned().collect());
@@ -232,6 +267,8 @@ impl Stack {
             process,
             scale,
             logs: setup.logs,
+            secrets,
+            searched: Mutex::default(),
             stages: BTreeMap::new(),
         };
         let (cloudwatch_url, ssm_url) = (stack.cloudwatch.url(), stack.ssm.url());
@@ -383,6 +420,54 @@ impl Stack {
         self.ec2.forget_calls();
     }
 
+    /// The secrets that stand in what the functions wrote since this was asked: in logs, messages, answers, errors, tags, parameters,
+    /// and in all else that they sent to AWS.
+    ///
+    /// # Errors
+    /// Where a log cannot be read.
+    pub fn leaks(&self) -> io::Result<Vec<Leak>> {
+        let written = self.written(&mut lock(&self.searched))?;
+        Ok(written.iter().filter_map(|(place, text)| self.secrets.find(place, text)).collect())
+    }
+
+    /// What the functions wrote from there on, with its place.
+    fn written(&self, from: &mut Searched) -> io::Result<Vec<(String, String)>> {
+        let mut written = Vec::new();
+        for function in [&self.gather, &self.process, &self.scale] {
+            let name = function.name();
+            if let Logs::Directory(directory) = &self.logs {
+                let log = fs::read(stage::log_file(directory, name))?;
+                let start = from.logs.insert(name, log.len()).unwrap_or_default();
+                // The last line may have been half written.
+                let new = log.get(start.saturating_sub(LONGEST_SECRET)..).unwrap_or(&log);
+                let lines = String::from_utf8_lossy(new).into_owned();
+                written.push((format!("the log of {name}"), lines));
+            }
+            // They are short: each time all of them.
+            written.extend(function.history().into_iter().map(|invocation| {
+                let said = invocation.result.unwrap_or_else(|error| error.to_string());
+                (format!("an answer of {name}"), said)
+            }));
+        }
+        for topic in [&self.topics.snapshots, &self.topics.decisions, &self.topics.outcomes] {
+            let messages = self.sns.published(topic, from.messages).into_iter();
+            written.extend(messages.map(|message| (format!("a message of {topic}"), readable(&message))));
+        }
+        from.messages = self.sns.mark();
+        let calls = [
+            (self.auto_scaling.calls_since(from.calls[0]), self.auto_scaling.call_count()),
+            (self.cloudwatch.calls_since(from.calls[1]), self.cloudwatch.call_count()),
+            (self.ec2.calls_since(from.calls[2]), self.ec2.call_count()),
+            (self.ssm.calls_since(from.calls[3]), self.ssm.call_count()),
+        ];
+        from.calls = calls.each_ref().map(|(_, count)| *count);
+        // The headers have what they must have.
+        let request = |call: &Call| format!("{} {:?} {}", call.action, call.params, call.json);
+        let requests = calls.iter().flat_map(|(calls, _)| calls).map(request);
+        written.extend(requests.map(|request| ("a request to AWS".to_owned(), request)));
+        Ok(written)
+    }
+
     /// Ends the three functions, and waits until they have ended.
     pub async fn stop(self) {
         for stage in self.stages.into_values() {
@@ -404,6 +489,14 @@ impl Stack {
         }
         hint
     }
+}
+
+/// What a message says, unpacked.
+fn readable(message: &Message) -> String {
+    let attributes = &message.attributes;
+    let unpacked = attributes.get(CONTENT_ENCODING).and_then(|_| contract::unpack_all(&message.body).ok());
+    let body = unpacked.map_or_else(|| message.body.clone(), |bodies| bodies.concat());
+    format!("{:?} {attributes:?} {body}", message.subject)
 }
 
 /// A message of ours, if the text is one.

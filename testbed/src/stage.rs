@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::runtime_api::Function;
-use super::{Logs, REGION, StackError};
+use super::{Logs, REGION, StackError, secrets};
 
 /// The variables that a process inherits. Without HOME the SDK finds no profile of the user.
 const INHERITED: [&str; 7] =
@@ -135,7 +135,8 @@ fn lambda_variables(function: &Function) -> Vec<(&'static str, String)> {
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secrets::AWS_SECRET_KEY.to_owned()),
+        ("AWS_SESSION_TOKEN", secrets::AWS_SESSION_TOKEN.to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("NO_PROXY", "*".to_owned()),
     ]

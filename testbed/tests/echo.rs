@@ -10,18 +10,15 @@
 
 mod support;
 
-use std::fs;
-use std::path::PathBuf;
-
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use shared::contract::OutcomeAction;
 use support::start_faulty;
 use testbed::faults::Faults;
 use testbed::raw::Stuck;
 use testbed::{CONFIGURATION, stage};
 
-const SECRET: &str = "canary-5ecret";
-/// The same as it is sent.
-const SENT: &str = "cmVhZGVyOmNhbmFyeS01ZWNyZXQ";
+const CREDENTIALS: &str = "reader:c4nary/of+the=Master~%3";
 
 #[tokio::test]
 async fn a_proxy_that_echoes_the_request_leaks_no_credentials() {
@@ -32,29 +29,21 @@ async fn a_proxy_that_echoes_the_request_leaks_no_credentials() {
             .replace("scale_down_threshold_percent = 30", "scale_down_threshold_percent = 60");
         let faults = Faults {
             stuck_masters: vec![Stuck::Echoes { status }],
-            master_credentials: Some(format!("reader:{SECRET}")),
+            master_credentials: Some(CREDENTIALS.to_owned()),
             ..Faults::default()
         };
         let test = format!("echo-{status}");
         let stack = start_faulty(&test, stage::binaries().unwrap(), configuration, faults).await;
         let run = stack.run().await.unwrap().remove(0);
+        let sent = BASE64_STANDARD.encode(CREDENTIALS);
         let (outcome, requests) = (run.outcome, stack.stuck_masters[0].requests());
-        assert!(requests.iter().any(|request| request.contains("/api/v1") && request.contains(SENT)), "{requests:?}");
+        assert!(requests.iter().any(|request| request.contains("/api/v1") && request.contains(&sent)), "{requests:?}");
         // A master that fails is not the one to ask; what one refuses is refused.
         let expected = if status < 500 { OutcomeAction::Failed } else { OutcomeAction::Draining };
         assert_eq!(outcome.action, expected, "{outcome:?}");
         assert_eq!(outcome.reason.contains(&format!("(status {status}")), status < 500, "{outcome:?}");
 
-        let topics = [&stack.topics.snapshots, &stack.topics.decisions, &stack.topics.outcomes];
-        let messages = topics.map(|topic| format!("{:?}", stack.sns.published(topic, 0)));
-        let functions = [&stack.gather, &stack.process, &stack.scale].map(|f| format!("{:?}", f.history()));
+        assert_eq!(stack.leaks().unwrap(), []);
         stack.stop().await;
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(&test);
-        let logs: Vec<String> =
-            fs::read_dir(directory).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-        assert!(logs.iter().any(|log| log.contains("outcome")), "{logs:?}");
-        for text in messages.iter().chain(&functions).chain(&logs) {
-            assert!(!text.contains(SECRET) && !text.contains(SENT), "{text}");
-        }
     }
 }

@@ -34,9 +34,8 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// How much later a run may end on a busy machine.
 const GRACE: Duration = Duration::from_secs(5);
 
-const SECRET: &str = "canary-5ecret";
-/// The same as it is sent.
-const SENT: &str = "cmVhZGVyOmNhbmFyeS01ZWNyZXQ";
+/// The password at the masters, with characters that URLs encode.
+const SECRET: &str = "c4nary/of+the=Master~%3";
 
 /// A pool without a master beside the one of the cluster.
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";
@@ -57,7 +56,6 @@ use Expected::{Refused, Usable, UsableOrRefused};
 
 /// A master whose answer changes from case to case, before the one that leads.
 struct Hostile {
-    test: &'static str,
     answer: Arc<Mutex<Answer>>,
     stack: Stack,
 }
@@ -84,7 +82,7 @@ impl Hostile {
         let directory = logs(test);
         drop(fs::remove_dir_all(directory));
         let stack = start_faulty(test, stage::binaries().unwrap(), configuration, faults).await;
-        Self { test, answer, stack }
+        Self { answer, stack }
     }
 
     async fn check(&self, what: &str, answer: Answer, expected: Expected) {
@@ -103,24 +101,20 @@ impl Hostile {
             (Err(StackError::Function(error)), None, Refused(texts) | UsableOrRefused(_, texts)) => {
                 assert_ne!(error.error_type, "Runtime.ExitError", "{what}: {error}");
                 assert!(texts.iter().any(|text| error.message.contains(text)), "{what}: {error}");
-                let text = error.to_string();
-                assert!(!text.contains(SECRET) && !text.contains(SENT) && text.len() < 4000, "{what}: {text}");
+                assert!(error.to_string().len() < 4000, "{what}: {error}");
             }
             (gathered, snapshot, _) => panic!("{what}: {gathered:?}, {snapshot:?}"),
         }
         let peak = self.stack.peak_memory_kib("node_gather").unwrap();
         assert!(peak <= MAX_KIB, "{what}: {peak} KiB");
+        assert_eq!(self.stack.leaks().unwrap(), [], "{what}");
     }
 
-    /// The same process still works, and no log has the credentials.
+    /// The same process still works.
     async fn end(self) {
         self.stack.faults.master(Mode::Leading);
         self.check("a leading master after all", bytes(b"HTTP/1.1 500 Error\r\n\r\n".to_vec()), Usable(60)).await;
         self.stack.stop().await;
-        for file in fs::read_dir(logs(self.test)).unwrap() {
-            let log = fs::read_to_string(file.unwrap().path()).unwrap();
-            assert!(!log.contains(SECRET) && !log.contains(SENT), "{log}");
-        }
     }
 }
 
@@ -265,6 +259,7 @@ async fn any_http_is_read_or_refused() {
 async fn no_redirect_leads_astray() {
     let hostile = Hostile::start("redirects", "").await;
     let long = format!("http://10.0.0.5/{}", "a".repeat(60_000));
+    let with_credentials = format!("http://reader:{SECRET}@127.0.0.1:5050/{SECRET}?{SECRET}");
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
     {
@@ -276,7 +271,7 @@ async fn no_redirect_leads_astray() {
             "http://[::ffff:127.0.0.1]:5050/state",
             "http://[fd00:ec2::254]/",
             "http://localhost:5050/state",
-            "http://reader:canary-5ecret@127.0.0.1:5050/state",
+            &with_credentials,
             "//127.0.0.1:2/state",
             "http://",
             "::::",

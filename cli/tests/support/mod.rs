@@ -14,6 +14,7 @@ use testbed::capture::captured;
 use testbed::cloudwatch_logs::CloudWatchLogs;
 use testbed::faults::FaultPlan;
 use testbed::master::Master;
+use testbed::secrets::{AWS_SECRET_KEY, AWS_SESSION_TOKEN, Secrets};
 use testbed::{CAPTURE, now};
 use tokio::process::Command;
 
@@ -80,7 +81,8 @@ impl Account {
                 ("AWS_ENDPOINT_URL", self.auto_scaling.url()),
                 ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", self.logs.url()),
             ])
-            .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "us-east-1")])
+            .envs([("AWS_ACCESS_KEY_ID", "local"), ("AWS_REGION", "us-east-1")])
+            .envs([("AWS_SECRET_ACCESS_KEY", AWS_SECRET_KEY), ("AWS_SESSION_TOKEN", AWS_SESSION_TOKEN)])
             .env("NO_PROXY", "*");
         command
     }
@@ -94,9 +96,14 @@ impl Account {
     }
 }
 
-/// The whole output, with single spaces.
+/// The password at the masters, where a test gives one.
+pub(crate) const MASTER_PASSWORD: &str = "c4nary/of+the=Master~%3";
+
+/// The whole output, with single spaces. No command shows a secret that it was given.
 pub(crate) fn told(output: &Output) -> String {
     let words = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    let secrets = Secrets::of_aws().with("the password", &format!("reader:{MASTER_PASSWORD}"));
+    assert_eq!(secrets.find("the output", &words), None, "{words}");
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
