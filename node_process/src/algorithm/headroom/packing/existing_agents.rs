@@ -8,7 +8,7 @@ use super::super::super::capacity::Pool;
 use super::super::super::new_agent::NewAgent;
 use super::bin_index::{BinGroup, BinIndex};
 use super::classes::{Classes, Measure};
-use super::rooms::Sort;
+use super::rooms::{Room, Sort, sort_equal};
 use super::tasks::Tasks;
 use super::vector::{self, Vector};
 
@@ -31,15 +31,25 @@ struct Turn {
     emptiness: u128,
     sort: Sort,
     group: BinGroup,
+    /// The place of their room, as long as nothing more was placed there.
+    place: Option<usize>,
 }
 
 impl Turn {
-    fn new(sort: Sort, group: BinGroup, emptiest: Emptiest, whole: &Vector) -> Self {
+    fn of((place, (room, agents)): (usize, &(&Room, u64)), emptiest: Emptiest) -> Self {
+        let emptiness = match emptiest {
+            Emptiest::OfAll => room.least_share,
+            Emptiest::Of(kind) => room.free.0[kind].into(),
+        };
+        Self { emptiness, sort: room.sort, group: BinGroup::new(room.free, *agents), place: Some(place) }
+    }
+
+    fn after(sort: Sort, group: BinGroup, emptiest: Emptiest, whole: &Vector) -> Self {
         let emptiness = match emptiest {
             Emptiest::OfAll => group.free.least_share(whole),
             Emptiest::Of(kind) => group.free.0[kind].into(),
         };
-        Self { emptiness, sort, group }
+        Self { emptiness, sort, group, place: None }
     }
 }
 
@@ -61,8 +71,50 @@ fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
 impl ExistingAgents {
     /// The pool without the first `removed` agents that may leave.
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
-        let [plain, gpu, empty] = pool.rooms().without(pool, removed).map(|groups| BinIndex::new(&groups));
-        Self { new_agent: pool.new_agent, plain, gpu, empty }
+        let rooms = pool.rooms().without(pool, removed);
+        let groups: Vec<(Sort, BinGroup)> =
+            rooms.into_iter().map(|(room, agents)| (room.sort, BinGroup::new(room.free, agents))).collect();
+        Self::of(pool.new_agent, &groups)
+    }
+
+    /// Agents by sort, the fullest of each first.
+    fn of(new_agent: Option<NewAgent>, groups: &[(Sort, BinGroup)]) -> Self {
+        let of = |sort: Sort| {
+            let from = groups.partition_point(|(own, _)| *own < sort);
+            let own = groups.get(from..).unwrap_or_default();
+            let own = own.get(..own.partition_point(|(own, _)| *own == sort)).unwrap_or_default();
+            BinIndex::new(&own.iter().map(|(_, group)| *group).collect::<Vec<_>>())
+        };
+        Self { new_agent, plain: of(Sort::Plain), gpu: of(Sort::Gpu), empty: of(Sort::Empty) }
+    }
+
+    /// The same where tasks were placed on the emptiest agent of all, one after the other, and how many of each found no room. So
+    /// do schedulers that spread their tasks.
+    pub(super) fn spread(pool: &Pool<'_>, removed: usize, tasks: &[Tasks<'_>], emptiest: Emptiest) -> (Self, Vec<u64>) {
+        let none = Self::of(pool.new_agent, &[]);
+        let whole = none.whole();
+        let mut rooms = pool.rooms().without(pool, removed);
+        let mut turns: BinaryHeap<Turn> = rooms.iter().enumerate().map(|room| Turn::of(room, emptiest)).collect();
+        let left = tasks.iter().map(|tasks| none.spread_equal(&mut turns, tasks, emptiest, &whole)).collect();
+        // Few rooms have changed, and the others are in order.
+        let mut changed = Vec::new();
+        rooms.iter_mut().for_each(|(_, agents)| *agents = 0);
+        for turn in turns {
+            match turn.place.and_then(|place| rooms.get_mut(place)) {
+                Some((_, agents)) => *agents = turn.group.agents,
+                None => changed.push((turn.sort, turn.group.free.largest_share(&whole), turn.group)),
+            }
+        }
+        rooms.retain(|(_, agents)| *agents > 0);
+        sort_equal(&mut rooms);
+        let mut all: Vec<(Sort, u128, BinGroup)> = Vec::with_capacity(rooms.len() + changed.len());
+        all.extend(
+            rooms.into_iter().map(|(room, agents)| (room.sort, room.largest_share, BinGroup::new(room.free, agents))),
+        );
+        all.append(&mut changed);
+        all.sort();
+        let groups: Vec<(Sort, BinGroup)> = all.into_iter().map(|(sort, _, group)| (sort, group)).collect();
+        (Self::of(pool.new_agent, &groups), left)
     }
 
     /// Places tasks on agents that run something, and returns how many found no room.
@@ -115,20 +167,7 @@ impl ExistingAgents {
         if left > 0 && self.opens_empty_to(tasks) { self.empty.place(&tasks.size, left) } else { left }
     }
 
-    /// Places tasks on the emptiest agent of all, one after the other, and returns how many of each found no room. So do
-    /// schedulers that spread their tasks.
-    pub(super) fn spread(&mut self, tasks: &[Tasks<'_>], emptiest: Emptiest) -> Vec<u64> {
-        let whole = self.whole();
-        let mut turns: BinaryHeap<Turn> = self.turns(emptiest).collect();
-        let left = tasks.iter().map(|tasks| self.spread_equal(&mut turns, tasks, emptiest, &whole)).collect();
-        let of = |sort: Sort| {
-            in_order(&whole, turns.iter().filter(|turn| turn.sort == sort).map(|turn| turn.group).collect())
-        };
-        (self.plain, self.gpu, self.empty) = (of(Sort::Plain), of(Sort::Gpu), of(Sort::Empty));
-        left
-    }
-
-    /// The same of equal tasks.
+    /// Spreads equal tasks.
     fn spread_equal(&self, turns: &mut BinaryHeap<Turn>, tasks: &Tasks<'_>, emptiest: Emptiest, whole: &Vector) -> u64 {
         /// A turn gives an agent this part of what it would get in all, at least one task: else tiny ones would take for ever.
         const TURNS: u64 = 32;
@@ -154,21 +193,13 @@ impl ExistingAgents {
             let takers = turn.group.agents.min(left);
             left = left.saturating_sub(takers.saturating_mul(each));
             let used = BinGroup::used(free.without(&tasks.size, each), takers);
-            turns.push(Turn::new(turn.sort, used, emptiest, whole));
+            turns.push(Turn::after(turn.sort, used, emptiest, whole));
             if turn.group.agents > takers {
                 turns.push(Turn { group: BinGroup { agents: turn.group.agents - takers, ..turn.group }, ..turn });
             }
         }
         turns.extend(aside);
         left
-    }
-
-    fn turns(&self, emptiest: Emptiest) -> impl Iterator<Item = Turn> {
-        let whole = self.whole();
-        let sorts = [(Sort::Plain, &self.plain), (Sort::Gpu, &self.gpu), (Sort::Empty, &self.empty)];
-        sorts
-            .into_iter()
-            .flat_map(move |(sort, groups)| groups.iter().map(move |group| Turn::new(sort, *group, emptiest, &whole)))
     }
 
     fn opens(&self, sort: Sort, tasks: &Tasks<'_>) -> bool {
@@ -243,7 +274,8 @@ fn sum(groups: &BinIndex, without: &Vector) -> PerKind<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster::{Cluster, policy, resources};
+    use cluster::{Cluster, TaskSpec, policy, resources};
+    use proptest::prelude::*;
     use shared::contract::AgentShape;
     use shared::resources::{Amount, Resources};
 
@@ -256,22 +288,66 @@ mod tests {
         // Ten tasks of 1 cpu on four agents, of which one runs a task of 2 cpus.
         let snapshot = Cluster::of(4, resources(4, 14_000)).running("/a", 1, resources(2, 100)).snapshot();
         let policy = policy("new_agent = { cpus = 8, mem = 28000 }").unwrap();
-        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&[tasks(resources(1, 0), 10, false)], Emptiest::OfAll), [0]);
+        let pool = Pool::new(&snapshot, &policy);
+        let spread = |tasks| ExistingAgents::spread(&pool, 0, &[tasks], Emptiest::OfAll);
+        let (existing, left) = spread(tasks(resources(1, 0), 10, false));
+        assert_eq!(left, [0]);
         let left: u64 = existing.plain.iter().map(|group| group.free.0[Kind::Cpus] * group.agents).sum();
         assert_eq!(left, 4_000);
         assert!(existing.plain.iter().all(|group| group.free.0[Kind::Cpus] == 1_000), "each has 3 cpus in use");
         // Fewer tasks than agents: the others stay as they are.
-        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
-        assert_eq!(existing.spread(&[tasks(resources(1, 0), 1, false)], Emptiest::OfAll), [0]);
+        let (existing, left) = spread(tasks(resources(1, 0), 1, false));
+        assert_eq!(left, [0]);
         let mut groups: Vec<(u64, u64)> =
             existing.plain.iter().map(|group| (group.free.0[Kind::Cpus], group.agents)).collect();
         groups.sort_unstable();
         assert_eq!(groups, [(2_000, 1), (3_000, 1), (4_000, 2)]);
         // Many tiny ones are as many, in fewer turns.
-        let mut existing = ExistingAgents::new(&Pool::new(&snapshot, &policy), 0);
         let tiny = Resources { mem: Amount::ZERO, cpus: Amount::from_thousandths(1), ..Resources::ZERO };
-        assert_eq!(existing.spread(&[tasks(tiny, 14_001, false)], Emptiest::OfAll), [1], "14 cpus are free");
+        assert_eq!(spread(tasks(tiny, 14_001, false)).1, [1], "14 cpus are free");
+    }
+
+    proptest! {
+        /// H4: counting spreads tasks as one after the other would be, and leaves the agents in the order of their room.
+        #[test]
+        fn groups_are_spread_as_their_members_would_be_h4(
+            loads in prop::collection::vec((0_u64..4, 0_u64..5), 1..9),
+            sizes in prop::collection::vec((1_u64..4, 1_u64..5, 1_u64..9), 1..5),
+            removed in 0_usize..4,
+        ) {
+            let mut cluster = Cluster::of(loads.len(), resources(4, 14_000));
+            let framework = cluster.framework_of("/a");
+            for (number, (cpus, mem)) in (0..).zip(&loads) {
+                let spec = TaskSpec { application: "/a".to_owned(), resources: resources(*cpus, 1_000 * mem) };
+                cluster.start_on(number, framework, spec, cluster::NOON).unwrap();
+            }
+            let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+            let pool = Pool::new(&snapshot, &policy);
+            let removed = removed.min(pool.removable_count());
+            let listed = |existing: &ExistingAgents| {
+                let of = |sort: Sort, index: &BinIndex| -> Vec<(Sort, Vector)> {
+                    index.iter().flat_map(|group| vec![(sort, group.free); usize::try_from(group.agents).unwrap()]).collect()
+                };
+                [of(Sort::Plain, &existing.plain), of(Sort::Gpu, &existing.gpu), of(Sort::Empty, &existing.empty)].concat()
+            };
+            let before = ExistingAgents::new(&pool, removed);
+            let (mut agents, whole) = (listed(&before), before.whole());
+            let tasks: Vec<Tasks<'_>> =
+                sizes.iter().map(|(cpus, mem, count)| tasks(resources(*cpus, 1_000 * mem), *count, false)).collect();
+            let mut expected = Vec::new();
+            for Tasks { size, displaced, .. } in &tasks {
+                let placed = (0..*displaced).take_while(|_| {
+                    let fitting = agents.iter_mut().filter(|(_, free)| size.fits_in(free));
+                    let emptiest = fitting.max_by_key(|(sort, free)| (free.least_share(&whole), *sort, *free));
+                    emptiest.map(|(_, free)| *free = free.without(size, 1)).is_some()
+                });
+                expected.push(displaced - placed.count() as u64);
+            }
+            let (spread, left) = ExistingAgents::spread(&pool, removed, &tasks, Emptiest::OfAll);
+            prop_assert_eq!(left, expected);
+            agents.sort_by_key(|(sort, free)| (*sort, free.largest_share(&whole), *free));
+            prop_assert_eq!(listed(&spread), agents);
+        }
     }
 
     #[test]
@@ -282,7 +358,7 @@ mod tests {
         let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
         let pool = Pool::new(&snapshot, &policy);
         let spread = |is_gpu_aware| {
-            ExistingAgents::new(&pool, 0).spread(&[tasks(resources(2, 1_000), 5, is_gpu_aware)], Emptiest::OfAll)[0]
+            ExistingAgents::spread(&pool, 0, &[tasks(resources(2, 1_000), 5, is_gpu_aware)], Emptiest::OfAll).1[0]
         };
         assert_eq!(spread(false), 4, "one has room beside the task of 1 cpu");
         assert_eq!(spread(true), 0);

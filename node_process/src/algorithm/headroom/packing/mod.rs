@@ -91,8 +91,8 @@ impl<'a> Packing<'a> {
     pub(super) fn stays_clear(&self, pool: &Pool<'a>, removed: usize) -> bool {
         let tasks = self.demand.crowd(pool, &pool.capacity(removed, 0));
         pool.considered().all(|kind| {
-            let mut existing = ExistingAgents::new(pool, removed);
-            existing.spread(&tasks, Emptiest::Of(kind)).iter().all(|left| *left == 0)
+            let (existing, left) = ExistingAgents::spread(pool, removed, &tasks, Emptiest::Of(kind));
+            left.iter().all(|left| *left == 0)
                 && self.demand.largest.iter().all(|tasks| {
                     !tasks.fit(pool.new_agent) || existing.has_room(tasks) || existing.has_empty_room(tasks)
                 })

@@ -51,8 +51,7 @@ impl<'a> Plan<'a> {
         if displaced.tasks.is_empty() {
             return None;
         }
-        let mut existing = ExistingAgents::new(pool, removed);
-        let left = existing.spread(&displaced.tasks, Emptiest::OfAll);
+        let (mut existing, left) = ExistingAgents::spread(pool, removed, &displaced.tasks, Emptiest::OfAll);
         let left: Vec<Tasks<'a>> =
             displaced.tasks.iter().zip(left).map(|(tasks, displaced)| Tasks { displaced, ..*tasks }).collect();
         existing.settle();

@@ -7,7 +7,6 @@ use shared::resources::{Kind, Resources};
 
 use super::super::super::capacity::{Pool, free_of};
 use super::super::super::new_agent::NewAgent;
-use super::bin_index::BinGroup;
 use super::vector::Vector;
 
 /// The three sorts of agents.
@@ -31,12 +30,16 @@ pub(in super::super::super) struct Rooms {
 
 /// Agents that have equally much free.
 #[derive(Clone)]
-struct Room {
-    sort: Sort,
-    free: Vector,
+pub(super) struct Room {
+    pub(super) sort: Sort,
+    pub(super) free: Vector,
     agents: u64,
     /// The place of their shape.
     shape: usize,
+    /// The largest share of a new agent that is free.
+    pub(super) largest_share: u128,
+    /// The least.
+    pub(super) least_share: u128,
 }
 
 impl Rooms {
@@ -50,32 +53,29 @@ impl Rooms {
                 (false, true) => Sort::Plain,
                 (false, false) => Sort::Gpu,
             };
-            Room { sort, free: Vector::of(free), agents: (*count).into(), shape }
+            let free = Vector::of(free);
+            let (largest_share, least_share) = (free.largest_share(&whole), free.least_share(&whole));
+            Room { sort, free, agents: (*count).into(), shape, largest_share, least_share }
         };
         let mut rooms: Vec<Room> = pool.shapes.iter().enumerate().map(room).collect();
-        rooms.sort_by_cached_key(|room| (room.sort, room.free.largest_share(&whole), room.free, room.shape));
+        rooms.sort_unstable_by_key(|room| (room.sort, room.largest_share, room.free, room.shape));
         Self { rooms, leave: OnceCell::new() }
     }
 
-    /// The agents of each sort without the first `removed` that may leave.
-    pub(super) fn without(&self, pool: &Pool<'_>, removed: usize) -> [Vec<BinGroup>; 3] {
-        let mut left: Vec<u64> = self.rooms.iter().map(|room| room.agents).collect();
+    /// The agents without the first `removed` that may leave, by sort: how many there are in each room.
+    pub(super) fn without(&self, pool: &Pool<'_>, removed: usize) -> Vec<(&Room, u64)> {
+        let mut left: Vec<(&Room, u64)> = self.rooms.iter().map(|room| (room, room.agents)).collect();
         if removed > 0 {
             let leave = self.leave.get_or_init(|| self.rooms_of(pool));
             for room in leave.iter().take(removed).flatten() {
-                if let Some(agents) = left.get_mut(*room) {
+                if let Some((_, agents)) = left.get_mut(*room) {
                     *agents -= 1;
                 }
             }
         }
-        let of = |sort: Sort| -> Vec<BinGroup> {
-            let rooms = self.rooms.iter().zip(&left).filter(|(room, agents)| room.sort == sort && **agents > 0);
-            let mut groups: Vec<BinGroup> = rooms.map(|(room, agents)| BinGroup::new(room.free, *agents)).collect();
-            // Which of those that have equally much free is tried first depends on how many are left.
-            groups.chunk_by_mut(|a, b| a.free == b.free).filter(|equal| equal.len() > 1).for_each(|equal| equal.sort());
-            groups
-        };
-        [Sort::Plain, Sort::Gpu, Sort::Empty].map(of)
+        left.retain(|(_, agents)| *agents > 0);
+        sort_equal(&mut left);
+        left
     }
 
     fn rooms_of(&self, pool: &Pool<'_>) -> Vec<Option<usize>> {
@@ -89,6 +89,12 @@ impl Rooms {
         let leave = pool.removable(pool.removable_count()).map(|candidate| take(&mut shapes, candidate));
         leave.map(|shape| shape.and_then(|shape| room_of.get(shape).copied())).collect()
     }
+}
+
+/// Which of those that have equally much free is tried first depends on how many are left.
+pub(super) fn sort_equal(rooms: &mut [(&Room, u64)]) {
+    let equal = rooms.chunk_by_mut(|(a, _), (b, _)| a.sort == b.sort && a.free == b.free);
+    equal.filter(|equal| equal.len() > 1).for_each(|equal| equal.sort_by_key(|(_, agents)| *agents));
 }
 
 /// Takes an agent out of the shapes: the place of its own, of those that are left.
