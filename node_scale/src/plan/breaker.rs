@@ -158,8 +158,10 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
 
 fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
     let end = launch.end.unwrap_or(launch.start);
-    let is_latest = members.launch_of(id).is_none_or(|latest| latest.start == launch.start);
-    let in_service = members.launched(id).filter(|instance| instance.lifecycle_state == Lifecycle::InService);
+    let latest = members.launch(id);
+    let is_latest = latest.is_none_or(|latest| latest.activity.start == launch.start);
+    let instance = latest.and_then(|latest| latest.instance);
+    let in_service = instance.filter(|instance| instance.lifecycle_state == Lifecycle::InService);
     match in_service {
         _ if !is_latest => Fate::Open,
         Some(instance) => {

@@ -44,12 +44,17 @@ pub(super) enum Join {
 /// Which instances the snapshot knows as agents, and when each was launched.
 pub(super) struct Members<'a> {
     known: Known<'a>,
-    launches: BTreeMap<&'a str, &'a Activity>,
-    /// The instances of these launches that the group lists.
-    launched: BTreeMap<&'a str, &'a Instance>,
+    launches: BTreeMap<&'a str, Launch<'a>>,
     taken_at: Timestamp,
     pub(super) now: Timestamp,
     pub(super) join_timeout: SignedDuration,
+}
+
+/// The latest launch of an instance, and that instance while the group lists it.
+#[derive(Clone, Copy)]
+pub(super) struct Launch<'a> {
+    pub(super) activity: &'a Activity,
+    pub(super) instance: Option<&'a Instance>,
 }
 
 /// Where the knowledge comes from.
@@ -94,17 +99,21 @@ impl<'a> Members<'a> {
             Some(group) => Known::Listed(Listed::new(group)),
             None => Known::Nothing,
         };
-        let mut launches: BTreeMap<&str, &Activity> = BTreeMap::new();
+        let mut launches: BTreeMap<&str, Launch<'_>> = BTreeMap::new();
         let brings = |activity: &&Activity| activity.kind == ActivityKind::Launch && activity.changes_group();
         for launch in state.activities.iter().filter(brings) {
             let Some(id) = launch.instance_id.as_deref() else { continue };
             // An instance that returned to the warm pool is launched more than once.
-            launches.entry(id).and_modify(|known| *known = later(known, launch)).or_insert(launch);
+            let known = launches.entry(id).or_insert(Launch { activity: launch, instance: None });
+            known.activity = later(known.activity, launch);
         }
-        let instances = state.group.instances.iter().map(|instance| (instance.instance_id.as_str(), instance));
-        let launched = instances.filter(|(id, _)| launches.contains_key(id)).collect();
+        for instance in &state.group.instances {
+            if let Some(launch) = launches.get_mut(instance.instance_id.as_str()) {
+                launch.instance = Some(instance);
+            }
+        }
         let join_timeout = signed(policy.timing.join_timeout);
-        Self { known, launches, launched, taken_at: decision.snapshot_taken_at, now, join_timeout }
+        Self { known, launches, taken_at: decision.snapshot_taken_at, now, join_timeout }
     }
 
     /// Whether nothing is known of single instances.
@@ -114,12 +123,12 @@ impl<'a> Members<'a> {
 
     /// The latest launch of an instance, where the activities reach back so far.
     pub(super) fn launch_of(&self, id: &str) -> Option<&'a Activity> {
-        self.launches.get(id).copied()
+        self.launch(id).map(|launch| launch.activity)
     }
 
-    /// The instance of a launch, while the group lists it.
-    pub(super) fn launched(&self, id: &str) -> Option<&'a Instance> {
-        self.launched.get(id).copied()
+    /// The same with the instance.
+    pub(super) fn launch(&self, id: &str) -> Option<Launch<'a>> {
+        self.launches.get(id).copied()
     }
 
     /// Whether a launch has been in progress for so long that nothing is expected of it.
