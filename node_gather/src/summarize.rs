@@ -263,8 +263,8 @@ fn task_count(groups: &[TaskGroup]) -> u32 {
 /// A share of a whole, compared exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
-    part: u128,
-    whole: u128,
+    part: u64,
+    whole: u64,
 }
 
 /// Rounded up: none of it is lost.
@@ -276,8 +276,8 @@ const fn seconds_up(duration: Duration) -> u64 {
 impl Share {
     fn new(part: Amount, whole: Amount) -> Self {
         // Nothing of nothing is nothing; something of nothing is more than any share.
-        let whole = if part.is_zero() { 1 } else { u128::from(whole.thousandths()) };
-        Self { part: u128::from(part.thousandths()), whole }
+        let whole = if part.is_zero() { 1 } else { whole.thousandths() };
+        Self { part: part.thousandths(), whole }
     }
 
     /// The largest share over all kinds.
@@ -290,7 +290,8 @@ impl Share {
 
 impl Ord for Share {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.part * other.whole).cmp(&(other.part * self.whole))
+        let product = |part: u64, whole: u64| u128::from(part) * u128::from(whole);
+        product(self.part, other.whole).cmp(&product(other.part, self.whole))
     }
 }
 

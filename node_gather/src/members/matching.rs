@@ -137,14 +137,9 @@ pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], look
     let claims = AllClaims::of(agents, &named);
     let identities: Vec<Identity<'_>> =
         agents.iter().zip(&named).map(|(agent, named)| claims.identity(agent, named)).collect();
-    let mut joined: Map<&str, usize> = with_capacity(agents.len());
-    joined.extend((0..).zip(&identities).filter_map(|(index, identity)| match identity {
-        Identity::Certain { id, .. } => Some((*id, index)),
-        Identity::Away | Identity::None => None,
-    }));
     let mut members =
         Members { placements: vec![Placement::NotDescribed; agents.len()], pools: Vec::with_capacity(pools.len()) };
-    let all = All { agents, named: &named, identities: &identities, claims: &claims, joined: &joined, lookup };
+    let all = All { agents, named: &named, identities: &identities, claims: &claims, lookup };
     let mut of_pool: Vec<Vec<usize>> = vec![Vec::new(); pools.len()];
     for (index, agent) in agents.iter().enumerate() {
         let pool = agent.pool.and_then(|pool| of_pool.get_mut(usize::try_from(pool).ok()?));
@@ -193,20 +188,34 @@ fn named<'a>(agent: &'a Agent, by_address: &Map<IpAddr, Vec<&'a str>>) -> Named<
 }
 
 struct AllClaims<'a> {
-    instances: Map<&'a str, Claims>,
+    instances: Map<&'a str, Claimed>,
     addresses: Map<IpAddr, Claims>,
+}
+
+/// An instance that is claimed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Claimed {
+    claims: Claims,
+    /// The place of the last agent that claims it; of a connected one, where there is one.
+    by: usize,
 }
 
 impl<'a> AllClaims<'a> {
     fn of(agents: &[Agent], named: &[Named<'a>]) -> Self {
         let mut claims = Self { instances: with_capacity(agents.len()), addresses: with_capacity(agents.len()) };
-        for (agent, named) in agents.iter().zip(named) {
+        for (place, (agent, named)) in agents.iter().zip(named).enumerate() {
             let ids = match named {
                 Named::Nothing => &[][..],
                 Named::One(id) => std::slice::from_ref(id),
                 Named::Many(ids) => ids,
             };
-            ids.iter().for_each(|id| claims.instances.entry(id).or_default().add(agent.presence));
+            for id in ids {
+                let claimed = claims.instances.entry(id).or_default();
+                if agent.presence == Presence::Connected || claimed.claims.connected == 0 {
+                    claimed.by = place;
+                }
+                claimed.claims.add(agent.presence);
+            }
             if let Some(ip) = agent.ip {
                 claims.addresses.entry(ip).or_default().add(agent.presence);
             }
@@ -215,7 +224,7 @@ impl<'a> AllClaims<'a> {
     }
 
     fn of_instance(&self, id: &str) -> Claims {
-        self.instances.get(id).copied().unwrap_or_default()
+        self.instances.get(id).map(|claimed| claimed.claims).unwrap_or_default()
     }
 
     fn of_address(&self, agent: &Agent) -> Claims {
@@ -243,8 +252,6 @@ struct All<'m, 'a> {
     named: &'m [Named<'a>],
     identities: &'m [Identity<'a>],
     claims: &'m AllClaims<'a>,
-    /// The agent of each instance that certainly has one.
-    joined: &'m Map<&'a str, usize>,
     lookup: &'a Lookup,
 }
 
@@ -313,14 +320,21 @@ impl<'a> All<'_, 'a> {
         found
     }
 
+    /// The agent of an instance that certainly has one.
+    fn joined(&self, id: &str) -> Option<&Agent> {
+        let by = self.claims.instances.get(id)?.by;
+        let is_certain = matches!(self.identities.get(by)?, Identity::Certain { id: own, .. } if *own == id);
+        self.agents.get(by).filter(|_| is_certain)
+    }
+
     /// Counts the instances of a group. Where the instance of some agent is not known, it may be any that no agent claims.
     fn count(&self, group: &Group, is_recent: impl Fn(&Agent) -> bool, knows_all: bool, members: &mut GroupMembers) {
         let (mut not_joined, mut ambiguous, mut recent) = (Vec::new(), Vec::new(), Vec::new());
         for instance in group.instances.iter().filter(|instance| instance.lifecycle.is_capacity()) {
             let id = instance.id.as_str();
-            if let Some(agent) = self.joined.get(id) {
+            if let Some(agent) = self.joined(id) {
                 members.joined = members.joined.saturating_add(1);
-                recent.extend(self.agents.get(*agent).filter(|agent| is_recent(agent)).map(|_| id));
+                recent.extend(is_recent(agent).then_some(id));
             } else if self.claims.of_instance(id).all() > 0 {
                 ambiguous.push(id);
             } else {
