@@ -1,13 +1,15 @@
 //! What must hold after every event, in random small worlds.
 
-use cluster::{Capacity, resources};
+use std::num::NonZeroU32;
+
+use cluster::{Capacity, Mode, resources};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
 use crate::fault::{Fault, Faults, Unit};
 use crate::policy::{Exactness, LambdaScale, TargetTracking};
-use crate::setup::{Place, Start};
+use crate::setup::{FirstAgents, Place, Start};
 use crate::trace::{Application, Change, Job, Workload};
 use crate::{HOUR, SECOND};
 
@@ -349,4 +351,43 @@ fn jobs_of_a_framework_of_their_own_wait_unseen() {
     let mut watch = Watch(0);
     let run = crate::run(&setup, "watch", &mut watch, 1).unwrap();
     assert!(watch.0 == 0 && run.series.waiting.contains(&6), "{:?}", run.series.waiting);
+}
+
+#[test]
+fn a_world_starts_with_the_agents_of_its_setup_and_minds_limits_weights_and_the_warm_pool() {
+    let small = Capacity::of(resources(4, 14_000));
+    let limited = Application { most_per_agent: NonZeroU32::new(2), ..Application::new("/web", resources(1, 3500)) };
+    let workload = Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: 120 * MINUTE,
+        applications: vec![limited],
+        changes: vec![
+            Change { at: 0, application: 0, instances: 4 },
+            Change { at: 10 * MINUTE, application: 0, instances: 11 },
+        ],
+        jobs: Vec::new(),
+        agent: resources(8, 28_000),
+    };
+    let first = |count, mode| FirstAgents { count, capacity: small.clone(), age: 30 * MINUTE, mode };
+    let place = Place { weight: NonZeroU32::new(3), warm: 2, ..setup(workload.clone()).place };
+    let start = Start::Agents(vec![first(2, Mode::Active), first(1, Mode::Deactivated)]);
+    let setup = Setup { start, place, ..setup(workload) };
+    let mut world = World::new(&setup, MINUTE, 1);
+    let agents: Vec<_> = world.pool.cluster().agents().map(|agent| (agent.capacity.clone(), agent.mode)).collect();
+    assert_eq!(agents, [Mode::Active, Mode::Active, Mode::Deactivated].map(|mode| (small.clone(), mode)));
+    let group = world.pool.group();
+    assert_eq!((group.desired(), group.min, group.max, world.scheduler.waiting()), (9, 3, 37, 0));
+    let mut policy = ours("");
+    while world.step(&mut policy).unwrap().is_some() {
+        assert_eq!(world.problem(), None);
+        assert!(world.pool.cluster().agents().all(|agent| agent.tasks().len() <= 2));
+        assert_eq!(world.pool.group().desired() % 3, 0);
+    }
+    let instances = world.pool.group().instances();
+    let warm = instances.iter().filter(|of| of.state == group::Lifecycle::WarmedStopped).count();
+    // Six agents hold eleven instances, and the one that was deactivated stays so.
+    assert!(world.scheduler.waiting() == 0 && world.pool.instances() >= 6 && warm == 2, "{instances:?}");
+    assert!(instances.iter().all(|of| of.weight == 3));
+    let kinds: BTreeSet<String> = world.pool.group().activities().map(|of| format!("{:?}", of.kind)).collect();
+    assert!(kinds.contains("LaunchFromWarmPool"), "{kinds:?}");
 }
