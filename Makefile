@@ -208,6 +208,11 @@ learned: rust ## Measure learned headroom: confidences, boot times, noise, deplo
 	@cargo build --locked --quiet --profile simulation -p simulator --example learned
 	@target/simulation/examples/learned $(SEEDS) traces
 
+.PHONY: pictures
+pictures: rust ## Simulate, and draw the pictures of docs/learned-headroom.md
+	@cargo build --locked --quiet --release -p lambda-scale
+	@$(PYTHON) tools/pictures.py target/release/lambda-scale
+
 # For how many seconds `make fuzz` runs each target; TARGETS names some of them, as in `make fuzz TARGETS=state`.
 TIME ?= 60
 TARGETS ?=
