@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
-use shared::aws::{MAX_CAUSES_CHARS, ec2};
-use shared::error::Chain;
-use shared::text::clip;
+use shared::aws::{causes, ec2};
 
 use crate::members::{Addresses, Group, Lookup};
 
@@ -72,7 +70,7 @@ impl Client {
                     _ => String::new(),
                 };
                 let code = error.code().to_owned();
-                let causes = clip(&Chain::new(&error).to_string(), MAX_CAUSES_CHARS);
+                let causes = causes(&error);
                 Lookup::Unknown { reason: format!("DescribeInstances failed ({code}){remedy}: {causes}") }
             }
             Err(_) => Lookup::Unknown { reason: format!("EC2 did not answer within {} ms", self.timeout.as_millis()) },

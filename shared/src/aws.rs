@@ -118,7 +118,13 @@ pub async fn resolve(sdk: &SdkConfig, reference: &Reference) -> Result<SecretStr
 }
 
 /// The most characters of the causes of a failed call; messages about permissions are long.
-pub const MAX_CAUSES_CHARS: usize = 2000;
+const MAX_CAUSES_CHARS: usize = 2000;
+
+/// What a failed call says, with its causes. What cannot be read is quoted by who reads it, as long as it may be, so it is cut.
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    clip(&Chain::new(error).to_string(), MAX_CAUSES_CHARS)
+}
 
 /// The text of a failed call: its name, the error code of AWS, what to do, and the causes.
 #[must_use]
@@ -136,9 +142,7 @@ where
         }
         _ => String::new(),
     };
-    // What cannot be read is quoted by who reads it, as long as it may be.
-    let causes = clip(&Chain::new(error).to_string(), MAX_CAUSES_CHARS);
-    format!("{call} failed ({code}){remedy}: {causes}")
+    format!("{call} failed ({code}){remedy}: {}", causes(error))
 }
 
 /// Reads a parameter of Systems Manager, decrypted. `shown` is its name in an error.

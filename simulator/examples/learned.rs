@@ -14,6 +14,9 @@
     reason = "a development tool ends by panicking"
 )]
 
+#[path = "../tests/support/loads.rs"]
+mod loads;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -21,11 +24,10 @@ use std::sync::Mutex;
 use std::thread;
 
 use cluster::Capacity;
-use jiff::Timestamp;
+use loads::{INSTANCES, noise, synthetic};
 use node_gather::growth::History;
 use shared::config::Confidence;
-use shared::random::SplitMix64;
-use shared::resources::{Amount, Resources};
+use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Options, read};
 use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Start, Workload, run};
@@ -122,7 +124,7 @@ fn parts(directory: &Path) -> Vec<Part> {
         ("boot", traces(directory), boot.collect()),
         ("queue", traces(directory), both().into_iter().map(unseen).collect()),
         ("lost", traces(directory), vec![Variant::suggested(), lost]),
-        ("noise", [1, 2, 5].map(noise).to_vec(), both()),
+        ("noise", [1, 2, 5].map(named_noise).to_vec(), both()),
         ("deployments", [2, 4, 12].map(deployments).to_vec(), both()),
         ("restarts", vec![restarts()], both()),
         ("jumps", vec![tenfold(), new_application()], both()),
@@ -132,7 +134,7 @@ fn parts(directory: &Path) -> Vec<Part> {
 }
 
 fn synthetic_loads() -> Vec<(String, Workload)> {
-    let [noise, deployments] = [[1, 2, 5].map(noise), [2, 4, 12].map(deployments)];
+    let [noise, deployments] = [[1, 2, 5].map(named_noise), [2, 4, 12].map(deployments)];
     noise.into_iter().chain(deployments).chain([restarts(), tenfold(), new_application()]).collect()
 }
 
@@ -162,36 +164,8 @@ fn traces(directory: &Path) -> Vec<(String, Workload)> {
     paths.iter().map(load).collect()
 }
 
-/// Four applications on agents of 8 cpus, some 110 cpus in all.
-const INSTANCES: [(&str, u32, u64, u64); 4] =
-    [("/a", 40, 1_000, 3_500), ("/b", 60, 500, 2_000), ("/c", 12, 2_000, 6_000), ("/d", 8, 4_000, 12_000)];
-
-fn synthetic(mut changes: Vec<Change>) -> Workload {
-    let resources = |milli: u64, mem: u64| Resources {
-        cpus: Amount::from_thousandths(milli),
-        mem: Amount::from_thousandths(1_000 * mem),
-        ..Resources::ZERO
-    };
-    changes.sort();
-    let applications = INSTANCES.map(|(name, _, milli, mem)| Application::new(name, resources(milli, mem))).to_vec();
-    let start = Timestamp::from_second(1_767_225_600).unwrap();
-    let text = "minute,application,instances,cpus,mem\n0,/a,1,1,1000\n1,/a,1,1,1000\n";
-    let form = read(text, &Options::default()).unwrap();
-    Workload { start, duration: SYNTHETIC, applications, changes, agent: resources(8_000, 28_000), ..form }
-}
-
-/// Every two minutes each application has another number of instances, at most so many percent from its own.
-fn noise(percent: u64) -> (String, Workload) {
-    let mut random = SplitMix64::new(percent);
-    let mut changes = Vec::new();
-    for at in (0..SYNTHETIC / MINUTE).step_by(2).map(|minute| minute * MINUTE) {
-        for (application, (_, instances, ..)) in INSTANCES.into_iter().enumerate() {
-            let thousandths = 1_000 - 10 * percent + random.below(20 * percent + 1);
-            let instances = u32::try_from(u64::from(instances) * thousandths / 1_000).unwrap();
-            changes.push(Change { at, application, instances });
-        }
-    }
-    (format!("±{percent}%"), synthetic(changes))
+fn named_noise(percent: u32) -> (String, Workload) {
+    (format!("±{percent}%"), noise(SYNTHETIC, percent))
 }
 
 /// Every four hours each application starts a tenth of its instances anew, one tenth after the other for two minutes each: the new ones
@@ -205,7 +179,7 @@ fn restarts() -> (String, Workload) {
             changes.push(Change { at: (minute + 20) * MINUTE, application, instances });
         }
     }
-    ("rolling restarts".to_owned(), synthetic(changes))
+    ("rolling restarts".to_owned(), synthetic(SYNTHETIC, changes))
 }
 
 /// On the third day one application is ten times as large, for an hour.
@@ -215,7 +189,7 @@ fn tenfold() -> (String, Workload) {
     let mut changes = constant();
     changes.push(Change { at: noon, application, instances: 10 * instances });
     changes.push(Change { at: noon + 60 * MINUTE, application, instances });
-    ("one application tenfold, once".to_owned(), synthetic(changes))
+    ("one application tenfold, once".to_owned(), synthetic(SYNTHETIC, changes))
 }
 
 /// On the third day an application comes that was not there, and stays.
@@ -224,7 +198,7 @@ fn new_application() -> (String, Workload) {
     let mut changes = constant();
     changes.retain(|change| change.application != application);
     changes.push(Change { at: noon, application, instances: INSTANCES[application].1 });
-    ("a new application".to_owned(), synthetic(changes))
+    ("a new application".to_owned(), synthetic(SYNTHETIC, changes))
 }
 
 fn constant() -> Vec<Change> {
@@ -243,7 +217,7 @@ fn deployments(hours: u64) -> (String, Workload) {
             changes.push(Change { at: (minute + 10) * MINUTE, application, instances });
         }
     }
-    (format!("every {hours} h"), synthetic(changes))
+    (format!("every {hours} h"), synthetic(SYNTHETIC, changes))
 }
 
 /// A pool whose history is lost at the end of each day.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "support/loads.rs"]
+mod loads;
+
 use cluster::Capacity;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::History;
@@ -90,24 +93,6 @@ fn noise(days: u64, percent: u32) -> Workload {
     load(days * DAY, (0..days * DAY / (2 * MINUTE)).map(|step| (step * 2 * MINUTE, [any(), any()])).collect::<Vec<_>>())
 }
 
-/// The same of four applications, whose tasks take a sixteenth to half of an agent.
-fn noise_of_large_tasks(days: u64, percent: u32) -> Workload {
-    let sizes = [("/a", 40, 1_000, 3_500), ("/b", 60, 500, 2_000), ("/c", 12, 2_000, 6_000), ("/d", 8, 4_000, 12_000)];
-    let mut random = SplitMix64::new(percent.into());
-    let mut changes = Vec::new();
-    for at in (0..days * DAY).step_by(usize::try_from(2 * MINUTE).unwrap()) {
-        for (application, (_, instances, ..)) in sizes.into_iter().enumerate() {
-            let thousandths = 1_000 - 10 * percent + u32::try_from(random.below(u64::from(20 * percent + 1))).unwrap();
-            changes.push(Change { at, application, instances: instances * thousandths / 1_000 });
-        }
-    }
-    let application = |(name, _, milli, mem): (&str, u32, u64, u64)| {
-        let (cpus, mem) = (Amount::from_thousandths(milli), Amount::from_thousandths(1_000 * mem));
-        Application::new(name, Resources { cpus, mem, ..Resources::ZERO })
-    };
-    Workload { applications: sizes.map(application).to_vec(), changes, ..load(days * DAY, []) }
-}
-
 /// Demand ends at capacity where nothing shows the queue, so its growth is learned to be 0. U buys what waits all the same.
 #[test]
 fn demand_of_three_times_the_capacity_is_served_without_a_queue_h11() {
@@ -138,7 +123,7 @@ fn constant_load_with_noise_turns_three_times_in_five_days_at_most_d7() {
 /// Where a task takes half an agent, whether there is room for it depends on where all others lie.
 #[test]
 fn large_tasks_with_noise_turn_three_times_in_five_days_at_most_d7() {
-    let run = seen(noise_of_large_tasks(6, 1), &settings(""));
+    let run = seen(loads::noise(6 * DAY, 1), &settings(""));
     assert!(turns(&run) <= 3, "{:?}", run.actions);
 }
 

@@ -52,14 +52,13 @@ impl Secrets {
     #[must_use]
     pub fn with(mut self, of: &'static str, secret: &str) -> Self {
         let mut add = |kind, text: &str| self.forms.push(Form { of, kind, text: text.to_lowercase() });
-        if let Some((_, password)) = secret.split_once(':') {
+        let password = secret.split_once(':').map(|(_, password)| password);
+        if password.is_some() {
             add("base64, as it is sent", &BASE64_STANDARD_NO_PAD.encode(secret));
-            add("as it is", password);
-            within_base64(password).iter().for_each(|text| add("base64", text));
-        } else {
-            add("as it is", secret);
-            within_base64(secret).iter().for_each(|text| add("base64", text));
         }
+        let secret = password.unwrap_or(secret);
+        add("as it is", secret);
+        within_base64(secret).iter().for_each(|text| add("base64", text));
         self
     }
 

@@ -184,7 +184,7 @@ impl Attributes {
         }
     }
 
-    /// Takes out all of that name.
+    /// Removes all of that name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(own, _)| own != name);
     }

@@ -91,7 +91,7 @@ impl Cluster {
         number
     }
 
-    /// Takes out an agent and all that runs on it: its instance has ended.
+    /// Removes an agent and all that runs on it: its instance has ended.
     pub fn remove(&mut self, number: u32) -> Option<Agent> {
         self.agents.remove(&number)
     }

@@ -73,10 +73,10 @@ impl Serialize for StepLimit {
 pub(super) fn limits(section: &mut Section<'_>, strategy: ScaleDownStrategy, learns: bool) -> Limits {
     let (min, max) = bounds(section);
     // An agent that drains can be reactivated for a while. One at a time, a large pool would take days.
-    let down = match strategy.decommissions() {
-        true if learns => StepLimit::Percent(25),
-        true => StepLimit::Percent(10),
-        false => StepLimit::Agents(1),
+    let down = match (strategy.decommissions(), learns) {
+        (true, true) => StepLimit::Percent(25),
+        (true, false) => StepLimit::Percent(10),
+        (false, _) => StepLimit::Agents(1),
     };
     Limits {
         min,

@@ -33,7 +33,7 @@ impl MemberTasks {
     /// Merges equal ones. Next time there are twice as many, so that memory and time grow with the distinct ones alone.
     #[cold]
     fn merge(&mut self) {
-        // A sort that makes use of what is sorted already: what is no document lists one application after the other.
+        // A sort that makes use of what is in order already: a simulated cluster shows one application after the other.
         self.counts.sort_by_key(|(key, _)| *key);
         self.counts.dedup_by(|(next, count), (kept, sum)| {
             let is_equal = next == kept;
