@@ -356,7 +356,26 @@ mod tests {
             "SomethingNew",
         ];
         assert!(running.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::InProgress));
-        assert_eq!(ActivityStatus::from("Cancelled"), ActivityStatus::Cancelled);
+        let ends = [
+            ("Successful", ActivityStatus::Successful),
+            ("Failed", ActivityStatus::Failed),
+            ("Cancelled", ActivityStatus::Cancelled),
+        ];
+        assert!(ends.iter().all(|(code, status)| ActivityStatus::from(*code) == *status));
+    }
+
+    #[test]
+    fn an_activity_is_of_the_group_that_it_names() {
+        let activity = |group: Option<&str>, status: &str| {
+            let json = serde_json::json!({"AutoScalingGroupName": group, "Description": "Launching a new EC2 instance: i-1",
+                "StatusCode": status, "StartTime": "2026-11-21T16:00:00Z"});
+            serde_json::from_value::<Activity>(json).unwrap()
+        };
+        let of = |group| activity(group, "Successful").is_of("workers");
+        // An answer without the name is of the group that was asked about.
+        assert_eq!((of(Some("workers")), of(Some("others")), of(None)), (true, false, true));
+        let finished = |status| activity(None, status).is_finished();
+        assert_eq!((finished("Failed"), finished("Successful"), finished("PreInService")), (true, true, false));
     }
 
     #[test]
@@ -383,6 +402,8 @@ mod tests {
             ("Terminating EC2 instance in warm pool: i-0abc", ActivityKind::WarmPool, Some("i-0abc")),
             ("Terminating EC2 instance from warm pool: i-0abc", ActivityKind::WarmPool, Some("i-0abc")),
             ("Terminating EC2 instance: i-0abc", ActivityKind::Terminate, Some("i-0abc")),
+            ("Placing instance in standby: i-0abc", ActivityKind::Other, Some("i-0abc")),
+            ("Cancelling Spot instance request: sir-bcpga", ActivityKind::Other, None),
             ("Detaching EC2 instance: i-0abc", ActivityKind::Other, Some("i-0abc")),
         ] {
             assert_eq!(read(description), (kind, instance.map(str::to_owned)), "{description}");

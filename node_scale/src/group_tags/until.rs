@@ -109,6 +109,12 @@ mod tests {
     }
 
     #[test]
+    fn an_end_before_all_time_is_over() {
+        let until = Until::parse("-009999-01-01").unwrap();
+        assert!(until.is_over(Timestamp::MIN), "{until:?}");
+    }
+
+    #[test]
     fn an_end_is_over_from_then_on() {
         let until = Until::parse("2026-12-24").unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

@@ -108,3 +108,126 @@ fn without_a_group_a_successful_launch_ends_the_count_b5() {
     state.activities.push(activity(ActivityKind::Launch, "i-9", ActivityStatus::Successful, -1900, Some(-1800)));
     assert_eq!(super::super::plan(&down, Some(&state), &policy(""), at(0)).launch_failures, 0);
 }
+
+/// The group, short of three instances, after as many launches that failed, and one that is in progress since `start`.
+fn series(failed: i64, start: i64) -> GroupState {
+    let mut state = after(ActivityStatus::InProgress, start, None, true);
+    for n in 0..failed {
+        let (start, end) = (-500 + n, Some(-400 + n));
+        state.activities.push(activity(ActivityKind::Launch, "i-none", ActivityStatus::Failed, start, end));
+    }
+    state
+}
+
+#[test]
+fn a_series_of_launches_that_bring_no_agent_holds_no_scale_down_b2() {
+    // The next launch of the series is in progress all the time.
+    sets(&plan_down(&series(3, -60)), 10);
+    check(&plan_down(&series(2, -60)), BackOff::InProgress(launch("i-lost")));
+    // One that started no later than the last launch that brought an agent is none of the series.
+    let mut joined = with_young(series(3, -700), 1, 640);
+    let planned = |state: &GroupState| plan(&joined_decision(-1), Some(state), &policy(""), at(0)).result;
+    assert_eq!(planned(&joined), BackOff::InProgress(launch("i-lost")).into());
+    joined.activities.iter_mut().filter(|activity| activity.end.is_none()).for_each(|launch| launch.start = at(-699));
+    assert!(matches!(planned(&joined), PlanResult::Act(_)), "{:?}", planned(&joined));
+}
+
+/// A decision from a snapshot in which all ten old instances and the young one are agents.
+fn joined_decision(delta: i32) -> ScalingDecision {
+    let group = GroupMembers {
+        joined: 11,
+        joined_recent: Some((0..10).map(|n| format!("i-{n}")).chain(["i-young0".to_owned()]).collect()),
+        ..GroupMembers::default()
+    };
+    ScalingDecision { group: Some(group), ..decision(delta, 11) }
+}
+
+#[test]
+fn an_instance_that_a_health_check_ends_in_a_series_holds_no_scale_down_b2() {
+    // Three instances were launched, and each is ended by a health check; the termination is in progress.
+    let mut state = group();
+    state.group.desired_capacity = 13;
+    for n in 0..3 {
+        let id = format!("i-lost{n}");
+        let launched = activity(ActivityKind::Launch, &id, ActivityStatus::Successful, -600 + n, Some(-540 + n));
+        let mut ended = activity(ActivityKind::Terminate, &id, ActivityStatus::InProgress, -200 + n, None);
+        ended.ends_unhealthy = true;
+        state.activities.extend([launched, ended]);
+        state.group.instances.push(instance(&id, Lifecycle::Terminating));
+    }
+    assert_eq!(planned(&decision(2, 10), &state).launch_failures, 3);
+    sets(&plan_down(&state), 9);
+    // What ends for another reason, or is no instance of the series, holds it.
+    let mut asked = state.clone();
+    asked.activities[1].ends_unhealthy = false;
+    assert!(matches!(plan_down(&asked).result, PlanResult::BackOff(BackOff::InProgress(_))));
+    let mut other = state.clone();
+    other.group.instances.push(instance("i-other", Lifecycle::Terminating));
+    check(&plan_down(&other), BackOff::Unsettled("i-other".to_owned()));
+    let mut ended = activity(ActivityKind::Terminate, "i-other", ActivityStatus::InProgress, -100, None);
+    ended.ends_unhealthy = true;
+    other.activities.push(ended);
+    check(&plan_down(&other), BackOff::InProgress(termination("i-other")));
+}
+
+#[test]
+fn what_arrives_is_not_believed_in_a_series_b5() {
+    // Two instances arrive, and two agents are wanted; launches since then failed.
+    let after = |failed: i64| {
+        let mut state = with_young(group(), 2, 30);
+        state.group.desired_capacity = 13;
+        let failed = (0..failed)
+            .map(|n| activity(ActivityKind::Launch, "i-none", ActivityStatus::Failed, -20 + n, Some(-10 + n)));
+        state.activities.extend(failed);
+        planned(&decision(2, 10), &state)
+    };
+    check(&after(2), NoChange::InFlightCovers { in_flight: 3, needed: 2 });
+    assert!(loss(&after(3)).is_some(), "{:?}", after(3));
+    assert_eq!((after(2).unmet, after(3).unmet), (0, 2));
+}
+
+#[test]
+fn instances_that_were_lost_long_ago_do_not_tell_that_none_joins_b5() {
+    // Three launched two hours ago are no agents; nothing was launched since.
+    let state = with_young(group(), 3, 7200);
+    let plan = planned(&decision(3, 10), &state);
+    assert_eq!((plan.never_joined, plan.launch_failures), (3, 0), "{plan:?}");
+    sets(&plan, 16);
+}
+
+#[test]
+fn an_instance_that_was_launched_twice_counts_once_b5() {
+    // From the warm pool, back into it, and out of it again.
+    let mut state = with_young(group(), 3, 16 * 60);
+    for n in 0..3 {
+        let id = format!("i-young{n}");
+        state.activities.push(activity(ActivityKind::Launch, &id, ActivityStatus::Successful, -3000, Some(-2900)));
+    }
+    assert_eq!(planned(&decision(3, 10), &state).launch_failures, 3);
+}
+
+#[test]
+fn an_instance_that_may_still_join_ends_no_count_b5() {
+    // The launch after the failed one succeeded a minute ago: its instance may still join.
+    let mut state = with_young(after(ActivityStatus::Failed, -300, Some(-300), false), 1, 60);
+    state.group.desired_capacity = 13;
+    assert_eq!(planned(&decision(2, 10), &state).launch_failures, 1);
+    // Nor does one that has gone since.
+    state.group.instances.pop();
+    assert_eq!(planned(&decision(2, 10), &state).launch_failures, 1);
+    // Where single instances are not known, it does: it was in service.
+    let unknown = ScalingDecision { group: None, ..decision(2, 10) };
+    assert_eq!(super::super::plan(&unknown, Some(&state), &policy(""), at(0)).launch_failures, 0);
+}
+
+#[test]
+fn without_a_group_numbers_tell_that_none_joins_b5() {
+    let state = with_young(group(), 3, 16 * 60);
+    let of = |agents| ScalingDecision { group: None, ..decision(3, agents) };
+    let plan = |agents| super::super::plan(&of(agents), Some(&state), &policy(""), at(0));
+    let none = plan(10);
+    assert_eq!((none.never_joined, none.launch_failures), (3, 3), "{none:?}");
+    assert_eq!(loss(&none), Some(&Loss::NeverJoined));
+    // An agent more, and it may be any of them.
+    assert_eq!((plan(11).never_joined, plan(11).launch_failures), (2, 0));
+}

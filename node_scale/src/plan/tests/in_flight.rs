@@ -384,3 +384,103 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_instance_in_service_is_young_although_its_launch_has_not_ended() {
+    // The activity ends at any moment: the instance has just been handed over.
+    let mut state = group();
+    state.activities.push(activity(ActivityKind::Launch, "i-new", ActivityStatus::InProgress, -1200, None));
+    state.group.instances.push(instance("i-new", Lifecycle::InService));
+    state.group.desired_capacity = 11;
+    assert_eq!(planned(&decision(2, 10), &state).in_flight, 1);
+}
+
+#[test]
+fn what_was_launched_just_before_the_snapshot_is_in_flight_though_nothing_lists_it() {
+    // The group that the snapshot knows did not have it yet; of one launched earlier, it would say that it is no agent.
+    let unlisted = |ago| {
+        let mut decision = seen(decision(2, 10), &group());
+        decision.group.as_mut().unwrap().joined = 11;
+        planned(&decision, &with_young(group(), 1, ago)).in_flight
+    };
+    // Launched a minute before `ago`, and the snapshot is ten seconds old.
+    assert_eq!((unlisted(30), unlisted(120)), (1, 0));
+}
+
+#[test]
+fn an_unlisted_instance_is_no_agent_where_the_list_is_cut() {
+    let mut decision = seen(decision(2, 10), &group());
+    decision.group.as_mut().unwrap().not_joined_count = 1;
+    assert_eq!(planned(&decision, &with_young(group(), 1, 300)).in_flight, 1);
+}
+
+#[test]
+fn what_left_the_group_is_not_in_flight() {
+    for lifecycle in [Lifecycle::Standby, Lifecycle::NotCounted] {
+        let mut state = with_young(group(), 1, 30);
+        state.group.desired_capacity = 10;
+        state.group.instances.last_mut().unwrap().lifecycle_state = lifecycle;
+        assert_eq!(planned(&decision(2, 10), &state).in_flight, 0, "{lifecycle:?}");
+    }
+}
+
+#[test]
+fn without_a_group_numbers_tell_what_never_joined() {
+    let never_joined = |registered: u32, state: &GroupState| {
+        let decision = ScalingDecision { group: None, ..decision(0, registered) };
+        super::super::plan(&decision, Some(state), &policy(""), at(0)).never_joined
+    };
+    assert_eq!((never_joined(10, &group()), never_joined(8, &group())), (0, 2));
+    // One whose instance terminates may be listed for a while.
+    let mut state = group();
+    state.group.instances[9].lifecycle_state = Lifecycle::Terminating;
+    assert_eq!((never_joined(10, &state), never_joined(9, &state)), (0, 1));
+}
+
+#[test]
+fn only_the_first_ten_that_never_joined_are_named() {
+    let note = |count: u32| planned(&decision(0, 10), &with_unjoined(count, 120)).notes.join("; ");
+    assert!(note(12).contains(", i-young9 and 2 more; check one"), "{}", note(12));
+    assert!(note(10).contains(", i-young9; check one"), "{}", note(10));
+}
+
+#[test]
+fn as_many_as_are_not_protected_may_go_b2() {
+    let protected = |count: usize| {
+        let mut state = group();
+        state.group.instances.iter_mut().take(count).for_each(|i| i.protected_from_scale_in = true);
+        planned(&decision(-2, 10), &state)
+    };
+    sets(&protected(8), 8);
+    check(&protected(9), BackOff::ScaleInProtection { removable: 1, count: 2 });
+}
+
+#[test]
+fn max_missing_agents_percent_itself_is_few_b2() {
+    // Two of ten are twenty percent.
+    let mut state = group();
+    state.group.desired_capacity = 10;
+    let of = |percent: u32| {
+        let policy = policy(&format!("max_missing_agents_percent = {percent}"));
+        plan(&decision(-1, 8), Some(&state), &policy, at(0)).result
+    };
+    assert!(matches!(of(19), PlanResult::BackOff(BackOff::MissingAgents { count: 2, of: 10, .. })), "{:?}", of(19));
+    assert!(matches!(of(20), PlanResult::Act(_)), "{:?}", of(20));
+}
+
+#[test]
+fn what_was_launched_since_the_snapshot_counts_against_the_step_i7() {
+    // Two instances launch; the first snapshot was taken before, the second one after.
+    let policy = policy("max_scale_up_step = 2\nmax_back_off = \"0s\"\nscale_up_cooldown = \"0s\"");
+    let of = |start| {
+        let mut state = group();
+        for id in ["i-a", "i-b"] {
+            state.activities.push(activity(ActivityKind::Launch, id, ActivityStatus::InProgress, start, None));
+            state.group.instances.push(instance(id, Lifecycle::Pending));
+        }
+        state.group.desired_capacity = 12;
+        plan(&ScalingDecision { wanted: 6, ..decision(2, 10) }, Some(&state), &policy, at(0))
+    };
+    check(&of(-5), NoChange::StepRequested { in_flight: 2, wanted: 6, step: 2 });
+    sets(&of(-15), 14);
+}

@@ -5,6 +5,7 @@ mod closing;
 mod drain;
 mod group_tags;
 mod in_flight;
+mod outcome;
 mod properties;
 mod sentences;
 mod targets;

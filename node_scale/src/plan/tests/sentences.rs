@@ -1,6 +1,7 @@
 //! What operators read. The other tests compare typed reasons; these are the goldens of their sentences.
 
 use super::*;
+use crate::group_tags::{Pause, Until};
 
 #[track_caller]
 fn reads(result: impl Into<PlanResult>, sentence: &str) {
@@ -133,4 +134,51 @@ fn a_change_reads_the_same_in_a_dry_run() {
         Change::Increase(increase),
         "increases desired capacity 3 -> 5; the floor is 13 instances (tag lambda-scale/floor)",
     );
+}
+
+#[test]
+fn a_pause_says_when_it_ends() {
+    let until = |text: &str| Pause::Until(Until::parse(text).unwrap());
+    let reason = |pause| PlanResult::from(BackOff::GroupPaused(pause)).reason().to_string();
+    assert!(reason(until("2099-01-01T00:00:00Z")).contains("until 2099-01-01T00:00:00.000Z"));
+    assert!(reason(until("forever")).contains("forever"));
+    assert!(reason(Pause::Unreadable).contains("until an operator corrects it"));
+}
+
+#[test]
+fn ten_missing_agents_are_all_named_b2() {
+    let ids = (0..10).map(|n| format!("i-{n}")).collect();
+    let reason = PlanResult::from(BackOff::MissingAgents { count: 10, ids, of: 40, percent: 10 }).reason().to_string();
+    assert!(reason.ends_with("i-8, i-9"), "{reason}");
+}
+
+#[test]
+fn an_increase_says_what_changed_its_size() {
+    let plain = Increase { from: 3, to: 5, needed: 4, in_flight: 0, reactivated: 0, floor: None, max: None };
+    for (increase, rest) in [
+        (Increase { in_flight: 2, ..plain }, "; 4 agents needed, 2 instances in flight"),
+        (Increase { reactivated: 1, ..plain }, "; 4 agents needed, 1 agent reactivated"),
+        (Increase { max: Some(5), ..plain }, "; 4 agents needed, limited by max = 5"),
+    ] {
+        assert_eq!(increase.to_string(), format!("desired capacity 3 -> 5{rest}"));
+    }
+}
+
+#[test]
+fn what_writes_to_the_group_needs_its_state_fresh() {
+    let increase = Increase { from: 3, to: 5, needed: 2, in_flight: 0, reactivated: 0, floor: None, max: None };
+    let (targets, skipped, hostnames) = (Vec::new(), Vec::new(), Vec::new());
+    for (change, writes) in [
+        (Change::Increase(increase), true),
+        (Change::Decrease { from: 5, to: 4 }, true),
+        (Change::RoundUp { from: 5, to: 6 }, true),
+        (Change::Terminate { targets: targets.clone(), skipped: skipped.clone() }, true),
+        (Change::Deactivate { targets, skipped }, false),
+        (Change::Reactivate { hostnames: hostnames.clone() }, false),
+        (Change::Drain { hostnames }, false),
+    ] {
+        assert_eq!(PlanResult::Act(change.clone()).writes_group(), writes, "{change:?}");
+    }
+    assert!(!PlanResult::from(BackOff::PoolPaused).writes_group());
+    assert!(!PlanResult::from(NoChange::Enough).writes_group());
 }

@@ -221,3 +221,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_attribute_that_repeats_the_hostname_contradicts_nothing() {
+    let id = "i-00000000000000001";
+    let mut state = group();
+    state.group.instances[0].instance_id = id.to_owned();
+    let agent = AgentRef { instance_id: Some(id.to_owned()), ..agent(&format!("{id}.ec2.internal")) };
+    terminates(&planned(&removing(vec![agent]), &state), &[id]);
+}

@@ -58,3 +58,12 @@ fn a_trial_that_is_over_is_forgotten_a() {
     let tags = tried(group(), 60).group.tags;
     assert_eq!((tags[0].key.as_str(), GroupTags::read(&tags, at(0)).tried), (TRIED, Some(at(60))));
 }
+
+#[test]
+fn what_only_a_floor_requests_is_no_trial_a() {
+    // The decision tries one agent, which is on its way; the floor wants two more.
+    let mut state = with_young(group(), 1, 30);
+    state.group.tags.push(Tag { key: FLOOR.to_owned(), value: "13 forever".to_owned() });
+    let plan = planned(&tries(), &state);
+    assert_eq!((capacity_of(&plan), &plan.tags), (Some(13), &vec![]));
+}

@@ -63,3 +63,56 @@ fn an_empty_group_scales_up_by_the_weight_of_what_it_launches() {
     state.group.mixed_instances_policy = serde_json::from_str(overrides).unwrap();
     sets(&planned(&decision(2, 0), &state), 8);
 }
+
+#[test]
+fn a_target_at_the_maximum_is_kept() {
+    // Five units desired, for which the third instance is launched. Two more are nine units, which the maximum allows.
+    let mut state = weighted(2, 2, 5);
+    state.group.max_size = 9;
+    sets(&planned(&decision(3, 2), &state), 9);
+}
+
+#[test]
+fn a_part_of_an_instance_that_the_minimum_does_not_need_stays_unasked_for() {
+    // Five units desired, six in service; one instance less leaves three, and three is the minimum.
+    let mut state = weighted(3, 2, 5);
+    state.group.min_size = 3;
+    let named = ScalingDecision { scale_down_agents: vec![drain::agent(0, AgentState::Active, 0)], ..decision(-1, 3) };
+    let plan = plan(&named, Some(&state), &policy_with("least_loaded", "min = 0"), at(0));
+    assert!(matches!(plan.result, PlanResult::Act(Change::Terminate { .. })), "{plan:?}");
+}
+
+#[test]
+fn a_floor_is_a_number_of_instances() {
+    let mut state = weighted(4, 2, 8);
+    state
+        .group
+        .tags
+        .push(crate::state::Tag { key: crate::group_tags::FLOOR.to_owned(), value: "6 forever".to_owned() });
+    sets(&planned(&decision(0, 4), &state), 12);
+}
+
+#[test]
+fn weights_that_differ_refuse_a_change_and_nothing_else_r1() {
+    let mut state = weighted(4, 2, 9);
+    state.group.instances[0].weighted_capacity = Some("3".to_owned());
+    check(&planned(&decision(0, 4), &state), NoChange::Enough);
+    check(&planned(&decision(1, 4), &state), Refusal::MixedWeights);
+    check(&planned(&decision(-1, 4), &state), Refusal::MixedWeights);
+}
+
+#[test]
+fn the_maximum_of_a_group_counts_instances_of_its_unit_d6_d8() {
+    // Five instances of two units each are all that the group may have; the decision needs seven.
+    let mut state = weighted(6, 2, 12);
+    state.group.max_size = 10;
+    let fit = |max_size| {
+        let mut state = drain::tagged(state.clone(), &[5], 600);
+        state.group.max_size = max_size;
+        let agent = drain::agent(5, AgentState::Deactivated, 3);
+        let mut decision = ScalingDecision { decommissioning_agents: vec![agent], needed: Some(7), ..decision(0, 6) };
+        decision.agents.usable = 5;
+        drain::steps(&plan(&decision, Some(&state), &policy_with("drain", ""), at(0))).len()
+    };
+    assert_eq!((fit(10), fit(14)), (1, 0));
+}

@@ -347,3 +347,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_pool_at_its_maximum_needs_is_written_d6() {
+    // The decision needs 12 agents, and max is 8: the slots say no less than the pool may have.
+    let max = windowed("max = 8");
+    let of = |agents, slots: &str| {
+        let mut decision = needing(0, 12, 0);
+        (decision.agents.registered, decision.agents.usable) = (agents, agents);
+        written(&plan(&decision, Some(&with_slots(slots, 0)), &max, at(0))).is_some()
+    };
+    // Ten agents could go down to eight by the slots alone.
+    assert!(of(10, "- 8 8 8 8 8"));
+    // A slot that says less than this decision must not outlive it.
+    assert!(of(8, "8 8 8 8 8 8"));
+    assert!(!of(8, "12 8 8 8 8 8") && !of(8, "- 8 8 8 8 8"));
+}
+
+#[test]
+fn the_agents_of_a_check_that_counts_some_are_believed_d6() {
+    let held = |registered, usable| {
+        let state = with_slots("10 10 10 10 10 10", 0);
+        let mut decision = seen(needing(-1, 9, 0), &state);
+        (decision.agents.registered, decision.agents.usable) = (registered, usable);
+        match planned_at(&decision, &state, 0).result {
+            PlanResult::BackOff(BackOff::NeededLately { agents, .. }) => Some(agents),
+            _ => None,
+        }
+    };
+    assert_eq!((held(0, 9), held(9, 0), held(9, 9)), (Some(9), Some(0), Some(9)));
+    // Who counts none means the ten instances in service.
+    assert_eq!(held(0, 0), Some(10));
+}
+
+#[test]
+fn slots_count_agents_where_an_instance_counts_for_more_d6() {
+    let mut state = group();
+    state.group.instances.iter_mut().for_each(|instance| instance.weighted_capacity = Some("2".to_owned()));
+    (state.group.desired_capacity, state.group.max_size) = (20, 18);
+    let of = |state: &GroupState, needed, slots: &str| {
+        let state = tagged(state.clone(), &format!("{} {slots}", slot(0)));
+        written(&planned_at(&needing(0, needed, 0), &state, 0)).is_some()
+    };
+    // Nine agents are the group's maximum, and the slots know of ten.
+    assert!(!of(&state, 12, "- 10 10 10 10 10"));
+    // Ten agents are above the minimum of six.
+    assert!(of(&GroupState { group: Group { min_size: 12, ..state.group.clone() }, ..state }, 5, "- 5 5 5 5 5"));
+}
+
+#[test]
+fn a_dry_run_that_removes_nothing_needs_no_note_on_the_window_d6() {
+    let mut state = group();
+    state.is_dry_run = true;
+    let notes = |delta| planned_at(&needing(delta, 9, 0), &state, 0).notes;
+    assert_eq!((notes(0).len(), notes(-1).len()), (0, 1));
+}
