@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use shared::group::Lifecycle;
 
 use super::*;
-use crate::mesos::state::RecoveredAgent;
+use crate::mesos::state::{self, Drain, RecoveredAgent};
 
 fn now() -> Timestamp {
     "2026-11-21T18:00:00Z".parse().unwrap()
@@ -110,7 +110,7 @@ fn agents_of_one_address_share_a_machine() {
     assert_eq!(placements, [None, None, Some(id(2))]);
     assert_eq!(cause, Some(Cause::SharedAddress { address: ip(1), agents: 2 }));
     // Every machine has this address, so it says nothing.
-    let mut state = crate::mesos::state::Agent { active: true, ..Default::default() };
+    let mut state = state::Agent { active: true, ..Default::default() };
     state.ip = Some(IpAddr::from([127, 0, 0, 1]));
     assert_eq!(Agent::registered(&state, None).ip, None);
 }
@@ -184,8 +184,7 @@ fn ways_that_contradict_each_other_identify_nothing() {
         (&["i-1", "i-2"], "host", None),
         (&["unknown"], "host", None),
     ] {
-        let mut state =
-            crate::mesos::state::Agent { hostname: hostname.to_owned(), active: true, ..Default::default() };
+        let mut state = state::Agent { hostname: hostname.to_owned(), active: true, ..Default::default() };
         attributes.iter().for_each(|value| state.attributes.push("instance_id", value));
         match (Agent::registered(&state, None).names, named) {
             (Names::Instance(id), Some(named)) => assert_eq!(&*id, named),
@@ -434,4 +433,65 @@ proptest! {
         prop_assert_eq!(members.joined as usize, runs.len());
         prop_assert_eq!(members.not_joined_count as usize, 6 - runs.len());
     }
+}
+
+#[test]
+fn without_masters_every_instance_in_service_is_an_agent() {
+    use Lifecycle::{Pending, Standby, Terminating};
+    let members = group(&[IN_SERVICE, Pending, IN_SERVICE, Standby, Terminating]).of_instances_alone();
+    assert_eq!((members.desired, members.joined, members.not_joined_count), (9, 2, 1));
+    assert_eq!(members.not_joined, [id(2)]);
+    assert_eq!(members.joined_recent, Some(vec![id(1), id(3)]));
+    // A longer list has no room in a message.
+    let recent = |count: usize| {
+        let instance = |number| Instance { id: format!("i-{number:05}"), lifecycle: IN_SERVICE, protected: false };
+        Group { instances: (0..count).map(instance).collect(), ..Group::default() }.of_instances_alone().joined_recent
+    };
+    let most = GroupMembers::MAX_RECENT;
+    assert_eq!((recent(most).map(|ids| ids.len()), recent(most + 1)), (Some(most), None));
+}
+
+#[test]
+fn an_agent_is_away_where_the_master_lost_it_and_nobody_closed_it() {
+    let presence = |active, deactivated, drain| {
+        let agent = state::Agent { active, deactivated, drain, ..state::Agent::default() };
+        Agent::registered(&agent, Some(0)).presence
+    };
+    assert_eq!(presence(false, false, None), Presence::Disconnected);
+    for (active, deactivated, drain) in
+        [(true, false, None), (false, true, None), (true, true, None), (false, false, Some(Drain::Draining))]
+    {
+        assert_eq!(presence(active, deactivated, drain), Presence::Connected, "{active} {deactivated} {drain:?}");
+    }
+}
+
+#[test]
+fn the_address_of_an_agent_that_is_away_may_be_anothers() {
+    let group = group(&[IN_SERVICE, IN_SERVICE]);
+    let away = Agent { presence: Presence::Disconnected, ip: Some(ip(2)), ..agent(1) };
+    let agents = [away, nameless(2)];
+    let lookup = addresses(&group);
+    let (placements, _) = found(&group, &agents, &lookup);
+    assert_eq!(instances(&placements), [Some(id(1)), Some(id(2))]);
+}
+
+#[test]
+fn an_unknown_agent_is_outside_where_every_instance_is_claimed() {
+    // What is in standby is no capacity, and needs no claim.
+    let group = group(&[IN_SERVICE, Lifecycle::Standby]);
+    let lookup = addresses(&group);
+    let agents = [agent(1), nameless(99)];
+    let (placements, members) = found(&group, &agents, &lookup);
+    assert!(matches!(placements[1], Placement::Outside), "{:?}", placements[1]);
+    assert_eq!((members.unidentified, members.cause), (0, None));
+}
+
+#[test]
+fn an_agent_alone_at_its_address_has_no_name() {
+    let group = group(&[IN_SERVICE, IN_SERVICE]);
+    let lookup = addresses(&group);
+    let cause = |agents: &[Agent]| found(&group, agents, &lookup).1.cause;
+    assert_eq!(cause(&[nameless(99)]), Some(Cause::NoName { hostname: "host-99".to_owned() }));
+    let address = ip(99);
+    assert_eq!(cause(&[nameless(99), nameless(99)]), Some(Cause::SharedAddress { address, agents: 2 }));
 }

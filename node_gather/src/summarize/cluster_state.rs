@@ -456,7 +456,7 @@ impl Sink for ClusterState {
 }
 
 /// The least of them, in their order.
-fn least<T: Ord>(all: impl Iterator<Item = T>, most: usize) -> BTreeSet<T> {
+pub(super) fn least<T: Ord>(all: impl Iterator<Item = T>, most: usize) -> BTreeSet<T> {
     let mut least = BTreeSet::new();
     for one in all {
         least.insert(one);

@@ -44,7 +44,7 @@ pub(super) fn limit(
 }
 
 /// The unreserved part of the most common agents; of equally common ones, the smallest.
-fn most_common(shapes: &[AgentShape]) -> Option<Resources> {
+pub(super) fn most_common(shapes: &[AgentShape]) -> Option<Resources> {
     let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
     for shape in shapes {
         *counts.entry(shape.unreserved).or_default() += u64::from(shape.count);

@@ -1,3 +1,4 @@
+mod counts;
 mod odd;
 mod roles;
 mod set_aside;

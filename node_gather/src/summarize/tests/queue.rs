@@ -454,6 +454,109 @@ fn unknown_constraints_make_the_snapshot_partial() {
     assert_eq!(completeness.reasons, [Finding::UnknownConstraints { reason }.to_string()]);
 }
 
+#[test]
+fn queued_instances_count_where_most_tasks_of_that_name_are() {
+    let state_of = |first: usize, second: usize| {
+        let tasks = |count| vec![("web", "a"); count];
+        state(
+            &[agent("a", (first + second) as f64, &json!({}))],
+            &[marathon("one", &tasks(first)), marathon("two", &tasks(second))],
+        )
+    };
+    let framework = |first, second| {
+        let snapshot =
+            with_queue(&state_of(first, second), &config(""), &Queue::Known(vec![queued("/web", 1, 1.0)])).remove(0);
+        let queued = snapshot.applications.into_iter().find(|application| application.queued > 0).unwrap();
+        queued.framework
+    };
+    assert_eq!([framework(1, 2), framework(2, 1), framework(1, 1)], ["two", "one", "one"]);
+}
+
+#[test]
+fn queued_instances_of_which_some_say_nothing_say_nothing() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let silent = QueuedInstances { tasks: Vec::new(), ..queued("/a", 2, 0.0) };
+    for queue in [vec![queued("/a", 1, 1.0), silent.clone()], vec![silent, queued("/a", 1, 1.0)]] {
+        let snapshot = with_queue(&state, &config(""), &Queue::Known(queue)).remove(0);
+        let application = &snapshot.applications[0];
+        assert_eq!((application.queued, &application.queued_tasks[..]), (3, &[][..]));
+    }
+}
+
+#[test]
+fn as_many_entries_as_a_message_has_room_for_are_all_named() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let named = |count: usize| {
+        let entry = |n: usize| QueuedInstances {
+            accepted_roles: vec!["slave_public".to_owned()],
+            ..queued(&format!("/a{n:02}"), 1, 1.0)
+        };
+        let queue = Queue::Known((0..count).map(entry).collect());
+        with_queue(&state, &config(""), &queue).remove(0).not_counted.len()
+    };
+    assert_eq!([named(49), named(50), named(51)], [49, 50, 51]);
+}
+
+#[test]
+fn resources_without_a_role_are_accepted_by_all() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let counts = |role: &str| {
+        let queue =
+            Queue::Known(vec![QueuedInstances { accepted_roles: vec![role.to_owned()], ..queued("/a", 1, 1.0) }]);
+        counted(&with_queue(&state, &config("role = \"prod\""), &queue))
+    };
+    assert_eq!((counts("*"), counts("prod"), counts("dev")), (vec![(1, 0)], vec![(1, 0)], vec![(0, 1)]));
+}
+
+#[test]
+fn agents_with_gpus_serve_no_instance_that_knows_of_none() {
+    let gpus = json!({"attributes": {"pool": "workers"}, "resources": {"cpus": 4.0, "mem": 1000.0, "gpus": 1.0},
+                      "unreserved_resources": {"cpus": 4.0, "mem": 1000.0, "gpus": 1.0}});
+    let state = state(
+        &[agent("a", 0.0, &gpus), agent("b", 0.0, &json!({"attributes": {"pool": "other"}}))],
+        &[marathon("marathon", &[])],
+    );
+    let queue = Queue::Known(vec![queued("/web", 1, 1.0)]);
+    assert_eq!(counted(&with_queue(&state, &two_pools(""), &queue)), [(0, 0), (1, 0)]);
+}
+
+#[test]
+fn a_pool_that_served_an_application_serves_it_again() {
+    // No agent of the first pool is usable, so nothing says what its agents hold; but it has the tasks.
+    let closed = json!({"attributes": {"pool": "workers"}, "active": false, "deactivated": true});
+    let state = state(
+        &[agent("a", 1.0, &closed), agent("b", 0.0, &json!({"attributes": {"pool": "other"}}))],
+        &[marathon("marathon", &[("web", "a")])],
+    );
+    let queue = |name: &str| Queue::Known(vec![queued(name, 1, 1.0)]);
+    assert_eq!(counted(&with_queue(&state, &two_pools(""), &queue("/web"))), [(1, 0), (0, 0)]);
+    assert_eq!(counted(&with_queue(&state, &two_pools(""), &queue("/new"))), [(0, 0), (1, 0)]);
+}
+
+#[test]
+fn the_last_instance_with_a_place_counts_and_is_not_named() {
+    // While a rack may be free, one counts; of one queued instance none is left to name.
+    let own = entry("/db", 1, 1.0, &json!({"constraints": [["rack", "UNIQUE"]]}));
+    let queue = read_queue(&[declined(own, &[("UnfulfilledConstraint", 3)])]);
+    let snapshot = with_queue(&racks(2), &config(""), &queue).remove(0);
+    assert_eq!((counted(std::slice::from_ref(&snapshot)), snapshot.not_counted), (vec![(1, 0)], vec![]));
+}
+
+#[test]
+fn the_tasks_of_a_pod_are_one_instance() {
+    // Two tasks of one pod run in one of three racks.
+    let mut own = read_queue(&[declined(
+        entry("/db", 4, 1.0, &json!({"constraints": [["rack", "UNIQUE"]]})),
+        &[("UnfulfilledConstraint", 3)],
+    )]);
+    let Answer::Known(queued) = &mut own else { panic!() };
+    queued[0].containers = Some(2);
+    let agents = ["a", "b", "c"]
+        .map(|id| agent(id, 1.0, &json!({"attributes": {"rack": format!("r-{id}"), "pool": "workers"}})));
+    let state = state(&agents, &[marathon("marathon", &[("db", "a"), ("db", "a"), ("db", "b"), ("db", "b")])]);
+    assert_eq!(counted(&with_queue(&state, &config(""), &own)), [(1, 3)]);
+}
+
 proptest! {
     #[test]
     fn every_queued_instance_counts_once_or_is_named(

@@ -94,3 +94,23 @@ fn agents_without_reservations_are_free_whatever_roles_run_there() {
         assert_eq!(cpus(role, &agent("a", 3.0, &json!({})), &framework), (1.0, 4.0), "{role}");
     }
 }
+
+#[test]
+fn a_pool_whose_agents_two_roles_reserve_is_reserved_for_none() {
+    let owner = |first: &Json, second: &Json| {
+        let agents = [reserved("a", 0.0, 0.0, first), reserved("b", 0.0, 0.0, second)];
+        only(&state(&agents, &[])).reserved_role
+    };
+    let of = |role: &str| json!({ role: {"cpus": 4.0} });
+    assert_eq!(owner(&of("prod"), &of("prod")).as_deref(), Some("prod"));
+    assert_eq!(owner(&of("prod"), &of("dev")), None);
+    // All cpus are enough: nothing runs without one.
+    assert_eq!(owner(&of("prod"), &json!({"prod": {"cpus": 4.0, "mem": 10.0}})).as_deref(), Some("prod"));
+}
+
+#[test]
+fn only_an_agent_with_reservations_says_what_is_free() {
+    let free = |agent: &Json| only(&state(std::slice::from_ref(agent), &[])).scale_down_candidates[0].free;
+    assert_eq!(free(&agent("a", 1.0, &json!({}))), None);
+    assert_eq!(free(&reserved("a", 1.0, 2.0, &json!({"prod": {"cpus": 2.0}}))), Some(amounts(2.0, 1000.0)));
+}

@@ -106,6 +106,7 @@ fn without_draining_what_cannot_be_terminated_is_stranded_too() {
 
 #[test]
 fn an_agent_that_no_longer_counts_is_one_that_waits_d3() {
+    use AgentState::{Deactivated, Draining};
     let one = policy_with("drain", "max_scale_down_step = 1");
     let closed = |state, tag, ago: i64| AgentRef {
         decommission_tag: tag,
@@ -119,10 +120,9 @@ fn an_agent_that_no_longer_counts_is_one_that_waits_d3() {
             needed: Some(11),
             ..decision(-1, 10)
         };
-        decision.agents.draining = u32::from(decision.decommissioning_agents[0].state == AgentState::Draining);
+        decision.agents.draining = u32::from(decision.decommissioning_agents[0].state == Draining);
         plan(&decision, Some(state), &one, at(0)).agents.iter().filter(|step| step.instance_id == "i-0").count()
     };
-    use AgentState::{Deactivated, Draining};
     // One that has waited for long, and one that drains for as long.
     assert_eq!(steps(closed(Deactivated, Some(true), 5000), &tagged(group(), &[5], 5000)), 1);
     assert_eq!(steps(closed(Draining, Some(true), 5000), &tagged(group(), &[5], 5000)), 0);
