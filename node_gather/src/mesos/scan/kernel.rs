@@ -3,6 +3,9 @@
 //! Another instruction set needs these methods. [`Bytewise`] defines their results; tests compare every other kernel
 //! with it.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8};
+
 use fearless_simd::{Bytes, Simd, SimdBase, SimdMask, i8x32, i8x64, u8x32, u8x64};
 
 /// How many bytes [`Kernel::masks`] examines: one for each bit of a mask.
@@ -36,6 +39,13 @@ pub(super) trait Kernel: Copy {
 
     /// The same for texts of 32 to 128 bytes: examines so many at once, so that no branch depends on the length.
     fn find_special_far(self, bytes: &[u8]) -> usize;
+
+    /// For each position, whether the number of set bits up to and including it is odd. If the bits are quotes: whether the
+    /// position is within a string.
+    #[inline(always)]
+    fn parity_of_all_before(self, bits: u64) -> u64 {
+        parity_by_shifts(bits)
+    }
 }
 
 /// The vector instructions of the processor.
@@ -92,7 +102,36 @@ impl<S: Simd> Kernel for Vectors<S> {
             found => found.trailing_zeros() as usize,
         }
     }
+
+    #[inline(always)]
+    fn parity_of_all_before(self, bits: u64) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx512) = self.0.level().as_avx512() {
+            return parity_by_product(avx512, bits);
+        }
+        parity_by_shifts(bits)
+    }
 }
+
+#[inline(always)]
+const fn parity_by_shifts(mut bits: u64) -> u64 {
+    bits ^= bits << 1;
+    bits ^= bits << 2;
+    bits ^= bits << 4;
+    bits ^= bits << 8;
+    bits ^= bits << 16;
+    bits ^ bits << 32
+}
+
+#[cfg(target_arch = "x86_64")]
+fearless_simd::kernel!(
+    /// The same in one step: multiplying by ones alone, without carrying, adds up what is before.
+    #[inline]
+    fn parity_by_product(avx512: Avx512, bits: u64) -> u64 {
+        let bits = _mm_cvtsi64_si128(bits.cast_signed());
+        _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(bits, _mm_set1_epi8(-1))).cast_unsigned()
+    }
+);
 
 /// One byte after the other: slow, and obviously correct.
 #[derive(Clone, Copy, Debug)]

@@ -72,7 +72,7 @@ impl Skip {
             opens &= !escaped;
             closes &= !escaped;
         }
-        let strings = parity_of_all_before(quotes) ^ self.in_string;
+        let strings = kernel.parity_of_all_before(quotes) ^ self.in_string;
         self.in_string = 0_u64.wrapping_sub(strings >> (BLOCK_BYTES - 1));
         opens &= !strings;
         closes &= !strings;
@@ -156,16 +156,4 @@ impl Skipped {
             Self::TooDeep(at) => Self::TooDeep(bytes + at),
         }
     }
-}
-
-/// For each position, whether the number of set bits up to and including it is odd. If the bits are quotes: whether the
-/// position is within a string.
-#[inline(always)]
-const fn parity_of_all_before(mut bits: u64) -> u64 {
-    bits ^= bits << 1;
-    bits ^= bits << 2;
-    bits ^= bits << 4;
-    bits ^= bits << 8;
-    bits ^= bits << 16;
-    bits ^ bits << 32
 }

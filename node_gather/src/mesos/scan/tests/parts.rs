@@ -30,6 +30,13 @@ fn find_special_far(processor: Processor, bytes: &[u8]) -> usize {
     }
 }
 
+fn parity_of_all_before(processor: Processor, bits: u64) -> u64 {
+    match processor {
+        Processor::Bytewise => Bytewise.parity_of_all_before(bits),
+        Processor::Vectors(level) => dispatch!(level, simd => Vectors(simd).parity_of_all_before(bits)),
+    }
+}
+
 fn skip(processor: Processor, skip: &mut Skip, bytes: &[u8]) -> Skipped {
     match processor {
         Processor::Bytewise => skip.skip(Bytewise, bytes),
@@ -140,6 +147,17 @@ proptest! {
             prop_assert_eq!(masks(processor, &whole), Bytewise.masks(&whole));
             prop_assert_eq!(find_special(processor, &bytes), Bytewise.find_special(&bytes));
             prop_assert_eq!(find_special_far(processor, &bytes), Bytewise.find_special(&bytes));
+        }
+    }
+
+    #[test]
+    fn parities_are_as_defined_everywhere(bits in any::<u64>(), few in any::<u64>()) {
+        for bits in [bits, bits & few, bits & few & few.rotate_left(7), 0, u64::MAX] {
+            let up_to = |place: u32| u64::MAX >> (63 - place);
+            let parities = (0..64).fold(0, |all, place| all | u64::from((bits & up_to(place)).count_ones() % 2) << place);
+            for processor in processors() {
+                prop_assert_eq!(parity_of_all_before(processor, bits), parities, "{:?}", processor);
+            }
         }
     }
 
