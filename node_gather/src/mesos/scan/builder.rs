@@ -89,7 +89,7 @@ impl<S: Sink> Builder<S> {
             | Field::ReservedForRole
             | Field::TaskResources
             | Field::ExecutorResources => self.amounts = RawResources::default(),
-            Field::Agent => self.clear_agent(),
+            Field::Agent => drop(self.next_agent()),
             Field::RecoveredAgent => {
                 let RecoveredAgent { id, hostname, attributes, odd_attributes } = &mut self.recovered;
                 id.clear();
@@ -304,8 +304,8 @@ impl<S: Sink> Builder<S> {
         }
     }
 
-    /// Prepares for the next agent; allocations are reused.
-    fn clear_agent(&mut self) {
+    /// The agent that is read next, cleared; allocations are reused.
+    pub(super) fn next_agent(&mut self) -> &mut RawAgent {
         let RawAgent { agent, total, used, unreserved, reserved, odd, odd_attributes } = &mut self.agent;
         (*odd, *odd_attributes) = (None, None);
         agent.id.clear();
@@ -315,6 +315,12 @@ impl<S: Sink> Builder<S> {
         agent.registered_at = None;
         (*total, *used, *unreserved) = (None, None, None);
         reserved.clear();
+        &mut self.agent
+    }
+
+    /// An agent that the fast path has read.
+    pub(super) fn fast_path_agent(&mut self) -> Result<(), StateError> {
+        self.sink.agent(&self.agent)
     }
 
     /// A task that the fast path has read.

@@ -1,4 +1,5 @@
-//! Reads a task or an executor in one step, in the form in which masters write it (the captured 1.4.3 and 1.11.0 masters do).
+//! Reads a task, an executor, or an agent in one step, in the form in which masters write it (the captured 1.4.3 and 1.11.0 masters
+//! do).
 //!
 //! Nearly every token that is read belongs to a task, and nearly every task begins the same way: the fields that are
 //! read, in one order, without blanks, escapes, or bytes beyond ASCII (`src/common/http.cpp`, the writer of `Task`). The
@@ -6,10 +7,13 @@
 //! chunk, to the state machine, from the task's first bracket on. It accepts nothing that the state machine refuses, and
 //! passes on the same values.
 
+mod agent;
+
 use shared::resources::Kind;
 
 use crate::mesos::state::{RUNNING, RawResources, RawTask};
 
+pub(super) use self::agent::agent;
 use super::kernel::Kernel;
 use super::schema::{SeenFields, kind_of};
 use super::skip::{Skip, Skipped};
@@ -110,16 +114,24 @@ pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExe
     let (_, rest) = text(kernel, bytes, br#"{"executor_id":""#)?;
     let (_, rest) = text(kernel, rest, br#","name":""#)?;
     let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
-    let command = rest.strip_prefix(br#","command":{"#)?;
-    let mut inside = Skip::INSIDE;
-    let Skipped::Closed(length) = inside.skip(kernel, command) else { return None };
-    let rest = command.get(length..)?;
+    let rest = ignored(kernel, rest, br#","command":{"#)?;
     let (resources, rest) = resources(kernel, rest.strip_prefix(br#","resources":"#)?)?;
     let (role, rest) = role(kernel, rest)?;
     let rest = text(kernel, rest, br#","type":""#).map_or(rest, |(_, rest)| rest);
     let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
     let rest = rest.strip_prefix(b"}")?;
     Some(FastPathExecutor { agent_id, role, resources, length: bytes.len() - rest.len() })
+}
+
+/// What follows an object or a list that is not read, which begins with these bytes.
+#[inline(always)]
+fn ignored<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<&'a [u8]> {
+    let contents = bytes.strip_prefix(before)?;
+    let mut inside = Skip::INSIDE;
+    match inside.skip(kernel, contents) {
+        Skipped::Closed(length) => contents.get(length..),
+        _ => None,
+    }
 }
 
 /// The string after these bytes, and what follows the string.

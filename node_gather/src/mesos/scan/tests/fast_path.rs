@@ -1,14 +1,17 @@
-//! Tasks and executors in the usual form, and in similar forms.
+//! Tasks, executors, and agents in the usual form, and in similar forms.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::mesos::scan::fast_path::{self, Between, FastPathExecutor, FastPathTask};
 use crate::mesos::scan::kernel::Bytewise;
+use crate::mesos::state::RawAgent;
 
 const USUAL: &str = r#"{"id":"web.1","name":"web","framework_id":"F-0000","executor_id":"","slave_id":"A","state":"TASK_RUNNING","resources":{"disk":0.0,"mem":64.5,"gpus":0,"cpus":0.125,"ports":"[31000-31001]"},"role":"*""#;
 
 const EXECUTOR: &str = r#"{"executor_id":"e.1","name":"","framework_id":"F-0000","command":{"argv":["}"],"uris":[{}]},"resources":{"disk":0.0,"mem":32.0,"gpus":0.0,"cpus":0.1},"role":"*","type":"DEFAULT","slave_id":"A"}"#;
+
+const AGENT: &str = r#"{"id":"A","hostname":"a.internal","port":5051,"attributes":{"zone":"a","zone":"b"},"pid":"slave(1)@10.0.1.3:5051","registered_time":1767225600.25,"resources":{"disk":8.0,"mem":64.5,"gpus":0.0,"cpus":4.0,"ports":"[1-2]"},"used_resources":{"cpus":1.5},"offered_resources":{"a":[{}]},"reserved_resources":{"batch":{"cpus":1.0},"eng/web":{"mem":1.0}},"unreserved_resources":{"cpus":3.0},"active":true,"deactivated":false,"version":"1.11.0","capabilities":["]"]}"#;
 
 fn task_of(text: &str) -> Option<FastPathTask<'_>> {
     fast_path::task(Bytewise, text.as_bytes(), &mut Between::default())
@@ -114,6 +117,92 @@ fn an_executor_in_the_usual_form_takes_the_fast_path() {
     }
 }
 
+fn agent_of(text: &str) -> Option<(RawAgent, usize)> {
+    let mut agent = RawAgent::default();
+    let length = fast_path::agent(Bytewise, text.as_bytes(), &mut agent)?;
+    Some((agent, length))
+}
+
+#[test]
+fn an_agent_in_the_usual_form_takes_the_fast_path() {
+    let older = AGENT.replace(r#","deactivated":false"#, "");
+    let back = AGENT.replace(r#","resources""#, r#","reregistered_time":1767225700.5,"resources""#);
+    let zoned = AGENT.replace(r#","pid""#, r#","domain":{"fault_domain":{"zone":{"name":"}"}}},"pid""#);
+    for text in [AGENT, &older, &back, &zoned] {
+        let followed = format!("{text},{AGENT}");
+        let (RawAgent { agent, total, used, unreserved, reserved, odd, odd_attributes }, length) =
+            agent_of(&followed).unwrap();
+        assert_eq!((length, agent.id.as_str(), agent.hostname.as_str()), (text.len(), "A", "a.internal"));
+        assert_eq!(agent.attributes.iter().collect::<Vec<_>>(), [("zone", "a"), ("zone", "b")]);
+        assert_eq!(
+            (agent.ip.unwrap().to_string(), agent.registered_at.unwrap().as_millisecond()),
+            ("10.0.1.3".to_owned(), 1_767_225_600_250)
+        );
+        assert_eq!((agent.active, agent.deactivated, agent.drain), (true, false, None));
+        let cpus = [total, used, unreserved].map(|resources| resources.unwrap().amounts().cpus.to_string());
+        assert_eq!(cpus, ["4", "1.5", "3"]);
+        assert_eq!(reserved.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(), ["batch", "eng/web"]);
+        assert_eq!((odd, odd_attributes), (None, None));
+    }
+    for real in ["1.4.3/02-marathon-apps", "1.11.0/02-marathon-apps", "1.11.0/05-pods-and-limits"] {
+        let state = String::from_utf8(crate::testing::capture(real)).unwrap();
+        let agents = state.split(r#""slaves":["#).nth(1).unwrap();
+        assert!(agent_of(agents).is_some(), "{real}: {agents:.300}");
+    }
+}
+
+#[test]
+fn agents_in_other_forms_are_left_to_the_state_machine() {
+    for (usual_part, other) in [
+        (r#"{"id""#, r#"{ "id""#),
+        (r#""A""#, r#""\u0041""#),
+        (r#""A""#, r#""Ä""#),
+        (r#""A""#, "1"),
+        (r#"5051,""#, r#""5051",""#),
+        (r#""zone":"a""#, r#""zone":1.0"#),
+        (r#"{"zone""#, r#"{,"zone""#),
+        ("1767225600.25", "null"),
+        ("1767225600.25", "1767225600."),
+        ("1767225600.25", "01767225600"),
+        ("64.5", "-64.5"),
+        ("64.5", "64.5,\"mem\":64.5"),
+        (r#"{"cpus":1.5}"#, "null"),
+        (r#","used_resources":{"cpus":1.5}"#, ""),
+        (r#","offered_resources":{"a":[{}]}"#, r#","offered_resources":[]"#),
+        // Repeated, and in another order than the state machine passes them on.
+        ("eng/web", "batch"),
+        ("eng/web", "animals"),
+        (r#""active":true"#, r#""active":1"#),
+        (r#""active":true"#, r#""active":truer"#),
+        (r#""active":true"#, r#""active":true,"active":true"#),
+        (r#""deactivated":false"#, r#""deactivated":null"#),
+        (r#"["]"]}"#, r#"["]"],"drain_info":{"state":"DRAINING"}}"#),
+    ] {
+        assert!(AGENT.contains(usual_part), "{usual_part}");
+        let text = AGENT.replace(usual_part, other) + ",";
+        assert!(agent_of(&text).is_none(), "{text}");
+        let state = format!(r#"{{"slaves":[{AGENT},{text}{AGENT}],"frameworks":[]}}"#);
+        agrees_with_the_reference(state.as_bytes(), 7);
+    }
+    for end in 0..AGENT.len() {
+        assert!(agent_of(&AGENT[..end]).is_none(), "cut at {end}");
+    }
+}
+
+#[test]
+fn agents_cut_anywhere_are_the_same() {
+    let state = format!(r#"{{"slaves":[{AGENT},{AGENT}],"frameworks":[]}}"#);
+    let whole = outcome(&json::read_mended(state.as_bytes(), Record::default()));
+    for processor in processors() {
+        for at in 0..state.len() {
+            let (start, end) = state.as_bytes().split_at(at);
+            let mut scanner = Scanner::with(processor, Record::default(), u64::MAX);
+            let read = scanner.feed(start).and_then(|()| scanner.feed(end)).and_then(|()| scanner.finish());
+            assert_eq!(outcome(&read), whole, "{processor:?}, cut at {at}");
+        }
+    }
+}
+
 /// A string that is mostly plain.
 fn token() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -178,6 +267,63 @@ fn executor() -> impl Strategy<Value = String> {
     })
 }
 
+/// An agent whose fields are mostly usual: some have another value, and some are missing, elsewhere, or there twice.
+fn agent() -> impl Strategy<Value = String> {
+    let object = || resources().prop_map(|resources| format!("{{{resources}}}"));
+    let attributes = prop::collection::vec((token(), token()), 0..4);
+    let attributes = attributes.prop_map(|attributes| {
+        let all: Vec<String> = attributes.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
+        format!("{{{}}}", all.join(","))
+    });
+    let roles = prop::collection::vec((prop::sample::select(vec!["a", "b", "b/c", "\\u0061"]), object()), 0..3);
+    let roles = roles.prop_map(|roles| {
+        let all: Vec<String> = roles.iter().map(|(role, reserved)| format!(r#""{role}":{reserved}"#)).collect();
+        format!("{{{}}}", all.join(","))
+    });
+    let time =
+        prop::sample::select(vec!["1767225600.25", "0", "1e9", "-1", "null", "1767225600.", "99999999999999999999"]);
+    let boolean = || prop::sample::select(vec!["true", "true", "false", "false", "null", "1"]);
+    let pid = prop::sample::select(vec!["slave(1)@10.0.1.3:5051", "slave(1)@[::1]:5051", "x", "@:", "slave(1)@a:1"]);
+    let changes = prop::collection::vec((0..15_usize, 0..15_usize, 0..20_u8), 3);
+    // Not checked, so that only the reference would see a fault in it.
+    let offered = prop::sample::select(vec!["{}", r#"{"cpus":-1e-3}"#, "null", r#"{"a":["}"]}"#]);
+    let texts = (token(), token(), pid, time, boolean(), boolean());
+    let objects = (attributes, roles, object(), object(), offered, object());
+    (texts, objects, changes).prop_map(|((id, hostname, pid, time, active, deactivated), objects, changes)| {
+        let (attributes, roles, total, used, offered, unreserved) = objects;
+        let mut fields = vec![
+            format!(r#""id":"{id}""#),
+            format!(r#""hostname":"{hostname}""#),
+            r#""port":5051"#.to_owned(),
+            format!(r#""attributes":{attributes}"#),
+            format!(r#""pid":"{pid}""#),
+            format!(r#""registered_time":{time}"#),
+            format!(r#""resources":{total}"#),
+            format!(r#""used_resources":{used}"#),
+            format!(r#""offered_resources":{offered}"#),
+            format!(r#""reserved_resources":{roles}"#),
+            format!(r#""unreserved_resources":{unreserved}"#),
+            format!(r#""active":{active}"#),
+            format!(r#""deactivated":{deactivated}"#),
+            r#""version":"1.11.0""#.to_owned(),
+            r#""capabilities":["A","]"]"#.to_owned(),
+        ];
+        for (from, to, change) in changes {
+            let (from, to) = (from % fields.len(), to % fields.len());
+            match change {
+                0 => drop(fields.remove(from)),
+                1 => fields.swap(from, to),
+                2 => fields.insert(to, fields[from].clone()),
+                3 => fields.insert(to, r#""drain_info":{"state":"DRAINED"}"#.to_owned()),
+                4 => fields.insert(to, r#""domain":{"a":[]}"#.to_owned()),
+                5 => fields.insert(to, r#""reregistered_time":1767225600.5"#.to_owned()),
+                _ => {}
+            }
+        }
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -193,6 +339,12 @@ proptest! {
         let text = format!(
             r#"{{"slaves":[],"frameworks":[{{"name":"f","executors":[{executor},{EXECUTOR}],"tasks":[{USUAL}}}]}}]}}"#
         );
+        agrees_with_the_reference(text.as_bytes(), seed);
+    }
+
+    #[test]
+    fn agents_in_similar_forms_are_read_like_the_reference(agents in prop::array::uniform2(agent()), seed in any::<u64>()) {
+        let text = format!(r#"{{"slaves":[{},{AGENT}],"frameworks":[]}}"#, agents.join(","));
         agrees_with_the_reference(text.as_bytes(), seed);
     }
 }
