@@ -8,17 +8,16 @@ use node_gather::ReadError;
 use node_gather::marathon::definitions::{self, HostLimits};
 use node_gather::marathon::{Answer, Observed, queue};
 use node_gather::members::{self, Description, Descriptions, Lookup};
-use node_gather::mesos::names::Mark;
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Policy;
 use shared::contract::ClusterSnapshot;
 use shared::error::Chain;
-use shared::group::{CLOSING_REFUSED_TAG, Lifecycle, TRIED_TAG, decommissioning, tagged_until};
+use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG, decommissioning, tagged_until};
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
-use crate::model::{Agent, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task, Version};
+use crate::model::{Agent, Alike, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task, Version};
 
 impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
@@ -138,43 +137,27 @@ impl Cluster {
         sink.framework_name(framework.name.clone());
         sink.framework_gpu_aware(framework.is_gpu_aware());
         sink.framework_recovered(framework.presence == Presence::Recovered);
-        for Kind { task, agents, .. } in self.kinds_of(framework) {
-            let task = RawTask {
-                id: task.id.as_bytes(),
-                name: task.name.as_bytes(),
-                agent_id: b"",
-                state: task.state.name().as_bytes(),
-                role: task.role.as_bytes(),
-                resources: &raw_resources(&task.resources),
-                odd: None,
-            };
-            sink.tasks(&task, &agents);
+        // In the order of the agents, which saves sorting.
+        for agent in self.registered_latest_first() {
+            let own = agent.alike().filter(|alike| alike.task.framework == framework.number);
+            for Alike { task, mark, resources, count } in own {
+                let task = RawTask {
+                    id: task.id.as_bytes(),
+                    name: task.name.as_bytes(),
+                    agent_id: agent.id.as_bytes(),
+                    state: task.state.name().as_bytes(),
+                    role: task.role.as_bytes(),
+                    resources,
+                    odd: None,
+                };
+                sink.tasks(&task, mark, count);
+            }
         }
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
             sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources, odd: None });
         }
         sink.end_framework()
-    }
-
-    /// The tasks of a framework by what they are, wherever they run.
-    fn kinds_of(&self, framework: &Framework) -> Vec<Kind<'_>> {
-        let mut kinds: Vec<Kind<'_>> = Vec::new();
-        let most = self.registered().count();
-        for agent in self.registered() {
-            for (task, mark, count) in agent.alike().filter(|(task, ..)| task.framework == framework.number) {
-                let latest = kinds.iter_mut().rev().take(Kind::COMPARED);
-                match latest.into_iter().find(|kind| kind.is_of(task, mark)) {
-                    Some(kind) => kind.agents.push((agent.id.as_bytes(), count)),
-                    None => {
-                        let mut agents = Vec::with_capacity(most);
-                        agents.push((agent.id.as_bytes(), count));
-                        kinds.push(Kind { task, mark, agents });
-                    }
-                }
-            }
-        }
-        kinds
     }
 
     /// The frameworks that the master lists: of those that have not come back to a new one only those of whose tasks it
@@ -238,28 +221,8 @@ impl Reader {
         if version != cluster.version_of_agents() {
             return None;
         }
-        let used: Vec<RawResources> =
-            cluster.registered_latest_first().map(|agent| raw_resources(&agent.used())).collect();
+        let used: Vec<Resources> = cluster.registered_latest_first().map(Agent::used).collect();
         agents.using(&used)
-    }
-}
-
-/// Tasks of a framework that differ in their ids and agents alone.
-struct Kind<'a> {
-    /// One of them.
-    task: &'a Task,
-    mark: Mark<'a>,
-    /// How many run on which agents, by their ids.
-    agents: Vec<(&'a [u8], u32)>,
-}
-
-impl Kind<'_> {
-    /// How many of the latest ones are compared with a task: a kind may be there twice, and a cluster has any number of them.
-    const COMPARED: usize = 16;
-
-    fn is_of(&self, task: &Task, mark: Mark<'_>) -> bool {
-        let own = self.task;
-        own.resources == task.resources && own.state == task.state && self.mark == mark && own.role == task.role
     }
 }
 
@@ -274,7 +237,7 @@ impl From<&Group> for members::Group {
         let units = |units: i32| u32::try_from(units).unwrap_or(0);
         let instance = |instance: &Instance| members::Instance {
             id: instance.id.clone(),
-            lifecycle: Lifecycle::from_name(instance.state.name()),
+            lifecycle: instance.state.into(),
             protected: instance.protected,
         };
         let tags = || group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
@@ -309,7 +272,7 @@ fn fill(raw: &mut RawAgent, agent: &Agent) {
     raw.reserved = capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect();
 }
 
-fn raw_resources(resources: &Resources) -> RawResources {
+pub(crate) fn raw_resources(resources: &Resources) -> RawResources {
     let mut raw = RawResources::default();
     resources::Kind::ALL.into_iter().for_each(|kind| raw.amount(kind, resources.get(kind)));
     raw

@@ -173,6 +173,19 @@ impl Lifecycle {
     }
 }
 
+/// As the functions read its name.
+impl From<Lifecycle> for shared::group::Lifecycle {
+    fn from(state: Lifecycle) -> Self {
+        match state {
+            Lifecycle::Pending | Lifecycle::PendingWait => Self::Pending,
+            Lifecycle::InService => Self::InService,
+            Lifecycle::Terminating => Self::Terminating,
+            Lifecycle::Standby => Self::Standby,
+            Lifecycle::WarmedStopped | Lifecycle::TerminatingRetained => Self::NotCounted,
+        }
+    }
+}
+
 /// One instance refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {

@@ -285,3 +285,19 @@ fn a_hook_of_its_own_holds_one_launch_alone() {
     let codes: Vec<&str> = group.activities().map(|activity| activity.status.code()).collect();
     assert!(codes.contains(&"Cancelled") && codes.contains(&"PreInService"), "another launch follows: {codes:?}");
 }
+
+#[test]
+fn a_state_is_what_the_functions_read_by_its_name() {
+    let all = [
+        Lifecycle::Pending,
+        Lifecycle::InService,
+        Lifecycle::Terminating,
+        Lifecycle::PendingWait,
+        Lifecycle::Standby,
+        Lifecycle::WarmedStopped,
+        Lifecycle::TerminatingRetained,
+    ];
+    for state in all {
+        assert_eq!(shared::group::Lifecycle::from(state), shared::group::Lifecycle::from_name(state.name()));
+    }
+}

@@ -6,12 +6,14 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use node_gather::mesos::ip_of_pid;
 use node_gather::mesos::names::Mark;
-use node_gather::mesos::{ip_of_pid, state};
+use node_gather::mesos::state::{self, RawResources};
 use node_gather::summarize::{self, Share};
 use shared::resources::Resources;
 
 use super::{Executor, Ports, Task};
+use crate::observe::raw_resources;
 
 /// The attribute by which an agent names its instance.
 const INSTANCE_ID: &str = "instance_id";
@@ -52,7 +54,7 @@ pub struct Agent {
     /// What tasks and executors take, kept because it is asked for with every placement.
     used: Resources,
     /// The tasks that are alike, kept because a simulation looks at all agents in each run, and few have changed.
-    alike: Kept<Vec<Alike>>,
+    alike: Kept<Vec<KeptAlike>>,
 }
 
 /// What follows from the rest of a value, once it has been asked for. So it says nothing about whether two are equal.
@@ -75,18 +77,33 @@ impl<T> Eq for Kept<T> {}
 
 /// Tasks that differ in their ids alone.
 #[derive(Clone, Copy, Debug)]
-struct Alike {
-    /// The place of the first.
-    first: usize,
-    count: u32,
-    /// How much of its id is the path of its application, where Marathon runs it.
-    path: Option<usize>,
+pub(crate) struct Alike<'a> {
+    /// The first of them.
+    pub(crate) task: &'a Task,
+    /// What names their application.
+    pub(crate) mark: Mark<'a>,
+    /// What each takes, as a reader of a document has it.
+    pub(crate) resources: &'a RawResources,
+    pub(crate) count: u32,
 }
 
-impl Alike {
-    fn mark<'t>(&self, task: &'t Task) -> Mark<'t> {
+/// The same as it is kept.
+#[derive(Clone, Debug)]
+struct KeptAlike {
+    /// The place of the first.
+    first: usize,
+    /// How much of its id is the path of its application, where Marathon runs it.
+    path: Option<usize>,
+    resources: RawResources,
+    count: u32,
+}
+
+impl KeptAlike {
+    fn of<'a>(&'a self, tasks: &'a [Task]) -> Option<Alike<'a>> {
+        let task = tasks.get(self.first)?;
         let path = self.path.and_then(|length| task.id.as_bytes().get(..length));
-        path.map_or(Mark::Name(task.name.as_bytes()), Mark::Path)
+        let mark = path.map_or(Mark::Name(task.name.as_bytes()), Mark::Path);
+        Some(Alike { task, mark, resources: &self.resources, count: self.count })
     }
 }
 
@@ -293,13 +310,10 @@ impl Agent {
         &self.tasks
     }
 
-    /// The first of the tasks that differ in their ids alone, what names their application, and how many they are.
-    pub(crate) fn alike(&self) -> impl Iterator<Item = (&Task, Mark<'_>, u32)> {
+    /// The tasks on it by what they are.
+    pub(crate) fn alike(&self) -> impl Iterator<Item = Alike<'_>> {
         let alike = self.alike.0.get_or_init(|| alike(&self.tasks));
-        alike.iter().filter_map(|alike| {
-            let task = self.tasks.get(alike.first)?;
-            Some((task, alike.mark(task), alike.count))
-        })
+        alike.iter().filter_map(|alike| alike.of(&self.tasks))
     }
 
     /// The executors on it that take resources of their own.
@@ -406,11 +420,11 @@ impl Agent {
     }
 }
 
-fn alike(tasks: &[Task]) -> Vec<Alike> {
-    let mut groups: Vec<(Mark<'_>, &Task, Alike)> = Vec::new();
+fn alike(tasks: &[Task]) -> Vec<KeptAlike> {
+    let mut groups: Vec<(Mark<'_>, &Task, KeptAlike)> = Vec::new();
     for (first, task) in tasks.iter().enumerate() {
         let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
-        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, Alike)| {
+        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, KeptAlike)| {
             other.framework == task.framework
                 && *of == mark
                 && other.resources == task.resources
@@ -423,7 +437,10 @@ fn alike(tasks: &[Task]) -> Vec<Alike> {
         };
         match groups.iter_mut().find(is_like) {
             Some((.., alike)) => alike.count += 1,
-            None => groups.push((mark, task, Alike { first, count: 1, path })),
+            None => {
+                let resources = raw_resources(&task.resources);
+                groups.push((mark, task, KeptAlike { first, path, resources, count: 1 }));
+            }
         }
     }
     groups.into_iter().map(|(.., alike)| alike).collect()

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
+use super::names::Mark;
+
 pub use super::odd::{OddField, Oddity};
 
 /// How long agents may re-register with a new leading master that does not report it: Mesos's default and minimum.
@@ -290,6 +292,12 @@ impl RawResources {
         }
     }
 
+    /// Whether a document may report these amounts as they are.
+    #[must_use]
+    pub fn are_possible(amounts: &Resources) -> bool {
+        Kind::ALL.into_iter().all(|kind| amounts.get(kind) <= MAX_AMOUNT)
+    }
+
     /// Sets an amount.
     #[inline]
     pub fn amount(&mut self, kind: Kind, amount: Amount) {
@@ -467,12 +475,10 @@ pub trait Sink {
     /// A task of the framework that is being read. It may be odd, and its resources impossible.
     fn task(&mut self, task: &RawTask<'_>);
 
-    /// Tasks like [`Sink::task`] that differ in their ids and agents alone: how many of them run on each of these agents, by its
-    /// id. What is known otherwise than by a document may be added up before.
-    fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
-        for (agent_id, count) in agents {
-            (0..*count).for_each(|_| self.task(&RawTask { agent_id, ..*task }));
-        }
+    /// So many tasks like that on its agent, which differ in their ids alone, and what names their application: what is known
+    /// otherwise than by a document may be added up before.
+    fn tasks(&mut self, task: &RawTask<'_>, _mark: Mark<'_>, count: u32) {
+        (0..count).for_each(|_| self.task(task));
     }
 
     /// An executor of the framework that is being read. It may be odd, and its resources impossible.

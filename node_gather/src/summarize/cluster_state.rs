@@ -199,11 +199,11 @@ impl ClusterState {
     }
 
     /// The same agents where they now use that, in the order in which they were added: in a simulation hardly anything else about
-    /// them changes. `None` where some agent is not as any other, or anything else has been added.
+    /// them changes. `None` where some agent is not as any other, or uses what is impossible, or anything else has been added.
     #[must_use]
-    pub fn using(&self, used: &[RawResources]) -> Option<Self> {
+    pub fn using(&self, used: &[Resources]) -> Option<Self> {
         let is_usual = self.set_aside.is_empty() && self.agents.are_alone(used.len());
-        let is_possible = used.iter().all(|used| used.impossible().is_none());
+        let is_possible = used.iter().all(RawResources::are_possible);
         if !(is_usual && is_possible && self.pools.iter().all(Pool::keeps_all)) {
             return None;
         }
@@ -427,9 +427,9 @@ impl Sink for ClusterState {
         }
     }
 
-    fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
+    fn tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
         if task.holds_resources() {
-            self.count_tasks(task, agents);
+            self.count_tasks(task, mark, count);
         }
     }
 

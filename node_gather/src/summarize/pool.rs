@@ -26,7 +26,7 @@ use super::roles::Capacity;
 use super::values::AgentValues;
 use super::{Share, task_count};
 use crate::members::Placement;
-use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent, RawResources};
+use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
 
 /// How many of them are candidates: two steps of scaling down, but at least and at most so many.
 const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
@@ -361,8 +361,8 @@ impl Pool {
     }
 
     /// Its agents use that now, by their numbers.
-    pub(super) fn use_now(&mut self, used: &[RawResources]) {
-        let of = |number: u32| used.get(index(number)).map(RawResources::amounts);
+    pub(super) fn use_now(&mut self, used: &[Resources]) {
+        let of = |number: u32| used.get(index(number)).copied();
         for listed in &mut self.listed {
             listed.used = of(listed.number);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cluster::{Connection, Mode, Presence};
+use node_gather::mesos::names::Mark;
 use node_gather::mesos::state::{Master, OddField, RawAgent, RawExecutor, RawTask, RecoveredAgent, Sink, StateError};
 use shared::resources::{Kind, Resources};
 
@@ -59,9 +60,9 @@ impl<S: Sink> Sink for Filtered<'_, S> {
         }
     }
 
-    fn tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
+    fn tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
         if !self.hides {
-            self.sink.tasks(task, agents);
+            self.sink.tasks(task, mark, count);
         }
     }
 

@@ -26,7 +26,7 @@ impl ClusterState {
     /// Adds a task to those that are counted next.
     #[inline]
     pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {
-        self.set_task_aside(task.agent_id, task);
+        self.set_task_aside(task);
         let role = self.role(task.role);
         let mark = Mark::of(task.id, task.name);
         self.batch.add(task, mark, self.open.known(mark), &self.agents, role);
@@ -84,27 +84,23 @@ impl ClusterState {
         self.executors = batch;
     }
 
-    /// Counts so many tasks on each of these agents.
-    pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, agents: &[(&[u8], u32)]) {
-        self.count_batch();
+    /// Counts so many tasks that are alike.
+    pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
+        self.set_task_aside(task);
+        let agent = self.agents.number(task.agent_id);
         let role = self.role(task.role);
-        let mark = Mark::of(task.id, task.name);
         let known = self.open.known(mark);
         let hash = known.hash(mark.as_bytes());
         let application = self.application(mark, hash, known.guess(hash));
         let size = self.size(application, (task.resources.amounts(), role));
-        for (agent_id, count) in agents {
-            self.set_task_aside(agent_id, task);
-            let agent = self.agents.number(agent_id);
-            self.place(agent, application, size, *count);
-        }
+        self.place(agent, application, size, count);
     }
 
     /// Sets the agent of a task aside if the task is odd, or its resources are impossible.
     #[inline]
-    fn set_task_aside(&mut self, agent_id: &[u8], task: &RawTask<'_>) {
+    fn set_task_aside(&mut self, task: &RawTask<'_>) {
         if task.resources.impossible().is_some() || task.odd.is_some() {
-            let agent = self.agents.number(agent_id);
+            let agent = self.agents.number(task.agent_id);
             self.set_aside_for(agent, Owner::task(task.id), task.resources, task.odd.copied());
         }
     }

@@ -10,7 +10,6 @@ use node_scale::state::{
     Activity, ActivityKind, ActivityStatus, Addresses, Group, GroupState, Instance, InstanceKind, LaunchTemplate,
     MixedInstancesPolicy, SuspendedProcess, Tag,
 };
-use shared::group::Lifecycle;
 
 /// The group as `node_scale` reads it.
 #[must_use]
@@ -51,7 +50,7 @@ fn weight(weight: u32) -> Option<String> {
 fn instance(instance: &model::Instance) -> Instance {
     Instance {
         instance_id: instance.id.clone(),
-        lifecycle_state: Lifecycle::from_name(instance.state.name()),
+        lifecycle_state: instance.state.into(),
         weighted_capacity: weight(instance.weight),
         protected_from_scale_in: instance.protected,
     }
