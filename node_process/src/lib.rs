@@ -19,7 +19,7 @@ pub mod handler;
 #[cfg(feature = "lambda")]
 mod runtime;
 
-pub use algorithm::{Expired, Explanation, Reason, Ruling, decide, explain};
+pub use algorithm::{Expired, Explanation, Reason, Ruling, decide, decide_unidentified, explain};
 pub use check::{Check, Standard};
 pub use report::headline;
 pub use what_if::what_if;

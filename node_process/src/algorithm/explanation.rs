@@ -110,10 +110,14 @@ impl Explanation<'_> {
     /// The message.
     #[must_use]
     pub fn decision(&self) -> ScalingDecision {
+        ScalingDecision { id: id(self.pool.snapshot, self.pool.policy), ..self.unidentified_decision() }
+    }
+
+    pub(super) fn unidentified_decision(&self) -> ScalingDecision {
         let Pool { snapshot, policy, .. } = self.pool;
         let wanted = limits::wanted(&self.pool, &self.rulings, self.now);
         ScalingDecision {
-            id: id(snapshot, policy),
+            id: Uuid::nil(),
             snapshot_id: Some(snapshot.id),
             snapshot_taken_at: time::truncate(snapshot.taken_at),
             decided_at: time::truncate(self.now),

@@ -40,6 +40,18 @@ pub fn decide(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Re
     Ok(explain(snapshot, policy, now)?.decision())
 }
 
+/// The same without the id of the decision, for a simulation: an id is a digest of the whole policy as JSON.
+///
+/// # Errors
+/// [`Expired`] as [`decide`] says.
+pub fn decide_unidentified(
+    snapshot: &ClusterSnapshot,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<ScalingDecision, Expired> {
+    Ok(explain(snapshot, policy, now)?.unidentified_decision())
+}
+
 /// The same decision with its reasons as types.
 ///
 /// # Errors

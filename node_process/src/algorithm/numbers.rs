@@ -38,6 +38,18 @@ pub(super) fn last(most: usize, mut passes: impl FnMut(usize) -> bool) -> usize 
     passed
 }
 
+/// The same where it is most likely one of the last numbers.
+pub(super) fn last_of_most(most: usize, mut passes: impl FnMut(usize) -> bool) -> usize {
+    let (mut failed, mut below) = (most.saturating_add(1), 1);
+    while let Some(next) = failed.checked_sub(below).filter(|next| *next > 0) {
+        if passes(next) {
+            return next + last(failed - next - 1, |more| passes(next + more));
+        }
+        (failed, below) = (next, 2 * below);
+    }
+    last(failed.saturating_sub(1), passes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +66,19 @@ mod tests {
             });
             prop_assert_eq!(found, limit.min(most));
             prop_assert!(asked <= 10, "{} questions", asked);
+        }
+
+        /// D6: the other search finds the same one, in the fewer questions the later it is.
+        #[test]
+        fn the_last_number_is_found_from_above(most in 0_usize..300, limit in 0_usize..300) {
+            let mut asked = 0;
+            let found = last_of_most(most, |number| {
+                asked += 1;
+                number <= limit
+            });
+            prop_assert_eq!(found, limit.min(most));
+            let beyond = most.saturating_sub(limit);
+            prop_assert!(asked <= 2 + 2 * (beyond + 1).ilog2(), "{} questions for {} of {}", asked, limit, most);
         }
     }
 

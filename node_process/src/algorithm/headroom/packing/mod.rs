@@ -22,7 +22,7 @@ use std::cell::OnceCell;
 use shared::resources::PerKind;
 
 use super::super::capacity::{Capacity, Pool};
-use super::super::numbers::{agent_count, last};
+use super::super::numbers::{agent_count, last, last_of_most};
 use super::balance::{Balance, Sum, agents_for_all, balances, sums};
 use super::needs::Need;
 use super::reason::{EmptyAgents, Placed, Unfit};
@@ -152,7 +152,7 @@ impl<'a> Packing<'a> {
         // Spread tasks cost most to ask for, so they come last.
         let placed = last(if beyond { most } else { total }, |removed| self.places(pool, removed).is_ok());
         let is_placed = |removed| removed == placed || self.places(pool, removed).is_ok();
-        last(placed, |removed| is_placed(removed) && self.is_placed_when_moved(pool, removed).is_ok())
+        last_of_most(placed, |removed| self.is_placed_when_moved(pool, removed).is_ok() && is_placed(removed))
     }
 
     /// H4: whether the first `removed` agents that may leave can stay removed.

@@ -46,9 +46,9 @@ impl Rooms {
     pub(in super::super::super) fn of(pool: &Pool<'_>) -> Self {
         let whole = Vector::of(&pool.new_agent.unwrap_or_default().unreserved);
         let room = |(shape, AgentShape { count, total, unreserved, free }): (usize, &AgentShape)| {
-            let is_empty = free == unreserved;
-            let is_like_new = pool.new_agent.is_some_and(|new_agent| is_like(total, unreserved, &new_agent));
-            let sort = match (is_empty && is_like_new, total.gpus.is_zero()) {
+            let is_like_new = |new_agent: NewAgent| is_like(total, unreserved, &new_agent);
+            let is_new = free == unreserved && pool.new_agent.is_some_and(is_like_new);
+            let sort = match (is_new, total.gpus.is_zero()) {
                 (true, _) => Sort::Empty,
                 (false, true) => Sort::Plain,
                 (false, false) => Sort::Gpu,

@@ -53,9 +53,9 @@ impl Vector {
         self.shares(whole).min().unwrap_or_default()
     }
 
+    #[inline]
     fn shares(&self, whole: &Self) -> impl Iterator<Item = u128> {
-        let shares = PerKind::from_fn(|kind| share(self.0[kind], whole.0[kind]));
-        Kind::ALL.into_iter().filter_map(move |kind| shares[kind])
+        Kind::ALL.into_iter().filter_map(|kind| share(self.0[kind], whole.0[kind]))
     }
 
     #[inline]
