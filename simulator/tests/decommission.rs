@@ -1,62 +1,64 @@
-//! Agents that leave, while anything goes wrong in any order: `plan` against a model of the cluster and its group, run by run.
+//! Agents that leave, while anything goes wrong in any order: calls that are refused or lost, a function that ends between two calls,
+//! messages that come late or twice, agents that are away, masters that fail over, operators, and instances that end. The checks of
+//! the fault simulation look at each call and each event (5.6, I8), and at the pool that has come to rest.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-#[path = "support/decommission_world.rs"]
-mod decommission_world;
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::collections::BTreeMap;
 
-use cluster::Mode;
-use decommission_world::World;
+use simulator::faults::case::Trouble;
+use simulator::faults::{Case, Class, run};
+use simulator::{Fault, HOUR, MINUTE};
 
-/// How many runs things go wrong in, and how many follow.
-const FAULTY: usize = 60;
-const CALM: usize = 60;
+/// What goes wrong: the number in a day, and the percentage of messages and calls.
+const CLASSES: [(Class, u32); 11] = [
+    (Class::World(Fault::Disconnect), 72),
+    (Class::World(Fault::Partition), 24),
+    (Class::World(Fault::Failover), 72),
+    (Class::World(Fault::OperatorDeactivates), 144),
+    (Class::World(Fault::InstanceEnds), 72),
+    (Class::Chain(Trouble::Throttled), 8),
+    (Class::Chain(Trouble::LostAnswer), 8),
+    (Class::Chain(Trouble::Crash), 8),
+    (Class::Chain(Trouble::Duplicate), 15),
+    (Class::Chain(Trouble::Delay), 8),
+    (Class::Chain(Trouble::ColdStart), 8),
+];
 
-/// Runs a world through faults, then until it must have settled.
-fn settles(seed: u64, settings: &str, events: &mut BTreeMap<&'static str, u32>) {
-    let mut world = World::new(seed, settings);
-    (0..FAULTY).for_each(|_| world.run());
-    world.has_faults = false;
-    world.everything_returns();
-    world.wanted = 6;
-    for run in 0..CALM {
-        if settings.contains("never") && run == CALM / 2 {
-            // A closed agent waits for its tasks, for as long as they run.
-            world.all_tasks_end();
-        }
-        world.run();
-    }
-    let history = world.history();
-    assert_eq!(world.tags(), [""; 0], "seed {seed}: every tag ends\n{history}");
-    assert!(world.ours.iter().all(|id| world.has_tag(id)), "seed {seed}\n{history}");
-    let deactivated = world.cluster.agents().filter(|agent| agent.mode != Mode::Active);
-    for id in deactivated.filter_map(|agent| agent.instance_id()) {
-        assert!(world.theirs.contains(id), "seed {seed}: {id} stays deactivated, and is no operator's\n{history}");
-    }
-    let usable = world.cluster.agents().filter(|agent| agent.is_usable()).count();
-    assert_eq!(usable, 6, "seed {seed}\n{history}");
-    let plan = world.plan.as_ref().unwrap();
-    assert!(plan.stranded == 0 && plan.agents.is_empty(), "seed {seed}: {plan:?}\n{history}");
-    for (event, count) in world.events {
-        *events.entry(event).or_default() += count;
+/// A pool whose agents are drained, in an hour in which that goes wrong.
+fn case(seed: u64, drain_after: &str) -> Case {
+    let settings = format!(
+        "min = 1\nmax = 20\nscale_down_strategy = \"drain\"\ndrain_after = \"{drain_after}\"\nscale_down_window = \"0s\"\n\
+         max_scale_down_step = 3\nnew_agent = {{ cpus = 8, mem = 28000 }}\n"
+    );
+    Case {
+        classes: BTreeMap::from(CLASSES),
+        settings,
+        sees_queue: true,
+        learned: None,
+        boot: MINUTE,
+        period: MINUTE,
+        limits: (1, 20),
+        faulty: HOUR,
+        ..Case::of(seed)
     }
 }
 
 #[test]
 fn in_any_order_tags_and_agents_agree() {
-    let mut events = BTreeMap::new();
+    let (mut strikes, mut writes) = (BTreeMap::new(), 0);
     for seed in 0..40 {
-        settles(seed, "drain_after = \"2m\"", &mut events);
-        settles(seed, "drain_after = \"0s\"", &mut events);
-        settles(seed, "drain_after = \"never\"", &mut events);
+        for drain_after in ["2m", "0s", "never"] {
+            let case = case(seed, drain_after);
+            let outcome = run(&case, None, false);
+            assert_eq!(outcome.violation, None, "{case}");
+            for (class, count) in outcome.strikes {
+                *strikes.entry(class).or_insert(0) += count;
+            }
+            writes += outcome.writes;
+        }
     }
     // Everything has happened often.
-    assert!(events.len() >= 8 && events.values().all(|count| *count > 30), "{events:?}");
+    assert!(strikes.len() == CLASSES.len() && strikes.values().all(|count| *count > 30), "{strikes:?}");
+    assert!(writes > 40 * 3 * 5, "{writes} writes");
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use node_gather::growth::Observation;
 use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL, TRIED, TagChange};
 use node_scale::plan::{Change, Increase, Plan, PlanResult};
-use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState, Instance};
+use node_scale::state::{Activity, ActivityKind, ActivityStatus, GroupState, Instance, Tag};
 use shared::config::{Policy as Settings, StepLimit};
 use shared::contract::{
     AgentShape, AgentState, Candidate, ClusterSnapshot, Completeness, CompletenessLevel, ScalingDecision, TaskGroup,
@@ -82,11 +82,15 @@ pub enum Canary {
     TrialForgotten,
     /// An instance is taken to count for one unit of capacity.
     WeightsIgnored,
+    /// The tags of agents that have left stay (5.6).
+    TagsNeverEnd,
+    /// Agents that operators have deactivated are taken for our own (5.6).
+    OperatorsAgentsTaken,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::NoCompletenessGate,
         Self::NothingInFlight,
         Self::NoExpiry,
@@ -116,6 +120,8 @@ impl Canary {
         Self::WindowForgetsOldest,
         Self::TrialForgotten,
         Self::WeightsIgnored,
+        Self::TagsNeverEnd,
+        Self::OperatorsAgentsTaken,
     ];
 
     /// Its name in options.
@@ -151,6 +157,8 @@ impl Canary {
             Self::WindowForgetsOldest => "window-forgets-oldest",
             Self::TrialForgotten => "trial-forgotten",
             Self::WeightsIgnored => "weights-ignored",
+            Self::TagsNeverEnd => "tags-never-end",
+            Self::OperatorsAgentsTaken => "operators-agents-taken",
         }
     }
 
@@ -190,6 +198,12 @@ impl Canary {
                 let settings = format!("{}\n{own}", kept.join("\n"));
                 let classes = BTreeMap::from([(Class::Pool(Oddity::WrongNewAgent), 1)]);
                 Case { settings, learned: None, classes, ..case }
+            }
+            // Only where nothing else keeps a tag.
+            Self::TagsNeverEnd => {
+                let worlds = [Fault::OperatorTags, Fault::SharedIdentity, Fault::AgentEnds, Fault::InstanceType];
+                let keeps = worlds.map(Class::World).into_iter().chain([Class::Pool(Oddity::WrongNewAgent)]);
+                keeps.fold(case, |case, class| case.without(class))
             }
             _ => case,
         }
@@ -311,6 +325,12 @@ impl Canary {
                 let failed = state.activities.iter_mut().filter(|activity| activity.status == ActivityStatus::Failed);
                 failed.for_each(|activity| activity.status = ActivityStatus::Successful);
             }
+            Self::OperatorsAgentsTaken => {
+                let closed = decision.decommissioning_agents.iter().filter(|of| of.decommission_tag == Some(false));
+                let value = shared::time::format(decision.snapshot_taken_at);
+                let tag = |id: &String| Tag { key: format!("{DECOMMISSION}{id}"), value: value.clone() };
+                state.group.tags.extend(closed.filter_map(|of| of.instance_id.as_ref()).map(tag));
+            }
             Self::HangingTagBlocks => {
                 let listed = |id: &str| {
                     let of = decision.decommissioning_agents.iter();
@@ -344,6 +364,10 @@ impl Canary {
     pub(super) fn rewrite_plan(self, plan: &mut Plan, decision: &ScalingDecision, state: &GroupState) {
         if self == Self::BlindDelta {
             return follow_delta(plan, decision, state);
+        }
+        if self == Self::TagsNeverEnd {
+            let ends = |of: &TagChange| matches!(of, TagChange::Delete { key } if key.starts_with(DECOMMISSION));
+            plan.tags.retain(|change| !ends(change));
         }
         if self != Self::TagOfUnlistedDeleted {
             return;

@@ -213,6 +213,9 @@ impl Chain {
 
     /// A pool at rest gets more to run, unless a hold of its own may still last.
     pub(super) fn grow(&mut self, case: &Case, world: &mut World<'_>, at: Millis) {
+        if let Some((invariant, what)) = self.checks.tags_at_rest(world) {
+            return self.violate(invariant, what);
+        }
         let usable = u32::try_from(world.cluster().registered().filter(|agent| agent.is_active()).count()).unwrap_or(0);
         let room = case.limits.1.saturating_sub(world.instances().max(usable));
         if world.has_broken_lately() && at < self.settled_by && case.seed.is_multiple_of(WAITS) {

@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use cluster::Mode;
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL};
-use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult};
+use node_scale::plan::{AgentStep, Change, Increase, Plan, PlanResult};
 use node_scale::state::GroupState;
 use shared::config::{Policy as Settings, ScaleDownStrategy};
 use shared::contract::{CompletenessLevel, ScalingDecision, TaskGroup};
@@ -15,8 +14,9 @@ use shared::count::saturated;
 use shared::group::Lifecycle;
 
 use super::case::{Case, Class, Oddity, Trouble};
-use super::chain::{later, tasks};
+use super::chain::later;
 use super::counts::{SLACK, agents_for, arriving, changes, is_lost, useless};
+use super::deactivated::{self, Deactivated};
 use super::learning::Learned;
 use super::tags::{Floor, floor, knows_slot, slot_of, tag};
 use crate::fault::Fault;
@@ -26,7 +26,6 @@ use crate::{HOUR, Millis};
 
 /// How far ahead a clock may be.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
-const DECOMMISSION: &str = "lambda-scale/decommission/";
 
 /// An invariant, and how it is violated.
 pub(super) type Broken = (&'static str, String);
@@ -103,8 +102,8 @@ pub(super) struct Checks {
     origins: Vec<Origin>,
     /// What admitted decisions needed.
     needed: VecDeque<Needed>,
-    /// The instances whose agents node_scale deactivated.
-    ours: BTreeSet<String>,
+    /// Who deactivated which agents.
+    deactivated: Deactivated,
     /// The demand of the last hour.
     demand: VecDeque<(Millis, Vec<TaskGroup>)>,
     /// When an agent was tried last.
@@ -130,6 +129,8 @@ struct Blurs {
     tries: bool,
     /// node_scale forgets what it did.
     forgets: bool,
+    /// Agents end for good, and their instances stay.
+    ended: bool,
     /// How much smaller a new agent may be than the first ones.
     smaller: u64,
 }
@@ -148,6 +149,7 @@ impl Checks {
             forgets: [Trouble::ColdStart, Trouble::Crash, Trouble::LostAnswer, Trouble::Throttled]
                 .map(chain)
                 .contains(&true),
+            ended: world(&[Fault::AgentEnds]),
             smaller: if world(&[Fault::InstanceType]) { 4 } else { 1 },
         };
         Self {
@@ -156,7 +158,7 @@ impl Checks {
             blurs,
             origins: Vec::new(),
             needed: VecDeque::new(),
-            ours: BTreeSet::new(),
+            deactivated: Deactivated::default(),
             demand: VecDeque::new(),
             trial: None,
             rest: None,
@@ -250,6 +252,7 @@ impl Checks {
     /// A plan, by what was read for it.
     pub(super) fn plan(&mut self, read: &Read, plan: &Plan, view: &View<'_>) {
         let Some(origin) = self.origins.get(read.origin).cloned() else { return };
+        self.leaves_no_agent(plan, view);
         let writes = !plan.agents.is_empty() || matches!(plan.result, PlanResult::Act(_));
         if !writes {
             return;
@@ -439,6 +442,21 @@ impl Checks {
         self.demand(!is_same, "I9 rest", || format!("a pool at rest is changed: {change}"));
     }
 
+    /// I9: at rest, no agent is on its way out, and none hangs there.
+    fn leaves_no_agent(&mut self, plan: &Plan, view: &View<'_>) {
+        let is_calm = self.rest.as_ref().is_some_and(|rest| rest.as_slice() == view.wanted());
+        let is_blurred = self.blurs.tries || self.blurs.tags || self.blurs.ended;
+        self.demand(!is_calm || is_blurred || plan.agents.is_empty() && plan.stranded == 0, "I9 rest", || {
+            format!("in a pool at rest {} agents are stranded, and {:?} is done", plan.stranded, plan.agents)
+        });
+    }
+
+    /// 5.6: what must hold of tags where a pool has come to rest.
+    pub(super) fn tags_at_rest(&self, world: &World<'_>) -> Option<Broken> {
+        let is_blurred = self.blurs.tries || self.blurs.tags || self.blurs.ended;
+        if is_blurred { None } else { deactivated::at_rest(world) }
+    }
+
     /// A calm pool has come to rest, or not.
     pub(super) fn set_rest(&mut self, wanted: Option<&[TaskGroup]>) {
         match wanted {
@@ -460,7 +478,7 @@ impl Checks {
     pub(super) fn has_open_work(&self, view: &View<'_>) -> bool {
         let never = matches!(self.settings.scale_down.strategy, ScaleDownStrategy::Drain { after: None, .. });
         let is_listed = |id: &str| view.cluster.registered().any(|agent| agent.instance_id() == Some(id));
-        let tagged = view.group.tags.keys().filter_map(|key| key.strip_prefix(DECOMMISSION));
+        let tagged = deactivated::tagged(view.group);
         !never && !self.blurs.tries && tagged.into_iter().any(is_listed)
     }
 
@@ -525,7 +543,7 @@ impl Checks {
             self.demand(was_empty, "I8 busy", || {
                 format!("{id} is terminated, and {} ran {} tasks", agent.id, agent.tasks)
             });
-            let holds = view.group.tags.contains_key(&format!("{DECOMMISSION}{id}")) || self.blurs.tags;
+            let holds = deactivated::has_tag(view.group, id) || self.blurs.tags;
             self.demand(holds, "5.6 tags", || format!("{id} is terminated without its tag"));
         } else {
             let is_named = origin.decided.as_ref().is_some_and(|decided| decided.named.contains(id));
@@ -533,30 +551,15 @@ impl Checks {
         }
     }
 
-    /// A master is about to be called.
-    pub(super) fn calls_master(&mut self, step: &AgentStep) {
-        match step.call {
-            AgentCall::Deactivate | AgentCall::Drain { .. } => self.ours.insert(step.instance_id.clone()),
-            AgentCall::Reactivate => self.ours.remove(&step.instance_id),
-        };
+    /// 5.6: a master is about to be called.
+    pub(super) fn calls_master(&mut self, step: &AgentStep, view: &View<'_>) {
+        let is_tagged = self.blurs.tags || deactivated::has_tag(view.group, &step.instance_id);
+        self.demand(is_tagged, "5.6 tags", || format!("{} has no tag, and {:?}", step.instance_id, step.call));
+        self.deactivated.calls(step);
     }
 
-    /// 5.6: an agent that node_scale has deactivated has its tag for as long as it is deactivated.
+    /// 5.6: what must hold of tags after every event.
     pub(super) fn tags(&mut self, world: &World<'_>) -> Option<Broken> {
-        if self.ours.is_empty() || self.blurs.tags {
-            return None;
-        }
-        let group = world.group();
-        self.ours.retain(|id| {
-            group.instances().iter().any(|of| of.id == *id && of.state != cluster::group::Lifecycle::Terminating)
-        });
-        let theirs = world.deactivated_by_operators();
-        let deactivated = |id: &String| {
-            let agents = world.cluster().agents().filter(|agent| agent.instance_id() == Some(id));
-            agents.into_iter().any(|agent| agent.mode != Mode::Active && (tasks(agent) > 0 || agent.is_registered()))
-        };
-        let lacks = |id: &&String| !group.tags.contains_key(&format!("{DECOMMISSION}{id}"));
-        let stray = self.ours.iter().filter(lacks).find(|id| deactivated(id) && !theirs.contains(*id))?;
-        Some(("5.6 tags", format!("the agent on {stray} was deactivated, and its tag is gone")))
+        if self.blurs.tags { None } else { self.deactivated.after_event(world) }
     }
 }

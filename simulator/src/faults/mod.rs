@@ -14,7 +14,8 @@
 //! - [`case`]: what a seed stands for, as options that can be read and taken away
 //! - `chain`: the three stages as a [`Policy`](crate::policy::Policy); `scale` is an invocation of node_scale, call by call
 //! - `learning`: what a pool learns, and where it is stored; `view`: what a master shows to one who may not see all
-//! - `checks`: what must hold; `counts`: what they count; `tags`: what they read in the tags of a group
+//! - `checks`: what must hold; `counts`: what they count; `tags`: what they read in the tags of a group; `deactivated`: whose agents
+//!   were deactivated by whom
 //! - [`canary`]: wrong variants of the product that the checks must catch
 //! - [`shrink`]: fewer classes and less time, as long as a case still fails
 //!
@@ -25,6 +26,7 @@ pub mod case;
 mod chain;
 mod checks;
 mod counts;
+mod deactivated;
 mod learning;
 mod scale;
 pub mod shrink;
@@ -122,7 +124,9 @@ mod tests {
 
     #[test]
     fn what_shows_a_canary_is_no_violation_without_it() {
-        for canary in [Canary::NoDuplicateGuard, Canary::MembersByCounting, Canary::TrialForgotten] {
+        for canary in
+            [Canary::NoDuplicateGuard, Canary::MembersByCounting, Canary::TrialForgotten, Canary::TagsNeverEnd]
+        {
             for seed in 0..8 {
                 let case = canary.case(Case::of(seed));
                 assert_ne!(case, Case::of(seed));

@@ -204,7 +204,7 @@ impl Invocation {
             Call::TagsAfter => orders.set_tags(std::mem::take(&mut self.reactivated)),
             Call::Master(step) => {
                 let agents: Vec<u32> = number(step).into_iter().collect();
-                chain.checks.calls_master(step);
+                chain.checks.calls_master(step, view);
                 match step.call {
                     AgentCall::Deactivate => orders.close(agents, why),
                     AgentCall::Reactivate => orders.reopen(agents, why),

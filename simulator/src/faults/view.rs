@@ -94,10 +94,10 @@ pub(super) fn hides_much(view: &View<'_>, name: &str) -> bool {
     Kind::ALL.into_iter().any(|kind| 20 * hidden.get(kind).thousandths() > used.get(kind).thousandths())
 }
 
-/// The agents as they are, by the instances that they claim.
+/// The agents as they are, by the instances that they claim: those too that a new master knows and waits for.
 pub(super) fn seen(view: &View<'_>) -> BTreeMap<String, Vec<Seen>> {
     let mut agents: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-    for agent in view.cluster.registered() {
+    for agent in view.cluster.agents() {
         let of = agents.entry(agent.instance_id().unwrap_or_default().to_owned()).or_default();
         of.push(Seen { id: agent.id.clone(), tasks: tasks(agent), is_active: agent.mode == Mode::Active });
     }
