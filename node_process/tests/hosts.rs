@@ -4,6 +4,7 @@
 
 use cluster::{Cluster, NOON, policy, resources};
 use node_process::decide;
+use shared::contract::ClusterSnapshot;
 use shared::resources::{Amount, Resources};
 
 #[test]
@@ -18,4 +19,44 @@ fn a_daemon_buys_and_keeps_no_agent_h12() {
     let decision = decide(&snapshot, &policy, NOON).unwrap();
     assert_eq!((decision.delta, decision.needed), (-1, Some(1)), "{decision:#?}");
     assert_eq!(decision.unplaceable, []);
+}
+
+/// Idle agents on which instances of `/db` run, two at most on each.
+fn limited(agents: usize, running: usize, queued: u32) -> ClusterSnapshot {
+    let size = resources(1, 500);
+    let cluster = Cluster::of(agents, resources(4, 14_000)).running("/db", running, size);
+    let mut snapshot = cluster.queued("/db", queued, size).snapshot();
+    snapshot.applications.iter_mut().for_each(|application| application.max_per_agent = Some(2));
+    snapshot
+}
+
+fn target(snapshot: &ClusterSnapshot, settings: &str) -> (u32, Option<u32>) {
+    let settings = format!("max = 50\nmin = 0\nscale_down_margin = 0\napplication_headroom_percent = 0\n{settings}");
+    let decision = decide(snapshot, &policy(&settings).unwrap(), NOON).unwrap();
+    (decision.target, decision.needed)
+}
+
+#[test]
+fn as_many_agents_stay_as_constraints_require_h12() {
+    let steps = "max_scale_down_step = 9";
+    // Seven instances take four agents, although two would have room for all.
+    assert_eq!(target(&limited(9, 7, 0), steps), (4, Some(4)));
+    assert_eq!(target(&limited(4, 7, 0), steps), (4, Some(4)));
+    assert_eq!(target(&limited(9, 8, 0), steps), (4, Some(4)));
+    assert_eq!(target(&limited(9, 9, 0), steps), (5, Some(5)));
+}
+
+#[test]
+fn agents_are_added_until_there_are_as_many_as_constraints_require_h12() {
+    assert_eq!(target(&limited(3, 6, 3), ""), (5, Some(5)));
+    assert_eq!(target(&limited(3, 6, 2), ""), (4, Some(4)));
+    // What percentages lack comes with these.
+    assert_eq!(target(&limited(3, 6, 0), ""), (3, Some(3)));
+}
+
+#[test]
+fn an_agent_that_a_threshold_removes_is_kept_for_a_constraint_h12() {
+    let snapshot = limited(6, 10, 0);
+    // Ten instances take five agents of six.
+    assert_eq!(target(&snapshot, "max_scale_down_step = 9").0, 5);
 }

@@ -4,7 +4,7 @@
 use cluster::{Cluster, NOON, policy, resources};
 use jiff::SignedDuration;
 use node_process::decide;
-use shared::contract::{AgentState, ClusterSnapshot, GroupMembers, LatestAgent};
+use shared::contract::{AgentState, ClusterSnapshot, CompletenessLevel, GroupMembers, LatestAgent};
 
 const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nnew_agent = { cpus = 4, mem = 16384 }";
 
@@ -54,4 +54,41 @@ fn an_agent_that_is_tried_keeps_no_others_d6() {
     let decision = decide(&waits_for_larger(Cluster::of(10, resources(4, 14_861))), &policy, NOON).unwrap();
     // The window would keep all ten for its length, hour after hour.
     assert_eq!((decision.delta, decision.needed), (1, Some(1)));
+}
+
+#[test]
+fn only_an_agent_of_our_own_would_come_back_instead_a() {
+    use AgentState::{Active, Deactivated};
+    let policy = policy(SETTINGS).unwrap();
+    let closed = waits_for_larger(Cluster::of(4, resources(4, 14_861)).with_state(3, Deactivated));
+    let tries = |tag: Option<bool>, agent: AgentState| {
+        let mut snapshot = closed.clone();
+        for candidate in snapshot.scale_down_candidates.iter_mut().filter(|one| one.state == Deactivated) {
+            (candidate.decommission_tag, candidate.state) = (tag, agent);
+        }
+        decide(&snapshot, &policy, NOON).unwrap().tries
+    };
+    // One that an operator deactivated stays so; an active one is here already.
+    assert_eq!(
+        [tries(Some(true), Deactivated), tries(Some(false), Deactivated), tries(None, Deactivated)],
+        [false, true, true]
+    );
+    assert!(tries(Some(true), Active));
+}
+
+#[test]
+fn a_decision_says_whether_its_agent_is_only_tried_a() {
+    use CompletenessLevel::{Blind, Complete};
+    let decided = |cluster: Cluster, level| {
+        let mut snapshot = waits_for_larger(cluster);
+        snapshot.completeness.level = level;
+        let decision = decide(&snapshot, &policy(SETTINGS).unwrap(), NOON).unwrap();
+        (decision.wanted, decision.tries)
+    };
+    let idle = || Cluster::of(4, resources(4, 14_861));
+    assert_eq!((decided(idle(), Complete), decided(idle(), Blind)), ((1, true), (0, false)));
+    // What utilization needs is no trial.
+    let busy = idle().running("/a", 16, resources(1, 500)).snapshot();
+    let decision = decide(&busy, &policy(SETTINGS).unwrap(), NOON).unwrap();
+    assert_eq!((decision.wanted, decision.tries), (1, false));
 }

@@ -453,4 +453,21 @@ mod tests {
         let decision = super::super::decide(&snapshot, &policy, cluster::NOON).unwrap();
         assert_eq!((decision.delta, decision.steps[0].clause), (0, shared::clause::Clause::D1));
     }
+
+    #[test]
+    fn closed_agents_that_wait_limit_the_step_d3() {
+        // A tenth of 300 idle agents, but never more than 20 at once where they are drained.
+        let snapshot = Cluster::of(300, resources(4, 14_000)).snapshot();
+        let step = |settings: &str| {
+            let policy = policy(&format!("scale_down_strategy = \"drain\"\n{settings}")).unwrap();
+            let step = Pool::new(&snapshot, &policy).scale_down_step();
+            (step.agents, step.reason.by)
+        };
+        assert_eq!(step("max_scale_down_step = 50"), (20, StepBy::MostDecommissioning(20)));
+        assert_eq!(step("max_scale_down_step = 21"), (20, StepBy::MostDecommissioning(20)));
+        let few = Cluster::of(200, resources(4, 14_000)).snapshot();
+        let policy = policy("scale_down_strategy = \"drain\"\nmax_scale_down_step = 20").unwrap();
+        let step = Pool::new(&few, &policy).scale_down_step();
+        assert_eq!((step.agents, step.reason.by), (20, StepBy::Setting));
+    }
 }

@@ -218,7 +218,7 @@ fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
 #[cfg(test)]
 mod tests {
     use cluster::{Cluster, NOON, policy, resources};
-    use shared::contract::{AgentState, Application, ClusterSnapshot, GroupMembers};
+    use shared::contract::{AgentState, Application, ClusterSnapshot, CompletenessLevel, GroupMembers};
 
     use super::super::decide;
 
@@ -257,5 +257,35 @@ mod tests {
         let group = GroupMembers { desired: 3, joined: 2, not_joined_count: 1, ..GroupMembers::default() };
         snapshot.group = Some(group.clone());
         assert_eq!(decide(&snapshot, &policy, NOON).unwrap().group, Some(group));
+    }
+
+    #[test]
+    fn a_decision_says_what_stays_beyond_what_is_needed_d7() {
+        let cluster = |tasks| Cluster::of(10, resources(4, 14_000)).running("/a", tasks, resources(1, 100));
+        let margin = |snapshot: &ClusterSnapshot, settings: &str| {
+            let settings = format!("application_headroom_percent = 100\nmax_scale_down_step = 9\n{settings}");
+            decide(snapshot, &policy(&settings).unwrap(), NOON).unwrap().margin
+        };
+        let mut snapshot = cluster(16).snapshot();
+        assert_eq!(margin(&snapshot, "scale_down_margin = 2"), Some(2));
+        assert_eq!(margin(&snapshot, "scale_down_margin = 0"), None);
+        // Where agents are added none is spare, and so many stay later.
+        assert_eq!(margin(&cluster(36).snapshot(), "scale_down_margin = 2"), Some(2));
+        // An idle pool leaves none.
+        assert_eq!(margin(&cluster(1).snapshot(), "scale_down_margin = 2"), None);
+        // What an incomplete snapshot lacks may be tasks, and C leaves none.
+        snapshot.completeness.level = CompletenessLevel::Partial;
+        assert_eq!(margin(&snapshot, "scale_down_margin = 2"), None);
+        let web = policy("source = \"cloudwatch\"\nmin = 3").unwrap();
+        assert_eq!(decide(&cluster::group_snapshot(5, Some(10.0)), &web, NOON).unwrap().margin, None);
+    }
+
+    #[test]
+    fn a_decision_carries_the_version_of_the_masters() {
+        let mut snapshot = Cluster::of(2, resources(4, 14_000)).snapshot();
+        let version = |snapshot: &ClusterSnapshot| decide(snapshot, &policy("").unwrap(), NOON).unwrap().mesos_version;
+        assert_eq!(version(&snapshot).as_deref(), Some(snapshot.source.mesos_version.as_str()));
+        snapshot.source.mesos_version.clear();
+        assert_eq!(version(&snapshot), None);
     }
 }

@@ -231,6 +231,33 @@ mod tests {
     }
 
     #[test]
+    fn agents_stay_where_small_tasks_would_crowd_out_a_large_one_d7() {
+        // Agents of 4 cpus; tasks, each (how many, cpus); headroom; how many agents leave.
+        for (agents, tasks, percent, expected) in [
+            (9, &[(3, 3), (10, 1)][..], 0, 1),
+            (13, &[(1, 3), (17, 1)], 0, 4),
+            (14, &[(8, 2), (8, 1)], 100, 0),
+            (15, &[(7, 1), (3, 3)], 25, 6),
+            (11, &[(4, 2), (2, 1), (1, 2)], 100, 3),
+            (12, &[(4, 2), (2, 1), (1, 2)], 100, 4),
+        ] {
+            let cluster =
+                (0..).zip(tasks).fold(Cluster::of(agents, resources(4, 14_000)), |cluster, (n, (count, cpus))| {
+                    cluster.running(&format!("/a{n}"), *count, resources(*cpus, 100))
+                });
+            let settings = format!(
+                "max_scale_down_step = 9\nscale_down_threshold_percent = 79\napplication_headroom_percent = {percent}"
+            );
+            assert_eq!(removed(&cluster, &settings), (expected, Stop::Crowded), "{agents} {tasks:?}");
+            // Totals do not tell, and without a margin nothing has to stay clear.
+            for setting in ["headroom_placement = \"sum\"", "scale_down_margin = 0"] {
+                let (more, stop) = removed(&cluster, &format!("{settings}\n{setting}"));
+                assert!(more >= expected && stop != Stop::Crowded, "{setting}: {more}, {stop:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_scale_down_leaves_the_margin_d7() {
         // 16 of 40 cpus; to grow by 100 % takes 8 agents.
         let cluster = Cluster::of(10, resources(4, 14_000)).running("/a", 16, resources(1, 100));
