@@ -9,6 +9,7 @@ mod applications;
 mod cluster_state;
 mod completeness;
 mod counts;
+mod ids;
 mod interned;
 mod latest;
 mod misses;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shared::count::saturated;
 
+use super::ids::Ids;
 use super::interned::index;
-use super::names::{LastName, Numbers};
 use super::set_aside::SetAsides;
 use crate::mesos::state::OddField;
 
@@ -15,8 +15,7 @@ pub(super) const NO_ID: &str = "(no id)";
 /// The agents, numbered in the order in which their ids occurred.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agents {
-    pub(super) ids: Arc<Numbers>,
-    latest: LastName,
+    pub(super) ids: Arc<Ids>,
     places: Vec<Place>,
     pub(super) registered: u32,
     /// Whether the agents that are kept one by one have their places.
@@ -39,18 +38,7 @@ pub(super) enum Place {
 impl Agents {
     #[inline]
     pub(super) fn number(&mut self, id: &[u8]) -> u32 {
-        if let Some(number) = self.latest.get(id) {
-            return number;
-        }
-        let number = self.ids.get(id).unwrap_or_else(|| self.add(id));
-        self.latest.set(id, number);
-        number
-    }
-
-    /// The same for an id of that hash, which is most likely there.
-    #[inline]
-    pub(super) fn number_guessed(&mut self, guess: usize, hash: u32, id: &[u8]) -> u32 {
-        self.ids.get_guessed(guess, hash, id).unwrap_or_else(|| self.add(id))
+        self.ids.get(id).unwrap_or_else(|| self.add(id))
     }
 
     fn add(&mut self, id: &[u8]) -> u32 {

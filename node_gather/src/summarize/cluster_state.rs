@@ -16,7 +16,7 @@ use shared::config::Policy;
 use shared::count::saturated;
 use shared::resources::Resources;
 
-use self::batch::{ExecutorBatch, TaskBatch};
+use self::batch::TaskBatch;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
 use super::interned::{Interned, Map, index};
@@ -71,9 +71,8 @@ pub struct ClusterState {
     /// The numbers of these agents.
     needs_roles: HashSet<u32, RandomState>,
     open: OpenFramework,
-    /// The latest tasks and executors of that framework.
+    /// The latest tasks of that framework.
     batch: TaskBatch,
-    executors: ExecutorBatch,
     /// The tasks in a pool.
     counts: Counts,
     /// How many tasks run on agents that the master does not list.
@@ -172,7 +171,6 @@ impl ClusterState {
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
             batch: TaskBatch::default(),
-            executors: ExecutorBatch::default(),
             counts: Counts::default(),
             unlisted_tasks: 0,
             unplaced: Unplaced::default(),
@@ -277,8 +275,7 @@ impl ClusterState {
 
     /// The first agents of a pool that are set aside, by id, with the reason.
     pub(super) fn first_set_aside(&self, pool: &Pool, most: usize) -> Vec<(String, SetAside)> {
-        let named = self.agents.ids.iter().map(|(id, number)| (String::from_utf8_lossy(id), number));
-        let all = named.chain(self.unnamed.iter().map(|number| (NO_ID.into(), *number)));
+        let all = self.agents.ids.iter().chain(self.unnamed.iter().map(|number| (NO_ID.into(), *number)));
         let of_pool = all.filter(|(_, number)| pool.set_aside.binary_search(number).is_ok());
         let agents = of_pool.filter_map(|(id, number)| Some((id, self.set_aside.reason(number)?, number)));
         let first = least(agents, most).into_iter();
@@ -434,12 +431,11 @@ impl Sink for ClusterState {
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {
-        self.batch_executor(executor);
+        self.count_executor(executor);
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {
         self.count_batch();
-        self.count_executors();
         let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         if self.frameworks.len() >= MAX_FRAMEWORKS {

@@ -6,7 +6,7 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::batch::MOST;
-use super::{ApplicationName, ClusterState, NOT_REGISTERED, Size};
+use super::{ApplicationName, ClusterState, Size};
 use crate::finding::{Owner, SetAside};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{OddField, RawExecutor, RawResources, RawTask};
@@ -29,7 +29,8 @@ impl ClusterState {
         self.set_task_aside(task);
         let role = self.role(task.role);
         let mark = Mark::of(task.id, task.name);
-        self.batch.add(task, mark, self.open.known(mark), &self.agents, role);
+        let agent = self.agents.number(task.agent_id);
+        self.batch.add(task, mark, self.open.known(mark), agent, role);
         if self.batch.is_full() {
             self.count_batch();
         }
@@ -38,7 +39,6 @@ impl ClusterState {
     /// Counts the tasks of the batch. Each step is a loop of its own, so that the processor looks ahead over many of them.
     pub(super) fn count_batch(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
-        let agents = batch.agents.numbers(&mut self.agents);
         let mut guesses = [0; MOST];
         for (guess, (mark, hash)) in guesses.iter_mut().zip(batch.marks()) {
             *guess = self.open.known(mark).guess(hash);
@@ -51,37 +51,21 @@ impl ClusterState {
             *size = self.size(*application, task.size);
         }
         for ((application, size), task) in places.iter().zip(batch.tasks()) {
-            let agent = agents.get(task.agent).copied().unwrap_or(NOT_REGISTERED);
-            self.place(agent, *application, *size, 1);
+            self.place(task.agent, *application, *size, 1);
         }
         batch.clear();
         self.batch = batch;
     }
 
-    /// Adds an executor to those that are counted next.
-    pub(super) fn batch_executor(&mut self, executor: &RawExecutor<'_>) {
+    /// Counts an executor.
+    pub(super) fn count_executor(&mut self, executor: &RawExecutor<'_>) {
         let RawExecutor { agent_id, role, resources, odd } = *executor;
+        let agent = self.agents.number(agent_id.as_bytes());
         if resources.impossible().is_some() || odd.is_some() {
-            let agent = self.agents.number(agent_id.as_bytes());
             self.set_aside_for(agent, Owner::Executor, resources, odd);
         }
         let role = self.role(role.as_bytes());
-        self.executors.add(agent_id.as_bytes(), &self.agents, role, resources.amounts());
-        if self.executors.is_full() {
-            self.count_executors();
-        }
-    }
-
-    /// Counts the executors of the batch.
-    pub(super) fn count_executors(&mut self) {
-        let mut batch = std::mem::take(&mut self.executors);
-        let agents = batch.agents.numbers(&mut self.agents);
-        for executor in batch.executors() {
-            let agent = agents.get(executor.agent).copied().unwrap_or(NOT_REGISTERED);
-            self.place_executor(agent, executor.role, executor.resources);
-        }
-        batch.clear();
-        self.executors = batch;
+        self.place_executor(agent, role, resources.amounts());
     }
 
     /// Counts so many tasks that are alike.
