@@ -462,6 +462,18 @@ fn settings_that_name_nothing_are_noted() {
 }
 
 #[test]
+fn each_setting_that_names_nothing_is_noted() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[framework("marathon", &[("/web", "a", 1.0)])]);
+    for setting in [
+        "applications = { \"/x\" = { count_queued = false } }",
+        "protected = { applications = [\"/x\"] }",
+        "protected = { frameworks = [\"x\"] }",
+    ] {
+        assert_eq!(run(&state, &config(setting)).snapshots[0].notes.len(), 1, "{setting}");
+    }
+}
+
+#[test]
 fn an_agent_that_is_asked_for_says_why_it_is_no_candidate() {
     let many: Vec<Json> =
         (0..30).map(|number| agent(&format!("a{number:02}"), 0.1 * f64::from(number), &json!({}))).collect();

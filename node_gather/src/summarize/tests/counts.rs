@@ -76,6 +76,13 @@ fn agents_without_an_id_take_no_number_of_others() {
 }
 
 #[test]
+fn an_odd_agent_without_an_id_sets_no_other_aside() {
+    let odd = agent("", 0.0, &json!({"resources": {"cpus": -1.0, "mem": 1.0}}));
+    let counts = only(&state(&[odd, agent("a", 0.0, &json!({})), agent("b", 0.0, &json!({}))], &[])).agents;
+    assert_eq!((counts.registered, counts.usable, counts.inactive), (3, 2, 1));
+}
+
+#[test]
 fn as_many_candidates_as_there_may_be_are_all_listed() {
     let agents = |count: u32| (0..count).map(|n| agent(&format!("a{n:02}"), 0.0, &json!({}))).collect::<Vec<_>>();
     let listed = |count| only(&state(&agents(count), &[])).scale_down_candidates.len();
@@ -259,12 +266,12 @@ fn raw(cpus: f64) -> RawResources {
 fn agents_that_use_something_else_are_read_as_new_ones() {
     let snapshot = |state: ClusterState| summarize(state, &Observed::default(), "m", now()).snapshots.remove(0);
     let known = before_tasks(&[1.0, 2.0, 0.0]);
-    let used = [raw(3.0), raw(0.5), raw(1.0)];
+    let used = [3.0, 0.5, 1.0].map(|cpus| amounts(cpus, 0.0));
     assert_eq!(snapshot(known.using(&used).unwrap()), snapshot(before_tasks(&[3.0, 0.5, 1.0])));
     // Not where there are more or less of them, one is odd or set aside, or what it uses is impossible or was not known.
     assert!(known.using(&used[..2]).is_none());
-    let mut impossible = used.clone();
-    impossible[1].refuse(Kind::Mem, "much");
+    let mut impossible = used;
+    impossible[1].mem = Amount::from_thousandths(u64::MAX);
     assert!(known.using(&impossible).is_none());
     let agent = |id: &str| Agent { id: id.to_owned(), active: true, ..Agent::default() };
     let mut twice = before_tasks(&[1.0, 2.0]);

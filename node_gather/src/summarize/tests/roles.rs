@@ -114,3 +114,11 @@ fn only_an_agent_with_reservations_says_what_is_free() {
     assert_eq!(free(&agent("a", 1.0, &json!({}))), None);
     assert_eq!(free(&reserved("a", 1.0, 2.0, &json!({"prod": {"cpus": 2.0}}))), Some(amounts(2.0, 1000.0)));
 }
+
+#[test]
+fn tasks_of_the_default_role_take_no_reservation_whoever_made_it() {
+    // Two cpus are reserved, and nothing says for whom.
+    let agent = reserved("a", 1.0, 2.0, &json!({}));
+    assert_eq!(cpus("*", &agent, &tasks(&[("a", "*", 1.0)])), (1.0, 2.0));
+    assert_eq!(cpus("prod", &agent, &tasks(&[("a", "prod", 1.0)])), (1.0, 2.0));
+}
