@@ -286,3 +286,42 @@ fn agents_that_use_something_else_are_read_as_new_ones() {
     closed.close();
     assert!(closed.using(&used).is_none());
 }
+
+/// The only snapshot of a framework of so many tasks, each with its own name and size, and of these.
+fn many(names: usize, more: &[(&str, f64)], settings: &str) -> ClusterSnapshot {
+    let task = |name: &str, cpus: f64| json!({"id": "x", "name": name, "slave_id": "a", "state": "TASK_RUNNING", "resources": {"cpus": cpus}});
+    let own = (1..=names).map(|n| task(&format!("t{n:05}"), n as f64 / 1000.0));
+    let tasks: Vec<Json> = own.chain(more.iter().map(|(name, cpus)| task(name, *cpus))).collect();
+    let state = state(&[agent("a", 0.0, &json!({}))], &[json!({"name": "f", "tasks": tasks})]);
+    run(&state, &config(settings)).snapshots.remove(0)
+}
+
+#[test]
+fn a_framework_of_too_many_names_is_counted_with_all_its_tasks() {
+    let settings = "applications = { \"/kept\" = { count_queued = false } }";
+    let snapshot = many(20_000, &[("more", 1.0), ("more", 1.0), ("/kept", 100.0), ("/kept", 1.0)], settings);
+    let tasks: u32 = snapshot.applications.iter().map(|application| application.task_count).sum();
+    assert_eq!(tasks, 20_004);
+    // One that a setting names counts by itself; of the others none has the tasks of another.
+    let several: Vec<(&str, u32)> = snapshot
+        .applications
+        .iter()
+        .filter(|application| application.task_count > 1)
+        .map(|application| (&*application.name, application.task_count))
+        .collect();
+    assert!(several.contains(&("/kept", 2)), "{several:?}");
+    assert!(several.iter().all(|(name, _)| ["/kept", "(other)"].contains(name)), "{several:?}");
+}
+
+#[test]
+fn of_too_many_sizes_only_new_ones_are_rounded_up() {
+    let excess = |more: &[(&str, f64)]| {
+        let snapshot = many(20_000, more, "");
+        let counted: Resources = snapshot.applications.iter().map(|application| application.resources).sum();
+        let thousandths = more.iter().map(|(_, cpus)| (cpus * 1000.0).round() as u64);
+        counted.cpus.thousandths() - (1..=20_000_u64).chain(thousandths).sum::<u64>()
+    };
+    let new = excess(&[("t00001", 30.001)]);
+    assert!(new > 0);
+    assert_eq!((excess(&[("t00002", 0.7)]), excess(&[("t00001", 30.001), ("t00002", 0.7)])), (0, new));
+}
