@@ -182,3 +182,98 @@ fn what_writes_to_the_group_needs_its_state_fresh() {
     assert!(!PlanResult::from(BackOff::PoolPaused).writes_group());
     assert!(!PlanResult::from(NoChange::Enough).writes_group());
 }
+
+#[test]
+fn what_the_group_or_the_message_lacks_is_named_r1() {
+    reads(Refusal::UnknownPool("web".to_owned()), "R1: the configuration of node_scale has no pool \"web\"");
+    reads(
+        Refusal::FromFuture { ahead: seconds(90) },
+        "R1: snapshot time is 1m30s in the future; check the clock of its sender",
+    );
+    reads(
+        Refusal::GroupDeleted("Delete in progress".to_owned()),
+        "R1: the group is being deleted (Delete in progress)",
+    );
+    reads(
+        Refusal::MixedWeights,
+        "R1: the group's instances have different weighted capacities; give the pool a group with equal weights",
+    );
+    reads(
+        Refusal::NoAgentNamed,
+        "A1: the decision names no agent to remove; your check must name them in scale_down_agents, or set \
+         scale_down_strategy = \"desired_capacity\"",
+    );
+}
+
+#[test]
+fn what_holds_a_change_back_is_named_b2_b3() {
+    reads(BackOff::PoolPaused, "the configuration pauses the pool (pause_until)");
+    reads(
+        BackOff::TooManyActivities(Direction::Down),
+        "B2: the group has more recent activities than node_scale reads",
+    );
+    reads(
+        BackOff::ExcessInstances,
+        "B2: the group has more instances than its desired capacity; it will terminate some",
+    );
+    reads(
+        BackOff::ScaleInProtection { removable: 1, count: 2 },
+        "B2: 1 of 2 instances to remove have no scale-in protection",
+    );
+    reads(
+        BackOff::UnlistedLaunch(launch("i-0abc")),
+        "B3: launch of i-0abc is known, but the group does not list its instance yet",
+    );
+    reads(
+        BackOff::SlowAnswers(seconds(20)),
+        "B4: describing the group took longer than 20s, so its state is outdated; the next run retries",
+    );
+    reads(
+        BackOff::CallsRefused,
+        "D8: the masters refused to close agents; the next decision removes them as without learn",
+    );
+    let of = |kind, id: Option<&str>| ActivityRef { kind, instance_id: id.map(str::to_owned) };
+    reads(BackOff::InProgress(of(ActivityKind::WarmPool, Some("i-0abc"))), "B2: warm pool move of i-0abc in progress");
+    reads(BackOff::InProgress(of(ActivityKind::Other, None)), "B2: activity on an instance in progress");
+}
+
+#[test]
+fn an_agent_that_is_skipped_says_why_a1() {
+    let id = || "i-0abc".to_owned();
+    let address = || "10.0.0.7".to_owned();
+    for (reason, sentence, instance) in [
+        (SkipReason::Unidentified, "no attribute, hostname, or address identifies its instance", None),
+        (
+            SkipReason::Contradiction { attribute: id(), hostname: "i-0def".to_owned() },
+            "its attribute names i-0abc, its hostname i-0def",
+            None,
+        ),
+        (SkipReason::NotLookedUp(address()), "the instance of 10.0.0.7 is not looked up", None),
+        (SkipReason::UnknownAddress(address()), "no instance of the group has the address 10.0.0.7", None),
+        (
+            SkipReason::SharedAddress { address: address(), instances: [id(), "i-0def".to_owned()] },
+            "i-0abc and i-0def have the address 10.0.0.7",
+            None,
+        ),
+        (SkipReason::NotInGroup(id()), "i-0abc is no instance of the group", Some(id())),
+        (SkipReason::NotInService(id()), "i-0abc is not in service", Some(id())),
+        (SkipReason::Protected(id()), "i-0abc has scale-in protection", Some(id())),
+        (SkipReason::ClaimedTwice(id()), "another agent claims i-0abc too", Some(id())),
+    ] {
+        assert_eq!((reason.to_string().as_str(), reason.instance()), (sentence, instance.as_ref()));
+    }
+}
+
+#[test]
+fn what_needs_no_change_says_what_is_there() {
+    reads(NoChange::AlreadyApplied, "already applied; the message was delivered twice");
+    let at_minimum = |decommissioning| NoChange::AtMinimum { desired: 3, min: 3, decommissioning };
+    let needs = "desired capacity is 3, the pool, the group, and the floor require 3";
+    for (decommissioning, rest) in [(0, ""), (1, "; 1 agent is decommissioning"), (2, "; 2 agents are decommissioning")]
+    {
+        let sentence = PlanResult::from(at_minimum(decommissioning)).reason().text;
+        assert!(sentence.ends_with(&format!("{needs}{rest}")), "{sentence}");
+    }
+    let kept = PlanResult::from(NoChange::DrainedKept { min: 3 }).reason().text;
+    assert!(kept.ends_with("require 3, which keeps the drained agents' instances"), "{kept}");
+}
