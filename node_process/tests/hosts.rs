@@ -30,10 +30,18 @@ fn limited(agents: usize, running: usize, queued: u32) -> ClusterSnapshot {
     snapshot
 }
 
+/// The target and what is needed, the same where totals are compared.
 fn target(snapshot: &ClusterSnapshot, settings: &str) -> (u32, Option<u32>) {
-    let settings = format!("max = 50\nmin = 0\nscale_down_margin = 0\napplication_headroom_percent = 0\n{settings}");
-    let decision = decide(snapshot, &policy(&settings).unwrap(), NOON).unwrap();
-    (decision.target, decision.needed)
+    let of = |placement: &str| {
+        let settings = format!(
+            "max = 50\nmin = 0\nscale_down_margin = 0\napplication_headroom_percent = 0\n\
+             headroom_placement = {placement:?}\n{settings}"
+        );
+        let decision = decide(snapshot, &policy(&settings).unwrap(), NOON).unwrap();
+        (decision.target, decision.needed)
+    };
+    assert_eq!(of("pack"), of("sum"));
+    of("pack")
 }
 
 #[test]
@@ -50,7 +58,8 @@ fn as_many_agents_stay_as_constraints_require_h12() {
 fn agents_are_added_until_there_are_as_many_as_constraints_require_h12() {
     assert_eq!(target(&limited(3, 6, 3), ""), (5, Some(5)));
     assert_eq!(target(&limited(3, 6, 2), ""), (4, Some(4)));
-    // What percentages lack comes with these.
+    // None runs yet: the idle agents stay, and one comes.
+    assert_eq!(target(&limited(4, 0, 10), "max_scale_down_step = 9"), (5, Some(5)));
     assert_eq!(target(&limited(3, 6, 0), ""), (3, Some(3)));
 }
 
@@ -59,4 +68,19 @@ fn an_agent_that_a_threshold_removes_is_kept_for_a_constraint_h12() {
     let snapshot = limited(6, 10, 0);
     // Ten instances take five agents of six.
     assert_eq!(target(&snapshot, "max_scale_down_step = 9").0, 5);
+}
+
+#[test]
+fn a_new_agent_offers_what_daemons_leave_h12() {
+    let snapshot = |cpus| {
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/telegraf", 3, resources(2, 100));
+        cluster.running("/web", 3, resources(2, 100)).queued("/new", 1, resources(cpus, 100)).snapshot()
+    };
+    let settings = "max = 50\nmin = 0\napplication_headroom_percent = 0\nscale_up_threshold_percent = 100\n\
+                    scale_down_threshold_percent = 50\napplications.\"/telegraf\".daemon = true";
+    let decided = |cpus| {
+        let decision = decide(&snapshot(cpus), &policy(settings).unwrap(), NOON).unwrap();
+        (decision.delta, decision.unplaceable.len())
+    };
+    assert_eq!((decided(2), decided(3)), ((1, 0), (0, 1)));
 }

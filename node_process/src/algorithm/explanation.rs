@@ -260,6 +260,16 @@ mod tests {
     }
 
     #[test]
+    fn a_task_with_gpus_has_its_place_on_agents_with_gpus_d8() {
+        let mut gpus = resources(4, 14_000);
+        gpus.gpus = shared::resources::Amount::from_thousandths(1_000);
+        let cluster =
+            Cluster::of(3, gpus).running("/ml", 1, gpus).gpu_aware(&["/ml"]).with_state(0, AgentState::Draining);
+        let agent = decide(&cluster.snapshot(), &policy("").unwrap(), NOON).unwrap().decommissioning_agents.remove(0);
+        assert!(!agent.no_place);
+    }
+
+    #[test]
     fn a_decision_says_what_stays_beyond_what_is_needed_d7() {
         let cluster = |tasks| Cluster::of(10, resources(4, 14_000)).running("/a", tasks, resources(1, 100));
         let margin = |snapshot: &ClusterSnapshot, settings: &str| {

@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn the_cpu_utilization_tells_how_many_agents_are_needed_d6() {
+        // Ten agents, nearly empty by what is allocated.
+        let needed = |percent: f64| {
+            let mut snapshot = Cluster::of(10, resources(4, 14_000)).running("/a", 4, resources(1, 100)).snapshot();
+            snapshot.cpu_utilization_percent = Some(percent);
+            let policy = policy("cpu_utilization = true").unwrap();
+            crate::decide(&snapshot, &policy, cluster::NOON).unwrap().needed
+        };
+        // 20% of ten agents are 67% of three: above 60%, C would add one. Two are needed in any case.
+        assert_eq!([10.0, 20.0, 30.0].map(needed), [Some(2), Some(4), Some(5)]);
+    }
+
+    #[test]
     fn a_cloudwatch_pool_needs_its_target_d6_l5() {
         let web = policy("source = \"cloudwatch\"\nmin = 3").unwrap();
         let of = |agents, percent| {
