@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use cluster::{Capacity, Mode};
+use cluster::{Capacity, Cluster, Mode};
 
 use crate::fault::Faults;
 use crate::trace::Workload;
@@ -42,6 +42,9 @@ pub enum Start {
     Demand,
     /// With these: others than are launched later, as where the launch template has been changed.
     Agents(Vec<FirstAgents>),
+    /// With a cluster as it is, such as a captured one. Each of its agents runs on an instance of the group, each of its tasks is
+    /// wanted from then on, and agents and frameworks that are away return after five minutes.
+    Cluster(Box<Cluster>),
 }
 
 /// Equal agents with which a simulation starts.

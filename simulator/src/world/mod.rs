@@ -15,8 +15,8 @@ mod scheduler;
 
 use std::collections::BTreeSet;
 
-use cluster::Cluster;
 use cluster::group::{self, Group};
+use cluster::{Cluster, Presence};
 use jiff::Timestamp;
 use shared::count::saturated;
 
@@ -28,12 +28,16 @@ use crate::trace::Change;
 use crate::{DAY, HOUR, MINUTE, Millis};
 
 use events::{Event, Events};
+use faults::Later;
 use operators::Interventions;
 use pool::Pool;
 use scheduler::{Lost, Scheduler};
 
 /// How long the master of a world has led, and its first agents have run, when it starts: long enough for complete snapshots.
 const BEFORE: Millis = 2 * DAY;
+
+/// When those come back that are away in a cluster with which a world starts.
+const RETURN: Millis = 5 * MINUTE;
 
 /// What each stream of random numbers is for.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +106,7 @@ impl<'s> World<'s> {
         match &self.setup.start {
             Start::Demand => self.start_with_demand(),
             Start::Agents(agents) => self.start_with(agents),
+            Start::Cluster(cluster) => self.take_over(cluster),
         }
         self.events.push(0, Event::Sample);
         // Half a minute after the load changes: nothing depends on which of two simultaneous events is first.
@@ -132,6 +137,18 @@ impl<'s> World<'s> {
         self.place();
         for (number, mode) in modes {
             self.pool.set_mode(number, mode);
+        }
+    }
+
+    fn take_over(&mut self, cluster: &Cluster) {
+        self.pool.take_over(cluster, self.setup);
+        self.scheduler.take_over(self.pool.cluster());
+        for (agent, since) in self.pool.absent() {
+            self.events.push(RETURN, Event::Later(Later::Returns { agent, since }));
+        }
+        let away = cluster.frameworks().filter(|framework| framework.presence != Presence::Connected);
+        for number in away.map(|framework| framework.number) {
+            self.events.push(RETURN, Event::Later(Later::Framework { number }));
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster::group::{Group, Hook, Instance, Lifecycle};
-use cluster::{Agent, Capacity, Cluster, Mode, Operation};
+use cluster::{Agent, Capacity, Cluster, Connection, Mode, Operation};
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::TagChange;
 use shared::count::saturated;
@@ -137,6 +137,23 @@ impl Pool {
         let zone = ZONES.get(number % ZONES.len()).copied().unwrap_or_default();
         self.group.adopt(&id, zone, since);
         self.register_instance(id, zone, has.clone(), since, setup)
+    }
+
+    /// Takes over a cluster, with an instance for each of its agents.
+    pub(super) fn take_over(&mut self, cluster: &Cluster, setup: &Setup) {
+        self.levels = None;
+        self.cluster = cluster.clone();
+        self.cluster.new_agent.get_or_insert_with(|| setup.agent.clone());
+        for (place, agent) in self.cluster.agents_mut().enumerate() {
+            let id = format!("i-{place:017x}");
+            let zone = ZONES.get(place % ZONES.len()).copied().unwrap_or_default();
+            agent.set_instance(&id, zone);
+            if agent.connection != Connection::Connected {
+                self.absent.insert(agent.number, 0);
+            }
+            self.group.adopt(&id, zone, ago(setup.workload.start, BEFORE));
+            self.agents.insert(id, agent.number);
+        }
     }
 
     fn register_instance(&mut self, id: String, zone: &str, has: Capacity, now: Timestamp, setup: &Setup) -> u32 {

@@ -105,6 +105,10 @@ impl AddAssign for Lost {
 }
 
 impl Instances {
+    const fn of(application: Application, framework: u32) -> Self {
+        Self { application, framework, wanted: 0, running: Vec::new(), waiting: VecDeque::new() }
+    }
+
     /// Whether what waits of it is in Marathon's queue. The queues of other frameworks no one else can see.
     fn is_queued_by_marathon(&self) -> bool {
         self.application.is_marathons()
@@ -127,13 +131,9 @@ impl Scheduler {
                 cluster.definitions.insert(name.clone(), definition);
             }
         }
-        let instances = applications.iter().map(|application| Instances {
-            application: application.clone(),
-            framework: cluster.framework_of(&application.name),
-            wanted: 0,
-            running: Vec::new(),
-            waiting: VecDeque::new(),
-        });
+        let instances = applications
+            .iter()
+            .map(|application| Instances::of(application.clone(), cluster.framework_of(&application.name)));
         Self {
             applications: instances.collect(),
             jobs: Vec::new(),
@@ -142,6 +142,26 @@ impl Scheduler {
             wanted: Resources::ZERO,
             offers: SplitMix64::stream(seed, Concern::Offers as u64, 0),
             seed,
+        }
+    }
+
+    /// Takes over what runs on a cluster: each task is an instance of its application.
+    pub(super) fn take_over(&mut self, cluster: &Cluster) {
+        let tasks = cluster.agents().flat_map(|agent| agent.tasks().iter().map(move |task| (agent.number, task)));
+        for (agent, task) in tasks.filter(|(_, task)| task.state.takes_resources()) {
+            let (name, resources) = (task.application(), task.resources);
+            let is_its = |of: &Instances| {
+                of.framework == task.framework && of.application.name == name && of.application.resources == resources
+            };
+            let place = self.applications.iter().position(is_its).unwrap_or(self.applications.len());
+            if place == self.applications.len() {
+                self.applications.push(Instances::of(Application::new(name, resources), task.framework));
+            }
+            let Some(instances) = self.applications.get_mut(place) else { continue };
+            instances.wanted += 1;
+            instances.running.push(Placement { agent, task: task.number });
+            self.owners.insert(task.number, Owner { application: place, job: None });
+            self.wanted += resources;
         }
     }
 

@@ -391,3 +391,28 @@ fn a_world_starts_with_the_agents_of_its_setup_and_minds_limits_weights_and_the_
     let kinds: BTreeSet<String> = world.pool.group().activities().map(|of| format!("{:?}", of.kind)).collect();
     assert!(kinds.contains("LaunchFromWarmPool"), "{kinds:?}");
 }
+
+#[test]
+fn a_world_takes_over_a_cluster_with_what_runs_on_it() {
+    let mut cluster = Cluster::of(3, resources(8, 28_000)).running("/web", 9, resources(2, 7_000));
+    let away = cluster.agents().next().unwrap().number;
+    cluster.disconnect(away);
+    let workload = Workload {
+        start: cluster.master.elected_at + jiff::SignedDuration::from_hours(1),
+        duration: 60 * MINUTE,
+        applications: Vec::new(),
+        changes: Vec::new(),
+        jobs: Vec::new(),
+        agent: resources(8, 28_000),
+    };
+    let setup = Setup { start: Start::Cluster(Box::new(cluster)), ..setup(workload) };
+    let mut world = World::new(&setup, MINUTE, 1);
+    assert_eq!((world.problem(), world.pool.desired(), world.scheduler.placed()), (None, 3, resources(18, 63_000)));
+    let mut policy = ours("scale_down_margin = 0");
+    while let Some(at) = world.step(&mut policy).unwrap() {
+        assert_eq!(world.problem(), None);
+        let is_away = world.pool.cluster().agent(away).is_some_and(|agent| !agent.is_active());
+        assert!(at == RETURN || is_away == (at < RETURN), "{at}");
+    }
+    assert_eq!((world.scheduler.waiting(), world.scheduler.placed()), (0, resources(18, 63_000)));
+}
