@@ -92,3 +92,16 @@ fn a_decision_says_whether_its_agent_is_only_tried_a() {
     let decision = decide(&busy, &policy(SETTINGS).unwrap(), NOON).unwrap();
     assert_eq!((decision.wanted, decision.tries), (1, false));
 }
+
+#[test]
+fn an_instance_that_only_a_larger_agent_would_hold_says_so_h5() {
+    let says = |mem| {
+        let mut snapshot =
+            waits_for_larger(Cluster::of(4, resources(4, 14_861)).queued("/db/other", 1, resources(1, mem)));
+        snapshot.applications.retain(|application| application.name == "/db/other");
+        snapshot.latest_agents[0].registered_at = NOON - SignedDuration::from_mins(5);
+        let decision = format!("{:?}", decide(&snapshot, &policy(SETTINGS).unwrap(), NOON).unwrap());
+        decision.contains("a new agent should have 16384 MB, but those that registered last have 14861 MB")
+    };
+    assert_eq!((says(16_384), says(16_385)), (true, false));
+}

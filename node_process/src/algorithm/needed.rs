@@ -148,6 +148,28 @@ mod tests {
     }
 
     #[test]
+    fn tasks_may_crowd_in_an_idle_pool_d7() {
+        // Agents of 4 cpus; tasks, each (how many, cpus); headroom; how many agents leave.
+        for (agents, tasks, percent, removed) in
+            [(12, [(12, 1), (3, 3)], 50, 1), (12, [(12, 1), (3, 3)], 50, 3), (19, [(6, 2), (12, 1)], 25, 9)]
+        {
+            let cluster =
+                (0..).zip(tasks).fold(Cluster::of(agents, resources(4, 14_000)), |cluster, (n, (count, cpus))| {
+                    cluster.running(&format!("/a{n}"), count, resources(cpus, 100))
+                });
+            let settings = format!(
+                "max_scale_down_step = 9\nscale_down_threshold_percent = 79\napplication_headroom_percent = {percent}"
+            );
+            let (snapshot, policy) = (cluster.snapshot(), policy(&settings).unwrap());
+            let pool = Pool::new(&snapshot, &policy);
+            assert_eq!(without_crowding(&pool, removed), removed, "{agents} {tasks:?}");
+            let asking = policy.with(ask_earlier);
+            let earlier = pool.asking_earlier(&asking, POINTS);
+            assert!(!earlier.headroom().stays_clear(&earlier, removed), "{agents} {tasks:?}");
+        }
+    }
+
+    #[test]
     fn the_cpu_utilization_tells_how_many_agents_are_needed_d6() {
         // Ten agents, nearly empty by what is allocated.
         let needed = |percent: f64| {
