@@ -84,3 +84,11 @@ fn a_new_agent_offers_what_daemons_leave_h12() {
     };
     assert_eq!((decided(2), decided(3)), ((1, 0), (0, 1)));
 }
+
+#[test]
+fn queued_instances_take_agents_that_run_none_of_them_h12() {
+    // One instance runs on each of four agents; six are queued, and two agents are idle: three agents for them.
+    let settings = "max = 50\nmin = 0\nscale_down_margin = 0\napplication_headroom_percent = 0";
+    let decision = decide(&limited(6, 4, 6), &policy(settings).unwrap(), NOON).unwrap();
+    assert_eq!(decision.target, 7);
+}

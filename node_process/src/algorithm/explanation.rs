@@ -218,7 +218,8 @@ fn id(snapshot: &ClusterSnapshot, policy: &Policy) -> Uuid {
 #[cfg(test)]
 mod tests {
     use cluster::{Cluster, NOON, policy, resources};
-    use shared::contract::{AgentState, Application, ClusterSnapshot, CompletenessLevel, GroupMembers};
+    use shared::contract::{AgentState, Application, ClusterSnapshot, CompletenessLevel, GroupMembers, TaskGroup};
+    use shared::resources::Resources;
 
     use super::super::decide;
 
@@ -263,10 +264,15 @@ mod tests {
     fn a_task_with_gpus_has_its_place_on_agents_with_gpus_d8() {
         let mut gpus = resources(4, 14_000);
         gpus.gpus = shared::resources::Amount::from_thousandths(1_000);
-        let cluster =
-            Cluster::of(3, gpus).running("/ml", 1, gpus).gpu_aware(&["/ml"]).with_state(0, AgentState::Draining);
-        let agent = decide(&cluster.snapshot(), &policy("").unwrap(), NOON).unwrap().decommissioning_agents.remove(0);
-        assert!(!agent.no_place);
+        let snapshot = Cluster::of(3, gpus).with_state(0, AgentState::Deactivated).snapshot();
+        let no_place = |task: Resources| {
+            let mut snapshot = snapshot.clone();
+            let leaving = snapshot.scale_down_candidates.iter_mut().find(|agent| agent.state != AgentState::Active);
+            leaving.unwrap().tasks = vec![TaskGroup { count: 1, resources: task }];
+            decide(&snapshot, &policy("").unwrap(), NOON).unwrap().decommissioning_agents.remove(0).no_place
+        };
+        // Mesos keeps others off these agents.
+        assert_eq!((no_place(gpus), no_place(resources(1, 100))), (false, true));
     }
 
     #[test]

@@ -299,7 +299,7 @@ fn many(names: usize, more: &[(&str, f64)], settings: &str) -> ClusterSnapshot {
 #[test]
 fn a_framework_of_too_many_names_is_counted_with_all_its_tasks() {
     let settings = "applications = { \"/kept\" = { count_queued = false } }";
-    let snapshot = many(20_000, &[("more", 1.0), ("more", 1.0), ("/kept", 100.0), ("/kept", 1.0)], settings);
+    let snapshot = many(20_000, &[("more", 100.0), ("more", 100.0), ("/kept", 100.0), ("/kept", 1.0)], settings);
     let tasks: u32 = snapshot.applications.iter().map(|application| application.task_count).sum();
     assert_eq!(tasks, 20_004);
     // One that a setting names counts by itself; of the others none has the tasks of another.
@@ -324,4 +324,24 @@ fn of_too_many_sizes_only_new_ones_are_rounded_up() {
     let new = excess(&[("t00001", 30.001)]);
     assert!(new > 0);
     assert_eq!((excess(&[("t00002", 0.7)]), excess(&[("t00001", 30.001), ("t00002", 0.7)])), (0, new));
+}
+
+#[test]
+fn tasks_of_one_name_have_sizes_of_their_own_in_any_order() {
+    let framework = framework("f", &[("x", "a", 1.0), ("x", "a", 2.0), ("x", "a", 1.0)]);
+    let agents = [agent("a", 4.0, &json!({}))];
+    // The agents first, as some tools write them, and last.
+    let (agents, frameworks) = (json!(agents), json!([framework]));
+    for document in [
+        format!("{{\"elected_time\": {ELECTED_LONG_AGO}, \"slaves\": {agents}, \"frameworks\": {frameworks}}}"),
+        format!("{{\"elected_time\": {ELECTED_LONG_AGO}, \"frameworks\": {frameworks}, \"slaves\": {agents}}}"),
+    ] {
+        let state = json::read(document.as_bytes(), ClusterState::new(&config("").pools)).unwrap();
+        let snapshot = summarize(state, &Observed::default(), "m", now()).snapshots.remove(0);
+        let sizes =
+            |tasks: &[TaskGroup]| tasks.iter().map(|group| (group.count, group.resources.cpus)).collect::<Vec<_>>();
+        let mut counted = sizes(&snapshot.applications[0].tasks);
+        counted.sort();
+        assert_eq!(counted, [(1, amount(2.0)), (2, amount(1.0))]);
+    }
 }
