@@ -328,8 +328,9 @@ fn of_too_many_sizes_only_new_ones_are_rounded_up() {
 
 #[test]
 fn tasks_of_one_name_have_sizes_of_their_own_in_any_order() {
-    let framework = framework("f", &[("x", "a", 1.0), ("x", "a", 2.0), ("x", "a", 1.0)]);
-    let agents = [agent("a", 4.0, &json!({}))];
+    let tasks: Vec<(&str, &str, f64)> = (0..60).map(|n| ("x", "a", if n % 3 == 0 { 2.0 } else { 1.0 })).collect();
+    let framework = framework("f", &tasks);
+    let agents = [agent("a", 80.0, &json!({}))];
     // The agents first, as some tools write them, and last.
     let (agents, frameworks) = (json!(agents), json!([framework]));
     for document in [
@@ -342,6 +343,6 @@ fn tasks_of_one_name_have_sizes_of_their_own_in_any_order() {
             |tasks: &[TaskGroup]| tasks.iter().map(|group| (group.count, group.resources.cpus)).collect::<Vec<_>>();
         let mut counted = sizes(&snapshot.applications[0].tasks);
         counted.sort();
-        assert_eq!(counted, [(1, amount(2.0)), (2, amount(1.0))]);
+        assert_eq!(counted, [(20, amount(2.0)), (40, amount(1.0))]);
     }
 }
