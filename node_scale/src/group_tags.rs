@@ -70,16 +70,16 @@ pub struct GroupTags {
     pub problems: Vec<String>,
 }
 
-/// D6: the highest number of agents that was needed in each of the last six slots of time.
+/// D6: the highest number of agents that was needed in each of the last slots of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// The newest slot: a slot's number is its start, in its own lengths since 1970.
     pub newest: i64,
-    /// The slots, newest first; `None` where no decision said how many.
+    /// The slots, newest first; `None` where no decision said how many, and for those that a short window does not have.
     pub slots: [Option<u32>; SLOTS],
 }
 
-/// How many slots a window has.
+/// How many slots a window has at most.
 pub const SLOTS: usize = 6;
 
 /// Consecutive decisions that add agents, from the first one on. The streak is broken where `until` passes without another

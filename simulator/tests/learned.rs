@@ -21,7 +21,7 @@ use simulator::{ActionKind, DAY, Fault, Faults, HOUR, MINUTE, Millis, Place, Run
 const BOOT: Millis = 3 * MINUTE;
 
 /// The default of `scale_down_window` with `learn`, in minutes.
-const WINDOW: usize = 8;
+const WINDOW: usize = 4;
 
 fn resources(cpus: u64, mem: u64) -> Resources {
     Resources {
@@ -165,9 +165,9 @@ fn a_lost_history_removes_no_agent_while_the_window_remembers_d8() {
     let kept = simulate(0, None);
     for minute in (6 * 60..7 * 60).step_by(6) {
         let lost = simulate(minute, Some(History::default()));
-        // As long as the window surely remembers: of its six slots one has just begun.
+        // As long as the window surely remembers: of its three slots one has just begun.
         let first = usize::try_from(minute).unwrap();
-        for now in first..first + WINDOW * 5 / 6 {
+        for now in first..first + WINDOW * 2 / 3 {
             let anyway = kept.series.usable[now..=now + WINDOW].iter().min().unwrap();
             assert!(lost.series.usable[now] >= *anyway, "lost at {minute}, at {now}: {:?}", lost.actions);
         }

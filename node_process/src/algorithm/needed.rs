@@ -5,12 +5,16 @@ use shared::count::saturated;
 
 use super::capacity::Pool;
 use super::cpu;
+use super::growth;
 use super::headroom;
 use super::numbers::last;
 use super::scale_up;
 
 /// D7: at most this part of the needed agents stays beyond them so that tasks may move.
 const CROWDED_PART: u32 = 4;
+
+/// D7: likewise, where agents are closed first by what has been learned: a closed one is taken back without a boot.
+const LEARNED_PART: u32 = 8;
 
 /// D7: how many points of a percent earlier.
 const POINTS: u32 = 10;
@@ -45,11 +49,13 @@ pub(super) fn margin(pool: &Pool<'_>, removed: usize) -> u32 {
 }
 
 /// D7: how many of so many agents may go although tasks move: the headroom, ten points more, must find room on those that stay
-/// wherever the frameworks put it. In an idle pool that makes no difference, nor where a quarter more than needed stay anyway.
+/// wherever the frameworks put it. In an idle pool that makes no difference, nor where a quarter more than needed stay anyway, or an
+/// eighth with what has been learned.
 pub(super) fn without_crowding(pool: &Pool<'_>, removed: usize) -> usize {
     let spare = spare(pool);
     let needed = pool.capacity(spare, 0).agents;
-    let most = needed.saturating_add(needed.div_ceil(CROWDED_PART));
+    let part = if growth::replaces_threshold(pool) { LEARNED_PART } else { CROWDED_PART };
+    let most = needed.saturating_add(needed.div_ceil(part));
     let free = usize::try_from(pool.agents().saturating_sub(most)).unwrap_or(usize::MAX);
     // Where all agents are needed, the rule that needs them says best why.
     if pool.policy.scale_down.margin == 0 || spare == 0 || removed <= free {
@@ -94,7 +100,7 @@ mod tests {
     use super::*;
     use cluster::{Cluster, policy, resources};
     use proptest::prelude::*;
-    use shared::contract::{ClusterSnapshot, CompletenessLevel};
+    use shared::contract::{ClusterSnapshot, CompletenessLevel, Growth};
 
     #[test]
     fn candidates_are_spared_until_a_rule_asks_for_more_d6() {
@@ -180,6 +186,23 @@ mod tests {
         };
         // 20% of ten agents are 67% of three: above 60%, C would add one. Two are needed in any case.
         assert_eq!([10.0, 20.0, 30.0].map(needed), [Some(2), Some(4), Some(5)]);
+    }
+
+    #[test]
+    fn crowding_keeps_a_quarter_or_with_what_is_learned_an_eighth_d7() {
+        // Tasks of nine tenths of an agent, and small ones everywhere: hardly any number of agents is safe.
+        let cluster = Cluster::of(30, resources(10, 35_000));
+        let cluster = cluster.running("/small", 30, resources(1, 100)).running("/large", 13, resources(9, 100));
+        let growth = Growth { demand: 175, grow: Some(64), samples: 1_000, ..Growth::default() };
+        let snapshot = ClusterSnapshot { growth: Some(growth), ..cluster.snapshot() };
+        let decide = |settings: &str| {
+            let settings = format!("scale_up_threshold_percent = 90\nmax_scale_down_step = 30\n{settings}");
+            let decision = crate::decide(&snapshot, &policy(&settings).unwrap(), cluster::NOON).unwrap();
+            (decision.needed, decision.target)
+        };
+        assert_eq!(decide("learn = 96"), (Some(24), 24 + 3));
+        let not_closed = "learn = 96\nscale_down_strategy = \"least_loaded\"\nscale_down_threshold_percent = 89";
+        assert_eq!(decide(not_closed), (Some(24), 24 + 6));
     }
 
     #[test]

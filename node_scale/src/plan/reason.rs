@@ -12,7 +12,7 @@ use shared::time::compact;
 use super::NAMED;
 use super::breaker::Loss;
 use super::targets::Skipped;
-use crate::group_tags::{Direction, Pause, SLOTS};
+use crate::group_tags::{Direction, Pause};
 use crate::state::{Activity, ActivityKind};
 
 pub use no_change::NoChange;
@@ -229,6 +229,8 @@ pub enum BackOff {
     NeedsUnknown {
         /// How many slots are known.
         known: u32,
+        /// How many there are.
+        slots: u32,
         /// How long the window is.
         window: SignedDuration,
         /// Until the window contains only what the next decisions say.
@@ -379,11 +381,11 @@ impl fmt::Display for BackOff {
                     "up to {needed} needed in the last {window} (scale_down_window){stay}: there are {agents}; retry in {retry}"
                 )
             }
-            Self::NeedsUnknown { known, window, retry_in } => {
+            Self::NeedsUnknown { known, slots, window, retry_in } => {
                 let (window, retry) = (compact(*window), compact(*retry_in));
                 write!(
                     f,
-                    "how many agents were needed is known for {known} of {SLOTS} slots of the last {window} (scale_down_window); \
+                    "how many agents were needed is known for {known} of {slots} slots of the last {window} (scale_down_window); \
                      retry in {retry}"
                 )
             }

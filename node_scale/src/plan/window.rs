@@ -1,5 +1,5 @@
 //! D6: a scale-down leaves as many agents as were needed at any time of the window. The group's tag keeps the highest number of
-//! each of six slots of time, so that one run, or a burst, is not forgotten by the next.
+//! each of up to six slots of time, so that one run, or a burst, is not forgotten by the next.
 
 use std::fmt;
 
@@ -14,11 +14,14 @@ use super::{BackOff, PlanInput, signed, within};
 use crate::group_tags::{NEEDED, Needs, SLOTS, TagChange};
 use crate::state::Group;
 
+/// Fewer would hardly remember a decision: the newest slot has just begun, and the oldest one of a new tag may lack a part.
+const FEWEST_SLOTS: usize = 3;
+
 /// The slots of the window as they are when a decision arrives, and with what that decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// L: how long a slot lasts.
-    slot: SignedDuration,
+    /// Into what it is divided.
+    division: Division,
     /// What the tag remembers.
     before: Needs,
     /// The same with this decision.
@@ -35,49 +38,49 @@ impl Window {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Self> {
-        let slot = slot_length(policy)?;
-        let number = slot_of(decision.snapshot_taken_at, slot);
-        let before = shifted(tag, number, slot_of(now.saturating_add(CLOCK_SKEW).unwrap_or(now), slot));
-        let needs = needed(decision, group).map_or(before, |needed| with(before, number, needed));
-        Some(Self { slot, before, needs })
+        let division = Division::of(policy)?;
+        let number = division.slot_of(decision.snapshot_taken_at);
+        let latest = division.slot_of(now.saturating_add(CLOCK_SKEW).unwrap_or(now));
+        let before = division.shifted(tag, number, latest);
+        let needs = needed(decision, group).map_or(before, |needed| division.with(before, number, needed));
+        Some(Self { division, before, needs })
     }
 
     /// What the tag says at that time; `None` where the pool has no window.
     #[must_use]
     pub fn at(tag: Option<Needs>, policy: &Policy, now: Timestamp) -> Option<Self> {
-        let slot = slot_length(policy)?;
-        let number = slot_of(now, slot);
-        let needs = shifted(tag, number, number);
-        Some(Self { slot, before: needs, needs })
+        let division = Division::of(policy)?;
+        let number = division.slot_of(now);
+        let needs = division.shifted(tag, number, number);
+        Some(Self { division, before: needs, needs })
     }
 
     /// How long it is: all slots together.
     #[must_use]
     pub fn length(&self) -> SignedDuration {
-        self.slot.saturating_mul(i32::try_from(SLOTS).unwrap_or(i32::MAX))
+        self.division.length.saturating_mul(i32::try_from(self.division.slots).unwrap_or(i32::MAX))
     }
 
     /// What each slot needed, the newest first; `None` where that is not known.
-    #[must_use]
-    pub const fn slots(&self) -> [Option<u32>; SLOTS] {
-        self.needs.slots
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = Option<u32>> {
+        self.needs.slots.into_iter().take(self.division.slots)
     }
 
     /// The most agents that were needed, as far as it is known.
     fn highest_known(&self) -> u32 {
-        self.needs.slots.iter().flatten().copied().max().unwrap_or(0)
+        self.slots().flatten().max().unwrap_or(0)
     }
 
     /// The most agents that were needed; `None` where some slot is not known.
     fn highest(&self) -> Option<u32> {
-        self.needs.slots.iter().all(Option::is_some).then(|| self.highest_known())
+        self.slots().all(|slot| slot.is_some()).then(|| self.highest_known())
     }
 
     /// How long until the window no longer contains such a slot.
     fn until_without(&self, is_such: impl Fn(Option<u32>) -> bool, now: Timestamp) -> SignedDuration {
-        let newest = self.needs.slots.iter().position(|slot| is_such(*slot)).unwrap_or(SLOTS);
-        let later = i64::try_from(SLOTS - newest).unwrap_or(0);
-        let start = self.needs.newest.saturating_add(later).saturating_mul(millis(self.slot));
+        let newest = self.slots().position(is_such).unwrap_or(self.division.slots);
+        let later = i64::try_from(self.division.slots - newest).unwrap_or(0);
+        let start = self.needs.newest.saturating_add(later).saturating_mul(millis(self.division.length));
         let start = Timestamp::from_millisecond(start).unwrap_or(Timestamp::MAX);
         start.duration_since(now).max(SignedDuration::ZERO)
     }
@@ -99,43 +102,55 @@ impl Window {
     }
 }
 
-/// L: a sixth of the window, but at least a period and a third, so that each slot gets a decision even where one is late.
-fn slot_length(policy: &Policy) -> Option<SignedDuration> {
-    let window = signed(policy.scale_down.window);
-    let sixth = SignedDuration::from_millis(millis(window) / i64::try_from(SLOTS).unwrap_or(1));
-    let period = signed(policy.timing.schedule_period);
-    let least = period.saturating_add(period / 3);
-    (!window.is_zero()).then(|| sixth.max(least))
+/// The slots of a window: as many as have room for a decision each, even where one is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Division {
+    /// L: how long a slot lasts.
+    length: SignedDuration,
+    /// How many there are: from [`FEWEST_SLOTS`] to [`SLOTS`].
+    slots: usize,
 }
 
-fn slot_of(time: Timestamp, length: SignedDuration) -> i64 {
-    time.as_millisecond().div_euclid(millis(length).max(1))
+impl Division {
+    fn of(policy: &Policy) -> Option<Self> {
+        let window = signed(policy.scale_down.window);
+        let period = signed(policy.timing.schedule_period);
+        let least = period.saturating_add(period / 3);
+        let room = millis(window) / millis(least).max(1);
+        let slots = usize::try_from(room).unwrap_or(SLOTS).clamp(FEWEST_SLOTS, SLOTS);
+        let part = SignedDuration::from_millis(millis(window) / i64::try_from(slots).unwrap_or(1));
+        (!window.is_zero()).then(|| Self { length: part.max(least), slots })
+    }
+
+    fn slot_of(self, time: Timestamp) -> i64 {
+        time.as_millisecond().div_euclid(millis(self.length).max(1))
+    }
+
+    /// The slots up to that one. What lies ahead of now (`latest`) was written with other settings, or by another clock: all
+    /// of it is unknown. A decision that comes late leaves the newest slot where it is.
+    fn shifted(self, tag: Option<Needs>, slot: i64, latest: i64) -> Needs {
+        let Some(tag) = tag.filter(|tag| tag.newest <= latest) else {
+            return Needs { newest: slot, slots: [None; SLOTS] };
+        };
+        let newest = tag.newest.max(slot);
+        let by = usize::try_from(newest.saturating_sub(tag.newest)).unwrap_or(SLOTS);
+        let mut slots = [None; SLOTS];
+        slots.iter_mut().take(self.slots).skip(by).zip(tag.slots).for_each(|(slot, needed)| *slot = needed);
+        Needs { newest, slots }
+    }
+
+    /// A slot keeps the highest number: of decisions, and of two stacks with one group.
+    fn with(self, mut needs: Needs, slot: i64, needed: u32) -> Needs {
+        let index = usize::try_from(needs.newest.saturating_sub(slot)).unwrap_or(SLOTS);
+        if let Some(slot) = needs.slots.iter_mut().take(self.slots).nth(index) {
+            *slot = Some(slot.unwrap_or(0).max(needed));
+        }
+        needs
+    }
 }
 
 fn millis(duration: SignedDuration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The slots up to that one. What lies ahead of now (`latest`) was written with other settings, or by another clock: all of it
-/// is unknown. A decision that comes late leaves the newest slot where it is.
-fn shifted(tag: Option<Needs>, slot: i64, latest: i64) -> Needs {
-    let Some(tag) = tag.filter(|tag| tag.newest <= latest) else {
-        return Needs { newest: slot, slots: [None; SLOTS] };
-    };
-    let newest = tag.newest.max(slot);
-    let by = usize::try_from(newest.saturating_sub(tag.newest)).unwrap_or(SLOTS);
-    let mut slots = [None; SLOTS];
-    slots.iter_mut().skip(by).zip(tag.slots).for_each(|(slot, needed)| *slot = needed);
-    Needs { newest, slots }
-}
-
-/// A slot keeps the highest number: of decisions, and of two stacks with one group.
-fn with(mut needs: Needs, slot: i64, needed: u32) -> Needs {
-    let index = usize::try_from(needs.newest.saturating_sub(slot)).unwrap_or(SLOTS);
-    if let Some(slot) = needs.slots.get_mut(index) {
-        *slot = Some(slot.unwrap_or(0).max(needed));
-    }
-    needs
 }
 
 /// How many agents a decision needs. A check of your own may say it by its delta alone. An incomplete snapshot may lack tasks, so
@@ -180,9 +195,9 @@ impl PlanInput<'_> {
         let length = window.length();
         Err(match highest {
             None => {
-                let known = saturated(window.slots().iter().flatten().count());
+                let (known, slots) = (saturated(window.slots().flatten().count()), saturated(window.slots().len()));
                 let retry_in = window.until_without(|slot| slot.is_none(), self.now);
-                BackOff::NeedsUnknown { known, window: length, retry_in }
+                BackOff::NeedsUnknown { known, slots, window: length, retry_in }
             }
             Some(needed) => {
                 let margin = self.margin();
@@ -237,9 +252,9 @@ impl PlanInput<'_> {
 /// `15m, by slots of 2m30s, newest first: 12 12 - - - -`
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (length, slot) = (compact(self.length()), compact(self.slot));
+        let (length, slot) = (compact(self.length()), compact(self.division.length));
         write!(f, "{length}, by slots of {slot}, newest first:")?;
-        self.slots().iter().try_for_each(|slot| match slot {
+        self.slots().try_for_each(|slot| match slot {
             Some(needed) => write!(f, " {needed}"),
             None => f.write_str(" -"),
         })

@@ -16,8 +16,8 @@ use super::values::{MINUTE, Span, Whole};
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Room for growth is kept anyway, and closed agents can be reactivated, so a shorter memory does. Measured in
-/// docs/design/learned-headroom.md; with a schedule of a minute, a shorter one is the same, since its six slots have 80 seconds each.
-const LEARNED_WINDOW: Duration = Duration::from_secs(8 * 60);
+/// docs/design/learned-headroom.md; with a schedule of a minute, a shorter one is the same, since three slots have 80 seconds each.
+const LEARNED_WINDOW: Duration = Duration::from_secs(4 * 60);
 
 /// How agents are removed, and which never are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

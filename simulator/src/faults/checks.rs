@@ -3,6 +3,7 @@
 //! The checks share no code with what they check: they look at amounts, times, and instances, not at clauses.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use node_scale::group_tags::{FLOOR, NEEDED, PAUSE_UNTIL};
@@ -242,11 +243,22 @@ impl Checks {
         });
     }
 
-    /// L: how long a slot of the window lasts.
+    /// L: how many slots the window has.
+    fn slots(&self) -> u32 {
+        let fit = self.settings.scale_down.window.as_millis() / self.least_slot().as_millis().max(1);
+        u32::try_from(fit).unwrap_or(6).clamp(3, 6)
+    }
+
+    /// L: how long each of them lasts.
     fn slot(&self) -> SignedDuration {
-        let period = self.settings.timing.schedule_period;
-        let slot = (self.settings.scale_down.window / 6).max(period + period / 3);
+        let slot = (self.settings.scale_down.window / self.slots()).max(self.least_slot());
         SignedDuration::try_from(slot).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// L: each of them has a decision, even where one is late.
+    fn least_slot(&self) -> Duration {
+        let period = self.settings.timing.schedule_period;
+        period + period / 3
     }
 
     /// A plan, by what was read for it.
@@ -397,11 +409,11 @@ impl Checks {
         while self.needed.front().is_some_and(|of| slot_of(of.taken_at, slot) < newest - 40) {
             self.needed.pop_front();
         }
-        // Of six slots the tag may have been written first in the middle of the oldest.
+        // The tag may have been written first in the middle of the oldest slot.
+        let oldest = i64::from(self.slots()) - 1;
         let counts = |of: &&Needed| match newest - slot_of(of.taken_at, slot) {
-            0..5 => of.taken_at <= read.decision.snapshot_taken_at,
-            5 => of.is_remembered,
-            _ => false,
+            age if (0..oldest).contains(&age) => of.taken_at <= read.decision.snapshot_taken_at,
+            age => age == oldest && of.is_remembered,
         };
         let highest = self.needed.iter().filter(counts).map(|of| of.agents).max().unwrap_or(0);
         let gone = match change {

@@ -41,7 +41,7 @@ fn back_offs_say_when_the_next_run_retries_b2() {
         "D6: up to 12 agents needed in the last 15m (scale_down_window), 1 more stay: there are 13; retry in 4m",
     );
     reads(
-        BackOff::NeedsUnknown { known: 2, window: seconds(900), retry_in: seconds(600) },
+        BackOff::NeedsUnknown { known: 2, slots: 6, window: seconds(900), retry_in: seconds(600) },
         "D6: how many agents were needed is known for 2 of 6 slots of the last 15m (scale_down_window); retry in 10m",
     );
     let launch = || launch("i-0abc");

@@ -59,7 +59,7 @@ fn nothing_goes_before_all_slots_are_known_d6() {
         let plan = planned_at(&needing(-1, 7, second), &state, second);
         let known = u32::try_from(second / SLOT + 1).unwrap();
         let retry_in = seconds(5 * SLOT - second);
-        check(&plan, BackOff::NeedsUnknown { known, window: seconds(900), retry_in });
+        check(&plan, BackOff::NeedsUnknown { known, slots: 6, window: seconds(900), retry_in });
         if let Some(value) = written(&plan) {
             writes += 1;
             state = tagged(state, value);
@@ -224,7 +224,7 @@ fn slots_ahead_of_now_start_anew_d6() {
     // As after the window was changed, or with a clock that was wrong.
     let ahead = tagged(group(), &format!("{} 3 3 3 3 3 3", slot(0) + 2));
     let plan = planned_at(&needing(-1, 5, 0), &ahead, 0);
-    check(&plan, BackOff::NeedsUnknown { known: 1, window: seconds(900), retry_in: seconds(5 * SLOT) });
+    check(&plan, BackOff::NeedsUnknown { known: 1, slots: 6, window: seconds(900), retry_in: seconds(5 * SLOT) });
     assert_eq!(written(&plan), Some(format!("{} 5 - - - - -", slot(0)).as_str()));
     // Clocks differ by seconds.
     let ahead = with_slots("5 5 5 5 5 5", 0);
@@ -234,7 +234,7 @@ fn slots_ahead_of_now_start_anew_d6() {
 #[test]
 fn an_unreadable_window_is_unknown_d6() {
     let plan = planned_at(&needing(-1, 5, 0), &tagged(group(), "many"), 0);
-    check(&plan, BackOff::NeedsUnknown { known: 1, window: seconds(900), retry_in: seconds(5 * SLOT) });
+    check(&plan, BackOff::NeedsUnknown { known: 1, slots: 6, window: seconds(900), retry_in: seconds(5 * SLOT) });
     assert_eq!(
         plan.notes,
         ["the tag lambda-scale/needed cannot be read, \"many\": what was needed is unknown; it is written anew"]
@@ -259,21 +259,43 @@ fn a_dry_run_takes_the_window_as_known_d6() {
 }
 
 #[test]
-fn a_slot_lasts_a_sixth_or_a_period_and_a_third_d6() {
-    let length = |settings: &str, minutes: u64| {
+fn a_window_has_three_to_six_slots_of_a_period_and_a_third_or_more_d6() {
+    let divided = |settings: &str, minutes: u64| {
         let policy =
             windowed(settings).with(|policy| policy.timing.schedule_period = Duration::from_secs(60 * minutes));
-        Window::at(None, &policy, at(0)).map(|window| window.length())
+        Window::at(None, &policy, at(0)).map(|window| (window.slots().len(), window.length()))
     };
-    assert_eq!(length("", 1), Some(seconds(900)));
-    assert_eq!(length("", 2), Some(seconds(6 * 160)));
-    assert_eq!(length("", 60), Some(SignedDuration::from_hours(8)));
-    assert_eq!(length("scale_down_window = \"1s\"", 1), Some(seconds(480)));
-    assert_eq!(length("scale_down_window = \"1h\"", 5), Some(seconds(3600)));
-    assert_eq!(length("scale_down_window = \"0s\"", 60), None);
+    assert_eq!(divided("", 1), Some((6, seconds(900))));
+    assert_eq!(divided("", 2), Some((5, seconds(900))));
+    assert_eq!(divided("", 5), Some((3, seconds(3 * 400))));
+    assert_eq!(divided("", 60), Some((3, SignedDuration::from_hours(4))));
+    assert_eq!(divided("scale_down_window = \"1s\"", 1), Some((3, seconds(240))));
+    assert_eq!(divided("scale_down_window = \"4m\"", 1), Some((3, seconds(240))));
+    assert_eq!(divided("scale_down_window = \"6m\"", 1), Some((4, seconds(360))));
+    assert_eq!(divided("scale_down_window = \"1h\"", 5), Some((6, seconds(3600))));
+    assert_eq!(divided("scale_down_window = \"0s\"", 60), None);
     let needs = Needs { newest: slot(0) - 1, slots: [Some(5), None, Some(7), Some(7), Some(7), Some(7)] };
     let window = Window::at(Some(needs), &windowed(""), at(0)).unwrap();
     assert_eq!(window.to_string(), "15m, by slots of 2m30s, newest first: - 5 - 7 7 7");
+}
+
+#[test]
+fn a_shorter_window_has_fewer_slots_d6() {
+    let policy = windowed("scale_down_window = \"4m\"");
+    let slot = (NOW + 800) / 80;
+    let decide = |tag: &str| {
+        let decision = needing(-3, 5, 800);
+        plan(&decision, Some(&tagged(group(), &format!("{slot} {tag}"))), &policy, at(800))
+    };
+    sets(&decide("5 5 5 - - -"), 7);
+    sets(&decide("5 5 9 - - -"), 9);
+    // What another window left beyond the third is not kept.
+    let plan = decide("5 5 5 9 9 9");
+    sets(&plan, 7);
+    assert_eq!(written(&plan), Some(format!("{slot} 5 5 5 - - -").as_str()));
+    let unknown = decide("5 - 5 5 5 5");
+    let retry_in = seconds(80 * (slot + 2) - NOW - 800);
+    check(&unknown, BackOff::NeedsUnknown { known: 2, slots: 3, window: seconds(240), retry_in });
 }
 
 #[test]
