@@ -13,7 +13,7 @@ use super::scale_up;
 /// D7: at most this part of the needed agents stays beyond them so that tasks may move.
 const CROWDED_PART: u32 = 4;
 
-/// D7: likewise, where agents are closed first by what has been learned: a closed one is taken back without a boot.
+/// D7: likewise, where agents are closed first by what has been learned: a closed one is reactivated without a boot.
 const LEARNED_PART: u32 = 8;
 
 /// D7: how many points of a percent earlier.
