@@ -92,3 +92,14 @@ fn queued_instances_take_agents_that_run_none_of_them_h12() {
     let decision = decide(&limited(6, 4, 6), &policy(settings).unwrap(), NOON).unwrap();
     assert_eq!(decision.target, 7);
 }
+
+#[test]
+fn an_idle_pool_keeps_no_margin_beyond_its_hosts_h12_d7() {
+    // Two instances take one agent, which is less than the load of three agents.
+    let size = resources(1, 500);
+    let cluster = Cluster::of(9, resources(4, 14_000)).running("/db", 2, size).running("/web", 5, size);
+    let mut snapshot = cluster.snapshot();
+    snapshot.applications.iter_mut().for_each(|one| one.max_per_agent = (one.name == "/db").then_some(2));
+    let policy = policy("max = 50\nmin = 0\nmax_scale_down_step = 9\nscale_down_threshold_percent = 79").unwrap();
+    assert_eq!(decide(&snapshot, &policy, NOON).unwrap().target, 3);
+}

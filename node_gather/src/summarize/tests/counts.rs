@@ -346,3 +346,10 @@ fn tasks_of_one_name_have_sizes_of_their_own_in_any_order() {
         assert_eq!(counted, [(20, amount(2.0)), (40, amount(1.0))]);
     }
 }
+
+#[test]
+fn a_framework_of_many_tasks_of_one_name_has_one_application() {
+    let snapshot = many(0, &[("x", 1.0); 20_500], "");
+    let counted: Vec<(&str, u32)> = snapshot.applications.iter().map(|one| (&*one.name, one.task_count)).collect();
+    assert_eq!(counted, [("x", 20_500)]);
+}
