@@ -300,7 +300,7 @@ fn a_failover_shows_recovered_agents_until_they_are_back() {
     while world.step(&mut policy).unwrap().is_some() {
         let cluster = world.pool.cluster();
         recovered = recovered.max(cluster.agents().filter(|agent| !agent.is_registered()).count());
-        let away = cluster.frameworks().any(|framework| framework.presence != cluster::Presence::Connected);
+        let away = cluster.frameworks().any(|framework| framework.presence != Presence::Connected);
         late += usize::from(away && cluster.agents().all(cluster::Agent::is_registered));
         elected = elected.max((cluster.master.elected_at - first).as_secs());
     }
