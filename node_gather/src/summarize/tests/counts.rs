@@ -318,7 +318,7 @@ fn of_too_many_sizes_only_new_ones_are_rounded_up() {
     let excess = |more: &[(&str, f64)]| {
         let snapshot = many(20_000, more, "");
         let counted: Resources = snapshot.applications.iter().map(|application| application.resources).sum();
-        let thousandths = more.iter().map(|(_, cpus)| (cpus * 1000.0).round() as u64);
+        let thousandths = more.iter().map(|(_, cpus)| amount(*cpus).thousandths());
         counted.cpus.thousandths() - (1..=20_000_u64).chain(thousandths).sum::<u64>()
     };
     let new = excess(&[("t00001", 30.001)]);
