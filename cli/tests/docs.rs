@@ -38,7 +38,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 /// Pages for those who build the project, whose commands do so.
-const OF_BUILDERS: [&str; 2] = ["CONTRIBUTING.md", "docs/design/mutants.md"];
+const OF_BUILDERS: [&str; 3] = ["CONTRIBUTING.md", "docs/design/coverage.md", "docs/design/mutants.md"];
 
 #[test]
 fn every_page_with_commands_is_one_of_those_that_are_run() {

@@ -14,7 +14,7 @@ fn what_learn_implies_can_be_set_otherwise_d8() {
     let learns = with_marathon("learn = 98");
     assert_eq!(learns.learning.unwrap().confidence.tenths(), 980);
     let drain = ScaleDownStrategy::Drain { after: Some(Duration::from_secs(300)), grace: Duration::from_secs(120) };
-    assert_eq!((learns.scale_down.strategy, learns.scale_down.window), (drain, Duration::from_secs(480)));
+    assert_eq!((learns.scale_down.strategy, learns.scale_down.window), (drain, Duration::from_secs(240)));
     assert_eq!(learns.limits.max_scale_down_step, StepLimit::Percent(25));
     assert_eq!(learns.timing.scale_down_cooldown, Duration::from_secs(135));
     let batch = pool("learn = 98\ndrain_after = \"never\"");
