@@ -5,6 +5,8 @@
 
 #[path = "support/loads.rs"]
 mod loads;
+#[path = "support/turns.rs"]
+mod turns;
 
 use cluster::Capacity;
 use jiff::{SignedDuration, Timestamp};
@@ -78,12 +80,9 @@ fn seen(workload: Workload, pool: &shared::config::Policy) -> Run {
     simulated(workload, pool, &mut LambdaScale::new(pool.clone(), true, Exactness::Sampled), Faults::default())
 }
 
-/// How many turns there were, from adding to removing or back, since it was measured.
+/// How many turns there were since it was measured.
 fn turns(run: &Run) -> usize {
-    let measured = run.actions.iter().filter(|action| action.at >= run.from);
-    let ups: Vec<bool> =
-        measured.map(|action| matches!(action.kind, ActionKind::ScaleUp | ActionKind::Reopen)).collect();
-    ups.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    turns::turns(&run.actions, run.from)
 }
 
 /// Every two minutes another number of instances, at most so many percent from 100.

@@ -1,11 +1,14 @@
 //! D6 and D7 in the world: pools whose load goes up and down by a percent, run after run. What is removed must not be added again.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
+#[path = "support/turns.rs"]
+mod turns;
+
 use cluster::{Capacity, Mode, NOON, policy, resources};
-use node_scale::plan::{Change, Increase, PlanResult};
+use jiff::SignedDuration;
 use shared::random::SplitMix64;
 use shared::resources::{Amount, Kind, Resources};
-use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
+use simulator::policy::{Exactness, LambdaScale};
 use simulator::trace::{Application, Change as Wanted};
 use simulator::{DAY, Faults, FirstAgents, MINUTE, Millis, Place, Setup, Start, Workload, run};
 
@@ -114,40 +117,17 @@ fn generated(seed: u64) -> Setup {
     }
 }
 
-/// The project, and in which direction each of its runs changed the group.
-struct Watched {
-    inner: LambdaScale,
-    directions: Vec<i32>,
-}
-
-impl Policy for Watched {
-    fn period(&self) -> Millis {
-        self.inner.period()
-    }
-
-    fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
-        self.inner.act(view, orders)?;
-        if self.inner.decision().is_none() {
-            self.directions.push(match &self.inner.plan().unwrap().result {
-                PlanResult::Act(Change::Increase(Increase { from, to, .. })) => (to - from).signum(),
-                PlanResult::Act(_) => -1,
-                PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => 0,
-            });
-        }
-        Ok(())
-    }
-}
-
 /// How often a pool turns, after it has come to rest.
 fn turns_of(seed: u64, settings: &str) -> usize {
     let pool = policy(&format!("max = 1000\n{settings}")).unwrap();
-    let mut watched = Watched { inner: LambdaScale::new(pool, true, Exactness::Sampled), directions: Vec::new() };
-    run(&generated(seed), "watched", &mut watched, seed).unwrap();
-    assert_eq!(watched.directions.len(), RESTING + NOISY);
-    let (resting, noisy) = watched.directions.split_at(RESTING);
-    assert!(resting.ends_with(&[0; QUIET]), "seed {seed} does not come to rest: {resting:?}");
-    let changes: Vec<i32> = noisy.iter().copied().filter(|direction| *direction != 0).collect();
-    changes.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    let mut policy = LambdaScale::new(pool, true, Exactness::Sampled);
+    let run = run(&generated(seed), "noise", &mut policy, seed).unwrap();
+    assert_eq!(run.series.usable.len(), RESTING + NOISY);
+    let after = |runs: usize| NOON + SignedDuration::from_mins(i64::try_from(runs).unwrap());
+    let quiet = after(RESTING - QUIET)..after(RESTING);
+    let restless = run.actions.iter().find(|action| quiet.contains(&action.at));
+    assert!(restless.is_none(), "seed {seed} does not come to rest: {restless:?}");
+    turns::turns(&run.actions, after(RESTING))
 }
 
 /// So many pools are looked at.

@@ -55,27 +55,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What a search finds where the numbers up to a limit pass, and how many questions it asks.
+    fn counted(limit: usize, search: impl FnOnce(&mut dyn FnMut(usize) -> bool) -> usize) -> (usize, u32) {
+        let mut asked = 0;
+        let found = search(&mut |number| {
+            asked += 1;
+            number <= limit
+        });
+        (found, asked)
+    }
+
     proptest! {
-        /// D6: the search finds the last number, in few questions.
+        /// D6: both searches find the last number: one in few questions, the other in the fewer the later it is.
         #[test]
         fn the_last_number_that_passes_is_found(most in 0_usize..300, limit in 0_usize..300) {
-            let mut asked = 0;
-            let found = last(most, |number| {
-                asked += 1;
-                number <= limit
-            });
+            let (found, asked) = counted(limit, |passes| last(most, passes));
             prop_assert_eq!(found, limit.min(most));
             prop_assert!(asked <= 10, "{} questions", asked);
-        }
-
-        /// D6: the other search finds the same one, in the fewer questions the later it is.
-        #[test]
-        fn the_last_number_is_found_from_above(most in 0_usize..300, limit in 0_usize..300) {
-            let mut asked = 0;
-            let found = last_of_most(most, |number| {
-                asked += 1;
-                number <= limit
-            });
+            let (found, asked) = counted(limit, |passes| last_of_most(most, passes));
             prop_assert_eq!(found, limit.min(most));
             let beyond = most.saturating_sub(limit);
             prop_assert!(asked <= 2 + 2 * (beyond + 1).ilog2(), "{} questions for {} of {}", asked, limit, most);
