@@ -104,6 +104,7 @@ pub fn agent_ref(agent_id: &str, hostname: &str, instance: Option<&str>) -> Agen
         instance_id: instance.map(str::to_owned),
         decommission_tag: None,
         decommission_since: None,
+        contested: false,
         state: AgentState::Active,
         task_count: 0,
         protected: false,

@@ -75,8 +75,19 @@ pub struct GroupTags {
 pub struct Needs {
     /// The newest slot: a slot's number is its start, in its own lengths since 1970.
     pub newest: i64,
-    /// The slots, newest first; `None` where no decision said how many, and for those that a short window does not have.
+    /// The slots, newest first; `None` where no decision that arrived said how many, and for those that a short window does not have.
     pub slots: [Option<u32>; SLOTS],
+}
+
+impl Needs {
+    /// The same, with what the newest slot needed: it keeps the highest number, of decisions and of two stacks with one group.
+    #[must_use]
+    pub fn with(mut self, needed: u32) -> Self {
+        if let Some(slot) = self.slots.first_mut() {
+            *slot = Some(slot.unwrap_or(0).max(needed));
+        }
+        self
+    }
 }
 
 /// How many slots a window has at most.

@@ -66,6 +66,7 @@ impl World {
             instance_id: Some("i-0".to_owned()),
             decommission_tag: None,
             decommission_since: None,
+            contested: false,
             state: if mode == Mode::Active { AgentState::Active } else { AgentState::Deactivated },
             task_count: 1,
             protected: false,

@@ -177,6 +177,7 @@ fn candidate(number: u32, state: AgentState) -> Candidate {
         instance_id: None,
         decommission_tag: (number == 9999).then_some(true),
         decommission_since: None,
+        contested: false,
         state,
         protected: false,
         total: resources,

@@ -149,6 +149,8 @@ struct Instance {
     id: InstanceId,
     decommission_tag: Option<bool>,
     decommission_since: Option<Timestamp>,
+    /// Whether an agent that is not connected names it, too.
+    contested: bool,
     /// Whether it may be terminated.
     may_go: bool,
 }
@@ -166,7 +168,8 @@ impl Instance {
                 (InstanceId::Unknown, None, None)
             }
         };
-        Self { id, decommission_tag, decommission_since, may_go: placement.may_go() }
+        let contested = matches!(placement, Placement::On { is_sole: false, .. });
+        Self { id, decommission_tag, decommission_since, contested, may_go: placement.may_go() }
     }
 }
 
@@ -260,6 +263,7 @@ impl Member {
             },
             decommission_tag: instance.decommission_tag,
             decommission_since: instance.decommission_since,
+            contested: instance.contested,
             agent_id: names.id().to_owned(),
             hostname: names.hostname().to_owned(),
             ip: self.ip.map(|ip| ip.to_string()),

@@ -274,6 +274,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             instance_id: None,
             decommission_tag: None,
             decommission_since: None,
+            contested: false,
             state,
             protected,
             total,

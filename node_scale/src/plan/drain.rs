@@ -67,9 +67,10 @@ impl OwnAgent<'_> {
         matches!(self.agent.state, AgentState::Deactivated) && self.agent.protected
     }
 
-    /// Nothing runs there but daemons, and nothing will.
+    /// Nothing runs there but daemons, and nothing will. Where another agent names the instance, that may run something.
     const fn is_empty(&self) -> bool {
         match self.agent.state {
+            _ if self.agent.contested => false,
             AgentState::Drained => true,
             AgentState::Deactivated | AgentState::Draining => self.agent.task_count == 0 || self.agent.only_daemons,
             AgentState::Active => false,

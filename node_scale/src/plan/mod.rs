@@ -168,7 +168,7 @@ struct SideEffects {
     streak_change: Option<TagChange>,
     /// What must be written to remember what this decision needs (D6).
     window_change: Option<TagChange>,
-    /// A: whether an agent is requested only to see what a new one has.
+    /// A: whether an agent is requested only to see what a new one has, or cannot be.
     tries: bool,
     /// The instances whose agents are no longer decommissioning.
     obsolete: Vec<String>,

@@ -11,6 +11,14 @@ use shared::count::saturated;
 
 impl PlanInput<'_> {
     pub(super) fn scale_up(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        let result = self.request(unit, effects);
+        // A trial that is not to be had ends as well: as long as it is wanted, D keeps the agents that would go.
+        let is_new = self.tags.tried.is_none_or(|until| until <= self.now);
+        effects.tries |= self.decision.tries && is_new && result.as_ref().is_err_and(is_not_to_be_had);
+        result
+    }
+
+    fn request(&self, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
         let group = self.group();
         // No message, whoever wrote it, adds more than one step (I7): what was launched since its snapshot, or is still to be,
         // counts against it. Others may have asked for that; then the next snapshot opens the next step.
@@ -144,4 +152,13 @@ impl PlanInput<'_> {
                 && !has_gone()
         })
     }
+}
+
+/// Whether what prevents a request may last for any time.
+const fn is_not_to_be_had(result: &PlanResult) -> bool {
+    matches!(
+        result,
+        PlanResult::Nothing(NoChange::AtMaximum { .. })
+            | PlanResult::BackOff(BackOff::Suspended(..) | BackOff::NotArriving { .. })
+    )
 }

@@ -38,20 +38,16 @@ impl Window {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Self> {
-        let division = Division::of(policy)?;
-        let number = division.slot_of(decision.snapshot_taken_at);
-        let latest = division.slot_of(now.saturating_add(CLOCK_SKEW).unwrap_or(now));
-        let before = division.shifted(tag, number, latest);
-        let needs = needed(decision, group).map_or(before, |needed| division.with(before, number, needed));
-        Some(Self { division, before, needs })
+        let window = Self::at(tag, policy, now)?;
+        let needs = needed(decision, group).map_or(window.before, |needed| window.before.with(needed));
+        Some(Self { needs, ..window })
     }
 
     /// What the tag says at that time; `None` where the pool has no window.
     #[must_use]
     pub fn at(tag: Option<Needs>, policy: &Policy, now: Timestamp) -> Option<Self> {
         let division = Division::of(policy)?;
-        let number = division.slot_of(now);
-        let needs = division.shifted(tag, number, number);
+        let needs = division.shifted(tag, now);
         Some(Self { division, before: needs, needs })
     }
 
@@ -102,7 +98,7 @@ impl Window {
     }
 }
 
-/// The slots of a window: as many as have room for a decision each, even where one is late.
+/// The slots of a window: as many as have room for a decision each, even where it is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Division {
     /// L: how long a slot lasts.
@@ -126,26 +122,19 @@ impl Division {
         time.as_millisecond().div_euclid(millis(self.length).max(1))
     }
 
-    /// The slots up to that one. What lies ahead of now (`latest`) was written with other settings, or by another clock: all
-    /// of it is unknown. A decision that comes late leaves the newest slot where it is.
-    fn shifted(self, tag: Option<Needs>, slot: i64, latest: i64) -> Needs {
+    /// The slots up to now. What lies ahead of that was written with other settings, or by a wrong clock: all of it is unknown.
+    fn shifted(self, tag: Option<Needs>, now: Timestamp) -> Needs {
+        let slot = self.slot_of(now);
+        let latest = self.slot_of(now.saturating_add(CLOCK_SKEW).unwrap_or(now));
         let Some(tag) = tag.filter(|tag| tag.newest <= latest) else {
             return Needs { newest: slot, slots: [None; SLOTS] };
         };
+        // The clock of who wrote it may be ahead.
         let newest = tag.newest.max(slot);
         let by = usize::try_from(newest.saturating_sub(tag.newest)).unwrap_or(SLOTS);
         let mut slots = [None; SLOTS];
         slots.iter_mut().take(self.slots).skip(by).zip(tag.slots).for_each(|(slot, needed)| *slot = needed);
         Needs { newest, slots }
-    }
-
-    /// A slot keeps the highest number: of decisions, and of two stacks with one group.
-    fn with(self, mut needs: Needs, slot: i64, needed: u32) -> Needs {
-        let index = usize::try_from(needs.newest.saturating_sub(slot)).unwrap_or(SLOTS);
-        if let Some(slot) = needs.slots.iter_mut().take(self.slots).nth(index) {
-            *slot = Some(slot.unwrap_or(0).max(needed));
-        }
-        needs
     }
 }
 

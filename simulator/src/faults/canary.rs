@@ -406,6 +406,7 @@ fn believe_claims(snapshot: &mut ClusterSnapshot, view: &View<'_>) {
             instance_id: agent.instance_id().map(str::to_owned),
             decommission_tag: Some(false),
             decommission_since: None,
+            contested: false,
             state: AgentState::Active,
             protected: false,
             total,

@@ -87,7 +87,8 @@ pub(super) struct Read {
 /// What a decision that was carried out needed.
 #[derive(Clone, Copy, Debug)]
 struct Needed {
-    taken_at: Timestamp,
+    /// By node_scale's clock.
+    arrived_at: Timestamp,
     agents: u32,
     /// Whether the group's tag knew of its slot when that was done.
     is_remembered: bool,
@@ -218,14 +219,14 @@ impl Checks {
     }
 
     /// An invocation has made all of its calls.
-    pub(super) fn completed(&mut self, origin: usize, without_failure: bool, view: &View<'_>) {
-        let Some(Origin { taken_at, decided: Some(decided), is_forged: false, .. }) = self.origins.get(origin) else {
+    pub(super) fn completed(&mut self, read: &Read, without_failure: bool, view: &View<'_>) {
+        let Some(Origin { decided: Some(decided), is_forged: false, .. }) = self.origins.get(read.origin) else {
             return;
         };
         if let (true, Some(agents)) = (without_failure, decided.needed) {
-            let slot = slot_of(*taken_at, self.slot());
+            let slot = slot_of(read.now, self.slot());
             let is_remembered = view.group.tags.get(NEEDED).is_some_and(|tag| knows_slot(tag, slot));
-            self.needed.push_back(Needed { taken_at: *taken_at, agents, is_remembered });
+            self.needed.push_back(Needed { arrived_at: read.now, agents, is_remembered });
         }
     }
 
@@ -265,6 +266,9 @@ impl Checks {
     pub(super) fn plan(&mut self, read: &Read, plan: &Plan, view: &View<'_>) {
         let Some(origin) = self.origins.get(read.origin).cloned() else { return };
         self.leaves_no_agent(plan, view);
+        if origin.is_forged {
+            self.deactivated.named_by_forgery(plan.agents.iter().map(|step| step.instance_id.clone()));
+        }
         let writes = !plan.agents.is_empty() || matches!(plan.result, PlanResult::Act(_));
         if !writes {
             return;
@@ -277,7 +281,7 @@ impl Checks {
         match change {
             Change::Increase(increase) => self.is_explained(read, increase, view),
             Change::Decrease { .. } | Change::Terminate { .. } | Change::Deactivate { .. } => {
-                self.removes(read, &origin, change);
+                self.removes(read, &origin, change, view);
             }
             Change::RoundUp { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
         }
@@ -361,7 +365,7 @@ impl Checks {
     }
 
     /// I4, I5, I6, D6: a scale-down follows from a complete view of a group that has been settled since.
-    fn removes(&mut self, read: &Read, origin: &Origin, change: &Change) {
+    fn removes(&mut self, read: &Read, origin: &Origin, change: &Change, view: &View<'_>) {
         let state = &read.state;
         if !origin.is_forged {
             self.demand(origin.is_whole, "I4 complete", || "agents are removed on a view that lacked some".to_owned());
@@ -370,15 +374,16 @@ impl Checks {
         }
         let taken_at = read.decision.snapshot_taken_at;
         let late = state.activities.iter().find(|activity| changes(activity) && activity.start > taken_at);
-        // What was given up holds nothing up (B5).
-        self.demand(late.is_none() || is_lost(state, read.now), "I5 base", || {
+        // What was given up holds nothing up (B5), and so does what is launched where a series of launches brought no agent.
+        let is_lost = is_lost(state, read.now) || useless(view) >= 3;
+        self.demand(late.is_none() || is_lost, "I5 base", || {
             format!("the group has changed since the snapshot: {late:?}")
         });
         let moving = |of: &&node_scale::state::Instance| {
             matches!(of.lifecycle_state, Lifecycle::Pending | Lifecycle::Terminating)
         };
         let moving = state.group.instances.iter().find(moving);
-        self.demand(moving.is_none() || is_lost(state, read.now), "I6 one direction", || {
+        self.demand(moving.is_none() || is_lost, "I6 one direction", || {
             format!("agents are removed while the group moves: {moving:?}")
         });
         let cooldown =
@@ -388,7 +393,7 @@ impl Checks {
             .activities
             .iter()
             .find(|activity| changes(activity) && activity.end.is_some_and(|end| later(end, cooldown) > read.now));
-        self.demand(continues || recent.is_none() || is_lost(state, read.now), "I6 one direction", || {
+        self.demand(continues || recent.is_none() || is_lost, "I6 one direction", || {
             format!("agents are removed within the cooldown of {recent:?}")
         });
         self.leaves_the_needed(read, origin, change, continues);
@@ -403,17 +408,16 @@ impl Checks {
             return;
         }
         let slot = self.slot();
-        // A decision that comes late finds the window of a later one.
-        let own = slot_of(read.decision.snapshot_taken_at, slot);
-        let newest = self.needed.iter().map(|of| slot_of(of.taken_at, slot)).fold(own, i64::max);
-        while self.needed.front().is_some_and(|of| slot_of(of.taken_at, slot) < newest - 40) {
+        // The clock of an earlier run may have been ahead.
+        let newest = self.needed.iter().map(|of| slot_of(of.arrived_at, slot)).fold(slot_of(read.now, slot), i64::max);
+        while self.needed.front().is_some_and(|of| slot_of(of.arrived_at, slot) < newest - 40) {
             self.needed.pop_front();
         }
         // The tag may have been written first in the middle of the oldest slot.
         let oldest = i64::from(self.slots()) - 1;
-        let counts = |of: &&Needed| match newest - slot_of(of.taken_at, slot) {
-            age if (0..oldest).contains(&age) => of.taken_at <= read.decision.snapshot_taken_at,
-            age => age == oldest && of.is_remembered,
+        let counts = |of: &&Needed| {
+            let age = newest - slot_of(of.arrived_at, slot);
+            age < oldest || age == oldest && of.is_remembered
         };
         let highest = self.needed.iter().filter(counts).map(|of| of.agents).max().unwrap_or(0);
         let gone = match change {
@@ -567,7 +571,7 @@ impl Checks {
     pub(super) fn calls_master(&mut self, step: &AgentStep, view: &View<'_>) {
         let is_tagged = self.blurs.tags || deactivated::has_tag(view.group, &step.instance_id);
         self.demand(is_tagged, "5.6 tags", || format!("{} has no tag, and {:?}", step.instance_id, step.call));
-        self.deactivated.calls(step);
+        self.deactivated.calls(step, view.cluster);
     }
 
     /// 5.6: what must hold of tags after every event.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cluster::Mode;
 use cluster::group::{Group, Lifecycle};
+use cluster::{Cluster, Mode};
 use node_scale::plan::{AgentCall, AgentStep};
 
 use super::chain::tasks;
@@ -19,6 +19,8 @@ pub(super) struct Deactivated {
     ours: BTreeSet<String>,
     /// By operators.
     theirs: BTreeSet<String>,
+    /// Those that a forged decision named: a decision names no agent that is deactivated, and node_scale believes it.
+    forged: BTreeSet<String>,
     /// Those that node_scale has just drained or reactivated, and that were not its own.
     meddled: BTreeSet<String>,
 }
@@ -33,6 +35,12 @@ pub(super) fn tagged(group: &Group) -> impl Iterator<Item = &str> {
     group.tags.keys().filter_map(|key| key.strip_prefix(DECOMMISSION))
 }
 
+/// Whether the agent on an instance is deactivated.
+fn is_deactivated(cluster: &Cluster, instance: &str) -> bool {
+    let mut agents = cluster.agents().filter(|agent| agent.instance_id() == Some(instance));
+    agents.any(|agent| agent.mode != Mode::Active && (tasks(agent) > 0 || agent.is_registered()))
+}
+
 /// Every tag has ended, and no agent is deactivated, but for one that waits for its tasks as long as they run.
 pub(super) fn at_rest(world: &World<'_>) -> Option<Broken> {
     let tagged: BTreeSet<&str> = tagged(world.group()).collect();
@@ -42,10 +50,16 @@ pub(super) fn at_rest(world: &World<'_>) -> Option<Broken> {
 }
 
 impl Deactivated {
+    /// A forged decision removes these.
+    pub(super) fn named_by_forgery(&mut self, instances: impl IntoIterator<Item = String>) {
+        self.forged.extend(instances);
+    }
+
     /// A master is about to be called.
-    pub(super) fn calls(&mut self, step: &AgentStep) {
+    pub(super) fn calls(&mut self, step: &AgentStep, cluster: &Cluster) {
         let id = &step.instance_id;
-        if step.call != AgentCall::Deactivate && !self.ours.contains(id) {
+        let is_known = self.ours.contains(id) || self.forged.contains(id);
+        if step.call != AgentCall::Deactivate && !is_known && is_deactivated(cluster, id) {
             self.meddled.insert(id.clone());
         }
         match step.call {
@@ -68,12 +82,8 @@ impl Deactivated {
             ));
         }
         self.ours.retain(|id| group.instances().iter().any(|of| of.id == *id && of.state != Lifecycle::Terminating));
-        let is_deactivated = |id: &String| {
-            let mut agents = world.cluster().agents().filter(|agent| agent.instance_id() == Some(id));
-            agents.any(|agent| agent.mode != Mode::Active && (tasks(agent) > 0 || agent.is_registered()))
-        };
         let mut untagged = self.ours.iter().filter(|id| !has_tag(group, id) && !theirs.contains(*id));
-        let stray = untagged.find(|id| is_deactivated(id))?;
+        let stray = untagged.find(|id| is_deactivated(world.cluster(), id))?;
         Some(("5.6 tags", format!("the agent on {stray} was deactivated, and its tag is gone")))
     }
 }

@@ -111,7 +111,9 @@ impl Invocation {
             return self.describe(view, chain);
         }
         let Some(call) = self.calls.as_mut().and_then(VecDeque::pop_front) else {
-            chain.checks.completed(self.delivery.origin, !self.has_failed, view);
+            if let Some(read) = &self.read {
+                chain.checks.completed(read, !self.has_failed, view);
+            }
             chain.checks.ended(&self.outcomes);
             return if self.has_failed { Step::Fails } else { Step::Ends };
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use shared::contract::{Candidate, GroupMembers, LatestAgent};
+use shared::group::Lifecycle;
 
 use super::super::cluster_state::least;
 use super::super::pool::is_usable;
@@ -12,7 +13,7 @@ use super::super::sizes::most_common;
 use super::super::values::AgentValues;
 use super::*;
 use crate::finding::SetAside;
-use crate::members::Description;
+use crate::members::{Description, Instance};
 use crate::mesos::state::{Agent, Attributes, RawAgent, RawResources, Sink};
 
 fn attributes(pairs: &[(&str, &str)]) -> Attributes {
@@ -152,6 +153,29 @@ fn what_tags_say_is_said_where_there_are_tags() {
         (closing_refused, tried)
     };
     assert_eq!([until(1), until(0), until(-1)], [(true, true), (false, false), (false, false)]);
+}
+
+#[test]
+fn an_instance_that_a_disconnected_agent_names_too_is_contested() {
+    let on = |id: &str, state: &Json| {
+        let mut agent = agent(id, 0.0, state);
+        agent["attributes"]["instance_id"] = json!("i-00000000000000001");
+        agent["pid"] = json!(format!("slave(1)@10.0.0.{}:5051", id.len()));
+        agent
+    };
+    let instance = Instance { id: "i-00000000000000001".to_owned(), lifecycle: Lifecycle::InService, protected: false };
+    let contested = |others: &[Json]| {
+        let closed = on("a", &json!({"active": false, "deactivated": true}));
+        let agents = [&[closed][..], others].concat();
+        let group = Group { instances: vec![instance.clone()], ..Group::default() };
+        let candidates = described(&state(&agents, &[]), group).scale_down_candidates;
+        let closed = candidates.into_iter().find(|candidate| candidate.agent_id == "a").unwrap();
+        (closed.instance_id.is_some(), closed.contested)
+    };
+    assert_eq!(contested(&[]), (true, false));
+    assert_eq!(contested(&[on("bb", &json!({"active": false}))]), (true, true));
+    // Two that are connected: nothing is certain.
+    assert_eq!(contested(&[on("bb", &json!({}))]), (false, false));
 }
 
 #[test]

@@ -348,6 +348,17 @@ fn an_old_mesos_is_refused_before_any_tag_r1() {
 }
 
 #[test]
+fn an_instance_that_another_agent_names_too_stays_until_that_one_is_gone() {
+    let goes = |agent: AgentRef| planned(&with_decommissioning(0, vec![agent]), &tagged(group(), &[5], 600)).result;
+    for state in [Deactivated, AgentState::Drained] {
+        let empty = agent(5, state, 0);
+        let contested = AgentRef { contested: true, ..empty.clone() };
+        assert!(matches!(goes(contested), PlanResult::Nothing(_)), "{state:?}");
+        assert!(matches!(goes(empty), PlanResult::Act(Change::Terminate { .. })), "{state:?}");
+    }
+}
+
+#[test]
 fn closed_agents_keep_their_tasks_and_stop_no_other() {
     let one = draining("max_scale_down_step = 1\ndrain_after = \"never\"");
     let planned = |decision: &ScalingDecision, ago| plan(decision, Some(&tagged(group(), &[5], ago)), &one, at(0));

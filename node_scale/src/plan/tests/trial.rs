@@ -42,13 +42,27 @@ fn within_the_hour_none_is_tried_even_if_the_snapshot_did_not_see_that_b3() {
 
 #[test]
 fn what_is_not_requested_is_no_trial_a() {
-    // It is on its way, the group is full, or an operator's floor asks for the instance.
+    // It is on its way, or the pool is paused.
     assert_eq!(planned(&tries(), &with_young(group(), 1, 30)).tags, []);
-    let mut full = group();
-    full.group.max_size = 10;
-    assert_eq!(planned(&tries(), &full).tags, []);
     let paused = plan(&tries(), Some(&group()), &policy("pause_until = \"2099-01-01T00:00:00Z\""), at(0));
     assert_eq!((capacity_of(&paused), paused.tags), (None, vec![]));
+}
+
+/// Until it ends, D keeps the agents that would go. (A group at its maximum, with an instance that never joined, kept nine idle
+/// agents for ever.)
+#[test]
+fn a_trial_that_is_not_to_be_had_ends_a() {
+    let mut full = group();
+    full.group.max_size = 10;
+    let mut failing = group();
+    failing.activities.push(activity(ActivityKind::Launch, "i-f", ActivityStatus::Failed, -60, Some(-30)));
+    for state in [full, suspend(group(), "Launch"), failing] {
+        let plan = planned(&tries(), &state);
+        assert_eq!((capacity_of(&plan), &plan.tags), (None, &vec![TagChange::tried(at(3600))]), "{:?}", plan.result);
+        // It is written once.
+        assert_eq!(planned(&tries(), &tried(state.clone(), 600)).tags, [], "{:?}", plan.result);
+        assert_eq!(planned(&decision(1, 10), &state).tags, []);
+    }
 }
 
 #[test]

@@ -207,16 +207,38 @@ fn a_decision_without_a_number_needs_what_its_delta_leaves_d6() {
 }
 
 #[test]
-fn late_decisions_count_in_their_own_slot_d6() {
+fn a_decision_counts_in_the_slot_in_which_it_arrives_d6() {
     let state = with_slots("5 5 5 5 5 5", 0);
-    let after =
-        |decision: &ScalingDecision, second: i64| written(&planned_at(decision, &state, second)).map(str::to_owned);
-    assert_eq!(after(&needing(-1, 7, -10), 20), Some(format!("{} 5 7 5 5 5 5", slot(0))));
-    assert_eq!(after(&needing(-1, 4, -10), 20), None, "a slot keeps the highest");
-    assert_eq!(after(&needing(-1, 5, 0), 20), None, "a second time it changes nothing");
+    let after = |needed: u32, taken: i64, second: i64| {
+        written(&planned_at(&needing(-1, needed, taken), &state, second)).map(str::to_owned)
+    };
+    assert_eq!(after(7, -10, 20), Some(format!("{} 7 5 5 5 5 5", slot(0))));
+    assert_eq!(after(4, -10, 20), None, "a slot keeps the highest");
+    assert_eq!(after(5, 0, 20), None, "a second time it changes nothing");
     // A gap is unknown.
-    assert_eq!(after(&needing(-1, 7, 3 * SLOT), 3 * SLOT), Some(format!("{} 7 - - 5 5 5", slot(3 * SLOT))));
-    assert_eq!(after(&needing(-1, 7, 9 * SLOT), 9 * SLOT), Some(format!("{} 7 - - - - -", slot(9 * SLOT))));
+    assert_eq!(after(7, 3 * SLOT, 3 * SLOT), Some(format!("{} 7 - - 5 5 5", slot(3 * SLOT))));
+    assert_eq!(after(7, 9 * SLOT, 9 * SLOT), Some(format!("{} 7 - - - - -", slot(9 * SLOT))));
+    // It stays so: what else was needed then was not written.
+    assert_eq!(after(7, 3 * SLOT - 10, 3 * SLOT + 10), Some(format!("{} 7 - - 5 5 5", slot(3 * SLOT))));
+}
+
+/// A pool of ten needs all of them and writes nothing. Then a decision comes late, and the next ones need fewer: the agents that were
+/// needed two minutes ago stay.
+#[test]
+fn a_late_decision_makes_no_slot_known_that_is_over_d6() {
+    let policy = windowed("scale_down_window = \"4m\"");
+    let (mut state, mut left) = (group(), Vec::new());
+    // When they were taken, and when they arrive, in slots of 80 seconds.
+    for (needed, taken, second) in [(10, 80, 80), (10, 110, 170), (6, 100, 175), (6, 185, 190), (6, 240, 240)] {
+        let plan = plan(&needing(-4, needed, taken), Some(&state), &policy, at(second));
+        left.push(capacity_of(&plan));
+        if let Some(value) = written(&plan) {
+            state = tagged(state, value);
+        }
+    }
+    assert_eq!(left, [None; 5]);
+    let slot = (NOW + 240) / 80;
+    assert_eq!(state.group.tags.last().map(|tag| tag.value.clone()), Some(format!("{slot} 6 6 - - - -")));
 }
 
 #[test]
@@ -229,6 +251,10 @@ fn slots_ahead_of_now_start_anew_d6() {
     // Clocks differ by seconds.
     let ahead = with_slots("5 5 5 5 5 5", 0);
     sets(&planned_at(&needing(-1, 5, -5), &ahead, -2), 9);
+    assert_eq!(
+        written(&planned_at(&needing(-1, 6, -5), &ahead, -2)),
+        Some(format!("{} 6 5 5 5 5 5", slot(0)).as_str())
+    );
 }
 
 #[test]
@@ -332,30 +358,34 @@ fn arrivals() -> impl Strategy<Value = Vec<(i64, i64, u32, bool)>> {
 }
 
 proptest! {
-    /// D6: in any order of decisions, no agent goes that one of the last four slots needed, and all that are not needed go.
+    /// D6: however late decisions come, no agent goes that one of the last four slots needed, and all that are not needed go.
     #[test]
     fn what_was_needed_lately_is_kept_d6(arrivals in arrivals(), margin in 0_u32..3) {
         let policy = windowed("min = 0\nmax_scale_down_step = 20");
-        let (mut state, mut taken) = (group(), 0);
+        let mut state = group();
         state.group.min_size = 0;
-        let mut counted: Vec<(i64, u32)> = Vec::new();
+        let (mut taken, mut arriving) = (0, Vec::new());
         for (after, late, needed, arrives) in arrivals {
             taken += after;
-            if !arrives {
-                continue;
+            if arrives {
+                arriving.push((taken + late, taken, needed));
             }
+        }
+        arriving.sort_unstable();
+        let mut counted: Vec<(i64, u32)> = Vec::new();
+        for (now, taken, needed) in arriving {
             let decision = ScalingDecision { margin: Some(margin), ..needing(-10, needed, taken) };
-            let planned = plan(&decision, Some(&state), &policy, at(taken + late));
-            counted.push((slot(taken), needed));
+            let planned = plan(&decision, Some(&state), &policy, at(now));
+            counted.push((slot(now), needed));
             let left = capacity_of(&planned).map_or(10, |to| u32::try_from(to).unwrap());
-            let newest = slot(taken);
+            let newest = slot(now);
             let recent = |slots: i64| counted.iter().filter(move |(slot, _)| *slot > newest - slots).map(|(_, needed)| *needed);
             if left < 10 {
                 for needed in recent(5) {
                     prop_assert!(left >= (needed + margin).min(10), "{left} left of {counted:?}");
                 }
             }
-            // Where each slot has a decision that lets an agent go, what is not needed goes.
+            // Where in each slot a decision arrived that lets an agent go, what is not needed goes.
             let is_known = (0..6).all(|slot| {
                 counted.iter().any(|(at, needed)| *at == newest - slot && needed + margin < 10)
             });

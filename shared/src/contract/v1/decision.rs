@@ -191,6 +191,9 @@ pub struct AgentRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     pub decommission_since: Option<Timestamp>,
+    /// Whether an agent that is not connected names the same instance: it may be the one that runs there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contested: bool,
     /// Its state.
     pub state: AgentState,
     /// How many tasks it runs.
@@ -216,6 +219,7 @@ impl From<&Candidate> for AgentRef {
             instance_id: candidate.instance_id.clone(),
             decommission_tag: candidate.decommission_tag,
             decommission_since: candidate.decommission_since,
+            contested: candidate.contested,
             state: candidate.state,
             task_count: candidate.task_count,
             protected: candidate.protected,

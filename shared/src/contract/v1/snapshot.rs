@@ -235,6 +235,9 @@ pub struct Candidate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
     pub decommission_since: Option<Timestamp>,
+    /// Whether an agent that is not connected names the same instance: it may be the one that runs there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contested: bool,
     /// Its state.
     pub state: AgentState,
     /// Whether it runs a task of a protected framework or application.
