@@ -337,7 +337,8 @@ fn of(application: &str, problem: &str) -> String {
     format!("{}: {problem}", clip(application, MAX_REMOTE_CHARS / 2))
 }
 
-/// The valid range is that of /state.
+/// More than an agent of /state may have counts as that: no agent holds it, and it must not hide what else is queued. (A memory in
+/// bytes, where megabytes are meant, is such an amount.)
 fn amounts(written: &PerKind<Option<f64>>) -> Result<Resources, String> {
     if let Some(missing) = ALWAYS_WRITTEN.into_iter().find(|kind| written[*kind].is_none()) {
         return Err(format!("missing field `{missing}`"));
@@ -345,9 +346,8 @@ fn amounts(written: &PerKind<Option<f64>>) -> Result<Resources, String> {
     let mut resources = Resources::ZERO;
     for kind in Kind::ALL {
         let value = written[kind].unwrap_or_default();
-        let amount = Amount::from_units(value).filter(|_| (0.0..=MAX_UNITS).contains(&value));
-        let refused = || format!("got {value:?} {kind}, expected an amount from 0 to {MAX_UNITS}");
-        *resources.get_mut(kind) = amount.ok_or_else(refused)?;
+        let amount = Amount::from_units(value.min(MAX_UNITS)).filter(|_| value >= 0.0);
+        *resources.get_mut(kind) = amount.ok_or_else(|| format!("got {value:?} {kind}, expected 0 or more"))?;
     }
     Ok(resources)
 }

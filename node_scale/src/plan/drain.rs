@@ -67,14 +67,18 @@ impl OwnAgent<'_> {
         matches!(self.agent.state, AgentState::Deactivated) && self.agent.protected
     }
 
-    /// Nothing runs there but daemons, and nothing will. Where another agent names the instance, that may run something.
+    /// Nothing runs there but daemons, and nothing will.
     const fn is_empty(&self) -> bool {
         match self.agent.state {
-            _ if self.agent.contested => false,
             AgentState::Drained => true,
             AgentState::Deactivated | AgentState::Draining => self.agent.task_count == 0 || self.agent.only_daemons,
             AgentState::Active => false,
         }
+    }
+
+    /// Its instance may be terminated. Where another agent names that, too, it may run something there.
+    const fn may_end(&self) -> bool {
+        self.is_empty() && !self.must_stay() && !self.agent.contested
     }
 }
 
@@ -169,7 +173,7 @@ impl PlanInput<'_> {
         let drained: Vec<AgentStep> = drain.map(|own| own.step(AgentCall::Drain { grace })).collect();
         let (back, gone) = (hostnames(&reactivated), hostnames(&drained));
         effects.agents.extend(reactivated.into_iter().chain(drained));
-        let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.is_empty() && !own.must_stay()).collect();
+        let empty: Vec<&OwnAgent<'_>> = own.iter().filter(|own| own.may_end()).collect();
         if !empty.is_empty() {
             self.group_is_settled(unit)?;
             let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());

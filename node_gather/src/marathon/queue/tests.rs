@@ -116,10 +116,21 @@ fn an_application_may_have_several_queued_versions() {
 }
 
 #[test]
-fn amounts_out_of_range_are_refused_with_their_application() {
+fn an_amount_that_no_agent_has_hides_no_other_entry() {
+    // 16 GiB in bytes, where megabytes are meant.
+    for mem in [17_179_869_184.0, 1e300] {
+        let queued = parsed(&[item(1, 0, &app("/typo", 1.0, mem)), item(2, 0, &app("/b", 1.0, 64.0))]).unwrap();
+        let of = |queued: &QueuedInstances| (queued.application.clone(), queued.resources().mem);
+        let mem_of = |name: &str, mem| (name.to_owned(), Amount::from_units(mem).unwrap());
+        assert_eq!(queued.iter().map(of).collect::<Vec<_>>(), [mem_of("/typo", 1e9), mem_of("/b", 64.0)], "{mem}");
+    }
+}
+
+#[test]
+fn negative_amounts_are_refused_with_their_application() {
     for (cpus, mem, text) in [
-        (-1.0, 64.0, "/a: got -1.0 cpus, expected an amount from 0 to 1000000000"),
-        (1.0, 1e300, "mem, expected an amount"),
+        (-1.0, 64.0, "/a: got -1.0 cpus, expected 0 or more"),
+        (1.0, -1e300, "mem, expected 0 or more"),
         (-0.0001, 1.0, "/a: got -0.0001 cpus"),
     ] {
         let error = reason(parsed(&[item(1, 0, &app("/a", cpus, mem))]));
