@@ -97,7 +97,9 @@ pub fn summarize_unidentified(
     let mut applications = applications::by_pool(&state, tasks);
     let mut left_out = vec![Uncounted::default(); pools.len()];
     if let Answer::Known(queued) = &marathon.queue {
-        let servers = Servers { policies: &state.policies, shapes: &shapes, values: &values };
+        let max = |policy: &Policy| policy.limits.max.or_else(|| Some(described.group(&policy.group)?.max));
+        let most: Vec<Option<u32>> = state.policies.iter().map(|policy| max(policy)).collect();
+        let servers = Servers { policies: &state.policies, shapes: &shapes, values: &values, most: &most };
         left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());

@@ -41,6 +41,8 @@ pub(super) struct Servers<'s> {
     pub(super) shapes: &'s [Vec<AgentShape>],
     /// The attributes of the agents of each pool, and the zones of its group.
     pub(super) values: &'s [(Arc<AgentValues>, Vec<String>)],
+    /// The most agents that each pool may have; `None` where that is not known.
+    pub(super) most: &'s [Option<u32>],
 }
 
 /// Marathon, as the state shows it.
@@ -176,13 +178,28 @@ impl Servers<'_> {
             Some(LeftOut { but: 0, reason, is_demand })
         } else if queued.declines == Declines::ForConstraints {
             self.without_place(pool, queued, tasks).or_else(|| {
-                let but = u32::from(queued.constraints.are_on_attributes());
+                let but = self.with_other_hosts(pool, queued, tasks);
                 all().any(has_room).then(|| LeftOut { but, reason: declined(queued), is_demand: false })
             })
         } else {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// How many instances of an entry count that agents with room decline, where so many of its tasks run: a new agent may have a value
+    /// that no other has, or hold the instance that these may not (H12).
+    fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, tasks: u32) -> u32 {
+        let of_attributes = u32::from(queued.constraints.are_on_attributes());
+        let (Some(limit), Some(Some(most))) = (queued.host_limit(), self.most.get(pool)) else { return of_attributes };
+        let running = tasks / limit.tasks_per_instance;
+        let hosts = running.saturating_add(queued.instances).div_ceil(limit.max_per_agent.max(1));
+        let agents = self.shapes_of(pool).iter().fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
+        match running >= agents.saturating_mul(limit.max_per_agent) {
+            _ if hosts > *most => of_attributes,
+            true if of_attributes == 0 => queued.instances,
+            true | false => 1,
+        }
     }
 
     /// Why the values of attributes that agents of the pool have leave no place for an instance, where it has so many tasks there.

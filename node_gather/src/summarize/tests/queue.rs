@@ -212,6 +212,31 @@ fn declines_alone_prove_nothing() {
     }
 }
 
+/// Three agents with room of which each may hold one instance.
+#[test]
+fn instances_that_only_other_hosts_may_hold_count_h12() {
+    let in_rack = json!({"attributes": {"rack": "r-1", "pool": "workers"}});
+    let agents = ["a", "b", "c"].map(|id| agent(id, 1.0, &in_rack));
+    let counted = |max: u32, running: &[&str], instances: u32, more: &Json| {
+        let tasks: Vec<(&str, &str)> = running.iter().map(|agent| ("db", *agent)).collect();
+        let queue = read_queue(&[declined(entry("/db", instances, 1.0, more), &[("UnfulfilledConstraint", 3)])]);
+        let settings = format!("max = {max}\nnew_agent = {{ cpus = 4, mem = 1000 }}");
+        counted(&with_queue(&state(&agents, &[marathon("marathon", &tasks)]), &config(&settings), &queue))[0]
+    };
+    let unique = json!({"constraints": [UNIQUE]});
+    assert_eq!(counted(9, &["a", "b", "c"], 2, &unique), (2, 0));
+    // One of the three may hold it: the agent that came for it stays, and no other comes.
+    assert_eq!(counted(9, &["a", "b"], 2, &unique), (1, 1));
+    // A daemon, which needs more agents than there may be.
+    assert_eq!((counted(5, &["a", "b", "c"], 2, &unique), counted(4, &["a", "b", "c"], 2, &unique)), ((2, 0), (0, 2)));
+    let two = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
+    assert_eq!(counted(9, &["a", "a", "b", "b", "c", "c"], 2, &two), (2, 0));
+    assert_eq!(counted(9, &["a", "a", "b", "b", "c"], 2, &two), (1, 1));
+    // The rack may be the cause as well.
+    let both = json!({"constraints": [UNIQUE, ["rack", "LIKE", "r-.*"]]});
+    assert_eq!(counted(9, &["a", "b", "c"], 2, &both), (1, 1));
+}
+
 /// Three agents in racks of their own, all with room, and an application with a task in each of so many.
 fn racks(tasks: usize) -> Json {
     let agents = ["a", "b", "c"]
