@@ -54,6 +54,22 @@ fn as_many_agents_stay_as_constraints_require_h12() {
     assert_eq!(target(&limited(9, 9, 0), steps), (5, Some(5)));
 }
 
+/// One agent of five restarts, and another one would be bought for its instance, and stay.
+#[test]
+fn no_host_is_bought_for_a_disconnected_agent_h12() {
+    let mut cluster = Cluster::of(5, resources(4, 14_000)).running("/zk", 5, resources(1, 1_000));
+    let decided = |cluster: &Cluster| {
+        let mut snapshot = cluster.snapshot();
+        snapshot.applications.iter_mut().for_each(|application| application.max_per_agent = Some(1));
+        let decision = decide(&snapshot, &policy("min = 1\nmax = 20").unwrap(), NOON).unwrap();
+        (decision.agents.usable, decision.delta, decision.needed)
+    };
+    assert_eq!(decided(&cluster), (5, 0, Some(5)));
+    cluster.disconnect(4);
+    // The window remembers that five are needed.
+    assert_eq!(decided(&cluster), (4, 0, Some(5)));
+}
+
 #[test]
 fn agents_are_added_until_there_are_as_many_as_constraints_require_h12() {
     assert_eq!(target(&limited(3, 6, 3), ""), (5, Some(5)));

@@ -363,9 +363,10 @@ impl<'a> All<'_, 'a> {
             return false;
         }
         let is_found = |index: &usize| {
-            let by_address_alone = self.agents.get(*index).is_some_and(Agent::needs_address);
-            by_address_alone
-                && matches!(self.identities.get(*index), Some(Identity::Certain { id, .. }) if by_id.contains_key(id))
+            let ip = self.agents.get(*index).and_then(|agent| agent.ip);
+            let has_address =
+                |id: &str| ip.is_some_and(|ip| addresses.get(id).is_some_and(|known| known.contains(&ip)));
+            matches!(self.identities.get(*index), Some(Identity::Certain { id, .. }) if by_id.contains_key(id) && has_address(id))
         };
         let is_unclaimed =
             |instance: &Instance| instance.lifecycle.is_capacity() && self.claims.of_instance(&instance.id).all() == 0;

@@ -120,6 +120,23 @@ fn recovered(hostname: &str) -> Agent {
     Agent::recovered(&agent, Some(0))
 }
 
+/// An agent of the data center has neither an attribute nor an address of EC2. It must not hide the instance that never joined.
+#[test]
+fn agents_with_an_attribute_show_that_addresses_lead_to_instances() {
+    let group = group(&[IN_SERVICE; 4]);
+    let outside = Agent { ip: Some(IpAddr::from([192, 168, 1, 5])), ..nameless(200) };
+    let counts = |of: fn(u8) -> Agent| {
+        let agents = [of(1), of(2), of(3), outside.clone()];
+        let lookup = addresses(&group);
+        let (placements, PoolMembers { members, unidentified, .. }) = found(&group, &agents, &lookup);
+        (placements[3] == Placement::Outside, members.not_joined_count, members.unknown, unidentified)
+    };
+    assert_eq!(counts(agent), (true, 1, 0, 0));
+    // Behind NAT none has the address of its instance.
+    let behind = |number| Agent { ip: Some(IpAddr::from([172, 17, 0, number])), ..agent(number) };
+    assert_eq!(counts(behind), (false, 0, 1, 1));
+}
+
 /// Until it has come back, nothing is certain about its instance: it is neither missing nor free to go.
 #[test]
 fn an_agent_that_has_not_re_registered_claims_its_instance_in_any_way() {

@@ -258,8 +258,8 @@ impl<'a> Pool<'a> {
         self.policy.limits.max_scale_down_tasks.is_some_and(|limit| self.moving_tasks(removed) > limit.into())
     }
 
-    /// Agents that are on their way out: they drain, or node_scale deactivated them. One that an operator deactivated may
-    /// stay as it is for ever, so it stops nothing.
+    /// Agents that are on their way out: they drain, or node_scale deactivated them. One that an operator deactivated, or
+    /// has drained, may stay as it is for ever, so it stops nothing.
     pub(super) fn decommissioning(&self) -> u32 {
         let counts = |agent: &Candidate| {
             self.policy.scale_down.counts_against_step(agent.decommission_since, self.snapshot.taken_at)
@@ -268,13 +268,21 @@ impl<'a> Pool<'a> {
             agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true) && counts(agent)
         };
         let ours = self.snapshot.scale_down_candidates.iter().filter(is_ours).count();
-        self.snapshot.agents.draining.saturating_add(saturated(ours))
+        self.draining().saturating_add(saturated(ours))
+    }
+
+    /// Agents that drain or are drained, without those that an operator has drained: these may stay so for ever.
+    fn draining(&self) -> u32 {
+        let is_operators =
+            |agent: &&Candidate| agent.state == AgentState::Drained && agent.decommission_tag == Some(false);
+        let operators = self.snapshot.scale_down_candidates.iter().filter(is_operators).count();
+        self.snapshot.agents.draining.saturating_sub(saturated(operators))
     }
 
     /// Whether any agent is on its way out, so that it would come back before another one is requested.
     pub(super) fn has_decommissioning(&self) -> bool {
         let tagged = |agent: &Candidate| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
-        self.snapshot.agents.draining > 0 || self.snapshot.scale_down_candidates.iter().any(tagged)
+        self.draining() > 0 || self.snapshot.scale_down_candidates.iter().any(tagged)
     }
 
     /// Agents that a percentage is a percentage of: usable ones, and those on their way out.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use shared::config::{Policy, PoolSource};
 use shared::contract::{
-    self, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, PoolResources, ScalingDecision, ScalingState, Step,
-    Unplaceable,
+    self, AgentCounts, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, PoolResources, ScalingDecision,
+    ScalingState, Step, Unplaceable,
 };
 use shared::count::saturated;
 use shared::resources::Resources;
@@ -70,7 +70,8 @@ impl Explanation<'_> {
         }
         // Nothing is bought for the tasks of disconnected agents, but they are needed.
         let resources = PoolResources { disconnected: Resources::ZERO, ..snapshot.resources };
-        let snapshot = ClusterSnapshot { resources, ..snapshot.clone() };
+        let agents = AgentCounts { disconnected: 0, ..snapshot.agents };
+        let snapshot = ClusterSnapshot { resources, agents, ..snapshot.clone() };
         let pool = Pool::new(&snapshot, self.pool.policy);
         let rules = self.rules.iter().skip(1);
         let required = rules.fold(pool.observed(), |capacity, rule| rule(&pool, capacity).capacity);

@@ -314,6 +314,24 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_that_an_operator_has_drained_stops_nothing_d3() {
+        let idle = Cluster::of(9, resources(4, 14_000)).running("/a", 9, resources(1, 1_000));
+        let delta = |state: AgentState, tag: Option<bool>| {
+            let mut snapshot = idle.clone().and(1, resources(4, 14_000)).with_state(9, state).snapshot();
+            snapshot.scale_down_candidates.iter_mut().for_each(|agent| agent.decommission_tag = tag);
+            let decision =
+                crate::decide(&snapshot, &policy("max_scale_down_step = 1").unwrap(), cluster::NOON).unwrap();
+            (decision.delta, decision.decommissioning())
+        };
+        assert_eq!(delta(AgentState::Drained, Some(false)), (-1, 0));
+        assert_eq!(delta(AgentState::Deactivated, Some(false)), (-1, 0));
+        // Its tasks are still being stopped; it is ours; or nobody knows.
+        assert_eq!(delta(AgentState::Draining, Some(false)), (0, 1));
+        assert_eq!(delta(AgentState::Drained, Some(true)), (0, 1));
+        assert_eq!(delta(AgentState::Drained, None), (0, 1));
+    }
+
+    #[test]
     fn only_active_and_unprotected_agents_are_removed_d3() {
         // One of the three is protected, one is decommissioning already.
         let mut cluster = Cluster::of(3, resources(4, 14_000)).with_state(2, AgentState::Draining);

@@ -159,6 +159,6 @@ const fn is_not_to_be_had(result: &PlanResult) -> bool {
     matches!(
         result,
         PlanResult::Nothing(NoChange::AtMaximum { .. })
-            | PlanResult::BackOff(BackOff::Suspended(..) | BackOff::NotArriving { .. })
+            | PlanResult::BackOff(BackOff::Suspended(..) | BackOff::TooManyActivities(_) | BackOff::NotArriving { .. })
     )
 }

@@ -90,7 +90,9 @@ impl HeadroomReport {
         let kept = saturated(self.after.removed).min(missing);
         let removed = self.after.removed.saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX));
         // Where nothing shows what a new agent has, none is added.
-        let added = if pool.new_agent.is_some() { missing - kept } else { 0 };
+        // A disconnected agent returns with its instances.
+        let missing = (missing - kept).saturating_sub(pool.snapshot.agents.disconnected);
+        let added = if pool.new_agent.is_some() { missing } else { 0 };
         self.after = pool.capacity(removed, self.after.added.saturating_add(added));
         Some(needed)
     }

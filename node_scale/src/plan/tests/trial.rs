@@ -56,7 +56,9 @@ fn a_trial_that_is_not_to_be_had_ends_a() {
     full.group.max_size = 10;
     let mut failing = group();
     failing.activities.push(activity(ActivityKind::Launch, "i-f", ActivityStatus::Failed, -60, Some(-30)));
-    for state in [full, suspend(group(), "Launch"), failing] {
+    let mut busy = group();
+    busy.activities_are_complete = false;
+    for state in [full, suspend(group(), "Launch"), failing, busy] {
         let plan = planned(&tries(), &state);
         assert_eq!((capacity_of(&plan), &plan.tags), (None, &vec![TagChange::tried(at(3600))]), "{:?}", plan.result);
         // It is written once.

@@ -86,12 +86,16 @@ pub struct ScalingDecision {
 }
 
 impl ScalingDecision {
-    /// D3: agents that are on their way out: they drain, or Lambda Scale deactivated them.
+    /// D3: agents that are on their way out: they drain, or Lambda Scale deactivated them. One that an operator has drained may stay
+    /// so for ever.
     #[must_use]
     pub fn decommissioning(&self) -> u32 {
-        let is_ours =
-            |agent: &&AgentRef| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true);
-        self.agents.draining.saturating_add(saturated(self.decommissioning_agents.iter().filter(is_ours).count()))
+        let count = |state: AgentState, tag: bool| {
+            let agents = self.decommissioning_agents.iter();
+            saturated(agents.filter(|agent| agent.state == state && agent.decommission_tag == Some(tag)).count())
+        };
+        let draining = self.agents.draining.saturating_sub(count(AgentState::Drained, false));
+        draining.saturating_add(count(AgentState::Deactivated, true))
     }
 }
 
