@@ -81,6 +81,13 @@ impl Placement<'_> {
         matches!(self, Self::On { instance: Instance { lifecycle: Lifecycle::Terminating, .. }, .. })
     }
 
+    /// A: whether the agent may show what the group launches. One that certainly runs elsewhere does not, nor one whose instance an
+    /// operator has set aside.
+    #[must_use]
+    pub const fn may_show_launches(&self) -> bool {
+        !matches!(self, Self::Outside | Self::On { instance: Instance { lifecycle: Lifecycle::Standby, .. }, .. })
+    }
+
     /// Whether the instance may be terminated, as far as this tells.
     #[must_use]
     pub const fn may_go(&self) -> bool {

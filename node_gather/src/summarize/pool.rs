@@ -57,8 +57,10 @@ pub(super) struct Pool {
     shapes: Vec<AgentShape>,
     /// The role to which all usable agents are reserved, if it is another one than the pool's.
     pub(super) reserved_role: Option<String>,
-    /// The agents that registered last.
-    latest: Latest,
+    /// The agents that registered last, until it is known where they run.
+    latest: Arc<Latest>,
+    /// At the end: those of them that show what a new agent has.
+    latest_agents: Vec<LatestAgent>,
     /// The least loaded usable agents with used resources in the master's state.
     least_loaded: LeastLoaded,
     /// Agents that are kept one by one: decommissioning ones, and those whose used resources are the sum of their tasks;
@@ -299,7 +301,8 @@ impl Pool {
             capacities: Capacities::default(),
             reserved_role: None,
             shapes: Vec::new(),
-            latest: Latest::default(),
+            latest: Arc::default(),
+            latest_agents: Vec::new(),
             least_loaded: LeastLoaded::default(),
             members: Vec::new(),
             tasks: MemberTasks::default(),
@@ -319,7 +322,7 @@ impl Pool {
             standing = standing.set_aside();
         }
         if !matches!(standing, Standing::Inactive | Standing::SetAside) {
-            self.latest.add(agent, &resources);
+            Arc::make_mut(&mut self.latest).add(agent, &resources, number);
         }
         let capacity = self.capacities.place(capacity);
         self.listed.push(Listed { number, standing, capacity, used: resources.used });
@@ -444,6 +447,7 @@ impl Pool {
             member.instance = Instance::of(&placement, member.names.instance());
         }
         self.members = members;
+        self.latest_agents = self.latest.choose(|number| placement(number).may_show_launches());
         self.end_agents(placement, is_set_aside, by_role);
     }
 
@@ -517,9 +521,9 @@ impl Pool {
         self.tagged_active.sort_unstable();
     }
 
-    /// The agents that registered last, the latest first.
+    /// The agents that registered last and show what a new one has, the latest first.
     pub(super) fn take_latest(&mut self) -> Vec<LatestAgent> {
-        self.latest.take()
+        std::mem::take(&mut self.latest_agents)
     }
 
     /// The usable agents, grouped by equal agent shape.

@@ -137,6 +137,79 @@ fn the_latest_agents_show_what_an_instance_has() {
     assert_eq!(latest(&[of("a", 5, &none), of("g", 65, &none), of("h", 66, &none)]), ["a", "g"]);
 }
 
+/// An agent of that many minutes, on an instance if given.
+fn on(id: &str, minutes_ago: i64, instance: Option<&str>) -> Json {
+    let mut agent = agent(id, 0.0, &json!({}));
+    agent["registered_time"] = json!(now().as_second() - 60 * minutes_ago);
+    if let Some(instance) = instance {
+        // Two of one address would contradict each other.
+        agent["pid"] = json!(format!("slave(1)@{instance}.ec2.internal:5051"));
+        agent["attributes"]["instance_id"] = json!(instance);
+    }
+    agent
+}
+
+/// The latest agents of a pool whose group has these instances.
+fn latest_of(instances: &[(&str, Lifecycle)], agents: &[Json]) -> Vec<String> {
+    let instance = |(id, lifecycle): &(&str, Lifecycle)| Instance {
+        id: (*id).to_owned(),
+        lifecycle: *lifecycle,
+        protected: false,
+    };
+    let group = Group { instances: instances.iter().map(instance).collect(), ..Group::default() };
+    let latest = described(&state(agents, &[]), group).latest_agents;
+    latest.into_iter().map(|agent| agent.agent_id).collect()
+}
+
+const OWN: &str = "i-00000000000000001";
+const ELSEWHERE: &str = "i-00000000000000002";
+
+#[test]
+fn agents_elsewhere_show_nothing_of_what_the_group_launches() {
+    let agents = [on("own", 90, Some(OWN)), on("other", 1, Some(ELSEWHERE))];
+    let latest = |lifecycles: &[Lifecycle]| {
+        let instances: Vec<(&str, Lifecycle)> = [OWN, ELSEWHERE].into_iter().zip(lifecycles.iter().copied()).collect();
+        latest_of(&instances, &agents)
+    };
+    use Lifecycle::{InService, Standby, Terminating};
+    assert_eq!(latest(&[InService]), ["own"], "outside");
+    assert_eq!(latest(&[InService, Standby]), ["own"]);
+    // Launched by the group a minute ago, on its way out or not.
+    assert_eq!(latest(&[InService, InService]), ["other"]);
+    assert_eq!(latest(&[InService, Terminating]), ["other"]);
+    assert_eq!(latest(&[Standby]), [""; 0], "in standby, and outside");
+    // Where the group is not described, either may be of it.
+    let not_described: Vec<LatestAgent> = only(&state(&agents, &[])).latest_agents;
+    assert_eq!(not_described[0].agent_id, "other");
+}
+
+#[test]
+fn an_agent_whose_instance_is_not_known_shows_what_one_has() {
+    let own = on("own", 5, Some(OWN));
+    let latest = |other: Json| latest_of(&[(OWN, Lifecycle::InService)], &[own.clone(), other]);
+    assert_eq!(latest(on("nameless", 1, None)), ["nameless", "own"]);
+    // Two that claim one instance.
+    assert_eq!(latest(on("twin", 1, Some(OWN))), ["twin", "own"]);
+}
+
+#[test]
+fn of_the_sixteen_latest_those_on_the_group_count() {
+    let latest = |others: i64| {
+        let other = |n: i64| on(&format!("other{n}"), n, Some(&format!("i-{:017x}", 100 + n)));
+        let own = [1, 2, 3, 4].map(|n| on(&format!("own{n}"), others + n, Some(&format!("i-{n:017x}"))));
+        let ids = [1, 2, 3, 4].map(|n| format!("i-{n:017x}"));
+        let instances: Vec<(&str, Lifecycle)> = ids.iter().map(|id| (&**id, Lifecycle::InService)).collect();
+        let agents: Vec<Json> = own.into_iter().chain((0..others).map(other)).collect();
+        latest_of(&instances, &agents)
+    };
+    assert_eq!(latest(0), ["own1", "own2", "own3"]);
+    assert_eq!(latest(13), ["own1", "own2", "own3"]);
+    assert_eq!(latest(14), ["own1", "own2"]);
+    // Nothing tells what the group launches.
+    assert_eq!(latest(16), [""; 0]);
+    assert_eq!(latest(40), [""; 0]);
+}
+
 #[test]
 fn what_tags_say_is_said_where_there_are_tags() {
     let group = |tags: &[&str]| Group {

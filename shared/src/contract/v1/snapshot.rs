@@ -38,7 +38,8 @@ pub struct ClusterSnapshot {
     pub reserved_role: Option<String>,
     /// The usable agents, grouped by equal shape and equal free resources.
     pub agent_shapes: Vec<AgentShape>,
-    /// The three agents that registered last, within an hour of each other, the latest first; empty where no time is known.
+    /// The three agents that registered last, within an hour of each other, the latest first; none that certainly runs on no instance
+    /// of the group, or on one in standby. Empty where no time is known, or none is left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latest_agents: Vec<LatestAgent>,
     /// Where not `None`, `free` of the shapes was rounded down to this fraction of the shape's total (64: to 1/64), so
