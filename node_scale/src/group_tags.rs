@@ -13,7 +13,7 @@
 //! | `lambda-scale/managed` | any | operators, for the IAM policy |
 //!
 //! An expired tag has no effect. One that cannot be read is reported; an operator's then has the safest effect: a pause pauses, a
-//! floor stops removals.
+//! floor stops removals. One of another name has no effect, and is reported with the nearest name.
 
 mod until;
 
@@ -22,6 +22,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG};
+use shared::text::nearest;
 use shared::time;
 
 use crate::state::Tag;
@@ -42,6 +43,9 @@ pub const PREFIX: &str = "lambda-scale/";
 pub const PAUSE_UNTIL: &str = "lambda-scale/pause-until";
 /// The tag of [`GroupTags::floor`].
 pub const FLOOR: &str = "lambda-scale/floor";
+
+/// The names of the tags that operators set, after the prefix: only these are mistyped.
+const OF_OPERATORS: [&str; 3] = ["pause-until", "floor", "managed"];
 
 /// What the tags of decommissioning agents begin with; the instance follows.
 const DECOMMISSION: &str = "decommission/";
@@ -66,7 +70,7 @@ pub struct GroupTags {
     /// The instances whose agents node_scale decommissions, and since when; `None` where that cannot be read. Agents that an
     /// operator deactivated are not among them.
     pub decommissioning: BTreeMap<String, Option<Timestamp>>,
-    /// What is wrong with tags that cannot be read.
+    /// What is wrong with tags that cannot be read, or are unknown.
     pub problems: Vec<String>,
 }
 
@@ -191,64 +195,100 @@ impl GroupTags {
     pub fn read(tags: &[Tag], now: Timestamp) -> Self {
         let mut found = Self::default();
         for tag in tags {
-            let Some(name) = tag.key.strip_prefix(PREFIX) else { continue };
-            if let Some(effect) = found.add(name, tag.value.trim(), now) {
-                let text: String = tag.value.trim().chars().take(60).collect();
-                found.problems.push(format!("the tag {} cannot be read, {text:?}: {effect}", tag.key));
-            }
+            let wrong = match tag.key.strip_prefix(PREFIX) {
+                Some(name) => found.add(name, tag.value.trim(), now),
+                None => name_in_other_letters(&tag.key).map(|_| Wrong::Name),
+            };
+            found.problems.extend(wrong.map(|wrong| wrong.text(tag)));
         }
         found
     }
 
-    /// Adds a tag by its name after the prefix. Where it cannot be read: what that means, and what to do.
-    fn add(&mut self, name: &str, value: &str, now: Timestamp) -> Option<&'static str> {
+    /// Adds a tag by its name after the prefix. Returns what is wrong with it.
+    fn add(&mut self, name: &str, value: &str, now: Timestamp) -> Option<Wrong> {
+        use Wrong::{Name, Value};
         const NO_EFFECT: &str = "it has no effect; delete it";
         match name {
             "needed" => match Needs::read(value) {
                 Some(needs) => self.needed = Some(needs),
-                None => return Some("what was needed is unknown; it is written anew"),
+                None => return Some(Value("what was needed is unknown; it is written anew")),
             },
             "scale-up-since" => match Streak::read(value) {
                 Some(streak) => self.scale_up = streak.unbroken(now),
-                None => return Some(NO_EFFECT),
+                None => return Some(Value(NO_EFFECT)),
             },
             "pause-until" => match Until::parse(value) {
                 Some(until) => self.pause = (!until.is_over(now)).then_some(Pause::Until(until)),
                 None => {
                     self.pause = Some(Pause::Unreadable);
-                    return Some("the group is paused; write a time, a date, or forever, or delete the tag");
+                    return Some(Value("the group is paused; write a time, a date, or forever, or delete the tag"));
                 }
             },
             "floor" => match Floor::read(value) {
                 Some(floor) => self.floor = Some(floor).filter(|floor| !floor.until.is_over(now)),
                 None => {
                     self.floor_is_unreadable = true;
-                    return Some(
+                    return Some(Value(
                         "nothing is removed; write a number and a time, such as 20 2026-12-24T18:00:00Z, or delete the tag",
-                    );
+                    ));
                 }
             },
             "closing-refused" => match value.parse() {
                 Ok(until) => self.closing_refused = Some(until),
-                Err(_) => return Some(NO_EFFECT),
+                Err(_) => return Some(Value(NO_EFFECT)),
             },
             "tried" => match value.parse() {
                 Ok(until) => self.tried = Some(until),
-                Err(_) => return Some(NO_EFFECT),
+                Err(_) => return Some(Value(NO_EFFECT)),
             },
             // The IAM policy may require it; it says nothing to this function.
             "managed" => {}
             _ => {
-                let Some(instance) = name.strip_prefix(DECOMMISSION) else { return Some(NO_EFFECT) };
+                let Some(instance) = name.strip_prefix(DECOMMISSION) else { return Some(Name) };
                 let since = value.parse().ok();
                 self.decommissioning.insert(instance.to_owned(), since);
                 if since.is_none() {
-                    return Some("its agent is not drained; write the time since when it is deactivated");
+                    return Some(Value("its agent is not drained; write the time since when it is deactivated"));
                 }
             }
         }
         None
     }
+}
+
+/// What is wrong with a tag.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    /// Its value cannot be read: what that means, and what to do.
+    Value(&'static str),
+    /// No tag has its name.
+    Name,
+}
+
+impl Wrong {
+    /// What the note says.
+    fn text(self, tag: &Tag) -> String {
+        let key = &tag.key;
+        match self {
+            Self::Value(effect) => {
+                let text: String = tag.value.trim().chars().take(60).collect();
+                format!("the tag {key} cannot be read, {text:?}: {effect}")
+            }
+            Self::Name => {
+                let name = name_in_other_letters(key).unwrap_or(key);
+                let instead = nearest(name, OF_OPERATORS)
+                    .first()
+                    .map_or_else(|| "delete it".to_owned(), |near| format!("write {PREFIX}{near}"));
+                format!("the tag {key} is unknown and has no effect; {instead}")
+            }
+        }
+    }
+}
+
+/// The name after the prefix, whether or not that is in small letters.
+fn name_in_other_letters(key: &str) -> Option<&str> {
+    let (prefix, name) = key.split_at_checked(PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(PREFIX).then_some(name)
 }
 
 impl Streak {
@@ -410,12 +450,43 @@ mod tests {
             ("lambda-scale/needed", "12 1 2 3 4 5 6 7", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5 -1", none()),
             ("lambda-scale/needed", "12 1 2 3 4 5 99999999999", none()),
-            ("lambda-scale/pause-untill", "2027-01-15T08:00:00Z", none()),
         ] {
             let found = GroupTags::read(&[tag(key, value)], at(0));
             assert_eq!(found.problems.len(), 1, "{key} {value}");
             assert!(found.problems[0].starts_with(&format!("the tag {key} cannot be read, {value:?}: ")), "{found:?}");
             assert_eq!(GroupTags { problems: Vec::new(), ..found }, expected);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_name_has_no_effect_and_a_note_with_the_nearest() {
+        let pause = "write lambda-scale/pause-until";
+        let (floor, managed) = ("write lambda-scale/floor", "write lambda-scale/managed");
+        for (key, instead) in [
+            ("lambda-scale/pause-untill", pause),
+            ("lambda-scale/pause_until", pause),
+            ("lambda-scale/paused", pause),
+            ("lambda-scale/pause", pause),
+            ("lambda-scale/PauseUntil", pause),
+            ("lambda-scale/Pause-Until", pause),
+            ("Lambda-Scale/pause-until", pause),
+            ("LAMBDA-SCALE/PAUSE_UNTIL", pause),
+            ("lambda-scale/Floor", floor),
+            ("lambda-scale/flor", floor),
+            ("Lambda-Scale/floor", floor),
+            ("lambda-scale/manage", managed),
+            // What resembles none of them may be of a newer release, or a tag that only node_scale writes.
+            ("lambda-scale/owner", "delete it"),
+            ("lambda-scale/", "delete it"),
+            ("lambda-scale/Needed", "delete it"),
+            ("Lambda-Scale/decommission/i-1", "delete it"),
+        ] {
+            let found = GroupTags::read(&[tag(key, "forever")], at(0));
+            let problems = vec![format!("the tag {key} is unknown and has no effect; {instead}")];
+            assert_eq!(found, GroupTags { problems, ..GroupTags::default() });
+        }
+        for of_others in ["lambda-scaler/pause-until", "lambda-scale", "pause-until", "L\u{e4}mbda-scale/floor", ""] {
+            assert_eq!(GroupTags::read(&[tag(of_others, "forever")], at(0)), GroupTags::default(), "{of_others}");
         }
     }
 
