@@ -350,7 +350,7 @@ fn an_old_mesos_is_refused_before_any_tag_r1() {
 #[test]
 fn an_instance_that_another_agent_names_too_stays_until_that_one_is_gone() {
     let goes = |agent: AgentRef| planned(&with_decommissioning(0, vec![agent]), &tagged(group(), &[5], 600)).result;
-    for state in [Deactivated, AgentState::Drained] {
+    for state in [Deactivated, Drained] {
         let empty = agent(5, state, 0);
         let contested = AgentRef { contested: true, ..empty.clone() };
         assert!(matches!(goes(contested), PlanResult::Nothing(_)), "{state:?}");
