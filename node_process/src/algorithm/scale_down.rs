@@ -325,7 +325,7 @@ mod tests {
         };
         assert_eq!(delta(AgentState::Drained, Some(false)), (-1, 0));
         assert_eq!(delta(AgentState::Deactivated, Some(false)), (-1, 0));
-        // Its tasks are still being stopped; it is ours; or nobody knows.
+        // Its tasks are still being stopped; it is ours; it is not known whose it is.
         assert_eq!(delta(AgentState::Draining, Some(false)), (0, 1));
         assert_eq!(delta(AgentState::Drained, Some(true)), (0, 1));
         assert_eq!(delta(AgentState::Drained, None), (0, 1));
