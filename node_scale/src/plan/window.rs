@@ -217,7 +217,8 @@ impl PlanInput<'_> {
         let needed = needed(self.decision, self.group())?;
         let unit = self.group().unit()?;
         let (agents, margin) = (agents(self.decision, self.group()), self.margin());
-        let is_above_min = i64::from(agents) * i64::from(unit) > i64::from(self.lowest(unit));
+        let is_above_min =
+            i64::from(agents) * i64::from(unit) > i64::from(self.lowest(unit)) || self.removable(unit) > 0;
         // As many as there will be: agents that this decision adds must not go by what was needed before.
         let max = within(self.policy.limits.max, unit, self.group().max_size, i32::min).unsigned_abs() / unit;
         let lets_go = needed.saturating_add(margin) < agents || window.lets_go(agents.max(needed.min(max)), margin);

@@ -135,13 +135,8 @@ fn a_pool_that_nothing_can_leave_writes_nothing_d6() {
     assert_eq!(writes(&needing(0, 9, 0), &group()), starts(9));
     assert_eq!(writes(&needing(2, 12, 0), &group()), None);
     // At the minimum nothing can leave either.
-    let at_min = ScalingDecision {
-        agents: shared::contract::AgentCounts { registered: 2, usable: 2, ..Default::default() },
-        ..needing(0, 1, 0)
-    };
-    assert_eq!(writes(&at_min, &group()), None);
-    let min = windowed("min = 10");
-    assert_eq!(written(&plan(&needing(0, 5, 0), Some(&group()), &min, at(0))), None);
+    let with = |min: &str| written(&plan(&needing(0, 5, 0), Some(&group()), &windowed(min), at(0))).map(str::to_owned);
+    assert_eq!((with("min = 10"), with("min = 9")), (None, starts(5)));
     // But a slot that would let an agent go must not outlive what was needed after it.
     let low = with_slots("5 5 5 5 5 5", -SLOT);
     assert_eq!(writes(&needing(2, 12, 0), &low), Some(format!("{} 12 5 5 5 5 5", slot(0))));
@@ -152,6 +147,17 @@ fn a_pool_that_nothing_can_leave_writes_nothing_d6() {
     let maximum = windowed("max = 10");
     assert_eq!(written(&plan(&needing(0, 12, 0), Some(&high), &maximum, at(0))), None, "none can come");
     assert_eq!(writes(&needing(2, 12, 0), &with_slots("11 - - - - -", 0)), Some(format!("{} 12 - - - - -", slot(0))));
+}
+
+/// Six agents are usable, and as many instances are the minimum. Four more are deactivated, so four instances may go.
+#[test]
+fn a_pool_whose_group_has_more_instances_than_the_minimum_writes_d6() {
+    let six = ScalingDecision {
+        agents: shared::contract::AgentCounts { registered: 10, usable: 6, ..Default::default() },
+        ..needing(-1, 3, 0)
+    };
+    let writes = |min: &str| written(&plan(&six, Some(&group()), &windowed(min), at(0))).is_some();
+    assert_eq!((writes("min = 6"), writes("min = 10")), (true, false));
 }
 
 /// An agent more was needed than lately, and with the margin all stayed. Then others came, and a decision of the same slot needs less
