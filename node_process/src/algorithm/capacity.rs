@@ -147,8 +147,27 @@ impl<'a> Pool<'a> {
             let Self { belief, removable, .. } = &mut pool;
             removable.retain(|candidate| !belief.is_evidence(&candidate.agent_id));
         }
+        let go: Vec<&Candidate> =
+            pool.removable.iter().copied().filter(|candidate| pool.may_go_alone(candidate)).collect();
+        // Where none can, the rules say why.
+        if !go.is_empty() {
+            pool.removable = go;
+        }
         pool.leave = leave(&pool.removable, &pool.hosts);
         pool
+    }
+
+    /// D3, 1: whether nothing that the agent runs keeps it there, however many others stay.
+    fn may_go_alone(&self, candidate: &Candidate) -> bool {
+        let moving = Removed::default().and(candidate, &self.hosts).task_count;
+        if self.policy.limits.max_scale_down_tasks.is_some_and(|limit| moving > limit.into()) {
+            return false;
+        }
+        let own = free_of(candidate);
+        let others = || self.shapes.iter().filter(|of| of.count > 1 || of.free != own || of.total != candidate.total);
+        let has_room = |task: &TaskGroup| others().any(|other| task.resources.fits_in(&other.free));
+        self.policy.headroom.placement != HeadroomPlacement::Pack
+            || self.hosts.without_daemons(&candidate.tasks).iter().all(has_room)
     }
 
     /// D7: the same pool with settings that ask for so many points more. What a new agent has stays as it is.

@@ -331,6 +331,50 @@ mod tests {
         assert_eq!(delta(AgentState::Drained, None), (0, 1));
     }
 
+    /// A large agent runs a task that no other has room for. Each of the others runs one of a cpu.
+    #[test]
+    fn an_agent_that_cannot_go_stops_no_other_d3() {
+        let large = || {
+            let mut cluster = Cluster::of(1, resources(32, 112_000)).running("/large", 1, resources(6, 14_000));
+            cluster = cluster.and(11, resources(4, 14_000));
+            let framework = cluster.framework_of("/web");
+            for agent in 1..12 {
+                let task = cluster::TaskSpec { application: "/web".to_owned(), resources: resources(1, 500) };
+                cluster.start_on(agent, framework, task, cluster::NOON);
+            }
+            cluster
+        };
+        let decided = |settings: &str| {
+            let settings = format!("max_scale_down_step = 3\nscale_down_margin = 0\n{settings}");
+            let decision = crate::decide(&large().snapshot(), &policy(&settings).unwrap(), cluster::NOON).unwrap();
+            let named = decision.scale_down_agents.iter().any(|agent| agent.agent_id.ends_with("-S0"));
+            (decision.delta, named)
+        };
+        assert_eq!(decided(""), (-3, false));
+        // Where totals are compared, the task needs no room of its own.
+        assert_eq!(decided("headroom_placement = \"sum\""), (-3, true));
+        // Neither does one with many small tasks, of which no more than so many may move.
+        let many = || {
+            let mut cluster = Cluster::of(6, resources(4, 14_000));
+            let framework = cluster.framework_of("/web");
+            for (agent, count, size) in
+                [(0, 11, resources(0, 50)), (1, 1, resources(1, 500)), (2, 1, resources(1, 500))]
+            {
+                for _ in 0..count {
+                    let task = cluster::TaskSpec { application: "/web".to_owned(), resources: size };
+                    cluster.start_on(agent, framework, task, cluster::NOON);
+                }
+            }
+            cluster
+        };
+        let moved = |limit: u32| {
+            let settings =
+                format!("max_scale_down_tasks = {limit}\nmax_scale_down_step = 9\nmin = 0\nscale_down_margin = 0");
+            crate::decide(&many().snapshot(), &policy(&settings).unwrap(), cluster::NOON).unwrap().delta
+        };
+        assert!(moved(10) < -3, "{}", moved(10));
+    }
+
     #[test]
     fn only_active_and_unprotected_agents_are_removed_d3() {
         // One of the three is protected, one is decommissioning already.

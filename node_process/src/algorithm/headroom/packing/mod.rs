@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use cluster::{Cluster, TaskSpec, policy, resources};
     use shared::clause::Clause;
-    use shared::contract::{AgentState, ClusterSnapshot, TaskGroup};
+    use shared::contract::{AgentState, Candidate, ClusterSnapshot, TaskGroup};
     use shared::resources::{Amount, Kind, Resources};
 
     fn headroom(snapshot: &ClusterSnapshot, settings: &str) -> Ruling {
@@ -518,12 +518,15 @@ mod tests {
         let framework = large.framework_of("/a");
         large.start_on(0, framework, spec, cluster::NOON).unwrap();
         let cluster = large.and(3, resources(4, 14_000));
-        let cluster = cluster.running("/b", 8, resources(1, 2_000));
-        let (snapshot, policy) = (cluster.snapshot(), policy("new_agent = { cpus = 4, mem = 14000 }").unwrap());
+        let mut cluster = cluster.running("/b", 8, resources(1, 2_000));
+        let policy = policy("new_agent = { cpus = 4, mem = 14000 }").unwrap();
+        let others = cluster.snapshot();
+        let names_large = |agent: &Candidate| agent.tasks.iter().any(|group| group.resources == resources(6, 1_000));
+        assert!(!Pool::new(&others, &policy).removable(4).any(&names_large), "others may go");
+        (1..4).for_each(|agent| cluster.protect(agent));
+        let snapshot = cluster.snapshot();
         let pool = Pool::new(&snapshot, &policy);
-        let first_with_large = (1..=4).find(|removed| {
-            pool.removable(*removed).any(|agent| agent.tasks.iter().any(|group| group.resources == resources(6, 1_000)))
-        });
+        let first_with_large = (1..=4).find(|removed| pool.removable(*removed).any(&names_large));
         let removed = first_with_large.unwrap();
         assert!(!pool.headroom().moved_tasks_have_room(&pool, removed));
         assert!(!pool.has_place(&resources(6, 1_000), false), "H leaves it out");
