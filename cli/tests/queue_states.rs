@@ -52,6 +52,15 @@ fn a_daemon_that_no_agent_satisfies_buys_none() {
     assert_eq!(telegraf.unwrap()["max_per_agent"], 1);
 }
 
+/// The 995 that agents with room decline are what makes it one.
+#[test]
+fn a_daemon_keeps_no_agent() {
+    let pool = &explained("unique-daemon")[0];
+    assert_eq!((delta(pool), &pool["decision"]["needed"]), (-1, &json!(2)), "{}", pool["decision"]["steps"]);
+    let note = pool["decision"]["notes"][0].as_str().unwrap();
+    assert!(note.contains("its 1000 instances would need 1000 agents of at most 50"), "{note}");
+}
+
 #[test]
 fn a_daemon_is_named_in_the_text_of_explain() {
     let at = situation("unique-daemon");

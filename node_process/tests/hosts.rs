@@ -21,6 +21,24 @@ fn a_daemon_buys_and_keeps_no_agent_h12() {
     assert_eq!(decision.unplaceable, []);
 }
 
+/// `max` is less than sixteen instances on hosts of their own need.
+#[test]
+fn what_outgrows_the_pool_is_named_and_kept_where_it_is_no_daemon_h12() {
+    let size = resources(1, 500);
+    let mut snapshot = Cluster::of(15, resources(8, 14_000)).running("/zk", 15, size).queued("/zk", 1, size).snapshot();
+    snapshot.applications.iter_mut().for_each(|application| application.max_per_agent = Some(1));
+    let decided = |settings: &str| {
+        let policy = policy(&format!("min = 1\nmax = 15\n{settings}")).unwrap();
+        let decision = decide(&snapshot, &policy, NOON).unwrap();
+        (decision.delta, decision.notes.into_iter().find(|note| note.contains("daemon")).unwrap_or_default())
+    };
+    let (delta, note) = decided("");
+    assert!(delta < 0 && note.starts_with("/zk counts as a daemon") && note.contains("at most 15"), "{delta} {note}");
+    let (delta, note) = decided("applications.\"/zk\".daemon = true");
+    assert!(delta < 0 && note.is_empty(), "{delta} {note}");
+    assert_eq!(decided("applications.\"/zk\".daemon = false"), (0, String::new()));
+}
+
 /// Idle agents on which instances of `/db` run, two at most on each.
 fn limited(agents: usize, running: usize, queued: u32) -> ClusterSnapshot {
     let size = resources(1, 500);

@@ -4,6 +4,7 @@
 //! - [`clause`]: the numbered clauses by which everything is decided
 //! - [`contract`]: the messages between the functions
 //! - [`config`]: the configuration
+//! - [`daemon`]: applications that run on every agent
 //! - [`count`]: numbers of things
 //! - [`random`]: the one generator of random numbers
 //! - [`group`]: the states of the instances of a group
@@ -16,6 +17,7 @@ pub mod clause;
 pub mod config;
 pub mod contract;
 pub mod count;
+pub mod daemon;
 pub mod error;
 pub mod group;
 pub mod metric;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shared::config::Policy;
 use shared::contract::{AgentState, Application, ClusterSnapshot, TaskGroup};
+use shared::daemon::Daemon;
 use shared::resources::{Kind, Resources};
 
 /// The agent in whose eighths demand is measured, less one task of each daemon.
@@ -115,14 +116,7 @@ struct Daemons<'a>(Vec<&'a Application>);
 
 impl<'a> Daemons<'a> {
     fn of(snapshot: &'a ClusterSnapshot, policy: &Policy) -> Self {
-        let group = snapshot.group.as_ref().map(|group| group.max.saturating_add(group.outside));
-        let maximum = policy.limits.max.or(group).unwrap_or(u32::MAX);
-        let hosts = |application: &Application| {
-            let instances = application.instances().saturating_add(application.queued);
-            application.max_per_agent.map_or(0, |most| instances.div_ceil(most.max(1)))
-        };
-        let is_daemon =
-            |application: &&Application| policy.settings_of(&application.name).daemon || hosts(application) > maximum;
+        let is_daemon = |application: &&Application| Daemon::of(application, snapshot, policy).is_some();
         Self(snapshot.applications.iter().filter(is_daemon).collect())
     }
 

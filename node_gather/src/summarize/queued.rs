@@ -173,7 +173,7 @@ impl Servers<'_> {
             Some(reason.into())
         } else if queued.backs_off {
             let settings = policy.settings_of(&queued.application);
-            let is_demand = !settings.daemon && settings.headroom_percent.is_none();
+            let is_demand = settings.daemon != Some(true) && settings.headroom_percent.is_none();
             let reason = "its instances failed, and Marathon backs off".to_owned();
             Some(LeftOut { but: 0, reason, is_demand })
         } else if queued.declines == Declines::ForConstraints {
@@ -192,14 +192,15 @@ impl Servers<'_> {
     fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, tasks: u32) -> u32 {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
         let (Some(limit), Some(Some(most))) = (queued.host_limit(), self.most.get(pool)) else { return of_attributes };
-        let running = tasks / limit.tasks_per_instance;
-        let hosts = running.saturating_add(queued.instances).div_ceil(limit.max_per_agent.max(1));
-        let agents = self.shapes_of(pool).iter().fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
-        match running >= agents.saturating_mul(limit.max_per_agent) {
-            _ if hosts > *most => of_attributes,
-            true if of_attributes == 0 => queued.instances,
-            true | false => 1,
+        let (running, on_each) = (tasks / limit.tasks_per_instance, limit.max_per_agent.max(1));
+        let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
+        let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
+        if settings.and_then(|settings| settings.daemon).unwrap_or(hosts > *most) {
+            return of_attributes;
         }
+        let agents = self.shapes_of(pool).iter().fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
+        let is_everywhere = running >= agents.saturating_mul(on_each);
+        if is_everywhere && of_attributes == 0 { queued.instances } else { 1 }
     }
 
     /// Why the values of attributes that agents of the pool have leave no place for an instance, where it has so many tasks there.

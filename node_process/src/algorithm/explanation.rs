@@ -65,7 +65,7 @@ impl Explanation<'_> {
             _ => pool.capacity(needed::spare(pool), 0).agents.saturating_add(tried),
         };
         let snapshot = self.pool.snapshot;
-        if snapshot.resources.disconnected.is_zero() {
+        if snapshot.resources.disconnected.is_zero() && snapshot.agents.disconnected == 0 {
             return needed(&self.pool, self.rulings.last().map(|ruling| ruling.capacity));
         }
         // Nothing is bought for the tasks of disconnected agents, but they are needed.
@@ -152,10 +152,12 @@ impl Explanation<'_> {
         rulings.zip(alone.chain([None])).map(|(ruling, agents_alone)| step(ruling, agents_alone)).collect()
     }
 
-    /// What an operator should fix: what node_gather found, and a belief about new agents that is refuted.
+    /// What an operator should fix or settle: what node_gather found, a belief about new agents that is refuted, and what counts as a
+    /// daemon.
     fn notes(&self) -> Vec<String> {
         let refuted = self.pool.belief.refuted.iter().map(ToString::to_string);
-        self.pool.snapshot.notes.iter().cloned().chain(refuted).chain(self.cannot_close()).collect()
+        let daemons = self.pool.hosts.exceeding.iter().map(ToString::to_string);
+        self.pool.snapshot.notes.iter().cloned().chain(refuted).chain(daemons).chain(self.cannot_close()).collect()
     }
 
     /// D8: why agents are not closed although the pool learns.

@@ -17,15 +17,15 @@ pub struct ApplicationSettings {
     pub headroom_percent: Option<u32>,
     /// Whether its queued instances count.
     pub count_queued: bool,
-    /// H12: whether it runs on every agent.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub daemon: bool,
+    /// H12: whether it runs on every agent, where its instances are not to say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<bool>,
 }
 
 impl Default for ApplicationSettings {
     /// Those of an application that the configuration does not name.
     fn default() -> Self {
-        Self { headroom_percent: None, count_queued: true, daemon: false }
+        Self { headroom_percent: None, count_queued: true, daemon: None }
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn applications(section: &mut Section<'_>) -> BTreeMap<String, Applic
         }
         let headroom_percent = percentage(50).read(&mut inner, "application_headroom_percent");
         let count_queued = inner.or("count_queued", true);
-        let daemon = inner.or("daemon", false);
+        let daemon = inner.optional("daemon");
         inner.finish();
         applications.insert(name.clone(), ApplicationSettings { headroom_percent, count_queued, daemon });
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use shared::config::Policy;
 use shared::contract::{Application, Candidate, ClusterSnapshot, TaskGroup};
 use shared::count::saturated;
+use shared::daemon::{Daemon, Exceeds};
 use shared::resources::Resources;
 
 use super::instance::{largest, queued_instance};
@@ -22,6 +23,8 @@ pub(super) struct Hosts<'a> {
     daemons: Vec<&'a Application>,
     /// The names that daemons have and no other application has.
     names: BTreeSet<&'a str>,
+    /// The daemons that the configuration does not name.
+    pub(super) exceeding: Vec<Exceeds>,
 }
 
 impl<'a> Hosts<'a> {
@@ -31,8 +34,6 @@ impl<'a> Hosts<'a> {
         policy: &Policy,
         has_place: impl Fn(&Application, &Resources) -> bool,
     ) -> Self {
-        let group = snapshot.group.as_ref().map(|group| group.max.saturating_add(group.outside));
-        let maximum = policy.limits.max.or(group);
         let needed = |application: &Application| {
             let max_per_agent = application.max_per_agent?.max(1);
             let is_placeable = has_place(application, &queued_instance(application));
@@ -41,19 +42,24 @@ impl<'a> Hosts<'a> {
             let hosts = instances.div_ceil(max_per_agent);
             Some(HostsNeeded { application: application.name.clone(), instances, max_per_agent, hosts })
         };
-        let is_daemon = |application: &Application| {
-            policy.settings_of(&application.name).daemon
-                || needed(application).is_some_and(|needed| maximum.is_some_and(|maximum| needed.hosts > maximum))
+        let mut exceeding = Vec::new();
+        let is_daemon = |application: &&Application| match Daemon::of(application, snapshot, policy) {
+            Some(Daemon::Exceeds(exceeds)) => {
+                exceeding.push(exceeds);
+                true
+            }
+            Some(Daemon::Configured) => true,
+            None => false,
         };
         let (daemons, others): (Vec<&Application>, Vec<&Application>) =
-            snapshot.applications.iter().partition(|application| is_daemon(application));
+            snapshot.applications.iter().partition(is_daemon);
         let mut names: BTreeSet<&str> = daemons.iter().map(|daemon| daemon.name.as_str()).collect();
         for other in &others {
             names.remove(other.name.as_str());
         }
         let needed = others.into_iter().filter_map(needed).filter(|needed| needed.hosts > 0);
         let needed = needed.max_by_key(|needed| (needed.hosts, Reverse(needed.application.clone())));
-        Self { needed, daemons, names }
+        Self { needed, daemons, names, exceeding }
     }
 
     pub(super) fn is_daemon(&self, application: &Application) -> bool {
