@@ -269,7 +269,7 @@ impl<'a> All<'_, 'a> {
             pool.group.instances.iter().map(|instance| (instance.id.as_str(), instance)).collect();
         let is_outside = self.tells_outside_by_address(pool.group, own, &by_id);
         let mut found = PoolMembers { members: pool.group.counts(), ..PoolMembers::default() };
-        let mut knows_all = true;
+        let mut without_identity = 0;
         let is_recent = |agent: &Agent| agent.registered_at.is_some_and(|at| at > pool.joining_since);
         let counts_as_recent = |agent: &Agent| pool.registrations_are_new && is_recent(agent);
         for index in own {
@@ -311,7 +311,7 @@ impl<'a> All<'_, 'a> {
                 found.cause = found.cause.take().into_iter().chain([cause]).min();
             }
             if matches!(placement, Placement::NotLookedUp | Placement::Unidentified) {
-                knows_all = false;
+                without_identity += 1;
                 if counts_as_recent(agent) {
                     found.members.unidentified_recent = found.members.unidentified_recent.saturating_add(1);
                 }
@@ -323,7 +323,8 @@ impl<'a> All<'_, 'a> {
                 *slot = placement;
             }
         }
-        self.count(pool.group, is_recent, knows_all, &mut found.members);
+        found.members.unidentified = Some(without_identity).filter(|agents| *agents > 0);
+        self.count(pool.group, is_recent, &mut found.members);
         found
     }
 
@@ -335,7 +336,7 @@ impl<'a> All<'_, 'a> {
     }
 
     /// Counts the instances of a group. Where the instance of some agent is not known, it may be any that no agent claims.
-    fn count(&self, group: &Group, is_recent: impl Fn(&Agent) -> bool, knows_all: bool, members: &mut GroupMembers) {
+    fn count(&self, group: &Group, is_recent: impl Fn(&Agent) -> bool, members: &mut GroupMembers) {
         let (mut not_joined, mut ambiguous, mut recent) = (Vec::new(), Vec::new(), Vec::new());
         for instance in group.instances.iter().filter(|instance| instance.lifecycle.is_capacity()) {
             let id = instance.id.as_str();
@@ -349,7 +350,7 @@ impl<'a> All<'_, 'a> {
             }
         }
         members.unknown = saturated(ambiguous.len());
-        if !knows_all {
+        if members.unidentified.is_some() {
             members.unknown = members.unknown.saturating_add(saturated(not_joined.len()));
             not_joined.clear();
         }

@@ -280,6 +280,7 @@ fn without_a_lookup_agents_with_an_address_may_still_be_found_later() {
     let (placements, PoolMembers { members, unidentified, .. }) = found(&group, &agents, &failed);
     assert!(!placements[1].may_go());
     assert_eq!((members.unknown, members.unidentified_recent, unidentified), (1, 1, 1));
+    assert_eq!(members.unidentified, Some(1));
 }
 
 #[test]

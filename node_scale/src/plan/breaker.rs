@@ -133,10 +133,13 @@ fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) ->
     let (mut all, mut missing) = (0_u32, 0_u32);
     for instance in had_time {
         all += 1;
-        missing += u32::from(joins.never_joined_ids.contains(&instance.instance_id));
+        let is_unclaimed = joins.never_joined_unclaimed > 0 && members.join(instance) == Join::Unclaimed;
+        missing += u32::from(is_unclaimed || joins.never_joined_ids.contains(&instance.instance_id));
     }
-    let none_joined = if members.knows_nothing() { joins.never_joined >= all } else { missing == all };
-    all > 0 && none_joined
+    // Where single instances are not known, their number decides; agents without identity may be on some of them.
+    let are_enough =
+        if joins.never_joined_unclaimed > 0 { 2 * joins.never_joined > all } else { joins.never_joined >= all };
+    all > 0 && are_enough && (members.knows_nothing() || missing == all)
 }
 
 fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
@@ -172,6 +175,9 @@ fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &M
                     Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)
                 }
                 // Where single instances are not known, one in service is the best news there is.
+                Join::Unclaimed if had_time && never_joins => {
+                    Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)
+                }
                 Join::NotJoined if members.knows_nothing() => Fate::Joined,
                 Join::NotJoined | Join::Ambiguous | Join::Unclaimed => Fate::Open,
             }

@@ -26,6 +26,8 @@ pub(super) struct JoinStatus {
     pub(super) never_joined: u32,
     /// Which ones, as far as that is known.
     pub(super) never_joined_ids: Vec<String>,
+    /// How many of them are among those that no agent claims while some agents have no identity.
+    pub(super) never_joined_unclaimed: u32,
 }
 
 /// What the snapshot says of an instance.
@@ -73,21 +75,21 @@ struct Listed<'a> {
     ambiguous: BTreeSet<&'a str>,
     /// Whether all instances that are no agents are listed.
     is_whole: bool,
-    /// Whether instances are unknown because agents have no identity.
-    has_unclaimed: bool,
+    /// How many instances no agent claims, while some agents have no identity: any of them may run there.
+    unclaimed: u32,
 }
 
 impl<'a> Listed<'a> {
     fn new(group: &'a GroupMembers) -> Self {
         let set = |ids: &'a [String]| ids.iter().map(String::as_str).collect::<BTreeSet<_>>();
-        let listed = saturated(group.ambiguous.len());
         let all_ambiguous = group.ambiguous.len() < GroupMembers::MAX_LISTED;
+        let unclaimed = group.unknown.saturating_sub(saturated(group.ambiguous.len()));
         Self {
             joined_recent: group.joined_recent.as_deref().map(set),
             not_joined: set(&group.not_joined),
             ambiguous: set(&group.ambiguous),
             is_whole: group.not_joined_count == saturated(group.not_joined.len()) && all_ambiguous,
-            has_unclaimed: group.unknown > listed && all_ambiguous,
+            unclaimed: if all_ambiguous { unclaimed } else { 0 },
         }
     }
 }
@@ -169,7 +171,7 @@ impl<'a> Members<'a> {
                     Some(recent) if recent.contains(id) => Join::Joined,
                     _ if listed.ambiguous.contains(id) => Join::Ambiguous,
                     _ if listed.not_joined.contains(id) => Join::NotJoined,
-                    _ if listed.has_unclaimed => Join::Unclaimed,
+                    _ if listed.unclaimed > 0 => Join::Unclaimed,
                     Some(_) if listed.is_whole && was_known => Join::Joined,
                     _ => Join::NotJoined,
                 }
@@ -217,13 +219,20 @@ pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &M
             old.saturating_sub(agents.saturating_sub(saturated(leaving)))
         }
         Known::InService => 0,
-        Known::Listed(_) => {
+        Known::Listed(listed) => {
+            let of = |count: &dyn Fn(&GroupMembers) -> u32| decision.group.as_ref().map_or(0, count);
             // Those beyond the list are young or old.
-            let unlisted = decision
-                .group
-                .as_ref()
-                .map_or(0, |group| group.not_joined_count.saturating_sub(saturated(group.not_joined.len())));
-            saturated(status.never_joined_ids.len()) + unlisted.saturating_sub(status.arriving)
+            let unlisted = of(&|group| group.not_joined_count.saturating_sub(saturated(group.not_joined.len())));
+            let live = saturated(group.instances.iter().filter(|instance| instance.is_capacity()).count());
+            let gone = of(&|group| group.joined + group.unknown + group.not_joined_count)
+                .saturating_sub(live.saturating_sub(status.since_snapshot));
+            // Each agent without an identity is on one of them at most.
+            let agents = of(&|group| group.unidentified.unwrap_or(u32::MAX));
+            status.never_joined_unclaimed =
+                listed.unclaimed.saturating_sub(unclaimed).saturating_sub(gone).saturating_sub(agents);
+            saturated(status.never_joined_ids.len())
+                + unlisted.saturating_sub(status.arriving)
+                + status.never_joined_unclaimed
         }
     };
     status

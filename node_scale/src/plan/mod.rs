@@ -31,6 +31,7 @@ use shared::config::{Policy, Removal};
 use shared::contract::{ScalingDecision, ScalingState};
 use shared::count::saturated;
 use shared::group::Lifecycle;
+use shared::text::counted;
 use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, SCALE_UP_SINCE, Streak, TagChange};
@@ -270,16 +271,31 @@ impl<'a> PlanInput<'a> {
         notes.extend(self.window_note());
         notes.extend(self.closing_note());
         notes.extend(self.stranded().note(self.drains().is_some()));
+        notes.extend(self.never_joined_notes());
+        notes
+    }
+
+    /// Instances in service that are no agents.
+    fn never_joined_notes(&self) -> Vec<String> {
+        let timeout = shared::time::compact(self.members.join_timeout);
+        let mut notes = Vec::new();
         let ids = &self.joins.never_joined_ids;
         if !ids.is_empty() {
             let named: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
             let more = ids.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let timeout = shared::time::compact(self.members.join_timeout);
             notes.push(format!(
                 "in service for longer than join_timeout = {timeout} and no agent: {}{more}; check one, then terminate them or put \
                  them in standby",
                 named.join(", ")
+            ));
+        }
+        let unclaimed = self.joins.never_joined_unclaimed;
+        if unclaimed > 0 {
+            notes.push(format!(
+                "{} in service for longer than join_timeout = {timeout} and no agent; which is not known while agents have no \
+                 identity: give them the attribute instance_id",
+                counted(unclaimed, "instance")
             ));
         }
         notes

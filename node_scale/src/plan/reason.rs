@@ -416,13 +416,17 @@ impl fmt::Display for BackOff {
                 }
             }
             Self::MissingAgents { count, ids, of, percent } => {
+                write!(
+                    f,
+                    "{count} of {of} instances in service are no agents, max_missing_agents_percent = {percent}"
+                )?;
+                if ids.is_empty() {
+                    return f.write_str(", and which is not known");
+                }
                 let named = ids.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let more = count.saturating_sub(shared::count::saturated(ids.len().min(NAMED)));
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                write!(
-                    f,
-                    "{count} of {of} instances in service are no agents, max_missing_agents_percent = {percent}: {named}{more}"
-                )
+                write!(f, ": {named}{more}")
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
             Self::CallsRefused => {

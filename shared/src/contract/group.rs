@@ -33,7 +33,10 @@ pub struct GroupMembers {
     /// [`GroupMembers::MAX_RECENT`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined_recent: Option<Vec<String>>,
-    /// Agents of the pool without an identity that registered within `join_timeout`.
+    /// Agents of the pool without an identity, any of which may run on any instance that no agent claims; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unidentified: Option<u32>,
+    /// Those of them that registered within `join_timeout`.
     pub unidentified_recent: u32,
     /// Instances in standby.
     pub standby: u32,

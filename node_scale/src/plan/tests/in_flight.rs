@@ -267,6 +267,37 @@ fn of_unknown_instances_those_beyond_the_agents_without_identity_are_in_flight()
     assert_eq!(planned(&knowing(5, group), &state).in_flight, 3);
 }
 
+/// Ten old instances, and four that no agent claims for longer than `join_timeout`, beside one agent without an identity.
+fn beside_an_agent_without_identity(unidentified: Option<u32>, delta: i32) -> Plan {
+    let state = with_young(group(), 4, 1800);
+    let group = GroupMembers {
+        joined: 10,
+        unknown: 4,
+        unidentified,
+        joined_recent: Some(Vec::new()),
+        ..GroupMembers::default()
+    };
+    planned(&knowing(delta, group), &state)
+}
+
+#[test]
+fn instances_beyond_the_agents_without_identity_never_joined_b5() {
+    // An older message does not say how many there are.
+    for (unidentified, never_joined) in [(Some(1), 3), (Some(3), 1), (Some(4), 0), (Some(9), 0), (None, 0)] {
+        let plan = beside_an_agent_without_identity(unidentified, 5);
+        assert_eq!((plan.never_joined, plan.in_flight), (never_joined, 0), "{unidentified:?}");
+        assert_eq!(plan.notes.iter().any(|note| note.contains("give them the attribute")), never_joined > 0);
+    }
+    // One at a time, after a pause.
+    let plan = beside_an_agent_without_identity(Some(1), 5);
+    assert!(matches!(plan.result, PlanResult::BackOff(BackOff::NotArriving { .. })), "{plan:?}");
+    let plan = beside_an_agent_without_identity(Some(1), -1);
+    assert_eq!(
+        plan.result.reason().to_string(),
+        "B2: 3 of 14 instances in service are no agents, max_missing_agents_percent = 10, and which is not known"
+    );
+}
+
 #[test]
 fn without_a_group_every_young_instance_is_in_flight() {
     let state = with_young(group(), 2, 30);
@@ -365,6 +396,20 @@ proptest! {
 
         let nothing = arriving(&ScalingDecision { group: None, ..decision(2, 10) }, &state);
         prop_assert!(before <= nothing);
+    }
+
+    /// Of the instances that no agent claims, some have one without identity: no more never joined than are no agents.
+    #[test]
+    fn no_more_never_joined_than_are_no_agents(
+        state in any_state(), known in prop::collection::vec(any_known(), 1..20), agents in prop::collection::vec(any::<bool>(), 20)
+    ) {
+        let mut group = members_of(&state, &known, 0);
+        let unclaimed = group.unknown - u32::try_from(group.ambiguous.len()).unwrap();
+        let have_one = agents.iter().cycle().take(unclaimed as usize).filter(|has_one| **has_one).count();
+        group.unidentified = Some(u32::try_from(have_one).unwrap());
+        let no_agents = group.not_joined_count + unclaimed - group.unidentified.unwrap();
+        let plan = super::super::plan(&knowing(2, group), Some(&state), &policy(""), at(0));
+        prop_assert!(plan.never_joined <= no_agents, "{} of {}", plan.never_joined, no_agents);
     }
 
     /// L5: for everything that a snapshot may say of the group's instances, what is requested and in flight exceeds what is wanted
