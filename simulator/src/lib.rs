@@ -44,7 +44,7 @@ pub use fault::{Fault, Faults};
 pub use measure::{Action, ActionKind, Hold, Measurements, Series, Wait};
 pub use results::Run;
 pub use run::{Progress, RunError, run, run_watched};
-pub use setup::{FirstAgents, Place, Setup, Start};
+pub use setup::{FirstAgents, Launches, Place, Setup, Start};
 pub use trace::{Application, Workload};
 
 /// A time of a simulation, in milliseconds since its start.

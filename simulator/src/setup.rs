@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use cluster::group::Hook;
 use cluster::{Capacity, Cluster, Mode};
 
 use crate::fault::Faults;
@@ -71,6 +72,19 @@ pub struct Place {
     pub weight: Option<NonZeroU32>,
     /// How many stopped instances its warm pool keeps.
     pub warm: usize,
+    /// How its launches go.
+    pub launches: Launches,
+}
+
+/// How every launch of a group goes. What goes wrong with some of them, by chance, is one of the [`Faults`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Launches {
+    /// A lifecycle hook holds each of them, and the agent boots after that.
+    pub hook: Option<Hook>,
+    /// Until then the Spot market has no instance, and requests wait.
+    pub market_from: Millis,
+    /// Until then no agent of a new instance reaches the master.
+    pub network_from: Millis,
 }
 
 impl Place {

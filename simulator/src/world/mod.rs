@@ -112,6 +112,10 @@ impl<'s> World<'s> {
         // Half a minute after the load changes: nothing depends on which of two simultaneous events is first.
         self.events.push(self.period.min(MINUTE) / 2, Event::Tick);
         self.schedule_faults();
+        let market_from = self.setup.place.launches.market_from;
+        if market_from > 0 {
+            self.events.push(market_from, Event::Later(Later::Undo(Fault::SpotWaits)));
+        }
         self.measure();
     }
 

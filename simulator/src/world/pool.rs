@@ -19,7 +19,7 @@ use super::faults::{self, Fate, Later, Replacement};
 use super::{BEFORE, Concern};
 use crate::fault::{Fault, Faults};
 use crate::measure::Levels;
-use crate::setup::Setup;
+use crate::setup::{Launches, Setup};
 use crate::{HOUR, Millis, SECOND};
 
 /// How long the tasks of a draining agent take to end.
@@ -53,6 +53,8 @@ pub(super) struct Pool {
     types: BTreeMap<u64, Capacity>,
     /// How many stopped instances the warm pool keeps.
     warm: usize,
+    /// How all launches go.
+    usual: Launches,
     /// What went wrong with launches since it was asked last.
     pub(super) struck: Vec<Fault>,
     launches: u64,
@@ -78,6 +80,8 @@ impl Pool {
         if setup.place.warm > 0 {
             group.behavior.warm_launch = group.behavior.launch / 2;
         }
+        group.behavior.hook = setup.place.launches.hook;
+        group.behavior.spot_waits = setup.place.launches.market_from > 0;
         let mut cluster = Cluster::new(elected_at);
         cluster.new_agent = Some(setup.agent.clone());
         Self {
@@ -90,6 +94,7 @@ impl Pool {
             unfit: BTreeMap::new(),
             new_agent: setup.agent.clone(),
             warm: setup.place.warm,
+            usual: setup.place.launches,
             types: BTreeMap::new(),
             struck: Vec::new(),
             launches: 0,
@@ -292,11 +297,13 @@ impl Pool {
         let percent = BOOT_PERCENT.start() + random.below(BOOT_PERCENT.end() - BOOT_PERCENT.start() + 1);
         let boot = self.boot * percent / 100;
         let in_service = now + millis(self.group.behavior.launch);
+        let held = self.usual.hook.map_or(0, |hook| millis(hook.wait));
+        let registered = |boot: Millis| (now + held + boot).max(self.usual.network_from);
         let fault = faults::fault_of_launch(faults, self.seed, launch);
         self.struck.extend(fault);
         match faults::fate(fault) {
-            Fate::Joins => events.push(now + boot, Event::Register { launch }),
-            Fate::JoinsLate => events.push(now + boot * faults::SLOW, Event::Register { launch }),
+            Fate::Joins => events.push(registered(boot), Event::Register { launch }),
+            Fate::JoinsLate => events.push(registered(boot * faults::SLOW), Event::Register { launch }),
             Fate::Fails => {
                 self.group.fail_launch(&id, time);
                 events.push(now + millis(self.group.behavior.launch_retry), Event::Group);
@@ -315,6 +322,9 @@ impl Pool {
             }
         }
         events.push(in_service, Event::Group);
+        if held > 0 {
+            events.push(in_service + held, Event::Group);
+        }
         self.booting.insert(launch, id);
         self.types.insert(launch, self.new_agent.clone());
     }
