@@ -8,6 +8,7 @@ mod cpu;
 mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use cluster::{Cluster, Reader};
 use jiff::Timestamp;
@@ -18,8 +19,9 @@ use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize_unidentified};
-use node_process::Expired;
+use node_process::{Check, Expired};
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
+use node_scale::state::GroupState;
 use shared::clause::Clause;
 use shared::config;
 use shared::contract::{ClusterSnapshot, ScalingDecision, TaskGroup};
@@ -67,6 +69,29 @@ pub enum LambdaScaleError {
     Expired(#[from] Expired),
 }
 
+/// What decides.
+struct Decider(Box<dyn Check>);
+
+impl fmt::Debug for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decider")
+    }
+}
+
+/// The standard algorithm. No one asks for the ids of its decisions, which would take longer than they do.
+struct Unidentified;
+
+impl Check for Unidentified {
+    fn decide(
+        &self,
+        snapshot: &ClusterSnapshot,
+        pool: &config::Policy,
+        now: Timestamp,
+    ) -> Result<ScalingDecision, Expired> {
+        node_process::decide_unidentified(snapshot, pool, now)
+    }
+}
+
 /// What distinguishes kinds of worlds: another part of the code may read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
@@ -85,6 +110,8 @@ pub struct LambdaScale {
     reader: Reader,
     sees_queue: bool,
     exactness: Exactness,
+    decider: Decider,
+    is_dry_run: bool,
     runs: u64,
     kinds: BTreeSet<Kind>,
     history: History,
@@ -103,6 +130,8 @@ impl LambdaScale {
             pools: [pool],
             sees_queue,
             exactness,
+            decider: Decider(Box::new(Unidentified)),
+            is_dry_run: false,
             runs: 0,
             kinds: BTreeSet::new(),
             history: History::default(),
@@ -112,10 +141,27 @@ impl LambdaScale {
         }
     }
 
+    /// Decides by a custom check instead of the standard algorithm: docs/custom-checks.md.
+    #[must_use]
+    pub fn with_check(self, check: Box<dyn Check>) -> Self {
+        Self { decider: Decider(check), ..self }
+    }
+
+    /// Writes nothing, as with `dry_run = true`.
+    #[must_use]
+    pub fn in_dry_run(self) -> Self {
+        Self { is_dry_run: true, ..self }
+    }
+
     /// The decision of a run, between its two calls.
     #[must_use]
     pub const fn decision(&self) -> Option<&ScalingDecision> {
         self.pending.as_ref()
+    }
+
+    /// Acts on that decision in the next call: on one that arrives again, or on none, where it was lost.
+    pub fn set_decision(&mut self, decision: Option<ScalingDecision>) {
+        self.pending = decision;
     }
 
     /// What the last run did about its decision.
@@ -144,7 +190,7 @@ impl LambdaScale {
     fn decide(&mut self, view: &View<'_>) -> Result<ScalingDecision, LambdaScaleError> {
         let (mut snapshot, backing_off) = self.snapshot(view)?;
         self.learn(&mut snapshot, &backing_off, view.now);
-        Ok(node_process::decide_unidentified(&snapshot, self.pool(), view.now)?)
+        Ok(self.decider.0.decide(&snapshot, self.pool(), view.now)?)
     }
 
     /// What node_gather does from run to run.
@@ -229,23 +275,10 @@ impl LambdaScale {
 
     /// node_scale.
     fn scale(&mut self, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
-        let state = group_state(view.group);
+        let state = GroupState { is_dry_run: self.is_dry_run, ..group_state(view.group) };
         let plan = plan(decision, Some(&state), self.pool(), view.now);
-        match &plan.result {
-            // Agents that an earlier decision closed.
-            PlanResult::Act(change @ Change::Terminate { .. }) if decision.delta >= 0 => {
-                order(change, &of_closed("closed earlier, and empty"), orders);
-            }
-            PlanResult::Act(change) => order(change, &why(decision), orders),
-            PlanResult::BackOff(back_off) => {
-                let reason = node_scale::plan::Reason::from(back_off);
-                orders.hold(Why { clause: reason.clause, reason: reason.text });
-            }
-            PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
-        }
-        call_masters(&plan.agents, &why(decision), view, orders);
-        if !plan.tags.is_empty() || !plan.agents.is_empty() {
-            orders.set_tags(group::tags(&plan, view.now));
+        if !self.is_dry_run {
+            carry_out(&plan, decision, view, orders);
         }
         self.planned = Some(plan);
     }
@@ -266,6 +299,25 @@ impl Policy for LambdaScale {
             }
         }
         Ok(())
+    }
+}
+
+fn carry_out(plan: &Plan, decision: &ScalingDecision, view: &View<'_>, orders: &mut Orders) {
+    match &plan.result {
+        // Agents that an earlier decision closed.
+        PlanResult::Act(change @ Change::Terminate { .. }) if decision.delta >= 0 => {
+            order(change, &of_closed("closed earlier, and empty"), orders);
+        }
+        PlanResult::Act(change) => order(change, &why(decision), orders),
+        PlanResult::BackOff(back_off) => {
+            let reason = node_scale::plan::Reason::from(back_off);
+            orders.hold(Why { clause: reason.clause, reason: reason.text });
+        }
+        PlanResult::Refuse(_) | PlanResult::Nothing(_) => {}
+    }
+    call_masters(&plan.agents, &why(decision), view, orders);
+    if !plan.tags.is_empty() || !plan.agents.is_empty() {
+        orders.set_tags(group::tags(plan, view.now));
     }
 }
 
