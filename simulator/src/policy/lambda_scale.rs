@@ -27,7 +27,7 @@ use shared::config;
 use shared::contract::{ClusterSnapshot, ScalingDecision, TaskGroup};
 use thiserror::Error;
 
-pub use group::state as group_state;
+pub(crate) use group::state as group_state;
 
 use super::{Orders, Policy, PolicyError, View, Why};
 use crate::{Millis, SECOND};

@@ -12,8 +12,7 @@ use node_scale::state::{
 };
 
 /// The group as `node_scale` reads it.
-#[must_use]
-pub fn state(group: &model::Group) -> GroupState {
+pub(crate) fn state(group: &model::Group) -> GroupState {
     let suspended =
         group.suspended.iter().map(|name| SuspendedProcess { process_name: name.clone(), suspension_reason: None });
     GroupState {
