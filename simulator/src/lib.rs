@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - [`trace`]: reads a trace, and turns it into a [`Workload`]: which instances are wanted when, and which jobs run for how long
-//! - [`run`]: the event loop. The world is a [`cluster::Cluster`] and a [`cluster::group::Group`] in which time passes: agents
+//! - [`mod@run`]: the event loop. The world is a [`cluster::Cluster`] and a [`cluster::group::Group`] in which time passes: agents
 //!   boot and join late, Marathon places what is wanted on the offers of agents in random order, and what no agent has room for
 //!   waits
 //! - [`policy`]: what decides. [`policy::Policy`] is the trait: at each of its periods a policy sees a [`policy::View`] of the
