@@ -12,10 +12,13 @@ use super::pool::Pool;
 use crate::finding::{Election, Finding, MAX_NAMES};
 use crate::marathon::{Answer, Observed};
 use crate::members::{Description, Descriptions, Lookup, PoolMembers};
-use crate::mesos::state::{Framework, Master, OddField};
+use crate::mesos::state::{Bears, Framework, Master, OddField};
 
 /// By how many percent the used resources of agents may exceed the visible ones before something must be hidden.
 const MAX_HIDDEN_PERCENT: u64 = 5;
+
+/// For so long after an election, frameworks without tasks are waited for.
+const FRAMEWORKS_RETURN: Duration = Duration::from_hours(1);
 
 /// Fewer disconnected agents than this are agents that restart.
 const MIN_DISCONNECTED: u32 = 2;
@@ -27,7 +30,7 @@ pub(super) fn findings(pool: &Pool, state: &ClusterState, marathon: &Observed, t
     findings.extend(missing_agents(pool));
     findings.extend(disconnected_agents(pool));
     findings.extend(unlisted_agents(&state.master, state.registered_agents()));
-    findings.extend(missing_frameworks(&state.frameworks));
+    findings.extend(missing_frameworks(&state.frameworks, &state.master, taken_at));
     findings.extend((pool.unreported > 0).then_some(Finding::UnreportedUse(pool.unreported)));
     findings.extend((state.unlisted_tasks > 0).then_some(Finding::TasksOnUnlistedAgents(state.unlisted_tasks)));
     findings.extend(set_aside(pool, state));
@@ -115,10 +118,13 @@ fn unlisted_agents(master: &Master, listed: u32) -> Option<Finding> {
     Some(Finding::UnlistedAgents { counted, listed })
 }
 
-/// Sorted, so that the order in which the master lists them does not matter.
-fn missing_frameworks(frameworks: &[Framework]) -> Option<Finding> {
-    let mut names: Vec<String> =
-        frameworks.iter().filter(|framework| framework.recovered).map(|framework| framework.name.clone()).collect();
+/// Sorted, so that the order in which the master lists them does not matter. One without tasks that has not come back for an hour may never do,
+/// and no agent has anything of it; the tasks of another one would not be started elsewhere.
+fn missing_frameworks(frameworks: &[Framework], master: &Master, taken_at: Timestamp) -> Option<Finding> {
+    let wait = master.agent_reregister_timeout.max(FRAMEWORKS_RETURN);
+    let may_return = master.elected_at.is_none_or(|elected_at| is_recent(taken_at.duration_since(elected_at), wait));
+    let is_missing = |framework: &&Framework| framework.recovered && (may_return || framework.bears != Bears::NoTask);
+    let mut names: Vec<String> = frameworks.iter().filter(is_missing).map(|framework| framework.name.clone()).collect();
     names.sort_unstable();
     (!names.is_empty()).then_some(Finding::MissingFrameworks(names))
 }

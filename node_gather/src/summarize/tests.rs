@@ -333,11 +333,35 @@ fn more_than_max_missing_agents_percent_is_blind() {
 }
 
 #[test]
+fn a_framework_without_tasks_is_waited_for_for_an_hour() {
+    let level = |seconds: i64, tasks: &[(&str, &str, f64)]| {
+        let mut framework = framework("old", tasks);
+        framework["recovered"] = true.into();
+        let mut state = state(
+            &[agent("a", 1.0, &json!({})), agent("b", 0.0, &json!({}))],
+            &[framework, self::framework("f", &[("t", "a", 1.0)])],
+        );
+        state["elected_time"] = (now().as_second() - seconds).into();
+        if !tasks.is_empty() {
+            state["slaves"][0]["used_resources"]["cpus"] = 2.0.into();
+        }
+        only(&state).completeness.level
+    };
+    let (complete, partial) = (CompletenessLevel::Complete, CompletenessLevel::Partial);
+    assert_eq!((level(3_599, &[]), level(3_601, &[])), (partial, complete));
+    // Its tasks would not be started elsewhere.
+    assert_eq!(level(3_601, &[("t", "a", 1.0)]), partial);
+}
+
+#[test]
 fn missing_frameworks_are_sorted_by_name() {
     let frameworks: Vec<Json> =
         ["e", "d", "c", "b", "a"].iter().map(|name| json!({"name": name, "recovered": true, "tasks": []})).collect();
-    let reasons =
-        |count: usize| only(&state(&[agent("a", 0.0, &json!({}))], &frameworks[..count])).completeness.reasons;
+    let reasons = |count: usize| {
+        let mut state = state(&[agent("a", 0.0, &json!({}))], &frameworks[..count]);
+        state["elected_time"] = (now().as_second() - 700).into();
+        only(&state).completeness.reasons
+    };
     for (count, names) in [(5, &["a", "b", "c", "d", "e"][..]), (3, &["c", "d", "e"]), (1, &["e"])] {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         assert_eq!(reasons(count), [Finding::MissingFrameworks(names).to_string()]);

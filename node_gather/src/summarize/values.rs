@@ -41,7 +41,8 @@ impl AgentValues {
     /// The values that an agent may have; `None` where any is possible. Where all that agents have are zones of the group, a new
     /// one may be in any of these.
     pub(super) fn possible<'v>(&'v self, name: &str, zones: &'v [String]) -> Option<BTreeSet<&'v str>> {
-        if !self.has_agents {
+        // Marathon's own names, such as `@zone`, are those of fault domains, and no attributes.
+        if !self.has_agents || name.starts_with('@') {
             return None;
         }
         let Some(values) = self.names.get(name) else {

@@ -331,6 +331,22 @@ mod tests {
         assert_eq!(delta(AgentState::Drained, None), (0, 1));
     }
 
+    /// Nothing brings it back, and nothing ends its tag, after a change of the strategy.
+    #[test]
+    fn an_agent_that_another_strategy_has_closed_stops_nothing_for_long_d3() {
+        let idle = Cluster::of(9, resources(4, 14_000)).running("/a", 9, resources(1, 1_000));
+        let delta = |minutes: i64| {
+            let mut snapshot =
+                idle.clone().and(1, resources(4, 14_000)).with_state(9, AgentState::Deactivated).snapshot();
+            let since = snapshot.taken_at - jiff::SignedDuration::from_mins(minutes);
+            for agent in snapshot.scale_down_candidates.iter_mut().filter(|agent| agent.state != AgentState::Active) {
+                (agent.decommission_tag, agent.decommission_since) = (Some(true), Some(since));
+            }
+            crate::decide(&snapshot, &policy("max_scale_down_step = 1").unwrap(), cluster::NOON).unwrap().delta
+        };
+        assert_eq!((delta(15), delta(16)), (0, -1));
+    }
+
     /// A large agent runs a task that no other has room for. Each of the others runs one of a cpu.
     #[test]
     fn an_agent_that_cannot_go_stops_no_other_d3() {

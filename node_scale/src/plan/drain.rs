@@ -122,7 +122,8 @@ impl PlanInput<'_> {
     /// Deactivates agents: from now on they receive no new tasks.
     pub(super) fn deactivate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
         if self.calls_are_refused() {
-            return Err(BackOff::CallsRefused.into());
+            let removes_otherwise = self.policy.scale_down.fallback.is_some();
+            return Err(BackOff::CallsRefused { removes_otherwise }.into());
         }
         let (targets, skipped) = self.named_targets(count, effects)?;
         effects.agents.extend(targets.iter().map(|target| step(target, AgentCall::Deactivate)));

@@ -57,6 +57,9 @@ const TRIAL: SignedDuration = SignedDuration::from_hours(1);
 /// How long a launch may be known before its instance is listed. A longer contradiction is none of a moment.
 const LISTING_DELAY: SignedDuration = SignedDuration::from_mins(2);
 
+/// With so many tags of a group's 50, it gets none for another agent: some are for the rest that is kept there.
+const MOST_TAGS: u32 = 45;
+
 /// How many instances a note names.
 const NAMED: usize = 10;
 

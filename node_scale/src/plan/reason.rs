@@ -287,7 +287,10 @@ pub enum BackOff {
     /// Decommissioning goes on with a complete snapshot only.
     IncompleteSnapshot,
     /// The masters refused a call about an agent lately, which the decision did not know.
-    CallsRefused,
+    CallsRefused {
+        /// Whether agents are removed as without `learn` meanwhile.
+        removes_otherwise: bool,
+    },
 }
 
 impl BackOff {
@@ -317,7 +320,7 @@ impl BackOff {
             Self::NotArriving { .. } => Clause::B5,
             Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
             Self::IncompleteSnapshot => Clause::A1,
-            Self::CallsRefused => Clause::D8,
+            Self::CallsRefused { .. } => Clause::D8,
         })
     }
 }
@@ -429,8 +432,11 @@ impl fmt::Display for BackOff {
                 write!(f, ": {named}{more}")
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
-            Self::CallsRefused => {
+            Self::CallsRefused { removes_otherwise: true } => {
                 f.write_str("the masters refused to close agents; the next decision removes them as without learn")
+            }
+            Self::CallsRefused { removes_otherwise: false } => {
+                f.write_str("the masters refused to close agents, which stay until the masters allow it")
             }
         }
     }

@@ -9,8 +9,8 @@ use shared::count::saturated;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, NoChange, PlanInput, PlanResult, Refusal,
-    SideEffects, capacity, listed_capacity, signed, within,
+    Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, MOST_TAGS, NoChange, PlanInput, PlanResult,
+    Refusal, SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
@@ -30,6 +30,9 @@ impl PlanInput<'_> {
         self.activity_cooldown()?;
         let count = self.leaving_now(unit);
         if count == 0 {
+            if self.drains().is_some() && self.free_tags() == 0 {
+                return Err(NoChange::TagsFull { tags: saturated(self.group().tags.len()) }.into());
+            }
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
             let decommissioning = self.decommissioning_without(&BTreeSet::new());
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
@@ -99,8 +102,7 @@ impl PlanInput<'_> {
 
     /// How many tags more the group takes: it has at most 50, and some are for the rest that is kept there.
     fn free_tags(&self) -> u32 {
-        const MOST: usize = 45;
-        saturated(MOST.saturating_sub(self.group().tags.len()))
+        MOST_TAGS.saturating_sub(saturated(self.group().tags.len()))
     }
 
     /// The least desired capacity that the pool, the group and the floor allow.

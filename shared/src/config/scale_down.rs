@@ -129,7 +129,11 @@ impl ScaleDown {
     /// the window beyond `drain_after` stops no other. Without a window the default counts: the step must limit something.
     #[must_use]
     pub fn counts_against_step(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
-        let ScaleDownStrategy::Drain { after, .. } = self.strategy else { return true };
+        // After a change of the strategy, nothing brings it back.
+        let after = match self.strategy {
+            ScaleDownStrategy::Drain { after, .. } => after,
+            ScaleDownStrategy::LeastLoaded | ScaleDownStrategy::DesiredCapacity => None,
+        };
         let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
         let window = if self.window.is_zero() { DEFAULT_WINDOW } else { self.window };
         let until = SignedDuration::try_from(after.unwrap_or(Duration::ZERO).saturating_add(window));

@@ -261,6 +261,9 @@ fn instances_without_a_place_in_any_rack_do_not_count() {
         (0, json!(["rack", "LIKE", "r-x"]), (0, 4)),
         (0, json!(["class", "IS", "x"]), (0, 4)),
         (0, json!(["class", "UNLIKE", "x"]), (1, 3)),
+        // What is said of fault domains is not compared with attributes.
+        (0, json!(["@region", "CLUSTER", "us-east-1"]), (1, 3)),
+        (3, json!(["@zone", "GROUP_BY", "3"]), (1, 3)),
     ] {
         let own = entry("/db", 4, 1.0, &json!({"constraints": [constraint]}));
         let snapshots = with_queue(&racks(tasks), &config(""), &read_queue(&[declined(own.clone(), &for_constraints)]));

@@ -64,7 +64,10 @@ fn after_a_refused_call_none_is_made_until_the_tag_ends_d8() {
     // Nothing is closed, drained, or reactivated; what is empty goes.
     let plan = planned(&decided(0, false, closed()), &state(1));
     assert_eq!((steps(&plan), terminated(&plan)), (vec![], vec!["i-6"]));
-    check(&planned(&decided(-1, true, Vec::new()), &refused(group(), 1)), BackOff::CallsRefused);
+    check(
+        &planned(&decided(-1, true, Vec::new()), &refused(group(), 1)),
+        BackOff::CallsRefused { removes_otherwise: true },
+    );
     assert_eq!(terminated(&planned(&decided(-1, false, Vec::new()), &refused(group(), 1))), ["i-0"]);
     // A reactivation that would fail does not take the place of a purchase.
     let plan = planned(&decided(1, false, closed()), &state(1));

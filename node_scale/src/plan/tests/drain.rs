@@ -154,7 +154,10 @@ fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
     state.group.tags.extend((0..44).map(tag));
     assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), [("deactivate", "i-0")]);
     state.group.tags.push(tag(44));
-    assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), []);
+    let full = planned(&with_decommissioning(-3, Vec::new()), &state);
+    assert_eq!(steps(&full), []);
+    let reason = "the group has 45 tags, and no agent is deactivated from 45 on: delete some that are not in use";
+    assert_eq!(full.result.reason().to_string(), reason);
     // One that has its tag needs none.
     state.group.tags.pop();
     let begun = tagged(state, &[0], 1);

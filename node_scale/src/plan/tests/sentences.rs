@@ -229,8 +229,12 @@ fn what_holds_a_change_back_is_named_b2_b3() {
         "B4: describing the group took longer than 20s, so its state is outdated; the next run retries",
     );
     reads(
-        BackOff::CallsRefused,
+        BackOff::CallsRefused { removes_otherwise: true },
         "D8: the masters refused to close agents; the next decision removes them as without learn",
+    );
+    reads(
+        BackOff::CallsRefused { removes_otherwise: false },
+        "D8: the masters refused to close agents, which stay until the masters allow it",
     );
     let of = |kind, id: Option<&str>| ActivityRef { kind, instance_id: id.map(str::to_owned) };
     reads(BackOff::InProgress(of(ActivityKind::WarmPool, Some("i-0abc"))), "B2: warm pool move of i-0abc in progress");
