@@ -74,6 +74,8 @@ pub struct Place {
     pub warm: usize,
     /// How its launches go.
     pub launches: Launches,
+    /// How many of the agents with which it starts name no instance, at addresses that no instance has.
+    pub unnamed: usize,
 }
 
 /// How every launch of a group goes. What goes wrong with some of them, by chance, is one of the [`Faults`].

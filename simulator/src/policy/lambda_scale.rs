@@ -16,7 +16,7 @@ use node_gather::ReadError;
 use node_gather::groups;
 use node_gather::growth::{History, Observation, learn};
 use node_gather::marathon::{Answer, Observed};
-use node_gather::members::{self, Description, Descriptions, Lookup};
+use node_gather::members::{self, Addresses, Description, Descriptions, Lookup};
 use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize_unidentified};
 use node_process::{Check, Expired};
@@ -217,8 +217,10 @@ impl LambdaScale {
 
     fn snapshot_of_cluster(&mut self, view: &View<'_>) -> Result<(ClusterSnapshot, Vec<TaskGroup>), LambdaScaleError> {
         let group = Description::Known(members::Group::from(view.group));
-        let described =
-            Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup: Lookup::NotAsked };
+        // No address here leads to an instance, as behind NAT.
+        let is_asked = view.cluster.agents().any(|agent| agent.instance_id().is_none());
+        let lookup = if is_asked { Lookup::Known(Addresses::default()) } else { Lookup::NotAsked };
+        let described = Descriptions { groups: BTreeMap::from([(self.pool().group.clone(), group)]), lookup };
         let again = self.is_exact(view).then(|| described.clone());
         let observed = self.observed(view.cluster);
         let state = self.reader.read(view.cluster).map_err(ReadError)?.with_descriptions(described);

@@ -330,7 +330,7 @@ impl<'s> World<'s> {
     /// A run of the policy.
     fn act(&mut self, policy: &mut dyn Policy) -> Result<(), PolicyError> {
         let waiting: Vec<WaitingView> = self.scheduler.view(self.setup.workload.start);
-        self.pool.cluster_mut().queue = scheduler::queue(&waiting);
+        self.pool.cluster_mut().queue = self.scheduler.queue(self.pool.cluster());
         let wanted = self.scheduler.applications();
         let mut orders = Orders::default();
         let view = View {

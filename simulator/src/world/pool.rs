@@ -167,7 +167,9 @@ impl Pool {
         for (name, value) in &setup.place.attributes {
             agent.attributes.set(name, value);
         }
-        agent.set_instance(&id, zone);
+        if self.launches > 0 || self.agents.len() >= setup.place.unnamed {
+            agent.set_instance(&id, zone);
+        }
         let number = self.cluster.register(agent);
         self.agents.insert(id, number);
         number

@@ -5,7 +5,6 @@
 //! starts again from 0.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use jiff::Timestamp;
 use shared::contract::TaskGroup;
 use shared::count::saturated;
 use shared::random::SplitMix64;
-use shared::resources::Resources;
+use shared::resources::{Kind, Resources};
 
 use super::Concern;
 use crate::Millis;
@@ -116,9 +115,27 @@ impl Instances {
 
     /// Whether an agent that has so much free may run one more of it.
     fn fits(&self, agent: u32, free: &Resources) -> bool {
+        self.application.resources.fits_in(free) && self.may_run_on(agent)
+    }
+
+    /// How many offers are declined for it, by reason. A full agent makes none.
+    fn declines(&self, cluster: &Cluster) -> Vec<(String, u32)> {
+        let mut declines = BTreeMap::new();
+        if self.application.most_per_agent.is_some() {
+            for agent in cluster.registered().filter(|agent| agent.is_active()) {
+                let free = agent.free();
+                if let Some(reason) = decline(self, agent, &free).filter(|_| !free.is_zero()) {
+                    *declines.entry(reason.to_owned()).or_insert(0) += 1;
+                }
+            }
+        }
+        declines.into_iter().collect()
+    }
+
+    /// Whether its constraint lets an agent hold one more of it.
+    fn may_run_on(&self, agent: u32) -> bool {
         let run_there = || self.running.iter().filter(|placement| placement.agent == agent).count();
-        let may = |most: NonZeroU32| saturated(run_there()) < most.get();
-        self.application.resources.fits_in(free) && self.application.most_per_agent.is_none_or(may)
+        self.application.most_per_agent.is_none_or(|most| saturated(run_there()) < most.get())
     }
 }
 
@@ -365,6 +382,19 @@ impl Scheduler {
         self.applications.iter().map(wanted).collect()
     }
 
+    /// What Marathon's launch queue holds. Of applications with a constraint it says why the last offers were declined.
+    pub(super) fn queue(&self, cluster: &Cluster) -> Vec<QueuedInstances> {
+        let visible = self.applications.iter().filter(|of| of.is_queued_by_marathon() && !of.waiting.is_empty());
+        let queued = |of: &Instances| QueuedInstances {
+            application: of.application.name.clone(),
+            instances: saturated(of.waiting.len()),
+            tasks: vec![of.application.resources],
+            delay: Duration::ZERO,
+            declines: of.declines(cluster),
+        };
+        visible.map(queued).collect()
+    }
+
     /// What waits, for policies.
     pub(super) fn view(&self, start: Timestamp) -> Vec<WaitingView> {
         let visible = self.applications.iter().filter(|instances| instances.is_queued_by_marathon());
@@ -381,14 +411,16 @@ impl Scheduler {
     }
 }
 
-/// What Marathon's launch queue holds.
-pub(super) fn queue(waiting: &[WaitingView]) -> Vec<QueuedInstances> {
-    let queued = |waiting: &WaitingView| QueuedInstances {
-        application: waiting.application.clone(),
-        instances: waiting.instances,
-        tasks: vec![waiting.resources],
-        delay: Duration::ZERO,
-        declines: Vec::new(),
-    };
-    waiting.iter().map(queued).collect()
+/// Why Marathon declines an offer for an application: an agent that holds as many of its instances as it may is asked for no room.
+fn decline(instances: &Instances, agent: &Agent, free: &Resources) -> Option<&'static str> {
+    if !instances.may_run_on(agent.number) {
+        return Some("UnfulfilledConstraint");
+    }
+    let short = |kind: &Kind| instances.application.resources.get(*kind) > free.get(*kind);
+    Kind::ALL.into_iter().find(short).map(|kind| match kind {
+        Kind::Cpus => "InsufficientCpus",
+        Kind::Mem => "InsufficientMemory",
+        Kind::Disk => "InsufficientDisk",
+        Kind::Gpus => "InsufficientGpus",
+    })
 }

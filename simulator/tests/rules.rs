@@ -1,0 +1,331 @@
+//! Rules that one run shows, through hundreds of runs of the whole chain: what keeps agents ends, and so does what adds them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
+
+use std::fmt::Write as _;
+use std::num::NonZeroU32;
+
+use cluster::{Capacity, Mode, NOON, resources};
+use node_scale::plan::Plan;
+use shared::clause::Clause;
+use shared::config;
+use shared::contract::ScalingDecision;
+use shared::resources::{Amount, Resources};
+use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View, Why};
+use simulator::trace::{Application, Change as Wanted};
+use simulator::{Fault, Faults, FirstAgents, Launches, MINUTE, Millis, Place, Setup, Start, Workload, run};
+
+/// An agent of the group.
+const AGENT: Resources = resources(4, 14_000);
+
+/// Only H keeps and adds agents.
+const EXACT: &str = "scale_up_threshold_percent = 100\nscale_down_threshold_percent = 99\nscale_down_margin = 0\n\
+                     application_headroom_percent = 0\nmin = 0\n";
+
+/// A pool in which applications have phases.
+struct Pool {
+    setup: Setup,
+    settings: config::Policy,
+    /// In this run the least loaded agent ends, and the group does not replace it.
+    lost_in: Option<usize>,
+}
+
+/// What a run came to.
+struct Seen {
+    decision: ScalingDecision,
+    plan: Plan,
+    /// How many agents there are.
+    agents: usize,
+    /// How many of them have more than a new one.
+    large: usize,
+    /// How many instances wait.
+    queued: u32,
+    /// The desired capacity that the run found.
+    desired: u32,
+}
+
+/// All runs.
+struct Ran(Vec<Seen>);
+
+impl Pool {
+    fn new(first: Vec<FirstAgents>, settings: &str) -> Self {
+        let settings = cluster::policy(&format!("new_agent = {{ cpus = 4, mem = 14000 }}\n{EXACT}{settings}")).unwrap();
+        let workload = Workload {
+            start: NOON,
+            duration: 0,
+            changes: Vec::new(),
+            applications: Vec::new(),
+            jobs: Vec::new(),
+            agent: AGENT,
+        };
+        let setup = Setup {
+            workload,
+            agent: Capacity::of(AGENT),
+            start: Start::Agents(first),
+            boot: 2 * MINUTE,
+            min: 0,
+            max: 100,
+            headroom_percent: 0,
+            price: 0,
+            place: Place { group: settings.group.clone(), ..Place::default() },
+            faults: Faults::none(),
+        };
+        Self { setup, settings, lost_in: None }
+    }
+
+    /// From such runs on so many instances of an application are wanted.
+    fn with(mut self, application: Application, phases: &[(u64, u32)]) -> Self {
+        let workload = &mut self.setup.workload;
+        let number = workload.applications.len();
+        workload.applications.push(application);
+        let change =
+            |(runs, instances): &(u64, u32)| Wanted { at: runs * MINUTE, application: number, instances: *instances };
+        workload.changes.extend(phases.iter().map(change));
+        workload.changes.sort();
+        self
+    }
+
+    /// So many runs, one a minute.
+    fn run(mut self, runs: u64, seed: u64) -> Ran {
+        self.setup.workload.duration = runs * MINUTE;
+        let inner = LambdaScale::new(self.settings.clone(), true, Exactness::Sampled);
+        let mut watched = Watched { inner, decision: None, lost_in: self.lost_in, seen: Vec::new() };
+        run(&self.setup, "rules", &mut watched, seed).unwrap();
+        assert_eq!(watched.seen.len() as u64, runs);
+        Ran(watched.seen)
+    }
+}
+
+/// The project, and what each of its runs comes to.
+struct Watched {
+    inner: LambdaScale,
+    decision: Option<ScalingDecision>,
+    lost_in: Option<usize>,
+    seen: Vec<Seen>,
+}
+
+impl Policy for Watched {
+    fn period(&self) -> Millis {
+        self.inner.period()
+    }
+
+    fn act(&mut self, view: &View<'_>, orders: &mut Orders) -> Result<(), PolicyError> {
+        self.inner.act(view, orders)?;
+        if let Some(decision) = self.inner.decision() {
+            self.decision = Some(decision.clone());
+            return Ok(());
+        }
+        if self.lost_in == Some(self.seen.len()) {
+            let instance = view.cluster.agents().next().unwrap().instance_id().unwrap();
+            orders.terminate(vec![instance.to_owned()], Why::from("lost".to_owned()));
+        }
+        self.seen.push(Seen {
+            decision: self.decision.take().unwrap(),
+            plan: self.inner.plan().unwrap().clone(),
+            agents: view.cluster.registered().count(),
+            large: view.cluster.registered().filter(|agent| agent.capacity.total.cpus > AGENT.cpus).count(),
+            queued: view.waiting().iter().map(|waiting| waiting.instances).sum(),
+            desired: view.desired,
+        });
+        Ok(())
+    }
+}
+
+impl Ran {
+    /// What each run saw, where it is not what the one before saw.
+    fn told(&self) -> String {
+        let mut told = String::new();
+        let line = |seen: &Seen| {
+            let Seen { decision, plan, agents, large, queued, desired } = seen;
+            let steps: Vec<&str> = decision.steps.iter().map(|step| step.reason.as_str()).collect();
+            format!(
+                "{agents} agents, {large} large, {queued} queued, desired {desired}, needed {:?}: {:+}: {}; {}; never joined {}",
+                decision.needed,
+                decision.delta,
+                steps.join("; "),
+                plan.result.reason(),
+                plan.never_joined
+            )
+        };
+        let mut last = String::new();
+        for (run, seen) in self.0.iter().enumerate() {
+            let line = line(seen);
+            if line != last {
+                writeln!(told, "{run:4}: {line}").unwrap();
+            }
+            last = line;
+        }
+        told
+    }
+
+    fn last(&self) -> &Seen {
+        self.0.last().unwrap()
+    }
+
+    /// How often the desired capacity turns.
+    fn turns(&self) -> usize {
+        let changes = self.0.windows(2).map(|pair| pair[1].desired.cmp(&pair[0].desired));
+        let ways: Vec<_> = changes.filter(|way| way.is_ne()).collect();
+        ways.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    }
+}
+
+/// So many agents, registered two hours ago.
+fn agents(count: u32, total: Resources) -> FirstAgents {
+    FirstAgents { count, capacity: Capacity::of(total), age: 120 * MINUTE, mode: Mode::Active }
+}
+
+fn milli(cpus: u64, mem: u64) -> Resources {
+    Resources { cpus: Amount::from_thousandths(cpus), ..resources(0, mem) }
+}
+
+/// An application of which an agent holds so many instances.
+fn limited(name: &str, most: u32, cpus: u64) -> Application {
+    Application { most_per_agent: NonZeroU32::new(most), ..Application::new(name, milli(cpus, 100)) }
+}
+
+/// The least loaded of twelve agents runs a task for which no other has room, or two of them run more tasks than may move.
+#[test]
+fn an_agent_that_cannot_go_stops_no_other_until_its_tasks_end_d3() {
+    let large_task = (1, resources(24, 400), "", resources(5, 100), 1);
+    let many_tasks = (2, resources(24, 88_000), "max_scale_down_tasks = 4\n", milli(600, 14_500), 10);
+    for (count, large, settings, size, instances) in [large_task, many_tasks] {
+        for seed in 1..5 {
+            let pool = Pool::new(vec![agents(count, large), agents(12 - count, AGENT)], settings)
+                .with(Application::new("/large", size), &[(0, instances), (200, 0)])
+                .with(Application::new("/web", resources(1, 3_000)), &[(0, 40), (10, 22)]);
+            let ran = pool.run(400, seed);
+            let (kept, last) = (&ran.0[199], ran.last());
+            assert!(ran.0[..200].iter().all(|seen| seen.large == count as usize), "{}", ran.told());
+            assert!(kept.agents <= 6 + count as usize, "{}", ran.told());
+            assert!(last.agents < kept.agents && last.queued == 0, "{}", ran.told());
+            // Two large agents take the other tasks, too.
+            assert!(last.large == 0 || count > 1, "{}", ran.told());
+        }
+    }
+}
+
+/// Applications of which an agent holds so many instances: how many there are, and at most on one agent.
+const LIMITED: [(u32, u32); 2] = [(4, 1), (8, 2)];
+
+/// Six agents, of which an application needs four, beside a load that needs fewer from the tenth run on.
+fn four_hosts((instances, most): (u32, u32), phases: &[(u64, u32)], settings: &str) -> Pool {
+    let first = [(0, instances)];
+    Pool::new(vec![agents(6, AGENT)], settings)
+        .with(limited("/db", most, 500), if phases.is_empty() { &first } else { phases })
+        .with(Application::new("/web", resources(1, 1_000)), &[(0, 10), (10, 2)])
+}
+
+#[test]
+fn a_limited_application_keeps_its_agents_through_a_low_load_h12() {
+    for limited in LIMITED {
+        let ran = four_hosts(limited, &[], "").run(300, 1);
+        assert!(ran.0.iter().all(|seen| seen.agents >= 4), "{}", ran.told());
+        assert_eq!((ran.last().agents, ran.last().queued, ran.turns()), (4, 0, 0), "{}", ran.told());
+    }
+}
+
+/// The other agents have room, and hold as many of it as they may.
+#[test]
+fn a_limited_application_that_loses_an_agent_is_served_again_h12() {
+    for limited in LIMITED {
+        let ran = Pool { lost_in: Some(100), ..four_hosts(limited, &[], "") }.run(300, 1);
+        assert!(ran.0[101..].iter().any(|seen| seen.queued > 0), "{}", ran.told());
+        assert!(ran.0[110..].iter().all(|seen| seen.agents == 4 && seen.queued == 0), "{}", ran.told());
+        assert_eq!(ran.turns(), 1, "{}", ran.told());
+    }
+}
+
+#[test]
+fn a_limited_application_whose_instances_end_turns_no_pool_h12() {
+    for (place, limited) in LIMITED.into_iter().enumerate() {
+        let mut pool = four_hosts(limited, &[], "");
+        pool.setup.faults = Faults::none().with(Fault::InstanceEnds, 96);
+        let ran = pool.run(600, place as u64);
+        assert!(ran.0.iter().filter(|seen| seen.queued > 0).count() > 20, "{}", ran.told());
+        assert!(ran.0[100..].iter().all(|seen| seen.desired <= 5) && ran.turns() <= 4, "{}", ran.told());
+    }
+}
+
+/// Marathon stops an instance before it starts another, or the other way round, again and again.
+#[test]
+fn a_rolling_restart_of_a_limited_application_ends_at_the_same_size_h12() {
+    for (instances, most) in LIMITED {
+        for other in [instances - 1, instances + 1] {
+            let restart = (0..8).map(|step| (100 + 3 * step, if step % 2 == 0 { other } else { instances }));
+            let phases: Vec<(u64, u32)> = [(0, instances)].into_iter().chain(restart).collect();
+            let ran = four_hosts((instances, most), &phases, "").run(300, 1);
+            let most_desired = 4 + u32::from(other > instances);
+            assert!(ran.0[90..].iter().all(|seen| (4..=most_desired).contains(&seen.desired)), "{}", ran.told());
+            assert_eq!((ran.last().agents, ran.last().queued), (4, 0), "{}", ran.told());
+            assert!(ran.turns() <= 2, "{}", ran.told());
+        }
+    }
+}
+
+/// Each instance of the load takes an agent, and so would each of a thousand others.
+fn beside_a_daemon(settings: &str) -> Ran {
+    let phases = [(0, 12), (20, 5), (120, 15), (220, 8)];
+    let settings = format!("max = 20\nmax_scale_down_step = 3\n{settings}");
+    Pool::new(vec![agents(12, AGENT)], &settings)
+        .with(limited("/telegraf", 1, 100), &[(0, 1_000)])
+        .with(Application::new("/whole", milli(3_500, 12_000)), &phases)
+        .run(320, 1)
+}
+
+#[test]
+fn a_daemon_of_a_thousand_instances_buys_and_keeps_no_agent_h12() {
+    for settings in ["", "applications.\"/telegraf\".daemon = true\n"] {
+        let ran = beside_a_daemon(settings);
+        for (run, wanted) in [(19, 12), (119, 5), (219, 15), (319, 8)] {
+            assert_eq!(ran.0[run].agents, wanted, "{}", ran.told());
+        }
+        assert!(ran.0.iter().all(|seen| seen.desired <= 15) && ran.turns() == 2, "{}", ran.told());
+    }
+}
+
+#[test]
+fn what_is_said_to_be_no_daemon_has_all_agents_that_the_pool_may_have_h12() {
+    let ran = beside_a_daemon("applications.\"/telegraf\".daemon = false\n");
+    assert!(ran.0[30..].iter().all(|seen| seen.agents == 20), "{}", ran.told());
+}
+
+#[test]
+fn beside_agents_without_identity_what_never_joins_is_bought_one_by_one_b5() {
+    for unnamed in [1, 3, 10] {
+        let mut pool =
+            Pool::new(vec![agents(10, AGENT)], "").with(Application::new("/whole", resources(4, 14_000)), &[(0, 16)]);
+        pool.setup.place.unnamed = unnamed;
+        pool.setup.place.launches = Launches { network_from: 200 * MINUTE, ..Launches::default() };
+        let ran = pool.run(400, 1);
+        let starved = &ran.0[..200];
+        assert!(starved.iter().all(|seen| seen.agents == 10 && seen.desired <= 20), "{}", ran.told());
+        let note = |seen: &Seen| seen.plan.notes.iter().any(|note| note.contains("give them the attribute"));
+        assert!(
+            starved[60..].iter().all(|seen| seen.plan.never_joined > 0 && note(seen)),
+            "{:?}\n{}",
+            starved[199].plan.notes,
+            ran.told()
+        );
+        assert!(starved.iter().any(|seen| seen.plan.result.reason().clause == Some(Clause::B5)), "{}", ran.told());
+        assert!(ran.last().agents >= 16 && ran.last().queued == 0, "{}", ran.told());
+    }
+}
+
+/// The group has as many instances as it may, or its launches fail. The load falls after the second trial, an hour after the first.
+#[test]
+fn agents_do_not_wait_for_a_trial_that_is_not_to_be_had_a() {
+    for (max, faults) in [(6, Faults::none()), (50, Faults::none().with(Fault::FailedLaunch, 100))] {
+        let mut pool = Pool::new(vec![agents(6, resources(4, 14_861))], "scale_down_window = \"0s\"\n")
+            .with(Application::new("/big", resources(1, 15_500)), &[(0, 1)])
+            .with(Application::new("/web", resources(1, 1_000)), &[(0, 22), (66, 2)]);
+        pool.settings = pool.settings.with(|policy| policy.new_agent = Some(resources(4, 16_384)));
+        pool.setup.agent = Capacity::of(resources(4, 14_861));
+        (pool.setup.max, pool.setup.faults) = (max, faults);
+        let ran = pool.run(240, 1);
+        assert!(ran.0[..66].iter().all(|seen| seen.agents == 6), "{}", ran.told());
+        let tries = ran.0[..66].iter().filter(|seen| seen.decision.tries).count();
+        assert!((2..10).contains(&tries), "{tries}: {}", ran.told());
+        assert!(ran.0[110..].iter().all(|seen| seen.agents <= 2), "{}", ran.told());
+    }
+}
