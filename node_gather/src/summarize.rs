@@ -99,7 +99,14 @@ pub fn summarize_unidentified(
     if let Answer::Known(queued) = &marathon.queue {
         let max = |policy: &Policy| policy.limits.max.or_else(|| Some(described.group(&policy.group)?.max));
         let most: Vec<Option<u32>> = state.policies.iter().map(|policy| max(policy)).collect();
-        let servers = Servers { policies: &state.policies, shapes: &shapes, values: &values, most: &most };
+        let unreserved: Vec<_> = pools.iter().map(|pool| pool.unreserved).collect();
+        let servers = Servers {
+            policies: &state.policies,
+            shapes: &shapes,
+            values: &values,
+            unreserved: &unreserved,
+            most: &most,
+        };
         left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());

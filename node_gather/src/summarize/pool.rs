@@ -51,6 +51,8 @@ pub(super) struct Pool {
     pub(super) tagged_active: Vec<String>,
     /// The values of the attributes that its agents have.
     pub(super) values: Arc<AgentValues>,
+    /// The largest part of its agents that no role has reserved, kind by kind; `None` without agents.
+    pub(super) unreserved: Option<Resources>,
     /// All registered agents, until then.
     listed: Vec<Listed>,
     capacities: Capacities,
@@ -297,6 +299,7 @@ impl Pool {
             set_aside: Vec::new(),
             tagged_active: Vec::new(),
             values: Arc::default(),
+            unreserved: None,
             listed: Vec::new(),
             capacities: Capacities::default(),
             reserved_role: None,
@@ -314,6 +317,8 @@ impl Pool {
     pub(super) fn register(&mut self, raw: &RawAgent, number: u32, is_set_aside: bool) -> bool {
         let (agent, mut resources) = (&raw.agent, raw.resources());
         Arc::make_mut(&mut self.values).add(&agent.attributes);
+        let unreserved = self.unreserved.get_or_insert(resources.unreserved);
+        *unreserved = Resources::from_fn(|kind| unreserved.get(kind).max(resources.unreserved.get(kind)));
         let capacity = Capacity::of(&self.policy.role, resources.total, resources.unreserved, raw.reserved());
         let needs_roles = capacity.has_reservations_of_others();
         resources.unreserved = capacity.available;

@@ -41,6 +41,8 @@ pub(super) struct Servers<'s> {
     pub(super) shapes: &'s [Vec<AgentShape>],
     /// The attributes of the agents of each pool, and the zones of its group.
     pub(super) values: &'s [(Arc<AgentValues>, Vec<String>)],
+    /// The largest part of the agents of each pool that no role has reserved, kind by kind; `None` without agents.
+    pub(super) unreserved: &'s [Option<Resources>],
     /// The most agents that each pool may have; `None` where that is not known.
     pub(super) most: &'s [Option<u32>],
 }
@@ -153,7 +155,7 @@ impl Servers<'_> {
         };
         let all = || self.policies.iter().enumerate();
         let best = all()
-            .filter(|(_, policy)| excluded(queued, policy).is_none())
+            .filter(|(pool, policy)| self.excluded(queued, *pool, policy).is_none())
             .max_by_key(|(pool, policy)| rank(*pool, policy));
         let nearest = || {
             all().max_by_key(|(pool, policy)| {
@@ -165,11 +167,11 @@ impl Servers<'_> {
         };
         let (key, tasks) = own(pool).unwrap_or((new, 0));
         let has_room = |(pool, policy): (usize, &Arc<Policy>)| {
-            excluded(queued, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
+            self.excluded(queued, pool, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
         };
         let left_out = if !policy.settings_of(&queued.application).count_queued {
             Some("count_queued = false".to_owned().into())
-        } else if let Some(reason) = excluded(queued, policy) {
+        } else if let Some(reason) = self.excluded(queued, pool, policy) {
             Some(reason.into())
         } else if queued.backs_off {
             let settings = policy.settings_of(&queued.application);
@@ -185,6 +187,24 @@ impl Servers<'_> {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// Why no agent of the pool can run the instances, even with room for them.
+    fn excluded(&self, queued: &QueuedInstances, pool: usize, policy: &Policy) -> Option<String> {
+        if let Some(constraint) = queued.constraints.contradicts(&policy.attributes) {
+            return Some(format!("no agent of the pool meets its constraint {constraint}"));
+        }
+        let accepted = &queued.accepted_roles;
+        let is_available = |role: &String| role == UNRESERVED || is_within(&policy.role, role);
+        if !accepted.is_empty() && !accepted.iter().any(is_available) {
+            let roles = clip(&accepted.join(", "), MAX_SHOWN_CHARS);
+            return Some(format!("it accepts only resources that are reserved for {roles}"));
+        }
+        // What agents have reserved for the pool's role is no room for it.
+        let accepts_unreserved_alone = !accepted.is_empty() && accepted.iter().all(|role| role == UNRESERVED);
+        let unreserved = self.unreserved.get(pool).copied().flatten().filter(|_| policy.role != UNRESERVED)?;
+        (accepts_unreserved_alone && !queued.resources().fits_in(&unreserved))
+            .then(|| "it accepts only unreserved resources, of which no agent of the pool has enough".to_owned())
     }
 
     /// How many instances of an entry count that agents with room decline, where so many of its tasks run: a new agent may have a value
@@ -262,20 +282,6 @@ fn listed(entries: BTreeMap<(&str, String), u32>) -> Vec<NotCounted> {
 /// Mesos offers agents with gpus only to frameworks that know of gpus.
 fn takes(total: &Resources, gpu_aware: bool) -> bool {
     gpu_aware || total.gpus.is_zero()
-}
-
-/// Why no agent of the pool can run the instances, even with room for them.
-fn excluded(queued: &QueuedInstances, policy: &Policy) -> Option<String> {
-    if let Some(constraint) = queued.constraints.contradicts(&policy.attributes) {
-        return Some(format!("no agent of the pool meets its constraint {constraint}"));
-    }
-    let accepted = &queued.accepted_roles;
-    let is_available = |role: &String| role == UNRESERVED || is_within(&policy.role, role);
-    let is_accepted = accepted.is_empty() || accepted.iter().any(is_available);
-    (!is_accepted).then(|| {
-        let roles = clip(&accepted.join(", "), MAX_SHOWN_CHARS);
-        format!("it accepts only resources that are reserved for {roles}")
-    })
 }
 
 /// Marathon says that resources are not what is missing, and an agent with room proves it.

@@ -375,6 +375,29 @@ fn instances_count_in_a_pool_that_can_serve_them() {
     assert_eq!(counted(&with_queue(&empty, &two_pools(""), &new)), [(1, 0), (0, 0)]);
 }
 
+/// Public agents are reserved as a whole for the role of their pool, and have room.
+#[test]
+fn what_is_reserved_is_no_room_for_those_that_accept_the_default_role_alone() {
+    let reserved = json!({
+        "attributes": {"pool": "other"}, "reserved_resources": {"slave_public": {"cpus": 4.0, "mem": 1000.0}},
+        "unreserved_resources": {"cpus": 0.0, "mem": 0.0},
+    });
+    let agents = [agent("a", 4.0, &json!({"attributes": {"pool": "workers"}})), agent("b", 0.0, &reserved)];
+    let state = state(&agents, &[marathon("marathon", &[("web", "a")])]);
+    let config = two_pools("role = \"slave_public\"");
+    for (accepted, rejects, expected) in [
+        (json!(["*"]), ("UnfulfilledRole", 1), [(2, 0), (0, 0)]),
+        (json!(["*"]), ("InsufficientCpus", 1), [(2, 0), (0, 0)]),
+        // The public agent has room for them.
+        (json!(["slave_public"]), ("InsufficientCpus", 1), [(0, 0), (2, 0)]),
+        (json!(["*", "slave_public"]), ("UnfulfilledRole", 1), [(0, 2), (0, 0)]),
+    ] {
+        let own = entry("/new", 2, 1.0, &json!({"acceptedResourceRoles": accepted}));
+        let snapshots = with_queue(&state, &config, &read_queue(&[declined(own, &[rejects])]));
+        assert_eq!(counted(&snapshots), expected, "{accepted}");
+    }
+}
+
 #[test]
 fn instances_that_back_off_or_are_left_out_do_not_count() {
     let mut crashing = entry("/web", 3, 1.0, &json!({}));
