@@ -38,7 +38,7 @@ use uuid::Uuid;
 use crate::finding;
 use crate::marathon::definitions::HostLimits;
 use crate::marathon::{Answer, Observed};
-use crate::members::{Descriptions, Group, Members, PoolGroup, match_members};
+use crate::members::{Descriptions, Group, Members, PoolGroup, PoolMembers, match_members};
 use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
 pub(crate) use applications::fold_smallest;
@@ -97,8 +97,10 @@ pub fn summarize_unidentified(
     let mut applications = applications::by_pool(&state, tasks);
     let mut left_out = vec![Uncounted::default(); pools.len()];
     if let Answer::Known(queued) = &marathon.queue {
-        let max = |policy: &Policy| policy.limits.max.or_else(|| Some(described.group(&policy.group)?.max));
-        let most: Vec<Option<u32>> = state.policies.iter().map(|policy| max(policy)).collect();
+        let group = |members: &Option<PoolMembers>| members.as_ref().map(|of| of.members.most_agents());
+        let limits = state.policies.iter().zip(&members);
+        let most: Vec<Option<u32>> =
+            limits.map(|(policy, members)| policy.limits.max.or_else(|| group(members))).collect();
         let unreserved: Vec<_> = pools.iter().map(|pool| pool.unreserved).collect();
         let servers = Servers {
             policies: &state.policies,

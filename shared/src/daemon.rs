@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::Policy;
-use crate::contract::{Application, ClusterSnapshot};
+use crate::contract::{Application, ClusterSnapshot, GroupMembers};
 use crate::text::counted;
 
 /// Why an application is a daemon.
@@ -37,7 +37,7 @@ impl Daemon {
             return is_daemon.then_some(Self::Configured);
         }
         let max_per_agent = application.max_per_agent?.max(1);
-        let group = || snapshot.group.as_ref().map(|group| group.max.saturating_add(group.outside));
+        let group = || snapshot.group.as_ref().map(GroupMembers::most_agents);
         let most = policy.limits.max.or_else(group)?;
         let not_counted = snapshot.not_counted.iter().filter(|entry| entry.application == application.name);
         let queued = not_counted.fold(application.queued, |sum, entry| sum.saturating_add(entry.queued));

@@ -138,7 +138,7 @@ fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) ->
     }
     // Where single instances are not known, their number decides; agents without identity may be on some of them.
     let are_enough =
-        if joins.never_joined_unclaimed > 0 { 2 * joins.never_joined > all } else { joins.never_joined >= all };
+        if joins.never_joined_unclaimed > 0 { joins.never_joined > all / 2 } else { joins.never_joined >= all };
     all > 0 && are_enough && (members.knows_nothing() || missing == all)
 }
 

@@ -224,15 +224,15 @@ pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &M
             // Those beyond the list are young or old.
             let unlisted = of(&|group| group.not_joined_count.saturating_sub(saturated(group.not_joined.len())));
             let live = saturated(group.instances.iter().filter(|instance| instance.is_capacity()).count());
-            let gone = of(&|group| group.joined + group.unknown + group.not_joined_count)
+            let gone = of(&|group| group.joined.saturating_add(group.unknown).saturating_add(group.not_joined_count))
                 .saturating_sub(live.saturating_sub(status.since_snapshot));
             // Each agent without an identity is on one of them at most.
             let agents = of(&|group| group.unidentified.unwrap_or(u32::MAX));
             status.never_joined_unclaimed =
                 listed.unclaimed.saturating_sub(unclaimed).saturating_sub(gone).saturating_sub(agents);
             saturated(status.never_joined_ids.len())
-                + unlisted.saturating_sub(status.arriving)
-                + status.never_joined_unclaimed
+                .saturating_add(unlisted.saturating_sub(status.arriving))
+                .saturating_add(status.never_joined_unclaimed)
         }
     };
     status

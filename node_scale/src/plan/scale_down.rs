@@ -30,7 +30,7 @@ impl PlanInput<'_> {
         self.activity_cooldown()?;
         let count = self.leaving_now(unit);
         if count == 0 {
-            if self.drains().is_some() && self.free_tags() == 0 {
+            if self.drains().is_some() && self.free_tags() == 0 && self.removable(unit) > 0 {
                 return Err(NoChange::TagsFull { tags: saturated(self.group().tags.len()) }.into());
             }
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));

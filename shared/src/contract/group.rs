@@ -63,4 +63,10 @@ impl GroupMembers {
     pub const MAX_LISTED: usize = 200;
     /// How many instances `joined_recent` lists at most.
     pub const MAX_RECENT: usize = 2_000;
+
+    /// The most agents that a pool without a maximum of its own may have: as many as the group may, and those outside of it.
+    #[must_use]
+    pub const fn most_agents(&self) -> u32 {
+        self.max.saturating_add(self.outside)
+    }
 }

@@ -158,6 +158,11 @@ fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
     assert_eq!(steps(&full), []);
     let reason = "the group has 45 tags, and no agent is deactivated from 45 on: delete some that are not in use";
     assert_eq!(full.result.reason().to_string(), reason);
+    // Where the minimum keeps all, more room for tags would change nothing.
+    let mut at_minimum = state.clone();
+    at_minimum.group.min_size = at_minimum.group.desired_capacity;
+    let reason = planned(&with_decommissioning(-3, Vec::new()), &at_minimum).result.reason().to_string();
+    assert!(reason.contains("require"), "{reason}");
     // One that has its tag needs none.
     state.group.tags.pop();
     let begun = tagged(state, &[0], 1);

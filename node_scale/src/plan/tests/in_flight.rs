@@ -299,6 +299,23 @@ fn instances_beyond_the_agents_without_identity_never_joined_b5() {
 }
 
 #[test]
+fn absurd_numbers_in_a_message_are_only_large() {
+    let most = u32::MAX;
+    let group = GroupMembers {
+        joined: most,
+        unknown: most,
+        not_joined_count: most,
+        unidentified: Some(0),
+        joined_recent: Some(Vec::new()),
+        ..GroupMembers::default()
+    };
+    for delta in [5, -1] {
+        let plan = planned(&knowing(delta, group.clone()), &with_young(self::group(), 4, 1800));
+        assert!(matches!(plan.result, PlanResult::BackOff(_)), "{plan:?}");
+    }
+}
+
+#[test]
 fn without_a_group_every_young_instance_is_in_flight() {
     let state = with_young(group(), 2, 30);
     for group in [None, Some(GroupMembers::default())] {
