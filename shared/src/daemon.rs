@@ -43,8 +43,8 @@ impl Daemon {
         let queued = not_counted.fold(application.queued, |sum, entry| sum.saturating_add(entry.queued));
         let instances = application.instances().saturating_add(queued);
         let hosts = instances.div_ceil(max_per_agent);
-        let application = application.name.clone();
-        (hosts > most).then_some(Self::Exceeds(Exceeds { application, instances, hosts, most }))
+        let exceeds = || Exceeds { application: application.name.clone(), instances, hosts, most };
+        (hosts > most).then(|| Self::Exceeds(exceeds()))
     }
 }
 

@@ -174,10 +174,10 @@ fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &M
                 Join::NotJoined if had_time && never_joins && (members.is_missing(id) || members.knows_nothing()) => {
                     Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)
                 }
-                // Where single instances are not known, one in service is the best news there is.
                 Join::Unclaimed if had_time && never_joins => {
                     Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)
                 }
+                // Where single instances are not known, one in service is the best news there is.
                 Join::NotJoined if members.knows_nothing() => Fate::Joined,
                 Join::NotJoined | Join::Ambiguous | Join::Unclaimed => Fate::Open,
             }
