@@ -1,4 +1,4 @@
-//! `lambda-scale explain` on queues that hold more than a lack of resources, and on a Marathon of another name.
+//! `lambda-scale explain` on queues that hold more than a lack of resources, on a Marathon of another name, and on pods.
 
 #![allow(
     clippy::unwrap_used,
@@ -129,4 +129,24 @@ fn instances_that_wait_for_gpus_count_in_the_gpu_pool() {
     };
     assert_eq!((queued(workers), queued(gpu)), (0, 2));
     assert_eq!((delta(gpu), &workers["decision"]["unplaceable"]), (2, &json!([])), "{}", gpu["decision"]["steps"]);
+}
+
+/// Two agents have 1.5 cpus free each. A pod of two containers of 1.4 cpus runs on the third one.
+#[test]
+fn an_agent_stays_whose_pod_fits_no_other_as_a_whole_d3() {
+    let at = situation("split-pod");
+    let pool = &support::explain(&[("--config", &at.join("config.toml")), ("--state", &at.join("state.json"))], &[])[0];
+    assert_eq!((delta(pool), &pool["decision"]["steps"][0]["clause"]), (0, &json!("D3")), "{}", pool["decision"]);
+    let pod = pool["snapshot"]["applications"].as_array().unwrap().iter().find(|one| one["name"] == "/p").unwrap();
+    // With its executor.
+    assert_eq!((&pod["task_count"], &pod["resources"]["cpus"]), (&json!(1), &json!(2.9)));
+}
+
+#[test]
+fn headroom_for_a_pod_is_room_for_all_of_it_h3() {
+    let (from, to) = ("scale_down_margin = 0", "applications.\"/p\".application_headroom_percent = 100");
+    let config = changed("split-pod", "config.toml", from, to);
+    let state = situation("split-pod").join("state.json");
+    let pool = &support::explain(&[("--config", &config), ("--state", &state)], &[])[0];
+    assert_eq!((delta(pool), &pool["decision"]["steps"][1]["clause"]), (1, &json!("H4")), "{}", pool["decision"]);
 }

@@ -155,7 +155,8 @@ impl Cluster {
         }
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
-            sink.executor(&RawExecutor { agent_id: &agent.id, role: &executor.role, resources: &resources, odd: None });
+            let Executor { id, role, .. } = executor;
+            sink.executor(&RawExecutor { id, agent_id: &agent.id, role, resources: &resources, odd: None });
         }
         sink.end_framework()
     }

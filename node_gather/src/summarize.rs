@@ -181,9 +181,11 @@ fn host_limits(marathon: &Observed) -> HostLimits {
         Answer::NotAsked | Answer::Unknown { .. } => HostLimits::new(),
     };
     let Answer::Known(queued) = &marathon.queue else { return limits };
-    for (name, limit) in queued.iter().filter_map(|queued| Some((&queued.application, queued.host_limit()?))) {
+    for (name, limit) in
+        queued.iter().filter_map(|queued| Some((&queued.application, queued.constraints.max_per_agent()?)))
+    {
         let own = limits.entry(name.clone()).or_insert(limit);
-        *own = own.tighter(limit);
+        *own = limit.min(*own);
     }
     limits
 }

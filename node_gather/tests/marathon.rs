@@ -225,7 +225,7 @@ fn constraints_are_asked_for_every_ten_minutes() {
     let at = |minutes: i64| NOON + SignedDuration::from_mins(minutes);
     for minutes in [0, 1, 9, 10, 11] {
         let Answer::Known(limits) = block_on(client.host_limits(at(minutes))) else { panic!("Marathon answers") };
-        assert_eq!(limits["/db"].max_per_agent, 1);
+        assert_eq!(limits["/db"], 1);
     }
     let asked: Vec<String> =
         marathon.requests().iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();

@@ -435,7 +435,9 @@ fn alike(tasks: &[Task]) -> Vec<KeptAlike> {
             Mark::Path(path) => Some(path.len()),
             Mark::Name(_) => None,
         };
-        match groups.iter_mut().find(is_like) {
+        // Which containers are of one pod, their ids alone say.
+        let is_of_pod = mark.pod_instance(task.id.as_bytes()).is_some();
+        match groups.iter_mut().find(is_like).filter(|_| !is_of_pod) {
             Some((.., alike)) => alike.count += 1,
             None => {
                 let resources = raw_resources(&task.resources);

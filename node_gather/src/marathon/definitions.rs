@@ -17,25 +17,8 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// How many applications with such constraints are kept.
 const MAX_APPLICATIONS: usize = 20_000;
 
-/// The applications of which one agent may hold only some instances, by id.
-pub type HostLimits = BTreeMap<String, HostLimit>;
-
-/// How many instances of an application one agent may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostLimit {
-    /// So many.
-    pub max_per_agent: u32,
-    /// How many tasks one of its instances has: the containers of a pod.
-    pub tasks_per_instance: u32,
-}
-
-impl HostLimit {
-    /// The one of two that admits fewer instances.
-    #[must_use]
-    pub const fn tighter(self, other: Self) -> Self {
-        if other.max_per_agent < self.max_per_agent { other } else { self }
-    }
-}
+/// The applications of which one agent may hold only some instances, by id, and how many.
+pub type HostLimits = BTreeMap<String, u32>;
 
 /// Why an answer is not a list of definitions.
 #[derive(Debug, Error)]
@@ -54,7 +37,7 @@ pub enum DefinitionsError {
 /// let body = br#"{"apps": [{"id": "/db", "cpus": 1, "constraints": [["hostname", "UNIQUE"]]}, {"id": "/web"}]}"#;
 /// let mut limits = node_gather::marathon::definitions::HostLimits::new();
 /// node_gather::marathon::definitions::add_apps(&body[..], &mut limits).unwrap();
-/// assert_eq!((limits.len(), limits["/db"].max_per_agent), (1, 1));
+/// assert_eq!((limits.len(), limits["/db"]), (1, 1));
 /// ```
 ///
 /// # Errors
@@ -66,7 +49,7 @@ pub fn add_apps(body: impl Read, limits: &mut HostLimits) -> Result<(), Definiti
         #[serde(default)]
         constraints: Constraints,
     }
-    let add = |limits: &mut &mut HostLimits, App { id, constraints }: App| insert(limits, id, &constraints, 1);
+    let add = |limits: &mut &mut HostLimits, App { id, constraints }: App| insert(limits, id, &constraints);
     whole(body, MAX_BYTES, |body| read(body, Field("apps", Each::new(limits, add))).map(drop))
 }
 
@@ -78,7 +61,6 @@ pub fn add_pods(body: impl Read, limits: &mut HostLimits) -> Result<(), Definiti
     #[derive(Deserialize)]
     struct Pod {
         id: Name,
-        containers: Count,
         #[serde(default)]
         scheduling: Option<Scheduling>,
     }
@@ -92,19 +74,19 @@ pub fn add_pods(body: impl Read, limits: &mut HostLimits) -> Result<(), Definiti
         #[serde(default)]
         constraints: Constraints,
     }
-    let add = |limits: &mut &mut HostLimits, Pod { id, containers: Count(containers), scheduling }: Pod| {
+    let add = |limits: &mut &mut HostLimits, Pod { id, scheduling }: Pod| {
         let placement = scheduling.and_then(|scheduling| scheduling.placement);
-        placement.map_or(Ok(()), |placement| insert(limits, id, &placement.constraints, containers))
+        placement.map_or(Ok(()), |placement| insert(limits, id, &placement.constraints))
     };
     whole(body, MAX_BYTES, |body| read(body, Each::new(limits, add)).map(drop))
 }
 
-fn insert(limits: &mut HostLimits, id: Name, constraints: &Constraints, containers: u32) -> Result<(), String> {
+fn insert(limits: &mut HostLimits, id: Name, constraints: &Constraints) -> Result<(), String> {
     if let Some(max_per_agent) = constraints.max_per_agent() {
         if limits.len() == MAX_APPLICATIONS {
             return Err(format!("more than {MAX_APPLICATIONS} applications have a constraint on the hostname"));
         }
-        limits.insert(id.0, HostLimit { max_per_agent, tasks_per_instance: containers.max(1) });
+        limits.insert(id.0, max_per_agent);
     }
     Ok(())
 }
@@ -121,20 +103,6 @@ fn whole<R: Read>(
         return Err(DefinitionsError::TooLarge);
     }
     result.map_err(|error| DefinitionsError::Json(error.into()))
-}
-
-/// How many items a list has.
-#[derive(Clone, Copy)]
-struct Count(u32);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let add = |count: &mut u32, _: serde::de::IgnoredAny| {
-            *count = count.saturating_add(1);
-            Ok(())
-        };
-        serde::de::DeserializeSeed::deserialize(Each::new(0, add), deserializer).map(Self)
-    }
 }
 
 #[cfg(test)]

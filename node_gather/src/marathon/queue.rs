@@ -15,7 +15,6 @@ use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 
 use super::constraints::Constraints;
-use super::definitions::HostLimit;
 use super::json::{Each, Field, Malformed, Name, read};
 use crate::mesos::state::MAX_UNITS;
 
@@ -35,8 +34,6 @@ pub struct QueuedInstances {
     /// The tasks of one instance, all on one agent: one task for an application; the containers and the executor for a
     /// pod. Grouped by equal resources, sorted.
     pub tasks: Vec<TaskGroup>,
-    /// How many of them are containers of a pod; `None` for an application.
-    pub containers: Option<u32>,
     /// Whether its launches are put off because instances failed.
     pub backs_off: bool,
     /// Its placement constraints.
@@ -73,13 +70,6 @@ impl QueuedInstances {
     #[must_use]
     pub fn resources(&self) -> Resources {
         self.tasks.iter().map(|group| group.resources.times(group.count.into())).sum()
-    }
-
-    /// How many instances one agent may hold, where its constraints limit that.
-    #[must_use]
-    pub fn host_limit(&self) -> Option<HostLimit> {
-        let max_per_agent = self.constraints.max_per_agent()?;
-        Some(HostLimit { max_per_agent, tasks_per_instance: self.containers.unwrap_or(1).max(1) })
     }
 }
 
@@ -269,10 +259,7 @@ struct Placement {
 }
 
 /// The containers of a pod, with equal ones counted.
-struct Containers {
-    count: u32,
-    groups: Vec<TaskGroup>,
-}
+struct Containers(Vec<TaskGroup>);
 
 /// How many groups of containers are kept before equal ones are merged.
 const MAX_GROUPS: usize = 1000;
@@ -283,15 +270,14 @@ impl<'de> Deserialize<'de> for Containers {
         struct Container {
             resources: PerKind<Option<f64>>,
         }
-        let add = |containers: &mut Self, Container { resources }: Container| {
-            containers.count = containers.count.saturating_add(1);
-            containers.groups.push(TaskGroup { count: 1, resources: amounts(&resources)? });
-            if containers.groups.len() == MAX_GROUPS {
-                containers.groups = TaskGroup::merged(std::mem::take(&mut containers.groups));
+        let add = |groups: &mut Vec<TaskGroup>, Container { resources }: Container| {
+            groups.push(TaskGroup { count: 1, resources: amounts(&resources)? });
+            if groups.len() == MAX_GROUPS {
+                *groups = TaskGroup::merged(std::mem::take(groups));
             }
             Ok(())
         };
-        de::DeserializeSeed::deserialize(Each::new(Self { count: 0, groups: Vec::new() }, add), deserializer)
+        de::DeserializeSeed::deserialize(Each::new(Vec::new(), add), deserializer).map(Self)
     }
 }
 
@@ -310,8 +296,7 @@ impl Item {
                 let tasks = vec![TaskGroup { count: 1, resources }];
                 Ok(QueuedInstances { application: id, tasks, constraints, accepted_roles, ..shared })
             }
-            (None, Some(Pod { id: Name(id), containers, executor_resources, scheduling })) => {
-                let Containers { count, mut groups } = containers;
+            (None, Some(Pod { id: Name(id), containers: Containers(mut groups), executor_resources, scheduling })) => {
                 if let Some(written) = executor_resources {
                     let resources = amounts(&written).map_err(|problem| of(&id, &problem))?;
                     groups.push(TaskGroup { count: 1, resources });
@@ -321,7 +306,6 @@ impl Item {
                 Ok(QueuedInstances {
                     application: id,
                     tasks: TaskGroup::merged(groups),
-                    containers: Some(count),
                     constraints,
                     accepted_roles,
                     ..shared

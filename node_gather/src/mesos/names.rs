@@ -5,8 +5,11 @@
 /// The newest marker before the UUID in a Marathon task id.
 const NEWEST: &[u8] = b".instance-";
 
+/// The one of the first releases with pods.
+const OLDER: &[u8] = b".marathon-";
+
 /// The older ones, the newest first.
-const MARKERS: [&[u8]; 3] = [b".marathon-", b".", b"_"];
+const MARKERS: [&[u8]; 3] = [OLDER, b".", b"_"];
 
 /// How many of them only Marathon writes. Other frameworks put a name before a UUID, too, such as `kafka-0-broker__<UUID>`.
 const UNMISTAKABLE: usize = 1;
@@ -42,6 +45,19 @@ impl<'a> Mark<'a> {
     pub const fn as_bytes(&self) -> &'a [u8] {
         match self {
             Self::Path(bytes) | Self::Name(bytes) => bytes,
+        }
+    }
+
+    /// The instance of a pod that the task is a container of, by the UUID in its id: `pod.instance-<UUID>.container`. The task of an
+    /// application has `_app` (once `$anon`) in that place, which is the name of no container.
+    #[must_use]
+    #[inline]
+    pub fn pod_instance(&self, task_id: &[u8]) -> Option<u128> {
+        let Self::Path(path) = self else { return None };
+        let after = task_id.get(path.len() + NEWEST.len() + UUID_LENGTH..)?;
+        match after {
+            [b'.', first, ..] if first.is_ascii_alphanumeric() => instance_of_task(task_id.get(path.len()..)?),
+            _ => None,
         }
     }
 
@@ -99,6 +115,27 @@ pub fn marathon_path<'a>(task_id: &'a [u8], task_name: &[u8]) -> Option<&'a [u8]
         best = paths.find(is_path).or(best);
     }
     best.map(|(_, path)| path)
+}
+
+/// The instance in an id of Marathon's form, from the marker on.
+#[cold]
+fn instance_of_task(id: &[u8]) -> Option<u128> {
+    uuid_at_start(id.strip_prefix(NEWEST).or_else(|| id.strip_prefix(OLDER))?)
+}
+
+/// The instance of a pod that an executor runs. Marathon writes the marker first: `instance-<path>.<UUID>`.
+#[must_use]
+pub fn pod_instance_of_executor(executor_id: &[u8]) -> Option<u128> {
+    let is_of_marathon =
+        [NEWEST, OLDER].iter().any(|marker| marker.get(1..).is_some_and(|own| executor_id.starts_with(own)));
+    let (before, uuid) = executor_id.split_at_checked(executor_id.len().checked_sub(UUID_LENGTH)?)?;
+    (is_of_marathon && before.ends_with(b".")).then(|| uuid_at_start(uuid)).flatten()
+}
+
+/// The number that a UUID is, at the beginning.
+fn uuid_at_start(bytes: &[u8]) -> Option<u128> {
+    let digits = bytes.iter().take(UUID_LENGTH).filter_map(|byte| char::from(*byte).to_digit(16));
+    is_uuid_at(bytes, 0).then(|| digits.fold(0, |number, digit| number << 4 | u128::from(digit)))
 }
 
 /// Whether the name has the parts of the path in reverse order.
@@ -184,6 +221,34 @@ mod tests {
             (format!("säge_web.{UUID}"), "web.säge", "/säge/web"),
         ] {
             assert_eq!(application(&id, name), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_one_of_the_instance_of_its_pod() {
+        let number = Some(0x182f_33d2_3650_4602_9e17_f361_77a9_8192);
+        for (id, expected) in [
+            (format!("shop_web.instance-{UUID}.nginx"), number),
+            (format!("shop_web.instance-{UUID}.nginx.3"), number),
+            (format!("shop_web.marathon-{}.nginx", UUID.to_uppercase()), number),
+            (format!("shop_web.instance-{UUID}._app.1"), None),
+            (format!("shop_web.instance-{UUID}.$anon"), None),
+            (format!("shop_web.instance-{UUID}"), None),
+            (format!("shop_web.{UUID}"), None),
+            (format!("shop_web.{UUID}.a.b.c.d.e.f.g"), None),
+            ("nginx".to_owned(), None),
+        ] {
+            assert_eq!(Mark::of(id.as_bytes(), b"web.shop").pod_instance(id.as_bytes()), expected, "{id}");
+        }
+        for (id, expected) in [
+            (format!("instance-shop_web.{UUID}"), number),
+            (format!("marathon-shop_web.{UUID}"), number),
+            (format!("instance-shop_web{UUID}"), None),
+            (format!("pod.{UUID}"), None),
+            (format!("instance-shop_web.{}", UUID.replace('-', "+")), None),
+            ("instance-".to_owned(), None),
+        ] {
+            assert_eq!(pod_instance_of_executor(id.as_bytes()), expected, "{id}");
         }
     }
 

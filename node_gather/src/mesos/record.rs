@@ -25,8 +25,8 @@ pub(crate) struct Record {
     pub(crate) frameworks: Vec<Framework>,
     /// With the index of their framework.
     pub(crate) tasks: Vec<(usize, Task)>,
-    /// The resources and roles of executors, with the index of their framework and the id of their agent.
-    pub(crate) executors: Vec<(usize, String, String, Resources)>,
+    /// The resources and roles of executors, with the index of their framework, their id, and that of their agent.
+    pub(crate) executors: Vec<(usize, String, String, String, Resources)>,
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
@@ -115,8 +115,9 @@ impl Sink for Record {
         self.keep(|| format!("executor on {}", executor.agent_id), executor.resources.impossible());
         self.odd.extend(executor.odd.map(|odd| (format!("executor on {}", executor.agent_id), odd)));
         let resources = executor.resources.amounts();
-        let RawExecutor { agent_id, role, .. } = *executor;
-        self.executors.push((self.frameworks.len(), agent_id.to_owned(), role.to_owned(), resources));
+        let RawExecutor { id, agent_id, role, .. } = *executor;
+        let (id, agent_id, role) = (id.to_owned(), agent_id.to_owned(), role.to_owned());
+        self.executors.push((self.frameworks.len(), id, agent_id, role, resources));
     }
 
     fn end_framework(&mut self) -> Result<(), StateError> {

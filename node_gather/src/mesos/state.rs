@@ -430,6 +430,8 @@ impl RawTask<'_> {
 /// The own resources of an executor, as in the document.
 #[derive(Clone, Copy, Debug)]
 pub struct RawExecutor<'a> {
+    /// Its id; empty if it is not reported.
+    pub id: &'a str,
     /// Its agent's id (`slave_id`).
     pub agent_id: &'a str,
     /// The role whose resources it takes; empty if it is not reported.
@@ -476,7 +478,7 @@ pub trait Sink {
     fn task(&mut self, task: &RawTask<'_>);
 
     /// So many tasks like that on its agent, which differ in their ids alone, and what names their application: what is known
-    /// otherwise than by a document may be added up before.
+    /// otherwise than by a document may be added up before. Containers of pods are given one by one.
     fn tasks(&mut self, task: &RawTask<'_>, _mark: Mark<'_>, count: u32) {
         (0..count).for_each(|_| self.task(task));
     }

@@ -9,7 +9,7 @@ use shared::resources::{Amount, Resources};
 use super::cluster_state::{ApplicationName, ClusterState, Tasks};
 use super::interned::{OTHER, index};
 use super::{Share, task_count};
-use crate::marathon::definitions::{HostLimit, HostLimits};
+use crate::marathon::definitions::HostLimits;
 use crate::marathon::queue::QueuedInstances;
 
 /// How many applications a snapshot lists. Frameworks with a name per task would not fit a message.
@@ -36,7 +36,7 @@ struct Counts {
     queued: Queued,
     /// Whether Marathon runs it.
     is_marathon: bool,
-    host_limit: Option<HostLimit>,
+    max_per_agent: Option<u32>,
 }
 
 /// Queued instances, and the tasks of one of them.
@@ -84,7 +84,7 @@ impl<'a> Applications<'a> {
     pub(super) fn limit_hosts(&mut self, limits: &HostLimits) {
         for (key, counts) in &mut self.0 {
             if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
-                counts.host_limit = Some(*limit);
+                counts.max_per_agent = Some(*limit);
             }
         }
     }
@@ -133,7 +133,7 @@ fn mean(total: Resources, count: u32) -> Resources {
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
-    let Counts { tasks, queued, is_marathon: _, host_limit } = counts;
+    let Counts { tasks, queued, is_marathon: _, max_per_agent } = counts;
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),
@@ -143,8 +143,8 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
         queued: queued.instances,
         queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
-        max_per_agent: host_limit.map(|limit| limit.max_per_agent),
-        tasks_per_instance: host_limit.map(|limit| limit.tasks_per_instance).filter(|tasks| *tasks != 1),
+        max_per_agent,
+        tasks_per_instance: None,
     }
 }
 

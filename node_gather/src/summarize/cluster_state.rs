@@ -6,6 +6,7 @@
 //! agents are known.
 
 mod batch;
+mod pods;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -17,6 +18,7 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use self::batch::TaskBatch;
+use self::pods::Pods;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
 use super::interned::{Interned, Map, index};
@@ -73,6 +75,8 @@ pub struct ClusterState {
     open: OpenFramework,
     /// The latest tasks of that framework.
     batch: TaskBatch,
+    /// Its pods, as far as they are known.
+    pods: Pods,
     /// The tasks in a pool.
     counts: Counts,
     /// How many tasks run on agents that the master does not list.
@@ -171,6 +175,7 @@ impl ClusterState {
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),
             batch: TaskBatch::default(),
+            pods: Pods::default(),
             counts: Counts::default(),
             unlisted_tasks: 0,
             unplaced: Unplaced::default(),
@@ -436,6 +441,7 @@ impl Sink for ClusterState {
 
     fn end_framework(&mut self) -> Result<(), StateError> {
         self.count_batch();
+        self.count_pods();
         let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         if self.frameworks.len() >= MAX_FRAMEWORKS {

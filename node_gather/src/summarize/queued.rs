@@ -209,10 +209,11 @@ impl Servers<'_> {
 
     /// How many instances of an entry count that agents with room decline, where so many of its tasks run: a new agent may have a value
     /// that no other has, or hold the instance that these may not (H12).
-    fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, tasks: u32) -> u32 {
+    fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, running: u32) -> u32 {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
-        let (Some(limit), Some(Some(most))) = (queued.host_limit(), self.most.get(pool)) else { return of_attributes };
-        let (running, on_each) = (tasks / limit.tasks_per_instance, limit.max_per_agent.max(1));
+        let limit = queued.constraints.max_per_agent();
+        let (Some(on_each), Some(Some(most))) = (limit, self.most.get(pool)) else { return of_attributes };
+        let on_each = on_each.max(1);
         let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
         if settings.and_then(|settings| settings.daemon).unwrap_or(hosts > *most) {
@@ -223,11 +224,10 @@ impl Servers<'_> {
         if is_everywhere && of_attributes == 0 { queued.instances } else { 1 }
     }
 
-    /// Why the values of attributes that agents of the pool have leave no place for an instance, where it has so many tasks there.
-    fn without_place(&self, pool: usize, queued: &QueuedInstances, tasks: u32) -> Option<LeftOut> {
+    /// Why the values of attributes that agents of the pool have leave no place for an instance, where so many run there.
+    fn without_place(&self, pool: usize, queued: &QueuedInstances, running: u32) -> Option<LeftOut> {
         let (values, zones) = self.values.get(pool)?;
         let (most, constraint) = queued.constraints.most_instances(|field| values.possible(field, zones))?;
-        let running = tasks / queued.containers.unwrap_or(1).max(1);
         (running >= most).then(|| {
             let reason = if most == 0 {
                 format!("no agent of the pool meets its constraint {constraint}")

@@ -1,5 +1,6 @@
 mod counts;
 mod odd;
+mod pods;
 mod roles;
 mod set_aside;
 
@@ -54,6 +55,27 @@ fn framework(name: &str, tasks: &[(&str, &str, f64)]) -> Json {
         })
         .collect();
     json!({"name": name, "tasks": tasks})
+}
+
+/// Marathon with a pod of that name. Each container is (instance, name, agent) and takes 0.5 cpus, each executor (instance, agent)
+/// takes 0.125.
+fn pods(name: &str, containers: &[(u32, &str, &str)], executors: &[(u32, &str)]) -> Json {
+    let uuid = |instance: u32| format!("182f33d2-3650-4602-9e17-f3610000{instance:04}");
+    let tasks: Vec<Json> = containers
+        .iter()
+        .map(|(instance, container, agent)| {
+            let id = format!("{name}.instance-{}.{container}", uuid(*instance));
+            json!({"id": id, "name": container, "slave_id": agent, "state": "TASK_RUNNING", "resources": {"cpus": 0.5}})
+        })
+        .collect();
+    let executors: Vec<Json> = executors
+        .iter()
+        .map(|(instance, agent)| {
+            let id = format!("instance-{name}.{}", uuid(*instance));
+            json!({"executor_id": id, "slave_id": agent, "resources": {"cpus": 0.125}})
+        })
+        .collect();
+    json!({"name": "marathon", "tasks": tasks, "executors": executors})
 }
 
 fn run_with(state: &Json, config: &Config, marathon: &Observed) -> Summary {
@@ -375,12 +397,12 @@ fn a_captured_cluster_is_summarized_as_it_is() {
     let later = "2026-11-22T00:00:00Z".parse().unwrap();
     let snapshot = summarize(state, &Observed::default(), "m", later).snapshots.remove(0);
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
-    // The pod's executor uses resources, but belongs to no application.
+    // The executor uses resources, but its id is not that of a pod.
     assert_eq!(snapshot.resources.used.cpus, amount(12.169));
     let visible: Resources = snapshot.applications.iter().map(|application| application.resources).sum();
     assert_eq!(visible.cpus, amount(12.069));
     let pod = snapshot.applications.iter().find(|application| application.name == "/pods/web").unwrap();
-    assert_eq!((pod.task_count, pod.tasks.len()), (2, 2));
+    assert_eq!((pod.task_count, pod.tasks.len(), pod.resources.cpus), (1, 1, amount(0.6)));
 }
 
 proptest! {

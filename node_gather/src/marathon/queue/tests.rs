@@ -88,7 +88,7 @@ fn a_queued_pod_has_its_containers_and_its_executor() {
     let queued = parsed(&[item(2, 0, &pod("/pods/web"))]).unwrap();
     let tasks = vec![group(1, 0.1, 32.0, 10.0), group(2, 0.1, 64.0, 0.0), group(1, 0.5, 128.0, 0.0)];
     let [queued] = queued.try_into().unwrap();
-    assert_eq!((&*queued.application, queued.instances, queued.containers), ("/pods/web", 2, Some(3)));
+    assert_eq!((&*queued.application, queued.instances), ("/pods/web", 2));
     assert_eq!(queued.tasks, tasks);
     assert_eq!(queued.constraints.max_per_agent(), Some(1));
     assert_eq!(queued.accepted_roles, ["dev"]);

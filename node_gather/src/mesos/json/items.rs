@@ -324,6 +324,7 @@ impl Item for TaskJson {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum ExecutorField {
+    ExecutorId,
     SlaveId,
     Role,
     Resources,
@@ -333,6 +334,7 @@ enum ExecutorField {
 
 #[derive(Default)]
 pub(super) struct ExecutorJson {
+    executor_id: String,
     /// Without it the executor cannot be placed, and its resources are missing from the visible ones.
     slave_id: Option<String>,
     role: String,
@@ -354,6 +356,11 @@ impl Item for ExecutorJson {
                     continue;
                 }
                 ExecutorField::SlaveId => executor.slave_id = None,
+                ExecutorField::ExecutorId if odd.is_first("executors[].executor_id") => {
+                    let id = odd.take_or_null("executors[].executor_id", map.next_value()?);
+                    executor.executor_id = id.unwrap_or_default();
+                    continue;
+                }
                 ExecutorField::Role if odd.is_first("executors[].role") => {
                     executor.role = odd.take_or_null("executors[].role", map.next_value()?).unwrap_or_default();
                     continue;
@@ -372,7 +379,8 @@ impl Item for ExecutorJson {
     fn give(self, sink: &mut impl Sink) -> Result<(), StateError> {
         match (&self.slave_id, self.odd) {
             (Some(agent_id), odd) => {
-                sink.executor(&RawExecutor { agent_id, role: &self.role, resources: &self.resources, odd });
+                let Self { executor_id: id, role, resources, .. } = &self;
+                sink.executor(&RawExecutor { id, agent_id, role, resources, odd });
             }
             (None, Some(odd)) => sink.framework_odd(odd),
             (None, None) => {}

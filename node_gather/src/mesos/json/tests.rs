@@ -81,7 +81,7 @@ fn every_field_is_kept() {
     assert_eq!((first.registered_at, second.registered_at), (state.master.elected_at, None));
     assert_eq!((first_has.total, first_has.unreserved), (amounts(4.0, 1000.0), amounts(3.0, 1000.0)));
     assert_eq!(first_has.used, Some(amounts(1.5, 300.0)));
-    assert_eq!(state.executors, [(0, "A1".to_owned(), "ops".to_owned(), amounts(0.5, 44.0))]);
+    assert_eq!(state.executors, [(0, "e".to_owned(), "A1".to_owned(), "ops".to_owned(), amounts(0.5, 44.0))]);
     assert_eq!(state.reserved, [vec![("ops".to_owned(), amounts(1.0, 0.0))], Vec::new()]);
     assert!(state.tasks.iter().all(|(_, task)| task.role == "ops/web"));
     assert!(first.attributes.has("level", "1.5") && first.attributes.has("pool", "workers"));

@@ -55,6 +55,7 @@ struct Task {
 
 #[derive(Debug, Default)]
 struct Executor {
+    id: String,
     agent_id: String,
     has_agent: bool,
     role: String,
@@ -164,10 +165,10 @@ impl<S: Sink> Builder<S> {
     }
 
     fn executor(&mut self) {
-        let Executor { agent_id, has_agent, role, resources, odd } = &self.executor;
+        let Executor { id, agent_id, has_agent, role, resources, odd } = &self.executor;
         // Without an agent the executor cannot be placed, and its resources are missing from the visible ones.
         match (has_agent, *odd) {
-            (true, odd) => self.sink.executor(&RawExecutor { agent_id, role, resources, odd }),
+            (true, odd) => self.sink.executor(&RawExecutor { id, agent_id, role, resources, odd }),
             (false, Some(odd)) => self.sink.framework_odd(odd),
             (false, None) => {}
         }
@@ -241,6 +242,7 @@ impl<S: Sink> Builder<S> {
             Field::RecoveredHostname => set(&mut self.recovered.hostname),
             Field::FrameworkName => self.sink.framework_name(text.to_owned()),
             Field::Capability => self.gpu_aware |= text == "GPU_RESOURCES",
+            Field::ExecutorId => set(&mut self.executor.id),
             Field::ExecutorRole => set(&mut self.executor.role),
             Field::ExecutorAgent => {
                 set(&mut self.executor.agent_id);
@@ -331,9 +333,11 @@ impl<S: Sink> Builder<S> {
 
     /// An executor that the fast path has read; `false` if a text of it is none.
     pub(super) fn fast_path_executor(&mut self, executor: &FastPathExecutor<'_>) -> bool {
-        let FastPathExecutor { agent_id, role, resources, .. } = executor;
-        let (Ok(agent_id), Ok(role)) = (str::from_utf8(agent_id), str::from_utf8(role)) else { return false };
-        self.sink.executor(&RawExecutor { agent_id, role, resources, odd: None });
+        let FastPathExecutor { id, agent_id, role, resources, .. } = executor;
+        let [Ok(id), Ok(agent_id), Ok(role)] = [id, agent_id, role].map(|text| str::from_utf8(text)) else {
+            return false;
+        };
+        self.sink.executor(&RawExecutor { id, agent_id, role, resources, odd: None });
         true
     }
 
@@ -357,6 +361,7 @@ impl Executor {
     /// Prepares for the next one; allocations are reused.
     fn clear(&mut self) {
         (self.has_agent, self.odd) = (false, None);
+        self.id.clear();
         self.role.clear();
         self.resources = RawResources::default();
     }

@@ -101,6 +101,7 @@ fn role<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The fields of an executor that are read.
 #[derive(Debug)]
 pub(super) struct FastPathExecutor<'a> {
+    pub(super) id: &'a [u8],
     pub(super) agent_id: &'a [u8],
     pub(super) role: &'a [u8],
     pub(super) resources: RawResources,
@@ -111,7 +112,7 @@ pub(super) struct FastPathExecutor<'a> {
 /// The executor at the beginning of the bytes, if it has the usual form and is complete.
 #[inline(always)]
 pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExecutor<'_>> {
-    let (_, rest) = text(kernel, bytes, br#"{"executor_id":""#)?;
+    let (id, rest) = text(kernel, bytes, br#"{"executor_id":""#)?;
     let (_, rest) = text(kernel, rest, br#","name":""#)?;
     let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
     let rest = ignored(kernel, rest, br#","command":{"#)?;
@@ -120,7 +121,7 @@ pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExe
     let rest = text(kernel, rest, br#","type":""#).map_or(rest, |(_, rest)| rest);
     let (agent_id, rest) = text(kernel, rest, br#","slave_id":""#)?;
     let rest = rest.strip_prefix(b"}")?;
-    Some(FastPathExecutor { agent_id, role, resources, length: bytes.len() - rest.len() })
+    Some(FastPathExecutor { id, agent_id, role, resources, length: bytes.len() - rest.len() })
 }
 
 /// What follows an object or a list that is not read, which begins with these bytes.

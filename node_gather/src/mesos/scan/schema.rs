@@ -86,6 +86,7 @@ pub(super) enum Field {
     TaskRole,
     Executors,
     Executor,
+    ExecutorId,
     ExecutorAgent,
     ExecutorRole,
     ExecutorResources,
@@ -206,6 +207,7 @@ impl Container {
             Self::Agent => field_of_agent(key),
             Self::Framework => field_of_framework(key),
             Self::Executor => match key {
+                b"executor_id" => Field::ExecutorId,
                 b"slave_id" => Field::ExecutorAgent,
                 b"role" => Field::ExecutorRole,
                 b"resources" => Field::ExecutorResources,
@@ -346,6 +348,7 @@ impl Field {
             | Self::TaskAgent
             | Self::TaskState
             | Self::TaskRole
+            | Self::ExecutorId
             | Self::ExecutorAgent
             | Self::ExecutorRole => ValueType::String,
             Self::ElectedTime
@@ -399,6 +402,7 @@ impl Field {
                 | Self::Used
                 | Self::Unreserved
                 | Self::TaskRole
+                | Self::ExecutorId
                 | Self::ExecutorAgent
                 | Self::ExecutorRole
         )
@@ -462,6 +466,7 @@ impl Field {
             Self::TaskRole => "tasks[].role",
             Self::Executors => "frameworks[].executors",
             Self::Executor => "executors[]",
+            Self::ExecutorId => "executors[].executor_id",
             Self::ExecutorAgent => "executors[].slave_id",
             Self::ExecutorRole => "executors[].role",
             Self::ExecutorResources => "executors[].resources",

@@ -6,9 +6,10 @@ use shared::count::saturated;
 use shared::resources::Resources;
 
 use super::batch::MOST;
+use super::pods::{Of, Part};
 use super::{ApplicationName, ClusterState, Size};
 use crate::finding::{Owner, SetAside};
-use crate::mesos::names::Mark;
+use crate::mesos::names::{Mark, pod_instance_of_executor};
 use crate::mesos::state::{OddField, RawExecutor, RawResources, RawTask};
 use crate::summarize::agents::Place;
 use crate::summarize::interned::{Map, OTHER, index};
@@ -30,6 +31,10 @@ impl ClusterState {
         let role = self.role(task.role);
         let mark = Mark::of(task.id, task.name);
         let agent = self.agents.number(task.agent_id);
+        if let Some(instance) = mark.pod_instance(task.id) {
+            self.add_container(instance, task, mark, agent, role);
+            return;
+        }
         self.batch.add(task, mark, self.open.known(mark), agent, role);
         if self.batch.is_full() {
             self.count_batch();
@@ -59,13 +64,53 @@ impl ClusterState {
 
     /// Counts an executor.
     pub(super) fn count_executor(&mut self, executor: &RawExecutor<'_>) {
-        let RawExecutor { agent_id, role, resources, odd } = *executor;
+        let RawExecutor { id, agent_id, role, resources, odd } = *executor;
         let agent = self.agents.number(agent_id.as_bytes());
         if resources.impossible().is_some() || odd.is_some() {
             self.set_aside_for(agent, Owner::Executor, resources, odd);
         }
         let role = self.role(role.as_bytes());
-        self.place_executor(agent, role, resources.amounts());
+        match pod_instance_of_executor(id.as_bytes()) {
+            Some(instance) => {
+                self.add_part(Part { instance, agent, role, of: Of::Executor, resources: resources.amounts() });
+            }
+            None => self.place_executor(agent, role, resources.amounts()),
+        }
+    }
+
+    /// Adds a container to its pod.
+    #[cold]
+    fn add_container(&mut self, instance: u128, task: &RawTask<'_>, mark: Mark<'_>, agent: u32, role: u32) {
+        let known = self.open.known(mark);
+        let hash = known.hash(mark.as_bytes());
+        let application = self.application(mark, hash, known.guess(hash));
+        self.add_part(Part {
+            instance,
+            agent,
+            role,
+            of: Of::Container(application),
+            resources: task.resources.amounts(),
+        });
+    }
+
+    fn add_part(&mut self, part: Part) {
+        self.pods.add(part);
+        if self.pods.are_full() {
+            self.count_pods();
+        }
+    }
+
+    /// Counts each pod of which parts are known as one task, and executors without any where they are.
+    pub(super) fn count_pods(&mut self) {
+        for Part { agent, role, of, resources, .. } in std::mem::take(&mut self.pods).into_whole() {
+            match of {
+                Of::Container(application) => {
+                    let size = self.size(application, (resources, role));
+                    self.place(agent, application, size, 1);
+                }
+                Of::Executor => self.place_executor(agent, role, resources),
+            }
+        }
     }
 
     /// Counts so many tasks that are alike.
@@ -73,6 +118,10 @@ impl ClusterState {
         self.set_task_aside(task);
         let agent = self.agents.number(task.agent_id);
         let role = self.role(task.role);
+        if let Some(instance) = mark.pod_instance(task.id) {
+            (0..count).for_each(|_| self.add_container(instance, task, mark, agent, role));
+            return;
+        }
         let known = self.open.known(mark);
         let hash = known.hash(mark.as_bytes());
         let application = self.application(mark, hash, known.guess(hash));

@@ -3,7 +3,7 @@
 use shared::contract::NotCounted;
 
 use super::*;
-use crate::marathon::definitions::{HostLimit, HostLimits};
+use crate::marathon::definitions::HostLimits;
 use crate::marathon::queue::QueuedInstances;
 use crate::marathon::{Answer, Queue, queue};
 use crate::members::Description;
@@ -463,17 +463,12 @@ fn many_entries_that_do_not_count_fit_a_message() {
 
 #[test]
 fn constraints_say_how_many_instances_an_agent_may_hold() {
-    let tasks = [("web", "a"), ("db", "a"), ("pod", "a"), ("pod", "a"), ("pod", "a")];
+    let tasks = [("web", "a"), ("db", "a"), ("pod", "a"), ("pod", "a")];
     let state = state(
         &[agent("a", 1.0, &json!({}))],
         &[marathon("marathon", &tasks), framework("spark", &[("/db", "a", 0.1)])],
     );
-    let limit = |max_per_agent, tasks_per_instance| HostLimit { max_per_agent, tasks_per_instance };
-    let limits = HostLimits::from([
-        ("/db".to_owned(), limit(1, 1)),
-        ("/pod".to_owned(), limit(3, 2)),
-        ("/gone".to_owned(), limit(1, 1)),
-    ]);
+    let limits = HostLimits::from([("/db".to_owned(), 1), ("/pod".to_owned(), 3), ("/gone".to_owned(), 1)]);
     let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
     let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
     let marathon = Observed { queue, host_limits: Answer::Known(limits) };
@@ -594,17 +589,16 @@ fn the_last_instance_with_a_place_counts_and_is_not_named() {
 }
 
 #[test]
-fn the_tasks_of_a_pod_are_one_instance() {
-    // Two tasks of one pod run in one of three racks.
-    let mut own = read_queue(&[declined(
+fn the_containers_of_a_pod_are_one_instance() {
+    // A pod of two containers runs in each of two racks of three.
+    let own = read_queue(&[declined(
         entry("/db", 4, 1.0, &json!({"constraints": [["rack", "UNIQUE"]]})),
         &[("UnfulfilledConstraint", 3)],
     )]);
-    let Answer::Known(queued) = &mut own else { panic!() };
-    queued[0].containers = Some(2);
     let agents = ["a", "b", "c"]
         .map(|id| agent(id, 1.0, &json!({"attributes": {"rack": format!("r-{id}"), "pool": "workers"}})));
-    let state = state(&agents, &[marathon("marathon", &[("db", "a"), ("db", "a"), ("db", "b"), ("db", "b")])]);
+    let containers = [(1, "x", "a"), (1, "y", "a"), (2, "x", "b"), (2, "y", "b")];
+    let state = state(&agents, &[pods("db", &containers, &[])]);
     assert_eq!(counted(&with_queue(&state, &config(""), &own)), [(1, 3)]);
 }
 

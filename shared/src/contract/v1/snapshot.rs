@@ -334,7 +334,7 @@ pub struct Application {
     /// limits them, or no constraints are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_agent: Option<u32>,
-    /// How many tasks one of its instances has, where it is not one: those of a pod.
+    /// How many tasks one of its instances has, where it is not one: those of a pod, in a message of an older `node_gather`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks_per_instance: Option<u32>,
 }
@@ -351,7 +351,7 @@ impl Application {
         }
     }
 
-    /// How many of its instances run: a pod has several tasks each. Of an instance that has lost some of its tasks, the
+    /// How many of its instances run. A pod is one task; in a message of an older `node_gather` it has several. Of an instance that has lost some of its tasks, the
     /// others count as one.
     #[must_use]
     pub const fn instances(&self) -> u32 {
