@@ -223,3 +223,26 @@ fn odd_tasks_on_unknown_agents() {
     assert_eq!((snapshot.agents.registered, snapshot.agents.usable), (10, 10));
     print_peak();
 }
+
+#[test]
+fn a_million_containers_are_read_within_the_memory() {
+    is_within_the_memory("a_million_containers");
+}
+
+/// Two of each pod, far apart from each other.
+#[test]
+#[ignore = "started by another test, in a process of its own"]
+fn a_million_containers() {
+    let tasks = (0..1_000_000_u32).map(|number| {
+        format!(
+            r#"{{"id":"pod.instance-182f33d2-3650-4602-9e17-f36100{:06}.c{}","name":"c","slave_id":"S{}","state":"TASK_RUNNING","resources":{{"cpus":0.001,"mem":1}},"role":"*"}}"#,
+            number % 500_000,
+            number / 500_000,
+            number % 10
+        )
+    });
+    let snapshot = read(ten_agents(), Box::new(tasks)).snapshot;
+    let [pods] = &*snapshot.applications else { panic!("{:?}", snapshot.applications.len()) };
+    assert_eq!((&*pods.name, pods.resources.cpus.thousandths()), ("/pod", 1_000_000));
+    print_peak();
+}

@@ -41,7 +41,7 @@ impl Daemon {
         let most = policy.limits.max.or_else(group)?;
         let not_counted = snapshot.not_counted.iter().filter(|entry| entry.application == application.name);
         let queued = not_counted.fold(application.queued, |sum, entry| sum.saturating_add(entry.queued));
-        let instances = application.instances().saturating_add(queued);
+        let instances = application.task_count.saturating_add(queued);
         let hosts = instances.div_ceil(max_per_agent);
         let exceeds = || Exceeds { application: application.name.clone(), instances, hosts, most };
         (hosts > most).then(|| Self::Exceeds(exceeds()))

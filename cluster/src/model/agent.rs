@@ -421,12 +421,13 @@ impl Agent {
 }
 
 fn alike(tasks: &[Task]) -> Vec<KeptAlike> {
-    let mut groups: Vec<(Mark<'_>, &Task, KeptAlike)> = Vec::new();
+    let mut groups: Vec<(Mark<'_>, Option<u128>, &Task, KeptAlike)> = Vec::new();
     for (first, task) in tasks.iter().enumerate() {
         let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());
-        let is_like = |(of, other, _): &&mut (Mark<'_>, &Task, KeptAlike)| {
+        let pod = mark.pod_instance(task.id.as_bytes());
+        let is_like = |(of, of_pod, other, _): &&mut (Mark<'_>, Option<u128>, &Task, KeptAlike)| {
             other.framework == task.framework
-                && *of == mark
+                && (*of, *of_pod) == (mark, pod)
                 && other.resources == task.resources
                 && other.state == task.state
                 && other.role == task.role
@@ -435,13 +436,11 @@ fn alike(tasks: &[Task]) -> Vec<KeptAlike> {
             Mark::Path(path) => Some(path.len()),
             Mark::Name(_) => None,
         };
-        // Which containers are of one pod, their ids alone say.
-        let is_of_pod = mark.pod_instance(task.id.as_bytes()).is_some();
-        match groups.iter_mut().find(is_like).filter(|_| !is_of_pod) {
+        match groups.iter_mut().find(is_like) {
             Some((.., alike)) => alike.count += 1,
             None => {
                 let resources = raw_resources(&task.resources);
-                groups.push((mark, task, KeptAlike { first, path, resources, count: 1 }));
+                groups.push((mark, pod, task, KeptAlike { first, path, resources, count: 1 }));
             }
         }
     }

@@ -33,7 +33,6 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
-            tasks_per_instance: None,
         }
     });
     ClusterSnapshot {

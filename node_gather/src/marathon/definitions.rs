@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use super::constraints::Constraints;
@@ -61,6 +62,9 @@ pub fn add_pods(body: impl Read, limits: &mut HostLimits) -> Result<(), Definiti
     #[derive(Deserialize)]
     struct Pod {
         id: Name,
+        /// What has none is no pod.
+        #[serde(rename = "containers")]
+        _containers: Vec<IgnoredAny>,
         #[serde(default)]
         scheduling: Option<Scheduling>,
     }
@@ -74,7 +78,7 @@ pub fn add_pods(body: impl Read, limits: &mut HostLimits) -> Result<(), Definiti
         #[serde(default)]
         constraints: Constraints,
     }
-    let add = |limits: &mut &mut HostLimits, Pod { id, scheduling }: Pod| {
+    let add = |limits: &mut &mut HostLimits, Pod { id, scheduling, .. }: Pod| {
         let placement = scheduling.and_then(|scheduling| scheduling.placement);
         placement.map_or(Ok(()), |placement| insert(limits, id, &placement.constraints))
     };

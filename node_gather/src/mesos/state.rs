@@ -478,7 +478,7 @@ pub trait Sink {
     fn task(&mut self, task: &RawTask<'_>);
 
     /// So many tasks like that on its agent, which differ in their ids alone, and what names their application: what is known
-    /// otherwise than by a document may be added up before. Containers of pods are given one by one.
+    /// otherwise than by a document may be added up before. Containers are of the same instance of a pod.
     fn tasks(&mut self, task: &RawTask<'_>, _mark: Mark<'_>, count: u32) {
         (0..count).for_each(|_| self.task(task));
     }

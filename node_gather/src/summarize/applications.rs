@@ -144,7 +144,6 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
         queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
         max_per_agent,
-        tasks_per_instance: None,
     }
 }
 

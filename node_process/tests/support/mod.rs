@@ -299,7 +299,6 @@ fn any_application() -> impl Strategy<Value = Application> {
             queued_tasks,
             gpu_aware: false,
             max_per_agent: None,
-            tasks_per_instance: None,
         },
     )
 }

@@ -50,7 +50,6 @@ fn snapshot() -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
-            tasks_per_instance: None,
         }],
         growth: None,
         not_counted: Vec::new(),

@@ -29,7 +29,7 @@ fn an_answer_that_is_not_a_list_is_refused() {
         let refused = add_apps(body.as_bytes(), &mut HostLimits::new());
         assert!(matches!(refused, Err(DefinitionsError::Json(_))), "{body}");
     }
-    for body in ["", "{}", "[{}]", "[", "null"] {
+    for body in ["", "{}", r#"[{"id":"/a"}]"#, "[{}]", "[", "null"] {
         let refused = add_pods(body.as_bytes(), &mut HostLimits::new());
         assert!(matches!(refused, Err(DefinitionsError::Json(_))), "{body}");
     }

@@ -25,7 +25,7 @@ fn a_running_pod_is_one_task_with_its_executor() {
     let state = state(&[agent("a", 1.125, &json!({})), agent("b", 1.125, &json!({}))], &[pods]);
     let snapshot = only(&state);
     assert_eq!(tasks_of(&snapshot), (vec![group(2, 1.125)], vec![vec![group(1, 1.125)]; 2]));
-    assert_eq!((&*snapshot.applications[0].name, snapshot.applications[0].tasks_per_instance), ("/shop/pod", None));
+    assert_eq!(snapshot.applications[0].name, "/shop/pod");
     assert_eq!(snapshot.completeness.level, CompletenessLevel::Complete, "{:?}", snapshot.completeness);
 }
 

@@ -477,7 +477,7 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
         .applications
         .iter()
         .map(|application| {
-            (&*application.framework, &*application.name, application.max_per_agent, application.instances())
+            (&*application.framework, &*application.name, application.max_per_agent, application.task_count)
         })
         .collect();
     let expected = [

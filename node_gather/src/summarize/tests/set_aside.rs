@@ -69,6 +69,21 @@ fn an_impossible_task_or_executor_sets_its_agent_aside() {
     assert_eq!(only(&serde_json::from_str(&shuffled).unwrap()), snapshot);
 }
 
+/// Which pod it belongs to is not known; without an id it is none of a pod.
+#[test]
+fn an_executor_with_an_odd_id_sets_its_agent_aside() {
+    for (id, usable, level) in
+        [(json!(5), 2, CompletenessLevel::Partial), (json!(null), 3, CompletenessLevel::Complete)]
+    {
+        let (mut agents, mut frameworks) = three_agents();
+        agents[2]["used_resources"]["cpus"] = json!(1.5);
+        frameworks[0]["executors"] =
+            json!([{"executor_id": id, "slave_id": "c", "role": "*", "resources": {"cpus": 0.5}}]);
+        let snapshot = only(&state(&agents, &frameworks));
+        assert_eq!((snapshot.agents.usable, snapshot.completeness.level), (usable, level), "{id}");
+    }
+}
+
 #[test]
 fn an_impossible_task_that_has_ended_does_not_matter() {
     let (agents, mut frameworks) = three_agents();

@@ -38,7 +38,7 @@ impl<'a> Hosts<'a> {
             let max_per_agent = application.max_per_agent?.max(1);
             let is_placeable = has_place(application, &queued_instance(application));
             let queued = if is_placeable { application.queued } else { 0 };
-            let instances = application.instances().saturating_add(queued);
+            let instances = application.task_count.saturating_add(queued);
             let hosts = instances.div_ceil(max_per_agent);
             Some(HostsNeeded { application: application.name.clone(), instances, max_per_agent, hosts })
         };

@@ -334,9 +334,6 @@ pub struct Application {
     /// limits them, or no constraints are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_agent: Option<u32>,
-    /// How many tasks one of its instances has, where it is not one: those of a pod, in a message of an older `node_gather`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tasks_per_instance: Option<u32>,
 }
 
 impl Application {
@@ -348,16 +345,6 @@ impl Application {
             (0, _) => Resources::ZERO,
             (_, []) => Resources::largest(self.tasks.iter().map(|group| group.resources)),
             (_, parts) => parts.iter().map(|group| group.resources.times(group.count.into())).sum(),
-        }
-    }
-
-    /// How many of its instances run. A pod is one task; in a message of an older `node_gather` it has several. Of an instance that has lost some of its tasks, the
-    /// others count as one.
-    #[must_use]
-    pub const fn instances(&self) -> u32 {
-        match self.tasks_per_instance {
-            None | Some(0) => self.task_count,
-            Some(tasks) => self.task_count.div_ceil(tasks),
         }
     }
 }
