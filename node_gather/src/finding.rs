@@ -83,6 +83,15 @@ pub enum Finding {
         /// Why.
         reason: String,
     },
+    /// Entries of Marathon's queue that cannot be read, and have not been there for long.
+    OddQueue {
+        /// How many.
+        entries: usize,
+        /// The first of them.
+        application: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Marathon did not list the constraints of applications.
     UnknownConstraints {
         /// Why.
@@ -218,6 +227,7 @@ impl Finding {
             | Self::OddFrameworks(_)
             | Self::HiddenUse { .. }
             | Self::UnknownQueue { .. }
+            | Self::OddQueue { .. }
             | Self::UnknownConstraints { .. }
             | Self::UnknownCpu { .. }
             | Self::UnknownGroup { .. }
@@ -312,6 +322,12 @@ impl fmt::Display for Finding {
                 kind.unit()
             ),
             Self::UnknownQueue { reason } => write!(f, "queued instances are unknown: {reason}"),
+            Self::OddQueue { entries, application, problem } => write!(
+                f,
+                "{entries} {} of Marathon's queue cannot be read, such as that of {application}: {problem}; \
+                 no agent is removed for an hour",
+                if *entries == 1 { "entry" } else { "entries" }
+            ),
             Self::UnknownConstraints { reason } => write!(f, "constraints of applications are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),
             Self::UnknownGroup { group, reason } => write!(f, "the instances of group {group} are unknown: {reason}"),

@@ -109,7 +109,7 @@ fn no_redirect_is_followed() {
 
 #[test]
 fn an_answer_that_is_not_a_queue_is_refused() {
-    for body in ["", "<html>", "{}", r#"{"queue":[{}]}"#] {
+    for body in ["", "<html>", "{}", r#"{"queue":{}}"#] {
         let cause = cause_of(&server(answer("200 OK", "", body)));
         assert!(matches!(cause, Cause::Queue(QueueError::Json(_))), "{body}: {cause:?}");
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, de};
 use shared::count::saturated;
 use shared::text::clip;
 
-use super::json::Name;
+use super::json::{Name, Text};
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
@@ -210,7 +210,8 @@ impl<'de> Deserialize<'de> for Written {
             }
             fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Written, S::Error> {
                 let mut next = || Ok::<_, S::Error>(list.next_element::<Name>()?.map(|Name(text)| text));
-                let (field, operator, value) = (next()?, next()?, next()?);
+                let (field, operator) = (next()?, next()?);
+                let value = list.next_element::<Option<Text>>()?.flatten().map(|Text(value)| value);
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 let constraint = field.zip(operator);
                 Ok(Written(constraint.and_then(|(field, operator)| Constraint::new(field, &operator, value))))
@@ -221,11 +222,11 @@ impl<'de> Deserialize<'de> for Written {
                 struct Object {
                     field_name: Name,
                     operator: Name,
-                    value: Option<Name>,
+                    value: Option<Text>,
                 }
                 let Object { field_name, operator, value } =
                     Object::deserialize(de::value::MapAccessDeserializer::new(object))?;
-                Ok(Written(Constraint::new(field_name.0, &operator.0, value.map(|Name(value)| value))))
+                Ok(Written(Constraint::new(field_name.0, &operator.0, value.map(|Text(value)| value))))
             }
         }
         deserializer.deserialize_any(Form)

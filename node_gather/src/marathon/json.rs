@@ -33,6 +33,16 @@ fn without_strings(sentence: &str) -> String {
     }
 }
 
+/// What is wrong with a value, in a few words.
+pub(super) fn problem(error: &serde_json::Error) -> String {
+    let sentence = without_strings(&error.to_string());
+    let (what, _position) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));
+    let words = [("map, ", "an object, "), ("sequence, ", "a list, "), ("expected f64", "expected a number")];
+    let what = words.iter().fold(what.to_owned(), |what, (theirs, own)| what.replace(theirs, own));
+    let got = ["invalid type: ", "invalid value: "].iter().find_map(|start| what.strip_prefix(start));
+    clip(&got.map_or_else(|| what.clone(), |got| format!("got {got}")), MAX_REMOTE_CHARS / 2)
+}
+
 /// Reads a whole document.
 pub(super) fn read<T>(
     body: impl Read,
@@ -63,6 +73,34 @@ impl<'de> Deserialize<'de> for Name {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+/// A text, or a number that stands for one: `5` for `"5"`.
+pub(super) struct Text(pub(super) String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Text;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(clip(text, MAX_NAME_CHARS)))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Any)
     }
 }
 

@@ -7,19 +7,29 @@
 use std::fmt;
 use std::io::Read;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use jiff::Timestamp;
+use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 use shared::contract::TaskGroup;
 use shared::resources::{Amount, Kind, PerKind, Resources};
-use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 
 use super::constraints::Constraints;
-use super::json::{Each, Field, Malformed, Name, read};
+use super::json::{Each, Field, Malformed, Name, problem, read};
 use crate::mesos::state::MAX_UNITS;
 
 /// The maximum size of an answer: some thousand queued applications with their definitions.
 pub const MAX_BYTES: usize = 8 << 20;
+
+/// Marathon's own limit of a number of instances.
+const MAX_COUNT: f64 = i32::MAX as f64;
+
+/// Of more entries that cannot be read, the answer is none of Marathon.
+const MAX_ODD: usize = 1000;
+
+/// The application of an entry without a name.
+const UNKNOWN: &str = "(unknown)";
 
 /// How many roles of an application are kept. Nobody writes more.
 const MAX_ROLES: usize = 32;
@@ -42,6 +52,17 @@ pub struct QueuedInstances {
     pub accepted_roles: Vec<String>,
     /// Why Marathon declined the last offers.
     pub declines: Declines,
+    /// Why nothing else is known but the application and how many instances are queued, and of these as much as can be read.
+    pub odd: Option<Odd>,
+}
+
+/// An entry of which a part cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Odd {
+    /// What it has, and what is expected.
+    pub problem: String,
+    /// Since when it is queued, if that is known.
+    pub since: Option<Timestamp>,
 }
 
 /// Why Marathon declined the last offers for an application.
@@ -66,6 +87,12 @@ impl Declines {
 }
 
 impl QueuedInstances {
+    /// At least one instance of an entry that cannot be read.
+    fn odd(application: Option<String>, instances: Option<u32>, odd: Odd) -> Self {
+        let application = application.unwrap_or_else(|| UNKNOWN.to_owned());
+        Self { application, instances: instances.unwrap_or(1), odd: Some(odd), ..Self::default() }
+    }
+
     /// The resources of one instance.
     #[must_use]
     pub fn resources(&self) -> Resources {
@@ -98,43 +125,69 @@ pub enum QueueError {
 /// ```
 ///
 /// # Errors
-/// The answer is not a queue, or is larger than [`MAX_BYTES`]. A missing field is an error, not an empty value.
+/// The answer is not a queue, or is larger than [`MAX_BYTES`]. An entry that cannot be read is [odd](QueuedInstances::odd).
 pub fn parse(body: impl Read) -> Result<Vec<QueuedInstances>, QueueError> {
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
     // One byte more tells an answer that is too large from one that ends there.
     let mut body = body.take(limit + 1);
-    let add = |queued: &mut Vec<QueuedInstances>, item: Item| {
-        let place = queued.len();
-        queued.push(item.queued().map_err(|problem| format!("entry {place} of the queue: {problem}"))?);
+    let add = |(queued, odd): &mut (Vec<QueuedInstances>, usize), entry: Box<RawValue>| {
+        let entry = of_entry(&entry);
+        if let Some(problem) = entry.as_ref().and_then(|entry| Some(&entry.odd.as_ref()?.problem)) {
+            *odd += 1;
+            if *odd > MAX_ODD {
+                return Err(format!("more than {MAX_ODD} entries cannot be read, such as one with {problem}"));
+            }
+        }
+        queued.extend(entry);
         Ok(())
     };
-    let queued = read(&mut body, Field("queue", Each::new(Vec::new(), add)));
+    let queued = read(&mut body, Field("queue", Each::new((Vec::new(), 0), add)));
     if body.limit() == 0 {
         return Err(QueueError::TooLarge);
     }
-    let mut queued = queued.map_err(|error| QueueError::Json(error.into()))?;
-    queued.retain(|queued| queued.instances > 0);
+    let (queued, _) = queued.map_err(|error| QueueError::Json(error.into()))?;
     Ok(queued)
 }
 
+/// The instances of an entry; `None` where there are none.
+fn of_entry(entry: &RawValue) -> Option<QueuedInstances> {
+    let item = match of_object::<Item<'_>>("entry", Some(entry)) {
+        Ok(item) => item,
+        Err(problem) => return Some(QueuedInstances::odd(None, None, Odd { problem, since: None })),
+    };
+    let count = item.count();
+    if count == Ok(0) {
+        return None;
+    }
+    let odd = |problem| {
+        let since = item.since.and_then(|since| serde_json::from_str(since.get()).ok());
+        QueuedInstances::odd(item.id(), count.as_ref().ok().copied(), Odd { problem, since })
+    };
+    Some(count.clone().and_then(|count| item.queued(count)).unwrap_or_else(odd))
+}
+
+/// An entry. Each field is read by itself, so that a problem names its field, and the application is known in spite of it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item {
-    count: u32,
-    delay: Delay,
-    app: Option<App>,
-    pod: Option<Pod>,
-    processed_offers_summary: Option<Summary>,
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct Item<'a> {
+    #[serde(borrow)]
+    count: Option<&'a RawValue>,
+    delay: Option<&'a RawValue>,
+    since: Option<&'a RawValue>,
+    app: Option<&'a RawValue>,
+    pod: Option<&'a RawValue>,
+    processed_offers_summary: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Delay {
-    time_left_seconds: f64,
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct Delay<'a> {
+    #[serde(borrow)]
+    time_left_seconds: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Summary {
     reject_summary_last_offers: Option<Rejects>,
 }
@@ -145,6 +198,7 @@ struct Rejects(Declines);
 impl<'de> Deserialize<'de> for Rejects {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object")]
         struct Reject {
             reason: Reason,
             declined: Option<f64>,
@@ -170,40 +224,17 @@ impl<'de> Deserialize<'de> for Rejects {
 /// The kinds that Marathon always writes; gpus only since version 1.3.
 const ALWAYS_WRITTEN: [Kind; 2] = [Kind::Cpus, Kind::Mem];
 
-/// An application, read field by field: what is not used is never in memory.
-struct App {
-    id: Name,
-    amounts: PerKind<Option<f64>>,
-    constraints: Constraints,
-    accepted_roles: Vec<String>,
-}
-
-impl<'de> Deserialize<'de> for App {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = App;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an application")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<App, M::Error> {
-                let (mut id, mut constraints, mut roles) = (None, Constraints::default(), Roles::default());
-                let mut amounts = PerKind::from_fn(|_| None);
-                while let Some(key) = object.next_key::<std::borrow::Cow<'_, str>>()? {
-                    match (&*key, Kind::from_name(&key)) {
-                        (_, Some(kind)) => amounts[kind] = Some(object.next_value()?),
-                        ("id", _) => id = Some(object.next_value()?),
-                        ("constraints", _) => constraints = object.next_value()?,
-                        ("acceptedResourceRoles", _) => roles = object.next_value()?,
-                        _ => drop(object.next_value::<IgnoredAny>()?),
-                    }
-                }
-                let id = id.ok_or_else(|| de::Error::missing_field("id"))?;
-                Ok(App { id, amounts, constraints, accepted_roles: roles.0 })
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct App<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    cpus: Option<&'a RawValue>,
+    mem: Option<&'a RawValue>,
+    disk: Option<&'a RawValue>,
+    gpus: Option<&'a RawValue>,
+    constraints: Option<&'a RawValue>,
+    accepted_resource_roles: Option<&'a RawValue>,
 }
 
 /// A list of roles, or nothing.
@@ -234,23 +265,24 @@ impl<'de> Deserialize<'de> for Roles {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Pod {
-    id: Name,
-    containers: Containers,
-    executor_resources: Option<PerKind<Option<f64>>>,
-    #[serde(default)]
-    scheduling: Option<Scheduling>,
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct Pod<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    containers: Option<&'a RawValue>,
+    executor_resources: Option<&'a RawValue>,
+    scheduling: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "an object")]
 struct Scheduling {
     #[serde(default)]
     placement: Option<Placement>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Placement {
     #[serde(default)]
     constraints: Constraints,
@@ -267,11 +299,12 @@ const MAX_GROUPS: usize = 1000;
 impl<'de> Deserialize<'de> for Containers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object")]
         struct Container {
             resources: PerKind<Option<f64>>,
         }
         let add = |groups: &mut Vec<TaskGroup>, Container { resources }: Container| {
-            groups.push(TaskGroup { count: 1, resources: amounts(&resources)? });
+            groups.push(TaskGroup { count: 1, resources: self::resources(&resources)? });
             if groups.len() == MAX_GROUPS {
                 *groups = TaskGroup::merged(std::mem::take(groups));
             }
@@ -281,51 +314,108 @@ impl<'de> Deserialize<'de> for Containers {
     }
 }
 
-impl Item {
-    fn queued(self) -> Result<QueuedInstances, String> {
-        let rejects = self.processed_offers_summary.and_then(|summary| summary.reject_summary_last_offers);
+impl Item<'_> {
+    fn count(&self) -> Result<u32, String> {
+        let count: f64 = field("count", self.count)?;
+        let is_count = count.fract() == 0.0 && (0.0..=MAX_COUNT).contains(&count);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
+        is_count
+            .then_some(count as u32)
+            .ok_or_else(|| format!("count: got {count:?}, expected a whole number from 0 to {MAX_COUNT}"))
+    }
+
+    /// The application, although another field cannot be read.
+    fn id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+        }
+        let specs = [self.app, self.pod].into_iter().flatten();
+        let mut ids = specs.filter_map(|spec| of_object::<Named<'_>>("", Some(spec)).ok()?.id);
+        ids.find_map(|id| serde_json::from_str(id.get()).ok().map(|Name(id)| id))
+    }
+
+    fn queued(&self, instances: u32) -> Result<QueuedInstances, String> {
+        let Delay { time_left_seconds } = of_object("delay", self.delay)?;
+        let time_left_seconds: f64 = field("delay.timeLeftSeconds", time_left_seconds)?;
+        let summary: Option<Summary> = optional("processedOffersSummary", self.processed_offers_summary)?;
+        let rejects = summary.and_then(|summary| summary.reject_summary_last_offers);
         let shared = QueuedInstances {
-            instances: self.count,
-            backs_off: self.delay.time_left_seconds > 0.0,
+            instances,
+            backs_off: time_left_seconds > 0.0,
             declines: rejects.map_or(Declines::None, |Rejects(declines)| declines),
             ..QueuedInstances::default()
         };
         match (self.app, self.pod) {
-            (Some(App { id: Name(id), amounts: written, constraints, accepted_roles }), _) => {
-                let resources = amounts(&written).map_err(|problem| of(&id, &problem))?;
-                let tasks = vec![TaskGroup { count: 1, resources }];
-                Ok(QueuedInstances { application: id, tasks, constraints, accepted_roles, ..shared })
-            }
-            (None, Some(Pod { id: Name(id), containers: Containers(mut groups), executor_resources, scheduling })) => {
-                if let Some(written) = executor_resources {
-                    let resources = amounts(&written).map_err(|problem| of(&id, &problem))?;
-                    groups.push(TaskGroup { count: 1, resources });
-                }
-                let Placement { constraints, accepted_resource_roles: Roles(accepted_roles) } =
-                    scheduling.and_then(|scheduling| scheduling.placement).unwrap_or_default();
-                Ok(QueuedInstances {
-                    application: id,
-                    tasks: TaskGroup::merged(groups),
-                    constraints,
-                    accepted_roles,
-                    ..shared
-                })
-            }
-            (None, None) => Err("expected \"app\" or \"pod\"".to_owned()),
+            (Some(_), _) => of_object::<App<'_>>("app", self.app)?.queued(shared),
+            (None, Some(_)) => of_object::<Pod<'_>>("pod", self.pod)?.queued(shared),
+            (None, None) => Err("neither \"app\" nor \"pod\", expected one of them".to_owned()),
         }
     }
 }
 
-/// A problem of an application, with so much of its name that the problem is still read.
-fn of(application: &str, problem: &str) -> String {
-    format!("{}: {problem}", clip(application, MAX_REMOTE_CHARS / 2))
+impl App<'_> {
+    fn queued(self, shared: QueuedInstances) -> Result<QueuedInstances, String> {
+        let Name(application) = field("app.id", self.id)?;
+        let mut amounts = PerKind::from_fn(|_| None);
+        for kind in Kind::ALL {
+            let written = match kind {
+                Kind::Cpus => self.cpus,
+                Kind::Mem => self.mem,
+                Kind::Disk => self.disk,
+                Kind::Gpus => self.gpus,
+            };
+            amounts[kind] = optional(kind.name(), written)?;
+        }
+        let tasks = vec![TaskGroup { count: 1, resources: resources(&amounts)? }];
+        let constraints = optional("constraints", self.constraints)?;
+        let Roles(accepted_roles) = optional("acceptedResourceRoles", self.accepted_resource_roles)?;
+        Ok(QueuedInstances { application, tasks, constraints, accepted_roles, ..shared })
+    }
+}
+
+impl Pod<'_> {
+    fn queued(self, shared: QueuedInstances) -> Result<QueuedInstances, String> {
+        let Name(application) = field("pod.id", self.id)?;
+        let Containers(mut groups) = field("containers", self.containers)?;
+        if groups.is_empty() {
+            return Err("containers: got an empty list, expected at least one".to_owned());
+        }
+        if let Some(written) = optional::<Option<PerKind<Option<f64>>>>("executorResources", self.executor_resources)? {
+            let resources = resources(&written).map_err(|problem| format!("executorResources: {problem}"))?;
+            groups.push(TaskGroup { count: 1, resources });
+        }
+        let Scheduling { placement } = optional("scheduling", self.scheduling)?;
+        let Placement { constraints, accepted_resource_roles: Roles(accepted_roles) } = placement.unwrap_or_default();
+        Ok(QueuedInstances { application, tasks: TaskGroup::merged(groups), constraints, accepted_roles, ..shared })
+    }
+}
+
+/// The value of a field; `null` equals an absent one.
+fn field<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
+    let value = value.ok_or_else(|| format!("{name} is missing"))?;
+    serde_json::from_str(value.get()).map_err(|error| format!("{name}: {}", problem(&error)))
+}
+
+/// The same of a field that need not be there.
+fn optional<'a, T: Deserialize<'a> + Default>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
+    if value.is_some() { field(name, value) } else { Ok(T::default()) }
+}
+
+/// The same of an object. A list of its values in order, which the parser would take for one, is none.
+fn of_object<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
+    if value.is_some_and(|value| value.get().starts_with('[')) {
+        return Err(format!("{name}: got a list, expected an object"));
+    }
+    field(name, value)
 }
 
 /// More than an agent of /state may have counts as that: no agent holds it, and it must not hide what else is queued. (A memory in
 /// bytes, where megabytes are meant, is such an amount.)
-fn amounts(written: &PerKind<Option<f64>>) -> Result<Resources, String> {
+fn resources(written: &PerKind<Option<f64>>) -> Result<Resources, String> {
     if let Some(missing) = ALWAYS_WRITTEN.into_iter().find(|kind| written[*kind].is_none()) {
-        return Err(format!("missing field `{missing}`"));
+        return Err(format!("{missing} is missing"));
     }
     let mut resources = Resources::ZERO;
     for kind in Kind::ALL {

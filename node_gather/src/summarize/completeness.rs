@@ -1,16 +1,19 @@
 //! What the snapshot of a pool lacks or may lack.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::contract::AgentCounts;
 use shared::resources::{Kind, Resources};
+use shared::text::{MAX_REMOTE_CHARS, clip};
 
 use super::agents::OfUnknownPool;
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
 use crate::finding::{Election, Finding, MAX_NAMES};
-use crate::marathon::{Answer, Observed};
+use crate::marathon::queue::Odd;
+use crate::marathon::{Answer, Observed, Queue};
 use crate::members::{Description, Descriptions, Lookup, PoolMembers};
 use crate::mesos::state::{Bears, Framework, Master, OddField};
 
@@ -19,6 +22,9 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 
 /// For so long after an election, frameworks without tasks are waited for.
 const FRAMEWORKS_RETURN: Duration = Duration::from_hours(1);
+
+/// For so long, an entry of Marathon's queue that cannot be read keeps agents.
+const UNREAD_ENTRIES_HOLD: Duration = Duration::from_hours(1);
 
 /// Fewer disconnected agents than this are agents that restart.
 const MIN_DISCONNECTED: u32 = 2;
@@ -41,6 +47,7 @@ pub(super) fn findings(pool: &Pool, state: &ClusterState, marathon: &Observed, t
     if let Answer::Unknown { reason } = &marathon.queue {
         findings.push(Finding::UnknownQueue { reason: reason.clone() });
     }
+    findings.extend(odd_queue(&marathon.queue, taken_at));
     if let Answer::Unknown { reason } = &marathon.host_limits {
         findings.push(Finding::UnknownConstraints { reason: reason.clone() });
     }
@@ -70,6 +77,17 @@ pub(super) fn group_findings(
         Some(Finding::UnidentifiedAgents { agents: members.unidentified, cause: members.cause.clone()? })
     });
     [unknown, addresses, unidentified].into_iter().flatten()
+}
+
+/// What waits unseen may need room soon. What has waited for longer is named (`not_counted`), and may never be read.
+fn odd_queue(queue: &Queue, taken_at: Timestamp) -> Option<Finding> {
+    let Answer::Known(queued) = queue else { return None };
+    let is_recent = |since: Timestamp| taken_at.duration_since(since).unsigned_abs() < UNREAD_ENTRIES_HOLD;
+    let odd = queued.iter().filter_map(|queued| Some((&queued.application, queued.odd.as_ref()?)));
+    let recent: BTreeSet<_> = odd.filter(|(_, odd)| odd.since.is_some_and(is_recent)).collect();
+    let (application, Odd { problem, .. }) = recent.first()?;
+    let application = clip(application, MAX_REMOTE_CHARS / 2);
+    Some(Finding::OddQueue { entries: recent.len(), application, problem: problem.clone() })
 }
 
 /// After an election agents re-register first, then frameworks with their tasks.

@@ -169,7 +169,9 @@ impl Servers<'_> {
         let has_room = |(pool, policy): (usize, &Arc<Policy>)| {
             self.excluded(queued, pool, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
         };
-        let left_out = if !policy.settings_of(&queued.application).count_queued {
+        let left_out = if let Some(odd) = &queued.odd {
+            Some(format!("its entry in Marathon's queue cannot be read: {}", odd.problem).into())
+        } else if !policy.settings_of(&queued.application).count_queued {
             Some("count_queued = false".to_owned().into())
         } else if let Some(reason) = self.excluded(queued, pool, policy) {
             Some(reason.into())

@@ -126,21 +126,117 @@ fn an_amount_that_no_agent_has_hides_no_other_entry() {
     }
 }
 
+/// What is wrong with the first entry. The one after it counts nevertheless.
+fn problem_of(odd: Json) -> (String, u32, String) {
+    let [odd, other] = parsed(&[odd, item(2, 0, &app("/b", 1.0, 64.0))]).unwrap().try_into().unwrap();
+    assert_eq!((&*other.application, other.instances, other.odd), ("/b", 2, None));
+    assert_eq!((odd.tasks.len(), odd.constraints.max_per_agent()), (0, None));
+    (odd.application, odd.instances, odd.odd.unwrap().problem)
+}
+
 #[test]
-fn negative_amounts_are_refused_with_their_application() {
-    for (cpus, mem, text) in [
-        (-1.0, 64.0, "/a: got -1.0 cpus, expected 0 or more"),
-        (1.0, -1e300, "mem, expected 0 or more"),
-        (-0.0001, 1.0, "/a: got -0.0001 cpus"),
+fn an_entry_with_an_odd_field_hides_no_other() {
+    for (pointer, value, expected) in [
+        ("/count", json!(-1), "count: got -1.0, expected a whole number from 0 to 2147483647"),
+        ("/count", json!(1.5), "count: got 1.5, expected a whole number from 0 to 2147483647"),
+        ("/count", json!(5_000_000_000_u64), "count: got 5000000000.0, expected a whole number from 0 to 2147483647"),
+        ("/count", json!("1"), "count: got a string, expected a number"),
+        ("/count", json!(null), "count is missing"),
+        ("/delay", json!(null), "delay is missing"),
+        ("/delay", json!(5), "delay: got integer `5`, expected an object"),
+        ("/delay", json!([5]), "delay: got a list, expected an object"),
+        ("/delay/timeLeftSeconds", json!(null), "delay.timeLeftSeconds is missing"),
+        ("/delay/timeLeftSeconds", json!(true), "delay.timeLeftSeconds: got boolean `true`, expected a number"),
+        ("/processedOffersSummary", json!("none"), "processedOffersSummary: got a string, expected an object"),
+        (
+            "/processedOffersSummary/rejectSummaryLastOffers",
+            json!([1]),
+            "processedOffersSummary: got integer `1`, expected an object",
+        ),
+        ("/app/cpus", json!(-1), "got -1.0 cpus, expected 0 or more"),
+        ("/app/cpus", json!(-0.0001), "got -0.0001 cpus, expected 0 or more"),
+        ("/app/mem", json!(-1e300), "got -1e300 mem, expected 0 or more"),
+        ("/app/mem", json!("64"), "mem: got a string, expected a number"),
+        ("/app/mem", json!(null), "mem is missing"),
+        ("/app/constraints", json!({}), "constraints: got an object, expected a list of constraints"),
+        ("/app/constraints", json!([["a", 5]]), "constraints: got integer `5`, expected a string"),
+        ("/app/acceptedResourceRoles", json!("*"), "acceptedResourceRoles: got a string, expected a list"),
     ] {
-        let error = reason(parsed(&[item(1, 0, &app("/a", cpus, mem))]));
-        assert!(error.contains(text), "{error}");
+        let mut odd = item(3, 0, &app("/a", 1.0, 64.0));
+        odd["app"]["constraints"] = json!([]);
+        *odd.pointer_mut(pointer).unwrap() = value;
+        let instances = if pointer == "/count" { 1 } else { 3 };
+        assert_eq!(problem_of(odd), ("/a".to_owned(), instances, expected.to_owned()), "{pointer}");
+    }
+    for (pointer, value, expected) in [
+        ("/containers", json!(null), "containers is missing"),
+        ("/containers", json!([]), "containers: got an empty list, expected at least one"),
+        ("/containers/1/resources/cpus", json!(-1), "containers: got -1.0 cpus, expected 0 or more"),
+        ("/containers/1/resources", json!({"cpus": 1}), "containers: mem is missing"),
+        ("/executorResources/mem", json!(-1), "executorResources: got -1.0 mem, expected 0 or more"),
+        ("/scheduling", json!(7), "scheduling: got integer `7`, expected an object"),
+    ] {
+        let mut odd = item(3, 0, &pod("/p"));
+        *odd["pod"].pointer_mut(pointer).unwrap() = value;
+        assert_eq!(problem_of(odd), ("/p".to_owned(), 3, expected.to_owned()), "{pointer}");
     }
 }
 
-/// The error with its cause.
-fn reason(refused: Result<Vec<QueuedInstances>, QueueError>) -> String {
-    shared::error::Chain::new(&refused.unwrap_err()).to_string()
+#[test]
+fn an_entry_without_a_name_hides_no_other() {
+    let unknown = |instances: u32, problem: &str| ("(unknown)".to_owned(), instances, problem.to_owned());
+    let mut without_id = item(3, 0, &app("/a", 1.0, 64.0));
+    without_id["app"].as_object_mut().unwrap().remove("id");
+    assert_eq!(problem_of(without_id.clone()), unknown(3, "app.id is missing"));
+    without_id["app"]["id"] = json!(["/a"]);
+    assert_eq!(problem_of(without_id), unknown(3, "app.id: got a list, expected a string"));
+    for (odd, instances, expected) in [
+        (item(3, 0, &json!({})), 3, "neither \"app\" nor \"pod\", expected one of them"),
+        (item(3, 0, &json!({"app": "x"})), 3, "app: got a string, expected an object"),
+        (item(3, 0, &json!({"app": ["x"]})), 3, "app: got a list, expected an object"),
+        (json!("x"), 1, "entry: got a string, expected an object"),
+        (json!([1]), 1, "entry: got a list, expected an object"),
+        (json!(null), 1, "entry: got null, expected an object"),
+    ] {
+        assert_eq!(problem_of(odd), unknown(instances, expected));
+    }
+}
+
+#[test]
+fn an_odd_entry_says_since_when_it_is_queued_if_it_does() {
+    let since = |value: Json| {
+        let mut odd = item(1, 0, &app("/a", -1.0, 64.0));
+        odd["since"] = value;
+        parsed(&[odd]).unwrap().remove(0).odd.unwrap().since
+    };
+    assert_eq!(since(json!("2026-11-21T17:59:42.147Z")), Some("2026-11-21T17:59:42.147Z".parse().unwrap()));
+    assert_eq!([since(json!("yesterday")), since(json!(7)), since(json!(null))], [None; 3]);
+}
+
+#[test]
+fn an_odd_entry_without_instances_is_omitted() {
+    assert_eq!(parsed(&[item(0, 0, &app("/a", -1.0, 64.0))]).unwrap(), []);
+}
+
+#[test]
+fn a_number_stands_for_a_text_in_a_constraint() {
+    let mut own = item(1, 0, &app("/a", 1.0, 64.0));
+    for (value, expected) in [(json!(5), Some(5)), (json!("5"), Some(5)), (json!(null), None), (json!(0), None)] {
+        own["app"]["constraints"] = json!([["hostname", "MAX_PER", value]]);
+        assert_eq!(parsed(std::slice::from_ref(&own)).unwrap()[0].constraints.max_per_agent(), expected, "{value}");
+    }
+    let mut own = item(1, 0, &pod("/p"));
+    own["pod"]["scheduling"]["placement"]["constraints"] =
+        json!([{"fieldName": "hostname", "operator": "MAX_PER", "value": 2}]);
+    assert_eq!(parsed(&[own]).unwrap()[0].constraints.max_per_agent(), Some(2));
+}
+
+#[test]
+fn a_list_of_too_many_odd_entries_is_no_queue() {
+    let odd = |count: usize| parse(json!({"queue": vec![json!({}); count]}).to_string().as_bytes());
+    assert_eq!(odd(MAX_ODD).unwrap().len(), MAX_ODD);
+    let error = shared::error::Chain::new(&odd(MAX_ODD + 1).unwrap_err()).to_string();
+    assert!(error.contains("more than 1000 entries cannot be read, such as one with count is missing"), "{error}");
 }
 
 #[test]
@@ -177,9 +273,13 @@ fn a_reason_repeats_little_of_the_answer() {
     let mut wrong_type = item(1, 0, &app("/a", 1.0, 64.0));
     wrong_type["app"]["cpus"] = json!(long);
     let negative = item(1, 0, &app(&format!("/\u{1b}[31m{long}"), -1.0, 64.0));
+    let mut duplicate = item(1, 0, &app("/a", 1.0, 64.0)).to_string();
+    duplicate.truncate(duplicate.len() - 1);
+    let duplicate = format!("{{\"queue\":[{duplicate},\"count\":1}}]}}");
+    assert_eq!(parse(duplicate.as_bytes()).unwrap()[0].odd.as_ref().unwrap().problem, "entry: duplicate field `count`");
     for entry in [wrong_type, negative] {
-        let error = reason(parsed(&[entry]));
-        assert!(error.chars().count() < 300 && !error.contains(char::is_control), "{error}");
+        let problem = parsed(&[entry]).unwrap().remove(0).odd.unwrap().problem;
+        assert!(problem.chars().count() < 150 && !problem.contains(char::is_control), "{problem}");
     }
     // A text that is not used may be of any length, and so may a name.
     let mut wordy = item(1, 0, &app(&format!("/{long}"), 1.0, 64.0));
@@ -205,24 +305,6 @@ fn an_endless_queue_is_refused() {
 fn an_answer_that_is_not_a_queue_is_refused() {
     for body in ["", "null", "[]", "{}", "<html>", r#"{"queue":null}"#, r#"{"queue":{}}"#, r#"{"queue":[]}x"#] {
         assert!(matches!(parse(body.as_bytes()), Err(QueueError::Json(_))), "{body}");
-    }
-    let without = |pointer: &str, key: &str| {
-        let mut item = item(1, 0, &app("/a", 1.0, 64.0));
-        item.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(key).unwrap();
-        parsed(&[item]).unwrap_err()
-    };
-    for (pointer, key) in
-        [("", "count"), ("", "delay"), ("/delay", "timeLeftSeconds"), ("/app", "id"), ("/app", "cpus"), ("/app", "mem")]
-    {
-        let error = without(pointer, key);
-        assert!(matches!(error, QueueError::Json(_)), "{pointer}/{key}: {error}");
-    }
-    let nameless = reason(Err(without("", "app")));
-    assert!(nameless.contains("entry 0 of the queue: expected \"app\" or \"pod\""), "{nameless}");
-    for count in [json!(-1), json!(1.5), json!("1"), json!(5_000_000_000_u64), json!(null)] {
-        let mut item = item(1, 0, &app("/a", 1.0, 64.0));
-        item["count"] = count;
-        assert!(matches!(parsed(&[item]), Err(QueueError::Json(_))));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queued instances: where they count, and which do not.
 
-use shared::contract::NotCounted;
+use shared::contract::{Completeness, NotCounted};
 
 use super::*;
 use crate::marathon::definitions::HostLimits;
@@ -440,6 +440,54 @@ fn instances_that_back_off_are_demand_all_the_same_h7() {
     let groups: Vec<(u32, String)> =
         demand["workers"].iter().map(|group| (group.count, group.resources.cpus.to_string())).collect();
     assert_eq!(groups, [(3, "1".to_owned())], "what counts is in the snapshot");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_named_and_the_others_count() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+    let mut nameless = entry("/x", 4, 1.0, &json!({}));
+    nameless["app"].as_object_mut().unwrap().remove("id");
+    let queue = read_queue(&[entry("/web", 3, -1.0, &json!({})), entry("/web", 2, 1.0, &json!({})), nameless]);
+    let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+    let [web] = &*snapshot.applications else { panic!("{:?}", snapshot.applications) };
+    assert_eq!(
+        (&*web.name, web.queued, &*web.queued_tasks),
+        ("/web", 2, &[TaskGroup { count: 1, resources: amounts(1.0, 0.0) }][..])
+    );
+    let named: Vec<(&str, u32, &str)> =
+        snapshot.not_counted.iter().map(|one| (&*one.application, one.queued, &*one.reason)).collect();
+    let expected = [
+        ("(unknown)", 4, "its entry in Marathon's queue cannot be read: app.id is missing"),
+        ("/web", 3, "its entry in Marathon's queue cannot be read: got -1.0 cpus, expected 0 or more"),
+    ];
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_keeps_agents_for_an_hour() {
+    let state = state(&[agent("a", 0.0, &json!({}))], &[]);
+    let completeness = |minutes_ago: Option<i64>| {
+        let mut entries = [entry("/web", 3, -1.0, &json!({})), entry("/new", 1, 1.0, &json!({}))];
+        if let Some(minutes) = minutes_ago {
+            entries[0]["since"] = (now() - SignedDuration::from_mins(minutes)).to_string().into();
+        }
+        with_queue(&state, &config(""), &read_queue(&entries)).remove(0).completeness
+    };
+    for minutes in [0, 59, -59] {
+        let expected = Completeness {
+            level: CompletenessLevel::Partial,
+            reasons: vec![
+                "1 entry of Marathon's queue cannot be read, such as that of /web: got -1.0 cpus, expected 0 or more; \
+                 no agent is removed for an hour"
+                    .to_owned(),
+            ],
+        };
+        assert_eq!(completeness(Some(minutes)), expected, "{minutes}");
+    }
+    // It may stay for ever, and so may a time that is none of the past.
+    for minutes in [Some(60), Some(-60), None] {
+        assert_eq!(completeness(minutes).level, CompletenessLevel::Complete, "{minutes:?}");
+    }
 }
 
 #[test]
