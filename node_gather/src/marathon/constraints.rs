@@ -44,8 +44,10 @@ enum Operator {
     AtMost(u32),
     /// Instances on agents of so many values before any value has a second one: `GROUP_BY` with a number.
     GroupBy(u32),
-    /// This value: `CLUSTER` with a value, and `IS`.
-    Value(String),
+    /// This value; without one, that of the instances that run.
+    Cluster(Option<String>),
+    /// This value.
+    Is(String),
     /// A value that the pattern matches as a whole.
     Like(String),
     /// A value that it does not match.
@@ -74,7 +76,10 @@ impl Constraints {
         let contradicts = |constraint: &&Constraint| match attributes.get(&constraint.field) {
             Some(value) => !constraint.operator.admits(value),
             // Names of agents that run already.
-            None => constraint.is_on_one_agent() && matches!(constraint.operator, Operator::Value(_)),
+            None => {
+                constraint.is_on_one_agent()
+                    && matches!(constraint.operator, Operator::Cluster(Some(_)) | Operator::Is(_))
+            }
         };
         self.0.iter().find(contradicts).map(Contradiction)
     }
@@ -83,6 +88,14 @@ impl Constraints {
     #[must_use]
     pub fn are_on_attributes(&self) -> bool {
         self.0.iter().any(|constraint| !constraint.is_on_one_agent())
+    }
+
+    /// The constraint by which all instances run on one agent, if there is one: where one runs, no other agent helps.
+    #[must_use]
+    pub fn on_one_agent_together(&self) -> Option<Contradiction<'_>> {
+        let is_together =
+            |own: &&Constraint| own.is_on_one_agent() && matches!(own.operator, Operator::Cluster(_) | Operator::Is(_));
+        self.0.iter().find(is_together).map(Contradiction)
     }
 
     /// How many instances agents can hold in all if they have room, and the constraint that says so. `values` are those of
@@ -107,7 +120,9 @@ impl Constraints {
                 Operator::GroupBy(least) => (admitted < least).then_some(admitted),
                 // Marathon admits an agent without the attribute.
                 Operator::Unlike(_) if all.is_empty() => None,
-                Operator::Value(_) | Operator::Like(_) | Operator::Unlike(_) => (admitted == 0).then_some(0),
+                Operator::Cluster(_) | Operator::Is(_) | Operator::Like(_) | Operator::Unlike(_) => {
+                    (admitted == 0).then_some(0)
+                }
             }
         };
         let all = self.0.iter().filter_map(|constraint| Some((most(constraint)?, Contradiction(constraint))));
@@ -125,7 +140,8 @@ impl Constraint {
             ("GROUP_BY", Some(value)) if !is_on_one_agent => {
                 Operator::GroupBy(value.trim().parse().ok().filter(|least| *least > 0)?)
             }
-            ("CLUSTER" | "IS", Some(value)) if !value.is_empty() => Operator::Value(value),
+            ("CLUSTER", value) => Operator::Cluster(value.filter(|value| !value.is_empty())),
+            ("IS", Some(value)) if !value.is_empty() => Operator::Is(value),
             ("LIKE", Some(value)) => Operator::Like(value),
             ("UNLIKE", Some(value)) => Operator::Unlike(value),
             _ => return None,
@@ -142,8 +158,8 @@ impl Operator {
     /// Whether an agent with that value may run the application. A pattern that cannot be compared admits everything.
     fn admits(&self, value: &str) -> bool {
         match self {
-            Self::AtMost(_) | Self::GroupBy(_) => true,
-            Self::Value(own) => is_same(own, value),
+            Self::AtMost(_) | Self::GroupBy(_) | Self::Cluster(None) => true,
+            Self::Cluster(Some(own)) | Self::Is(own) => is_same(own, value),
             Self::Like(pattern) => whole_match(pattern, value).unwrap_or(true),
             Self::Unlike(pattern) => !whole_match(pattern, value).unwrap_or(false),
         }
@@ -188,7 +204,9 @@ impl fmt::Display for Constraint {
             Operator::AtMost(1) => write!(f, "{field} UNIQUE"),
             Operator::AtMost(limit) => write!(f, "{field} MAX_PER {limit}"),
             Operator::GroupBy(least) => write!(f, "{field} GROUP_BY {least}"),
-            Operator::Value(value) => write!(f, "{field} CLUSTER {}", short(value)),
+            Operator::Cluster(None) => write!(f, "{field} CLUSTER"),
+            Operator::Cluster(Some(value)) => write!(f, "{field} CLUSTER {}", short(value)),
+            Operator::Is(value) => write!(f, "{field} IS {}", short(value)),
             Operator::Like(pattern) => write!(f, "{field} LIKE {}", short(pattern)),
             Operator::Unlike(pattern) => write!(f, "{field} UNLIKE {}", short(pattern)),
         }

@@ -194,6 +194,13 @@ fn ways_that_contradict_each_other_identify_nothing() {
     assert_eq!(instances(&placements), [None, Some(id(3))]);
     assert_eq!(members.ambiguous, [id(1), id(2)]);
     assert!(matches!(cause, Some(Cause::Contradiction { names, .. }) if names == [id(1), id(2)]));
+    for (written, fault) in [("I-0ABC", "I-0ABC"), ("\"i-0abc\"", "\"i-0abc\"")] {
+        let cause = Cause::Contradiction { hostname: "a".to_owned(), names: vec![written.to_owned()] };
+        let expected = format!(
+            "attribute, hostname, and address of a name {fault}; {fault} is no instance id: write i-, in lower case and without quotes"
+        );
+        assert_eq!(cause.to_string(), expected);
+    }
     for (attributes, hostname, named) in [
         (&["i-0abc1234"][..], "i-0abc1234.ec2.internal", Some("i-0abc1234")),
         (&["", " i-7 "], "host", Some("i-7")),

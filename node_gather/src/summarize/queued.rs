@@ -228,6 +228,13 @@ impl Servers<'_> {
 
     /// Why the values of attributes that agents of the pool have leave no place for an instance, where so many run there.
     fn without_place(&self, pool: usize, queued: &QueuedInstances, running: u32) -> Option<LeftOut> {
+        if running > 0
+            && let Some(constraint) = queued.constraints.on_one_agent_together()
+        {
+            return Some(
+                format!("its instances run on one agent by its constraint {constraint}, and no other helps").into(),
+            );
+        }
         let (values, zones) = self.values.get(pool)?;
         let (most, constraint) = queued.constraints.most_instances(|field| values.possible(field, zones))?;
         (running >= most).then(|| {

@@ -47,7 +47,10 @@ fn the_values_of_agents_limit_the_instances_in_all() {
         (json!([["rack", "CLUSTER", "r9"]]), Some((0, "rack CLUSTER r9"))),
         (json!([["rack", "LIKE", "r9"], ["rack", "UNIQUE"]]), Some((0, "rack LIKE r9"))),
         (json!([["rack", "UNLIKE", "r."]]), Some((0, "rack UNLIKE r."))),
-        (json!([["class", "IS", "x"]]), Some((0, "class CLUSTER x"))),
+        (json!([["class", "IS", "x"]]), Some((0, "class IS x"))),
+        (json!([["class", "CLUSTER"]]), Some((0, "class CLUSTER"))),
+        (json!([["rack", "CLUSTER"]]), None),
+        (json!([["rack", "CLUSTER", ""]]), None),
         (json!([["class", "UNIQUE"]]), Some((0, "class UNIQUE"))),
         (json!([["class", "UNLIKE", "x"]]), None),
         (json!([["zone", "UNIQUE"], ["zone", "IS", "a"], ["zone", "GROUP_BY", "9"]]), None),
@@ -88,11 +91,20 @@ fn constraints_on_attributes_admit_or_contradict_a_pool() {
         (json!(["zone", "LIKE", "eu-.*"]), false),
         // A new agent has a name of its own.
         (json!(["hostname", "CLUSTER", "ip-10-0-1-10"]), true),
+        (json!(["hostname", "CLUSTER"]), false),
         (json!(["hostname", "LIKE", "ip-10-0-.*"]), false),
         (json!(["hostname", "UNIQUE"]), false),
     ] {
         assert_eq!(constraints(json!([written])).contradicts(&pool).is_some(), contradicts, "{written}");
     }
+}
+
+#[test]
+fn a_cluster_on_the_hostname_is_one_agent() {
+    let together = |written: Json| constraints(written).on_one_agent_together().map(|own| own.to_string());
+    assert_eq!(together(json!([["rack", "CLUSTER"], ["hostname", "CLUSTER"]])).as_deref(), Some("hostname CLUSTER"));
+    assert_eq!(together(json!([["@hostname", "IS", "a"]])).as_deref(), Some("@hostname IS a"));
+    assert_eq!(together(json!([["rack", "CLUSTER"], ["hostname", "UNIQUE"], ["hostname", "LIKE", "a"]])), None);
 }
 
 #[test]

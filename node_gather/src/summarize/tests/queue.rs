@@ -637,6 +637,28 @@ fn the_last_instance_with_a_place_counts_and_is_not_named() {
 }
 
 #[test]
+fn instances_that_share_a_value_wait_for_it_one_by_one() {
+    // The rack of the running ones is full. An agent with room is in another one, and a new agent may be in either.
+    let own = |constraint: Json| {
+        let own = entry("/db", 3, 1.0, &json!({ "constraints": [constraint] }));
+        read_queue(&[declined(own, &[("UnfulfilledConstraint", 3)])])
+    };
+    let state = |tasks: &[(&str, &str)]| {
+        let rack =
+            |id: &str, used| agent(id, used, &json!({"attributes": {"rack": format!("r-{id}"), "pool": "workers"}}));
+        state(&[rack("a", 4.0), rack("b", 0.0)], &[marathon("marathon", tasks)])
+    };
+    let running = state(&[("db", "a"), ("x", "a"), ("y", "a"), ("z", "a")]);
+    let rows = |state: &Json, constraint: Json| counted(&with_queue(state, &config(""), &own(constraint)));
+    assert_eq!(rows(&running, json!(["rack", "CLUSTER"])), [(1, 2)]);
+    // All on the agent of the first one: another agent helps only while none runs.
+    assert_eq!(rows(&running, json!(["hostname", "CLUSTER"])), [(0, 3)]);
+    let snapshot = with_queue(&running, &config(""), &own(json!(["hostname", "CLUSTER"]))).remove(0);
+    let reason = "its instances run on one agent by its constraint hostname CLUSTER, and no other helps";
+    assert_eq!(snapshot.not_counted[0].reason, reason);
+}
+
+#[test]
 fn the_containers_of_a_pod_are_one_instance() {
     // A pod of two containers runs in each of two racks of three.
     let own = read_queue(&[declined(
