@@ -54,13 +54,13 @@ doctor: rust ## Check whether it will work in your account; CONFIG=lambda-scale.
 test: test-rust simulate-faults test-deploy ## Run all tests: unit, doc, contract (moto), simulated faults, template, package, and deployment (the zips on a local AWS)
 
 .PHONY: test-rust
-test-rust: bins .tools/test/installed
+test-rust: test-bins .tools/test/installed
 	MOTO_SERVER=$(CURDIR)/.tools/test/bin/moto_server \
 		.tools/test/bin/cargo-nextest nextest run --locked --workspace --no-fail-fast
 	cargo test --locked --workspace --doc --quiet
 
 .PHONY: test-deploy
-test-deploy: .tools/test/installed bins all
+test-deploy: .tools/test/installed test-bins all
 	.tools/test/bin/python -m unittest discover --start-directory tests/deploy
 	.tools/test/bin/python tests/deploy/deploy.py
 
@@ -274,10 +274,15 @@ help: ## Print this list
 	@.tools/$*/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
 
-# Tests, benchmarks, and `make run` start these binaries; cargo does not build them for a test of another crate.
+# Benchmarks and `make run` start these binaries; cargo does not build them for an example of another crate.
 .PHONY: bins
 bins: rust
 	@cargo build --locked --workspace --bins
+
+# The same for tests. Their dependencies enable more features of others: `bins` would build nearly all of them a second time.
+.PHONY: test-bins
+test-bins: rust
+	@cargo build --locked --workspace --bins --tests
 
 .PHONY: rust
 rust:
