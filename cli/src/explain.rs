@@ -6,6 +6,7 @@ mod history;
 mod remove;
 
 use std::io::{self, BufRead};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -154,7 +155,7 @@ pub struct Planned {
     /// The desired capacity; `None` where there is no such group.
     pub from: Option<i32>,
     /// The addresses that node_scale would look up first.
-    pub lookups: Vec<String>,
+    pub lookups: Vec<IpAddr>,
     /// Whether nothing would be written.
     pub dry_run: bool,
 }
@@ -411,9 +412,10 @@ fn terminated(plan: &Plan) -> &[TerminationTarget] {
     }
 }
 
-fn action(plan: &Plan, from: Option<i32>, lookups: &[String]) -> String {
+fn action(plan: &Plan, from: Option<i32>, lookups: &[IpAddr]) -> String {
     if !lookups.is_empty() {
-        return format!("ask EC2 for the instances of {}, and plan with those of the group", lookups.join(", "));
+        let addresses: Vec<String> = lookups.iter().map(IpAddr::to_string).collect();
+        return format!("ask EC2 for the instances of {}, and plan with those of the group", addresses.join(", "));
     }
     match &plan.result {
         PlanResult::Act(Change::Terminate { targets, .. }) => {

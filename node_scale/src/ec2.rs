@@ -1,6 +1,7 @@
 //! Which instances have the private addresses of agents?
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use aws_types::SdkConfig;
 use shared::aws::ec2::{self, ACTION};
@@ -24,9 +25,10 @@ impl Client {
     ///
     /// # Errors
     /// Where the call fails after the SDK's own retries.
-    pub async fn addresses(&self, group: &str, ips: &[String]) -> Result<Addresses, CallError> {
-        let mut addresses: Addresses = ips.iter().map(|ip| (ip.clone(), BTreeSet::new())).collect();
-        let values: Vec<&str> = ips.iter().map(String::as_str).collect();
+    pub async fn addresses(&self, group: &str, ips: &[IpAddr]) -> Result<Addresses, CallError> {
+        let mut addresses: Addresses = ips.iter().map(|ip| (*ip, BTreeSet::new())).collect();
+        let texts: Vec<String> = ips.iter().map(IpAddr::to_string).collect();
+        let values: Vec<&str> = texts.iter().map(String::as_str).collect();
         // An address may have been another instance's before; that one is gone and has none.
         let filters: [(&str, &[&str]); 2] = [("instance-state-name", &["running"]), ("private-ip-address", &values)];
         let instances = self.0.instances(&filters).await.map_err(|error| {
@@ -35,7 +37,7 @@ impl Client {
         })?;
         for instance in instances {
             for address in instance.addresses {
-                if let Some(ids) = addresses.get_mut(&address) {
+                if let Some(ids) = address.parse().ok().and_then(|ip: IpAddr| addresses.get_mut(&ip)) {
                     ids.insert(instance.id.clone());
                 }
             }

@@ -4,6 +4,7 @@
 //! so that a saved answer can be planned with again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -27,7 +28,7 @@ pub struct GroupState {
 }
 
 /// The instances that have a private address. Several networks of an account may have the same addresses.
-pub type Addresses = BTreeMap<String, BTreeSet<String>>;
+pub type Addresses = BTreeMap<IpAddr, BTreeSet<String>>;
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+use std::net::IpAddr;
+
 use node_scale::group_tags::TagChange;
 use node_scale::{ec2, group};
 use testbed::moto::{Moto, element};
@@ -32,14 +34,17 @@ async fn an_independent_aws_takes_the_calls_of_node_scale() {
 
     let victim = described.instances[1].instance_id.clone();
     let ec2 = ec2::Client::new(&sdk);
-    let ip = element(
+    let ip: IpAddr = element(
         &moto.call("ec2", "DescribeInstances", &[("InstanceId.1", victim.as_str())]).await.unwrap(),
         "privateIpAddress",
     )
+    .unwrap()
+    .parse()
     .unwrap();
-    let found = ec2.addresses(GROUP, &[ip.clone(), "192.0.2.1".to_owned()]).await.unwrap();
+    let other = IpAddr::from([192, 0, 2, 1]);
+    let found = ec2.addresses(GROUP, &[ip, other]).await.unwrap();
     assert_eq!(found[&ip], [victim.clone()].into());
-    assert!(found["192.0.2.1"].is_empty());
+    assert!(found[&other].is_empty());
 
     group::terminate(&client, GROUP, &victim).await.unwrap();
     let described = group::group(&client, GROUP).await.unwrap().unwrap();

@@ -19,10 +19,15 @@ use std::sync::Mutex;
 use std::thread;
 
 use cluster::Capacity;
+use mimalloc::MiMalloc;
 use simulator::policy::{Baseline, Exactness, LambdaScale, Policy};
 use simulator::summary::Spread;
 use simulator::trace::{Options, read};
 use simulator::{DAY, Faults, Measurements, Place, Setup, Start, oracle, run};
+
+/// That of the command line.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;

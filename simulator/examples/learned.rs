@@ -25,12 +25,17 @@ use std::thread;
 
 use cluster::Capacity;
 use loads::{INSTANCES, noise, synthetic};
+use mimalloc::MiMalloc;
 use node_gather::growth::History;
 use shared::config::Confidence;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Options, read};
 use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Start, Workload, run};
+
+/// That of the command line.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A longer trace is cut: one day that is not measured, and 14 that are.
 const DAYS: u64 = 15;

@@ -24,8 +24,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{env, process, thread};
 
+use mimalloc::MiMalloc;
 use simulator::MINUTE;
 use simulator::faults::{Canary, Case, Class, Outcome, run, shrink::shrink};
+
+/// That of the command line.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Within so many seeds a canary must be caught.
 const CANARY_SEEDS: u64 = 1000;

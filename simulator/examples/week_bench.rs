@@ -13,10 +13,15 @@
 )]
 
 use cluster::Capacity;
+use mimalloc::MiMalloc;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Policy, TargetTracking};
 use simulator::trace::{Options, read};
 use simulator::{DAY, Faults, Place, Setup, Start, run};
+
+/// That of the command line.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Taxis in New York: smooth, by day and week.
 const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/nab_nyc_taxi_28d.csv");

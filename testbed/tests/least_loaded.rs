@@ -10,6 +10,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use shared::clause::Clause;
 use shared::contract::OutcomeAction;
@@ -58,15 +59,15 @@ async fn just_the_least_loaded_agents_are_terminated() {
 
 /// Takes from all agents what tells their instance, and gives each an address of its own: all that were captured ran on one
 /// machine. Gives the instances by address.
-fn forget_instances(stack: &Stack) -> BTreeMap<String, String> {
+fn forget_instances(stack: &Stack) -> BTreeMap<IpAddr, String> {
     let mut instances = BTreeMap::new();
     stack.master.cluster(|cluster| {
         for (index, agent) in cluster.agents_mut().enumerate() {
-            let ip = format!("10.1.0.{index}");
+            let ip = IpAddr::from([10, 1, 0, u8::try_from(index).unwrap()]);
             agent.pid = format!("slave(1)@{ip}:5051");
             let id = agent.instance_id().unwrap().to_owned();
             agent.attributes.remove("instance_id");
-            stack.ec2.add(Ec2Instance::running(&id, &ip).of_group(GROUP));
+            stack.ec2.add(Ec2Instance::running(&id, &ip.to_string()).of_group(GROUP));
             instances.insert(ip, id);
         }
     });
@@ -91,7 +92,7 @@ async fn agents_that_do_not_name_their_instance_are_found_by_their_address() {
     let named = &decision.scale_down_agents;
     assert_eq!(named.len(), EMPTY_AT_ONCE);
     for agent in named {
-        assert_eq!(agent.instance_id.as_ref(), Some(&instances[agent.ip.as_ref().unwrap()]));
+        assert_eq!(agent.instance_id.as_ref(), Some(&instances[&agent.ip.unwrap()]));
     }
     assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);
     let found: BTreeSet<String> = going(&stack).into_iter().collect();
@@ -105,7 +106,7 @@ async fn agents_that_do_not_name_their_instance_are_found_by_their_address() {
 async fn an_address_of_another_network_does_not_mislead() {
     let stack = start("two-networks", &[SHRINK]).await;
     for (ip, id) in forget_instances(&stack) {
-        stack.ec2.add(Ec2Instance::running(&format!("{id}-elsewhere"), &ip));
+        stack.ec2.add(Ec2Instance::running(&format!("{id}-elsewhere"), &ip.to_string()));
     }
     let (_, outcome) = run(&stack).await;
     assert_eq!(outcome.action, OutcomeAction::ScaledDown, "{}", outcome.reason);

@@ -270,7 +270,7 @@ impl Member {
             contested: instance.contested,
             agent_id: names.id().to_owned(),
             hostname: names.hostname().to_owned(),
-            ip: self.ip.map(|ip| ip.to_string()),
+            ip: self.ip,
             state,
             protected: self.protected,
             total,

@@ -190,7 +190,7 @@ fn candidates_have_tasks_address_and_instance_id() {
     config.pools[0].scale_down.protected.applications.clear();
     let snapshot = run(&state(&agents, &frameworks), &config).snapshots.remove(0);
     let [a, _] = &snapshot.scale_down_candidates[..] else { panic!() };
-    assert_eq!((a.instance_id.as_deref(), a.ip.as_deref(), &*a.hostname), (Some("i-0abc"), Some("10.0.0.7"), "host-a"));
+    assert_eq!((a.instance_id.as_deref(), a.ip, &*a.hostname), (Some("i-0abc"), Some([10, 0, 0, 7].into()), "host-a"));
     assert_eq!((a.protected, a.task_count), (false, 3));
     let tasks: Vec<_> = a.tasks.iter().map(|group| (group.count, group.resources.cpus)).collect();
     assert_eq!(tasks, [(1, amount(0.5)), (2, amount(1.0))]);

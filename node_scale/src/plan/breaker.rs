@@ -124,16 +124,16 @@ fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) ->
         return false;
     }
     let recently = members.now.saturating_sub(RECENT.saturating_add(members.join_timeout)).unwrap_or(Timestamp::MIN);
-    let had_time = group.instances.iter().filter(|instance| {
-        let launch = members.launch_of(&instance.instance_id);
+    let launched = group.instances.iter().map(|instance| (instance, members.launch_of(&instance.instance_id)));
+    let had_time = launched.filter(|(instance, launch)| {
         instance.is_capacity()
             && launch.is_some_and(|launch| launch.start > recently && !members.is_young(instance, launch))
             && !launch.is_some_and(|launch| members.is_overdue(launch))
     });
     let (mut all, mut missing) = (0_u32, 0_u32);
-    for instance in had_time {
+    for (instance, launch) in had_time {
         all += 1;
-        let is_unclaimed = joins.never_joined_unclaimed > 0 && members.join(instance) == Join::Unclaimed;
+        let is_unclaimed = joins.never_joined_unclaimed > 0 && members.join(instance, launch) == Join::Unclaimed;
         missing += u32::from(is_unclaimed || joins.never_joined_ids.contains(&instance.instance_id));
     }
     // Where single instances are not known, their number decides; agents without identity may be on some of them.
@@ -169,7 +169,7 @@ fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &M
         _ if !is_latest => Fate::Open,
         Some(instance) => {
             let had_time = !members.is_young(instance, launch);
-            match members.join(instance) {
+            match members.join(instance, latest.map(|latest| latest.activity)) {
                 Join::Joined => Fate::Joined,
                 Join::NotJoined if had_time && never_joins && (members.is_missing(id) || members.knows_nothing()) => {
                     Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)

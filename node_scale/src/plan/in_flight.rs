@@ -1,8 +1,9 @@
 //! Capacity that was requested and has not joined yet, and instances that never joined: by the ids of instances, never by
 //! their number.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{GroupMembers, ScalingDecision};
@@ -46,7 +47,7 @@ pub(super) enum Join {
 /// Which instances the snapshot knows as agents, and when each was launched.
 pub(super) struct Members<'a> {
     known: Known<'a>,
-    launches: BTreeMap<&'a str, Launch<'a>>,
+    launches: HashMap<&'a str, Launch<'a>, RandomState>,
     taken_at: Timestamp,
     pub(super) now: Timestamp,
     pub(super) join_timeout: SignedDuration,
@@ -101,7 +102,7 @@ impl<'a> Members<'a> {
             Some(group) => Known::Listed(Listed::new(group)),
             None => Known::Nothing,
         };
-        let mut launches: BTreeMap<&str, Launch<'_>> = BTreeMap::new();
+        let mut launches: HashMap<&str, Launch<'_>, RandomState> = HashMap::default();
         let brings = |activity: &&Activity| activity.kind == ActivityKind::Launch && activity.changes_group();
         for launch in state.activities.iter().filter(brings) {
             let Some(id) = launch.instance_id.as_deref() else { continue };
@@ -154,9 +155,9 @@ impl<'a> Members<'a> {
         matches!(&self.known, Known::Listed(listed) if listed.not_joined.contains(id))
     }
 
-    pub(super) fn join(&self, instance: &Instance) -> Join {
+    /// What the snapshot says of an instance with that latest launch.
+    pub(super) fn join(&self, instance: &Instance, launch: Option<&Activity>) -> Join {
         let id = instance.instance_id.as_str();
-        let launch = self.launch_of(id);
         match &self.known {
             Known::Nothing => Join::NotJoined,
             Known::InService => {
@@ -195,7 +196,7 @@ pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &M
             // Launching, and without an activity yet: the two answers are not of the same moment.
             (Lifecycle::Pending, None) => status.since_snapshot += 1,
             (_, Some(launch)) if launch.start > decision.snapshot_taken_at => status.since_snapshot += 1,
-            (_, Some(launch)) if members.is_young(instance, launch) => match members.join(instance) {
+            (_, Some(launch)) if members.is_young(instance, launch) => match members.join(instance, Some(launch)) {
                 Join::NotJoined => status.arriving += 1,
                 Join::Unclaimed => unclaimed += 1,
                 Join::Joined | Join::Ambiguous => {}

@@ -24,6 +24,7 @@ mod targets;
 mod window;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -115,10 +116,10 @@ pub fn needs_addresses(
     state: Option<&GroupState>,
     policy: &Policy,
     now: Timestamp,
-) -> Option<Vec<String>> {
+) -> Option<Vec<IpAddr>> {
     let mut effects = SideEffects::default();
     PlanInput::new(decision, state?, policy, now).evaluate(&mut effects);
-    let addresses: Vec<String> = effects.unresolved.into_iter().collect();
+    let addresses: Vec<IpAddr> = effects.unresolved.into_iter().collect();
     (!addresses.is_empty()).then_some(addresses)
 }
 
@@ -179,7 +180,7 @@ struct SideEffects {
     /// The calls to the masters.
     agents: Vec<AgentStep>,
     /// Addresses of agents whose instances are not known.
-    unresolved: BTreeSet<String>,
+    unresolved: BTreeSet<IpAddr>,
 }
 
 impl SideEffects {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use shared::contract::AgentRef;
 use shared::group::{Lifecycle, instance_of_hostname};
@@ -49,13 +50,13 @@ pub enum SkipReason {
         hostname: String,
     },
     /// It is known by this address alone, which was not looked up.
-    NotLookedUp(String),
+    NotLookedUp(IpAddr),
     /// No instance of the group has its address.
-    UnknownAddress(String),
+    UnknownAddress(IpAddr),
     /// Two instances of the group have its address.
     SharedAddress {
         /// The address.
-        address: String,
+        address: IpAddr,
         /// The instances.
         instances: [String; 2],
     },
@@ -120,9 +121,9 @@ pub(super) struct Choice {
 
 impl Choice {
     /// The addresses that a lookup would resolve.
-    pub(super) fn unresolved(&self) -> impl Iterator<Item = String> + '_ {
-        self.skipped.iter().filter_map(|skipped| match &skipped.reason {
-            SkipReason::NotLookedUp(address) => Some(address.clone()),
+    pub(super) fn unresolved(&self) -> impl Iterator<Item = IpAddr> {
+        self.skipped.iter().filter_map(|skipped| match skipped.reason {
+            SkipReason::NotLookedUp(address) => Some(address),
             _ => None,
         })
     }
@@ -168,19 +169,17 @@ pub(super) fn instance_of(agent: &AgentRef, state: &GroupState) -> Result<String
         (Some(id), _) | (None, Some(id)) => return Ok(id.to_owned()),
         (None, None) => {}
     }
-    let Some(address) = agent.ip.as_deref().map(str::trim).filter(|ip| !ip.is_empty()) else {
-        return Err(SkipReason::Unidentified);
-    };
-    let Some(ids) = state.addresses.get(address) else { return Err(SkipReason::NotLookedUp(address.to_owned())) };
+    let address = agent.ip.ok_or(SkipReason::Unidentified)?;
+    let ids = state.addresses.get(&address).ok_or(SkipReason::NotLookedUp(address))?;
     let is_member = |id: &&String| state.group.instances.iter().any(|instance| instance.instance_id == **id);
     let mut members = ids.iter().filter(is_member);
     match (members.next(), members.next()) {
         (Some(id), None) => Ok(id.clone()),
         (Some(one), Some(other)) => {
             let instances = [one.clone(), other.clone()];
-            Err(SkipReason::SharedAddress { address: address.to_owned(), instances })
+            Err(SkipReason::SharedAddress { address, instances })
         }
-        (None, _) => Err(SkipReason::UnknownAddress(address.to_owned())),
+        (None, _) => Err(SkipReason::UnknownAddress(address)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod reason;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -91,7 +92,11 @@ impl<'a> Hosts<'a> {
     }
 
     /// The tasks of an agent but for those of daemons, which are recognized by their size.
-    pub(super) fn without_daemons(&self, tasks: &[TaskGroup]) -> Vec<TaskGroup> {
+    pub(super) fn without_daemons<'t>(&self, tasks: &'t [TaskGroup]) -> Cow<'t, [TaskGroup]> {
+        let is_any = |group: &TaskGroup| group.count > 0;
+        if self.daemons.is_empty() && tasks.iter().all(is_any) {
+            return tasks.into();
+        }
         let mut tasks = tasks.to_vec();
         for daemon in &self.daemons {
             let size = task_of(daemon);
@@ -99,8 +104,8 @@ impl<'a> Hosts<'a> {
                 group.count = group.count.saturating_sub(daemon.max_per_agent.unwrap_or(1));
             }
         }
-        tasks.retain(|group| group.count > 0);
-        tasks
+        tasks.retain(is_any);
+        tasks.into()
     }
 }
 
@@ -161,8 +166,8 @@ mod tests {
         // Of two tasks of its size on an agent, one is the daemon's.
         let group = |count, resources| TaskGroup { count, resources };
         let tasks = [group(2, resources(1, 1_000)), group(1, resources(1, 500))];
-        assert_eq!(set.without_daemons(&tasks), [group(1, resources(1, 1_000)), group(1, resources(1, 500))]);
+        assert_eq!(*set.without_daemons(&tasks), [group(1, resources(1, 1_000)), group(1, resources(1, 500))]);
         assert_eq!(set.without_daemons(&tasks[..1]).len(), 1);
-        assert_eq!(set.without_daemons(&[group(1, resources(1, 1_000))]), []);
+        assert_eq!(*set.without_daemons(&[group(1, resources(1, 1_000))]), []);
     }
 }

@@ -1,5 +1,7 @@
 //! What operators read. The other tests compare typed reasons; these are the goldens of their sentences.
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::group_tags::{Pause, Until};
 
@@ -244,7 +246,7 @@ fn what_holds_a_change_back_is_named_b2_b3() {
 #[test]
 fn an_agent_that_is_skipped_says_why_a1() {
     let id = || "i-0abc".to_owned();
-    let address = || "10.0.0.7".to_owned();
+    let address = || IpAddr::from([10, 0, 0, 7]);
     for (reason, sentence, instance) in [
         (SkipReason::Unidentified, "no attribute, hostname, or address identifies its instance", None),
         (

@@ -1,5 +1,7 @@
 //! `least_loaded` (A1): which instances the agents of a decision are, and when one is skipped.
 
+use std::net::IpAddr;
+
 use shared::contract::AgentRef;
 
 use super::*;
@@ -17,8 +19,12 @@ pub(super) fn named(instance: &str) -> AgentRef {
     AgentRef { instance_id: Some(instance.to_owned()), ..agent("host") }
 }
 
+fn address(ip: &str) -> IpAddr {
+    ip.parse().unwrap()
+}
+
 fn at_address(ip: &str) -> AgentRef {
-    AgentRef { ip: Some(ip.to_owned()), ..agent(&format!("ip-{ip}")) }
+    AgentRef { ip: Some(address(ip)), ..agent(&format!("ip-{ip}")) }
 }
 
 fn removing(agents: Vec<AgentRef>) -> ScalingDecision {
@@ -101,7 +107,7 @@ fn a_hostname_that_is_the_name_of_an_instance_tells_it() {
 fn an_address_is_looked_up_where_nothing_else_identifies_it() {
     let decision = removing(vec![at_address("10.0.0.2"), named("i-1"), at_address("10.0.0.1")]);
     let needed = |state: &GroupState| needs_addresses(&decision, Some(state), &least_loaded(""), at(0));
-    assert_eq!(needed(&group()), Some(vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()]));
+    assert_eq!(needed(&group()), Some(vec![address("10.0.0.1"), address("10.0.0.2")]));
     // Without the answer such agents are skipped.
     terminates(&planned(&decision, &group()), &["i-1"]);
     // Where something else stops the decision, nothing is looked up.
@@ -111,11 +117,11 @@ fn an_address_is_looked_up_where_nothing_else_identifies_it() {
 
     let mut state = group();
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-    state.addresses = [("10.0.0.1".to_owned(), ids(&["i-5"])), ("10.0.0.2".to_owned(), ids(&["i-other"]))].into();
+    state.addresses = [(address("10.0.0.1"), ids(&["i-5"])), (address("10.0.0.2"), ids(&["i-other"]))].into();
     assert_eq!(needed(&state), None);
     let plan = planned(&decision, &state);
     terminates(&plan, &["i-1", "i-5"]);
-    assert_eq!(skips(&plan), [skipped("ip-10.0.0.2", SkipReason::UnknownAddress("10.0.0.2".to_owned()))]);
+    assert_eq!(skips(&plan), [skipped("ip-10.0.0.2", SkipReason::UnknownAddress(address("10.0.0.2")))]);
 }
 
 #[test]
@@ -123,12 +129,12 @@ fn an_address_identifies_only_instances_of_the_group() {
     let decision = removing(vec![at_address("10.0.0.1")]);
     let with = |ids: &[&str]| {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        GroupState { addresses: [("10.0.0.1".to_owned(), ids)].into(), ..group() }
+        GroupState { addresses: [(address("10.0.0.1"), ids)].into(), ..group() }
     };
     terminates(&planned(&decision, &with(&["i-elsewhere", "i-5"])), &["i-5"]);
     let plan = planned(&decision, &with(&["i-4", "i-5"]));
     let instances = ["i-4".to_owned(), "i-5".to_owned()];
-    let shared = SkipReason::SharedAddress { address: "10.0.0.1".to_owned(), instances };
+    let shared = SkipReason::SharedAddress { address: address("10.0.0.1"), instances };
     check(&plan, refused(1, vec![skipped("ip-10.0.0.1", shared)]));
 }
 

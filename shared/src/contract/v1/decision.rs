@@ -1,5 +1,7 @@
 //! What `node_process` tells `node_scale`.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -183,7 +185,7 @@ pub struct AgentRef {
     pub hostname: String,
     /// The address the master speaks to it by.
     #[serde(default)]
-    pub ip: Option<String>,
+    pub ip: Option<IpAddr>,
     /// Its EC2 instance, where that is known.
     #[serde(default)]
     pub instance_id: Option<String>,
@@ -219,7 +221,7 @@ impl From<&Candidate> for AgentRef {
         Self {
             agent_id: candidate.agent_id.clone(),
             hostname: candidate.hostname.clone(),
-            ip: candidate.ip.clone(),
+            ip: candidate.ip,
             instance_id: candidate.instance_id.clone(),
             decommission_tag: candidate.decommission_tag,
             decommission_since: candidate.decommission_since,

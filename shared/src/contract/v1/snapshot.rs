@@ -1,5 +1,7 @@
 //! What `node_gather` tells `node_process`.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -225,7 +227,7 @@ pub struct Candidate {
     /// Its hostname.
     pub hostname: String,
     /// The address the master speaks to it by.
-    pub ip: Option<String>,
+    pub ip: Option<IpAddr>,
     /// Its EC2 instance, where that is known.
     pub instance_id: Option<String>,
     /// Whether the group has the tag by which `node_scale` marks this instance as one that it decommissions; `None` where

@@ -123,9 +123,11 @@ impl<'a> Demand<'a> {
     /// Equal ones together: many agents have few sizes.
     fn tasks_of(&self, pool: &Pool<'a>, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
         let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
-        for TaskGroup { count, resources } in agents.flat_map(|agent| pool.hosts.without_daemons(&agent.tasks)) {
-            let sum = counts.entry(resources).or_default();
-            *sum = sum.saturating_add(count.into());
+        for agent in agents {
+            for TaskGroup { count, resources } in &*pool.hosts.without_daemons(&agent.tasks) {
+                let sum = counts.entry(*resources).or_default();
+                *sum = sum.saturating_add(u64::from(*count));
+            }
         }
         let tasks = |(resources, displaced): (Resources, u64)| {
             let owner = self.owners.get(&resources);
