@@ -110,6 +110,7 @@ pub fn agent_ref(agent_id: &str, hostname: &str, instance: Option<&str>) -> Agen
         protected: false,
         only_daemons: false,
         no_place: false,
+        drain_overdue: false,
     }
 }
 

@@ -17,7 +17,7 @@ use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG, decommissioning, tagged_unti
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
-use crate::model::{Agent, Alike, Attribute, Attributes, Cluster, Executor, Framework, Presence, Task, Version};
+use crate::model::{Agent, Alike, Attribute, Attributes, Cluster, Executor, Framework, Mode, Presence, Task, Version};
 
 impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
@@ -266,11 +266,17 @@ fn fill(raw: &mut RawAgent, agent: &Agent) {
     shown.active = agent.is_active();
     shown.deactivated = agent.is_deactivated();
     shown.drain = agent.drain();
+    shown.drain_time = drain_time(agent);
     shown.registered_at = rounded(agent.registered_at);
     raw.total = Some(raw_resources(&capacity.total));
     raw.used = Some(raw_resources(&agent.used()));
     raw.unreserved = Some(raw_resources(&capacity.unreserved()));
     raw.reserved = capacity.reserved.iter().map(|(role, own)| (role.clone(), raw_resources(own))).collect();
+}
+
+fn drain_time(agent: &Agent) -> state::DrainTime {
+    let (Mode::Draining(drain) | Mode::Drained(drain)) = agent.mode else { return state::DrainTime::default() };
+    state::DrainTime { since: drain.since.and_then(rounded), grace: drain.max_grace_period.unwrap_or_default() }
 }
 
 pub(crate) fn raw_resources(resources: &Resources) -> RawResources {

@@ -72,6 +72,7 @@ impl World {
             protected: false,
             only_daemons: false,
             no_place: false,
+            drain_overdue: false,
         };
         let (named, decommissioning) = if mode == Mode::Active { (vec![first], vec![]) } else { (vec![], vec![first]) };
         ScalingDecision {

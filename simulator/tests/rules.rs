@@ -4,8 +4,10 @@
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use cluster::{Capacity, Mode, NOON, resources};
+use cluster::{Capacity, Drain, Mode, NOON, resources};
+use jiff::SignedDuration;
 use node_scale::plan::Plan;
 use shared::clause::Clause;
 use shared::config;
@@ -202,6 +204,42 @@ fn an_agent_that_cannot_go_stops_no_other_until_its_tasks_end_d3() {
             // Two large agents take the other tasks, too.
             assert!(last.large == 0 || count > 1, "{}", ran.told());
         }
+    }
+}
+
+/// An operator drains two of twelve agents, and the tasks of one never stop. The load falls at the tenth run.
+#[test]
+fn an_agent_that_drains_for_ever_holds_no_other_for_ever_d3() {
+    let ran = |since: Option<i64>, grace: u64, settings: &str| {
+        let since = since.map(|minutes| NOON - SignedDuration::from_mins(minutes));
+        let drain = Drain { since, max_grace_period: Some(Duration::from_mins(grace)) };
+        let first = |count, mode| FirstAgents { mode, ..agents(count, AGENT) };
+        Pool::new(
+            vec![first(10, Mode::Active), first(1, Mode::Draining(drain)), first(1, Mode::Drained(drain))],
+            &format!("max_scale_down_step = 1\n{settings}"),
+        )
+        .with(Application::new("/web", resources(1, 3_000)), &[(0, 38), (10, 6)])
+        .run(240, 1)
+    };
+    let note = |of: &[String]| of.iter().any(|note| note.contains("drain") && note.contains("not end"));
+    for settings in ["", "scale_down_strategy = \"drain\"\n"] {
+        // The drain should end an hour after it began, so that the window is over in run 75.
+        for (since, grace, ends) in [(0, 60, 75), (30, 60, 45), (30, 0, 0)] {
+            let ran = ran(Some(since), grace, settings);
+            for (run, seen) in ran.0.iter().enumerate() {
+                let is_over = run >= ends;
+                assert_eq!(note(&seen.decision.notes), is_over, "{run}: {}", ran.told());
+                assert_eq!(note(&seen.plan.notes), is_over, "{run}: {}", ran.told());
+                assert_eq!(seen.plan.stranded, u32::from(is_over), "{run}: {}", ran.told());
+                // Of agents without a task a tenth may go, rounded up.
+                assert!(is_over || seen.agents >= 11, "{run}: {}", ran.told());
+            }
+            // It stays, and so does what was drained.
+            assert_eq!(ran.last().agents, 4, "{}", ran.told());
+        }
+        // Without the time at which it began, it is awaited.
+        let ran = ran(None, 0, settings);
+        assert!(ran.0.iter().all(|seen| seen.agents >= 11 && !note(&seen.plan.notes)), "{}", ran.told());
     }
 }
 

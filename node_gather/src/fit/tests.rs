@@ -177,6 +177,7 @@ fn candidate(number: u32, state: AgentState) -> Candidate {
         decommission_tag: (number == 9999).then_some(true),
         decommission_since: None,
         contested: false,
+        drain_due: None,
         state,
         protected: false,
         total: resources,

@@ -24,6 +24,12 @@ pub(super) fn to_time(seconds: Option<f64>) -> Option<Timestamp> {
         .flatten()
 }
 
+/// A duration in nanoseconds. One below zero is none, and one beyond all measure the longest there is.
+pub(super) fn of_nanoseconds(number: f64) -> Duration {
+    let beyond = if number > 0.0 { Duration::MAX } else { Duration::ZERO };
+    Duration::try_from_secs_f64(number / 1e9).unwrap_or(beyond)
+}
+
 /// A duration as Mesos' flags write it: `10mins`, `1.5hrs`.
 #[must_use]
 pub fn to_duration(text: &str) -> Option<Duration> {

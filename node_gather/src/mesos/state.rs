@@ -136,6 +136,8 @@ pub struct Agent {
     pub deactivated: bool,
     /// The progress of its draining, if an operator has started it (since Mesos 1.9).
     pub drain: Option<Drain>,
+    /// When its draining began, and how long that may take.
+    pub drain_time: DrainTime,
     /// When it registered with the leading master; `None` if not reported.
     pub registered_at: Option<Timestamp>,
 }
@@ -158,6 +160,23 @@ pub enum Drain {
     Draining,
     /// All tasks have ended.
     Drained,
+}
+
+/// When an agent began to drain, and how long its tasks have to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrainTime {
+    /// When the master asked the agent to drain, as it last registered; `None` if not reported.
+    pub since: Option<Timestamp>,
+    /// The time that whoever drains it gives its tasks at most; zero if they have their own.
+    pub grace: Duration,
+}
+
+impl DrainTime {
+    /// When its tasks should have ended; `None` if it is not known when it began.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        self.since.map(|since| since.checked_add(self.grace).unwrap_or(Timestamp::MAX))
+    }
 }
 
 /// An agent that was registered before the failover and has not re-registered.

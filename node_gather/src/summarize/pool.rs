@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use shared::config::Policy;
 use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
 use shared::resources::Resources;
+use shared::time;
 
 pub use asked::{Asked, Stays};
 use least_loaded::LeastLoaded;
@@ -102,6 +103,8 @@ struct Member {
     applications: BTreeSet<String>,
     /// At the end: what it has free, where other roles have reservations.
     free: Option<Resources>,
+    /// When its drain should be over.
+    drain_due: Option<Timestamp>,
     instance: Instance,
 }
 
@@ -268,6 +271,7 @@ impl Member {
             decommission_tag: instance.decommission_tag,
             decommission_since: instance.decommission_since,
             contested: instance.contested,
+            drain_due: self.drain_due,
             agent_id: names.id().to_owned(),
             hostname: names.hostname().to_owned(),
             ip: self.ip,
@@ -341,6 +345,7 @@ impl Pool {
             protected: false,
             applications: BTreeSet::new(),
             free: None,
+            drain_due: agent.drain.and(agent.drain_time.due()).map(time::truncate),
             instance: Instance::default(),
         };
         let Some(used) = resources.used else {

@@ -131,6 +131,33 @@ fn agents_are_counted_by_their_state() {
 }
 
 #[test]
+fn a_candidate_says_when_its_drain_should_be_over_d3() {
+    let start = 1_795_278_464.775_64;
+    let due = |drain_info: Json, since: Json| {
+        let mut drains = json!({"active": false, "deactivated": true, "drain_info": drain_info});
+        drains["estimated_drain_start_time_seconds"] = since;
+        let candidates = only(&state(&[agent("a", 0.0, &drains)], &[])).scale_down_candidates;
+        candidates[0].drain_due.map(|due| due.as_millisecond())
+    };
+    let of = |config: Json| json!({"state": "DRAINING", "config": config});
+    let grace = |nanoseconds: Json| of(json!({"max_grace_period": {"nanoseconds": nanoseconds}, "mark_gone": false}));
+    assert_eq!(due(grace(json!(30_000_000_000_u64)), json!(start)), Some(1_795_278_494_776));
+    assert_eq!(due(grace(json!(1_500_000)), json!(start)), Some(1_795_278_464_777), "in milliseconds");
+    // Without a limit, tasks have their own.
+    for none in [of(json!({"mark_gone": false})), of(Json::Null), json!({"state": "DRAINING"}), grace(json!(-1))] {
+        assert_eq!(due(none, json!(start)), Some(1_795_278_464_776));
+    }
+    assert_eq!(due(json!({"state": "DRAINED"}), json!(start)), Some(1_795_278_464_776));
+    // A limit that no drain reaches.
+    assert!(due(grace(json!(1e300)), json!(start)).is_some_and(|due| due > 200_000_000_000_000));
+    // A new master does not say it of what has been drained.
+    for unknown in [Json::Null, json!(-5), json!(1e300)] {
+        assert_eq!(due(grace(json!(1)), unknown), None);
+    }
+    assert_eq!(due(Json::Null, json!(start)), None, "it does not drain");
+}
+
+#[test]
 fn use_without_a_role_takes_reservations_first() {
     for (used, expected) in [(0.0, 3.0), (0.5, 3.0), (1.0, 3.0), (1.5, 2.5), (4.0, 0.0), (5.0, 0.0)] {
         let agent = agent("a", used, &json!({"unreserved_resources": {"cpus": 3.0, "mem": 1000.0}}));

@@ -290,12 +290,26 @@ impl<'a> Pool<'a> {
         self.draining().saturating_add(saturated(ours))
     }
 
-    /// Agents that drain or are drained, without those that an operator has drained: these may stay so for ever.
+    /// Agents that drain or are drained, without those that may stay so for ever: an operator has drained them, or their drain
+    /// does not end.
     fn draining(&self) -> u32 {
-        let is_operators =
-            |agent: &&Candidate| agent.state == AgentState::Drained && agent.decommission_tag == Some(false);
-        let operators = self.snapshot.scale_down_candidates.iter().filter(is_operators).count();
-        self.snapshot.agents.draining.saturating_sub(saturated(operators))
+        let stays = |agent: &&Candidate| {
+            agent.state == AgentState::Drained && agent.decommission_tag == Some(false) || self.is_drain_overdue(agent)
+        };
+        let staying = self.snapshot.scale_down_candidates.iter().filter(stays).count();
+        self.snapshot.agents.draining.saturating_sub(saturated(staying))
+    }
+
+    /// D3: whether its drain should have ended long ago. What is drained is overdue only where nothing says whose it is: an
+    /// instance of ours ends as soon as the group is settled.
+    pub(super) fn is_drain_overdue(&self, agent: &Candidate) -> bool {
+        let may_stay = match agent.state {
+            AgentState::Draining => true,
+            AgentState::Drained => agent.decommission_tag.is_none(),
+            AgentState::Active | AgentState::Deactivated => false,
+        };
+        let is_overdue = |due| self.policy.scale_down.is_drain_overdue(due, self.snapshot.taken_at);
+        may_stay && agent.drain_due.is_some_and(is_overdue)
     }
 
     /// Whether any agent is on its way out, so that it would come back before another one is requested.

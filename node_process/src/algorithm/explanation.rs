@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use shared::config::{Policy, PoolSource};
 use shared::contract::{
-    self, AgentCounts, AgentRef, AgentState, ClusterSnapshot, CompletenessLevel, PoolResources, ScalingDecision,
-    ScalingState, Step, Unplaceable,
+    self, AgentCounts, AgentRef, AgentState, Candidate, ClusterSnapshot, CompletenessLevel, PoolResources,
+    ScalingDecision, ScalingState, Step, Unplaceable,
 };
 use shared::count::saturated;
 use shared::resources::Resources;
@@ -17,6 +17,9 @@ use super::growth::{self, Learned};
 use super::limits;
 use super::needed;
 use super::ruling::{Reason, Rule, Ruling};
+
+/// How many agents a note names.
+const NAMED: usize = 10;
 
 /// A decision with its reasons as types. Sentences are made of them where the message is, and nowhere else.
 pub struct Explanation<'a> {
@@ -157,7 +160,25 @@ impl Explanation<'_> {
     fn notes(&self) -> Vec<String> {
         let refuted = self.pool.belief.refuted.iter().map(ToString::to_string);
         let daemons = self.pool.hosts.exceeding.iter().map(ToString::to_string);
-        self.pool.snapshot.notes.iter().cloned().chain(refuted).chain(daemons).chain(self.cannot_close()).collect()
+        let own = self.pool.snapshot.notes.iter().cloned().chain(refuted).chain(daemons);
+        own.chain(self.cannot_close()).chain(self.hanging_drains()).collect()
+    }
+
+    /// D3: agents whose drain does not end.
+    fn hanging_drains(&self) -> Option<String> {
+        let candidates = self.pool.snapshot.scale_down_candidates.iter();
+        let hangs = |agent: &&Candidate| agent.state == AgentState::Draining && self.pool.is_drain_overdue(agent);
+        let hanging: Vec<&Candidate> = candidates.filter(hangs).collect();
+        let due = hanging.iter().filter_map(|agent| agent.drain_due).min()?;
+        let more = hanging.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names: Vec<&str> = hanging.iter().take(NAMED).map(|agent| agent.hostname.as_str()).collect();
+        Some(format!(
+            "the drain of {}{more} does not end (it should have by {}): it no longer counts against max_scale_down_step; check the tasks \
+             there, or terminate the instance",
+            names.join(", "),
+            time::format(due)
+        ))
     }
 
     /// D8: why agents are not closed although the pool learns.
@@ -181,6 +202,7 @@ impl Explanation<'_> {
         let agent = |candidate| AgentRef {
             only_daemons: self.pool.hosts.only_daemons_run_on(candidate),
             no_place: self.pool.has_no_place(candidate),
+            drain_overdue: self.pool.is_drain_overdue(candidate),
             ..AgentRef::from(candidate)
         };
         leaving.map(agent).collect()

@@ -331,6 +331,36 @@ mod tests {
         assert_eq!(delta(AgentState::Drained, None), (0, 1));
     }
 
+    #[test]
+    fn a_drain_that_does_not_end_stops_no_other_for_long_d3() {
+        let idle = Cluster::of(9, resources(4, 14_000)).running("/a", 9, resources(1, 1_000));
+        let decided = |state: AgentState, tag: Option<bool>, seconds_ago: Option<i64>, settings: &str| {
+            let mut snapshot = idle.clone().and(1, resources(4, 14_000)).with_state(9, state).snapshot();
+            let due = seconds_ago.map(|ago| snapshot.taken_at - jiff::SignedDuration::from_secs(ago));
+            for agent in snapshot.scale_down_candidates.iter_mut().filter(|agent| agent.state != AgentState::Active) {
+                (agent.decommission_tag, agent.drain_due) = (tag, due);
+            }
+            let policy = policy(&format!("max_scale_down_step = 1\n{settings}")).unwrap();
+            let decision = crate::decide(&snapshot, &policy, cluster::NOON).unwrap();
+            let named = decision.notes.iter().any(|note| note.contains("the drain of ") && note.contains("not end"));
+            (decision.delta, decision.decommissioning(), named)
+        };
+        let (stops, stopped) = ((0, 1, false), (-1, 0, true));
+        // Whoever drains it.
+        for tag in [None, Some(false), Some(true)] {
+            let of = |seconds_ago| decided(AgentState::Draining, tag, seconds_ago, "");
+            assert_eq!([-60, 0, 900].map(|ago| of(Some(ago))), [stops; 3]);
+            assert_eq!([901, 86_400].map(|ago| of(Some(ago))), [stopped; 2]);
+            assert_eq!(of(None), stops, "it is not known when it began");
+        }
+        let window = |settings: &str, ago: i64| decided(AgentState::Draining, Some(false), Some(ago), settings);
+        assert_eq!([300, 301].map(|ago| window("scale_down_window = \"5m\"", ago)), [stops, stopped]);
+        assert_eq!([900, 901].map(|ago| window("scale_down_window = \"0s\"", ago)), [stops, stopped]);
+        // What is drained, and nothing says whose it is. Ours ends.
+        assert_eq!(decided(AgentState::Drained, None, Some(901), ""), (-1, 0, false));
+        assert_eq!(decided(AgentState::Drained, Some(true), Some(901), ""), stops);
+    }
+
     /// Nothing brings it back, and nothing ends its tag, after a change of the strategy.
     #[test]
     fn an_agent_that_another_strategy_has_closed_stops_nothing_for_long_d3() {

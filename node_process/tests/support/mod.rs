@@ -275,6 +275,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             decommission_tag: None,
             decommission_since: None,
             contested: false,
+            drain_due: None,
             state,
             protected,
             total,

@@ -48,6 +48,7 @@ pub use window::Window;
 
 use breaker::Breaker;
 use in_flight::{JoinStatus, Members};
+use tagged::named;
 
 /// How many periods of the schedule a streak of decisions lasts without another one.
 const STREAK_PERIODS: i32 = 6;
@@ -77,7 +78,7 @@ pub struct Plan {
     pub never_joined: u32,
     /// Agents that are wanted and neither joined nor arrive.
     pub unmet: u32,
-    /// Agents that node_scale deactivated, and whose decommissioning does not go on.
+    /// Agents that node_scale deactivated and whose decommissioning does not go on, and agents whose drain does not end.
     pub stranded: u32,
     /// Whether an operator's pause, or a floor that cannot be read, holds the pool.
     pub is_paused: bool,
@@ -151,7 +152,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         launch_failures: input.breaker.count,
         never_joined: input.joins.never_joined,
         unmet: input.unmet(&result, &agents),
-        stranded: input.stranded().count(),
+        stranded: input.stranded().count().saturating_add(saturated(input.hanging_drains().count())),
         is_paused: is_paused(&result) || input.tags.floor_is_unreadable,
         tags: effects.tag_changes(&input, &agents),
         agents,
@@ -275,6 +276,11 @@ impl<'a> PlanInput<'a> {
         notes.extend(self.window_note());
         notes.extend(self.closing_note());
         notes.extend(self.stranded().note(self.drains().is_some()));
+        notes.extend(
+            named(self.hanging_drains()).map(|named| {
+                format!("the drain does not end: {named}; check the tasks there, or terminate the instance")
+            }),
+        );
         notes.extend(self.never_joined_notes());
         notes
     }

@@ -29,27 +29,30 @@ impl Stranded {
     pub(super) fn note(&self, drains: bool) -> Option<String> {
         let ids = self.unlisted.iter().map(String::as_str);
         let kept: Vec<String> = self.kept.iter().map(ToString::to_string).collect();
-        let named: Vec<&str> = ids.chain(kept.iter().map(String::as_str)).collect();
-        if named.is_empty() {
-            return None;
-        }
-        let more = named.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let named = named.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        let named = named(ids.chain(kept.iter().map(String::as_str)))?;
         Some(if !drains {
             format!(
-                "deactivated, but scale_down_strategy is no longer \"drain\": {named}{more}; reactivate their agents, or terminate \
+                "deactivated, but scale_down_strategy is no longer \"drain\": {named}; reactivate their agents, or terminate \
                  these instances"
             )
         } else if self.unlisted.is_empty() {
-            format!("decommissioning does not go on: {named}{more}")
+            format!("decommissioning does not go on: {named}")
         } else {
             format!(
-                "deactivated for decommissioning, and no such agent is listed: {named}{more}; check one, and terminate those whose \
+                "deactivated for decommissioning, and no such agent is listed: {named}; check one, and terminate those whose \
                  agents do not come back"
             )
         })
     }
+}
+
+/// A list of names, as far as a note has them; `None` where there is none.
+pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    (!named.is_empty()).then(|| format!("{named}{more}"))
 }
 
 impl PlanInput<'_> {
@@ -121,6 +124,12 @@ impl PlanInput<'_> {
             }
         }
         stranded
+    }
+
+    /// D3: the hostnames of agents whose drain does not end, whoever began it.
+    pub(super) fn hanging_drains(&self) -> impl Iterator<Item = &str> {
+        let hangs = |agent: &&AgentRef| agent.state == AgentState::Draining && agent.drain_overdue;
+        self.decision.decommissioning_agents.iter().filter(hangs).map(|agent| agent.hostname.as_str())
     }
 
     /// The instances of decommissioning agents.

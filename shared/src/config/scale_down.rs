@@ -135,9 +135,19 @@ impl ScaleDown {
             ScaleDownStrategy::LeastLoaded | ScaleDownStrategy::DesiredCapacity => None,
         };
         let closed = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+        closed <= self.patience(after.unwrap_or(Duration::ZERO))
+    }
+
+    /// D3: whether a drain that should have ended then no longer counts against the step. A task may never end.
+    #[must_use]
+    pub fn is_drain_overdue(&self, due: Timestamp, now: Timestamp) -> bool {
+        now.duration_since(due) > self.patience(Duration::ZERO)
+    }
+
+    /// For how long an agent on its way out stops others: the window beyond that time.
+    fn patience(&self, time: Duration) -> SignedDuration {
         let window = if self.window.is_zero() { DEFAULT_WINDOW } else { self.window };
-        let until = SignedDuration::try_from(after.unwrap_or(Duration::ZERO).saturating_add(window));
-        closed <= until.unwrap_or(SignedDuration::MAX)
+        SignedDuration::try_from(time.saturating_add(window)).unwrap_or(SignedDuration::MAX)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Agents, tasks, and executors: complete before they are passed on, with the least of their odd fields.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::Item;
 use super::lenient::{Lenient, Oddities, Typed};
-use crate::mesos::forms::{ip_of_pid, to_time};
+use crate::mesos::forms::{ip_of_pid, of_nanoseconds, to_time};
 use crate::mesos::state::{
     Attributes, Drain, OddField, Oddity, RUNNING, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink,
     StateError,
@@ -29,6 +30,7 @@ enum AgentField {
     Deactivated,
     RegisteredTime,
     DrainInfo,
+    EstimatedDrainStartTimeSeconds,
     Resources,
     UsedResources,
     UnreservedResources,
@@ -90,7 +92,17 @@ impl Item for AgentJson {
                 }
                 AgentField::DrainInfo if odd.is_first("slaves[].drain_info") => {
                     let drain: Option<DrainJson> = odd.take_or_null("slaves[].drain_info", map.next_value()?);
-                    raw.agent.drain = drain.map(|drain| drain.state(&mut odd));
+                    if let Some(DrainJson { states, configs }) = drain {
+                        raw.agent.drain = Some(drain_state(states, &mut odd));
+                        raw.agent.drain_time.grace = grace(configs, &mut odd);
+                    }
+                    continue;
+                }
+                AgentField::EstimatedDrainStartTimeSeconds
+                    if odd.is_first("slaves[].estimated_drain_start_time_seconds") =>
+                {
+                    let since = odd.take_or_null("slaves[].estimated_drain_start_time_seconds", map.next_value()?);
+                    raw.agent.drain_time.since = to_time(since);
                     continue;
                 }
                 AgentField::Resources if odd.is_first("slaves[].resources") => {
@@ -129,17 +141,55 @@ impl Item for AgentJson {
     }
 }
 
-/// `drain_info`: the values of its state, of which there should be one at most.
+/// `drain_info`: the values of its state and of its settings, of each of which there should be one at most.
 #[derive(Default)]
-struct DrainJson(Vec<Lenient<String>>);
+struct DrainJson {
+    states: Vec<Lenient<String>>,
+    configs: Vec<Lenient<ConfigJson>>,
+}
 
-impl DrainJson {
-    fn state(self, odd: &mut Oddities) -> Drain {
-        let mut states = self.0.into_iter();
-        let first = states.next().and_then(|state| odd.take("slaves[].drain_info.state", state));
-        states.for_each(|_| odd.add("slaves[].drain_info.state", Oddity::Repeated));
-        if first.is_some_and(|state| state == "DRAINED") { Drain::Drained } else { Drain::Draining }
+/// `config`: the values of `max_grace_period`.
+#[derive(Default)]
+struct ConfigJson(Vec<Lenient<GraceJson>>);
+
+/// `max_grace_period`: the values of `nanoseconds`.
+#[derive(Default)]
+struct GraceJson(Vec<Lenient<f64>>);
+
+fn drain_state(states: Vec<Lenient<String>>, odd: &mut Oddities) -> Drain {
+    let state = first("slaves[].drain_info.state", states, odd).and_then(|(path, state)| odd.take(path, state));
+    if state.is_some_and(|state| state == "DRAINED") { Drain::Drained } else { Drain::Draining }
+}
+
+fn grace(configs: Vec<Lenient<ConfigJson>>, odd: &mut Oddities) -> Duration {
+    let config = first("slaves[].drain_info.config", configs, odd);
+    let ConfigJson(graces) = config.and_then(|(path, config)| odd.take_or_null(path, config)).unwrap_or_default();
+    let grace = first("slaves[].drain_info.config.max_grace_period", graces, odd);
+    let GraceJson(nanoseconds) = grace.and_then(|(path, grace)| odd.take_or_null(path, grace)).unwrap_or_default();
+    let nanoseconds = first("slaves[].drain_info.config.max_grace_period.nanoseconds", nanoseconds, odd);
+    let nanoseconds = nanoseconds.and_then(|(path, nanoseconds)| odd.take(path, nanoseconds));
+    nanoseconds.map(of_nanoseconds).unwrap_or_default()
+}
+
+/// The first value of a field, with its path; the others are odd.
+fn first<T>(path: &'static str, values: Vec<Lenient<T>>, odd: &mut Oddities) -> Option<(&'static str, Lenient<T>)> {
+    let mut values = values.into_iter();
+    let first = values.next();
+    values.for_each(|_| odd.add(path, Oddity::Repeated));
+    first.map(|first| (path, first))
+}
+
+/// All values of that key.
+fn values_of<'de, T: Typed, A: MapAccess<'de>>(mut map: A, name: &str) -> Result<Vec<Lenient<T>>, A::Error> {
+    let mut values = Vec::new();
+    while let Some(key) = map.next_key::<String>()? {
+        if key == name {
+            values.push(map.next_value()?);
+        } else {
+            map.next_value::<IgnoredAny>()?;
+        }
     }
+    Ok(values)
 }
 
 impl Typed for DrainJson {
@@ -147,13 +197,27 @@ impl Typed for DrainJson {
     fn of_object<'de, A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         let mut drain = Self::default();
         while let Some(key) = map.next_key::<String>()? {
-            if key == "state" {
-                drain.0.push(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            match key.as_str() {
+                "state" => drain.states.push(map.next_value()?),
+                "config" => drain.configs.push(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Some(drain))
+    }
+}
+
+impl Typed for ConfigJson {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        Ok(Some(Self(values_of(map, "max_grace_period")?)))
+    }
+}
+
+impl Typed for GraceJson {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        Ok(Some(Self(values_of(map, "nanoseconds")?)))
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use shared::resources::{Amount, Kind};
 
 use crate::mesos::flags::Flags;
-use crate::mesos::forms::{ip_of_pid, to_count, to_time};
+use crate::mesos::forms::{ip_of_pid, of_nanoseconds, to_count, to_time};
 use crate::mesos::state::{
-    Attributes, Drain, ORPHAN_FRAMEWORK, OddField, Oddity, RUNNING, RawAgent, RawExecutor, RawResources, RawTask,
-    RecoveredAgent, Sink, StateError, UNNAMED_FRAMEWORK,
+    Attributes, Drain, DrainTime, ORPHAN_FRAMEWORK, OddField, Oddity, RUNNING, RawAgent, RawExecutor, RawResources,
+    RawTask, RecoveredAgent, Sink, StateError, UNNAMED_FRAMEWORK,
 };
 
 use super::fast_path::FastPathExecutor;
@@ -259,10 +259,16 @@ impl<S: Sink> Builder<S> {
     }
 
     pub(super) fn number(&mut self, field: Field, number: f64) {
-        if field == Field::AgentRegisteredTime {
-            self.agent.agent.registered_at = to_time(Some(number));
-            return;
+        let agent = &mut self.agent.agent;
+        match field {
+            Field::AgentRegisteredTime => agent.registered_at = to_time(Some(number)),
+            Field::DrainStartTime => agent.drain_time.since = to_time(Some(number)),
+            Field::GraceNanoseconds => agent.drain_time.grace = of_nanoseconds(number),
+            _ => self.number_of_master(field, number),
         }
+    }
+
+    fn number_of_master(&mut self, field: Field, number: f64) {
         let master = self.sink.master();
         match field {
             Field::ElectedTime => master.elected_at = to_time(Some(number)),
@@ -314,7 +320,7 @@ impl<S: Sink> Builder<S> {
         agent.hostname.clear();
         agent.attributes.clear();
         (agent.ip, agent.active, agent.deactivated, agent.drain) = (None, false, false, None);
-        agent.registered_at = None;
+        (agent.registered_at, agent.drain_time) = (None, DrainTime::default());
         (*total, *used, *unreserved) = (None, None, None);
         reserved.clear();
         &mut self.agent

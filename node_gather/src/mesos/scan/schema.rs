@@ -10,6 +10,8 @@ pub(super) enum Container {
     Agents,
     Agent,
     DrainInfo,
+    DrainConfig,
+    GracePeriod,
     Attributes,
     /// The resources of an agent, a task, or an executor.
     Amounts,
@@ -59,6 +61,10 @@ pub(super) enum Field {
     AgentAttributes,
     DrainInfo,
     DrainState,
+    DrainConfig,
+    GracePeriod,
+    GraceNanoseconds,
+    DrainStartTime,
     Total,
     Used,
     Unreserved,
@@ -229,7 +235,13 @@ impl Container {
                 b"max_slave_ping_timeouts" => Field::MaxSlavePingTimeouts,
                 _ => Field::Ignored,
             },
-            Self::DrainInfo if key == b"state" => Field::DrainState,
+            Self::DrainInfo => match key {
+                b"state" => Field::DrainState,
+                b"config" => Field::DrainConfig,
+                _ => Field::Ignored,
+            },
+            Self::DrainConfig if key == b"max_grace_period" => Field::GracePeriod,
+            Self::GracePeriod if key == b"nanoseconds" => Field::GraceNanoseconds,
             Self::Attributes => Field::Attribute,
             Self::Roles => Field::ReservedForRole,
             _ => Field::Ignored,
@@ -287,6 +299,7 @@ fn field_of_agent(key: &[u8]) -> Field {
         b"registered_time" => Field::AgentRegisteredTime,
         b"attributes" => Field::AgentAttributes,
         b"drain_info" => Field::DrainInfo,
+        b"estimated_drain_start_time_seconds" => Field::DrainStartTime,
         b"resources" => Field::Total,
         b"used_resources" => Field::Used,
         b"unreserved_resources" => Field::Unreserved,
@@ -355,7 +368,9 @@ impl Field {
             | Self::ActivatedAgents
             | Self::DeactivatedAgents
             | Self::UnreachableAgents
-            | Self::AgentRegisteredTime => ValueType::Number,
+            | Self::AgentRegisteredTime
+            | Self::GraceNanoseconds
+            | Self::DrainStartTime => ValueType::Number,
             Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => ValueType::Boolean,
             Self::Attribute | Self::Amount => ValueType::Any,
             Self::Document => ValueType::Object(Container::Document),
@@ -367,6 +382,8 @@ impl Field {
             Self::Agent => ValueType::Object(Container::Agent),
             Self::AgentAttributes | Self::RecoveredAttributes => ValueType::Object(Container::Attributes),
             Self::DrainInfo => ValueType::Object(Container::DrainInfo),
+            Self::DrainConfig => ValueType::Object(Container::DrainConfig),
+            Self::GracePeriod => ValueType::Object(Container::GracePeriod),
             Self::Reserved => ValueType::Object(Container::Roles),
             Self::Total
             | Self::Used
@@ -398,6 +415,9 @@ impl Field {
                 | Self::AgentPid
                 | Self::AgentRegisteredTime
                 | Self::DrainInfo
+                | Self::DrainConfig
+                | Self::GracePeriod
+                | Self::DrainStartTime
                 | Self::Total
                 | Self::Used
                 | Self::Unreserved
@@ -440,6 +460,10 @@ impl Field {
             Self::AgentAttributes => "slaves[].attributes",
             Self::DrainInfo => "slaves[].drain_info",
             Self::DrainState => "slaves[].drain_info.state",
+            Self::DrainConfig => "slaves[].drain_info.config",
+            Self::GracePeriod => "slaves[].drain_info.config.max_grace_period",
+            Self::GraceNanoseconds => "slaves[].drain_info.config.max_grace_period.nanoseconds",
+            Self::DrainStartTime => "slaves[].estimated_drain_start_time_seconds",
             Self::Total => "slaves[].resources",
             Self::Used => "slaves[].used_resources",
             Self::Unreserved => "slaves[].unreserved_resources",

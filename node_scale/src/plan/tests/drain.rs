@@ -323,6 +323,28 @@ fn what_keeps_a_decommissioning_instance_is_named() {
 }
 
 #[test]
+fn a_drain_that_does_not_end_is_named() {
+    let note = "the drain does not end: host-6; check the tasks there, or terminate the instance";
+    let drained = AgentRef { decommission_tag: None, drain_overdue: true, ..agent(5, Drained, 0) };
+    for (tags, settings) in [(vec![], "least_loaded"), (vec![], "drain"), (vec![6], "drain")] {
+        let planned = |drain_overdue| {
+            let hanging = AgentRef { drain_overdue, decommission_tag: Some(!tags.is_empty()), ..agent(6, Draining, 3) };
+            let mut decision = with_decommissioning(-1, vec![drained.clone(), hanging]);
+            decision.agents.draining = 2;
+            let state = tagged(group(), &tags, 3000);
+            plan(&decision, Some(&state), &policy_with(settings, "max_scale_down_step = 1"), at(0))
+        };
+        let (ends, hangs) = (planned(false), planned(true));
+        assert_eq!((ends.stranded, &ends.notes[..]), (0, &[][..]), "{settings}");
+        assert_eq!((hangs.stranded, &hangs.notes[..]), (1, &[note.to_owned()][..]), "{settings}");
+        if settings == "drain" {
+            // Its step is free again.
+            assert_eq!((steps(&ends), steps(&hangs)), (vec![], vec![("deactivate", "i-0")]));
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_before_the_tag_terminates_nothing() {
     // An agent was reactivated, but its tag not deleted; an older snapshot arrives, ten seconds old.
     let decision = with_decommissioning(0, vec![agent(5, Drained, 0), agent(6, Deactivated, 2)]);

@@ -89,15 +89,16 @@ pub struct ScalingDecision {
 
 impl ScalingDecision {
     /// D3: agents that are on their way out: they drain, or Lambda Scale deactivated them. One that an operator has drained may stay
-    /// so for ever.
+    /// so for ever, and so may one whose drain does not end.
     #[must_use]
     pub fn decommissioning(&self) -> u32 {
-        let count = |state: AgentState, tag: bool| {
-            let agents = self.decommissioning_agents.iter();
-            saturated(agents.filter(|agent| agent.state == state && agent.decommission_tag == Some(tag)).count())
-        };
-        let draining = self.agents.draining.saturating_sub(count(AgentState::Drained, false));
-        draining.saturating_add(count(AgentState::Deactivated, true))
+        let count =
+            |counts: fn(&&AgentRef) -> bool| saturated(self.decommissioning_agents.iter().filter(counts).count());
+        let stays = count(|agent| {
+            agent.drain_overdue || agent.state == AgentState::Drained && agent.decommission_tag == Some(false)
+        });
+        let ours = count(|agent| agent.state == AgentState::Deactivated && agent.decommission_tag == Some(true));
+        self.agents.draining.saturating_sub(stays).saturating_add(ours)
     }
 }
 
@@ -214,6 +215,9 @@ pub struct AgentRef {
     /// Whether it is decommissioning and runs a task that fits no other agent, not even an empty one (H5).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_place: bool,
+    /// D3: whether its drain should have ended long ago, so that it no longer counts against the step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drain_overdue: bool,
 }
 
 impl From<&Candidate> for AgentRef {
@@ -231,6 +235,7 @@ impl From<&Candidate> for AgentRef {
             protected: candidate.protected,
             only_daemons: false,
             no_place: false,
+            drain_overdue: false,
         }
     }
 }

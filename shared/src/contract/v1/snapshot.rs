@@ -241,6 +241,10 @@ pub struct Candidate {
     /// Whether an agent that is not connected names the same instance: it may be the one that runs there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub contested: bool,
+    /// When its drain should be over at the latest; `None` where it does not drain, or it is not known when that began.
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
+    pub drain_due: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,
     /// Whether it runs a task of a protected framework or application.

@@ -198,6 +198,17 @@ impl Writer {
         format!("{{{}}}", members.join(","))
     }
 
+    fn drain_info(&mut self) -> String {
+        let grace = self.pick(&["30000000000", "-1", "0.5", "1e300", "null", "[]"]);
+        let grace = self.pick(&["null", "{}", "7", &format!("{{\"x\":{{}},\"nanoseconds\":{grace}}}")]).to_owned();
+        let again = if self.one_in(6) { ",\"max_grace_period\":{\"nanoseconds\":1}" } else { "" };
+        let config = format!("{{\"mark_gone\":false,\"max_grace_period\":{grace}{again}}}");
+        let config = self.pick(&["null", "{}", "[{}]", &config, &config]).to_owned();
+        let again = if self.one_in(6) { ",\"config\":{}" } else { "" };
+        let state = self.pick(&["\"DRAINING\"", "\"DRAINED\"", "5"]).to_owned();
+        self.pick(&["null", "{\"x\":[{}]}", &format!("{{\"state\":{state},\"config\":{config}{again}}}")]).to_owned()
+    }
+
     fn agent(&mut self, id: &str) -> String {
         let mut members = vec![
             ("id", self.string_or_fault(id)),
@@ -213,7 +224,11 @@ impl Writer {
             ("used_resources", self.resources()),
             ("unreserved_resources", self.pick(&["null", "{}", "{\"cpus\":1}"]).to_owned()),
             ("reserved_resources", format!("{{\"role\":{},\"r\\u00f6le\":{{}},\"role\":{{}}}}", self.resources())),
-            ("drain_info", self.pick(&["null", "{\"state\":\"DRAINED\"}", "{\"x\":[{}]}"]).to_owned()),
+            ("drain_info", self.drain_info()),
+            (
+                "estimated_drain_start_time_seconds",
+                self.pick(&["null", "1795278464.77564", "-5", "1e300", "\"now\""]).to_owned(),
+            ),
         ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
         let members = self.repeated(members);

@@ -95,6 +95,19 @@ fn a_value_of_another_type_makes_its_owner_odd() {
         (r#""registered_time":"now""#, "slaves[].registered_time is a string, expected a number"),
         (r#""drain_info":"DRAINING""#, "slaves[].drain_info is a string, expected an object"),
         (r#""drain_info":{"state":1}"#, "slaves[].drain_info.state is a number, expected a string"),
+        (r#""drain_info":{"config":[]}"#, "slaves[].drain_info.config is a list, expected an object"),
+        (
+            r#""drain_info":{"config":{"max_grace_period":30}}"#,
+            "slaves[].drain_info.config.max_grace_period is a number, expected an object",
+        ),
+        (
+            r#""drain_info":{"config":{"max_grace_period":{"nanoseconds":"30"}}}"#,
+            "slaves[].drain_info.config.max_grace_period.nanoseconds is a string, expected a number",
+        ),
+        (
+            r#""estimated_drain_start_time_seconds":"now""#,
+            "slaves[].estimated_drain_start_time_seconds is a string, expected a number",
+        ),
         (r#""resources":[{"name":"cpus","scalar":{"value":4}}]"#, "slaves[].resources is a list, expected an object"),
         (r#""used_resources":"none""#, "slaves[].used_resources is a string, expected an object"),
         (r#""unreserved_resources":7"#, "slaves[].unreserved_resources is a number, expected an object"),
