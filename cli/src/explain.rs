@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use node_gather::marathon::definitions::{self, DefinitionsError, HostLimits};
+use node_gather::marathon::definitions::{self, Definitions, DefinitionsError};
 use node_gather::marathon::queue::{self, QueueError};
 use node_gather::marathon::{Answer, Observed, Queue};
 use node_gather::summarize::{Asked, Summary};
@@ -187,7 +187,7 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     let histories = options.history.as_deref().map(|path| history::read(path, &config)).transpose()?;
     let marathon = Observed {
         queue: options.queue.as_deref().map(read_queue).transpose()?.unwrap_or_default(),
-        host_limits: read_host_limits(options)?,
+        definitions: read_definitions(options)?,
     };
     let known = groups::known(&config, &options.cpu, groups.as_ref())?;
     let cluster = match (&options.state, config.pools.iter().find(|policy| policy.source.needs_masters())) {
@@ -218,17 +218,17 @@ fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
         .map_err(|source| ExplainError::Queue { path: path.to_owned(), source })
 }
 
-fn read_host_limits(options: &Options) -> Result<Answer<HostLimits>, ExplainError> {
-    type Add = fn(Box<dyn BufRead>, &mut HostLimits) -> Result<(), DefinitionsError>;
+fn read_definitions(options: &Options) -> Result<Answer<Definitions>, ExplainError> {
+    type Add = fn(Box<dyn BufRead>, &mut Definitions) -> Result<(), DefinitionsError>;
     let lists: [(&Option<PathBuf>, Add); 2] =
         [(&options.apps, definitions::add_apps), (&options.pods, definitions::add_pods)];
     let mut known = Answer::NotAsked;
     for (path, add) in lists {
         let Some(path) = path else { continue };
-        let mut limits = if let Answer::Known(limits) = known { limits } else { HostLimits::new() };
-        add(saved::open(path)?, &mut limits)
+        let mut read = if let Answer::Known(read) = known { read } else { Definitions::default() };
+        add(saved::open(path)?, &mut read)
             .map_err(|source| ExplainError::Definitions { path: path.clone(), source })?;
-        known = Answer::Known(limits);
+        known = Answer::Known(read);
     }
     Ok(known)
 }

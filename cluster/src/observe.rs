@@ -5,7 +5,7 @@ use std::error::Error;
 
 use jiff::Timestamp;
 use node_gather::ReadError;
-use node_gather::marathon::definitions::{self, HostLimits};
+use node_gather::marathon::definitions::{self, Definitions};
 use node_gather::marathon::{Answer, Observed, queue};
 use node_gather::members::{self, Description, Descriptions, Lookup};
 use node_gather::mesos::state::{self, RawAgent, RawExecutor, RawResources, RawTask, RecoveredAgent, Sink, StateError};
@@ -74,12 +74,12 @@ impl Cluster {
         }
         if self.queue.is_empty() && self.definitions.is_empty() {
             // What empty answers say.
-            return Observed { queue: Answer::Known(Vec::new()), host_limits: Answer::Known(HostLimits::new()) };
+            return Observed { queue: Answer::Known(Vec::new()), definitions: Answer::Known(Definitions::default()) };
         }
-        let mut limits = HostLimits::new();
-        let apps = definitions::add_apps(&*self.to_apps_json(), &mut limits);
-        let pods = apps.and_then(|()| definitions::add_pods(&*self.to_pods_json(), &mut limits));
-        Observed { queue: known(queue::parse(&*self.to_queue_json())), host_limits: known(pods.map(|()| limits)) }
+        let mut read = Definitions::default();
+        let apps = definitions::add_apps(&*self.to_apps_json(), &mut read);
+        let pods = apps.and_then(|()| definitions::add_pods(&*self.to_pods_json(), &mut read));
+        Observed { queue: known(queue::parse(&*self.to_queue_json())), definitions: known(pods.map(|()| read)) }
     }
 
     /// Shows the cluster to a sink, as a reader of its `/state` would.

@@ -1,6 +1,7 @@
 //! What happens to a cluster: agents come and go with the instances of their group, tasks start, move, and end.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
+use node_gather::marathon::definitions::Definitions;
 use node_gather::marathon::queue::Declines;
 use node_gather::marathon::{Answer, Observed};
 use std::collections::BTreeSet;
@@ -138,7 +139,8 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
         .constrained("/a", &[&["hostname", "UNIQUE"]])
         .constrained("/pod", &[&["hostname", "MAX_PER", "2"]])
         .declined("/a", &[("UnfulfilledConstraint", 2)]);
-    let Observed { queue: Answer::Known(queued), host_limits: Answer::Known(limits) } = cluster.observed_marathon()
+    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { limits, .. }) } =
+        cluster.observed_marathon()
     else {
         panic!("Marathon can be read")
     };

@@ -107,6 +107,6 @@ fn more_agents_than_are_kept_one_by_one_are_read_again() {
 fn a_marathon_without_queue_and_definitions_answers_empty_lists() {
     let observed = Cluster::of(1, resources(4, 14_000)).observed_marathon();
     let queue = node_gather::marathon::queue::parse(&br#"{"queue":[]}"#[..]).unwrap();
-    let expected = Observed { queue: Answer::Known(queue), host_limits: Answer::Known(Default::default()) };
+    let expected = Observed { queue: Answer::Known(queue), definitions: Answer::Known(Default::default()) };
     assert_eq!(observed, expected);
 }

@@ -92,6 +92,15 @@ pub enum Finding {
         /// What is wrong with it.
         problem: String,
     },
+    /// Definitions of applications that cannot be read, and were configured lately.
+    OddDefinitions {
+        /// How many.
+        definitions: usize,
+        /// The first of them.
+        application: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Marathon did not list the constraints of applications.
     UnknownConstraints {
         /// Why.
@@ -228,6 +237,7 @@ impl Finding {
             | Self::HiddenUse { .. }
             | Self::UnknownQueue { .. }
             | Self::OddQueue { .. }
+            | Self::OddDefinitions { .. }
             | Self::UnknownConstraints { .. }
             | Self::UnknownCpu { .. }
             | Self::UnknownGroup { .. }
@@ -327,6 +337,11 @@ impl fmt::Display for Finding {
                 "{entries} {} of Marathon's queue cannot be read, such as that of {application}: {problem}; \
                  no agent is removed for an hour",
                 if *entries == 1 { "entry" } else { "entries" }
+            ),
+            Self::OddDefinitions { definitions, application, problem } => write!(
+                f,
+                "definitions of applications cannot be read: {definitions}, such as that of {application}: {problem}; \
+                 no agent is removed for an hour"
             ),
             Self::UnknownConstraints { reason } => write!(f, "constraints of applications are unknown: {reason}"),
             Self::UnknownCpu { reason } => write!(f, "the group's CPU utilization is unknown: {reason}"),

@@ -12,7 +12,7 @@ use shared::start::Secrets;
 use thiserror::Error;
 
 use crate::groups::{self, Cpu, Groups};
-use crate::marathon::definitions::HostLimits;
+use crate::marathon::definitions::Definitions;
 use crate::marathon::{self, Answer, Observed, Queue};
 use crate::members::{Description, Descriptions, Group, Lookup};
 use crate::mesos::client::{Client, ClientError, FetchError, Fetched};
@@ -116,7 +116,7 @@ impl Sources {
         let pools = config.mesos_pools();
         // First, because the state ages faster than an average over ten minutes.
         let cpu = self.cpu(config, now).await;
-        let host_limits = self.host_limits(now).await;
+        let definitions = self.definitions(now).await;
         let (fetched, failure) = match self.fetch(&pools).await {
             Ok(fetched) => (fetched, None),
             Err(error) => (None, Some(error)),
@@ -128,7 +128,7 @@ impl Sources {
             described.lookup = self.lookup(state, &described, now).await;
         }
         let cluster =
-            fetched.map(|fetched| snapshots(fetched, Observed { queue, host_limits }, described.clone(), now));
+            fetched.map(|fetched| snapshots(fetched, Observed { queue, definitions }, described.clone(), now));
         let (cluster, read) = cluster.map_or_else(Default::default, |(snapshots, read)| (snapshots, Some(read)));
         Observation { snapshots: groups::complete(config, cluster, &Groups { cpu, described }, now), read, failure }
     }
@@ -167,13 +167,13 @@ impl Sources {
     }
 
     /// How many instances of which applications one agent may hold.
-    async fn host_limits(&self, now: Timestamp) -> Answer<HostLimits> {
+    async fn definitions(&self, now: Timestamp) -> Answer<Definitions> {
         let Some(marathon) = &self.marathon else { return Answer::NotAsked };
-        let host_limits = marathon.host_limits(now).await;
-        if let Answer::Unknown { reason } = &host_limits {
+        let definitions = marathon.definitions(now).await;
+        if let Answer::Unknown { reason } = &definitions {
             tracing::warn!(reason, "constraints of applications are unknown, so no agent is removed: {reason}");
         }
-        host_limits
+        definitions
     }
 
     /// The queue is read after the state: an instance that starts in between is missed until the next run, but never

@@ -123,7 +123,8 @@ pub fn summarize_unidentified(
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
         // Otherwise the tasks of that name may be missing.
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
-        let notes = if is_complete { notes } else { Vec::new() };
+        let mut notes = if is_complete { notes } else { Vec::new() };
+        notes.extend(completeness::odd_definitions_note(marathon, taken_at));
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
         let mut applications = applications.into_list();
         let mut scale_down_candidates = pool.take_candidates();
@@ -176,8 +177,8 @@ pub fn summarize_unidentified(
 /// How many instances of which applications one agent may hold: by their definitions, and by what is queued, of which there
 /// may be several versions. The tightest limit holds.
 fn host_limits(marathon: &Observed) -> HostLimits {
-    let mut limits = match &marathon.host_limits {
-        Answer::Known(limits) => limits.clone(),
+    let mut limits = match &marathon.definitions {
+        Answer::Known(definitions) => definitions.limits.clone(),
         Answer::NotAsked | Answer::Unknown { .. } => HostLimits::new(),
     };
     let Answer::Known(queued) = &marathon.queue else { return limits };

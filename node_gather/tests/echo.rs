@@ -55,7 +55,7 @@ fn no_reason_of_marathon_repeats_credentials() {
             let settings = Marathon { urls: vec![server.url().parse().unwrap()], credentials: None };
             let secret = SecretString::from(credentials);
             let client = marathon::client::Client::new(&settings, Some(&secret), None).unwrap();
-            let (queue, limits) = block_on(async { (client.queue().await, client.host_limits(NOON).await) });
+            let (queue, limits) = block_on(async { (client.queue().await, client.definitions(NOON).await) });
             has_no(secrets, echo, &[&queue, &limits]);
             assert!(server.requests()[0].to_lowercase().contains(secrets[1]), "{:?}", server.requests());
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use cluster::NOON;
 use jiff::SignedDuration;
 use node_gather::marathon::client::{Cause, Client, ClientError, Failures};
-use node_gather::marathon::definitions::HostLimits;
+use node_gather::marathon::definitions::Definitions;
 use node_gather::marathon::queue::{QueueError, QueuedInstances};
 use node_gather::marathon::{Answer, Queue};
 use secrecy::SecretString;
@@ -224,7 +224,9 @@ fn constraints_are_asked_for_every_ten_minutes() {
     let client = client(&marathon.url());
     let at = |minutes: i64| NOON + SignedDuration::from_mins(minutes);
     for minutes in [0, 1, 9, 10, 11] {
-        let Answer::Known(limits) = block_on(client.host_limits(at(minutes))) else { panic!("Marathon answers") };
+        let Answer::Known(Definitions { limits, .. }) = block_on(client.definitions(at(minutes))) else {
+            panic!("Marathon answers")
+        };
         assert_eq!(limits["/db"], 1);
     }
     let asked: Vec<String> =
@@ -243,7 +245,7 @@ fn known_constraints_hold_for_an_hour_without_marathon() {
         drop(stream.write_all(&answer(status, "", body)));
     });
     let client = client(&marathon.url());
-    let limits = |minutes: i64| block_on(client.host_limits(NOON + SignedDuration::from_mins(minutes)));
+    let limits = |minutes: i64| block_on(client.definitions(NOON + SignedDuration::from_mins(minutes)));
     assert!(matches!(limits(0), Answer::Known(_)));
     answers.store(false, Ordering::SeqCst);
     assert!(matches!(limits(59), Answer::Known(_)));
@@ -254,11 +256,33 @@ fn known_constraints_hold_for_an_hour_without_marathon() {
 }
 
 #[test]
+fn a_definition_that_becomes_odd_keeps_the_limit_that_was_known() {
+    let is_odd = Arc::new(AtomicBool::new(false));
+    let becomes_odd = Arc::clone(&is_odd);
+    let marathon = server_by(move |request, stream| {
+        let constraints = if is_odd.load(Ordering::SeqCst) { "{}" } else { r#"[["hostname","UNIQUE"]]"# };
+        let apps = format!(r#"{{"apps":[{{"id":"/db","constraints":{constraints}}},{{"id":"/web"}}]}}"#);
+        let body = if request.starts_with("GET /v2/pods") { "[]" } else { &apps };
+        drop(stream.write_all(&answer("200 OK", "", body)));
+    });
+    let client = client(&marathon.url());
+    let read = |minutes: i64| match block_on(client.definitions(NOON + SignedDuration::from_mins(minutes))) {
+        Answer::Known(Definitions { limits, odd }) => (limits.get("/db").copied(), odd.len()),
+        answer => panic!("{answer:?}"),
+    };
+    assert_eq!(read(0), (Some(1), 0));
+    becomes_odd.store(true, Ordering::SeqCst);
+    assert_eq!([10, 20, 100].map(read), [(Some(1), 1); 3]);
+    becomes_odd.store(false, Ordering::SeqCst);
+    assert_eq!(read(120), (Some(1), 0));
+}
+
+#[test]
 fn releases_without_pods_have_constraints() {
     let old = server_by(|request, stream| {
         let is_apps = request.starts_with("GET /v2/apps");
         let (status, body) = if is_apps { ("200 OK", r#"{"apps":[{"id":"/a"}]}"#) } else { ("404 Not Found", "") };
         drop(stream.write_all(&answer(status, "", body)));
     });
-    assert_eq!(block_on(client(&old.url()).host_limits(NOON)), Answer::Known(HostLimits::new()));
+    assert_eq!(block_on(client(&old.url()).definitions(NOON)), Answer::Known(Definitions::default()));
 }

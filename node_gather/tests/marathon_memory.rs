@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use node_gather::marathon::definitions::{HostLimits, add_apps};
+use node_gather::marathon::definitions::{Definitions, add_apps};
 use node_gather::marathon::queue::{MAX_BYTES, QueueError, parse};
 
 /// A text, another one until so many bytes are read, and an end; nothing of it is in memory.
@@ -46,11 +46,33 @@ fn peak_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// Definitions with nothing to keep, of any number, and one of any size, whether or not it can be read.
+fn definitions_take_less() {
+    let app = r#"{"id":"/a","cmd":"sleep 1000","constraints":[["rack","GROUP_BY"]],"labels":{"a":"b"}},"#;
+    let one = r#"{"apps":[{"id":"/a","constraints":"#;
+    for (start, part, end, odd) in [
+        (r#"{"apps":["#.to_owned(), app, r#"{"id":"/z"}]}"#, 0),
+        (format!("{one}["), r#"["rack","LIKE","a"],"#, r#"[]]}]}"#, 0),
+        (format!("{one}["), r#"{"k":[1]},"#, r#"5]}]}"#, 1),
+        (format!("{one}{{\"k\":["), r#""text","#, r#"5]}}]}"#, 1),
+        (format!("{one}[[\"rack\",["), r#"[1],"#, r#"5]]]}]}"#, 1),
+        (format!("{one}null,\"x\":\""), "text", r#""}]}"#, 0),
+    ] {
+        let mut read = Definitions::default();
+        add_apps(Document::whole(&start, part, end, 16 << 20), &mut read).unwrap();
+        assert_eq!((read.limits.len(), read.odd.len()), (0, odd), "{start}");
+    }
+}
+
 const APP: &str = r#"{"queue":[{"count":1,"delay":{"timeLeftSeconds":0},"app":{"id":"/a","cpus":1,"mem":1"#;
 
 #[test]
 fn a_queue_takes_little_memory() {
     let before = peak_kib();
+    definitions_take_less();
+    let definitions = peak_kib() - before;
+    assert!(definitions < 4 * 1024, "{definitions} KiB");
+
     // Many small parts of one application, unknown, known, and nested.
     for (start, part, end) in [
         (format!("{APP},\"x\":["), r#"{"k":1},"#, r#"0]}}]}"#),
@@ -81,11 +103,4 @@ fn a_queue_takes_little_memory() {
     let many = peak_kib() - before;
     assert!(many < 64 * 1024, "{many} KiB for {} entries", queued.len());
     drop(queued);
-
-    // Definitions with nothing to keep, of any number.
-    let app = r#"{"id":"/a","cmd":"sleep 1000","constraints":[["rack","GROUP_BY"]],"labels":{"a":"b"}},"#;
-    let mut limits = HostLimits::new();
-    add_apps(Document::whole(r#"{"apps":["#, app, r#"{"id":"/z"}]}"#, 16 << 20), &mut limits).unwrap();
-    let definitions = peak_kib() - before;
-    assert!(limits.is_empty() && definitions <= many + 1024, "{definitions} KiB");
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use node_gather::marathon::definitions::{DefinitionsError, HostLimits, add_apps, add_pods};
+use node_gather::marathon::definitions::{Definitions, DefinitionsError, add_apps, add_pods};
 
 use super::{Chunks, is_short};
 use crate::Target;
@@ -24,15 +24,15 @@ pub(crate) const TARGET: Target = Target {
 };
 
 fn run(bytes: &[u8]) {
-    both(bytes, |body, limits| add_apps(body, limits));
-    both(bytes, |body, limits| add_pods(body, limits));
+    both(bytes, |body, definitions| add_apps(body, definitions));
+    both(bytes, |body, definitions| add_pods(body, definitions));
 }
 
 /// The whole of the bytes and chunks of them give the same.
-fn both(bytes: &[u8], add: impl Fn(&mut dyn Read, &mut HostLimits) -> Result<(), DefinitionsError>) {
-    let (mut limits, mut again) = (HostLimits::new(), HostLimits::new());
-    let (read, in_chunks) = (add(&mut &*bytes, &mut limits), add(&mut Chunks::of(bytes, 7), &mut again));
-    assert_eq!((read.is_ok(), &limits), (in_chunks.is_ok(), &again), "in chunks");
+fn both(bytes: &[u8], add: impl Fn(&mut dyn Read, &mut Definitions) -> Result<(), DefinitionsError>) {
+    let (mut whole, mut again) = (Definitions::default(), Definitions::default());
+    let (read, in_chunks) = (add(&mut &*bytes, &mut whole), add(&mut Chunks::of(bytes, 7), &mut again));
+    assert_eq!((read.is_ok(), &whole), (in_chunks.is_ok(), &again), "in chunks");
     if let Err(error) = &read {
         is_short(error);
     }

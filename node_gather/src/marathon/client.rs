@@ -20,7 +20,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::definitions::{self, DefinitionsError, HostLimits};
+use super::definitions::{self, Definitions, DefinitionsError};
 use super::queue::{self, QueueError, QueuedInstances};
 use super::{Answer, Queue};
 
@@ -45,7 +45,7 @@ pub struct Client {
     urls: Vec<Url>,
     timeout: Duration,
     /// What `/v2/apps` and `/v2/pods` answered last, and when.
-    known: Mutex<Option<(Timestamp, HostLimits)>>,
+    known: Mutex<Option<(Timestamp, Definitions)>>,
 }
 
 /// Why the client cannot be set up.
@@ -179,44 +179,48 @@ impl Client {
 
     /// How many instances of which applications one agent may hold. Marathon is asked at most every ten minutes; where it
     /// does not answer, what is known holds for an hour. `now` is the time of the run.
-    pub async fn host_limits(&self, now: Timestamp) -> Answer<HostLimits> {
+    pub async fn definitions(&self, now: Timestamp) -> Answer<Definitions> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A clock that was set back asks again.
-        let within = |age: SignedDuration| move |(at, _): &(Timestamp, HostLimits)| now.duration_since(*at).abs() < age;
-        if let Some((_, limits)) = known.clone().filter(within(REFRESH)) {
-            return Answer::Known(limits);
+        let within =
+            |age: SignedDuration| move |(at, _): &(Timestamp, Definitions)| now.duration_since(*at).abs() < age;
+        if let Some((_, definitions)) = known.clone().filter(within(REFRESH)) {
+            return Answer::Known(definitions);
         }
-        match self.fetch_host_limits().await {
-            Ok(limits) => {
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, limits.clone()));
-                Answer::Known(limits)
+        match self.fetch_definitions().await {
+            Ok(mut definitions) => {
+                if let Some((_, before)) = &known {
+                    definitions.take_over(before);
+                }
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, definitions.clone()));
+                Answer::Known(definitions)
             }
             Err(failures) => match known.filter(within(MAX_AGE)) {
-                Some((_, limits)) => Answer::Known(limits),
+                Some((_, definitions)) => Answer::Known(definitions),
                 None => Answer::Unknown { reason: failures.reason() },
             },
         }
     }
 
-    async fn fetch_host_limits(&self) -> Result<HostLimits, Failures> {
+    async fn fetch_definitions(&self) -> Result<Definitions, Failures> {
         let deadline = self.deadline();
         let apps = |body: Body| {
-            let mut limits = HostLimits::new();
-            definitions::add_apps(body, &mut limits)?;
-            Ok(limits)
+            let mut definitions = Definitions::default();
+            definitions::add_apps(body, &mut definitions)?;
+            Ok(definitions)
         };
         let pods = |body: Body| {
-            let mut limits = HostLimits::new();
-            definitions::add_pods(body, &mut limits)?;
-            Ok(limits)
+            let mut definitions = Definitions::default();
+            definitions::add_pods(body, &mut definitions)?;
+            Ok(definitions)
         };
-        let mut limits = self.ask("/v2/apps", deadline, apps).await?;
+        let mut definitions = self.ask("/v2/apps", deadline, apps).await?;
         match self.ask("/v2/pods", deadline, pods).await {
-            Ok(of_pods) => limits.extend(of_pods),
+            Ok(of_pods) => definitions.extend(of_pods),
             Err(failures) if failures.is_absent() => {}
             Err(failures) => return Err(failures),
         }
-        Ok(limits)
+        Ok(definitions)
     }
 
     fn deadline(&self) -> Instant {

@@ -4,16 +4,17 @@
 //! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values
 //! are there than it asks for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex_lite::Regex;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
 use shared::count::saturated;
 use shared::text::clip;
 
-use super::json::{Name, Text};
+use super::json::{Lenient, Loose, Name, Once, Text};
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
@@ -213,64 +214,97 @@ impl fmt::Display for Constraint {
     }
 }
 
-/// A constraint as Marathon writes it; `None` where it does not decide about agents.
-struct Written(Option<Constraint>);
+/// Constraints as far as they can be read.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Those that can be read.
+    pub(super) constraints: Constraints,
+    /// What is wrong with another one.
+    pub(super) problem: Option<String>,
+}
+
+impl Written {
+    /// Those in a field. What is wrong there names it.
+    pub(super) fn in_field(field: Once<Self>) -> Self {
+        let name = field.name();
+        match field.or_default() {
+            Ok(Self { constraints, problem }) => {
+                Self { constraints, problem: problem.map(|problem| format!("{name}: {problem}")) }
+            }
+            Err(problem) => Self { constraints: Constraints::default(), problem: Some(problem) },
+        }
+    }
+}
+
+impl Loose for Written {
+    const EXPECTED: &'static str = "a list of constraints";
+
+    fn of_null() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
+        let (mut constraints, mut problem) = (Vec::new(), None);
+        while let Some(Lenient(written)) = list.next_element::<Lenient<One>>()? {
+            match written {
+                Ok(One(constraint)) => {
+                    constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
+                }
+                Err(odd) => problem = problem.or(Some(odd)),
+            }
+        }
+        Ok(Ok(Self { constraints: Constraints(constraints), problem }))
+    }
+}
+
+/// A constraint; `None` where it does not decide about agents.
+struct One(Option<Constraint>);
 
 /// Of an application: `["hostname", "MAX_PER", "2"]`. Of a pod:
 /// `{"fieldName": "hostname", "operator": "MAX_PER", "value": "2"}`.
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Form;
-        impl<'de> Visitor<'de> for Form {
-            type Value = Written;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a constraint: a field, an operator, and a value")
-            }
-            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Written, S::Error> {
-                let mut next = || Ok::<_, S::Error>(list.next_element::<Name>()?.map(|Name(text)| text));
-                let (field, operator) = (next()?, next()?);
-                let value = list.next_element::<Option<Text>>()?.flatten().map(|Text(value)| value);
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                let constraint = field.zip(operator);
-                Ok(Written(constraint.and_then(|(field, operator)| Constraint::new(field, &operator, value))))
-            }
-            fn visit_map<M: MapAccess<'de>>(self, object: M) -> Result<Written, M::Error> {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Object {
-                    field_name: Name,
-                    operator: Name,
-                    value: Option<Text>,
-                }
-                let Object { field_name, operator, value } =
-                    Object::deserialize(de::value::MapAccessDeserializer::new(object))?;
-                Ok(Written(Constraint::new(field_name.0, &operator.0, value.map(|Text(value)| value))))
+impl Loose for One {
+    const EXPECTED: &'static str = "a constraint: a field, an operator, and a value";
+
+    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
+        // Without an operator it decides about nothing.
+        let Some(Lenient(field)) = list.next_element()? else { return Ok(Ok(Self(None))) };
+        let Some(Lenient(operator)) = list.next_element()? else { return Ok(field.map(|Name(_)| Self(None))) };
+        let value = list.next_element::<Lenient<Option<Text>>>()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        let value = value.map_or(Ok(None), |Lenient(value)| value);
+        Ok(Self::of_parts(field, operator, value))
+    }
+
+    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut field, mut operator, mut value) = (Once::new("fieldName"), Once::new("operator"), Once::new("value"));
+        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "fieldName" => field.set(object.next_value()?),
+                "operator" => operator.set(object.next_value()?),
+                "value" => value.set(object.next_value()?),
+                _ => drop(object.next_value::<IgnoredAny>()?),
             }
         }
-        deserializer.deserialize_any(Form)
+        Ok(Self::of_parts(field.required(), operator.required(), value.or_default()))
+    }
+}
+
+impl One {
+    fn of_parts(
+        field: Result<Name, String>,
+        operator: Result<Name, String>,
+        value: Result<Option<Text>, String>,
+    ) -> Result<Self, String> {
+        let (Name(field), Name(operator)) = (field?, operator?);
+        Ok(Self(Constraint::new(field, &operator, value?.map(|Text(value)| value))))
     }
 }
 
 impl<'de> Deserialize<'de> for Constraints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Constraints;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of constraints")
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Constraints, E> {
-                Ok(Constraints::default())
-            }
-            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Constraints, S::Error> {
-                let mut constraints = Vec::new();
-                while let Some(Written(constraint)) = list.next_element()? {
-                    constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
-                }
-                Ok(Constraints(constraints))
-            }
-        }
-        deserializer.deserialize_any(List)
+        let Lenient(written) = Lenient::<Written>::deserialize(deserializer)?;
+        let Written { constraints, problem } = written.map_err(D::Error::custom)?;
+        problem.map_or(Ok(constraints), |problem| Err(D::Error::custom(problem)))
     }
 }
 

@@ -1,16 +1,19 @@
 //! Reads Marathon's `/v2/apps` and `/v2/pods`: of how many applications one agent may hold only some instances, and how many.
 //!
 //! The queue says the same only of what is queued; an application that runs complete is not in it.
+//!
+//! A definition of which something cannot be read hides no other: what can be read of it counts, and it is named.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use jiff::Timestamp;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use thiserror::Error;
 
-use super::constraints::Constraints;
-use super::json::{Each, Field, Malformed, Name, read};
+use super::constraints::Written;
+use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, read};
 
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -18,8 +21,32 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// How many applications with such constraints are kept.
 const MAX_APPLICATIONS: usize = 20_000;
 
+/// Of more definitions that cannot be read, the answer is none of Marathon.
+const MAX_ODD: usize = 1000;
+
+/// The application of a definition without a name.
+const UNKNOWN: &str = "(unknown)";
+
 /// The applications of which one agent may hold only some instances, by id, and how many.
 pub type HostLimits = BTreeMap<String, u32>;
+
+/// What the definitions of applications say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definitions {
+    /// How many instances of which applications one agent may hold.
+    pub limits: HostLimits,
+    /// The applications of which a part cannot be read, so that their instances may be limited, too.
+    pub odd: BTreeMap<String, OddDefinition>,
+}
+
+/// A definition of which a part cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OddDefinition {
+    /// When it was configured last, if that is known.
+    pub changed_at: Option<Timestamp>,
+    /// What it has, and what is expected.
+    pub problem: String,
+}
 
 /// Why an answer is not a list of definitions.
 #[derive(Debug, Error)]
@@ -35,64 +62,234 @@ pub enum DefinitionsError {
 /// Adds what `/v2/apps` answers.
 ///
 /// ```
+/// use node_gather::marathon::definitions::{Definitions, add_apps};
 /// let body = br#"{"apps": [{"id": "/db", "cpus": 1, "constraints": [["hostname", "UNIQUE"]]}, {"id": "/web"}]}"#;
-/// let mut limits = node_gather::marathon::definitions::HostLimits::new();
-/// node_gather::marathon::definitions::add_apps(&body[..], &mut limits).unwrap();
-/// assert_eq!((limits.len(), limits["/db"]), (1, 1));
+/// let mut definitions = Definitions::default();
+/// add_apps(&body[..], &mut definitions).unwrap();
+/// assert_eq!((definitions.limits.len(), definitions.limits["/db"]), (1, 1));
 /// ```
 ///
 /// # Errors
-/// The answer is not a list of applications, or too large.
-pub fn add_apps(body: impl Read, limits: &mut HostLimits) -> Result<(), DefinitionsError> {
-    #[derive(Deserialize)]
-    struct App {
-        id: Name,
-        #[serde(default)]
-        constraints: Constraints,
-    }
-    let add = |limits: &mut &mut HostLimits, App { id, constraints }: App| insert(limits, id, &constraints);
-    whole(body, MAX_BYTES, |body| read(body, Field("apps", Each::new(limits, add))).map(drop))
+/// The answer is not a list of applications, or too large. A definition that cannot be read is [odd](Definitions::odd).
+pub fn add_apps(body: impl Read, definitions: &mut Definitions) -> Result<(), DefinitionsError> {
+    whole(body, MAX_BYTES, |body| {
+        read(body, Field("apps", Each::new(List::new(definitions), List::add::<App>))).map(drop)
+    })
 }
 
 /// Adds what `/v2/pods` answers.
 ///
 /// # Errors
-/// The answer is not a list of pods, or too large.
-pub fn add_pods(body: impl Read, limits: &mut HostLimits) -> Result<(), DefinitionsError> {
-    #[derive(Deserialize)]
-    struct Pod {
-        id: Name,
-        /// What has none is no pod.
-        #[serde(rename = "containers")]
-        _containers: Vec<IgnoredAny>,
-        #[serde(default)]
-        scheduling: Option<Scheduling>,
-    }
-    #[derive(Deserialize)]
-    struct Scheduling {
-        #[serde(default)]
-        placement: Option<Placement>,
-    }
-    #[derive(Deserialize)]
-    struct Placement {
-        #[serde(default)]
-        constraints: Constraints,
-    }
-    let add = |limits: &mut &mut HostLimits, Pod { id, scheduling, .. }: Pod| {
-        let placement = scheduling.and_then(|scheduling| scheduling.placement);
-        placement.map_or(Ok(()), |placement| insert(limits, id, &placement.constraints))
-    };
-    whole(body, MAX_BYTES, |body| read(body, Each::new(limits, add)).map(drop))
+/// The answer is not a list of pods, or too large. A definition that cannot be read is [odd](Definitions::odd).
+pub fn add_pods(body: impl Read, definitions: &mut Definitions) -> Result<(), DefinitionsError> {
+    whole(body, MAX_BYTES, |body| read(body, Each::new(List::new(definitions), List::add::<Pod>)).map(drop))
 }
 
-fn insert(limits: &mut HostLimits, id: Name, constraints: &Constraints) -> Result<(), String> {
-    if let Some(max_per_agent) = constraints.max_per_agent() {
-        if limits.len() == MAX_APPLICATIONS {
-            return Err(format!("more than {MAX_APPLICATIONS} applications have a constraint on the hostname"));
-        }
-        limits.insert(id.0, max_per_agent);
+/// A list that is being read.
+struct List<'a> {
+    into: &'a mut Definitions,
+    /// How many of it cannot be read.
+    odd: usize,
+}
+
+impl<'a> List<'a> {
+    const fn new(into: &'a mut Definitions) -> Self {
+        Self { into, odd: 0 }
     }
-    Ok(())
+
+    fn add<T: Into<Definition>>(&mut self, Lenient(definition): Lenient<T>) -> Result<(), String> {
+        let definition = definition.map_or_else(Definition::unknown, Into::into);
+        if let Some(problem) = &definition.problem {
+            self.odd += 1;
+            if self.odd > MAX_ODD {
+                return Err(format!("more than {MAX_ODD} definitions cannot be read, such as one with {problem}"));
+            }
+        }
+        self.into.add(definition)
+    }
+}
+
+impl Definitions {
+    fn add(&mut self, Definition { id, max_per_agent, changed_at, problem }: Definition) -> Result<(), String> {
+        if let Some((id, max_per_agent)) = id.clone().zip(max_per_agent) {
+            if self.limits.len() == MAX_APPLICATIONS {
+                return Err(format!("more than {MAX_APPLICATIONS} applications have a constraint on the hostname"));
+            }
+            self.limits.insert(id, max_per_agent);
+        }
+        if let Some(problem) = problem {
+            self.add_odd(id.unwrap_or_else(|| UNKNOWN.to_owned()), OddDefinition { changed_at, problem });
+        }
+        Ok(())
+    }
+
+    /// Of several without a name, the one that was configured last.
+    fn add_odd(&mut self, id: String, odd: OddDefinition) {
+        let own = self.odd.remove(&id);
+        self.odd.insert(id, own.into_iter().fold(odd, OddDefinition::max));
+    }
+
+    /// Adds those of another list.
+    pub fn extend(&mut self, others: Self) {
+        self.limits.extend(others.limits);
+        others.odd.into_iter().for_each(|(id, odd)| self.add_odd(id, odd));
+    }
+
+    /// Takes over what was known of applications whose definitions can no longer be read: most likely it still holds.
+    pub fn take_over(&mut self, before: &Self) {
+        for id in self.odd.keys() {
+            if let Some(limit) = before.limits.get(id) {
+                let own = self.limits.entry(id.clone()).or_insert(*limit);
+                *own = *limit.min(own);
+            }
+        }
+    }
+}
+
+/// A definition as far as it can be read.
+#[derive(Debug, Default)]
+struct Definition {
+    id: Option<String>,
+    max_per_agent: Option<u32>,
+    changed_at: Option<Timestamp>,
+    problem: Option<String>,
+}
+
+impl Definition {
+    fn unknown(problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::default() }
+    }
+
+    /// Its first problem is named.
+    fn new(id: Once<Name>, changed_at: Option<Timestamp>, more: Option<String>, written: Written) -> Self {
+        let Written { constraints, problem } = written;
+        let (id, problem) = match id.required() {
+            Ok(Name(id)) => (Some(id), more.or(problem)),
+            Err(problem) => (None, Some(problem)),
+        };
+        Self { id, max_per_agent: constraints.max_per_agent(), changed_at, problem }
+    }
+}
+
+/// A definition of `/v2/apps`.
+struct App(Definition);
+
+impl Loose for App {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut id, mut constraints) = (Once::new("id"), Once::new("constraints"));
+        let mut versions = Once::new("versionInfo");
+        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "id" => id.set(object.next_value()?),
+                "versionInfo" => versions.set(object.next_value()?),
+                "constraints" => constraints.set(object.next_value()?),
+                _ => drop(object.next_value::<IgnoredAny>()?),
+            }
+        }
+        // Without a time that can be read, it is not known.
+        let Versions(changed_at) = versions.or_default().unwrap_or_default();
+        Ok(Ok(Self(Definition::new(id, changed_at, None, Written::in_field(constraints)))))
+    }
+}
+
+impl From<App> for Definition {
+    fn from(App(definition): App) -> Self {
+        definition
+    }
+}
+
+/// When an application was configured last, scaling aside; `None` where that is not known.
+#[derive(Default)]
+struct Versions(Option<Timestamp>);
+
+impl Loose for Versions {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let changed_at = only("lastConfigChangeAt", object)?.required().ok();
+        Ok(Ok(Self(changed_at.and_then(|Name(time)| time.parse().ok()))))
+    }
+}
+
+/// A definition of `/v2/pods`.
+struct Pod(Definition);
+
+impl Loose for Pod {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+        let mut id = Once::new("id");
+        let (mut containers, mut scheduling) = (Once::new("containers"), Once::new("scheduling"));
+        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "id" => id.set(object.next_value()?),
+                "containers" => containers.set(object.next_value()?),
+                "scheduling" => scheduling.set(object.next_value()?),
+                _ => drop(object.next_value::<IgnoredAny>()?),
+            }
+        }
+        // What has none is no pod.
+        let no_pod = containers.required().map(|Containers| ()).err();
+        let written = Written::in_field(scheduling.map(|Scheduling(written)| written));
+        // Only its `version` has a time, which changes with its size.
+        Ok(Ok(Self(Definition::new(id, None, no_pod, written))))
+    }
+}
+
+impl From<Pod> for Definition {
+    fn from(Pod(definition): Pod) -> Self {
+        definition
+    }
+}
+
+/// The containers of a pod, of which nothing counts.
+struct Containers;
+
+impl Loose for Containers {
+    const EXPECTED: &'static str = "a list";
+    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Ok(Self))
+    }
+}
+
+/// What stands for the constraints in `scheduling`: they are those of its `placement`.
+struct Scheduling(Written);
+
+impl Loose for Scheduling {
+    const EXPECTED: &'static str = "an object";
+    fn of_null() -> Option<Self> {
+        Some(Self(Written::default()))
+    }
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let placement = only("placement", object)?.map(|Placement(written)| written);
+        Ok(Ok(Self(Written::in_field(placement))))
+    }
+}
+
+/// The same in `placement`.
+struct Placement(Written);
+
+impl Loose for Placement {
+    const EXPECTED: &'static str = "an object";
+    fn of_null() -> Option<Self> {
+        Some(Self(Written::default()))
+    }
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(Ok(Self(Written::in_field(only("constraints", object)?))))
+    }
+}
+
+/// The one field of an object that counts.
+fn only<'de, T: Loose, M: MapAccess<'de>>(name: &'static str, mut object: M) -> Result<Once<T>, M::Error> {
+    let mut value = Once::new(name);
+    while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+        if key == name {
+            value.set(object.next_value()?);
+        } else {
+            object.next_value::<IgnoredAny>()?;
+        }
+    }
+    Ok(value)
 }
 
 /// Reads an answer to its end, at most so many bytes.

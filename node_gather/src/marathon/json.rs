@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufReader, Read};
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, de};
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
@@ -76,31 +76,152 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// A type of which a value of another type ends no document: what stands in its place is said.
+pub(super) trait Loose: Sized {
+    const EXPECTED: &'static str;
+
+    fn of_null() -> Option<Self> {
+        None
+    }
+
+    fn of_text(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn of_number(_: String) -> Option<Self> {
+        None
+    }
+
+    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Err(instead::<Self>("a list")))
+    }
+
+    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Err(instead::<Self>("an object")))
+    }
+}
+
+fn instead<T: Loose>(found: impl fmt::Display) -> String {
+    format!("got {found}, expected {}", T::EXPECTED)
+}
+
+/// A value, or what is wrong with it.
+pub(super) struct Lenient<T>(pub(super) Result<T, String>);
+
+impl<'de, T: Loose> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+        impl<T: Loose> Any<T> {
+            fn read<E>(value: Option<T>, found: impl fmt::Display) -> Result<Lenient<T>, E> {
+                Ok(Lenient(value.ok_or_else(|| instead::<T>(found))))
+            }
+        }
+        impl<'de, T: Loose> Visitor<'de> for Any<T> {
+            type Value = Lenient<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::EXPECTED)
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Lenient<T>, E> {
+                Self::read(T::of_null(), "null")
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Lenient<T>, E> {
+                Self::read(None, Unexpected::Bool(value))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Lenient<T>, E> {
+                Self::read(T::of_number(number.to_string()), Unexpected::Unsigned(number))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Lenient<T>, E> {
+                Self::read(T::of_number(number.to_string()), Unexpected::Signed(number))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Lenient<T>, E> {
+                Self::read(T::of_number(number.to_string()), Unexpected::Float(number))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Lenient<T>, E> {
+                Self::read(T::of_text(text), "a string")
+            }
+            fn visit_seq<S: SeqAccess<'de>>(self, list: S) -> Result<Lenient<T>, S::Error> {
+                T::of_list(list).map(Lenient)
+            }
+            fn visit_map<M: MapAccess<'de>>(self, object: M) -> Result<Lenient<T>, M::Error> {
+                T::of_object(object).map(Lenient)
+            }
+        }
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
+impl Loose for Name {
+    const EXPECTED: &'static str = "a string";
+    fn of_text(text: &str) -> Option<Self> {
+        Some(Self(clip(text, MAX_NAME_CHARS)))
+    }
+}
+
 /// A text, or a number that stands for one: `5` for `"5"`.
 pub(super) struct Text(pub(super) String);
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Text;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(clip(text, MAX_NAME_CHARS)))
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Any)
+impl Loose for Text {
+    const EXPECTED: &'static str = "a string";
+    fn of_text(text: &str) -> Option<Self> {
+        Some(Self(clip(text, MAX_NAME_CHARS)))
+    }
+    fn of_number(number: String) -> Option<Self> {
+        Some(Self(number))
+    }
+}
+
+impl Loose for Option<Text> {
+    const EXPECTED: &'static str = Text::EXPECTED;
+    fn of_null() -> Option<Self> {
+        Some(None)
+    }
+    fn of_text(text: &str) -> Option<Self> {
+        Text::of_text(text).map(Some)
+    }
+    fn of_number(number: String) -> Option<Self> {
+        Text::of_number(number).map(Some)
+    }
+}
+
+/// The value of a field that an object has at most once.
+pub(super) struct Once<T> {
+    name: &'static str,
+    value: Option<Result<T, String>>,
+}
+
+impl<T> Once<T> {
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self { name, value: None }
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Once<U> {
+        let Self { name, value } = self;
+        Once { name, value: value.map(|value| value.map(of)) }
+    }
+
+    pub(super) fn set(&mut self, Lenient(value): Lenient<T>) {
+        self.value = Some(match self.value {
+            None => value,
+            Some(_) => Err("it occurs twice".to_owned()),
+        });
+    }
+
+    pub(super) fn required(self) -> Result<T, String> {
+        let Self { name, value } = self;
+        value.ok_or_else(|| format!("{name} is missing"))?.map_err(|problem| format!("{name}: {problem}"))
+    }
+
+    pub(super) fn or_default(self) -> Result<T, String>
+    where
+        T: Default,
+    {
+        if self.value.is_some() { self.required() } else { Ok(T::default()) }
     }
 }
 
@@ -152,7 +273,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Field<S> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an object with {}", self.0)
     }
-    fn visit_map<M: de::MapAccess<'de>>(self, mut object: M) -> Result<S::Value, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<S::Value, M::Error> {
         let Self(name, value) = self;
         let (mut value, mut found) = (Some(value), None);
         while let Some(key) = object.next_key::<std::borrow::Cow<'_, str>>()? {

@@ -20,7 +20,7 @@ pub mod client;
 
 pub use json::Malformed;
 
-use definitions::HostLimits;
+use definitions::Definitions;
 use queue::QueuedInstances;
 
 /// What Marathon was asked for, if it is known.
@@ -47,12 +47,12 @@ pub struct Observed {
     /// The queued instances.
     pub queue: Queue,
     /// How many instances of an application one agent may hold, for the applications whose constraints limit that.
-    pub host_limits: Answer<HostLimits>,
+    pub definitions: Answer<Definitions>,
 }
 
 impl From<Queue> for Observed {
     /// Only the queue was asked for.
     fn from(queue: Queue) -> Self {
-        Self { queue, host_limits: Answer::NotAsked }
+        Self { queue, definitions: Answer::NotAsked }
     }
 }

@@ -12,6 +12,7 @@ use super::agents::OfUnknownPool;
 use super::cluster_state::ClusterState;
 use super::pool::Pool;
 use crate::finding::{Election, Finding, MAX_NAMES};
+use crate::marathon::definitions::OddDefinition;
 use crate::marathon::queue::Odd;
 use crate::marathon::{Answer, Observed, Queue};
 use crate::members::{Description, Descriptions, Lookup, PoolMembers};
@@ -23,7 +24,7 @@ const MAX_HIDDEN_PERCENT: u64 = 5;
 /// For so long after an election, frameworks without tasks are waited for.
 const FRAMEWORKS_RETURN: Duration = Duration::from_hours(1);
 
-/// For so long, an entry of Marathon's queue that cannot be read keeps agents.
+/// For so long, an entry of Marathon's queue or a definition that cannot be read keeps agents.
 const UNREAD_ENTRIES_HOLD: Duration = Duration::from_hours(1);
 
 /// Fewer disconnected agents than this are agents that restart.
@@ -48,9 +49,13 @@ pub(super) fn findings(pool: &Pool, state: &ClusterState, marathon: &Observed, t
         findings.push(Finding::UnknownQueue { reason: reason.clone() });
     }
     findings.extend(odd_queue(&marathon.queue, taken_at));
-    if let Answer::Unknown { reason } = &marathon.host_limits {
+    if let Answer::Unknown { reason } = &marathon.definitions {
         findings.push(Finding::UnknownConstraints { reason: reason.clone() });
     }
+    findings.extend(
+        odd_definitions(marathon, |odd| is_held(odd.changed_at, taken_at))
+            .map(|(definitions, application, problem)| Finding::OddDefinitions { definitions, application, problem }),
+    );
     findings
 }
 
@@ -82,12 +87,34 @@ pub(super) fn group_findings(
 /// What waits unseen may need room soon. What has waited for longer is named (`not_counted`), and may never be read.
 fn odd_queue(queue: &Queue, taken_at: Timestamp) -> Option<Finding> {
     let Answer::Known(queued) = queue else { return None };
-    let is_recent = |since: Timestamp| taken_at.duration_since(since).unsigned_abs() < UNREAD_ENTRIES_HOLD;
     let odd = queued.iter().filter_map(|queued| Some((&queued.application, queued.odd.as_ref()?)));
-    let recent: BTreeSet<_> = odd.filter(|(_, odd)| odd.since.is_some_and(is_recent)).collect();
+    let recent: BTreeSet<_> = odd.filter(|(_, odd)| is_held(odd.since, taken_at)).collect();
     let (application, Odd { problem, .. }) = recent.first()?;
     let application = clip(application, MAX_REMOTE_CHARS / 2);
     Some(Finding::OddQueue { entries: recent.len(), application, problem: problem.clone() })
+}
+
+/// Whether what cannot be read, and was written then, is recent enough to keep agents.
+fn is_held(since: Option<Timestamp>, taken_at: Timestamp) -> bool {
+    since.is_some_and(|since| taken_at.duration_since(since).unsigned_abs() < UNREAD_ENTRIES_HOLD)
+}
+
+/// Constraints that cannot be read may need agents, and someone may be at work on them. They may also never be read.
+fn odd_definitions(marathon: &Observed, counts: impl Fn(&OddDefinition) -> bool) -> Option<(usize, String, String)> {
+    let Answer::Known(definitions) = &marathon.definitions else { return None };
+    let odd: Vec<_> = definitions.odd.iter().filter(|(_, odd)| counts(odd)).collect();
+    let (application, OddDefinition { problem, .. }) = odd.first()?;
+    let application = clip(application, MAX_REMOTE_CHARS / 2);
+    Some((odd.len(), application, problem.clone()))
+}
+
+/// What an operator should fix when they keep no agent any longer.
+pub(super) fn odd_definitions_note(marathon: &Observed, taken_at: Timestamp) -> Option<String> {
+    let (count, application, problem) = odd_definitions(marathon, |odd| !is_held(odd.changed_at, taken_at))?;
+    Some(format!(
+        "constraints of applications cannot be read: {count}, such as those of {application}: {problem}; correct the definition, \
+         since what cannot be read keeps no agent"
+    ))
 }
 
 /// After an election agents re-register first, then frameworks with their tasks.

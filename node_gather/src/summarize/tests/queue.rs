@@ -3,7 +3,7 @@
 use shared::contract::{Completeness, NotCounted};
 
 use super::*;
-use crate::marathon::definitions::HostLimits;
+use crate::marathon::definitions::{Definitions, HostLimits, OddDefinition};
 use crate::marathon::queue::QueuedInstances;
 use crate::marathon::{Answer, Queue, queue};
 use crate::members::Description;
@@ -297,7 +297,7 @@ fn an_instance_may_wait_for_a_zone_without_an_agent() {
         let group = Description::Known(Group { zones, ..Default::default() });
         let described = Descriptions { groups: [("workers".to_owned(), group)].into(), ..Descriptions::default() };
         let cluster = json::read(state.to_string().as_bytes(), ClusterState::new(&config.pools)).unwrap();
-        let marathon = Observed { queue: queue.clone(), host_limits: Answer::NotAsked };
+        let marathon = Observed { queue: queue.clone(), definitions: Answer::NotAsked };
         let summary = summarize(cluster.with_descriptions(described), &marathon, "m", now());
         assert_eq!(counted(&summary.snapshots), [expected]);
     }
@@ -519,7 +519,7 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
     let limits = HostLimits::from([("/db".to_owned(), 1), ("/pod".to_owned(), 3), ("/gone".to_owned(), 1)]);
     let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
     let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
-    let marathon = Observed { queue, host_limits: Answer::Known(limits) };
+    let marathon = Observed { queue, definitions: Answer::Known(Definitions { limits, ..Definitions::default() }) };
     let snapshot = run_with(&state, &config(""), &marathon).snapshots.remove(0);
     let limited: Vec<(&str, &str, Option<u32>, u32)> = snapshot
         .applications
@@ -542,10 +542,52 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
 fn unknown_constraints_make_the_snapshot_partial() {
     let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
     let reason = "status 503".to_owned();
-    let marathon = Observed { queue: read_queue(&[]), host_limits: Answer::Unknown { reason: reason.clone() } };
+    let marathon = Observed { queue: read_queue(&[]), definitions: Answer::Unknown { reason: reason.clone() } };
     let completeness = run_with(&state, &config(""), &marathon).snapshots.remove(0).completeness;
     assert_eq!(completeness.level, CompletenessLevel::Partial);
     assert_eq!(completeness.reasons, [Finding::UnknownConstraints { reason }.to_string()]);
+}
+
+#[test]
+fn a_definition_that_cannot_be_read_is_named_and_keeps_agents_for_an_hour() {
+    let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a"), ("db", "a")])]);
+    let snapshot = |changed: &[Option<i64>]| {
+        let odd = |(number, minutes_ago): (usize, &Option<i64>)| {
+            let changed_at = minutes_ago.map(|ago| now() - SignedDuration::from_mins(ago));
+            let problem = "constraints: got an object, expected a list of constraints".to_owned();
+            (format!("/app{number}"), OddDefinition { changed_at, problem })
+        };
+        let limits = HostLimits::from([("/db".to_owned(), 1)]);
+        let definitions = Definitions { limits, odd: changed.iter().enumerate().map(odd).collect() };
+        let marathon = Observed { queue: read_queue(&[]), definitions: Answer::Known(definitions) };
+        run_with(&state, &config(""), &marathon).snapshots.remove(0)
+    };
+    let says = |count: usize, application: &str| {
+        (
+            format!(
+                "definitions of applications cannot be read: {count}, such as that of {application}: constraints: got an object, \
+                 expected a list of constraints; no agent is removed for an hour"
+            ),
+            format!(
+                "constraints of applications cannot be read: {count}, such as those of {application}: constraints: got an object, \
+                 expected a list of constraints; correct the definition, since what cannot be read keeps no agent"
+            ),
+        )
+    };
+    for (changed, held, note) in [
+        (&[Some(59)][..], Some(says(1, "/app0").0), None),
+        (&[Some(60)], None, Some(says(1, "/app0").1)),
+        (&[None], None, Some(says(1, "/app0").1)),
+        (&[Some(90), Some(5), None, Some(6)], Some(says(2, "/app1").0), Some(says(2, "/app0").1)),
+        (&[], None, None),
+    ] {
+        let snapshot = snapshot(changed);
+        let level = if held.is_some() { CompletenessLevel::Partial } else { CompletenessLevel::Complete };
+        assert_eq!((snapshot.completeness.level, snapshot.completeness.reasons), (level, Vec::from_iter(held)));
+        assert_eq!(snapshot.notes, Vec::from_iter(note));
+        // The others count.
+        assert_eq!(snapshot.applications[0].max_per_agent, Some(1), "{:?}", snapshot.applications[0].name);
+    }
 }
 
 #[test]
