@@ -4,17 +4,15 @@
 //! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values
 //! are there than it asks for.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex_lite::Regex;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use shared::count::saturated;
 use shared::text::clip;
 
-use super::json::{Lenient, Loose, Name, Once, Text};
+use super::json::{Lenient, Loose, Name, Once, Text, fields, items};
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
@@ -234,26 +232,22 @@ impl Written {
             Err(problem) => Self { constraints: Constraints::default(), problem: Some(problem) },
         }
     }
+
+    /// All of them, or what is wrong with one.
+    pub(super) fn whole(self) -> Result<Constraints, String> {
+        self.problem.map_or(Ok(self.constraints), Err)
+    }
 }
 
 impl Loose for Written {
     const EXPECTED: &'static str = "a list of constraints";
 
-    fn of_null() -> Option<Self> {
-        Some(Self::default())
-    }
-
-    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
-        let (mut constraints, mut problem) = (Vec::new(), None);
-        while let Some(Lenient(written)) = list.next_element::<Lenient<One>>()? {
-            match written {
-                Ok(One(constraint)) => {
-                    constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
-                }
-                Err(odd) => problem = problem.or(Some(odd)),
-            }
-        }
-        Ok(Ok(Self { constraints: Constraints(constraints), problem }))
+    fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
+        let mut constraints = Vec::new();
+        let all = items(list, |One(constraint)| {
+            constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
+        })?;
+        Ok(Ok(Self { constraints: Constraints(constraints), problem: all.err() }))
     }
 }
 
@@ -269,23 +263,15 @@ impl Loose for One {
         // Without an operator it decides about nothing.
         let Some(Lenient(field)) = list.next_element()? else { return Ok(Ok(Self(None))) };
         let Some(Lenient(operator)) = list.next_element()? else { return Ok(field.map(|Name(_)| Self(None))) };
-        let value = list.next_element::<Lenient<Option<Text>>>()?;
+        let value = list.next_element::<Option<Lenient<Text>>>()?.flatten();
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        let value = value.map_or(Ok(None), |Lenient(value)| value);
-        Ok(Self::of_parts(field, operator, value))
+        Ok(Self::of_parts(field, operator, value.map(|Lenient(value)| value).transpose()))
     }
 
-    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let (mut field, mut operator, mut value) = (Once::new("fieldName"), Once::new("operator"), Once::new("value"));
-        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
-            match &*key {
-                "fieldName" => field.set(object.next_value()?),
-                "operator" => operator.set(object.next_value()?),
-                "value" => value.set(object.next_value()?),
-                _ => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(Self::of_parts(field.required(), operator.required(), value.or_default()))
+        fields(object, &mut [&mut field, &mut operator, &mut value])?;
+        Ok(Self::of_parts(field.required(), operator.required(), value.optional()))
     }
 }
 
@@ -297,14 +283,6 @@ impl One {
     ) -> Result<Self, String> {
         let (Name(field), Name(operator)) = (field?, operator?);
         Ok(Self(Constraint::new(field, &operator, value?.map(|Text(value)| value))))
-    }
-}
-
-impl<'de> Deserialize<'de> for Constraints {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Lenient(written) = Lenient::<Written>::deserialize(deserializer)?;
-        let Written { constraints, problem } = written.map_err(D::Error::custom)?;
-        problem.map_or(Ok(constraints), |problem| Err(D::Error::custom(problem)))
     }
 }
 

@@ -4,16 +4,15 @@
 //!
 //! A definition of which something cannot be read hides no other: what can be read of it counts, and it is named.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use jiff::Timestamp;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 use thiserror::Error;
 
 use super::constraints::Written;
-use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, read};
+use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, fields, only, read};
 
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -72,9 +71,7 @@ pub enum DefinitionsError {
 /// # Errors
 /// The answer is not a list of applications, or too large. A definition that cannot be read is [odd](Definitions::odd).
 pub fn add_apps(body: impl Read, definitions: &mut Definitions) -> Result<(), DefinitionsError> {
-    whole(body, MAX_BYTES, |body| {
-        read(body, Field("apps", Each::new(List::new(definitions), List::add::<App>))).map(drop)
-    })
+    add(body, Field("apps", Each::new(List::new(definitions), List::add::<App>)))
 }
 
 /// Adds what `/v2/pods` answers.
@@ -82,7 +79,12 @@ pub fn add_apps(body: impl Read, definitions: &mut Definitions) -> Result<(), De
 /// # Errors
 /// The answer is not a list of pods, or too large. A definition that cannot be read is [odd](Definitions::odd).
 pub fn add_pods(body: impl Read, definitions: &mut Definitions) -> Result<(), DefinitionsError> {
-    whole(body, MAX_BYTES, |body| read(body, Each::new(List::new(definitions), List::add::<Pod>)).map(drop))
+    add(body, Each::new(List::new(definitions), List::add::<Pod>))
+}
+
+fn add<T>(body: impl Read, list: impl for<'de> DeserializeSeed<'de, Value = T>) -> Result<(), DefinitionsError> {
+    let read = read(body, MAX_BYTES, list).ok_or(DefinitionsError::TooLarge)?;
+    read.map(drop).map_err(DefinitionsError::Json)
 }
 
 /// A list that is being read.
@@ -176,17 +178,10 @@ struct App(Definition);
 
 impl Loose for App {
     const EXPECTED: &'static str = "an object";
-    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let (mut id, mut constraints) = (Once::new("id"), Once::new("constraints"));
         let mut versions = Once::new("versionInfo");
-        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
-            match &*key {
-                "id" => id.set(object.next_value()?),
-                "versionInfo" => versions.set(object.next_value()?),
-                "constraints" => constraints.set(object.next_value()?),
-                _ => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
+        fields(object, &mut [&mut id, &mut constraints, &mut versions])?;
         // Without a time that can be read, it is not known.
         let Versions(changed_at) = versions.or_default().unwrap_or_default();
         Ok(Ok(Self(Definition::new(id, changed_at, None, Written::in_field(constraints)))))
@@ -206,8 +201,7 @@ struct Versions(Option<Timestamp>);
 impl Loose for Versions {
     const EXPECTED: &'static str = "an object";
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
-        let changed_at = only("lastConfigChangeAt", object)?.required().ok();
-        Ok(Ok(Self(changed_at.and_then(|Name(time)| time.parse().ok()))))
+        Ok(Ok(Self(only("lastConfigChangeAt", object)?.required().ok())))
     }
 }
 
@@ -216,17 +210,10 @@ struct Pod(Definition);
 
 impl Loose for Pod {
     const EXPECTED: &'static str = "an object";
-    fn of_object<'de, M: MapAccess<'de>>(mut object: M) -> Result<Result<Self, String>, M::Error> {
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let mut id = Once::new("id");
         let (mut containers, mut scheduling) = (Once::new("containers"), Once::new("scheduling"));
-        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
-            match &*key {
-                "id" => id.set(object.next_value()?),
-                "containers" => containers.set(object.next_value()?),
-                "scheduling" => scheduling.set(object.next_value()?),
-                _ => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
+        fields(object, &mut [&mut id, &mut containers, &mut scheduling])?;
         // What has none is no pod.
         let no_pod = containers.required().map(|Containers| ()).err();
         let written = Written::in_field(scheduling.map(|Scheduling(written)| written));
@@ -257,9 +244,6 @@ struct Scheduling(Written);
 
 impl Loose for Scheduling {
     const EXPECTED: &'static str = "an object";
-    fn of_null() -> Option<Self> {
-        Some(Self(Written::default()))
-    }
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let placement = only("placement", object)?.map(|Placement(written)| written);
         Ok(Ok(Self(Written::in_field(placement))))
@@ -271,39 +255,9 @@ struct Placement(Written);
 
 impl Loose for Placement {
     const EXPECTED: &'static str = "an object";
-    fn of_null() -> Option<Self> {
-        Some(Self(Written::default()))
-    }
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         Ok(Ok(Self(Written::in_field(only("constraints", object)?))))
     }
-}
-
-/// The one field of an object that counts.
-fn only<'de, T: Loose, M: MapAccess<'de>>(name: &'static str, mut object: M) -> Result<Once<T>, M::Error> {
-    let mut value = Once::new(name);
-    while let Some(key) = object.next_key::<Cow<'_, str>>()? {
-        if key == name {
-            value.set(object.next_value()?);
-        } else {
-            object.next_value::<IgnoredAny>()?;
-        }
-    }
-    Ok(value)
-}
-
-/// Reads an answer to its end, at most so many bytes.
-fn whole<R: Read>(
-    body: R,
-    limit: usize,
-    read: impl FnOnce(&mut std::io::Take<R>) -> Result<(), serde_json::Error>,
-) -> Result<(), DefinitionsError> {
-    let mut body = body.take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1));
-    let result = read(&mut body);
-    if body.limit() == 0 {
-        return Err(DefinitionsError::TooLarge);
-    }
-    result.map_err(|error| DefinitionsError::Json(error.into()))
 }
 
 #[cfg(test)]

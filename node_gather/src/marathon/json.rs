@@ -1,9 +1,11 @@
 //! Reads JSON of Marathon as a stream: unknown fields are skipped, and no text is kept longer than it can be used.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{BufReader, Read};
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, de};
 use shared::text::{MAX_REMOTE_CHARS, clip};
@@ -33,25 +35,17 @@ fn without_strings(sentence: &str) -> String {
     }
 }
 
-/// What is wrong with a value, in a few words.
-pub(super) fn problem(error: &serde_json::Error) -> String {
-    let sentence = without_strings(&error.to_string());
-    let (what, _position) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));
-    let words = [("map, ", "an object, "), ("sequence, ", "a list, "), ("expected f64", "expected a number")];
-    let what = words.iter().fold(what.to_owned(), |what, (theirs, own)| what.replace(theirs, own));
-    let got = ["invalid type: ", "invalid value: "].iter().find_map(|start| what.strip_prefix(start));
-    clip(&got.map_or_else(|| what.clone(), |got| format!("got {got}")), MAX_REMOTE_CHARS / 2)
-}
-
-/// Reads a whole document.
+/// Reads a whole document; `None` where it has more than so many bytes.
 pub(super) fn read<T>(
     body: impl Read,
+    limit: usize,
     value: impl for<'de> DeserializeSeed<'de, Value = T>,
-) -> Result<T, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(body));
-    let value = value.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
+) -> Option<Result<T, Malformed>> {
+    // One byte more tells a document that is too large from one that ends there.
+    let mut body = body.take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1));
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(&mut body));
+    let value = value.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    (body.limit() > 0).then(|| value.map_err(Malformed::from))
 }
 
 /// A name of at most so many characters. Marathon's ids are parts of file names, so a longer one has no task.
@@ -60,29 +54,9 @@ pub(super) struct Name(pub(super) String);
 
 const MAX_NAME_CHARS: usize = 1000;
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Name;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
-                Ok(Name(clip(text, MAX_NAME_CHARS)))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
 /// A type of which a value of another type ends no document: what stands in its place is said.
 pub(super) trait Loose: Sized {
     const EXPECTED: &'static str;
-
-    fn of_null() -> Option<Self> {
-        None
-    }
 
     fn of_text(_: &str) -> Option<Self> {
         None
@@ -124,7 +98,7 @@ impl<'de, T: Loose> Deserialize<'de> for Lenient<T> {
                 f.write_str(T::EXPECTED)
             }
             fn visit_unit<E: de::Error>(self) -> Result<Lenient<T>, E> {
-                Self::read(T::of_null(), "null")
+                Self::read(None, "null")
             }
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<Lenient<T>, E> {
                 Self::read(None, Unexpected::Bool(value))
@@ -136,7 +110,7 @@ impl<'de, T: Loose> Deserialize<'de> for Lenient<T> {
                 Self::read(T::of_number(number.to_string()), Unexpected::Signed(number))
             }
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Lenient<T>, E> {
-                Self::read(T::of_number(number.to_string()), Unexpected::Float(number))
+                Self::read(T::of_number(number.to_string()), format_args!("floating point `{number:?}`"))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Lenient<T>, E> {
                 Self::read(T::of_text(text), "a string")
@@ -172,20 +146,21 @@ impl Loose for Text {
     }
 }
 
-impl Loose for Option<Text> {
-    const EXPECTED: &'static str = Text::EXPECTED;
-    fn of_null() -> Option<Self> {
-        Some(None)
-    }
-    fn of_text(text: &str) -> Option<Self> {
-        Text::of_text(text).map(Some)
-    }
+impl Loose for f64 {
+    const EXPECTED: &'static str = "a number";
     fn of_number(number: String) -> Option<Self> {
-        Text::of_number(number).map(Some)
+        number.parse().ok()
     }
 }
 
-/// The value of a field that an object has at most once.
+impl Loose for Timestamp {
+    const EXPECTED: &'static str = "a time";
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// The value of a field that an object has at most once; `null` equals an absent one.
 pub(super) struct Once<T> {
     name: &'static str,
     value: Option<Result<T, String>>,
@@ -205,24 +180,79 @@ impl<T> Once<T> {
         Once { name, value: value.map(|value| value.map(of)) }
     }
 
-    pub(super) fn set(&mut self, Lenient(value): Lenient<T>) {
+    pub(super) fn set(&mut self, value: Option<Lenient<T>>) {
+        let Some(Lenient(value)) = value else { return };
         self.value = Some(match self.value {
             None => value,
             Some(_) => Err("it occurs twice".to_owned()),
         });
     }
 
-    pub(super) fn required(self) -> Result<T, String> {
+    pub(super) fn optional(self) -> Result<Option<T>, String> {
         let Self { name, value } = self;
-        value.ok_or_else(|| format!("{name} is missing"))?.map_err(|problem| format!("{name}: {problem}"))
+        value.transpose().map_err(|problem| format!("{name}: {problem}"))
+    }
+
+    pub(super) fn required(self) -> Result<T, String> {
+        let name = self.name;
+        self.optional()?.ok_or_else(|| format!("{name} is missing"))
     }
 
     pub(super) fn or_default(self) -> Result<T, String>
     where
         T: Default,
     {
-        if self.value.is_some() { self.required() } else { Ok(T::default()) }
+        self.optional().map(Option::unwrap_or_default)
     }
+}
+
+/// A field into which its value can be read.
+pub(super) trait IntoField<'de, M: MapAccess<'de>> {
+    fn name(&self) -> &'static str;
+    fn read(&mut self, object: &mut M) -> Result<(), M::Error>;
+}
+
+impl<'de, M: MapAccess<'de>, T: Loose> IntoField<'de, M> for Once<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn read(&mut self, object: &mut M) -> Result<(), M::Error> {
+        self.set(object.next_value()?);
+        Ok(())
+    }
+}
+
+/// Reads the fields of an object that count.
+pub(super) fn fields<'de, M: MapAccess<'de>>(
+    mut object: M,
+    fields: &mut [&mut dyn IntoField<'de, M>],
+) -> Result<(), M::Error> {
+    while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+        match fields.iter_mut().find(|field| field.name() == key) {
+            Some(field) => field.read(&mut object)?,
+            None => drop(object.next_value::<IgnoredAny>()?),
+        }
+    }
+    Ok(())
+}
+
+/// The one field of an object that counts.
+pub(super) fn only<'de, T: Loose, M: MapAccess<'de>>(name: &'static str, object: M) -> Result<Once<T>, M::Error> {
+    let mut value = Once::new(name);
+    fields(object, &mut [&mut value])?;
+    Ok(value)
+}
+
+/// Adds each item of a list that can be read, and says what is wrong with the first other one.
+pub(super) fn items<'de, T: Loose, S: SeqAccess<'de>>(
+    mut list: S,
+    mut add: impl FnMut(T),
+) -> Result<Result<(), String>, S::Error> {
+    let mut all = Ok(());
+    while let Some(Lenient(item)) = list.next_element()? {
+        all = all.and(item.map(&mut add));
+    }
+    Ok(all)
 }
 
 /// Reads a list item by item into an accumulator, so that only what it keeps stays in memory.
@@ -276,7 +306,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Field<S> {
     fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<S::Value, M::Error> {
         let Self(name, value) = self;
         let (mut value, mut found) = (Some(value), None);
-        while let Some(key) = object.next_key::<std::borrow::Cow<'_, str>>()? {
+        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
             match value.take() {
                 Some(seed) if key == name => found = Some(object.next_value_seed(seed)?),
                 None if key == name => return Err(M::Error::duplicate_field(name)),

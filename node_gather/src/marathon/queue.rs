@@ -4,19 +4,16 @@
 //! The queue also holds applications whose instances crash. These back off, and more agents would not help them.
 //! `delay.timeLeftSeconds` identifies them; `delay.overdue` does not (it was wrong in some releases).
 
-use std::fmt;
 use std::io::Read;
 
 use jiff::Timestamp;
-use serde::de::{Deserializer, Visitor};
-use serde::{Deserialize, de};
-use serde_json::value::RawValue;
+use serde::de::{MapAccess, SeqAccess};
 use shared::contract::TaskGroup;
-use shared::resources::{Amount, Kind, PerKind, Resources};
+use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
-use super::constraints::Constraints;
-use super::json::{Each, Field, Malformed, Name, problem, read};
+use super::constraints::{Constraints, Written};
+use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, fields, items, only, read};
 use crate::mesos::state::MAX_UNITS;
 
 /// The maximum size of an answer: some thousand queued applications with their definitions.
@@ -27,6 +24,9 @@ const MAX_COUNT: f64 = i32::MAX as f64;
 
 /// Of more entries that cannot be read, the answer is none of Marathon.
 const MAX_ODD: usize = 1000;
+
+/// The reasons of declines other than a lack of resources.
+const FOR_CONSTRAINTS: [&str; 3] = ["UnfulfilledRole", "UnfulfilledConstraint", "NoCorrespondingReservationFound"];
 
 /// The application of an entry without a name.
 const UNKNOWN: &str = "(unknown)";
@@ -88,9 +88,8 @@ impl Declines {
 
 impl QueuedInstances {
     /// At least one instance of an entry that cannot be read.
-    fn odd(application: Option<String>, instances: Option<u32>, odd: Odd) -> Self {
-        let application = application.unwrap_or_else(|| UNKNOWN.to_owned());
-        Self { application, instances: instances.unwrap_or(1), odd: Some(odd), ..Self::default() }
+    fn odd(problem: String, since: Option<Timestamp>) -> Self {
+        Self { application: UNKNOWN.to_owned(), instances: 1, odd: Some(Odd { problem, since }), ..Self::default() }
     }
 
     /// The resources of one instance.
@@ -127,11 +126,9 @@ pub enum QueueError {
 /// # Errors
 /// The answer is not a queue, or is larger than [`MAX_BYTES`]. An entry that cannot be read is [odd](QueuedInstances::odd).
 pub fn parse(body: impl Read) -> Result<Vec<QueuedInstances>, QueueError> {
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    // One byte more tells an answer that is too large from one that ends there.
-    let mut body = body.take(limit + 1);
-    let add = |(queued, odd): &mut (Vec<QueuedInstances>, usize), entry: Box<RawValue>| {
-        let entry = of_entry(&entry);
+    let add = |(queued, odd): &mut (Vec<QueuedInstances>, usize), Lenient(entry): Lenient<Entry>| {
+        let unread = |problem| Entry(Some(QueuedInstances::odd(format!("entry: {problem}"), None)));
+        let Entry(entry) = entry.unwrap_or_else(unread);
         if let Some(problem) = entry.as_ref().and_then(|entry| Some(&entry.odd.as_ref()?.problem)) {
             *odd += 1;
             if *odd > MAX_ODD {
@@ -141,153 +138,203 @@ pub fn parse(body: impl Read) -> Result<Vec<QueuedInstances>, QueueError> {
         queued.extend(entry);
         Ok(())
     };
-    let queued = read(&mut body, Field("queue", Each::new((Vec::new(), 0), add)));
-    if body.limit() == 0 {
-        return Err(QueueError::TooLarge);
-    }
-    let (queued, _) = queued.map_err(|error| QueueError::Json(error.into()))?;
+    let queued = read(body, MAX_BYTES, Field("queue", Each::new((Vec::new(), 0), add)));
+    let (queued, _) = queued.ok_or(QueueError::TooLarge)?.map_err(QueueError::Json)?;
     Ok(queued)
 }
 
 /// The instances of an entry; `None` where there are none.
-fn of_entry(entry: &RawValue) -> Option<QueuedInstances> {
-    let item = match of_object::<Item<'_>>("entry", Some(entry)) {
-        Ok(item) => item,
-        Err(problem) => return Some(QueuedInstances::odd(None, None, Odd { problem, since: None })),
-    };
-    let count = item.count();
-    if count == Ok(0) {
-        return None;
+struct Entry(Option<QueuedInstances>);
+
+impl Loose for Entry {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut count, mut delay, mut since) = (Once::new("count"), Once::new("delay"), Once::new("since"));
+        let (mut app, mut pod, mut summary) = (Once::new("app"), Once::new("pod"), Once::new("processedOffersSummary"));
+        fields(object, &mut [&mut count, &mut delay, &mut since, &mut app, &mut pod, &mut summary])?;
+        let count = count.required().and_then(instances);
+        if count == Ok(0) {
+            return Ok(Ok(Self(None)));
+        }
+        let instances = count.as_ref().map_or(1, |count| *count);
+        let Spec { application, queued } = Spec::either(app, pod).unwrap_or_else(Spec::unknown);
+        let queued = count.and_then(|_| {
+            let Delay(seconds_left) = delay.required()?;
+            let Summary(declines) = summary.or_default()?;
+            Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, ..queued? })
+        });
+        let queued = queued.unwrap_or_else(|problem| QueuedInstances::odd(problem, since.required().ok()));
+        Ok(Ok(Self(Some(QueuedInstances { application, instances, ..queued }))))
     }
-    let odd = |problem| {
-        let since = item.since.and_then(|since| serde_json::from_str(since.get()).ok());
-        QueuedInstances::odd(item.id(), count.as_ref().ok().copied(), Odd { problem, since })
-    };
-    Some(count.clone().and_then(|count| item.queued(count)).unwrap_or_else(odd))
 }
 
-/// An entry. Each field is read by itself, so that a problem names its field, and the application is known in spite of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Item<'a> {
-    #[serde(borrow)]
-    count: Option<&'a RawValue>,
-    delay: Option<&'a RawValue>,
-    since: Option<&'a RawValue>,
-    app: Option<&'a RawValue>,
-    pod: Option<&'a RawValue>,
-    processed_offers_summary: Option<&'a RawValue>,
+fn instances(count: f64) -> Result<u32, String> {
+    let is_count = count.fract() == 0.0 && (0.0..=MAX_COUNT).contains(&count);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
+    is_count
+        .then_some(count as u32)
+        .ok_or_else(|| format!("count: got {count:?}, expected a whole number from 0 to {MAX_COUNT}"))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Delay<'a> {
-    #[serde(borrow)]
-    time_left_seconds: Option<&'a RawValue>,
+/// Its `timeLeftSeconds`.
+struct Delay(f64);
+
+impl Loose for Delay {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(only("timeLeftSeconds", object)?.required().map(Self))
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Summary {
-    reject_summary_last_offers: Option<Rejects>,
+/// Its `rejectSummaryLastOffers`.
+#[derive(Default)]
+struct Summary(Declines);
+
+impl Loose for Summary {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(only("rejectSummaryLastOffers", object)?.or_default().map(Self))
+    }
 }
 
 /// The declined offers of all reasons.
-struct Rejects(Declines);
-
-impl<'de> Deserialize<'de> for Rejects {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(expecting = "an object")]
-        struct Reject {
-            reason: Reason,
-            declined: Option<f64>,
-        }
-        #[derive(Deserialize)]
-        enum Reason {
-            UnfulfilledRole,
-            UnfulfilledConstraint,
-            NoCorrespondingReservationFound,
-            #[serde(other)]
-            Other,
-        }
-        let add = |declines: &mut Declines, Reject { reason, declined }: Reject| {
-            if declined.is_some_and(|declined| declined > 0.0) {
-                *declines = declines.add(!matches!(reason, Reason::Other));
+impl Loose for Declines {
+    const EXPECTED: &'static str = "a list";
+    fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
+        let mut declines = Self::None;
+        let all = items(list, |Reject { reason: Name(reason), declined }| {
+            if declined > 0.0 {
+                declines = declines.add(FOR_CONSTRAINTS.contains(&&*reason));
             }
-            Ok(())
-        };
-        de::DeserializeSeed::deserialize(Each::new(Declines::None, add), deserializer).map(Self)
+        })?;
+        Ok(all.map(|()| declines))
     }
 }
 
-/// The kinds that Marathon always writes; gpus only since version 1.3.
-const ALWAYS_WRITTEN: [Kind; 2] = [Kind::Cpus, Kind::Mem];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct App<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    cpus: Option<&'a RawValue>,
-    mem: Option<&'a RawValue>,
-    disk: Option<&'a RawValue>,
-    gpus: Option<&'a RawValue>,
-    constraints: Option<&'a RawValue>,
-    accepted_resource_roles: Option<&'a RawValue>,
+/// The declined offers of one reason.
+struct Reject {
+    reason: Name,
+    declined: f64,
 }
 
-/// A list of roles, or nothing.
+impl Loose for Reject {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut reason, mut declined) = (Once::new("reason"), Once::new("declined"));
+        fields(object, &mut [&mut reason, &mut declined])?;
+        Ok(reason.required().and_then(|reason| Ok(Self { reason, declined: declined.or_default()? })))
+    }
+}
+
+/// What is queued. The application is known although another field cannot be read.
+struct Spec {
+    application: String,
+    queued: Result<QueuedInstances, String>,
+}
+
+impl Spec {
+    fn either(app: Once<App>, pod: Once<Pod>) -> Result<Self, String> {
+        if let Some(App(spec)) = app.optional()? {
+            return Ok(spec);
+        }
+        let Pod(spec) = pod.optional()?.ok_or("neither \"app\" nor \"pod\", expected one of them")?;
+        Ok(spec)
+    }
+
+    fn new(id: Result<Name, String>, queued: impl FnOnce() -> Result<QueuedInstances, String>) -> Self {
+        match id {
+            Ok(Name(application)) => Self { application, queued: queued() },
+            Err(problem) => Self::unknown(problem),
+        }
+    }
+
+    fn unknown(problem: String) -> Self {
+        Self { application: UNKNOWN.to_owned(), queued: Err(problem) }
+    }
+}
+
+struct App(Spec);
+
+impl Loose for App {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut id, mut amounts) = (Once::new("id"), amounts());
+        let (mut constraints, mut roles) = (Once::new("constraints"), Once::new("acceptedResourceRoles"));
+        let [cpus, mem, disk, gpus] = &mut amounts;
+        fields(object, &mut [&mut id, cpus, mem, disk, gpus, &mut constraints, &mut roles])?;
+        let id = id.required().map_err(|problem| format!("app.{problem}"));
+        Ok(Ok(Self(Spec::new(id, || {
+            let tasks = vec![TaskGroup { count: 1, resources: resources(amounts)? }];
+            let constraints = Written::in_field(constraints).whole()?;
+            let Roles(accepted_roles) = roles.or_default()?;
+            Ok(QueuedInstances { tasks, constraints, accepted_roles, ..QueuedInstances::default() })
+        }))))
+    }
+}
+
+struct Pod(Spec);
+
+impl Loose for Pod {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut id, mut containers) = (Once::new("id"), Once::new("containers"));
+        let (mut executor, mut scheduling) = (Once::new("executorResources"), Once::new("scheduling"));
+        fields(object, &mut [&mut id, &mut containers, &mut executor, &mut scheduling])?;
+        let id = id.required().map_err(|problem| format!("pod.{problem}"));
+        Ok(Ok(Self(Spec::new(id, || {
+            let Containers(mut groups) = containers.required()?;
+            if groups.is_empty() {
+                return Err("containers: got an empty list, expected at least one".to_owned());
+            }
+            if let Some(resources) = executor.optional()? {
+                groups.push(TaskGroup { count: 1, resources });
+            }
+            let Scheduling(Placement { constraints, roles: Roles(accepted_roles) }) = scheduling.or_default()?;
+            let tasks = TaskGroup::merged(groups);
+            Ok(QueuedInstances { tasks, constraints, accepted_roles, ..QueuedInstances::default() })
+        }))))
+    }
+}
+
+/// Its `placement`.
+#[derive(Default)]
+struct Scheduling(Placement);
+
+impl Loose for Scheduling {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(only("placement", object)?.or_default().map(Self))
+    }
+}
+
+#[derive(Default)]
+struct Placement {
+    constraints: Constraints,
+    roles: Roles,
+}
+
+impl Loose for Placement {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let (mut constraints, mut roles) = (Once::new("constraints"), Once::new("acceptedResourceRoles"));
+        fields(object, &mut [&mut constraints, &mut roles])?;
+        let constraints = Written::in_field(constraints).whole();
+        Ok(constraints.and_then(|constraints| Ok(Self { constraints, roles: roles.or_default()? })))
+    }
+}
+
 #[derive(Default)]
 struct Roles(Vec<String>);
 
-impl<'de> Deserialize<'de> for Roles {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OrNull;
-        impl<'de> Visitor<'de> for OrNull {
-            type Value = Roles;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of roles")
-            }
-            fn visit_none<E: de::Error>(self) -> Result<Roles, E> {
-                Ok(Roles::default())
-            }
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Roles, D::Error> {
-                let add = |roles: &mut Vec<String>, Name(role): Name| {
-                    roles.extend(Some(role).filter(|_| roles.len() < MAX_ROLES));
-                    Ok(())
-                };
-                de::DeserializeSeed::deserialize(Each::new(Vec::new(), add), deserializer).map(Roles)
-            }
-        }
-        deserializer.deserialize_option(OrNull)
+impl Loose for Roles {
+    const EXPECTED: &'static str = "a list";
+    fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
+        let mut roles = Vec::new();
+        let all = items(list, |Name(role)| {
+            roles.extend(Some(role).filter(|_| roles.len() < MAX_ROLES));
+        })?;
+        Ok(all.map(|()| Self(roles)))
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Pod<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    containers: Option<&'a RawValue>,
-    executor_resources: Option<&'a RawValue>,
-    scheduling: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Scheduling {
-    #[serde(default)]
-    placement: Option<Placement>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Placement {
-    #[serde(default)]
-    constraints: Constraints,
-    #[serde(default)]
-    accepted_resource_roles: Roles,
 }
 
 /// The containers of a pod, with equal ones counted.
@@ -296,130 +343,56 @@ struct Containers(Vec<TaskGroup>);
 /// How many groups of containers are kept before equal ones are merged.
 const MAX_GROUPS: usize = 1000;
 
-impl<'de> Deserialize<'de> for Containers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(expecting = "an object")]
-        struct Container {
-            resources: PerKind<Option<f64>>,
-        }
-        let add = |groups: &mut Vec<TaskGroup>, Container { resources }: Container| {
-            groups.push(TaskGroup { count: 1, resources: self::resources(&resources)? });
-            if groups.len() == MAX_GROUPS {
-                *groups = TaskGroup::merged(std::mem::take(groups));
-            }
-            Ok(())
-        };
-        de::DeserializeSeed::deserialize(Each::new(Vec::new(), add), deserializer).map(Self)
-    }
-}
-
-impl Item<'_> {
-    fn count(&self) -> Result<u32, String> {
-        let count: f64 = field("count", self.count)?;
-        let is_count = count.fract() == 0.0 && (0.0..=MAX_COUNT).contains(&count);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number in range")]
-        is_count
-            .then_some(count as u32)
-            .ok_or_else(|| format!("count: got {count:?}, expected a whole number from 0 to {MAX_COUNT}"))
-    }
-
-    /// The application, although another field cannot be read.
-    fn id(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Named<'a> {
-            #[serde(borrow)]
-            id: Option<&'a RawValue>,
-        }
-        let specs = [self.app, self.pod].into_iter().flatten();
-        let mut ids = specs.filter_map(|spec| of_object::<Named<'_>>("", Some(spec)).ok()?.id);
-        ids.find_map(|id| serde_json::from_str(id.get()).ok().map(|Name(id)| id))
-    }
-
-    fn queued(&self, instances: u32) -> Result<QueuedInstances, String> {
-        let Delay { time_left_seconds } = of_object("delay", self.delay)?;
-        let time_left_seconds: f64 = field("delay.timeLeftSeconds", time_left_seconds)?;
-        let summary: Option<Summary> = optional("processedOffersSummary", self.processed_offers_summary)?;
-        let rejects = summary.and_then(|summary| summary.reject_summary_last_offers);
-        let shared = QueuedInstances {
-            instances,
-            backs_off: time_left_seconds > 0.0,
-            declines: rejects.map_or(Declines::None, |Rejects(declines)| declines),
-            ..QueuedInstances::default()
-        };
-        match (self.app, self.pod) {
-            (Some(_), _) => of_object::<App<'_>>("app", self.app)?.queued(shared),
-            (None, Some(_)) => of_object::<Pod<'_>>("pod", self.pod)?.queued(shared),
-            (None, None) => Err("neither \"app\" nor \"pod\", expected one of them".to_owned()),
-        }
-    }
-}
-
-impl App<'_> {
-    fn queued(self, shared: QueuedInstances) -> Result<QueuedInstances, String> {
-        let Name(application) = field("app.id", self.id)?;
-        let mut amounts = PerKind::from_fn(|_| None);
-        for kind in Kind::ALL {
-            let written = match kind {
-                Kind::Cpus => self.cpus,
-                Kind::Mem => self.mem,
-                Kind::Disk => self.disk,
-                Kind::Gpus => self.gpus,
-            };
-            amounts[kind] = optional(kind.name(), written)?;
-        }
-        let tasks = vec![TaskGroup { count: 1, resources: resources(&amounts)? }];
-        let constraints = optional("constraints", self.constraints)?;
-        let Roles(accepted_roles) = optional("acceptedResourceRoles", self.accepted_resource_roles)?;
-        Ok(QueuedInstances { application, tasks, constraints, accepted_roles, ..shared })
-    }
-}
-
-impl Pod<'_> {
-    fn queued(self, shared: QueuedInstances) -> Result<QueuedInstances, String> {
-        let Name(application) = field("pod.id", self.id)?;
-        let Containers(mut groups) = field("containers", self.containers)?;
-        if groups.is_empty() {
-            return Err("containers: got an empty list, expected at least one".to_owned());
-        }
-        if let Some(written) = optional::<Option<PerKind<Option<f64>>>>("executorResources", self.executor_resources)? {
-            let resources = resources(&written).map_err(|problem| format!("executorResources: {problem}"))?;
+impl Loose for Containers {
+    const EXPECTED: &'static str = "a list";
+    fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
+        let mut groups = Vec::new();
+        let all = items(list, |Container(resources)| {
             groups.push(TaskGroup { count: 1, resources });
-        }
-        let Scheduling { placement } = optional("scheduling", self.scheduling)?;
-        let Placement { constraints, accepted_resource_roles: Roles(accepted_roles) } = placement.unwrap_or_default();
-        Ok(QueuedInstances { application, tasks: TaskGroup::merged(groups), constraints, accepted_roles, ..shared })
+            if groups.len() == MAX_GROUPS {
+                groups = TaskGroup::merged(std::mem::take(&mut groups));
+            }
+        })?;
+        Ok(all.map(|()| Self(groups)))
     }
 }
 
-/// The value of a field; `null` equals an absent one.
-fn field<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
-    let value = value.ok_or_else(|| format!("{name} is missing"))?;
-    serde_json::from_str(value.get()).map_err(|error| format!("{name}: {}", problem(&error)))
-}
+/// Its `resources`.
+struct Container(Resources);
 
-/// The same of a field that need not be there.
-fn optional<'a, T: Deserialize<'a> + Default>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
-    if value.is_some() { field(name, value) } else { Ok(T::default()) }
-}
-
-/// The same of an object. A list of its values in order, which the parser would take for one, is none.
-fn of_object<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>) -> Result<T, String> {
-    if value.is_some_and(|value| value.get().starts_with('[')) {
-        return Err(format!("{name}: got a list, expected an object"));
+impl Loose for Container {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(only("resources", object)?.required().map(Self))
     }
-    field(name, value)
+}
+
+impl Loose for Resources {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        let mut amounts = amounts();
+        let [cpus, mem, disk, gpus] = &mut amounts;
+        fields(object, &mut [cpus, mem, disk, gpus])?;
+        Ok(resources(amounts))
+    }
+}
+
+type Amounts = [Once<f64>; Kind::ALL.len()];
+
+fn amounts() -> Amounts {
+    Kind::ALL.map(|kind| Once::new(kind.name()))
 }
 
 /// More than an agent of /state may have counts as that: no agent holds it, and it must not hide what else is queued. (A memory in
 /// bytes, where megabytes are meant, is such an amount.)
-fn resources(written: &PerKind<Option<f64>>) -> Result<Resources, String> {
-    if let Some(missing) = ALWAYS_WRITTEN.into_iter().find(|kind| written[*kind].is_none()) {
-        return Err(format!("{missing} is missing"));
-    }
+fn resources(amounts: Amounts) -> Result<Resources, String> {
     let mut resources = Resources::ZERO;
-    for kind in Kind::ALL {
-        let value = written[kind].unwrap_or_default();
+    for (kind, amount) in Kind::ALL.into_iter().zip(amounts) {
+        // Marathon always writes the first two; gpus only since version 1.3.
+        let value = match kind {
+            Kind::Cpus | Kind::Mem => amount.required()?,
+            Kind::Disk | Kind::Gpus => amount.or_default()?,
+        };
         let amount = Amount::from_units(value.min(MAX_UNITS)).filter(|_| value >= 0.0);
         *resources.get_mut(kind) = amount.ok_or_else(|| format!("got {value:?} {kind}, expected 0 or more"))?;
     }

@@ -2,8 +2,14 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+fn read(written: Json) -> Result<Constraints, String> {
+    let mut field = Once::new("constraints");
+    field.set(serde_json::from_value(written).unwrap());
+    Written::in_field(field).whole()
+}
+
 fn constraints(written: Json) -> Constraints {
-    serde_json::from_value(written).unwrap()
+    read(written).unwrap()
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -123,6 +129,6 @@ fn a_reason_names_constraints_briefly() {
 #[test]
 fn a_constraint_of_another_form_is_refused() {
     for written in [json!("hostname"), json!([5]), json!([{"field": "hostname"}]), json!([[["hostname"]]])] {
-        assert!(serde_json::from_value::<Constraints>(written.clone()).is_err(), "{written}");
+        assert!(read(written.clone()).is_err(), "{written}");
     }
 }

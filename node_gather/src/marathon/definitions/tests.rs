@@ -187,8 +187,7 @@ fn too_many_odd_definitions_are_no_list() {
 #[test]
 fn an_endless_list_is_refused() {
     let endless = std::io::repeat(b' ');
-    let refused = whole(endless, 100_000, |body| read(body, Each::new((), |(), _: Name| Ok(()))));
-    assert!(matches!(refused, Err(DefinitionsError::TooLarge)), "{refused:?}");
+    assert!(read(endless, 100_000, Each::new((), |(), _: IgnoredAny| Ok(()))).is_none());
     let apps: Vec<_> = (0..=MAX_APPLICATIONS)
         .map(|number| json!({"id": format!("/a{number}"), "constraints": [["hostname", "UNIQUE"]]}))
         .collect();

@@ -145,13 +145,13 @@ fn an_entry_with_an_odd_field_hides_no_other() {
         ("/delay", json!(null), "delay is missing"),
         ("/delay", json!(5), "delay: got integer `5`, expected an object"),
         ("/delay", json!([5]), "delay: got a list, expected an object"),
-        ("/delay/timeLeftSeconds", json!(null), "delay.timeLeftSeconds is missing"),
-        ("/delay/timeLeftSeconds", json!(true), "delay.timeLeftSeconds: got boolean `true`, expected a number"),
+        ("/delay/timeLeftSeconds", json!(null), "delay: timeLeftSeconds is missing"),
+        ("/delay/timeLeftSeconds", json!(true), "delay: timeLeftSeconds: got boolean `true`, expected a number"),
         ("/processedOffersSummary", json!("none"), "processedOffersSummary: got a string, expected an object"),
         (
             "/processedOffersSummary/rejectSummaryLastOffers",
             json!([1]),
-            "processedOffersSummary: got integer `1`, expected an object",
+            "processedOffersSummary: rejectSummaryLastOffers: got integer `1`, expected an object",
         ),
         ("/app/cpus", json!(-1), "got -1.0 cpus, expected 0 or more"),
         ("/app/cpus", json!(-0.0001), "got -0.0001 cpus, expected 0 or more"),
@@ -171,8 +171,8 @@ fn an_entry_with_an_odd_field_hides_no_other() {
     for (pointer, value, expected) in [
         ("/containers", json!(null), "containers is missing"),
         ("/containers", json!([]), "containers: got an empty list, expected at least one"),
-        ("/containers/1/resources/cpus", json!(-1), "containers: got -1.0 cpus, expected 0 or more"),
-        ("/containers/1/resources", json!({"cpus": 1}), "containers: mem is missing"),
+        ("/containers/1/resources/cpus", json!(-1), "containers: resources: got -1.0 cpus, expected 0 or more"),
+        ("/containers/1/resources", json!({"cpus": 1}), "containers: resources: mem is missing"),
         ("/executorResources/mem", json!(-1), "executorResources: got -1.0 mem, expected 0 or more"),
         ("/scheduling", json!(7), "scheduling: got integer `7`, expected an object"),
     ] {
@@ -276,7 +276,7 @@ fn a_reason_repeats_little_of_the_answer() {
     let mut duplicate = item(1, 0, &app("/a", 1.0, 64.0)).to_string();
     duplicate.truncate(duplicate.len() - 1);
     let duplicate = format!("{{\"queue\":[{duplicate},\"count\":1}}]}}");
-    assert_eq!(parse(duplicate.as_bytes()).unwrap()[0].odd.as_ref().unwrap().problem, "entry: duplicate field `count`");
+    assert_eq!(parse(duplicate.as_bytes()).unwrap()[0].odd.as_ref().unwrap().problem, "count: it occurs twice");
     for entry in [wrong_type, negative] {
         let problem = parsed(&[entry]).unwrap().remove(0).odd.unwrap().problem;
         assert!(problem.chars().count() < 150 && !problem.contains(char::is_control), "{problem}");
