@@ -12,19 +12,13 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 use thiserror::Error;
 
 use super::constraints::Written;
-use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, fields, only, read};
+use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, UNKNOWN, fields, only, read};
 
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
 
 /// How many applications with such constraints are kept.
 const MAX_APPLICATIONS: usize = 20_000;
-
-/// Of more definitions that cannot be read, the answer is none of Marathon.
-const MAX_ODD: usize = 1000;
-
-/// The application of a definition without a name.
-const UNKNOWN: &str = "(unknown)";
 
 /// The applications of which one agent may hold only some instances, by id, and how many.
 pub type HostLimits = BTreeMap<String, u32>;

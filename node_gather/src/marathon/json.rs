@@ -11,6 +11,12 @@ use serde::{Deserialize, de};
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use thiserror::Error;
 
+/// Of more items of a list that cannot be read, the list is none of Marathon.
+pub(super) const MAX_ODD: usize = 1000;
+
+/// The application of an item without a name.
+pub(super) const UNKNOWN: &str = "(unknown)";
+
 /// Why an answer has not the form that Marathon sends. The answer may be of anything, even of the request with its credentials:
 /// no text of it is repeated but the names of applications.
 #[derive(Debug, Error)]

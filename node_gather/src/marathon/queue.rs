@@ -13,7 +13,7 @@ use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
 use super::constraints::{Constraints, Written};
-use super::json::{Each, Field, Lenient, Loose, Malformed, Name, Once, fields, items, only, read};
+use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, UNKNOWN, fields, items, only, read};
 use crate::mesos::state::MAX_UNITS;
 
 /// The maximum size of an answer: some thousand queued applications with their definitions.
@@ -22,14 +22,8 @@ pub const MAX_BYTES: usize = 8 << 20;
 /// Marathon's own limit of a number of instances.
 const MAX_COUNT: f64 = i32::MAX as f64;
 
-/// Of more entries that cannot be read, the answer is none of Marathon.
-const MAX_ODD: usize = 1000;
-
 /// The reasons of declines other than a lack of resources.
 const FOR_CONSTRAINTS: [&str; 3] = ["UnfulfilledRole", "UnfulfilledConstraint", "NoCorrespondingReservationFound"];
-
-/// The application of an entry without a name.
-const UNKNOWN: &str = "(unknown)";
 
 /// How many roles of an application are kept. Nobody writes more.
 const MAX_ROLES: usize = 32;
