@@ -61,6 +61,19 @@ pub fn without_token(mut text: String) -> String {
     text
 }
 
+/// The first `most` of these names; `None` where there is none.
+///
+/// ```
+/// assert_eq!(shared::text::named(&["a", "b", "c"], 2).as_deref(), Some("a, b and 1 more"));
+/// ```
+#[must_use]
+pub fn named<T: Display>(names: &[T], most: usize) -> Option<String> {
+    let listed: Vec<String> = names.iter().take(most).map(T::to_string).collect();
+    let more = names.len().saturating_sub(most);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| format!("{}{more}", listed.join(", ")))
+}
+
 /// `1 agent`, `2 agents`.
 #[must_use]
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {

@@ -8,6 +8,7 @@ use shared::contract::{
 };
 use shared::count::saturated;
 use shared::resources::Resources;
+use shared::text::named;
 use shared::time;
 use uuid::Uuid;
 
@@ -170,13 +171,11 @@ impl Explanation<'_> {
         let hangs = |agent: &&Candidate| agent.state == AgentState::Draining && self.pool.is_drain_overdue(agent);
         let hanging: Vec<&Candidate> = candidates.filter(hangs).collect();
         let due = hanging.iter().filter_map(|agent| agent.drain_due).min()?;
-        let more = hanging.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let names: Vec<&str> = hanging.iter().take(NAMED).map(|agent| agent.hostname.as_str()).collect();
+        let names: Vec<&str> = hanging.iter().map(|agent| agent.hostname.as_str()).collect();
         Some(format!(
-            "the drain of {}{more} does not end (it should have by {}): it no longer counts against max_scale_down_step; check the tasks \
+            "the drain of {} does not end (it should have by {}): it no longer counts against max_scale_down_step; check the tasks \
              there, or terminate the instance",
-            names.join(", "),
+            named(&names, NAMED)?,
             time::format(due)
         ))
     }

@@ -32,7 +32,7 @@ use shared::config::{Policy, Removal};
 use shared::contract::{ScalingDecision, ScalingState};
 use shared::count::saturated;
 use shared::group::Lifecycle;
-use shared::text::counted;
+use shared::text::{counted, named};
 use shared::time::CLOCK_SKEW;
 
 use crate::group_tags::{Direction, GroupTags, SCALE_UP_SINCE, Streak, TagChange};
@@ -48,7 +48,6 @@ pub use window::Window;
 
 use breaker::Breaker;
 use in_flight::{JoinStatus, Members};
-use tagged::named;
 
 /// How many periods of the schedule a streak of decisions lasts without another one.
 const STREAK_PERIODS: i32 = 6;
@@ -147,12 +146,13 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
     let mut effects = SideEffects::default();
     let result = input.evaluate(&mut effects);
     let agents = std::mem::take(&mut effects.agents);
+    let stranded = input.stranded();
     Plan {
         in_flight: input.in_flight(),
         launch_failures: input.breaker.count,
         never_joined: input.joins.never_joined,
         unmet: input.unmet(&result, &agents),
-        stranded: input.stranded().count().saturating_add(saturated(input.hanging_drains().count())),
+        stranded: stranded.count().saturating_add(saturated(input.hanging_drains(&stranded).len())),
         is_paused: is_paused(&result) || input.tags.floor_is_unreadable,
         tags: effects.tag_changes(&input, &agents),
         agents,
@@ -275,9 +275,10 @@ impl<'a> PlanInput<'a> {
         let mut notes = self.tags.problems.clone();
         notes.extend(self.window_note());
         notes.extend(self.closing_note());
-        notes.extend(self.stranded().note(self.drains().is_some()));
+        let stranded = self.stranded();
+        notes.extend(stranded.note(self.drains().is_some()));
         notes.extend(
-            named(self.hanging_drains()).map(|named| {
+            named(&self.hanging_drains(&stranded), NAMED).map(|named| {
                 format!("the drain does not end: {named}; check the tasks there, or terminate the instance")
             }),
         );
@@ -289,17 +290,12 @@ impl<'a> PlanInput<'a> {
     fn never_joined_notes(&self) -> Vec<String> {
         let timeout = shared::time::compact(self.members.join_timeout);
         let mut notes = Vec::new();
-        let ids = &self.joins.never_joined_ids;
-        if !ids.is_empty() {
-            let named: Vec<&str> = ids.iter().take(NAMED).map(String::as_str).collect();
-            let more = ids.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(format!(
-                "in service for longer than join_timeout = {timeout} and no agent: {}{more}; check one, then terminate them or put \
-                 them in standby",
-                named.join(", ")
-            ));
-        }
+        notes.extend(named(&self.joins.never_joined_ids, NAMED).map(|named| {
+            format!(
+                "in service for longer than join_timeout = {timeout} and no agent: {named}; check one, then terminate them or put \
+                 them in standby"
+            )
+        }));
         let unclaimed = self.joins.never_joined_unclaimed;
         if unclaimed > 0 {
             notes.push(format!(

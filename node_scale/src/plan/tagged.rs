@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
 use shared::group::Lifecycle;
+use shared::text::named;
 
 use super::targets::{Choice, SkipReason, Skipped, choose, instance_of};
 use super::{NAMED, PlanInput, SideEffects, signed};
@@ -25,11 +26,14 @@ impl Stranded {
         saturated(self.unlisted.len().saturating_add(self.kept.len()))
     }
 
+    fn contains(&self, id: &String) -> bool {
+        self.unlisted.contains(id) || self.kept.iter().any(|skipped| skipped.reason.instance() == Some(id))
+    }
+
     /// What an operator should do about them.
     pub(super) fn note(&self, drains: bool) -> Option<String> {
-        let ids = self.unlisted.iter().map(String::as_str);
-        let kept: Vec<String> = self.kept.iter().map(ToString::to_string).collect();
-        let named = named(ids.chain(kept.iter().map(String::as_str)))?;
+        let kept = self.kept.iter().map(ToString::to_string);
+        let named = named(&self.unlisted.iter().cloned().chain(kept).collect::<Vec<_>>(), NAMED)?;
         Some(if !drains {
             format!(
                 "deactivated, but scale_down_strategy is no longer \"drain\": {named}; reactivate their agents, or terminate \
@@ -44,15 +48,6 @@ impl Stranded {
             )
         })
     }
-}
-
-/// A list of names, as far as a note has them; `None` where there is none.
-pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let names: Vec<&str> = names.collect();
-    let more = names.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    (!named.is_empty()).then(|| format!("{named}{more}"))
 }
 
 impl PlanInput<'_> {
@@ -126,10 +121,12 @@ impl PlanInput<'_> {
         stranded
     }
 
-    /// D3: the hostnames of agents whose drain does not end, whoever began it.
-    pub(super) fn hanging_drains(&self) -> impl Iterator<Item = &str> {
+    /// D3: the hostnames of agents whose drain does not end, whoever began it, without those that are stranded anyway.
+    pub(super) fn hanging_drains(&self, stranded: &Stranded) -> Vec<&str> {
         let hangs = |agent: &&AgentRef| agent.state == AgentState::Draining && agent.drain_overdue;
-        self.decision.decommissioning_agents.iter().filter(hangs).map(|agent| agent.hostname.as_str())
+        let is_stranded = |agent: &AgentRef| instance_of(agent, self.state).is_ok_and(|id| stranded.contains(&id));
+        let hanging = self.decision.decommissioning_agents.iter().filter(hangs);
+        hanging.filter(|agent| !is_stranded(agent)).map(|agent| agent.hostname.as_str()).collect()
     }
 
     /// The instances of decommissioning agents.

@@ -342,6 +342,11 @@ fn a_drain_that_does_not_end_is_named() {
             assert_eq!((steps(&ends), steps(&hangs)), (vec![], vec![("deactivate", "i-0")]));
         }
     }
+    // One that is stranded anyway counts once.
+    let hanging = AgentRef { drain_overdue: true, decommission_tag: Some(true), ..agent(6, Draining, 3) };
+    let decision = with_decommissioning(0, vec![hanging]);
+    let planned = plan(&decision, Some(&tagged(group(), &[6], 3000)), &policy_with("least_loaded", ""), at(0));
+    assert_eq!((planned.stranded, planned.notes.len()), (1, 1), "{:?}", planned.notes);
 }
 
 #[test]
