@@ -1,6 +1,7 @@
 //! Matches agents and instances.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -109,7 +110,7 @@ enum Named<'a> {
     Many(Vec<&'a str>),
 }
 
-/// Who claims an instance or an address.
+/// How many claim an instance or an address.
 #[derive(Clone, Copy, Debug, Default)]
 struct Claims {
     connected: u32,
@@ -131,9 +132,17 @@ impl Claims {
 /// What an agent is, once all claims are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Identity<'a> {
-    Certain { id: &'a str, is_sole: bool },
+    Certain { instance: Claimed<'a>, is_sole: bool },
     Away,
     None,
+}
+
+/// An instance that is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claimed<'a> {
+    id: &'a str,
+    /// Its place among all that are.
+    place: usize,
 }
 
 /// Matches the agents of a cluster with the instances of the groups of its pools.
@@ -143,7 +152,7 @@ pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], look
     let named: Vec<Named<'_>> = agents.iter().map(|agent| named(agent, &by_address)).collect();
     let claims = AllClaims::of(agents, &named);
     let identities: Vec<Identity<'_>> =
-        agents.iter().zip(&named).map(|(agent, named)| claims.identity(agent, named)).collect();
+        agents.iter().zip(&claims.of_agents).map(|(agent, own)| claims.identity(agent, *own)).collect();
     let mut members =
         Members { placements: vec![Placement::NotDescribed; agents.len()], pools: Vec::with_capacity(pools.len()) };
     let all = All { agents, named: &named, identities: &identities, claims: &claims, lookup };
@@ -194,14 +203,27 @@ fn named<'a>(agent: &'a Agent, by_address: &Map<IpAddr, Vec<&'a str>>) -> Named<
     }
 }
 
+/// Who claims which instance and which address. Each is searched for once for an agent: then its place is known.
 struct AllClaims<'a> {
-    instances: Map<&'a str, Claimed>,
-    addresses: Map<IpAddr, Claims>,
+    places: Map<&'a str, usize>,
+    instances: Vec<Claimants>,
+    addresses: Vec<Claims>,
+    /// In the order of the agents.
+    of_agents: Vec<Claim<'a>>,
 }
 
-/// An instance that is claimed.
+/// What an agent claims.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'a> {
+    /// The instance, where it names just one.
+    instance: Option<Claimed<'a>>,
+    /// The place of its address.
+    address: Option<usize>,
+}
+
+/// Who claims an instance.
 #[derive(Clone, Copy, Debug, Default)]
-struct Claimed {
+struct Claimants {
     claims: Claims,
     /// The place of the last agent that claims it; of a connected one, where there is one.
     by: usize,
@@ -209,47 +231,103 @@ struct Claimed {
 
 impl<'a> AllClaims<'a> {
     fn of(agents: &[Agent], named: &[Named<'a>]) -> Self {
-        let mut claims = Self { instances: with_capacity(agents.len()), addresses: with_capacity(agents.len()) };
-        for (place, (agent, named)) in agents.iter().zip(named).enumerate() {
-            let ids = match named {
-                Named::Nothing => &[][..],
-                Named::One(id) => std::slice::from_ref(id),
-                Named::Many(ids) => ids,
-            };
-            for id in ids {
-                let claimed = claims.instances.entry(id).or_default();
-                if agent.presence == Presence::Connected || claimed.claims.connected == 0 {
-                    claimed.by = place;
+        let mut claims = Self {
+            places: with_capacity(agents.len()),
+            instances: Vec::with_capacity(agents.len()),
+            addresses: Vec::with_capacity(agents.len()),
+            of_agents: Vec::with_capacity(agents.len()),
+        };
+        let mut addresses: Map<IpAddr, usize> = with_capacity(agents.len());
+        for (by, (agent, named)) in agents.iter().zip(named).enumerate() {
+            let instance = match named {
+                Named::Nothing => None,
+                Named::One(id) => Some(Claimed { id, place: claims.add(id, agent.presence, by) }),
+                Named::Many(ids) => {
+                    for id in ids {
+                        claims.add(id, agent.presence, by);
+                    }
+                    None
                 }
-                claimed.claims.add(agent.presence);
+            };
+            let address = agent.ip.map(|ip| place_in(&mut claims.addresses, addresses.entry(ip)));
+            if let Some(own) = address.and_then(|place| claims.addresses.get_mut(place)) {
+                own.add(agent.presence);
             }
-            if let Some(ip) = agent.ip {
-                claims.addresses.entry(ip).or_default().add(agent.presence);
-            }
+            claims.of_agents.push(Claim { instance, address });
         }
         claims
     }
 
-    fn of_instance(&self, id: &str) -> Claims {
-        self.instances.get(id).map(|claimed| claimed.claims).unwrap_or_default()
-    }
-
-    fn of_address(&self, agent: &Agent) -> Claims {
-        agent.ip.and_then(|ip| self.addresses.get(&ip)).copied().unwrap_or_default()
-    }
-
-    fn identity(&self, agent: &Agent, named: &Named<'a>) -> Identity<'a> {
-        let Named::One(id) = *named else { return Identity::None };
-        let (instance, address) = (self.of_instance(id), self.of_address(agent));
-        match agent.presence {
-            Presence::Connected if instance.connected == 1 && address.connected <= 1 => {
-                Identity::Certain { id, is_sole: instance.away == 0 && address.away == 0 }
+    /// An agent claims that instance. Its place.
+    fn add(&mut self, id: &'a str, presence: Presence, by: usize) -> usize {
+        let place = place_in(&mut self.instances, self.places.entry(id));
+        if let Some(own) = self.instances.get_mut(place) {
+            if presence == Presence::Connected || own.claims.connected == 0 {
+                own.by = by;
             }
-            Presence::Disconnected if instance.all() == 1 => Identity::Certain { id, is_sole: true },
-            Presence::Disconnected | Presence::Recovered if instance.connected == 1 => Identity::Away,
-            Presence::Recovered if instance.all() == 1 => Identity::Away,
+            own.claims.add(presence);
+        }
+        place
+    }
+
+    /// Who claims the instance at that place.
+    fn at(&self, place: usize) -> Claims {
+        self.instances.get(place).map(|own| own.claims).unwrap_or_default()
+    }
+
+    fn of_instance(&self, id: &str) -> Claims {
+        self.places.get(id).map(|place| self.at(*place)).unwrap_or_default()
+    }
+
+    fn of_address(&self, claim: Claim<'_>) -> Claims {
+        claim.address.and_then(|place| self.addresses.get(place)).copied().unwrap_or_default()
+    }
+
+    fn identity(&self, agent: &Agent, claim: Claim<'a>) -> Identity<'a> {
+        let Some(instance) = claim.instance else { return Identity::None };
+        let (own, address) = (self.at(instance.place), self.of_address(claim));
+        match agent.presence {
+            Presence::Connected if own.connected == 1 && address.connected <= 1 => {
+                Identity::Certain { instance, is_sole: own.away == 0 && address.away == 0 }
+            }
+            Presence::Disconnected if own.all() == 1 => Identity::Certain { instance, is_sole: true },
+            Presence::Disconnected | Presence::Recovered if own.connected == 1 => Identity::Away,
+            Presence::Recovered if own.all() == 1 => Identity::Away,
             Presence::Connected | Presence::Disconnected | Presence::Recovered => Identity::None,
         }
+    }
+}
+
+/// The place of a value in a list, at whose end a new one comes.
+fn place_in<K, T: Default>(values: &mut Vec<T>, entry: Entry<'_, K, usize>) -> usize {
+    *entry.or_insert_with(|| {
+        values.push(T::default());
+        values.len() - 1
+    })
+}
+
+/// The instances of a group, and where they are claimed.
+struct Instances<'g> {
+    all: Vec<(&'g Instance, Option<usize>)>,
+    by_place: Vec<Option<&'g Instance>>,
+}
+
+impl<'g> Instances<'g> {
+    fn of(group: &'g Group, claims: &AllClaims<'_>) -> Self {
+        let place = |instance: &'g Instance| (instance, claims.places.get(instance.id.as_str()).copied());
+        let all: Vec<(&Instance, Option<usize>)> = group.instances.iter().map(place).collect();
+        let mut by_place = vec![None; claims.instances.len()];
+        for (instance, claimed) in &all {
+            if let Some(own) = claimed.and_then(|place| by_place.get_mut(place)) {
+                *own = Some(*instance);
+            }
+        }
+        Self { all, by_place }
+    }
+
+    /// The one that is claimed at that place.
+    fn claimed_at(&self, place: usize) -> Option<&'g Instance> {
+        self.by_place.get(place).copied().flatten()
     }
 }
 
@@ -265,28 +343,33 @@ struct All<'m, 'a> {
 impl<'a> All<'_, 'a> {
     /// The members of one pool, whose agents are `own`.
     fn pool<'g>(&self, pool: &PoolGroup<'g>, own: &[usize], placements: &mut [Placement<'g>]) -> PoolMembers {
-        let by_id: Map<&str, &Instance> =
-            pool.group.instances.iter().map(|instance| (instance.id.as_str(), instance)).collect();
-        let is_outside = self.tells_outside_by_address(pool.group, own, &by_id);
+        let instances = Instances::of(pool.group, self.claims);
+        let is_outside = self.tells_outside_by_address(&instances, own);
         let mut found = PoolMembers { members: pool.group.counts(), ..PoolMembers::default() };
         let mut without_identity = 0;
         let is_recent = |agent: &Agent| agent.registered_at.is_some_and(|at| at > pool.joining_since);
         let counts_as_recent = |agent: &Agent| pool.registrations_are_new && is_recent(agent);
         for index in own {
-            let (Some(agent), Some(named), Some(identity)) =
-                (self.agents.get(*index), self.named.get(*index), self.identities.get(*index))
-            else {
+            let (Some(agent), Some(named), Some(claim), Some(identity)) = (
+                self.agents.get(*index),
+                self.named.get(*index),
+                self.claims.of_agents.get(*index),
+                self.identities.get(*index),
+            ) else {
                 continue;
             };
             let placement = match identity {
-                Identity::Certain { id, is_sole } => match by_id.get(id) {
-                    Some(instance) => Placement::On {
-                        instance,
-                        is_sole: *is_sole,
-                        is_protected: pool.group.protects(instance),
-                        is_decommissioning: pool.group.decommissioning.contains_key(*id),
-                        decommissioning_since: pool.group.decommissioning.get(*id).copied().flatten(),
-                    },
+                Identity::Certain { instance, is_sole } => match instances.claimed_at(instance.place) {
+                    Some(instance) => {
+                        let tag = pool.group.decommissioning.get(&instance.id);
+                        Placement::On {
+                            instance,
+                            is_sole: *is_sole,
+                            is_protected: pool.group.protects(instance),
+                            is_decommissioning: tag.is_some(),
+                            decommissioning_since: tag.copied().flatten(),
+                        }
+                    }
                     None => Placement::Outside,
                 },
                 Identity::Away => Placement::Away,
@@ -298,7 +381,7 @@ impl<'a> All<'_, 'a> {
                     Named::Nothing
                         if agent.needs_address()
                             && *self.lookup == Lookup::NotAsked
-                            && self.claims.of_address(agent).all() == 1 =>
+                            && self.claims.of_address(*claim).all() == 1 =>
                     {
                         Placement::NotLookedUp
                     }
@@ -307,7 +390,7 @@ impl<'a> All<'_, 'a> {
             };
             if placement == Placement::Unidentified {
                 found.unidentified = found.unidentified.saturating_add(1);
-                let cause = self.cause(agent, named);
+                let cause = self.cause(agent, named, *claim);
                 found.cause = found.cause.take().into_iter().chain([cause]).min();
             }
             if matches!(placement, Placement::NotLookedUp | Placement::Unidentified) {
@@ -324,29 +407,30 @@ impl<'a> All<'_, 'a> {
             }
         }
         found.members.unidentified = Some(without_identity).filter(|agents| *agents > 0);
-        self.count(pool.group, is_recent, &mut found.members);
+        self.count(&instances, is_recent, &mut found.members);
         found
     }
 
-    /// The agent of an instance that certainly has one.
-    fn joined(&self, id: &str) -> Option<&Agent> {
-        let by = self.claims.instances.get(id)?.by;
-        let is_certain = matches!(self.identities.get(by)?, Identity::Certain { id: own, .. } if *own == id);
+    /// The agent of the instance claimed at that place, where it certainly has one.
+    fn joined(&self, place: usize) -> Option<&Agent> {
+        let by = self.claims.instances.get(place)?.by;
+        let is_certain =
+            matches!(self.identities.get(by)?, Identity::Certain { instance, .. } if instance.place == place);
         self.agents.get(by).filter(|_| is_certain)
     }
 
     /// Counts the instances of a group. Where the instance of some agent is not known, it may be any that no agent claims.
-    fn count(&self, group: &Group, is_recent: impl Fn(&Agent) -> bool, members: &mut GroupMembers) {
+    fn count(&self, instances: &Instances<'_>, is_recent: impl Fn(&Agent) -> bool, members: &mut GroupMembers) {
         let (mut not_joined, mut ambiguous, mut recent) = (Vec::new(), Vec::new(), Vec::new());
-        for instance in group.instances.iter().filter(|instance| instance.lifecycle.is_capacity()) {
+        for (instance, claimed) in instances.all.iter().filter(|(instance, _)| instance.lifecycle.is_capacity()) {
             let id = instance.id.as_str();
-            if let Some(agent) = self.joined(id) {
-                members.joined = members.joined.saturating_add(1);
-                recent.extend(is_recent(agent).then_some(id));
-            } else if self.claims.of_instance(id).all() > 0 {
-                ambiguous.push(id);
-            } else {
-                not_joined.push(id);
+            match claimed.map(|place| self.joined(place)) {
+                Some(Some(agent)) => {
+                    members.joined = members.joined.saturating_add(1);
+                    recent.extend(is_recent(agent).then_some(id));
+                }
+                Some(None) => ambiguous.push(id),
+                None => not_joined.push(id),
             }
         }
         members.unknown = saturated(ambiguous.len());
@@ -363,26 +447,27 @@ impl<'a> All<'_, 'a> {
 
     /// Whether an agent whose address no instance has runs outside of the group. That is certain only where the addresses of
     /// all instances are known, and addresses lead to instances in this pool at all: behind a bridge or NAT they do not.
-    fn tells_outside_by_address(&self, group: &Group, own: &[usize], by_id: &Map<&str, &Instance>) -> bool {
+    fn tells_outside_by_address(&self, instances: &Instances<'_>, own: &[usize]) -> bool {
         let Lookup::Known(addresses) = self.lookup else { return false };
         let is_known = |instance: &Instance| addresses.get(&instance.id).is_some_and(|known| !known.is_empty());
-        let counts = |instance: &&Instance| instance.lifecycle.may_run();
-        if !group.instances.iter().filter(counts).all(is_known) {
+        let mut that_run = instances.all.iter().filter(|(instance, _)| instance.lifecycle.may_run());
+        if !that_run.all(|(instance, _)| is_known(instance)) {
             return false;
         }
         let is_found = |index: &usize| {
             let ip = self.agents.get(*index).and_then(|agent| agent.ip);
             let has_address =
                 |id: &str| ip.is_some_and(|ip| addresses.get(id).is_some_and(|known| known.contains(&ip)));
-            matches!(self.identities.get(*index), Some(Identity::Certain { id, .. }) if by_id.contains_key(id) && has_address(id))
+            let Some(Identity::Certain { instance, .. }) = self.identities.get(*index) else { return false };
+            instances.claimed_at(instance.place).is_some() && has_address(instance.id)
         };
         let is_unclaimed =
-            |instance: &Instance| instance.lifecycle.is_capacity() && self.claims.of_instance(&instance.id).all() == 0;
-        own.iter().any(is_found) || !group.instances.iter().any(is_unclaimed)
+            |(instance, claimed): &(&Instance, Option<usize>)| instance.lifecycle.is_capacity() && claimed.is_none();
+        own.iter().any(is_found) || !instances.all.iter().any(is_unclaimed)
     }
 
-    fn cause(&self, agent: &Agent, named: &Named<'a>) -> Cause {
-        let agents = self.claims.of_address(agent).all();
+    fn cause(&self, agent: &Agent, named: &Named<'a>, claim: Claim<'_>) -> Cause {
+        let agents = self.claims.of_address(claim).all();
         match (named, agent.ip) {
             (Named::One(id), _) if self.claims.of_instance(id).all() > 1 => {
                 Cause::SharedInstance { instance: (*id).to_owned(), agents: self.claims.of_instance(id).all() }

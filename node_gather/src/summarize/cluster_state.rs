@@ -68,6 +68,7 @@ pub struct ClusterState {
     /// The names of roles, the empty one first.
     roles: Interned<Box<[u8]>>,
     latest_role: LastName,
+    latest_agent: LastName,
     /// What tasks and executors use by role, on agents for which that matters: by the numbers of agent and role.
     by_role: Map<(u32, u32), Resources>,
     /// The numbers of these agents.
@@ -171,6 +172,7 @@ impl ClusterState {
             sizes: Interned::default(),
             roles,
             latest_role: LastName::default(),
+            latest_agent: LastName::default(),
             by_role: Map::default(),
             needs_roles: HashSet::default(),
             open: OpenFramework::default(),

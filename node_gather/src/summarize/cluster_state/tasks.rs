@@ -116,7 +116,7 @@ impl ClusterState {
     /// Counts so many tasks that are alike.
     pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
         self.set_task_aside(task);
-        let agent = self.agents.number(task.agent_id);
+        let agent = self.agent_of_next(task.agent_id);
         let role = self.role(task.role);
         if let Some(instance) = mark.pod_instance(task.id) {
             (0..count).for_each(|_| self.add_container(instance, task, mark, agent, role));
@@ -127,6 +127,16 @@ impl ClusterState {
         let application = self.application(mark, hash, known.guess(hash));
         let size = self.size(application, (task.resources.amounts(), role));
         self.place(agent, application, size, count);
+    }
+
+    /// The number of an agent whose tasks are counted together, and come one after the other.
+    fn agent_of_next(&mut self, id: &[u8]) -> u32 {
+        if let Some(number) = self.latest_agent.get(id) {
+            return number;
+        }
+        let number = self.agents.number(id);
+        self.latest_agent.set(id, number);
+        number
     }
 
     /// Sets the agent of a task aside if the task is odd, or its resources are impossible.

@@ -33,8 +33,10 @@ impl MemberTasks {
     /// Merges equal ones. Next time there are twice as many, so that memory and time grow with the distinct ones alone.
     #[cold]
     fn merge(&mut self) {
-        // A sort that makes use of what is in order already: a simulated cluster shows one application after the other.
-        self.counts.sort_by_key(|(key, _)| *key);
+        // A sort that makes use of what is in order already: a simulated cluster shows one agent after the other.
+        self.counts.sort_by_key(|((member, ..), _)| *member);
+        let of_members = self.counts.chunk_by_mut(|((a, ..), _), ((b, ..), _)| a == b);
+        of_members.for_each(|own| own.sort_unstable_by_key(|(key, _)| *key));
         self.counts.dedup_by(|(next, count), (kept, sum)| {
             let is_equal = next == kept;
             if is_equal {
