@@ -171,9 +171,9 @@ impl Instance {
                 (id, Some(*is_decommissioning), *decommissioning_since)
             }
             Placement::NotDescribed => (InstanceId::Named, None, None),
-            Placement::NotLookedUp | Placement::Unidentified | Placement::Away | Placement::Outside => {
-                (InstanceId::Unknown, None, None)
-            }
+            // The group has no tag for what is no instance of it.
+            Placement::Outside => (InstanceId::Unknown, Some(false), None),
+            Placement::NotLookedUp | Placement::Unidentified | Placement::Away => (InstanceId::Unknown, None, None),
         };
         let contested = matches!(placement, Placement::On { is_sole: false, .. });
         Self { id, decommission_tag, decommission_since, contested, may_go: placement.may_go() }
@@ -184,6 +184,15 @@ impl Instance {
 #[must_use]
 pub fn is_usable(agent: &Agent, total: &Resources) -> bool {
     Standing::of(agent, total) == Standing::Usable
+}
+
+/// When the drain of an agent should be over. A new master does not say it of what was drained before it led: that was before
+/// the agent registered with it.
+fn drain_due(agent: &Agent) -> Option<Timestamp> {
+    match agent.drain? {
+        Drain::Draining => agent.drain_time.due(),
+        Drain::Drained => agent.drain_time.due().or(agent.registered_at),
+    }
 }
 
 /// Whether an agent accepts tasks, and why not.
@@ -345,7 +354,7 @@ impl Pool {
             protected: false,
             applications: BTreeSet::new(),
             free: None,
-            drain_due: agent.drain.and(agent.drain_time.due()).map(time::truncate),
+            drain_due: drain_due(agent).map(time::truncate),
             instance: Instance::default(),
         };
         let Some(used) = resources.used else {

@@ -132,9 +132,11 @@ fn agents_are_counted_by_their_state() {
 
 #[test]
 fn a_candidate_says_when_its_drain_should_be_over_d3() {
+    const REGISTERED: i64 = 1_795_278_000;
     let start = 1_795_278_464.775_64;
     let due = |drain_info: Json, since: Json| {
-        let mut drains = json!({"active": false, "deactivated": true, "drain_info": drain_info});
+        let mut drains =
+            json!({"active": false, "deactivated": true, "drain_info": drain_info, "registered_time": REGISTERED});
         drains["estimated_drain_start_time_seconds"] = since;
         let candidates = only(&state(&[agent("a", 0.0, &drains)], &[])).scale_down_candidates;
         candidates[0].drain_due.map(|due| due.as_millisecond())
@@ -150,7 +152,8 @@ fn a_candidate_says_when_its_drain_should_be_over_d3() {
     assert_eq!(due(json!({"state": "DRAINED"}), json!(start)), Some(1_795_278_464_776));
     // A limit that no drain reaches.
     assert!(due(grace(json!(1e300)), json!(start)).is_some_and(|due| due > 200_000_000_000_000));
-    // A new master does not say it of what has been drained.
+    // A new master does not say it of what was drained before the agent registered with it.
+    assert_eq!(due(json!({"state": "DRAINED"}), Json::Null), Some(1000 * REGISTERED));
     for unknown in [Json::Null, json!(-5), json!(1e300)] {
         assert_eq!(due(grace(json!(1)), unknown), None);
     }

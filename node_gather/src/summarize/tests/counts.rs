@@ -165,6 +165,27 @@ const OWN: &str = "i-00000000000000001";
 const ELSEWHERE: &str = "i-00000000000000002";
 
 #[test]
+fn what_operators_drained_outside_of_the_group_bears_no_tag_of_ours_d3() {
+    let drained = |id: &str, instance: Option<&str>| {
+        let mut agent = on(id, 90, instance);
+        let drained = json!({"active": false, "deactivated": true, "drain_info": {"state": "DRAINED"}});
+        agent.as_object_mut().unwrap().extend(drained.as_object().unwrap().clone());
+        agent
+    };
+    let agents = [drained("own", Some(OWN)), drained("elsewhere", Some(ELSEWHERE)), drained("unknown", None)];
+    let instance = Instance { id: OWN.to_owned(), lifecycle: Lifecycle::InService, protected: false };
+    let group = Group { instances: vec![instance], ..Group::default() };
+    let snapshot = described(&state(&agents, &[]), group);
+    let tag = |id: &str| {
+        let agent = snapshot.scale_down_candidates.iter().find(|agent| agent.agent_id == id).unwrap();
+        (agent.instance_id.as_deref(), agent.decommission_tag)
+    };
+    assert_eq!(tag("own"), (Some(OWN), Some(false)));
+    assert_eq!(tag("elsewhere"), (None, Some(false)));
+    assert_eq!(tag("unknown"), (None, None));
+}
+
+#[test]
 fn agents_elsewhere_show_nothing_of_what_the_group_launches() {
     let agents = [on("own", 90, Some(OWN)), on("other", 1, Some(ELSEWHERE))];
     let latest = |lifecycles: &[Lifecycle]| {

@@ -231,7 +231,7 @@ pub struct Candidate {
     /// Its EC2 instance, where that is known.
     pub instance_id: Option<String>,
     /// Whether the group has the tag by which `node_scale` marks this instance as one that it decommissions; `None` where
-    /// the group or the instance is not known.
+    /// the group or the instance is not known. `false` for an agent that certainly runs on no instance of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decommission_tag: Option<bool>,
     /// Since when, as that tag says.
