@@ -197,8 +197,8 @@ pub struct Activity {
     pub end: Option<Timestamp>,
     /// What went wrong, where something did.
     pub message: Option<String>,
-    /// Whether it ends an instance because a health check failed.
-    pub ends_unhealthy: bool,
+    /// Whether it ends an instance that the group replaces: after a failed health check, or because someone asked for it.
+    pub is_replacement: bool,
 }
 
 impl Activity {
@@ -249,15 +249,25 @@ pub enum ActivityStatus {
     Cancelled,
 }
 
-impl From<&str> for ActivityStatus {
-    fn from(code: &str) -> Self {
+impl ActivityStatus {
+    /// What has an end is over, also where its status code is not known.
+    #[must_use]
+    pub fn of(code: &str, end: Option<Timestamp>) -> Self {
         match code {
-            "Successful" => Self::Successful,
             "Failed" => Self::Failed,
             "Cancelled" => Self::Cancelled,
+            "Successful" => Self::Successful,
+            _ if end.is_some() => Self::Successful,
             _ => Self::InProgress,
         }
     }
+}
+
+/// Whether a termination with that cause leaves the group as large as it is. Auto Scaling says of every other one that it shrinks
+/// the capacity, and the names of alarms and policies may say anything.
+#[must_use]
+pub fn keeps_capacity(cause: &str) -> bool {
+    !cause.is_empty() && !cause.contains("shrinking the capacity from")
 }
 
 /// An activity in Auto Scaling's own form.
@@ -291,14 +301,12 @@ impl From<ActivityForm> for Activity {
         let what = form.description.split("Status Reason").next().unwrap_or_default();
         let names_instance = |word: &&str| word.starts_with("i-");
         let kind = ActivityKind::of(what);
-        let cause = form.cause.to_ascii_lowercase();
-        let is_check = ["health check", "health-check", "status check"].iter().any(|check| cause.contains(check));
         Self {
             group: form.auto_scaling_group_name,
             kind,
-            ends_unhealthy: kind == ActivityKind::Terminate && is_check,
+            is_replacement: kind == ActivityKind::Terminate && keeps_capacity(&form.cause),
             instance_id: what.split([' ', ':', ',', '.']).find(names_instance).map(str::to_owned),
-            status: ActivityStatus::from(form.status_code.as_str()),
+            status: ActivityStatus::of(&form.status_code, form.end_time),
             start: form.start_time,
             end: form.end_time,
             message: form.status_message,
@@ -356,13 +364,19 @@ mod tests {
             "InPlaceUpdateInProgress",
             "SomethingNew",
         ];
-        assert!(running.iter().all(|code| ActivityStatus::from(*code) == ActivityStatus::InProgress));
+        assert!(running.iter().all(|code| ActivityStatus::of(code, None) == ActivityStatus::InProgress));
+        // What is over was in any state.
+        assert!(
+            running
+                .iter()
+                .all(|code| ActivityStatus::of(code, Some(Timestamp::UNIX_EPOCH)) == ActivityStatus::Successful)
+        );
         let ends = [
             ("Successful", ActivityStatus::Successful),
             ("Failed", ActivityStatus::Failed),
             ("Cancelled", ActivityStatus::Cancelled),
         ];
-        assert!(ends.iter().all(|(code, status)| ActivityStatus::from(*code) == *status));
+        assert!(ends.iter().all(|(code, status)| ActivityStatus::of(code, None) == *status));
     }
 
     #[test]
@@ -412,23 +426,29 @@ mod tests {
     }
 
     #[test]
-    fn causes_say_whether_a_health_check_ended_an_instance() {
+    fn causes_say_whether_an_instance_is_replaced() {
         let read = |description: &str, cause: &str| {
             let json = serde_json::json!({"Description": description, "Cause": cause, "StatusCode": "Successful",
                 "StartTime": "2026-11-21T16:00:00Z"});
-            serde_json::from_value::<Activity>(json).unwrap().ends_unhealthy
+            serde_json::from_value::<Activity>(json).unwrap().is_replacement
         };
         let taken_out = "an instance was taken out of service in response to";
-        for (cause, unhealthy) in [
+        for (cause, is_replaced) in [
             ("a EC2 health check indicating it has been terminated or stopped.", true),
             ("an ELB system health check failure.", true),
             ("a user health-check.", true),
             ("an EC2 instance status checks failure.", true),
             ("a difference between desired and actual capacity, shrinking the capacity from 3 to 2.", false),
-            ("a user request.", false),
+            ("a user request, shrinking the capacity from 3 to 2.", false),
+            ("a user request.", true),
         ] {
-            assert_eq!(read("Terminating EC2 instance: i-1", &format!("{taken_out} {cause}")), unhealthy, "{cause}");
+            assert_eq!(read("Terminating EC2 instance: i-1", &format!("{taken_out} {cause}")), is_replaced, "{cause}");
         }
+        // The name of an alarm says nothing, and neither does no cause.
+        let alarm = "At 16:00 a monitor alarm failed-health-check-low in state ALARM triggered policy p changing the desired capacity \
+                     from 3 to 2.  At 16:01 an instance was taken out of service in response to a difference between desired and \
+                     actual capacity, shrinking the capacity from 3 to 2.";
+        assert!(!read("Terminating EC2 instance: i-1", alarm) && !read("Terminating EC2 instance: i-1", ""));
         assert!(!read("Launching a new EC2 instance: i-1", "in response to an unhealthy instance; health check"));
     }
 

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use cluster::group::Hook;
 use proptest::prelude::*;
-use scenario::Scenario;
+use scenario::{Scenario, Seen};
 use shared::clause::Clause;
+use shared::resources::Resources;
 use simulator::{Fault, Faults, Launches, MINUTE, SECOND};
 
 /// Long enough for every back-off and timeout to end more than once.
@@ -111,6 +112,19 @@ fn instances_that_never_join_are_bought_one_by_one_b5() {
     let ran = starved(Launches { network_from, ..Launches::default() }).run(&[(2 * RUNS, 16)]);
     assert!(ran.0[..RUNS].iter().all(|run| run.agents == 10 && run.desired <= 20), "{ran}");
     assert!(ran.last().agents >= 16, "{ran}");
+}
+
+#[test]
+fn new_agents_without_resources_are_bought_one_by_one_b5() {
+    let ran = Scenario { new: Resources::ZERO, ..Scenario::of(10, "") }.run(&[(RUNS, 16), (RUNS, 8)]);
+    let starved = &ran.0[..RUNS];
+    assert!(starved.iter().all(|run| run.desired <= 20), "{ran}");
+    assert!(starved.iter().any(|run| run.clause() == Some(Clause::B5)), "{ran}");
+    assert!(starved.windows(31).any(|half_hour| half_hour.iter().all(|run| run.plan.unmet > 0)), "{ran}");
+    let note = |run: &Seen| run.plan.notes.iter().any(|note| note.contains("take no tasks of the pool"));
+    assert!(starved[10..].iter().all(note), "{ran}");
+    // Ten take no tasks, and of the others those go that are not needed.
+    assert_eq!((ran.last().desired, ran.last().agents), (18, 18), "{ran}");
 }
 
 #[test]

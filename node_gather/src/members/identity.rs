@@ -14,8 +14,10 @@ const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
 /// An agent that the master knows, as far as it identifies an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
-    /// The index of its pool; `None` if it belongs to none.
+    /// The index of its pool; `None` if it belongs to none, or to several.
     pub pool: Option<u32>,
+    /// Whether it certainly takes no tasks of any pool: it belongs to none, or has no resources.
+    pub is_unfit: bool,
     /// The instance by its attribute and its hostname.
     pub names: Names,
     /// Its hostname, else its id, where nothing names its instance with certainty: to report it.
@@ -67,11 +69,12 @@ impl Names {
 impl Agent {
     /// A registered agent of that pool.
     #[must_use]
-    pub fn registered(agent: &state::Agent, pool: Option<u32>) -> Self {
+    pub fn registered(agent: &state::Agent, pool: Option<u32>, is_unfit: bool) -> Self {
         let names = Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), &agent.hostname);
         let is_disconnected = !agent.active && !agent.deactivated && agent.drain.is_none();
         Self {
             pool,
+            is_unfit,
             hostname: if matches!(names, Names::Instance(_)) { Box::default() } else { agent.hostname.as_str().into() },
             names,
             ip: agent.ip.filter(tells_machines_apart),
@@ -85,6 +88,7 @@ impl Agent {
     pub fn recovered(agent: &RecoveredAgent, pool: Option<u32>) -> Self {
         Self {
             pool,
+            is_unfit: false,
             names: Names::of(agent.attributes.values(INSTANCE_ID_ATTRIBUTE), &agent.hostname),
             hostname: if agent.hostname.is_empty() { &agent.id } else { &agent.hostname }.as_str().into(),
             ip: ip_of_hostname(&agent.hostname).filter(tells_machines_apart),

@@ -163,8 +163,8 @@ pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], look
             own.push(index);
         }
     }
-    for (pool, own) in pools.iter().zip(&of_pool) {
-        members.pools.push(pool.as_ref().map(|pool| all.pool(pool, own, &mut members.placements)));
+    for (index, (pool, own)) in (0..).zip(pools.iter().zip(&of_pool)) {
+        members.pools.push(pool.as_ref().map(|pool| all.pool(index, pool, own, &mut members.placements)));
     }
     members
 }
@@ -341,20 +341,26 @@ struct All<'m, 'a> {
 }
 
 impl<'a> All<'_, 'a> {
-    /// The members of one pool, whose agents are `own`.
-    fn pool<'g>(&self, pool: &PoolGroup<'g>, own: &[usize], placements: &mut [Placement<'g>]) -> PoolMembers {
+    /// The members of the pool of that index, whose agents are `own`.
+    fn pool<'g>(
+        &self,
+        index: u32,
+        pool: &PoolGroup<'g>,
+        own: &[usize],
+        placements: &mut [Placement<'g>],
+    ) -> PoolMembers {
         let instances = Instances::of(pool.group, self.claims);
         let is_outside = self.tells_outside_by_address(&instances, own);
         let mut found = PoolMembers { members: pool.group.counts(), ..PoolMembers::default() };
         let mut without_identity = 0;
         let is_recent = |agent: &Agent| agent.registered_at.is_some_and(|at| at > pool.joining_since);
         let counts_as_recent = |agent: &Agent| pool.registrations_are_new && is_recent(agent);
-        for index in own {
+        for place in own {
             let (Some(agent), Some(named), Some(claim), Some(identity)) = (
-                self.agents.get(*index),
-                self.named.get(*index),
-                self.claims.of_agents.get(*index),
-                self.identities.get(*index),
+                self.agents.get(*place),
+                self.named.get(*place),
+                self.claims.of_agents.get(*place),
+                self.identities.get(*place),
             ) else {
                 continue;
             };
@@ -402,12 +408,13 @@ impl<'a> All<'_, 'a> {
             if placement == Placement::Outside && agent.presence == Presence::Connected {
                 found.members.outside = found.members.outside.saturating_add(1);
             }
-            if let Some(slot) = placements.get_mut(*index) {
+            if let Some(slot) = placements.get_mut(*place) {
                 *slot = placement;
             }
         }
         found.members.unidentified = Some(without_identity).filter(|agents| *agents > 0);
-        self.count(&instances, is_recent, &mut found.members);
+        let is_unfit = |agent: &Agent| agent.is_unfit || agent.pool.is_some_and(|own| own != index);
+        self.count(&instances, is_recent, is_unfit, &mut found.members);
         found
     }
 
@@ -420,14 +427,21 @@ impl<'a> All<'_, 'a> {
     }
 
     /// Counts the instances of a group. Where the instance of some agent is not known, it may be any that no agent claims.
-    fn count(&self, instances: &Instances<'_>, is_recent: impl Fn(&Agent) -> bool, members: &mut GroupMembers) {
-        let (mut not_joined, mut ambiguous, mut recent) = (Vec::new(), Vec::new(), Vec::new());
+    fn count(
+        &self,
+        instances: &Instances<'_>,
+        is_recent: impl Fn(&Agent) -> bool,
+        is_unfit: impl Fn(&Agent) -> bool,
+        members: &mut GroupMembers,
+    ) {
+        let (mut not_joined, mut ambiguous, mut recent, mut unfit) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (instance, claimed) in instances.all.iter().filter(|(instance, _)| instance.lifecycle.is_capacity()) {
             let id = instance.id.as_str();
             match claimed.map(|place| self.joined(place)) {
                 Some(Some(agent)) => {
                     members.joined = members.joined.saturating_add(1);
                     recent.extend(is_recent(agent).then_some(id));
+                    unfit.extend(is_unfit(agent).then_some(id));
                 }
                 Some(None) => ambiguous.push(id),
                 None => not_joined.push(id),
@@ -441,6 +455,7 @@ impl<'a> All<'_, 'a> {
         members.not_joined_count = saturated(not_joined.len());
         members.not_joined = listed(not_joined, GroupMembers::MAX_LISTED);
         members.ambiguous = listed(ambiguous, GroupMembers::MAX_LISTED);
+        members.unfit = listed(unfit, GroupMembers::MAX_LISTED);
         members.joined_recent =
             (recent.len() <= GroupMembers::MAX_RECENT).then(|| listed(recent, GroupMembers::MAX_RECENT));
     }

@@ -33,6 +33,7 @@ fn agent(number: u8) -> Agent {
 fn nameless(number: u8) -> Agent {
     Agent {
         pool: Some(0),
+        is_unfit: false,
         names: Names::Nothing,
         hostname: format!("host-{number}").into(),
         ip: Some(ip(number)),
@@ -112,7 +113,7 @@ fn agents_of_one_address_share_a_machine() {
     // Every machine has this address, so it says nothing.
     let mut state = state::Agent { active: true, ..Default::default() };
     state.ip = Some(IpAddr::from([127, 0, 0, 1]));
-    assert_eq!(Agent::registered(&state, None).ip, None);
+    assert_eq!(Agent::registered(&state, None, false).ip, None);
 }
 
 fn recovered(hostname: &str) -> Agent {
@@ -210,7 +211,7 @@ fn ways_that_contradict_each_other_identify_nothing() {
     ] {
         let mut state = state::Agent { hostname: hostname.to_owned(), active: true, ..Default::default() };
         attributes.iter().for_each(|value| state.attributes.push("instance_id", value));
-        match (Agent::registered(&state, None).names, named) {
+        match (Agent::registered(&state, None, false).names, named) {
             (Names::Instance(id), Some(named)) => assert_eq!(&*id, named),
             (Names::Contradiction(_), None) => {}
             (names, _) => panic!("{attributes:?} {hostname}: {names:?}"),
@@ -273,6 +274,24 @@ fn addresses_lead_to_instances_of_the_group_or_out_of_it() {
     let (placements, PoolMembers { members, .. }) = found(&group, &agents, &shared);
     assert_eq!(instances(&placements), [None, Some(id(3))]);
     assert_eq!(members.ambiguous, [id(1), id(2)]);
+}
+
+#[test]
+fn instances_are_named_whose_agents_take_no_tasks_of_the_pool_b5() {
+    let group = group(&[IN_SERVICE; 6]);
+    let agents = [
+        agent(1),
+        Agent { pool: None, is_unfit: true, ..agent(2) },
+        Agent { pool: Some(1), ..agent(3) },
+        Agent { is_unfit: true, ..agent(4) },
+        // Of several pools, or of one that is not known; not alone on its instance.
+        Agent { pool: None, ..agent(5) },
+        Agent { is_unfit: true, ..agent(6) },
+        Agent { ip: Some(ip(7)), ..agent(6) },
+    ];
+    let members = found(&group, &agents, &Lookup::NotAsked).1.members;
+    assert_eq!(members.unfit, [id(2), id(3), id(4)]);
+    assert_eq!((members.joined, members.unknown, members.not_joined_count), (5, 1, 0));
 }
 
 #[test]
@@ -480,7 +499,7 @@ fn without_masters_every_instance_in_service_is_an_agent() {
 fn an_agent_is_away_where_the_master_lost_it_and_nobody_closed_it() {
     let presence = |active, deactivated, drain| {
         let agent = state::Agent { active, deactivated, drain, ..state::Agent::default() };
-        Agent::registered(&agent, Some(0)).presence
+        Agent::registered(&agent, Some(0), false).presence
     };
     assert_eq!(presence(false, false, None), Presence::Disconnected);
     for (active, deactivated, drain) in

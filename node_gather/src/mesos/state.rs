@@ -368,6 +368,12 @@ impl RawResources {
     }
 }
 
+/// Whether no task could run on what an agent has.
+#[must_use]
+pub const fn runs_nothing(total: &Resources) -> bool {
+    total.cpus.is_zero() && total.mem.is_zero()
+}
+
 /// An agent as in the document.
 #[derive(Clone, Debug, Default)]
 pub struct RawAgent {
@@ -401,6 +407,12 @@ impl RawAgent {
                 .map_or_else(|| total.saturating_sub(&reserved()), RawResources::amounts),
             used: self.used.as_ref().filter(|used| used.impossible().is_none()).map(RawResources::amounts),
         }
+    }
+
+    /// Whether it certainly has nothing on which a task could run.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        self.odd.is_none() && self.impossible().is_none() && runs_nothing(&self.resources().total)
     }
 
     /// The reserved ones, by role.

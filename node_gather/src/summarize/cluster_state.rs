@@ -356,7 +356,9 @@ impl Sink for ClusterState {
             self.of_unknown_pool.add(&agent.id, field);
         }
         let pools = Membership::of(&agent.attributes, raw.odd_attributes, &self.policies);
-        self.identify(number, members::Agent::registered(agent, pools.only()));
+        let belongs_to_none = pools == Membership::None && raw.odd_attributes.is_none();
+        let is_unfit = belongs_to_none || raw.has_nothing();
+        self.identify(number, members::Agent::registered(agent, pools.only(), is_unfit));
         let place = match pools {
             Membership::None if raw.odd_attributes.is_some() => Place::NoPool,
             Membership::None => {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use jiff::SignedDuration;
 use shared::contract::LatestAgent;
 
-use crate::mesos::state::{Agent, AgentResources};
+use crate::mesos::state::{Agent, AgentResources, runs_nothing};
 
 /// Older agents say less: the instance type may have changed since.
 const MOST: usize = 3;
@@ -37,7 +37,7 @@ impl Latest {
             return;
         }
         let AgentResources { total, unreserved, .. } = *resources;
-        if total.cpus.is_zero() && total.mem.is_zero() {
+        if runs_nothing(&total) {
             return;
         }
         // Of those that registered at the same time, the largest first: the order of the document does not matter.

@@ -27,7 +27,7 @@ use super::roles::Capacity;
 use super::values::AgentValues;
 use super::{Share, task_count};
 use crate::members::Placement;
-use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent};
+use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent, runs_nothing};
 
 /// How many of them are candidates: two steps of scaling down, but at least and at most so many.
 const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
@@ -212,11 +212,10 @@ enum Standing {
 impl Standing {
     /// A draining or deactivated agent counts as such even if it is disconnected, too.
     fn of(agent: &Agent, total: &Resources) -> Self {
-        let has_resources = !(total.cpus.is_zero() && total.mem.is_zero());
         match agent.drain {
             Some(drain) => Self::Draining(drain),
             None if agent.deactivated => Self::Deactivated,
-            None if !has_resources => Self::Inactive,
+            None if runs_nothing(total) => Self::Inactive,
             None if agent.active => Self::Usable,
             None => Self::Disconnected,
         }

@@ -29,9 +29,9 @@ pub(super) struct Breaker {
     pub(super) count: u32,
     /// When the last of them was known to have brought none, and why.
     pub(super) last: Option<(Timestamp, Loss)>,
-    /// Whether instances that never joined are among them.
+    /// Whether instances that never joined, or whose agents take no tasks of the pool, are among them.
     pub(super) never_joined: bool,
-    /// The instances of those that are overdue or ended unhealthy.
+    /// The instances of those that are overdue or replaced.
     lost: BTreeSet<String>,
     /// When the last launch that brought an agent started.
     joined_at: Option<Timestamp>,
@@ -44,10 +44,12 @@ pub enum Loss {
     Failed(String),
     /// It has been in progress for too long.
     Overdue,
-    /// A health check ended its instance.
-    Unhealthy(String),
+    /// Its instance was ended, and is replaced.
+    Replaced(String),
     /// Its instance never joined.
     NeverJoined,
+    /// The agent of its instance takes no tasks of the pool.
+    Unfit(String),
 }
 
 /// What came of a launch.
@@ -75,11 +77,11 @@ impl Breaker {
         // A group that lacks nothing has asked for none of the launches that failed: it tries to make its zones equal.
         let lacks = i64::from(state.group.desired_capacity) > listed_capacity(&state.group);
         lost.retain(|(launch, _, loss)| lacks || launch.instance_id.is_some() || !matches!(loss, Loss::Failed(_)));
-        let is_gone = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::Unhealthy(_));
+        let is_gone = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::Replaced(_));
         let gone = lost.iter().filter(|(_, _, loss)| is_gone(loss));
         Self {
             count: saturated(lost.len()),
-            never_joined: lost.iter().any(|(_, _, loss)| *loss == Loss::NeverJoined),
+            never_joined: lost.iter().any(|(_, _, loss)| matches!(loss, Loss::NeverJoined | Loss::Unfit(_))),
             lost: gone.filter_map(|(launch, _, _)| launch.instance_id.clone()).collect(),
             joined_at,
             last: lost.into_iter().map(|(_, at, loss)| (at, loss)).max_by_key(|(at, _)| *at),
@@ -91,7 +93,7 @@ impl Breaker {
         self.count >= FEW
     }
 
-    /// Whether the instance of a launch that counts here is lost: overdue, or ended by a health check.
+    /// Whether the instance of a launch that counts here is lost: overdue, or replaced.
     pub(super) fn is_lost(&self, instance: &str) -> bool {
         self.lost.contains(instance)
     }
@@ -103,7 +105,7 @@ impl Breaker {
         self.is_tripped()
             && match activity.kind {
                 ActivityKind::Launch => since_joined(),
-                ActivityKind::Terminate => activity.ends_unhealthy && is_lost(),
+                ActivityKind::Terminate => activity.is_replacement && is_lost(),
                 ActivityKind::WarmPool | ActivityKind::Other => false,
             }
     }
@@ -171,6 +173,7 @@ fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &M
             let had_time = !members.is_young(instance, launch);
             match members.join(instance, latest.map(|latest| latest.activity)) {
                 Join::Joined => Fate::Joined,
+                Join::Unfit if had_time => Fate::Lost(after(end, members.join_timeout), Loss::Unfit(id.to_owned())),
                 Join::NotJoined if had_time && never_joins && (members.is_missing(id) || members.knows_nothing()) => {
                     Fate::Lost(after(end, members.join_timeout), Loss::NeverJoined)
                 }
@@ -179,18 +182,18 @@ fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &M
                 }
                 // Where single instances are not known, one in service is the best news there is.
                 Join::NotJoined if members.knows_nothing() => Fate::Joined,
-                Join::NotJoined | Join::Ambiguous | Join::Unclaimed => Fate::Open,
+                Join::NotJoined | Join::Ambiguous | Join::Unclaimed | Join::Unfit => Fate::Open,
             }
         }
         None => {
             let ended = state.activities.iter().find(|activity| {
-                activity.ends_unhealthy
+                activity.is_replacement
                     && activity.instance_id.as_deref() == Some(id)
                     && activity.start >= launch.start
                     && activity.start.duration_since(end) < members.join_timeout
             });
             match ended {
-                Some(ended) => Fate::Lost(ended.start, Loss::Unhealthy(id.to_owned())),
+                Some(ended) => Fate::Lost(ended.start, Loss::Replaced(id.to_owned())),
                 None if members.knows_nothing() => Fate::Joined,
                 None => Fate::Open,
             }

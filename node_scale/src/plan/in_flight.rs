@@ -42,6 +42,8 @@ pub(super) enum Join {
     Ambiguous,
     /// Nobody claims it, and some agents have no identity.
     Unclaimed,
+    /// Its agent takes no tasks of the pool.
+    Unfit,
 }
 
 /// Which instances the snapshot knows as agents, and when each was launched.
@@ -74,6 +76,7 @@ struct Listed<'a> {
     joined_recent: Option<BTreeSet<&'a str>>,
     not_joined: BTreeSet<&'a str>,
     ambiguous: BTreeSet<&'a str>,
+    unfit: BTreeSet<&'a str>,
     /// Whether all instances that are no agents are listed.
     is_whole: bool,
     /// How many instances no agent claims, while some agents have no identity: any of them may run there.
@@ -89,6 +92,7 @@ impl<'a> Listed<'a> {
             joined_recent: group.joined_recent.as_deref().map(set),
             not_joined: set(&group.not_joined),
             ambiguous: set(&group.ambiguous),
+            unfit: set(&group.unfit),
             is_whole: group.not_joined_count == saturated(group.not_joined.len()) && all_ambiguous,
             unclaimed: if all_ambiguous { unclaimed } else { 0 },
         }
@@ -169,6 +173,7 @@ impl<'a> Members<'a> {
                 // It was listed with the group before the snapshot.
                 let was_known = launch.is_none_or(|launch| self.taken_at.duration_since(launch.start) > LISTING_DELAY);
                 match &listed.joined_recent {
+                    _ if listed.unfit.contains(id) => Join::Unfit,
                     Some(recent) if recent.contains(id) => Join::Joined,
                     _ if listed.ambiguous.contains(id) => Join::Ambiguous,
                     _ if listed.not_joined.contains(id) => Join::NotJoined,
@@ -197,7 +202,7 @@ pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &M
             (Lifecycle::Pending, None) => status.since_snapshot += 1,
             (_, Some(launch)) if launch.start > decision.snapshot_taken_at => status.since_snapshot += 1,
             (_, Some(launch)) if members.is_young(instance, launch) => match members.join(instance, Some(launch)) {
-                Join::NotJoined => status.arriving += 1,
+                Join::NotJoined | Join::Unfit => status.arriving += 1,
                 Join::Unclaimed => unclaimed += 1,
                 Join::Joined | Join::Ambiguous => {}
             },

@@ -283,7 +283,17 @@ impl<'a> PlanInput<'a> {
             }),
         );
         notes.extend(self.never_joined_notes());
+        notes.extend(self.unfit_note());
         notes
+    }
+
+    /// Instances whose agents take no tasks of the pool.
+    fn unfit_note(&self) -> Option<String> {
+        let named = named(&self.decision.group.as_ref()?.unfit, NAMED)?;
+        Some(format!(
+            "agents that take no tasks of the pool: those of {named}; compare their attributes with the pool's, and look at what \
+             resources they have"
+        ))
     }
 
     /// Instances in service that are no agents.

@@ -460,9 +460,19 @@ fn not_arriving(
             let launches = launches(count);
             write!(f, "{launches} no agent; the last is in progress for longer than join_timeout = {timeout}")
         }
-        Loss::Unhealthy(id) => {
+        Loss::Replaced(id) => {
             let launches = launches(count);
-            write!(f, "{launches} no agent; a health check ended the last instance {id}, {ago} ago")
+            write!(
+                f,
+                "{launches} no agent; the last instance {id} was ended, {ago} ago, by a health check or on request"
+            )
+        }
+        Loss::Unfit(id) => {
+            let launches = launches(count);
+            write!(
+                f,
+                "{launches} no agent of the pool; that of the last instance {id} has other attributes, or no resources"
+            )
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct GroupMembers {
     /// [`GroupMembers::MAX_LISTED`]. The others are unknown because some agent of the pool has no identity.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ambiguous: Vec<String>,
+    /// The instances among those in `joined` whose agents certainly take no tasks of the pool: they are of no pool or another one,
+    /// or have no resources; at most [`GroupMembers::MAX_LISTED`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfit: Vec<String>,
     /// The instances of agents that registered within `join_timeout`; `None` where there are more than
     /// [`GroupMembers::MAX_RECENT`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +63,7 @@ pub struct GroupMembers {
 }
 
 impl GroupMembers {
-    /// How many instances `not_joined` and `ambiguous` list at most.
+    /// How many instances `not_joined`, `ambiguous`, and `unfit` list at most.
     pub const MAX_LISTED: usize = 200;
     /// How many instances `joined_recent` lists at most.
     pub const MAX_RECENT: usize = 2_000;

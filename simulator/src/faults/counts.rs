@@ -62,7 +62,7 @@ pub(super) fn is_lost(state: &GroupState, now: Timestamp) -> bool {
         let failed = matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled);
         activity.kind == ActivityKind::Launch && (failed || activity.end.is_none() && is_old)
     };
-    let checks = state.activities.iter().filter(|activity| activity.ends_unhealthy).count();
+    let checks = state.activities.iter().filter(|activity| activity.is_replacement).count();
     state.activities.iter().filter(hangs).count() + checks > 0
 }
 

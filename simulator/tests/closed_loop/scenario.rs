@@ -41,6 +41,8 @@ pub(crate) struct Scenario {
     /// From the request of an instance until its agent is registered, on average.
     pub(crate) boot: Millis,
     pub(crate) warm: usize,
+    /// What new agents have.
+    pub(crate) new: Resources,
     pub(crate) launches: Launches,
     pub(crate) faults: Faults,
     pub(crate) check: Option<Box<dyn Check>>,
@@ -66,6 +68,7 @@ impl Scenario {
             pool: pool(minutes, settings),
             boot: 150 * SECOND,
             warm: 0,
+            new: AGENT,
             launches: Launches::default(),
             faults: Faults::none(),
             check: None,
@@ -97,7 +100,7 @@ impl Scenario {
             Place { group: self.pool.group.clone(), warm: self.warm, launches: self.launches, ..Place::default() };
         let setup = Setup {
             workload,
-            agent: Capacity::of(AGENT),
+            agent: Capacity::of(self.new),
             start: Start::Agents(vec![first]),
             boot: self.boot,
             min: 0,

@@ -24,9 +24,14 @@ fn attributes(pairs: &[(&str, &str)]) -> Attributes {
 
 /// The snapshot of agents of which AWS describes the group.
 fn described(state: &Json, group: Group) -> ClusterSnapshot {
+    described_as("", state, group)
+}
+
+/// The same with these settings of the pool.
+fn described_as(settings: &str, state: &Json, group: Group) -> ClusterSnapshot {
     let groups = [("workers".to_owned(), Description::Known(group))].into();
-    let empty =
-        ClusterState::new(&config("").pools).with_descriptions(Descriptions { groups, ..Descriptions::default() });
+    let empty = ClusterState::new(&config(settings).pools)
+        .with_descriptions(Descriptions { groups, ..Descriptions::default() });
     let state = json::read(state.to_string().as_bytes(), empty).unwrap();
     summarize(state, &Observed::default(), "http://10.0.0.5:5050", now()).snapshots.remove(0)
 }
@@ -183,6 +188,31 @@ fn what_operators_drained_outside_of_the_group_bears_no_tag_of_ours_d3() {
     assert_eq!(tag("own"), (Some(OWN), Some(false)));
     assert_eq!(tag("elsewhere"), (None, Some(false)));
     assert_eq!(tag("unknown"), (None, None));
+}
+
+#[test]
+fn an_agent_of_no_pool_or_without_resources_is_unfit_b5() {
+    let unfit = |of: &Json| {
+        let mut agent = on("a", 5, Some(OWN));
+        agent.as_object_mut().unwrap().extend(of.as_object().unwrap().clone());
+        let instance = Instance { id: OWN.to_owned(), lifecycle: Lifecycle::InService, protected: false };
+        let group = Group { instances: vec![instance], ..Group::default() };
+        let settings = "attributes = { pool = \"workers\" }\n";
+        described_as(settings, &state(&[agent], &[]), group).group.unwrap().unfit == [OWN]
+    };
+    assert!(unfit(&json!({"attributes": {"pool": "worker", "instance_id": OWN}})));
+    assert!(unfit(&json!({"resources": {"cpus": 0.0, "mem": 0.0, "disk": 9000.0}})));
+    // One that works, drains, or restarts; and where it is not known what it has, or of which pool it is.
+    for fit in [
+        json!({}),
+        json!({"active": false, "deactivated": true}),
+        json!({"active": false}),
+        json!({"resources": {"cpus": -1.0, "mem": 0.0}}),
+        json!({"resources": 5}),
+        json!({"attributes": 5, "hostname": OWN}),
+    ] {
+        assert!(!unfit(&fit), "{fit}");
+    }
 }
 
 #[test]

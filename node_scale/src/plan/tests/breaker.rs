@@ -23,7 +23,7 @@ fn loss(plan: &Plan) -> Option<&Loss> {
 fn unhealthy() -> GroupState {
     let mut state = after(ActivityStatus::Successful, -600, Some(-540), false);
     let mut ended = activity(ActivityKind::Terminate, "i-lost", ActivityStatus::Successful, -200, Some(-140));
-    ended.ends_unhealthy = true;
+    ended.is_replacement = true;
     state.activities.push(ended);
     state
 }
@@ -35,7 +35,7 @@ fn every_kind_of_launch_that_brings_no_agent_counts_b5() {
         (after(ActivityStatus::Cancelled, -3700, Some(-120), false), Loss::Failed("no message".to_owned())),
         (after(ActivityStatus::InProgress, -1000, None, true), Loss::Overdue),
         (after(ActivityStatus::InProgress, -1000, None, false), Loss::Overdue),
-        (unhealthy(), Loss::Unhealthy("i-lost".to_owned())),
+        (unhealthy(), Loss::Replaced("i-lost".to_owned())),
     ] {
         let plan = planned(&decision(2, 10), &state);
         assert_eq!((loss(&plan), plan.launch_failures, plan.unmet), (Some(&expected), 1, 2), "{plan:?}");
@@ -84,7 +84,7 @@ fn capacity_that_does_not_arrive_stands_in_for_no_instance() {
 #[test]
 fn an_instance_that_another_reason_ended_is_no_loss() {
     let mut state = unhealthy();
-    state.activities[1].ends_unhealthy = false;
+    state.activities[1].is_replacement = false;
     assert_eq!(planned(&decision(2, 10), &state).launch_failures, 0);
     // Nor is one that lived for longer than it takes to join.
     let mut state = unhealthy();
@@ -151,7 +151,7 @@ fn an_instance_that_a_health_check_ends_in_a_series_holds_no_scale_down_b2() {
         let id = format!("i-lost{n}");
         let launched = activity(ActivityKind::Launch, &id, ActivityStatus::Successful, -600 + n, Some(-540 + n));
         let mut ended = activity(ActivityKind::Terminate, &id, ActivityStatus::InProgress, -200 + n, None);
-        ended.ends_unhealthy = true;
+        ended.is_replacement = true;
         state.activities.extend([launched, ended]);
         state.group.instances.push(instance(&id, Lifecycle::Terminating));
     }
@@ -159,13 +159,13 @@ fn an_instance_that_a_health_check_ends_in_a_series_holds_no_scale_down_b2() {
     sets(&plan_down(&state), 9);
     // What ends for another reason, or is no instance of the series, holds it.
     let mut asked = state.clone();
-    asked.activities[1].ends_unhealthy = false;
+    asked.activities[1].is_replacement = false;
     assert!(matches!(plan_down(&asked).result, PlanResult::BackOff(BackOff::InProgress(_))));
     let mut other = state.clone();
     other.group.instances.push(instance("i-other", Lifecycle::Terminating));
     check(&plan_down(&other), BackOff::Unsettled("i-other".to_owned()));
     let mut ended = activity(ActivityKind::Terminate, "i-other", ActivityStatus::InProgress, -100, None);
-    ended.ends_unhealthy = true;
+    ended.is_replacement = true;
     other.activities.push(ended);
     check(&plan_down(&other), BackOff::InProgress(termination("i-other")));
 }
@@ -218,6 +218,30 @@ fn an_instance_that_may_still_join_ends_no_count_b5() {
     // Where single instances are not known, it does: it was in service.
     let unknown = ScalingDecision { group: None, ..decision(2, 10) };
     assert_eq!(super::super::plan(&unknown, Some(&state), &policy(""), at(0)).launch_failures, 0);
+}
+
+#[test]
+fn an_agent_that_takes_no_tasks_of_the_pool_is_a_loss_b5() {
+    // Launched so many minutes ago, and registered since.
+    let launched = |minutes: i64, is_unfit: bool| {
+        let state = with_young(group(), 1, 60 * minutes);
+        let mut decision = seen(decision(2, 11), &state);
+        let members = decision.group.as_mut().unwrap();
+        let id = "i-young0".to_owned();
+        members.unfit = if is_unfit { vec![id.clone()] } else { Vec::new() };
+        assert!(members.joined_recent.as_ref().unwrap().contains(&id));
+        super::super::plan(&decision, Some(&state), &policy(""), at(0))
+    };
+    let named =
+        |plan: &Plan| plan.notes.iter().any(|note| note.contains("take no tasks of the pool: those of i-young0"));
+    // It may yet be one, and is in flight.
+    let young = launched(5, true);
+    assert_eq!((young.in_flight, young.launch_failures, named(&young)), (1, 0, true), "{young:?}");
+    let old = launched(16, true);
+    assert_eq!((old.in_flight, old.launch_failures, named(&old)), (0, 1, true), "{old:?}");
+    assert_eq!(loss(&old), Some(&Loss::Unfit("i-young0".to_owned())));
+    let fit = launched(16, false);
+    assert_eq!((fit.in_flight, fit.launch_failures, named(&fit)), (0, 0, false), "{fit:?}");
 }
 
 #[test]

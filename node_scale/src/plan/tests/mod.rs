@@ -86,7 +86,7 @@ fn instance(id: &str, lifecycle_state: Lifecycle) -> Instance {
 fn activity(kind: ActivityKind, id: &str, status: ActivityStatus, start: i64, end: Option<i64>) -> Activity {
     let (start, end, message) = (at(start), end.map(at), None);
     let (group, instance_id) = (None, Some(id.to_owned()));
-    Activity { group, kind, instance_id, status, start, end, message, ends_unhealthy: false }
+    Activity { group, kind, instance_id, status, start, end, message, is_replacement: false }
 }
 
 /// The group after `count` launches that ended `ago` seconds ago.

@@ -82,8 +82,12 @@ fn what_does_not_arrive_is_named_with_its_reason_b5() {
         "B5: 1 launch brought no agent; the last is in progress for longer than join_timeout = 15m; retry in 1m",
     );
     reads(
-        arrives(2, Loss::Unhealthy("i-0abc".to_owned()), Some(60)),
-        "B5: 2 launches in a row brought no agent; a health check ended the last instance i-0abc, 2m ago; retry in 1m",
+        arrives(2, Loss::Replaced("i-0abc".to_owned()), Some(60)),
+        "B5: 2 launches in a row brought no agent; the last instance i-0abc was ended, 2m ago, by a health check or on request; retry in 1m",
+    );
+    reads(
+        arrives(1, Loss::Unfit("i-0abc".to_owned()), Some(60)),
+        "B5: 1 launch brought no agent of the pool; that of the last instance i-0abc has other attributes, or no resources; retry in 1m",
     );
 }
 

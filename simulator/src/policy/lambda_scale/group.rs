@@ -8,7 +8,7 @@ use node_scale::group_tags::TagChange;
 use node_scale::plan::{AgentCall, Plan};
 use node_scale::state::{
     Activity, ActivityKind, ActivityStatus, Addresses, Group, GroupState, Instance, InstanceKind, LaunchTemplate,
-    MixedInstancesPolicy, SuspendedProcess, Tag,
+    MixedInstancesPolicy, SuspendedProcess, Tag, keeps_capacity,
 };
 
 /// The group as `node_scale` reads it.
@@ -71,7 +71,6 @@ fn activity(activity: &model::Activity) -> Activity {
         ModelStatus::Failed(_) => ActivityStatus::Failed,
         ModelStatus::Cancelled(_) => ActivityStatus::Cancelled,
     };
-    let is_check = kind == ActivityKind::Terminate && activity.cause.contains("status check");
     Activity {
         group: None,
         kind,
@@ -80,7 +79,7 @@ fn activity(activity: &model::Activity) -> Activity {
         start: activity.start,
         end: activity.end,
         message: activity.status_message().map(str::to_owned),
-        ends_unhealthy: is_check,
+        is_replacement: kind == ActivityKind::Terminate && keeps_capacity(&activity.cause),
     }
 }
 
