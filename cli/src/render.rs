@@ -230,7 +230,9 @@ pub fn none_matched(policy: &Policy, others: u32, attributes: &SeenAttributes) -
     let expected: Vec<String> = policy.attributes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     match (expected.join(", "), others) {
         (expected, _) if expected.is_empty() => "no agent is registered with this master".to_owned(),
-        (expected, 0) => format!("no registered agent has {expected}, and every agent belongs to another pool"),
+        (expected, 0) => {
+            format!("no registered agent has {expected}: none is registered, or all belong to other pools")
+        }
         (expected, others) => {
             format!(
                 "no registered agent has {expected}; {} no pool, with the attributes {attributes}",

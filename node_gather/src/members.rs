@@ -192,7 +192,7 @@ impl fmt::Display for Cause {
             Self::SharedInstance { instance, agents } => write!(f, "{agents} agents claim {instance}"),
             Self::SharedAddress { address, agents } => write!(f, "{agents} agents have the address {address}"),
             Self::Contradiction { hostname, names } => {
-                write!(f, "attribute, hostname, and address of {hostname} name {}", names.join(", "))?;
+                write!(f, "attribute, hostname, or address of {hostname} says {}", names.join(", "))?;
                 match names.iter().find(|name| !name.starts_with("i-")) {
                     Some(name) => write!(f, "; {name} is no instance id: write i-, in lower case and without quotes"),
                     None => Ok(()),

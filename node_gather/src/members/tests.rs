@@ -198,7 +198,7 @@ fn ways_that_contradict_each_other_identify_nothing() {
     for (written, fault) in [("I-0ABC", "I-0ABC"), ("\"i-0abc\"", "\"i-0abc\"")] {
         let cause = Cause::Contradiction { hostname: "a".to_owned(), names: vec![written.to_owned()] };
         let expected = format!(
-            "attribute, hostname, and address of a name {fault}; {fault} is no instance id: write i-, in lower case and without quotes"
+            "attribute, hostname, or address of a says {fault}; {fault} is no instance id: write i-, in lower case and without quotes"
         );
         assert_eq!(cause.to_string(), expected);
     }

@@ -109,8 +109,8 @@ pub(super) struct Tasks {
 #[derive(Clone, Debug, Default)]
 struct Unplaced {
     tasks: Map<(u32, u32, u32), u32>,
-    /// By the numbers of agent and role.
-    executors: Map<(u32, u32), Resources>,
+    /// By the numbers of agent, role, and framework.
+    executors: Map<(u32, u32, u32), Resources>,
 }
 
 /// The framework that is being read.
@@ -275,6 +275,8 @@ impl ClusterState {
                 let place = places.get(index(number)).and_then(|place| placements.get(index(*place)));
                 place.copied().unwrap_or(Placement::NotDescribed)
             };
+            let framework = |of| self.frameworks.get(index(of)).map(|framework: &Framework| framework.name.as_str());
+            pool.protect(framework);
             pool.end(resources, application, placement, |number| self.set_aside.contains(number), by_role);
         }
         tasks
@@ -312,8 +314,8 @@ impl ClusterState {
         for ((agent, application, size), count) in tasks {
             self.place(agent, application, size, count);
         }
-        for ((agent, role), resources) in executors {
-            self.place_executor(agent, role, resources);
+        for ((agent, role, framework), resources) in executors {
+            self.place_executor(agent, role, framework, resources);
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) struct Pool {
     members: Vec<Member>,
     /// Their tasks.
     tasks: MemberTasks,
+    /// Which frameworks have executors on which of them, where any framework is protected.
+    executors: BTreeSet<(usize, u32)>,
     /// The same tasks, by the places of their agents in order, at the end.
     groups: Vec<(usize, TaskGroup)>,
 }
@@ -321,6 +323,7 @@ impl Pool {
             least_loaded: LeastLoaded::default(),
             members: Vec::new(),
             tasks: MemberTasks::default(),
+            executors: BTreeSet::new(),
             groups: Vec::new(),
         }
     }
@@ -409,11 +412,26 @@ impl Pool {
         self.tasks.add((member, application, resources), count);
     }
 
-    /// Adds the resources of an executor, on a member if given.
-    pub(super) fn add_executor(&mut self, member: Option<usize>, resources: Resources) {
+    /// Adds the resources of an executor of that framework, on a member if given.
+    pub(super) fn add_executor(&mut self, place: Option<usize>, framework: u32, resources: Resources) {
         self.visible += resources;
-        if let Some(member) = member.and_then(|member| self.members.get_mut(member)) {
+        let Some(place) = place else { return };
+        if let Some(member) = self.members.get_mut(place) {
             member.visible += resources;
+        }
+        if !self.policy.scale_down.protected.frameworks.is_empty() {
+            self.executors.insert((place, framework));
+        }
+    }
+
+    /// Protects the members with an executor of a protected framework, by its name: it may outlive its tasks, and hold what they left.
+    pub(super) fn protect<'a>(&mut self, name: impl Fn(u32) -> Option<&'a str>) {
+        let protected = &self.policy.scale_down.protected.frameworks;
+        for (place, framework) in std::mem::take(&mut self.executors) {
+            let is_protected = name(framework).is_some_and(|name| protected.iter().any(|own| own == name));
+            if let Some(member) = self.members.get_mut(place) {
+                member.protected |= is_protected;
+            }
         }
     }
 

@@ -74,7 +74,7 @@ impl ClusterState {
             Some(instance) => {
                 self.add_part(Part { instance, agent, role, of: Of::Executor, resources: resources.amounts() });
             }
-            None => self.place_executor(agent, role, resources.amounts()),
+            None => self.place_executor(agent, role, self.open_framework(), resources.amounts()),
         }
     }
 
@@ -108,7 +108,7 @@ impl ClusterState {
                     let size = self.size(application, (resources, role));
                     self.place(agent, application, size, 1);
                 }
-                Of::Executor => self.place_executor(agent, role, resources),
+                Of::Executor => self.place_executor(agent, role, self.open_framework(), resources),
             }
         }
     }
@@ -188,9 +188,9 @@ impl ClusterState {
         self.counts.add((pool, application, size), count);
     }
 
-    pub(super) fn place_executor(&mut self, agent: u32, role: u32, resources: Resources) {
+    pub(super) fn place_executor(&mut self, agent: u32, role: u32, framework: u32, resources: Resources) {
         if !self.knows_agents() {
-            *self.unplaced.executors.entry((agent, role)).or_default() += resources;
+            *self.unplaced.executors.entry((agent, role, framework)).or_default() += resources;
             return;
         }
         if self.needs_roles.contains(&agent) {
@@ -202,7 +202,7 @@ impl ClusterState {
             Place::Member(pool, member) => (pool, Some(index(member))),
         };
         if let Some(pool) = self.pools.get_mut(index(pool)) {
-            pool.add_executor(member, resources);
+            pool.add_executor(member, framework, resources);
         }
     }
 
@@ -258,10 +258,14 @@ impl ClusterState {
     }
 
     fn new_application(&mut self, name: String, is_marathon: bool) -> u32 {
-        // The index that its framework gets when it ends.
-        let framework = saturated(self.frameworks.len());
+        let framework = self.open_framework();
         self.applications.push(ApplicationName { framework, name, is_marathon });
         saturated(self.applications.len() - 1)
+    }
+
+    /// The index that the open framework gets when it ends.
+    fn open_framework(&self) -> u32 {
+        saturated(self.frameworks.len())
     }
 
     /// The application that stands for all others of the open framework.

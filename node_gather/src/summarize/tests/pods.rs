@@ -72,6 +72,24 @@ fn a_protected_pod_protects_its_agent() {
 }
 
 #[test]
+fn an_executor_without_tasks_protects_its_agent_for_its_framework() {
+    let mut spark = framework("spark", &[]);
+    spark["executors"] = json!([{"executor_id": "executor-1", "slave_id": "a", "resources": {"cpus": 0.5}}]);
+    let state = state(&[agent("a", 0.5, &json!({})), agent("b", 0.0, &json!({}))], &[framework("kafka", &[]), spark]);
+    for seed in 0..10 {
+        let mut shuffled = String::new();
+        Shuffle::of(seed).write(&state, &mut shuffled);
+        let candidates = |framework: &str| {
+            let config = config(&format!("protected.frameworks = [\"{framework}\"]"));
+            let state = json::read(shuffled.as_bytes(), ClusterState::new(&config.pools)).unwrap();
+            let summary = summarize(state, &Observed::default(), "http://10.0.0.5:5050", now());
+            summary.snapshots[0].scale_down_candidates.len()
+        };
+        assert_eq!((candidates("spark"), candidates("kafka")), (1, 2), "{shuffled}");
+    }
+}
+
+#[test]
 fn the_tasks_of_an_executor_of_another_framework_stay_apart() {
     // A coarse executor: its tasks start again one by one.
     let mut spark = framework("spark", &[("t", "a", 1.0), ("t", "a", 1.0)]);

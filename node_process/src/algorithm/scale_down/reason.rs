@@ -96,7 +96,7 @@ impl ScaleDownReason {
                 write!(f, "{} (highest) is not below {percent}%", utilization.beside(percent))
             }
             Stop::NoCandidate => {
-                f.write_str("stopped because every other agent runs protected tasks or is not a candidate")
+                f.write_str("stopped because no other agent may go: protected tasks run there, or its instance is protected from scale-in or not known")
             }
             Stop::Min(min) => write!(f, "stopped by min = {min}"),
             Stop::Hosts(needed) => write!(f, "stopped because {needed}"),
@@ -175,7 +175,10 @@ mod tests {
                 Stop::Hosts(HostsNeeded { application: "/db".to_owned(), instances: 4, max_per_agent: 1, hosts: 4 }),
                 "stopped because /db needs 4 agents: 4 instances, at most 1 on each agent",
             ),
-            (Stop::NoCandidate, "stopped because every other agent runs protected tasks or is not a candidate"),
+            (
+                Stop::NoCandidate,
+                "stopped because no other agent may go: protected tasks run there, or its instance is protected from scale-in or not known",
+            ),
             (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
             (
                 Stop::Step(step(StepBy::Setting, 1)),
