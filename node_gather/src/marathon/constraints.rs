@@ -12,7 +12,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use shared::count::saturated;
 use shared::text::clip;
 
-use super::json::{Lenient, Loose, Name, Once, Text, fields, items};
+use super::json::{Lenient, Loose, Name, Once, Partly, Text, fields, items};
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
@@ -212,34 +212,7 @@ impl fmt::Display for Constraint {
     }
 }
 
-/// Constraints as far as they can be read.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    /// Those that can be read.
-    pub(super) constraints: Constraints,
-    /// What is wrong with another one.
-    pub(super) problem: Option<String>,
-}
-
-impl Written {
-    /// Those in a field. What is wrong there names it.
-    pub(super) fn in_field(field: Once<Self>) -> Self {
-        let name = field.name();
-        match field.or_default() {
-            Ok(Self { constraints, problem }) => {
-                Self { constraints, problem: problem.map(|problem| format!("{name}: {problem}")) }
-            }
-            Err(problem) => Self { constraints: Constraints::default(), problem: Some(problem) },
-        }
-    }
-
-    /// All of them, or what is wrong with one.
-    pub(super) fn whole(self) -> Result<Constraints, String> {
-        self.problem.map_or(Ok(self.constraints), Err)
-    }
-}
-
-impl Loose for Written {
+impl Loose for Partly<Constraints> {
     const EXPECTED: &'static str = "a list of constraints";
 
     fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
@@ -247,7 +220,7 @@ impl Loose for Written {
         let all = items(list, |One(constraint)| {
             constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
         })?;
-        Ok(Ok(Self { constraints: Constraints(constraints), problem: all.err() }))
+        Ok(Ok(Self { value: Constraints(constraints), problem: all.err() }))
     }
 }
 

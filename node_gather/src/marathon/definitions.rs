@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 use thiserror::Error;
 
-use super::constraints::Written;
-use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, UNKNOWN, fields, only, read};
+use super::constraints::Constraints;
+use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, only, read};
 
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -157,10 +157,10 @@ impl Definition {
     }
 
     /// Its first problem is named.
-    fn new(id: Once<Name>, changed_at: Option<Timestamp>, more: Option<String>, written: Written) -> Self {
-        let Written { constraints, problem } = written;
+    fn new(id: Once<Name>, changed_at: Option<Timestamp>, constraints: Partly<Constraints>) -> Self {
+        let Partly { value: constraints, problem } = constraints;
         let (id, problem) = match id.required() {
-            Ok(Name(id)) => (Some(id), more.or(problem)),
+            Ok(Name(id)) => (Some(id), problem),
             Err(problem) => (None, Some(problem)),
         };
         Self { id, max_per_agent: constraints.max_per_agent(), changed_at, problem }
@@ -178,7 +178,7 @@ impl Loose for App {
         fields(object, &mut [&mut id, &mut constraints, &mut versions])?;
         // Without a time that can be read, it is not known.
         let Versions(changed_at) = versions.or_default().unwrap_or_default();
-        Ok(Ok(Self(Definition::new(id, changed_at, None, Written::in_field(constraints)))))
+        Ok(Ok(Self(Definition::new(id, changed_at, Partly::in_field(constraints)))))
     }
 }
 
@@ -209,10 +209,11 @@ impl Loose for Pod {
         let (mut containers, mut scheduling) = (Once::new("containers"), Once::new("scheduling"));
         fields(object, &mut [&mut id, &mut containers, &mut scheduling])?;
         // What has none is no pod.
-        let no_pod = containers.required().map(|Containers| ()).err();
-        let written = Written::in_field(scheduling.map(|Scheduling(written)| written));
+        let containers = Partly::in_required(containers);
+        let constraints = Partly::in_field(scheduling.map(|Scheduling(constraints)| constraints));
+        let constraints = containers.and(constraints, |Containers, constraints| constraints);
         // Only its `version` has a time, which changes with its size.
-        Ok(Ok(Self(Definition::new(id, None, no_pod, written))))
+        Ok(Ok(Self(Definition::new(id, None, constraints))))
     }
 }
 
@@ -223,34 +224,35 @@ impl From<Pod> for Definition {
 }
 
 /// The containers of a pod, of which nothing counts.
+#[derive(Default)]
 struct Containers;
 
-impl Loose for Containers {
+impl Loose for Partly<Containers> {
     const EXPECTED: &'static str = "a list";
     fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Ok(Self))
+        Ok(Ok(Self::default()))
     }
 }
 
 /// What stands for the constraints in `scheduling`: they are those of its `placement`.
-struct Scheduling(Written);
+struct Scheduling(Partly<Constraints>);
 
 impl Loose for Scheduling {
     const EXPECTED: &'static str = "an object";
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
-        let placement = only("placement", object)?.map(|Placement(written)| written);
-        Ok(Ok(Self(Written::in_field(placement))))
+        let placement = only("placement", object)?.map(|Placement(constraints)| constraints);
+        Ok(Ok(Self(Partly::in_field(placement))))
     }
 }
 
 /// The same in `placement`.
-struct Placement(Written);
+struct Placement(Partly<Constraints>);
 
 impl Loose for Placement {
     const EXPECTED: &'static str = "an object";
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
-        Ok(Ok(Self(Written::in_field(only("constraints", object)?))))
+        Ok(Ok(Self(Partly::in_field(only("constraints", object)?))))
     }
 }
 

@@ -212,6 +212,48 @@ impl<T> Once<T> {
     }
 }
 
+/// A value as far as it can be read.
+#[derive(Debug, Default)]
+pub(super) struct Partly<T> {
+    /// What can be read of it.
+    pub(super) value: T,
+    /// What is wrong with another part, the first of several.
+    pub(super) problem: Option<String>,
+}
+
+impl<T> Partly<T> {
+    /// Together with another part.
+    pub(super) fn and<U, V>(self, other: Partly<U>, both: impl FnOnce(T, U) -> V) -> Partly<V> {
+        Partly { value: both(self.value, other.value), problem: self.problem.or(other.problem) }
+    }
+
+    /// All of it, or what is wrong with a part.
+    pub(super) fn whole(self) -> Result<T, String> {
+        self.problem.map_or(Ok(self.value), Err)
+    }
+}
+
+impl<T: Default> Partly<T> {
+    /// That of a field. What is wrong there names it.
+    pub(super) fn in_field(field: Once<Self>) -> Self {
+        let name = field.name();
+        Self::named(name, field.or_default())
+    }
+
+    /// The same of a field that must be there.
+    pub(super) fn in_required(field: Once<Self>) -> Self {
+        let name = field.name();
+        Self::named(name, field.required())
+    }
+
+    fn named(name: &'static str, value: Result<Self, String>) -> Self {
+        match value {
+            Ok(Self { value, problem }) => Self { value, problem: problem.map(|problem| format!("{name}: {problem}")) },
+            Err(problem) => Self { value: T::default(), problem: Some(problem) },
+        }
+    }
+}
+
 /// A field into which its value can be read.
 pub(super) trait IntoField<'de, M: MapAccess<'de>> {
     fn name(&self) -> &'static str;

@@ -12,8 +12,10 @@ use shared::contract::TaskGroup;
 use shared::resources::{Amount, Kind, Resources};
 use thiserror::Error;
 
-use super::constraints::{Constraints, Written};
-use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, UNKNOWN, fields, items, only, read};
+use super::constraints::Constraints;
+use super::json::{
+    Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, items, only, read,
+};
 use crate::mesos::state::MAX_UNITS;
 
 /// The maximum size of an answer: some thousand queued applications with their definitions.
@@ -259,7 +261,7 @@ impl Loose for App {
         let id = id.required().map_err(|problem| format!("app.{problem}"));
         Ok(Ok(Self(Spec::new(id, || {
             let tasks = vec![TaskGroup { count: 1, resources: resources(amounts)? }];
-            let constraints = Written::in_field(constraints).whole()?;
+            let constraints = Partly::in_field(constraints).whole()?;
             let Roles(accepted_roles) = roles.or_default()?;
             Ok(QueuedInstances { tasks, constraints, accepted_roles, ..QueuedInstances::default() })
         }))))
@@ -312,7 +314,7 @@ impl Loose for Placement {
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let (mut constraints, mut roles) = (Once::new("constraints"), Once::new("acceptedResourceRoles"));
         fields(object, &mut [&mut constraints, &mut roles])?;
-        let constraints = Written::in_field(constraints).whole();
+        let constraints = Partly::in_field(constraints).whole();
         Ok(constraints.and_then(|constraints| Ok(Self { constraints, roles: roles.or_default()? })))
     }
 }

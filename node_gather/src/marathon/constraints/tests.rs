@@ -5,7 +5,7 @@ use super::*;
 fn read(written: Json) -> Result<Constraints, String> {
     let mut field = Once::new("constraints");
     field.set(serde_json::from_value(written).unwrap());
-    Written::in_field(field).whole()
+    Partly::<Constraints>::in_field(field).whole()
 }
 
 fn constraints(written: Json) -> Constraints {
