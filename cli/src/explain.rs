@@ -51,8 +51,8 @@ pub struct Options {
     /// Marathon's launch queue, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it [default: none]
     #[arg(long, value_name = "FILE")]
     queue: Option<PathBuf>,
-    /// Marathon's applications, as `curl http://MARATHON:8080/v2/apps > apps.json` saves them, for the constraints of those
-    /// that run [default: those of the queue]
+    /// Marathon's applications, as `curl http://MARATHON:8080/v2/apps > apps.json` saves them, for the constraints and host
+    /// ports of those that run [default: those of the queue]
     #[arg(long, value_name = "FILE")]
     apps: Option<PathBuf>,
     /// Marathon's pods, as `curl http://MARATHON:8080/v2/pods > pods.json` saves them [default: those of the queue]

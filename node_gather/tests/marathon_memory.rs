@@ -57,6 +57,8 @@ fn definitions_take_less() {
         (format!("{one}{{\"k\":["), r#""text","#, r#"5]}}]}"#, 1),
         (format!("{one}[[\"rack\",["), r#"[1],"#, r#"5]]]}]}"#, 1),
         (format!("{one}null,\"x\":\""), "text", r#""}]}"#, 0),
+        (format!("{one}[],\"portDefinitions\":["), r#"{"port":80},"#, r#"{"port":0}]}]}"#, 0),
+        (format!("{one}[],\"container\":{{\"portMappings\":["), r#"{"hostPort":-1},"#, r#"{}]}}]}"#, 1),
     ] {
         let mut read = Definitions::default();
         add_apps(Document::whole(&start, part, end, 16 << 20), &mut read).unwrap();
@@ -79,6 +81,8 @@ fn a_queue_takes_little_memory() {
         (format!("{APP},\"constraints\":["), r#"["a","LIKE","b"],"#, r#"["a"]]}}]}"#),
         (format!("{APP},\"acceptedResourceRoles\":["), r#""a","#, r#""b"]}}]}"#),
         (format!("{APP},\"x\":\""), "text", r#""}}]}"#),
+        (format!("{APP},\"ports\":["), "8080,", r#"0]}}]}"#),
+        (format!("{APP},\"container\":{{\"portMappings\":["), r#"{"hostPort":80},"#, r#"{}]}}}]}"#),
         (
             r#"{"queue":[{"count":1,"delay":{"timeLeftSeconds":0},"pod":{"id":"/p","containers":["#.to_owned(),
             r#"{"resources":{"cpus":1,"mem":1}},"#,

@@ -1,4 +1,4 @@
-//! Marathon's applications and pods, of which the constraints on hosts are kept.
+//! Marathon's applications and pods, of which the constraints on hosts and the fixed host ports are kept.
 
 use std::io::Read;
 
@@ -20,6 +20,9 @@ pub(crate) const TARGET: Target = Target {
         "\"scheduling\":{\"placement\":{\"constraints\":[{\"fieldName\":\"hostname\",\"operator\":\"UNIQUE\"}]}}",
         "\"@hostname\"",
         "\"operator\":\"MAX_PER\",\"value\":\"3\"",
+        "\"portDefinitions\":[{\"port\":80}],\"requirePorts\":true",
+        "\"container\":{\"portMappings\":[{\"hostPort\":443}]}",
+        "\"endpoints\":[{\"hostPort\":53}]",
     ],
 };
 

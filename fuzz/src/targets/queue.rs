@@ -29,6 +29,10 @@ pub(crate) const TARGET: Target = Target {
         "\"rejectSummaryLastOffers\":[",
         "\"executorResources\":{",
         "\"instances\":",
+        "\"ports\":[80],\"requirePorts\":true",
+        "\"container\":{\"portMappings\":[{\"hostPort\":443}]}",
+        "\"endpoints\":[{\"hostPort\":53}]",
+        "\"InsufficientPorts\"",
     ],
 };
 

@@ -26,9 +26,13 @@ const MAX_SHOWN_CHARS: usize = 50;
 /// The fields that differ on every agent.
 const FIELDS_OF_ONE_AGENT: [&str; 3] = ["hostname", "@hostname", "instance_id"];
 
-/// The constraints of an application that decide about agents.
+/// The constraints of an application that decide about agents, and what limits its instances like one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Constraints(Vec<Constraint>);
+pub struct Constraints {
+    all: Vec<Constraint>,
+    /// Whether an instance needs a fixed port of its host, so that an agent holds one.
+    fixed_port: bool,
+}
 
 /// A constraint on an attribute, or on the hostname.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +65,23 @@ impl Constraints {
     /// How many instances of the application one agent may hold; `None` where nothing limits them.
     #[must_use]
     pub fn max_per_agent(&self) -> Option<u32> {
-        let limits = self.0.iter().filter_map(|constraint| match constraint.operator {
+        let limits = self.all.iter().filter_map(|constraint| match constraint.operator {
             Operator::AtMost(limit) if constraint.is_on_one_agent() => Some(limit),
             _ => None,
         });
-        limits.min()
+        limits.chain(self.fixed_port.then_some(1)).min()
+    }
+
+    /// The same for instances that also need a fixed port of their host, or not.
+    #[must_use]
+    pub(super) fn with_fixed_port(self, fixed_port: bool) -> Self {
+        Self { fixed_port, ..self }
+    }
+
+    /// Whether an instance needs a fixed port of its host, so that an agent holds one.
+    #[must_use]
+    pub const fn has_fixed_port(&self) -> bool {
+        self.fixed_port
     }
 
     /// The constraint that no new agent with these attributes can meet, if there is one. An attribute that is not among them
@@ -80,13 +96,13 @@ impl Constraints {
                     && matches!(constraint.operator, Operator::Cluster(Some(_)) | Operator::Is(_))
             }
         };
-        self.0.iter().find(contradicts).map(Contradiction)
+        self.all.iter().find(contradicts).map(Contradiction)
     }
 
     /// Whether any is on an attribute that agents may share.
     #[must_use]
     pub fn are_on_attributes(&self) -> bool {
-        self.0.iter().any(|constraint| !constraint.is_on_one_agent())
+        self.all.iter().any(|constraint| !constraint.is_on_one_agent())
     }
 
     /// The constraint by which all instances run on one agent, if there is one: where one runs, no other agent helps.
@@ -94,7 +110,7 @@ impl Constraints {
     pub fn on_one_agent_together(&self) -> Option<Contradiction<'_>> {
         let is_together =
             |own: &&Constraint| own.is_on_one_agent() && matches!(own.operator, Operator::Cluster(_) | Operator::Is(_));
-        self.0.iter().find(is_together).map(Contradiction)
+        self.all.iter().find(is_together).map(Contradiction)
     }
 
     /// How many instances agents can hold in all if they have room, and the constraint that says so. `values` are those of
@@ -110,7 +126,7 @@ impl Constraints {
             }
             let all = values(&constraint.field)?;
             let is_admitted = |value: &&&str| {
-                let same = self.0.iter().filter(|other| other.field == constraint.field);
+                let same = self.all.iter().filter(|other| other.field == constraint.field);
                 same.map(|other| &other.operator).all(|operator| operator.admits(value))
             };
             let admitted = saturated(all.iter().filter(is_admitted).count());
@@ -124,7 +140,7 @@ impl Constraints {
                 }
             }
         };
-        let all = self.0.iter().filter_map(|constraint| Some((most(constraint)?, Contradiction(constraint))));
+        let all = self.all.iter().filter_map(|constraint| Some((most(constraint)?, Contradiction(constraint))));
         all.min_by_key(|(most, _)| *most)
     }
 }
@@ -183,12 +199,15 @@ impl fmt::Display for Contradiction<'_> {
     }
 }
 
-/// `hostname UNIQUE, rack CLUSTER r1, and 3 more`.
+/// `a fixed host port, hostname UNIQUE, and 3 more`.
 impl fmt::Display for Constraints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const FEW: usize = 2;
-        let shown = self.0.iter().take(FEW).map(ToString::to_string);
-        let more = self.0.len().checked_sub(FEW).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+        let port = self.fixed_port.then(|| "a fixed host port".to_owned());
+        let all = port.into_iter().chain(self.all.iter().map(ToString::to_string));
+        let shown = all.take(FEW);
+        let count = self.all.len() + usize::from(self.fixed_port);
+        let more = count.checked_sub(FEW).filter(|more| *more > 0).map(|more| format!("and {more} more"));
         f.write_str(&shown.chain(more).collect::<Vec<_>>().join(", "))
     }
 }
@@ -220,7 +239,7 @@ impl Loose for Partly<Constraints> {
         let all = items(list, |One(constraint)| {
             constraints.extend(constraint.filter(|_| constraints.len() < MAX_CONSTRAINTS));
         })?;
-        Ok(Ok(Self { value: Constraints(constraints), problem: all.err() }))
+        Ok(Ok(Self { value: Constraints { all: constraints, fixed_port: false }, problem: all.err() }))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reads Marathon's `/v2/apps` and `/v2/pods`: of how many applications one agent may hold only some instances, and how many.
+//! Reads Marathon's `/v2/apps` and `/v2/pods`: of how many applications one agent may hold only some instances, and how many. Their
+//! constraints and fixed host ports say so.
 //!
 //! The queue says the same only of what is queued; an application that runs complete is not in it.
 //!
@@ -8,16 +9,19 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 use thiserror::Error;
 
 use super::constraints::Constraints;
-use super::json::{Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, only, read};
+use super::json::{
+    Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, items, only, read,
+};
+use super::ports::{AppPorts, Ports};
 
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// How many applications with such constraints are kept.
+/// How many applications with such constraints or ports are kept.
 const MAX_APPLICATIONS: usize = 20_000;
 
 /// The applications of which one agent may hold only some instances, by id, and how many.
@@ -109,7 +113,9 @@ impl Definitions {
     fn add(&mut self, Definition { id, max_per_agent, changed_at, problem }: Definition) -> Result<(), String> {
         if let Some((id, max_per_agent)) = id.clone().zip(max_per_agent) {
             if self.limits.len() == MAX_APPLICATIONS {
-                return Err(format!("more than {MAX_APPLICATIONS} applications have a constraint on the hostname"));
+                return Err(format!(
+                    "more than {MAX_APPLICATIONS} applications have a constraint on the hostname or a fixed host port"
+                ));
             }
             self.limits.insert(id, max_per_agent);
         }
@@ -157,8 +163,13 @@ impl Definition {
     }
 
     /// Its first problem is named.
-    fn new(id: Once<Name>, changed_at: Option<Timestamp>, constraints: Partly<Constraints>) -> Self {
-        let Partly { value: constraints, problem } = constraints;
+    fn new(
+        id: Once<Name>,
+        changed_at: Option<Timestamp>,
+        constraints: Partly<Constraints>,
+        fixed_port: Partly<bool>,
+    ) -> Self {
+        let Partly { value: constraints, problem } = constraints.and(fixed_port, Constraints::with_fixed_port);
         let (id, problem) = match id.required() {
             Ok(Name(id)) => (Some(id), problem),
             Err(problem) => (None, Some(problem)),
@@ -174,11 +185,15 @@ impl Loose for App {
     const EXPECTED: &'static str = "an object";
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let (mut id, mut constraints) = (Once::new("id"), Once::new("constraints"));
-        let mut versions = Once::new("versionInfo");
-        fields(object, &mut [&mut id, &mut constraints, &mut versions])?;
+        let (mut versions, mut ports) = (Once::new("versionInfo"), AppPorts::new());
+        let AppPorts { require_ports, definitions, numbers, container } = &mut ports;
+        fields(
+            object,
+            &mut [&mut id, &mut constraints, &mut versions, require_ports, definitions, numbers, container],
+        )?;
         // Without a time that can be read, it is not known.
         let Versions(changed_at) = versions.or_default().unwrap_or_default();
-        Ok(Ok(Self(Definition::new(id, changed_at, Partly::in_field(constraints)))))
+        Ok(Ok(Self(Definition::new(id, changed_at, Partly::in_field(constraints), ports.fixed()))))
     }
 }
 
@@ -211,9 +226,9 @@ impl Loose for Pod {
         // What has none is no pod.
         let containers = Partly::in_required(containers);
         let constraints = Partly::in_field(scheduling.map(|Scheduling(constraints)| constraints));
-        let constraints = containers.and(constraints, |Containers, constraints| constraints);
+        let fixed_port = containers.map(|Containers(ports)| ports == Ports::Fixed);
         // Only its `version` has a time, which changes with its size.
-        Ok(Ok(Self(Definition::new(id, None, constraints))))
+        Ok(Ok(Self(Definition::new(id, None, constraints, fixed_port))))
     }
 }
 
@@ -223,15 +238,29 @@ impl From<Pod> for Definition {
     }
 }
 
-/// The containers of a pod, of which nothing counts.
+/// The containers of a pod, of which only the ports count.
 #[derive(Default)]
-struct Containers;
+struct Containers(Ports);
 
 impl Loose for Partly<Containers> {
     const EXPECTED: &'static str = "a list";
-    fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Ok(Self::default()))
+    fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
+        let mut all = Partly::from(Ports::None);
+        let read = items(list, |Container(ports)| {
+            all = std::mem::take(&mut all).and(ports, Ports::max);
+        })?;
+        let Partly { value, problem } = all;
+        Ok(Ok(Self { value: Containers(value), problem: read.err().or(problem) }))
+    }
+}
+
+/// The ports of one: those of its `endpoints`.
+struct Container(Partly<Ports>);
+
+impl Loose for Container {
+    const EXPECTED: &'static str = "an object";
+    fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
+        Ok(Ok(Self(Partly::in_field(only("endpoints", object)?))))
     }
 }
 

@@ -72,6 +72,10 @@ pub(super) trait Loose: Sized {
         None
     }
 
+    fn of_bool(_: bool) -> Option<Self> {
+        None
+    }
+
     fn of_list<'de, S: SeqAccess<'de>>(mut list: S) -> Result<Result<Self, String>, S::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Err(instead::<Self>("a list")))
@@ -107,7 +111,7 @@ impl<'de, T: Loose> Deserialize<'de> for Lenient<T> {
                 Self::read(None, "null")
             }
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<Lenient<T>, E> {
-                Self::read(None, Unexpected::Bool(value))
+                Self::read(T::of_bool(value), Unexpected::Bool(value))
             }
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Lenient<T>, E> {
                 Self::read(T::of_number(number.to_string()), Unexpected::Unsigned(number))
@@ -156,6 +160,13 @@ impl Loose for f64 {
     const EXPECTED: &'static str = "a number";
     fn of_number(number: String) -> Option<Self> {
         number.parse().ok()
+    }
+}
+
+impl Loose for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn of_bool(value: bool) -> Option<Self> {
+        Some(value)
     }
 }
 
@@ -221,7 +232,17 @@ pub(super) struct Partly<T> {
     pub(super) problem: Option<String>,
 }
 
+impl<T> From<T> for Partly<T> {
+    fn from(value: T) -> Self {
+        Self { value, problem: None }
+    }
+}
+
 impl<T> Partly<T> {
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Partly<U> {
+        Partly { value: of(self.value), problem: self.problem }
+    }
+
     /// Together with another part.
     pub(super) fn and<U, V>(self, other: Partly<U>, both: impl FnOnce(T, U) -> V) -> Partly<V> {
         Partly { value: both(self.value, other.value), problem: self.problem.or(other.problem) }

@@ -3,6 +3,7 @@
 //! - [`queue`]: reads the answer of `/v2/queue`. Pure.
 //! - [`definitions`]: reads the answers of `/v2/apps` and `/v2/pods`. Pure.
 //! - [`constraints`]: what a placement constraint means for a pool. Pure.
+//! - `ports`: whether an instance needs a fixed port of its host. Pure.
 //! - `client` (feature `lambda`): the HTTP client
 //!
 //! Every answer is read as a stream, in which unknown fields are skipped, so memory grows only with what is kept.
@@ -13,6 +14,7 @@
 pub mod constraints;
 pub mod definitions;
 mod json;
+mod ports;
 pub mod queue;
 
 #[cfg(feature = "lambda")]
@@ -46,7 +48,7 @@ pub type Queue = Answer<Vec<QueuedInstances>>;
 pub struct Observed {
     /// The queued instances.
     pub queue: Queue,
-    /// How many instances of an application one agent may hold, for the applications whose constraints limit that.
+    /// How many instances of an application one agent may hold, for the applications whose constraints or ports limit that.
     pub definitions: Answer<Definitions>,
 }
 

@@ -16,6 +16,7 @@ use super::constraints::Constraints;
 use super::json::{
     Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, items, only, read,
 };
+use super::ports::{AppPorts, Ports};
 use crate::mesos::state::MAX_UNITS;
 
 /// The maximum size of an answer: some thousand queued applications with their definitions.
@@ -26,6 +27,10 @@ const MAX_COUNT: f64 = i32::MAX as f64;
 
 /// The reasons of declines other than a lack of resources.
 const FOR_CONSTRAINTS: [&str; 3] = ["UnfulfilledRole", "UnfulfilledConstraint", "NoCorrespondingReservationFound"];
+
+/// The reason of a decline where ports are missing, and no other resource is: Marathon names the first reason in an order of its own, in
+/// which these are last.
+const FOR_PORTS: &str = "InsufficientPorts";
 
 /// How many roles of an application are kept. Nobody writes more.
 const MAX_ROLES: usize = 32;
@@ -42,7 +47,7 @@ pub struct QueuedInstances {
     pub tasks: Vec<TaskGroup>,
     /// Whether its launches are put off because instances failed.
     pub backs_off: bool,
-    /// Its placement constraints.
+    /// Its placement constraints, and whether it needs a fixed host port.
     pub constraints: Constraints,
     /// The roles whose resources it accepts; empty where the answer does not say.
     pub accepted_roles: Vec<String>,
@@ -67,19 +72,10 @@ pub enum Declines {
     /// No offer was declined, or older releases do not say.
     #[default]
     None,
-    /// Each for its role, its constraints, or a reservation, none for lack of resources.
+    /// Each for its role, its constraints, or a reservation, none for lack of resources; or one for its fixed host port alone.
     ForConstraints,
     /// At least one for lack of resources, or for a reason that this release does not know.
     ForResources,
-}
-
-impl Declines {
-    fn add(self, is_for_constraints: bool) -> Self {
-        match (self, is_for_constraints) {
-            (Self::None | Self::ForConstraints, true) => Self::ForConstraints,
-            (Self::ForResources, _) | (_, false) => Self::ForResources,
-        }
-    }
 }
 
 impl QueuedInstances {
@@ -156,8 +152,10 @@ impl Loose for Entry {
         let Spec { application, queued } = Spec::either(app, pod).unwrap_or_else(Spec::unknown);
         let queued = count.and_then(|_| {
             let Delay(seconds_left) = delay.required()?;
-            let Summary(declines) = summary.or_default()?;
-            Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, ..queued? })
+            let Summary(rejects) = summary.or_default()?;
+            let queued = queued?;
+            let declines = rejects.declines(queued.constraints.has_fixed_port());
+            Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, ..queued })
         });
         let queued = queued.unwrap_or_else(|problem| QueuedInstances::odd(problem, since.required().ok()));
         Ok(Ok(Self(Some(QueuedInstances { application, instances, ..queued }))))
@@ -184,7 +182,7 @@ impl Loose for Delay {
 
 /// Its `rejectSummaryLastOffers`.
 #[derive(Default)]
-struct Summary(Declines);
+struct Summary(Rejects);
 
 impl Loose for Summary {
     const EXPECTED: &'static str = "an object";
@@ -193,17 +191,46 @@ impl Loose for Summary {
     }
 }
 
+/// For what offers were declined.
+#[derive(Default)]
+struct Rejects {
+    constraints: bool,
+    ports: bool,
+    resources: bool,
+}
+
+impl Rejects {
+    fn add(&mut self, reason: &str) {
+        match reason {
+            FOR_PORTS => self.ports = true,
+            reason if FOR_CONSTRAINTS.contains(&reason) => self.constraints = true,
+            _ => self.resources = true,
+        }
+    }
+
+    /// What they are for an application with a fixed host port, or without one. An offer that is declined for ports has room, and a
+    /// fixed port is another instance's for as long as that runs.
+    const fn declines(&self, has_fixed_port: bool) -> Declines {
+        match self {
+            Self { ports: true, .. } if has_fixed_port => Declines::ForConstraints,
+            Self { ports: true, .. } | Self { resources: true, .. } => Declines::ForResources,
+            Self { constraints: true, .. } => Declines::ForConstraints,
+            Self { constraints: false, .. } => Declines::None,
+        }
+    }
+}
+
 /// The declined offers of all reasons.
-impl Loose for Declines {
+impl Loose for Rejects {
     const EXPECTED: &'static str = "a list";
     fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
-        let mut declines = Self::None;
+        let mut rejects = Self::default();
         let all = items(list, |Reject { reason: Name(reason), declined }| {
             if declined > 0.0 {
-                declines = declines.add(FOR_CONSTRAINTS.contains(&&*reason));
+                rejects.add(&reason);
             }
         })?;
-        Ok(all.map(|()| declines))
+        Ok(all.map(|()| rejects))
     }
 }
 
@@ -256,12 +283,29 @@ impl Loose for App {
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
         let (mut id, mut amounts) = (Once::new("id"), amounts());
         let (mut constraints, mut roles) = (Once::new("constraints"), Once::new("acceptedResourceRoles"));
+        let mut ports = AppPorts::new();
         let [cpus, mem, disk, gpus] = &mut amounts;
-        fields(object, &mut [&mut id, cpus, mem, disk, gpus, &mut constraints, &mut roles])?;
+        let AppPorts { require_ports, definitions, numbers, container } = &mut ports;
+        fields(
+            object,
+            &mut [
+                &mut id,
+                cpus,
+                mem,
+                disk,
+                gpus,
+                &mut constraints,
+                &mut roles,
+                require_ports,
+                definitions,
+                numbers,
+                container,
+            ],
+        )?;
         let id = id.required().map_err(|problem| format!("app.{problem}"));
         Ok(Ok(Self(Spec::new(id, || {
             let tasks = vec![TaskGroup { count: 1, resources: resources(amounts)? }];
-            let constraints = Partly::in_field(constraints).whole()?;
+            let constraints = Partly::in_field(constraints).and(ports.fixed(), Constraints::with_fixed_port).whole()?;
             let Roles(accepted_roles) = roles.or_default()?;
             Ok(QueuedInstances { tasks, constraints, accepted_roles, ..QueuedInstances::default() })
         }))))
@@ -278,7 +322,7 @@ impl Loose for Pod {
         fields(object, &mut [&mut id, &mut containers, &mut executor, &mut scheduling])?;
         let id = id.required().map_err(|problem| format!("pod.{problem}"));
         Ok(Ok(Self(Spec::new(id, || {
-            let Containers(mut groups) = containers.required()?;
+            let Containers { mut groups, ports } = containers.required()?;
             if groups.is_empty() {
                 return Err("containers: got an empty list, expected at least one".to_owned());
             }
@@ -287,6 +331,7 @@ impl Loose for Pod {
             }
             let Scheduling(Placement { constraints, roles: Roles(accepted_roles) }) = scheduling.or_default()?;
             let tasks = TaskGroup::merged(groups);
+            let constraints = constraints.with_fixed_port(ports == Ports::Fixed);
             Ok(QueuedInstances { tasks, constraints, accepted_roles, ..QueuedInstances::default() })
         }))))
     }
@@ -333,8 +378,12 @@ impl Loose for Roles {
     }
 }
 
-/// The containers of a pod, with equal ones counted.
-struct Containers(Vec<TaskGroup>);
+/// The containers of a pod.
+struct Containers {
+    /// With equal ones counted.
+    groups: Vec<TaskGroup>,
+    ports: Ports,
+}
 
 /// How many groups of containers are kept before equal ones are merged.
 const MAX_GROUPS: usize = 1000;
@@ -342,24 +391,31 @@ const MAX_GROUPS: usize = 1000;
 impl Loose for Containers {
     const EXPECTED: &'static str = "a list";
     fn of_list<'de, S: SeqAccess<'de>>(list: S) -> Result<Result<Self, String>, S::Error> {
-        let mut groups = Vec::new();
-        let all = items(list, |Container(resources)| {
+        let (mut groups, mut all_ports) = (Vec::new(), Ports::None);
+        let all = items(list, |Container { resources, ports }| {
+            all_ports = all_ports.max(ports);
             groups.push(TaskGroup { count: 1, resources });
             if groups.len() == MAX_GROUPS {
                 groups = TaskGroup::merged(std::mem::take(&mut groups));
             }
         })?;
-        Ok(all.map(|()| Self(groups)))
+        Ok(all.map(|()| Self { groups, ports: all_ports }))
     }
 }
 
-/// Its `resources`.
-struct Container(Resources);
+/// Its `resources` and `endpoints`.
+struct Container {
+    resources: Resources,
+    ports: Ports,
+}
 
 impl Loose for Container {
     const EXPECTED: &'static str = "an object";
     fn of_object<'de, M: MapAccess<'de>>(object: M) -> Result<Result<Self, String>, M::Error> {
-        Ok(only("resources", object)?.required().map(Self))
+        let (mut resources, mut endpoints) = (Once::new("resources"), Once::new("endpoints"));
+        fields(object, &mut [&mut resources, &mut endpoints])?;
+        let whole = resources.required();
+        Ok(whole.and_then(|resources| Ok(Self { resources, ports: Partly::in_field(endpoints).whole()? })))
     }
 }
 

@@ -112,7 +112,7 @@ fn odd_definitions(marathon: &Observed, counts: impl Fn(&OddDefinition) -> bool)
 pub(super) fn odd_definitions_note(marathon: &Observed, taken_at: Timestamp) -> Option<String> {
     let (count, application, problem) = odd_definitions(marathon, |odd| !is_held(odd.changed_at, taken_at))?;
     Some(format!(
-        "constraints of applications cannot be read: {count}, such as those of {application}: {problem}; correct the definition, \
+        "constraints or ports of applications cannot be read: {count}, such as those of {application}: {problem}; correct the definition, \
          since what cannot be read keeps no agent"
     ))
 }

@@ -182,7 +182,7 @@ impl Servers<'_> {
             Some(LeftOut { but: 0, reason, is_demand })
         } else if queued.declines == Declines::ForConstraints {
             self.without_place(pool, queued, tasks).or_else(|| {
-                let but = self.with_other_hosts(pool, queued, tasks);
+                let but = self.with_other_hosts(pool, queued, tasks, key.gpu_aware);
                 all().any(has_room).then(|| LeftOut { but, reason: declined(queued), is_demand: false })
             })
         } else {
@@ -211,7 +211,7 @@ impl Servers<'_> {
 
     /// How many instances of an entry count that agents with room decline, where so many of its tasks run: a new agent may have a value
     /// that no other has, or hold the instance that these may not (H12).
-    fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, running: u32) -> u32 {
+    fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, running: u32, gpu_aware: bool) -> u32 {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
         let limit = queued.constraints.max_per_agent();
         let (Some(on_each), Some(Some(most))) = (limit, self.most.get(pool)) else { return of_attributes };
@@ -221,7 +221,9 @@ impl Servers<'_> {
         if settings.and_then(|settings| settings.daemon).unwrap_or(hosts > *most) {
             return of_attributes;
         }
-        let agents = self.shapes_of(pool).iter().fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
+        // Full agents are offered no instance, so they are none of those that decline.
+        let with_room = self.shapes_with_room(pool, queued.resources(), gpu_aware);
+        let agents = with_room.fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
         let is_everywhere = running >= agents.saturating_mul(on_each);
         if is_everywhere && of_attributes == 0 { queued.instances } else { 1 }
     }
@@ -260,8 +262,12 @@ impl Servers<'_> {
 
     /// Whether a usable agent has room for an instance now.
     fn has_room(&self, pool: usize, instance: &Resources, gpu_aware: bool) -> bool {
-        let holds = |shape: &AgentShape| takes(&shape.total, gpu_aware) && instance.fits_in(&shape.free);
-        self.shapes_of(pool).iter().any(holds)
+        self.shapes_with_room(pool, *instance, gpu_aware).next().is_some()
+    }
+
+    fn shapes_with_room(&self, pool: usize, instance: Resources, gpu_aware: bool) -> impl Iterator<Item = &AgentShape> {
+        let holds = move |shape: &&AgentShape| takes(&shape.total, gpu_aware) && instance.fits_in(&shape.free);
+        self.shapes_of(pool).iter().filter(holds)
     }
 
     fn shapes_of(&self, pool: usize) -> &[AgentShape] {
@@ -297,6 +303,12 @@ fn takes(total: &Resources, gpu_aware: bool) -> bool {
 fn declined(queued: &QueuedInstances) -> String {
     let constraints = queued.constraints.to_string();
     let constraints = if constraints.is_empty() { String::new() } else { format!(" ({constraints})") };
+    // Full agents may have declined for resources.
+    if queued.constraints.has_fixed_port() {
+        return format!(
+            "agents have room, but Marathon declined their last offers for constraints, ports, roles, or reservations{constraints}"
+        );
+    }
     format!(
         "Marathon declined every last offer for constraints, roles, or reservations{constraints}, \
          although an agent has room"

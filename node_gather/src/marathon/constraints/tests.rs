@@ -127,6 +127,25 @@ fn a_reason_names_constraints_briefly() {
 }
 
 #[test]
+fn a_fixed_host_port_limits_instances_like_a_constraint() {
+    for (written, expected, text) in [
+        (json!([]), Some(1), "a fixed host port"),
+        (json!([["hostname", "MAX_PER", "3"]]), Some(1), "a fixed host port, hostname MAX_PER 3"),
+        (
+            json!([["hostname", "UNIQUE"], ["rack", "UNIQUE"]]),
+            Some(1),
+            "a fixed host port, hostname UNIQUE, and 1 more",
+        ),
+    ] {
+        let own = constraints(written.clone());
+        let without = own.clone().with_fixed_port(false);
+        let own = own.with_fixed_port(true);
+        assert_eq!((own.max_per_agent(), &*own.to_string()), (expected, text));
+        assert_eq!(without, constraints(written));
+    }
+}
+
+#[test]
 fn a_constraint_of_another_form_is_refused() {
     for written in [json!("hostname"), json!([5]), json!([{"field": "hostname"}]), json!([[["hostname"]]])] {
         assert!(read(written.clone()).is_err(), "{written}");

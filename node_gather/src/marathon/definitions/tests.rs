@@ -1,3 +1,4 @@
+use serde::de::IgnoredAny;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -20,6 +21,30 @@ fn applications_and_pods_with_constraints_on_the_hostname_are_kept() {
     add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
     add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
     let limits = HostLimits::from([("/db".to_owned(), 1), ("/pods/db".to_owned(), 2)]);
+    assert_eq!(read, Definitions { limits, ..Definitions::default() });
+}
+
+#[test]
+fn applications_and_pods_with_a_fixed_host_port_are_kept() {
+    let two_per_agent = json!([["hostname", "MAX_PER", "2"]]);
+    let apps = json!({"apps": [
+        {"id": "/host", "portDefinitions": [{"port": 80}], "requirePorts": true, "constraints": two_per_agent},
+        {"id": "/service", "portDefinitions": [{"port": 80}], "requirePorts": false, "constraints": two_per_agent},
+        {"id": "/bridge", "container": {"portMappings": [{"hostPort": 443}]}, "networks": [{"mode": "container/bridge"}]},
+        {"id": "/any", "container": {"portMappings": [{"hostPort": 0}]}, "networks": [{"mode": "container/bridge"}]},
+        {"id": "/old", "container": {"docker": {"network": "BRIDGE", "portMappings": [{"hostPort": 443}]}}},
+    ]});
+    let pods = json!([
+        {"id": "/pods/dns", "containers": [
+            {"name": "a"}, {"name": "b", "endpoints": [{"name": "any", "hostPort": 0}, {"name": "dns", "hostPort": 53}]}, {"endpoints": []},
+        ]},
+        {"id": "/pods/any", "containers": [{"endpoints": [{"name": "any", "hostPort": 0}, {"name": "inner", "containerPort": 80}]}]},
+    ]);
+    let mut read = Definitions::default();
+    add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
+    add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
+    let limits = [("/host", 1), ("/service", 2), ("/bridge", 1), ("/old", 1), ("/pods/dns", 1)];
+    let limits = limits.map(|(id, most)| (id.to_owned(), most)).into();
     assert_eq!(read, Definitions { limits, ..Definitions::default() });
 }
 
@@ -82,6 +107,7 @@ fn an_odd_definition_hides_no_other() {
         (json!({"id": "/a", "constraints": [[{}, "UNIQUE"]]}), "/a", "constraints: got an object, expected a string"),
         (json!({"id": "/a", "constraints": [["a", "IS", [1]]]}), "/a", "constraints: got a list, expected a string"),
         (json!({"id": "/a", "constraints": [{"fieldName": "a"}]}), "/a", "constraints: operator is missing"),
+        (json!({"id": "/a", "ports": [-1], "constraints": null}), "/a", "ports: got integer `-1`, expected a port"),
     ] {
         let read = beside_another(apps, &odd);
         assert_eq!((problem_of(&read), read.limits.len()), ((id, problem), 1), "{odd}");
@@ -90,6 +116,12 @@ fn an_odd_definition_hides_no_other() {
         (json!({"containers": []}), "(unknown)", "id is missing"),
         (json!({"id": "/p"}), "/p", "containers is missing"),
         (json!({"id": "/p", "containers": {}}), "/p", "containers: got an object, expected a list"),
+        (json!({"id": "/p", "containers": [{}, 5]}), "/p", "containers: got integer `5`, expected an object"),
+        (
+            json!({"id": "/p", "containers": [{"endpoints": [{"hostPort": "53"}]}]}),
+            "/p",
+            "containers: endpoints: hostPort: got a string, expected a port from 0 to 65535",
+        ),
         (json!({"id": "/p", "containers": [], "scheduling": []}), "/p", "scheduling: got a list, expected an object"),
         (
             json!({"id": "/p", "containers": [], "scheduling": {"placement": {"constraints": 1.5}}}),
@@ -104,7 +136,7 @@ fn an_odd_definition_hides_no_other() {
     for fine in [
         json!({"id": "/p", "containers": [{}], "scheduling": null}),
         json!({"id": "/p", "containers": [], "scheduling": {"placement": null, "x": [{}]}}),
-        json!({"id": "/p", "containers": [5], "scheduling": {"placement": {"constraints": null}}, "version": 5}),
+        json!({"id": "/p", "containers": [{"endpoints": null}], "scheduling": {"placement": {"constraints": null}}, "version": 5}),
     ] {
         assert!(beside_another(pods, &fine).odd.is_empty(), "{fine}");
     }
@@ -125,6 +157,8 @@ fn what_can_be_read_of_an_odd_definition_counts() {
         let read = apps(&format!(r#"{{"apps":[{{"id":"/a","constraints":{constraints}}}]}}"#));
         assert_eq!((read.limits.get("/a").copied(), read.odd.len()), (expected, 1), "{constraints}");
     }
+    let ports = apps(r#"{"apps":[{"id":"/a","container":{"portMappings":[{"hostPort":-1},{"hostPort":80}]}}]}"#);
+    assert_eq!((ports.limits["/a"], ports.odd.len()), (1, 1));
     let twice = apps(r#"{"apps":[{"id":"/a","constraints":[],"constraints":[]}]}"#);
     assert_eq!(problem_of(&twice), ("/a", "constraints: it occurs twice"));
     let changed = |versions: Json| {
@@ -193,5 +227,8 @@ fn an_endless_list_is_refused() {
         .collect();
     let refused = add_apps(json!({ "apps": apps }).to_string().as_bytes(), &mut Definitions::default()).unwrap_err();
     let source = std::error::Error::source(&refused).unwrap().to_string();
-    assert!(source.starts_with("more than 20000 applications have a constraint on the hostname"), "{source}");
+    assert!(
+        source.starts_with("more than 20000 applications have a constraint on the hostname or a fixed host port"),
+        "{source}"
+    );
 }

@@ -161,9 +161,13 @@ fn an_entry_with_an_odd_field_hides_no_other() {
         ("/app/constraints", json!({}), "constraints: got an object, expected a list of constraints"),
         ("/app/constraints", json!([["a", 5]]), "constraints: got integer `5`, expected a string"),
         ("/app/acceptedResourceRoles", json!("*"), "acceptedResourceRoles: got a string, expected a list"),
+        ("/app/ports", json!([-80]), "ports: got integer `-80`, expected a port"),
+        ("/app/container/portMappings", json!({}), "container: portMappings: got an object, expected a list of ports"),
     ] {
         let mut odd = item(3, 0, &app("/a", 1.0, 64.0));
         odd["app"]["constraints"] = json!([]);
+        odd["app"]["ports"] = json!([]);
+        odd["app"]["container"]["portMappings"] = json!([]);
         *odd.pointer_mut(pointer).unwrap() = value;
         let instances = if pointer == "/count" { 1 } else { 3 };
         assert_eq!(problem_of(odd), ("/a".to_owned(), instances, expected.to_owned()), "{pointer}");
@@ -173,6 +177,11 @@ fn an_entry_with_an_odd_field_hides_no_other() {
         ("/containers", json!([]), "containers: got an empty list, expected at least one"),
         ("/containers/1/resources/cpus", json!(-1), "containers: resources: got -1.0 cpus, expected 0 or more"),
         ("/containers/1/resources", json!({"cpus": 1}), "containers: resources: mem is missing"),
+        (
+            "/containers/0/endpoints",
+            json!([{"hostPort": 65_536}]),
+            "containers: endpoints: hostPort: got integer `65536`, expected a port from 0 to 65535",
+        ),
         ("/executorResources/mem", json!(-1), "executorResources: got -1.0 mem, expected 0 or more"),
         ("/scheduling", json!(7), "scheduling: got integer `7`, expected an object"),
     ] {
@@ -232,6 +241,24 @@ fn a_number_stands_for_a_text_in_a_constraint() {
 }
 
 #[test]
+fn a_fixed_host_port_of_what_is_queued_is_read() {
+    let limit = |entry: &Json| parsed(std::slice::from_ref(entry)).unwrap()[0].constraints.max_per_agent();
+    let mut own = item(1, 0, &app("/a", 1.0, 64.0));
+    own["app"]["portDefinitions"] = json!([{"port": 80, "protocol": "tcp"}]);
+    own["app"]["requirePorts"] = json!(false);
+    assert_eq!(limit(&own), None);
+    own["app"]["requirePorts"] = json!(true);
+    assert_eq!(limit(&own), Some(1));
+    own["app"]["container"]["docker"]["portMappings"] = json!([{"containerPort": 80, "hostPort": 0}]);
+    assert_eq!(limit(&own), None);
+    let mut own = item(1, 0, &pod("/p"));
+    own["pod"]["scheduling"] = json!(null);
+    assert_eq!(limit(&own), None);
+    own["pod"]["containers"][0]["endpoints"] = json!([{"name": "web", "hostPort": 80}]);
+    assert_eq!(limit(&own), Some(1));
+}
+
+#[test]
 fn a_list_of_too_many_odd_entries_is_no_queue() {
     let odd = |count: usize| parse(json!({"queue": vec![json!({}); count]}).to_string().as_bytes());
     assert_eq!(odd(MAX_ODD).unwrap().len(), MAX_ODD);
@@ -264,6 +291,39 @@ fn only_declines_for_lack_of_resources_show_that_resources_lack() {
         (json!([{"reason": "UnfulfilledConstraint"}]), Declines::None),
     ] {
         assert_eq!(with(rejects.clone()), expected, "{rejects}");
+    }
+}
+
+/// Marathon names ports after all other resources: that agent had room.
+#[test]
+fn a_decline_for_a_fixed_host_port_alone_shows_room() {
+    let with = |rejects: &[&str], require_ports: bool| {
+        let rejects: Vec<Json> = rejects.iter().map(|reason| json!({"reason": reason, "declined": 2})).collect();
+        let mut own = item(1, 0, &app("/a", 1.0, 64.0));
+        own["processedOffersSummary"] = json!({ "rejectSummaryLastOffers": rejects });
+        own["app"]["ports"] = json!([80]);
+        own["app"]["requirePorts"] = json!(require_ports);
+        parsed(&[own]).unwrap().remove(0).declines
+    };
+    let ports = "InsufficientPorts";
+    for (rejects, fixed, any) in [
+        (&[ports][..], Declines::ForConstraints, Declines::ForResources),
+        (&[ports, "UnfulfilledRole"], Declines::ForConstraints, Declines::ForResources),
+        (&[ports, "InsufficientCpus"], Declines::ForConstraints, Declines::ForResources),
+        (&["InsufficientCpus"], Declines::ForResources, Declines::ForResources),
+        (&["UnfulfilledConstraint", "InsufficientCpus"], Declines::ForResources, Declines::ForResources),
+        (&["UnfulfilledConstraint"], Declines::ForConstraints, Declines::ForConstraints),
+        (&[], Declines::None, Declines::None),
+    ] {
+        assert_eq!((with(rejects, true), with(rejects, false)), (fixed, any), "{rejects:?}");
+    }
+    // Whatever stands first in the entry.
+    let rejects =
+        r#""processedOffersSummary":{"rejectSummaryLastOffers":[{"reason":"InsufficientPorts","declined":1}]}"#;
+    let app = r#""app":{"id":"/a","cpus":1,"mem":1,"ports":[80],"requirePorts":true}"#;
+    for (first, second) in [(rejects, app), (app, rejects)] {
+        let body = format!(r#"{{"queue":[{{{first},{second},"count":1,"delay":{{"timeLeftSeconds":0}}}}]}}"#);
+        assert_eq!(parse(body.as_bytes()).unwrap()[0].declines, Declines::ForConstraints);
     }
 }
 

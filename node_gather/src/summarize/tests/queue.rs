@@ -237,6 +237,41 @@ fn instances_that_only_other_hosts_may_hold_count_h12() {
     assert_eq!(counted(9, &["a", "b", "c"], 2, &both), (1, 1));
 }
 
+/// Three agents with room, and one that is full, in a pool of at most 20.
+#[test]
+fn instances_that_wait_for_a_fixed_host_port_count_as_unique_ones_h12() {
+    let mut agents = ["a", "b", "c"].map(|id| agent(id, 1.0, &json!({}))).to_vec();
+    agents.push(agent("d", 3.5, &json!({})));
+    let fixed = json!({"portDefinitions": [{"port": 80}], "requirePorts": true});
+    let any = json!({"portDefinitions": [{"port": 80}], "requirePorts": false});
+    let snapshot = |running: &[&str], instances: u32, more: &Json, rejects: &[(&str, u32)]| {
+        let tasks: Vec<(&str, &str)> = running.iter().map(|agent| ("lb", *agent)).collect();
+        let queue = read_queue(&[declined(entry("/lb", instances, 1.0, more), rejects)]);
+        let config = config("max = 20\nnew_agent = { cpus = 4, mem = 1000 }");
+        with_queue(&state(&agents, &[marathon("marathon", &tasks)]), &config, &queue).remove(0)
+    };
+    let counted = |running: &[&str], instances: u32, more: &Json, rejects: &[(&str, u32)]| {
+        counted(&[snapshot(running, instances, more, rejects)])[0]
+    };
+    let for_ports = [("InsufficientPorts", 3)];
+    for rejects in [&for_ports[..], &[("InsufficientPorts", 3), ("InsufficientCpus", 1)]] {
+        assert_eq!(counted(&["a", "b", "c"], 2, &fixed, rejects), (2, 0));
+        // One with room has none: another application may have its port, or it offers no such port.
+        assert_eq!(counted(&["a", "b"], 2, &fixed, rejects), (1, 1));
+        assert_eq!(counted(&[], 2, &fixed, rejects), (1, 1));
+        // A daemon.
+        assert_eq!(counted(&["a", "b", "c"], 997, &fixed, rejects), (0, 997));
+        // Of any ports the agents have too few.
+        assert_eq!(counted(&["a", "b", "c"], 2, &any, rejects), (2, 0));
+    }
+    let left_out = snapshot(&["a"], 2, &fixed, &for_ports).not_counted.remove(0);
+    let reason = "agents have room, but Marathon declined their last offers for constraints, ports, roles, or reservations \
+                  (a fixed host port)";
+    assert_eq!((left_out.queued, &*left_out.reason), (1, reason));
+    assert_eq!(snapshot(&["a"], 2, &fixed, &for_ports).applications[0].max_per_agent, Some(1));
+    assert_eq!(snapshot(&["a"], 2, &any, &for_ports).applications[0].max_per_agent, None);
+}
+
 /// Three agents in racks of their own, all with room, and an application with a task in each of so many.
 fn racks(tasks: usize) -> Json {
     let agents = ["a", "b", "c"]
@@ -569,7 +604,7 @@ fn a_definition_that_cannot_be_read_is_named_and_keeps_agents_for_an_hour() {
                  expected a list of constraints; no agent is removed for an hour"
             ),
             format!(
-                "constraints of applications cannot be read: {count}, such as those of {application}: constraints: got an object, \
+                "constraints or ports of applications cannot be read: {count}, such as those of {application}: constraints: got an object, \
                  expected a list of constraints; correct the definition, since what cannot be read keeps no agent"
             ),
         )

@@ -336,8 +336,8 @@ pub struct Application {
     /// Whether its framework is offered agents with gpus.
     #[serde(default)]
     pub gpu_aware: bool,
-    /// How many of its instances one agent may hold, by its constraints (1: `UNIQUE` on the hostname); `None` where nothing
-    /// limits them, or no constraints are known.
+    /// How many of its instances one agent may hold, by its constraints and host ports (1: `UNIQUE` on the hostname, or a fixed host
+    /// port); `None` where nothing limits them, or no constraints are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_agent: Option<u32>,
 }
