@@ -61,6 +61,26 @@ fn a_daemon_keeps_no_agent() {
     assert!(note.contains("its 1000 instances would need 1000 agents of at most 50"), "{note}");
 }
 
+/// The same daemon, which an agent holds once for its port instead of a constraint.
+#[test]
+fn a_daemon_on_a_host_port_keeps_no_agent() {
+    let at = situation("unique-daemon");
+    let text = fs::read_to_string(at.join("queue.json")).unwrap();
+    let mut queue: Value = serde_json::from_str(&text).unwrap();
+    let app = &mut queue["queue"][0]["app"];
+    (app["constraints"], app["requirePorts"]) = (json!([]), json!(true));
+    app["portDefinitions"] = json!([{"port": 8125, "protocol": "udp"}]);
+    queue["queue"][0]["processedOffersSummary"]["rejectSummaryLastOffers"] =
+        json!([{"reason": "UnfulfilledConstraint", "declined": 0}, {"reason": "InsufficientPorts", "declined": 5}]);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("daemon-on-a-port.json");
+    fs::write(&path, queue.to_string()).unwrap();
+    let pool = &explain(&at.join("config.toml"), &at.join("state.json"), &path, &[])[0];
+    assert_eq!((delta(pool), &pool["decision"]["needed"]), (-1, &json!(2)), "{}", pool["decision"]["steps"]);
+    let left_out = &pool["decision"]["not_counted"][0];
+    assert_eq!((&left_out["application"], &left_out["queued"]), (&json!("/telegraf"), &json!(995)));
+    assert!(left_out["reason"].as_str().unwrap().ends_with("(a fixed host port)"), "{left_out}");
+}
+
 #[test]
 fn a_daemon_is_named_in_the_text_of_explain() {
     let at = situation("unique-daemon");
@@ -84,17 +104,17 @@ fn constraints_of_applications_that_run_come_from_their_definitions() {
         path.to_str().unwrap().to_owned()
     };
     let queue = file("empty-queue.json", &json!({"queue": []}));
-    let apps =
-        file("apps.json", &json!({"apps": [{"id": "/telegraf", "constraints": [["hostname", "MAX_PER", "3"]]}]}));
     let pods = file("pods.json", &json!([]));
-    let pools = explain(
-        &at.join("config.toml"),
-        &at.join("state.json"),
-        Path::new(&queue),
-        &["--apps", &apps, "--pods", &pods],
-    );
-    let applications = pools[0]["snapshot"]["applications"].as_array().unwrap();
-    assert_eq!(applications.iter().find(|one| one["name"] == "/telegraf").unwrap()["max_per_agent"], 3);
+    for (limited, expected) in [
+        (json!({"id": "/telegraf", "constraints": [["hostname", "MAX_PER", "3"]]}), 3),
+        (json!({"id": "/telegraf", "portDefinitions": [{"port": 8125}], "requirePorts": true}), 1),
+    ] {
+        let apps = file("apps.json", &json!({ "apps": [limited] }));
+        let more = ["--apps", &apps, "--pods", &pods];
+        let pools = explain(&at.join("config.toml"), &at.join("state.json"), Path::new(&queue), &more);
+        let applications = pools[0]["snapshot"]["applications"].as_array().unwrap();
+        assert_eq!(applications.iter().find(|one| one["name"] == "/telegraf").unwrap()["max_per_agent"], expected);
+    }
 }
 
 #[test]

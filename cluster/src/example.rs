@@ -224,6 +224,13 @@ impl Cluster {
         self
     }
 
+    /// An instance of an application, or of a pod that is queued, needs this port of its host.
+    #[must_use]
+    pub fn with_host_port(mut self, application: &str, port: u16) -> Self {
+        self.definition(application).host_port = Some(port);
+        self
+    }
+
     /// Marathon declined the last offers for an application that is queued, for these reasons.
     #[must_use]
     pub fn declined(mut self, application: &str, declines: &[(&str, u32)]) -> Self {

@@ -17,11 +17,7 @@ impl Cluster {
     #[must_use]
     pub fn to_apps_json(&self) -> Vec<u8> {
         let apps = self.definitions.iter().filter(|(_, definition)| definition.containers.is_none());
-        let apps: Vec<Value> = apps
-            .map(|(id, Definition { constraints, accepted_roles, .. })| {
-                json!({ "id": id, "constraints": constraints, "acceptedResourceRoles": accepted_roles })
-            })
-            .collect();
+        let apps: Vec<Value> = apps.map(|(id, definition)| Value::Object(app(id, definition))).collect();
         json!({ "apps": apps }).to_string().into_bytes()
     }
 
@@ -29,8 +25,9 @@ impl Cluster {
     #[must_use]
     pub fn to_pods_json(&self) -> Vec<u8> {
         let pods = self.definitions.iter().filter_map(|(id, definition)| {
-            let names = (0..definition.containers?).map(|place| json!({ "name": format!("task-{place}") }));
-            let containers: Vec<Value> = names.collect();
+            let container =
+                |place| json!({ "name": format!("task-{place}"), "endpoints": endpoints(place, definition) });
+            let containers: Vec<Value> = (0..definition.containers?).map(container).collect();
             Some(json!({ "id": id, "containers": containers, "scheduling": scheduling(definition) }))
         });
         Value::from_iter(pods).to_string().into_bytes()
@@ -50,15 +47,16 @@ impl Cluster {
         let definition = self.definitions.get(&queued.application).cloned().unwrap_or_default();
         let (kind, value) = match queued.tasks.as_slice() {
             [one] => {
-                let mut app = amounts(one);
-                app.insert("id".to_owned(), json!(queued.application));
-                app.insert("constraints".to_owned(), json!(definition.constraints));
-                app.insert("acceptedResourceRoles".to_owned(), json!(definition.accepted_roles));
+                let mut app = app(&queued.application, &definition);
+                app.extend(amounts(one));
                 ("app", Value::Object(app))
             }
             tasks => {
-                let container = |(place, task): (usize, &Resources)| json!({ "name": format!("task-{place}"), "resources": amounts(task) });
-                let containers: Vec<Value> = tasks.iter().enumerate().map(container).collect();
+                let container = |(place, task): (u32, &Resources)| {
+                    let endpoints = endpoints(place, &definition);
+                    json!({ "name": format!("task-{place}"), "resources": amounts(task), "endpoints": endpoints })
+                };
+                let containers: Vec<Value> = (0..).zip(tasks).map(container).collect();
                 let scheduling = scheduling(&definition);
                 ("pod", json!({ "id": queued.application, "containers": containers, "scheduling": scheduling }))
             }
@@ -68,6 +66,21 @@ impl Cluster {
         }
         entry
     }
+}
+
+/// An application, but for what an instance takes.
+fn app(id: &str, Definition { constraints, host_port, accepted_roles, .. }: &Definition) -> Map<String, Value> {
+    let constrained =
+        [("id", json!(id)), ("constraints", json!(constraints)), ("acceptedResourceRoles", json!(accepted_roles))];
+    let ports = host_port.map(|port| [("portDefinitions", json!([{ "port": port }])), ("requirePorts", json!(true))]);
+    let all = constrained.into_iter().chain(ports.into_iter().flatten());
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The first container of a pod has its port.
+fn endpoints(container: u32, definition: &Definition) -> Value {
+    let port = definition.host_port.filter(|_| container == 0);
+    Value::from_iter(port.map(|port| json!({ "name": "port", "hostPort": port })))
 }
 
 /// Where a pod may run. Its constraints are objects; those of an application are lists.

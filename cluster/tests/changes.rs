@@ -148,6 +148,15 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
     assert_eq!((queued[0].constraints.max_per_agent(), queued[0].declines), (Some(1), Declines::ForConstraints));
     assert_eq!(queued[1].constraints.max_per_agent(), Some(2));
     assert!(limits.into_iter().eq([("/a".to_owned(), 1), ("/pod".to_owned(), 2)]));
+    let on_a_port =
+        cluster.clone().with_host_port("/none", 80).with_host_port("/crashing", 80).with_host_port("/pod", 53);
+    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { limits, .. }) } =
+        on_a_port.observed_marathon()
+    else {
+        panic!("Marathon can be read")
+    };
+    assert_eq!(queued.iter().map(|queued| queued.constraints.max_per_agent()).collect::<Vec<_>>(), [Some(1); 3]);
+    assert_eq!(limits.into_values().collect::<Vec<_>>(), [1; 4]);
     // With an agent that has room, what is declined for its constraint does not count.
     cluster = cluster.declined("/a", &[]);
     let queued: Vec<(String, u32)> =

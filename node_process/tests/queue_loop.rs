@@ -20,21 +20,36 @@ use shared::resources::Resources;
 const AGENT: Resources = resources(4, 14_000);
 const RUNS: usize = 60;
 
-/// What Marathon says after each run: offers of agents with room are declined for the constraint, full agents make none, and
-/// what was declined before stays.
-fn offers(cluster: Cluster, application: &str, size: Resources) -> Cluster {
+type Declines<'a> = &'a [(&'a str, u32)];
+
+const FOR_CONSTRAINTS: Declines<'static> = &[("UnfulfilledConstraint", 3)];
+
+/// What Marathon says after each run: offers of agents with room are declined so, full agents make none, and what was declined
+/// before stays.
+fn offers(cluster: Cluster, application: &str, size: Resources, declines: Declines<'_>) -> Cluster {
     let has_room = cluster.registered().any(|agent| agent.is_usable() && size.fits_in(&agent.free()));
-    if has_room { cluster.declined(application, &[("UnfulfilledConstraint", 3)]) } else { cluster }
+    if has_room { cluster.declined(application, declines) } else { cluster }
 }
 
 /// How many agents each run adds; none is removed.
-fn bought(mut cluster: Cluster, settings: &str, application: &str, size: Resources) -> Vec<i32> {
+fn bought(cluster: Cluster, settings: &str, application: &str, size: Resources) -> Vec<i32> {
+    bought_where(cluster, settings, application, size, FOR_CONSTRAINTS)
+}
+
+fn bought_where(
+    mut cluster: Cluster,
+    settings: &str,
+    application: &str,
+    size: Resources,
+    declines: Declines<'_>,
+) -> Vec<i32> {
     let policy = policy(settings).unwrap();
     let mut bought = Vec::new();
     for _ in 0..RUNS {
-        let delta = decide(&cluster.snapshot(), &policy, NOON).unwrap().delta.max(0);
+        let snapshots = cluster.snapshots(std::slice::from_ref(&policy), "http://10.0.0.5:5050", NOON).unwrap();
+        let delta = decide(&snapshots[0], &policy, NOON).unwrap().delta.max(0);
         bought.push(delta);
-        cluster = offers(cluster.and(usize::try_from(delta).unwrap(), AGENT), application, size);
+        cluster = offers(cluster.and(usize::try_from(delta).unwrap(), AGENT), application, size, declines);
     }
     bought
 }
@@ -46,6 +61,9 @@ fn full() -> Cluster {
 
 const SETTINGS: &str = "application_headroom_percent = 0\nscale_up_threshold_percent = 100";
 
+/// What an application is that has more instances than the pool may have agents is known.
+const SETTINGS_WITH_MAX: &str = "max = 20\napplication_headroom_percent = 0\nscale_up_threshold_percent = 100";
+
 #[test]
 fn a_constraint_that_no_agent_meets_buys_agents_once() {
     for constraint in [["rack", "LIKE", "r9"], ["rack", "CLUSTER", "r9"], ["zone", "GROUP_BY", "3"]] {
@@ -54,6 +72,27 @@ fn a_constraint_that_no_agent_meets_buys_agents_once() {
         // Full agents make no offer, so a new one is tried; then it is known that room is not what is missing.
         assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (1, 0), "{constraint:?}: {bought:?}");
     }
+}
+
+/// Three of four agents have room, and none offers the port. What the full one lacks says nothing about that.
+#[test]
+fn a_host_port_that_no_agent_offers_buys_one_agent_h12() {
+    for declines in [&[("InsufficientPorts", 3)][..], &[("InsufficientCpus", 1), ("InsufficientPorts", 3)]] {
+        let cluster = Cluster::of(4, AGENT).running("/web", 13, resources(1, 1_000));
+        let cluster = cluster.queued("/lb", 3, resources(1, 1_000)).with_host_port("/lb", 80).declined("/lb", declines);
+        let bought = bought_where(cluster, SETTINGS_WITH_MAX, "/lb", resources(1, 1_000), declines);
+        assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (1, 0), "{declines:?}: {bought:?}");
+    }
+}
+
+/// Each of four agents runs one, three have room for another, and one has not.
+#[test]
+fn instances_get_the_agents_that_their_host_port_needs_at_once_h12() {
+    let declines = &[("InsufficientCpus", 1), ("InsufficientPorts", 3)];
+    let cluster = Cluster::of(4, AGENT).running("/lb", 4, resources(1, 1_000)).running("/web", 1, resources(3, 1_000));
+    let cluster = cluster.queued("/lb", 3, resources(1, 1_000)).with_host_port("/lb", 80).declined("/lb", declines);
+    let bought = bought_where(cluster, SETTINGS_WITH_MAX, "/lb", resources(1, 1_000), declines);
+    assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (3, 0), "{bought:?}");
 }
 
 #[test]
@@ -93,7 +132,7 @@ fn changes(mut cluster: Cluster) -> Vec<i32> {
             assert_eq!(cluster.remove(number).unwrap().tasks().len(), 0);
         }
         changes.push(decision.delta);
-        cluster = offers(cluster, "/db", resources(1, 1_000));
+        cluster = offers(cluster, "/db", resources(1, 1_000), FOR_CONSTRAINTS);
     }
     changes
 }

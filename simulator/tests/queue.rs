@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use cluster::{Agent, Capacity, Drain, Mode, NOON, resources};
 use node_scale::plan::{Change, Increase, PlanResult};
@@ -342,12 +342,16 @@ fn an_agent_that_is_tried_and_ended_by_the_group_is_tried_once_an_hour_a() {
 
 /// Agents of 1 cpu, an application of which each holds so many instances, and room for five.
 fn limited(count: u32, queued: u32, most_per_agent: u32) -> Scenario {
+    small(count, queued, |small| Application { most_per_agent: NonZeroU32::new(most_per_agent), ..small })
+}
+
+/// The same, and an application of small instances that is like this.
+fn small(count: u32, queued: u32, of: impl FnOnce(Application) -> Application) -> Scenario {
     const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nmax_scale_down_step = 100\n\
                             scale_down_window = \"0s\"\nnew_agent = { cpus = 1, mem = 5000 }";
     let new = Capacity::of(resources(1, 5_000));
     let size = Resources { cpus: Amount::from_thousandths(200), ..resources(0, 200) };
-    let application = Application { most_per_agent: NonZeroU32::new(most_per_agent), ..Application::new("/db", size) };
-    Scenario::new(vec![agents(count, &new, 24 * 60)], SETTINGS, new, 2, application, queued)
+    Scenario::new(vec![agents(count, &new, 24 * 60)], SETTINGS, new, 2, of(Application::new("/db", size)), queued)
 }
 
 #[test]
@@ -361,9 +365,29 @@ fn eight_instances_of_at_most_two_on_an_agent_get_four_agents_h12() {
     assert_eq!((seen[50].agents, seen[50].queued, seen[50].requested), (4, 0, 4));
 }
 
+/// With room for five on an agent, each finds its port taken on the agent of the first.
+#[test]
+fn four_instances_with_the_same_host_port_get_four_agents_h12() {
+    let seen = small(0, 4, on_a_port).run(51);
+    assert_eq!((seen[50].agents, seen[50].queued, seen[50].requested), (4, 0, 4));
+}
+
+#[test]
+fn four_instances_with_the_same_host_port_keep_four_agents_h12() {
+    keep_their_four_agents(&small(9, 4, on_a_port));
+}
+
+fn on_a_port(small: Application) -> Application {
+    Application { host_port: NonZeroU16::new(80), ..small }
+}
+
 #[test]
 fn four_unique_instances_keep_their_four_agents_h12() {
-    let seen = limited(9, 4, 1).run(52);
+    keep_their_four_agents(&limited(9, 4, 1));
+}
+
+fn keep_their_four_agents(pool: &Scenario) {
+    let seen = pool.run(52);
     for Seen { decision, .. } in &seen[1..51] {
         assert!(decision.target >= 4, "{decision:#?}");
         assert_eq!(decision.needed, Some(4));

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::fmt::Write as _;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use cluster::{Capacity, Drain, Mode, NOON, resources};
@@ -186,6 +186,11 @@ fn limited(name: &str, most: u32, cpus: u64) -> Application {
     Application { most_per_agent: NonZeroU32::new(most), ..Application::new(name, milli(cpus, 100)) }
 }
 
+/// An application whose instances need the same port of their host.
+fn with_host_port(name: &str, cpus: u64) -> Application {
+    Application { host_port: NonZeroU16::new(80), ..Application::new(name, milli(cpus, 100)) }
+}
+
 /// The least loaded of twelve agents runs a task for which no other has room, or two of them run more tasks than may move.
 #[test]
 fn an_agent_that_cannot_go_stops_no_other_until_its_tasks_end_d3() {
@@ -243,21 +248,22 @@ fn an_agent_that_drains_for_ever_holds_no_other_for_ever_d3() {
     }
 }
 
-/// Applications of which an agent holds so many instances: how many there are, and at most on one agent.
-const LIMITED: [(u32, u32); 2] = [(4, 1), (8, 2)];
+/// So many instances of applications of which an agent holds one or two: they need four agents.
+fn on_four_hosts() -> [(u32, Application); 3] {
+    [(4, limited("/db", 1, 500)), (8, limited("/db", 2, 500)), (4, with_host_port("/db", 500))]
+}
 
 /// Six agents, of which an application needs four, beside a load that needs fewer from the tenth run on.
-fn four_hosts((instances, most): (u32, u32), phases: &[(u64, u32)], settings: &str) -> Pool {
-    let first = [(0, instances)];
-    Pool::new(vec![agents(6, AGENT)], settings)
-        .with(limited("/db", most, 500), if phases.is_empty() { &first } else { phases })
+fn four_hosts(application: Application, phases: &[(u64, u32)]) -> Pool {
+    Pool::new(vec![agents(6, AGENT)], "")
+        .with(application, phases)
         .with(Application::new("/web", resources(1, 1_000)), &[(0, 10), (10, 2)])
 }
 
 #[test]
 fn a_limited_application_keeps_its_agents_through_a_low_load_h12() {
-    for limited in LIMITED {
-        let ran = four_hosts(limited, &[], "").run(300, 1);
+    for (instances, limited) in on_four_hosts() {
+        let ran = four_hosts(limited, &[(0, instances)]).run(300, 1);
         assert!(ran.0.iter().all(|seen| seen.agents >= 4), "{}", ran.told());
         assert_eq!((ran.last().agents, ran.last().queued, ran.turns()), (4, 0, 0), "{}", ran.told());
     }
@@ -266,8 +272,8 @@ fn a_limited_application_keeps_its_agents_through_a_low_load_h12() {
 /// The other agents have room, and hold as many of it as they may.
 #[test]
 fn a_limited_application_that_loses_an_agent_is_served_again_h12() {
-    for limited in LIMITED {
-        let ran = Pool { lost_in: Some(100), ..four_hosts(limited, &[], "") }.run(300, 1);
+    for (instances, limited) in on_four_hosts() {
+        let ran = Pool { lost_in: Some(100), ..four_hosts(limited, &[(0, instances)]) }.run(300, 1);
         assert!(ran.0[101..].iter().any(|seen| seen.queued > 0), "{}", ran.told());
         assert!(ran.0[110..].iter().all(|seen| seen.agents == 4 && seen.queued == 0), "{}", ran.told());
         assert_eq!(ran.turns(), 1, "{}", ran.told());
@@ -276,8 +282,8 @@ fn a_limited_application_that_loses_an_agent_is_served_again_h12() {
 
 #[test]
 fn a_limited_application_whose_instances_end_turns_no_pool_h12() {
-    for (place, limited) in LIMITED.into_iter().enumerate() {
-        let mut pool = four_hosts(limited, &[], "");
+    for (place, (instances, limited)) in on_four_hosts().into_iter().enumerate() {
+        let mut pool = four_hosts(limited, &[(0, instances)]);
         pool.setup.faults = Faults::none().with(Fault::InstanceEnds, 96);
         let ran = pool.run(600, place as u64);
         assert!(ran.0.iter().filter(|seen| seen.queued > 0).count() > 20, "{}", ran.told());
@@ -288,11 +294,11 @@ fn a_limited_application_whose_instances_end_turns_no_pool_h12() {
 /// Marathon stops an instance before it starts another, or the other way round, again and again.
 #[test]
 fn a_rolling_restart_of_a_limited_application_ends_at_the_same_size_h12() {
-    for (instances, most) in LIMITED {
+    for (instances, limited) in on_four_hosts() {
         for other in [instances - 1, instances + 1] {
             let restart = (0..8).map(|step| (100 + 3 * step, if step % 2 == 0 { other } else { instances }));
             let phases: Vec<(u64, u32)> = [(0, instances)].into_iter().chain(restart).collect();
-            let ran = four_hosts((instances, most), &phases, "").run(300, 1);
+            let ran = four_hosts(limited.clone(), &phases).run(300, 1);
             let most_desired = 4 + u32::from(other > instances);
             assert!(ran.0[90..].iter().all(|seen| (4..=most_desired).contains(&seen.desired)), "{}", ran.told());
             assert_eq!((ran.last().agents, ran.last().queued), (4, 0), "{}", ran.told());
@@ -302,19 +308,22 @@ fn a_rolling_restart_of_a_limited_application_ends_at_the_same_size_h12() {
 }
 
 /// Each instance of the load takes an agent, and so would each of a thousand others.
-fn beside_a_daemon(settings: &str) -> Ran {
+fn beside_a_daemon(daemon: Application, settings: &str) -> Ran {
     let phases = [(0, 12), (20, 5), (120, 15), (220, 8)];
     let settings = format!("max = 20\nmax_scale_down_step = 3\n{settings}");
     Pool::new(vec![agents(12, AGENT)], &settings)
-        .with(limited("/telegraf", 1, 100), &[(0, 1_000)])
+        .with(daemon, &[(0, 1_000)])
         .with(Application::new("/whole", milli(3_500, 12_000)), &phases)
         .run(320, 1)
 }
 
 #[test]
 fn a_daemon_of_a_thousand_instances_buys_and_keeps_no_agent_h12() {
-    for settings in ["", "applications.\"/telegraf\".daemon = true\n"] {
-        let ran = beside_a_daemon(settings);
+    let is_said = "applications.\"/telegraf\".daemon = true\n";
+    let unique = || limited("/telegraf", 1, 100);
+    let on_a_port = || with_host_port("/telegraf", 100);
+    for (daemon, settings) in [(unique(), ""), (unique(), is_said), (on_a_port(), ""), (on_a_port(), is_said)] {
+        let ran = beside_a_daemon(daemon, settings);
         for (run, wanted) in [(19, 12), (119, 5), (219, 15), (319, 8)] {
             assert_eq!(ran.0[run].agents, wanted, "{}", ran.told());
         }
@@ -324,7 +333,7 @@ fn a_daemon_of_a_thousand_instances_buys_and_keeps_no_agent_h12() {
 
 #[test]
 fn what_is_said_to_be_no_daemon_has_all_agents_that_the_pool_may_have_h12() {
-    let ran = beside_a_daemon("applications.\"/telegraf\".daemon = false\n");
+    let ran = beside_a_daemon(limited("/telegraf", 1, 100), "applications.\"/telegraf\".daemon = false\n");
     assert!(ran.0[30..].iter().all(|seen| seen.agents == 20), "{}", ran.told());
 }
 

@@ -26,6 +26,8 @@ pub struct Definition {
     pub containers: Option<u32>,
     /// Its constraints: field, operator, and value.
     pub constraints: Vec<Vec<String>>,
+    /// The port of its host that an instance needs, if there is one.
+    pub host_port: Option<u16>,
     /// The roles whose resources it accepts; empty where it does not say.
     pub accepted_roles: Vec<String>,
 }

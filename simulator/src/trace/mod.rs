@@ -10,7 +10,7 @@ mod load;
 mod recorded;
 mod rows;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use jiff::Timestamp;
 use shared::resources::{Amount, Resources};
@@ -50,13 +50,15 @@ pub struct Application {
     pub resources: Resources,
     /// How many of its instances an agent holds at most: `MAX_PER` on the hostname, with 1 `UNIQUE`.
     pub most_per_agent: Option<NonZeroU32>,
+    /// The port of its host that an instance needs, of which an agent has one.
+    pub host_port: Option<NonZeroU16>,
 }
 
 impl Application {
     /// One of which an agent holds as many instances as it has room for.
     #[must_use]
     pub fn new(name: impl Into<String>, resources: Resources) -> Self {
-        Self { name: name.into(), resources, most_per_agent: None }
+        Self { name: name.into(), resources, most_per_agent: None, host_port: None }
     }
 
     /// Whether Marathon starts its instances.

@@ -5,6 +5,7 @@
 //! starts again from 0.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -115,13 +116,14 @@ impl Instances {
 
     /// Whether an agent that has so much free may run one more of it.
     fn fits(&self, agent: u32, free: &Resources) -> bool {
-        self.application.resources.fits_in(free) && self.may_run_on(agent)
+        self.application.resources.fits_in(free) && self.is_admitted_on(agent) && self.finds_port_on(agent)
     }
 
     /// How many offers are declined for it, by reason. A full agent makes none.
     fn declines(&self, cluster: &Cluster) -> Vec<(String, u32)> {
         let mut declines = BTreeMap::new();
-        if self.application.most_per_agent.is_some() {
+        let Application { most_per_agent, host_port, .. } = &self.application;
+        if most_per_agent.is_some() || host_port.is_some() {
             for agent in cluster.registered().filter(|agent| agent.is_active()) {
                 let free = agent.free();
                 if let Some(reason) = decline(self, agent, &free).filter(|_| !free.is_zero()) {
@@ -133,18 +135,28 @@ impl Instances {
     }
 
     /// Whether its constraint lets an agent hold one more of it.
-    fn may_run_on(&self, agent: u32) -> bool {
-        let run_there = || self.running.iter().filter(|placement| placement.agent == agent).count();
-        self.application.most_per_agent.is_none_or(|most| saturated(run_there()) < most.get())
+    fn is_admitted_on(&self, agent: u32) -> bool {
+        self.application.most_per_agent.is_none_or(|most| self.count_on(agent) < most.get())
+    }
+
+    /// Whether the port that it needs is free on an agent.
+    fn finds_port_on(&self, agent: u32) -> bool {
+        self.application.host_port.is_none() || self.count_on(agent) == 0
+    }
+
+    fn count_on(&self, agent: u32) -> u32 {
+        saturated(self.running.iter().filter(|placement| placement.agent == agent).count())
     }
 }
 
 impl Scheduler {
     pub(super) fn new(applications: &[Application], cluster: &mut Cluster, seed: u64) -> Self {
-        for Application { name, most_per_agent, .. } in applications {
-            if let Some(most) = most_per_agent {
-                let constraint = ["hostname", "MAX_PER", &most.to_string()].map(str::to_owned).to_vec();
-                let definition = Definition { constraints: vec![constraint], ..Definition::default() };
+        for Application { name, most_per_agent, host_port, .. } in applications {
+            let constraint = |most: NonZeroU32| ["hostname", "MAX_PER", &most.to_string()].map(str::to_owned).to_vec();
+            let constraints: Vec<_> = most_per_agent.map(constraint).into_iter().collect();
+            if !constraints.is_empty() || host_port.is_some() {
+                let definition =
+                    Definition { constraints, host_port: host_port.map(NonZeroU16::get), ..Definition::default() };
                 cluster.definitions.insert(name.clone(), definition);
             }
         }
@@ -411,16 +423,18 @@ impl Scheduler {
     }
 }
 
-/// Why Marathon declines an offer for an application: an agent that holds as many of its instances as it may is asked for no room.
+/// Why Marathon declines an offer for an application: an agent that holds as many of its instances as it may is asked for no room, and
+/// one without room for no port.
 fn decline(instances: &Instances, agent: &Agent, free: &Resources) -> Option<&'static str> {
-    if !instances.may_run_on(agent.number) {
+    if !instances.is_admitted_on(agent.number) {
         return Some("UnfulfilledConstraint");
     }
     let short = |kind: &Kind| instances.application.resources.get(*kind) > free.get(*kind);
-    Kind::ALL.into_iter().find(short).map(|kind| match kind {
+    let lacks = Kind::ALL.into_iter().find(short).map(|kind| match kind {
         Kind::Cpus => "InsufficientCpus",
         Kind::Mem => "InsufficientMemory",
         Kind::Disk => "InsufficientDisk",
         Kind::Gpus => "InsufficientGpus",
-    })
+    });
+    lacks.or_else(|| (!instances.finds_port_on(agent.number)).then_some("InsufficientPorts"))
 }
