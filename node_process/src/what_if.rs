@@ -1,18 +1,19 @@
 //! What if: the nearest changes that lead to another decision: more or less load, another setting, a complete snapshot.
 //!
 //! Every answer is a decision of [`decide`](crate::decide) on the snapshot or policy with one thing changed, so it cannot differ from what
-//! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent.
+//! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent. Tasks of daemons are no load.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use shared::config::{HeadroomPlacement, Learning, Limits, Policy, StepLimit};
-use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, TaskGroup};
+use shared::contract::{Candidate, ClusterSnapshot, Completeness, CompletenessLevel, PoolResources, TaskGroup};
 use shared::count::saturated;
 use shared::resources::{Amount, Kind, Resources};
 
-use crate::algorithm::{Expired, explain};
+use crate::algorithm::{Daemons, Expired, Explanation, Hosts, explain};
 
 /// Another decision, and what it would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -174,8 +175,8 @@ impl fmt::Display for Change {
 /// # Errors
 /// [`Expired`] as [`decide`](crate::decide) says.
 pub fn what_if(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Result<Vec<WhatIf>, Expired> {
-    let target = explain(snapshot, policy, now)?.target();
-    let question = Question { snapshot, policy, now, target };
+    let present = explain(snapshot, policy, now)?;
+    let question = Question { snapshot, policy, now, target: present.target(), present };
     let mut answers = Vec::new();
     answers.extend(question.less_load()?);
     answers.extend(question.more_load()?);
@@ -250,6 +251,7 @@ struct Question<'a> {
     policy: &'a Policy,
     now: Timestamp,
     target: u32,
+    present: Explanation<'a>,
 }
 
 /// Load is counted in thousandths of what it is.
@@ -265,7 +267,7 @@ impl Question<'_> {
 
     fn at_load(&self, thousandths: u32) -> Result<Option<WhatIf>, Expired> {
         let Some(change) = self.load(thousandths) else { return Ok(None) };
-        self.answer(change, &scaled(self.snapshot, thousandths), self.policy)
+        self.answer(change, &scaled(self.snapshot, self.present.daemons(), thousandths), self.policy)
     }
 
     /// The most load at which fewer agents would stay.
@@ -330,10 +332,9 @@ impl Question<'_> {
 
     /// `None` where nothing that is considered is there to be used.
     fn load(&self, thousandths: u32) -> Option<Change> {
-        let resources = self.snapshot.resources;
-        let used = resources.used + resources.displaced;
+        let (used, total) = self.present.load();
         let tenths = |kind: Kind| {
-            let (used, total) = (used.get(kind).thousandths(), resources.total.get(kind).thousandths());
+            let (used, total) = (used.get(kind).thousandths(), total.get(kind).thousandths());
             (u128::from(used) * u128::from(thousandths)).checked_div(u128::from(total))
         };
         let considered = Kind::ALL.into_iter().filter(|kind| self.policy.thresholds.considered.contains(kind));
@@ -377,30 +378,46 @@ fn lift_down_step(policy: &mut Policy) {
     }
 }
 
-/// The pool with so many thousandths of its load: of each group of tasks so many, and of what agents have in use.
-fn scaled(snapshot: &ClusterSnapshot, thousandths: u32) -> ClusterSnapshot {
+/// The pool with so many thousandths of its load: of each group of tasks so many, and of what agents have in use. What daemons
+/// take stays.
+fn scaled(snapshot: &ClusterSnapshot, daemons: (&Hosts<'_>, &Daemons), thousandths: u32) -> ClusterSnapshot {
     let factor = u64::from(thousandths);
+    let (hosts, daemons) = daemons;
     let mut scaled = snapshot.clone();
-    scaled.resources.used = resources(&snapshot.resources.used, factor);
-    scaled.resources.displaced = resources(&snapshot.resources.displaced, factor);
+    let PoolResources { used, displaced, .. } = snapshot.resources;
+    scaled.resources.used = beside(&used, &daemons.used, factor);
+    let of_daemons = displaced.saturating_sub(&daemons.without_displaced(&displaced));
+    scaled.resources.displaced = beside(&displaced, &of_daemons, factor);
     if let Some(growth) = &mut scaled.growth {
         let demand = u64::from(growth.demand) * factor / u64::from(PRESENT);
         growth.demand = u32::try_from(demand).unwrap_or(u32::MAX);
     }
     for shape in &mut scaled.agent_shapes {
         let used = shape.unreserved.saturating_sub(&shape.free);
-        shape.free = shape.unreserved.saturating_sub(&resources(&used, factor));
+        shape.free = shape.unreserved.saturating_sub(&beside(&used, &hosts.on_agent(&shape.total), factor));
     }
     for Candidate { unreserved, used, free, tasks, task_count, .. } in &mut scaled.scale_down_candidates {
-        *used = resources(used, factor);
-        *free = free.map(|free| unreserved.saturating_sub(&resources(&unreserved.saturating_sub(&free), factor)));
-        *task_count = groups(tasks, factor);
+        let (_, of_daemons) = hosts.daemons_on(tasks);
+        *used = beside(used, &of_daemons, factor);
+        *free =
+            free.map(|free| unreserved.saturating_sub(&beside(&unreserved.saturating_sub(&free), &of_daemons, factor)));
+        let others = hosts.without_daemons(tasks).into_owned();
+        *task_count = groups(tasks, &others, factor);
     }
-    for application in &mut scaled.applications {
+    let present = snapshot.applications.iter();
+    let others = scaled.applications.iter_mut().zip(present).filter(|(_, present)| !hosts.is_daemon(present));
+    for (application, _) in others {
         application.resources = resources(&application.resources, factor);
-        application.task_count = groups(&mut application.tasks, factor);
+        let tasks = application.tasks.clone();
+        application.task_count = groups(&mut application.tasks, &tasks, factor);
     }
     scaled
+}
+
+/// So much of what is used, but all of what daemons take of it.
+fn beside(used: &Resources, daemons: &Resources, factor: u64) -> Resources {
+    let others = used.saturating_sub(daemons);
+    resources(&others, factor) + used.saturating_sub(&others)
 }
 
 fn resources(resources: &Resources, factor: u64) -> Resources {
@@ -408,12 +425,19 @@ fn resources(resources: &Resources, factor: u64) -> Resources {
     Resources::from_fn(|kind| Amount::from_thousandths(u64::try_from(amount(resources.get(kind))).unwrap_or(u64::MAX)))
 }
 
-/// Rounded to the nearest number of tasks; returns how many they are.
-fn groups(groups: &mut [TaskGroup], factor: u64) -> u32 {
+/// Those of the tasks that are among the others, rounded to the nearest number, and the rest as it is; returns how many they are.
+fn groups(groups: &mut [TaskGroup], others: &[TaskGroup], factor: u64) -> u32 {
     let present = u64::from(PRESENT);
+    let mut left: BTreeMap<Resources, u64> = BTreeMap::new();
+    for TaskGroup { count, resources } in others {
+        *left.entry(*resources).or_default() += u64::from(*count);
+    }
     for group in &mut *groups {
-        let count = (u64::from(group.count) * factor + present / 2) / present;
-        group.count = saturated(count);
+        let count = u64::from(group.count);
+        let left = left.entry(group.resources).or_default();
+        let changes = count.min(*left);
+        *left -= changes;
+        group.count = saturated((changes * factor + present / 2) / present + (count - changes));
     }
     groups.iter().fold(0, |sum, group| sum.saturating_add(group.count))
 }
@@ -555,7 +579,8 @@ mod tests {
                 let Change::Load { load_percent, .. } = other.change else { continue };
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
                 let load = (load_percent * 10.0).round() as u32;
-                let at = |load| decide(&scaled(&snapshot, load), &policy, NOON).unwrap().target;
+                let present = explain(&snapshot, &policy, NOON).unwrap();
+                let at = |load| decide(&scaled(&snapshot, present.daemons(), load), &policy, NOON).unwrap().target;
                 prop_assert_eq!(at(load), other.target);
                 let nearer = if load < PRESENT { load + 1 } else { load - 1 };
                 let is_unchanged = if load < PRESENT { at(nearer) >= target } else { at(nearer) <= target };

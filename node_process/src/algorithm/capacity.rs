@@ -9,7 +9,7 @@ use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
 use super::headroom::{Headroom, Rooms};
-use super::hosts::Hosts;
+use super::hosts::{Daemons, Hosts};
 use super::new_agent::{self, Belief, NewAgent};
 use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
@@ -20,7 +20,8 @@ pub(super) struct Pool<'a> {
     pub(super) policy: &'a Policy,
     /// D8: whether agents are closed before their instances are terminated, by what the pool learns.
     pub(super) closes: bool,
-    /// U: what tasks use, wherever in the pool they run. A removed agent's tasks are still there, so it is constant.
+    /// U: what tasks use, wherever in the pool they run, beside daemons. A removed agent's tasks are still there, so it is
+    /// constant.
     pub(super) load: Resources,
     /// A: what is believed of new agents.
     pub(super) belief: Belief,
@@ -32,8 +33,8 @@ pub(super) struct Pool<'a> {
     places: BTreeSet<Place>,
     /// The usable agents by their shape and what is free, in order, each once.
     pub(super) shapes: Vec<AgentShape>,
-    /// H12: what the daemons of decommissioning agents take. They go with their agents.
-    daemons: Resources,
+    /// H12: what daemons take. They are no load, and go with their agents.
+    pub(super) daemons: Daemons,
     /// What is free on all usable agents together.
     free: Resources,
     /// The agents that may leave, in the order in which they would.
@@ -79,6 +80,8 @@ pub(super) struct ScaleDownStep {
 #[derive(Clone, Copy, Default)]
 struct Removed {
     total: Resources,
+    /// Their total without what daemons take of it.
+    beside_daemons: Resources,
     free: Resources,
     used: Resources,
     task_count: u64,
@@ -91,8 +94,10 @@ pub(super) struct Capacity {
     pub(super) added: u32,
     /// How many usable agents that leaves.
     pub(super) agents: u32,
-    /// T: all they have.
+    /// All they have.
     pub(super) total: Resources,
+    /// T: what of it daemons leave, which the percentages are of.
+    pub(super) beside_daemons: Resources,
     /// What of it a new task of the default role could take.
     pub(super) free: Resources,
     /// What the tasks of agents that are not usable, or no longer, take: it must be placed again. Those of disconnected agents
@@ -115,8 +120,7 @@ impl<'a> Pool<'a> {
         // H12: a daemon runs on each new agent, too.
         let new_agent = belief.counts.map(|agent| agent.without(&hosts.on_each_agent()));
         places.extend(new_agent.iter().map(|new_agent| Place::of(&new_agent.total, new_agent.unreserved)));
-        let leaving = snapshot.scale_down_candidates.iter().filter(|agent| agent.state != AgentState::Active);
-        let daemons: Resources = leaving.map(|agent| hosts.daemons_on(&agent.tasks).1).sum();
+        let daemons = Daemons::of(snapshot, &hosts);
         let is_removable = |candidate: &&Candidate| candidate.state == AgentState::Active && !candidate.protected;
         let removable: Vec<&Candidate> = snapshot.scale_down_candidates.iter().filter(is_removable).collect();
         let mut pool = Self {
@@ -126,7 +130,7 @@ impl<'a> Pool<'a> {
                 &snapshot.source.mesos_version,
                 snapshot.group.as_ref().is_some_and(|group| group.closing_refused),
             ),
-            load: snapshot.resources.used + snapshot.resources.displaced,
+            load: used_beside(snapshot, &daemons) + daemons.without_displaced(&snapshot.resources.displaced),
             daemons,
             belief,
             new_agent,
@@ -239,22 +243,39 @@ impl<'a> Pool<'a> {
     pub(super) fn capacity(&self, removed: usize, added: u32) -> Capacity {
         let leaving = self.leaving(removed);
         let new = self.new_agent.unwrap_or_default();
+        let beside_daemons = self.snapshot.resources.total.saturating_sub(&self.daemons.on_usable());
+        let new_beside_daemons = self.new_agent_beside_daemons();
         Capacity {
             removed,
             added,
             agents: self.agents().saturating_sub(saturated(removed)).saturating_add(added),
             total: self.snapshot.resources.total.saturating_sub(&leaving.total) + new.total.times(added.into()),
+            beside_daemons: beside_daemons.saturating_sub(&leaving.beside_daemons)
+                + new_beside_daemons.times(added.into()),
             free: self.free.saturating_sub(&leaving.free) + new.unreserved.times(added.into()),
             displaced: self.displaced(removed) + leaving.used,
         }
+    }
+
+    /// H12: whether the percentages are of what daemons leave.
+    pub(super) fn has_daemons(&self) -> bool {
+        !self.daemons.on_usable().is_zero()
+    }
+
+    /// A: what daemons leave of a new agent; nothing where nothing says what it has.
+    pub(super) fn new_agent_beside_daemons(&self) -> Resources {
+        let total = self.new_agent.unwrap_or_default().total;
+        total.saturating_sub(&self.hosts.on_agent(&total))
     }
 
     /// What is displaced before any agent is removed. A disconnected agent may return with its tasks at any moment, so no agent
     /// is bought for them; but its load has not gone, so no agent is removed that these tasks may need.
     fn displaced(&self, removed: usize) -> Resources {
         let PoolResources { displaced, disconnected, .. } = self.snapshot.resources;
-        let displaced = if removed == 0 { displaced.saturating_sub(&disconnected) } else { displaced };
-        displaced.saturating_sub(&self.daemons)
+        if removed == 0 {
+            return self.daemons.without_leaving(&displaced.saturating_sub(&disconnected));
+        }
+        self.daemons.without_displaced(&displaced)
     }
 
     /// How many agents may leave at all.
@@ -366,8 +387,12 @@ impl Removed {
         // H12: the tasks of daemons go with their agent.
         let (daemons, daemon_use) = hosts.daemons_on(&candidate.tasks);
         let task_count = candidate.task_count.saturating_sub(daemons);
+        // An empty agent counts as if its daemons ran already.
+        let is_empty = candidate.task_count == 0;
+        let part = if is_empty { hosts.starting_on(&candidate.total) } else { daemon_use };
         Self {
             total: self.total + candidate.total,
+            beside_daemons: self.beside_daemons + candidate.total.saturating_sub(&part),
             free: self.free + free_of(candidate),
             used: self.used + candidate.used.saturating_sub(&daemon_use),
             task_count: self.task_count.saturating_add(task_count.into()),
@@ -376,20 +401,25 @@ impl Removed {
 }
 
 impl Capacity {
-    /// What of one kind such a load takes.
+    /// What of one kind such a load takes of what daemons leave.
     pub(super) fn utilization(&self, load: &Resources, kind: Kind) -> Utilization {
-        Utilization { kind, used: load.get(kind), total: self.total.get(kind) }
+        Utilization { kind, used: load.get(kind), total: self.beside_daemons.get(kind) }
     }
 
     /// What tasks take to add agents by: nothing is bought for those of disconnected agents.
     pub(super) fn load_to_add(&self, pool: &Pool<'_>) -> Resources {
-        pool.snapshot.resources.used + pool.displaced(self.removed)
+        used_beside(pool.snapshot, &pool.daemons) + pool.displaced(self.removed)
     }
 
     /// The considered kind of which such a load takes most; of equal ones the first.
     pub(super) fn highest(&self, pool: &Pool<'_>, load: &Resources) -> Option<Utilization> {
         pool.considered().map(|kind| self.utilization(load, kind)).reduce(Utilization::higher)
     }
+}
+
+/// H12: what the tasks on usable agents take, beside daemons.
+fn used_beside(snapshot: &ClusterSnapshot, daemons: &Daemons) -> Resources {
+    snapshot.resources.used.saturating_sub(&daemons.used)
 }
 
 /// Messages may list equal ones apart.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::capacity::{Capacity, Pool};
 use super::each_alone;
 use super::growth::{self, Learned};
+use super::hosts::{Daemons, Hosts};
 use super::limits;
 use super::needed;
 use super::ruling::{Reason, Rule, Ruling};
@@ -35,7 +36,17 @@ pub struct Explanation<'a> {
     pub state: ScalingState,
 }
 
-impl Explanation<'_> {
+impl<'a> Explanation<'a> {
+    /// H12: which applications are daemons, and what they take.
+    pub(crate) const fn daemons(&self) -> (&Hosts<'a>, &Daemons) {
+        (&self.pool.hosts, &self.pool.daemons)
+    }
+
+    /// What the percentages compare: what tasks take beside daemons, and what there is for them.
+    pub(crate) fn load(&self) -> (Resources, Resources) {
+        (self.pool.load, self.pool.observed().beside_daemons)
+    }
+
     /// How many agents to add; negative: to remove.
     #[must_use]
     pub fn delta(&self) -> i32 {

@@ -29,6 +29,7 @@ use ruling::Rule;
 
 pub use explanation::Explanation;
 pub use growth::Learned;
+pub(crate) use hosts::{Daemons, Hosts};
 pub use present::Expired;
 pub use ruling::{Reason, Ruling};
 

@@ -35,6 +35,7 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
         highest: pool.observed().highest(pool, &pool.load),
         threshold_percent: (!growth::replaces_threshold(pool)).then_some(pool.policy.thresholds.scale_down_percent),
         removed: saturated(removed),
+        beside_daemons: pool.has_daemons(),
         stop,
     };
     Ruling::new(clause, before, pool.capacity(removed, before.added), reason)

@@ -34,6 +34,7 @@ pub(super) fn scale_up(pool: &Pool<'_>, before: Capacity) -> Ruling {
     let reason = ScaleUpReason {
         threshold_percent: pool.policy.thresholds.scale_up_percent,
         queued: headroom::queued_instances(pool),
+        beside_daemons: pool.has_daemons(),
         finding,
     };
     Ruling::new(clause, before, after, reason)
@@ -55,7 +56,7 @@ fn above(pool: &Pool<'_>, queued: &Resources, capacity: &Capacity) -> Vec<Utiliz
 
 /// In closed form: how many agents bring this one down to the threshold; `None` where they have nothing of it.
 fn agents_for(pool: &Pool<'_>, utilization: Utilization) -> Option<u128> {
-    let per_agent = pool.new_agent.unwrap_or_default().total.get(utilization.kind);
+    let per_agent = pool.new_agent_beside_daemons().get(utilization.kind);
     utilization.agents_for(pool.policy.thresholds.scale_up_percent, per_agent)
 }
 

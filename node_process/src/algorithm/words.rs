@@ -9,6 +9,9 @@ use shared::text::counted;
 
 use super::capacity::{Capacity, Pool};
 
+/// H12: of what is left where daemons have taken theirs.
+pub(super) const BESIDE_DAEMONS: &str = " beside daemons";
+
 /// What a rule changes: agents that it keeps, and agents that it adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Change {

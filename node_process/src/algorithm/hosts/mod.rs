@@ -1,6 +1,7 @@
 //! H12: applications of which an agent holds only so many instances: they need agents beyond their resources. What needs
 //! more agents than the pool may have runs on each of them: a daemon.
 
+mod daemons;
 pub(super) mod reason;
 
 use std::borrow::Cow;
@@ -8,17 +9,18 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use shared::config::Policy;
-use shared::contract::{Application, Candidate, ClusterSnapshot, TaskGroup};
+use shared::contract::{AgentShape, Application, Candidate, ClusterSnapshot, TaskGroup};
 use shared::count::saturated;
 use shared::daemon::{Daemon, Exceeds};
 use shared::resources::Resources;
 
 use super::instance::{largest, queued_instance};
+pub(crate) use daemons::Daemons;
 use reason::HostsNeeded;
 
 /// What the constraints of the applications require.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hosts<'a> {
+pub(crate) struct Hosts<'a> {
     /// The application that needs most agents.
     pub(super) needed: Option<HostsNeeded>,
     daemons: Vec<&'a Application>,
@@ -63,7 +65,7 @@ impl<'a> Hosts<'a> {
         Self { needed, daemons, names, exceeding }
     }
 
-    pub(super) fn is_daemon(&self, application: &Application) -> bool {
+    pub(crate) fn is_daemon(&self, application: &Application) -> bool {
         self.daemons.iter().any(|daemon| std::ptr::eq(*daemon, application))
     }
 
@@ -79,7 +81,7 @@ impl<'a> Hosts<'a> {
     }
 
     /// How many of the tasks of an agent are those of daemons, and what they take.
-    pub(super) fn daemons_on(&self, tasks: &[TaskGroup]) -> (u32, Resources) {
+    pub(crate) fn daemons_on(&self, tasks: &[TaskGroup]) -> (u32, Resources) {
         if self.daemons.is_empty() {
             return (0, Resources::ZERO);
         }
@@ -91,8 +93,45 @@ impl<'a> Hosts<'a> {
         (saturated(all.saturating_sub(others)), taken.saturating_sub(&by_others))
     }
 
+    /// What the daemons take of an agent of that size: one task of each that it can hold.
+    pub(crate) fn on_agent(&self, total: &Resources) -> Resources {
+        self.daemons.iter().map(|daemon| task_of(daemon)).filter(|task| task.fits_in(total)).sum()
+    }
+
+    /// What of them will start on such an agent: of those that run at all. One that runs nowhere may never start.
+    pub(super) fn starting_on(&self, total: &Resources) -> Resources {
+        self.running().map(task_of).filter(|task| task.fits_in(total)).sum()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &'a Application> {
+        self.daemons.iter().copied().filter(|daemon| daemon.task_count > 0)
+    }
+
+    /// What the tasks of daemons take on so many agents, each with as many as it may hold, at most all there are.
+    fn daemons_of(&self, agents: u32) -> Resources {
+        let of = |daemon: &&Application| {
+            let beyond = daemon.task_count.saturating_sub(most_on(daemon, agents));
+            daemon.resources.saturating_sub(&task_of(daemon).times(beyond.into()))
+        };
+        self.daemons.iter().map(of).sum()
+    }
+
+    /// What the daemons will take of empty agents that can hold them: of each daemon that runs at all what it is missing on
+    /// usable agents.
+    fn starting(&self, snapshot: &ClusterSnapshot) -> Resources {
+        let is_empty = |shape: &&AgentShape| shape.free == shape.unreserved;
+        let of = |daemon: &Application| {
+            let task = task_of(daemon);
+            let empty = snapshot.agent_shapes.iter().filter(is_empty).filter(|shape| task.fits_in(&shape.total));
+            let empty = empty.fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
+            let missing = snapshot.agents.usable.saturating_sub(daemon.task_count.div_ceil(most_on(daemon, 1)));
+            task.times(empty.min(missing).into())
+        };
+        self.running().map(of).sum()
+    }
+
     /// The tasks of an agent but for those of daemons, which are recognized by their size.
-    pub(super) fn without_daemons<'t>(&self, tasks: &'t [TaskGroup]) -> Cow<'t, [TaskGroup]> {
+    pub(crate) fn without_daemons<'t>(&self, tasks: &'t [TaskGroup]) -> Cow<'t, [TaskGroup]> {
         let is_any = |group: &TaskGroup| group.count > 0;
         if self.daemons.is_empty() && tasks.iter().all(is_any) {
             return tasks.into();
@@ -101,7 +140,7 @@ impl<'a> Hosts<'a> {
         for daemon in &self.daemons {
             let size = task_of(daemon);
             if let Some(group) = tasks.iter_mut().find(|group| group.resources == size) {
-                group.count = group.count.saturating_sub(daemon.max_per_agent.unwrap_or(1));
+                group.count = group.count.saturating_sub(most_on(daemon, 1));
             }
         }
         tasks.retain(is_any);
@@ -113,6 +152,11 @@ impl<'a> Hosts<'a> {
 /// them.
 pub(super) fn for_queued(application: &Application) -> Option<u64> {
     application.max_per_agent.map(|most| application.queued.div_ceil(most.max(1)).into())
+}
+
+/// How many tasks of a daemon so many agents hold at most.
+fn most_on(daemon: &Application, agents: u32) -> u32 {
+    daemon.max_per_agent.unwrap_or(1).max(1).saturating_mul(agents)
 }
 
 /// What one task of the application takes.

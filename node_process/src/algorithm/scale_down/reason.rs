@@ -8,7 +8,7 @@ use shared::text::counted;
 use super::super::hosts::reason::HostsNeeded;
 use super::super::step::StepReason;
 use super::super::utilization::Utilization;
-use super::super::words::Incomplete;
+use super::super::words::{BESIDE_DAEMONS, Incomplete};
 
 /// Why D removes as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +20,9 @@ pub struct ScaleDownReason {
     pub threshold_percent: Option<u32>,
     /// How many agents it removes.
     pub removed: u32,
+    /// Whether the percentages are of what daemons leave (H12).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beside_daemons: bool,
     /// Why it removes no more.
     pub stop: Stop,
 }
@@ -76,12 +79,16 @@ impl ScaleDownReason {
         matches!(self.stop, Stop::Min(_))
     }
 
+    const fn beside(&self) -> &'static str {
+        if self.beside_daemons { BESIDE_DAEMONS } else { "" }
+    }
+
     fn threshold(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.highest, self.threshold_percent) {
             (Some(highest), Some(percent)) => {
-                write!(f, "{} (highest) is below {percent}%", highest.beside(percent))
+                write!(f, "{}{} (highest) is below {percent}%", highest.beside(percent), self.beside())
             }
-            (None, Some(percent)) => write!(f, "the pool is below {percent}%"),
+            (None, Some(percent)) => write!(f, "the pool is below {percent}%{}", self.beside()),
             (_, None) => f.write_str("what has been learned replaces the threshold"),
         }
     }
@@ -93,7 +100,9 @@ impl ScaleDownReason {
             Stop::NoConsideredResource => f.write_str("no usable agent has any considered resource"),
             Stop::NotBelow(utilization) => {
                 let percent = self.threshold_percent.unwrap_or_default();
-                write!(f, "{} (highest) is not below {percent}%", utilization.beside(percent))
+                // Once in a sentence.
+                let beside = if self.removed == 0 { self.beside() } else { "" };
+                write!(f, "{}{beside} (highest) is not below {percent}%", utilization.beside(percent))
             }
             Stop::NoCandidate => {
                 f.write_str("stopped because no other agent may go: protected tasks run there, or its instance is protected from scale-in or not known")
@@ -167,7 +176,10 @@ mod tests {
     #[test]
     fn every_stop_has_a_sentence_d3() {
         let highest = Some(cpus(7, 16));
-        let text = |removed, stop| ScaleDownReason { highest, threshold_percent: Some(50), removed, stop }.to_string();
+        let reason = |removed, beside_daemons, stop| {
+            ScaleDownReason { highest, threshold_percent: Some(50), removed, beside_daemons, stop }.to_string()
+        };
+        let text = |removed, stop| reason(removed, false, stop);
         let below = "cpus 43.8% (highest) is below 50%: ";
         for (stop, expected) in [
             (Stop::Min(4), "stopped by min = 4"),
@@ -220,6 +232,12 @@ mod tests {
             assert_eq!(text(0, stop.clone()), expected);
             assert_eq!(text(2, stop), format!("{below}removes 2 agents; then {expected}"));
         }
+        let not_below = || Stop::NotBelow(cpus(2, 4));
+        assert_eq!(reason(0, true, not_below()), "cpus 50% beside daemons (highest) is not below 50%");
+        assert_eq!(
+            reason(2, true, not_below()),
+            "cpus 43.8% beside daemons (highest) is below 50%: removes 2 agents; then cpus 50% (highest) is not below 50%"
+        );
         let incomplete = Incomplete { level: CompletenessLevel::Partial, cause: None };
         assert_eq!(text(0, Stop::Incomplete(incomplete)), "the snapshot is partial: removes no agent");
     }

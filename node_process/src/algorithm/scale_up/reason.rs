@@ -7,7 +7,7 @@ use shared::resources::Kind;
 use shared::text::counted;
 
 use super::super::utilization::Utilization;
-use super::super::words::{Change, NO_NEW_AGENT};
+use super::super::words::{BESIDE_DAEMONS, Change, NO_NEW_AGENT};
 
 /// Why U keeps and adds as many agents as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +17,9 @@ pub struct ScaleUpReason {
     /// How many queued instances count as used: they will be there.
     #[serde(skip_serializing_if = "is_none")]
     pub queued: u64,
+    /// Whether the percentages are of what daemons leave (H12).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub beside_daemons: bool,
     /// What the considered resources say.
     #[serde(flatten)]
     pub finding: Finding,
@@ -65,12 +68,13 @@ const fn is_none(count: &u64) -> bool {
 impl fmt::Display for ScaleUpReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.threshold_percent;
+        let beside = if self.beside_daemons { BESIDE_DAEMONS } else { "" };
         let queued = match self.queued {
-            0 => String::new(),
-            queued => format!(" with {}", counted(queued, "queued instance")),
+            0 => beside.to_owned(),
+            queued => format!("{beside} with {}", counted(queued, "queued instance")),
         };
         match &self.finding {
-            Finding::Unused => f.write_str("no considered resource is used"),
+            Finding::Unused => write!(f, "no considered resource is used{beside}"),
             Finding::NotAbove(highest) => {
                 write!(f, "{}{queued} (highest) is not above {percent}%", highest.beside(percent))
             }
@@ -87,7 +91,7 @@ impl fmt::Display for ScaleUpReason {
                     Some(Lack::NewAgentUnknown) => write!(f, "; {NO_NEW_AGENT}"),
                     Some(Lack::Kinds(kinds)) => {
                         let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-                        write!(f, "; adds none for {}, which a new agent does not have", kinds.join(" and "))
+                        write!(f, "; adds none for {}, which a new agent does not have{beside}", kinds.join(" and "))
                     }
                 }
             }
@@ -126,12 +130,25 @@ mod tests {
                 "cpus 90% is above 80%; adds none for disk and gpus, which a new agent does not have",
             ),
         ] {
-            assert_eq!(ScaleUpReason { threshold_percent: 80, queued: 0, finding }.to_string(), text);
+            assert_eq!(
+                ScaleUpReason { threshold_percent: 80, queued: 0, beside_daemons: false, finding }.to_string(),
+                text
+            );
         }
-        let with_queued = |finding| ScaleUpReason { threshold_percent: 80, queued: 2, finding }.to_string();
+        let reason = |queued, beside_daemons, finding| {
+            ScaleUpReason { threshold_percent: 80, queued, beside_daemons, finding }.to_string()
+        };
+        let with_queued = |finding| reason(2, false, finding);
         let expected = "cpus 90% with 2 queued instances is above 80%: adds 2 agents, then cpus 75%";
         assert_eq!(with_queued(above((0, 2), None)), expected);
         let expected = "cpus 80% with 2 queued instances (highest) is not above 80%";
         assert_eq!(with_queued(Finding::NotAbove(cpus(8, 10))), expected);
+        let expected = "cpus 90% beside daemons with 2 queued instances is above 80%: adds 2 agents, then cpus 75%";
+        assert_eq!(reason(2, true, above((0, 2), None)), expected);
+        let expected = "cpus 80% beside daemons (highest) is not above 80%";
+        assert_eq!(reason(0, true, Finding::NotAbove(cpus(8, 10))), expected);
+        let expected =
+            "cpus 90% beside daemons is above 80%; adds none for disk, which a new agent does not have beside daemons";
+        assert_eq!(reason(0, true, above((0, 0), Some(Lack::Kinds(vec![Kind::Disk])))), expected);
     }
 }
