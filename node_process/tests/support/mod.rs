@@ -289,8 +289,10 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
 }
 
 fn any_application() -> impl Strategy<Value = Application> {
-    (0_u32..3, any_count(), any_resources(), any_groups(), any_count(), any_groups()).prop_map(
-        |(number, task_count, resources, tasks, queued, queued_tasks)| Application {
+    // H12: some are daemons.
+    let max_per_agent = prop::option::weighted(0.5, any_count());
+    (0_u32..3, any_count(), any_resources(), any_groups(), any_count(), any_groups(), max_per_agent).prop_map(
+        |(number, task_count, resources, tasks, queued, queued_tasks, max_per_agent)| Application {
             framework: "marathon".to_owned(),
             name: format!("/{number}"),
             task_count,
@@ -299,7 +301,7 @@ fn any_application() -> impl Strategy<Value = Application> {
             queued,
             queued_tasks,
             gpu_aware: false,
-            max_per_agent: None,
+            max_per_agent,
         },
     )
 }

@@ -49,3 +49,49 @@ impl Daemons {
 fn smaller(one: &Resources, other: &Resources) -> Resources {
     Resources::from_fn(|kind| one.get(kind).min(other.get(kind)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::{Cluster, policy, resources};
+
+    const AGENT: Resources = resources(4, 14_000);
+    const DAEMON: Resources = resources(1, 500);
+
+    fn daemons(snapshot: &ClusterSnapshot) -> Daemons {
+        let policy = policy("applications.\"/daemon\".daemon = true").unwrap();
+        Daemons::of(snapshot, &Hosts::of(snapshot, &policy, |_, _| true))
+    }
+
+    #[test]
+    fn without_daemons_nothing_is_taken_h12() {
+        let snapshot = Cluster::of(3, AGENT).running("/web", 5, DAEMON).snapshot();
+        assert_eq!(daemons(&snapshot), Daemons::default());
+    }
+
+    #[test]
+    fn tasks_of_daemons_count_where_they_run_h12() {
+        // On each of nine agents. One leaves, two are away.
+        let cluster = Cluster::of(9, AGENT).running("/daemon", 9, DAEMON).running("/web", 9, DAEMON);
+        let mut cluster = cluster.with_state(8, AgentState::Draining);
+        cluster.disconnect(6);
+        cluster.disconnect(7);
+        let snapshot = cluster.snapshot();
+        let taken = daemons(&snapshot);
+        assert_eq!((taken.used, taken.starting), (DAEMON.times(6), Resources::ZERO));
+        assert_eq!((taken.leaving, taken.away), (DAEMON, DAEMON.times(2)));
+        // What is displaced beside them: a task of each of the three.
+        assert_eq!(taken.without_displaced(&snapshot.resources.displaced), DAEMON.times(3));
+    }
+
+    #[test]
+    fn an_empty_agent_counts_as_if_its_daemons_ran_h12() {
+        let starting = |cluster: Cluster| daemons(&cluster.snapshot()).starting;
+        let running = || Cluster::of(3, AGENT).running("/daemon", 3, DAEMON);
+        assert_eq!(starting(running()), Resources::ZERO);
+        assert_eq!(starting(running().and(2, AGENT)), DAEMON.times(2));
+        // What runs nowhere may never start, and not on agents that are too small.
+        assert_eq!(starting(Cluster::of(3, AGENT).queued("/daemon", 9, DAEMON)), Resources::ZERO);
+        assert_eq!(starting(running().and(2, resources(1, 499))), Resources::ZERO);
+    }
+}
