@@ -1,7 +1,8 @@
 //! What if: the nearest changes that lead to another decision: more or less load, another setting, a complete snapshot.
 //!
 //! Every answer is a decision of [`decide`](crate::decide) on the snapshot or policy with one thing changed, so it cannot differ from what
-//! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent. Tasks of daemons are no load.
+//! would be done. Load is changed for all tasks alike: so many percent of each, and of what it takes of its agent.
+//! Tasks of daemons are no load.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -425,7 +426,8 @@ fn resources(resources: &Resources, factor: u64) -> Resources {
     Resources::from_fn(|kind| Amount::from_thousandths(u64::try_from(amount(resources.get(kind))).unwrap_or(u64::MAX)))
 }
 
-/// Those of the tasks that are among the others, rounded to the nearest number, and the rest as it is; returns how many they are.
+/// So much of those tasks that are among the others, rounded to the nearest number, and the rest as it is; returns how many they
+/// are.
 fn groups(groups: &mut [TaskGroup], others: &[TaskGroup], factor: u64) -> u32 {
     let present = u64::from(PRESENT);
     let mut left: BTreeMap<Resources, u64> = BTreeMap::new();
