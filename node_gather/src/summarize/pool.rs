@@ -2,38 +2,36 @@
 
 mod asked;
 mod least_loaded;
+mod member;
 mod member_tasks;
 mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, AgentState, Candidate, LatestAgent, PoolResources, TaskGroup};
+use shared::contract::{AgentCounts, AgentShape, Candidate, LatestAgent, PoolResources, TaskGroup};
 use shared::resources::Resources;
 use shared::time;
 
 pub use asked::{Asked, Stays};
 use least_loaded::LeastLoaded;
+pub use member::is_usable;
+use member::{Instance, Member, Names, Standing, drain_due};
 use member_tasks::MemberTasks;
 use shapes::Capacities;
 pub(crate) use shapes::merge_shapes;
 
+use super::Share;
 use super::interned::index;
 use super::latest::Latest;
 use super::roles::Capacity;
 use super::values::AgentValues;
-use super::{Share, task_count};
 use crate::members::Placement;
-use crate::mesos::state::{Agent, AgentResources, Drain, RawAgent, runs_nothing};
+use crate::mesos::state::RawAgent;
 
 /// How many of them are candidates: two steps of scaling down, but at least and at most so many.
 const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
-
-/// The attribute that may hold the id of an agent's EC2 instance, set by its user data.
-const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
 
 /// The agents of one pool.
 #[derive(Clone, Debug)]
@@ -87,219 +85,6 @@ struct Listed {
     capacity: u32,
     /// What it uses, if the master reports it.
     used: Option<Resources>,
-}
-
-/// A registered agent that is kept one by one.
-#[derive(Clone, Debug)]
-struct Member {
-    names: Names,
-    ip: Option<IpAddr>,
-    resources: AgentResources,
-    /// Its number, in the order in which ids occurred.
-    number: u32,
-    standing: Standing,
-    /// The resources of its visible executors and, at the end, of its tasks.
-    visible: Resources,
-    protected: bool,
-    /// At the end: the names of the applications of its tasks, where it is on its way out.
-    applications: BTreeSet<String>,
-    /// At the end: what it has free, where other roles have reservations.
-    free: Option<Resources>,
-    /// When its drain should be over.
-    drain_due: Option<Timestamp>,
-    instance: Instance,
-}
-
-/// What an agent is called. It is one allocation: a thousand agents are kept until it is known which of them may go.
-#[derive(Clone, Debug)]
-struct Names {
-    /// Its id, its hostname, and the instance that it names.
-    all: Arc<str>,
-    id_end: usize,
-    hostname_end: usize,
-    has_instance: bool,
-}
-
-impl Names {
-    fn of(agent: &Agent) -> Self {
-        // The smallest value, so that the order of the document does not matter.
-        let instance = agent.attributes.values(INSTANCE_ID_ATTRIBUTE).min();
-        let parts = [&agent.id, &agent.hostname, instance.unwrap_or_default()];
-        let (id_end, hostname_end) = (agent.id.len(), agent.id.len() + agent.hostname.len());
-        Self { all: parts.concat().into(), id_end, hostname_end, has_instance: instance.is_some() }
-    }
-
-    fn id(&self) -> &str {
-        self.all.get(..self.id_end).unwrap_or_default()
-    }
-
-    fn hostname(&self) -> &str {
-        self.all.get(self.id_end..self.hostname_end).unwrap_or_default()
-    }
-
-    fn instance(&self) -> Option<&str> {
-        self.all.get(self.hostname_end..).filter(|_| self.has_instance)
-    }
-}
-
-/// The id of an agent's instance.
-#[derive(Clone, Debug, Default)]
-enum InstanceId {
-    #[default]
-    Unknown,
-    /// The one that it names.
-    Named,
-    Other(String),
-}
-
-/// What is known of the instance of a member, at the end.
-#[derive(Clone, Debug, Default)]
-struct Instance {
-    id: InstanceId,
-    decommission_tag: Option<bool>,
-    decommission_since: Option<Timestamp>,
-    /// Whether an agent that is not connected names it, too.
-    contested: bool,
-    /// Whether it may be terminated.
-    may_go: bool,
-}
-
-impl Instance {
-    fn of(placement: &Placement<'_>, named: Option<&str>) -> Self {
-        let (id, decommission_tag, decommission_since) = match placement {
-            Placement::On { instance, is_decommissioning, decommissioning_since, .. } => {
-                let is_named = named == Some(&instance.id);
-                let id = if is_named { InstanceId::Named } else { InstanceId::Other(instance.id.clone()) };
-                (id, Some(*is_decommissioning), *decommissioning_since)
-            }
-            Placement::NotDescribed => (InstanceId::Named, None, None),
-            // The group has no tag for what is no instance of it.
-            Placement::Outside => (InstanceId::Unknown, Some(false), None),
-            Placement::NotLookedUp | Placement::Unidentified | Placement::Away => (InstanceId::Unknown, None, None),
-        };
-        let contested = matches!(placement, Placement::On { is_sole: false, .. });
-        Self { id, decommission_tag, decommission_since, contested, may_go: placement.may_go() }
-    }
-}
-
-/// Whether an agent that has so much takes tasks.
-#[must_use]
-pub fn is_usable(agent: &Agent, total: &Resources) -> bool {
-    Standing::of(agent, total) == Standing::Usable
-}
-
-/// When the drain of an agent should be over. A new master does not say it of what was drained before it led: that was before
-/// the agent registered with it.
-fn drain_due(agent: &Agent) -> Option<Timestamp> {
-    match agent.drain? {
-        Drain::Draining => agent.drain_time.due(),
-        Drain::Drained => agent.drain_time.due().or(agent.registered_at),
-    }
-}
-
-/// Whether an agent accepts tasks, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Usable,
-    Draining(Drain),
-    Deactivated,
-    /// The master has lost the connection to it.
-    Disconnected,
-    /// It has no resources, or its instance is terminating.
-    Inactive,
-    /// Something about it is impossible, so that what it offers is not known.
-    SetAside,
-}
-
-impl Standing {
-    /// A draining or deactivated agent counts as such even if it is disconnected, too.
-    fn of(agent: &Agent, total: &Resources) -> Self {
-        match agent.drain {
-            Some(drain) => Self::Draining(drain),
-            None if agent.deactivated => Self::Deactivated,
-            None if runs_nothing(total) => Self::Inactive,
-            None if agent.active => Self::Usable,
-            None => Self::Disconnected,
-        }
-    }
-
-    /// The same for an agent that is set aside. Other agents than usable ones offer nothing anyway.
-    const fn set_aside(self) -> Self {
-        match self {
-            Self::Usable => Self::SetAside,
-            other => other,
-        }
-    }
-
-    /// The same for an agent whose instance is terminating: its tasks must be placed again.
-    const fn leaving(self) -> Self {
-        match self {
-            Self::Usable => Self::Inactive,
-            other => other,
-        }
-    }
-
-    /// The state of a candidate; `None` if the agent is not a candidate.
-    const fn candidate_state(self) -> Option<AgentState> {
-        match self {
-            Self::Usable => Some(AgentState::Active),
-            Self::Draining(Drain::Draining) => Some(AgentState::Draining),
-            Self::Draining(Drain::Drained) => Some(AgentState::Drained),
-            Self::Deactivated => Some(AgentState::Deactivated),
-            Self::Disconnected | Self::Inactive | Self::SetAside => None,
-        }
-    }
-}
-
-impl Member {
-    fn is_usable(&self) -> bool {
-        self.standing == Standing::Usable
-    }
-
-    /// What tasks and executors use: as the master reports it, else the visible ones.
-    fn used(&self) -> Resources {
-        self.resources.used.unwrap_or(self.visible)
-    }
-
-    /// The largest used share of its resources.
-    fn load(&self) -> Share {
-        Share::largest(&self.used(), &self.resources.total)
-    }
-
-    /// A member is large, and few are candidates, so that it stays where it is.
-    fn take_candidate(&mut self, state: AgentState, tasks: Vec<TaskGroup>) -> Candidate {
-        let used = self.used();
-        let AgentResources { total, unreserved, .. } = self.resources;
-        let (instance, applications) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.applications));
-        let names = &self.names;
-        Candidate {
-            instance_id: match instance.id {
-                InstanceId::Unknown => None,
-                InstanceId::Named => names.instance().map(str::to_owned),
-                InstanceId::Other(id) => Some(id),
-            },
-            decommission_tag: instance.decommission_tag,
-            decommission_since: instance.decommission_since,
-            contested: instance.contested,
-            drain_due: self.drain_due,
-            agent_id: names.id().to_owned(),
-            hostname: names.hostname().to_owned(),
-            ip: self.ip,
-            state,
-            protected: self.protected,
-            total,
-            unreserved,
-            used,
-            free: self.free,
-            task_count: task_count(&tasks),
-            tasks,
-            applications: if applications.len() > Candidate::MAX_APPLICATIONS {
-                Vec::new()
-            } else {
-                applications.into_iter().collect()
-            },
-        }
-    }
 }
 
 impl Pool {

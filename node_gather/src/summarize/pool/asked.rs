@@ -3,7 +3,8 @@
 use shared::contract::{AgentState, Candidate};
 use shared::count::saturated;
 
-use super::{InstanceId, Member, Pool};
+use super::member::InstanceId;
+use super::{Member, Pool};
 
 /// An agent that was asked for, and is no candidate.
 #[derive(Clone, Debug, PartialEq)]
