@@ -29,8 +29,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
-use shared::contract::{AgentCounts, AgentShape, ClusterSnapshot, CompletenessLevel, GroupMembers, Source, TaskGroup};
+use shared::contract::{
+    AgentCounts, AgentShape, Application, ClusterSnapshot, CompletenessLevel, GroupMembers, Source, TaskGroup,
+};
 use shared::count::saturated;
+use shared::daemon::Daemon;
 use shared::resources::{Amount, Kind, Resources};
 use shared::time::truncate;
 use uuid::Uuid;
@@ -41,8 +44,10 @@ use crate::marathon::{Answer, Observed};
 use crate::members::{Descriptions, Group, Members, PoolGroup, PoolMembers, match_members};
 use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
+use applications::Key;
 pub(crate) use applications::fold_smallest;
 pub use cluster_state::ClusterState;
+use pool::Limited;
 pub(crate) use pool::merge_shapes;
 pub use pool::{Asked, Stays, is_usable};
 use queued::{Scheduler, Servers, Uncounted};
@@ -89,7 +94,8 @@ pub fn summarize_unidentified(
     let Members { placements, pools: members } = match_members(&groups, &identities, &described.lookup);
     // A good part of the memory where agents are many.
     drop(identities);
-    let tasks = state.end(&placements);
+    let limits = host_limits(marathon);
+    let tasks = state.end(&placements, &limits);
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
@@ -113,7 +119,6 @@ pub fn summarize_unidentified(
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());
     let backing_off = names.zip(left_out.iter_mut().map(|left_out| std::mem::take(&mut left_out.demand))).collect();
-    let limits = host_limits(marathon);
     applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits));
     let notes: Vec<Vec<String>> =
         state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
@@ -125,14 +130,9 @@ pub fn summarize_unidentified(
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
         let mut notes = if is_complete { notes } else { Vec::new() };
         notes.extend(completeness::odd_definitions_note(marathon, taken_at));
+        notes.extend(left_out.notes);
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
-        let mut applications = applications.into_list();
-        let mut scale_down_candidates = pool.take_candidates();
-        if let Some(found) = state.asked.as_ref().and_then(|name| pool.take_asked(name, &scale_down_candidates)) {
-            asked = Some(found);
-        }
-        sizes::limit(&mut applications, &mut scale_down_candidates, pool.policy.new_agent, &agent_shapes);
-        ClusterSnapshot {
+        let mut snapshot = ClusterSnapshot {
             id: Uuid::nil(),
             taken_at,
             pool: pool.policy.pool.clone(),
@@ -157,13 +157,24 @@ pub fn summarize_unidentified(
             latest_agents: pool.take_latest(),
             decommissioning_omitted: 0,
             free_floor: None,
-            scale_down_candidates,
-            applications,
+            scale_down_candidates: Vec::new(),
+            applications: applications.into_list(),
             growth: None,
             not_counted: left_out.listed,
             notes,
             cpu_utilization_percent: None,
+        };
+        let limited = limited(&snapshot, &pool.policy);
+        let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
+        snapshot.scale_down_candidates = candidates;
+        if let Some(found) =
+            state.asked.as_ref().and_then(|name| pool.take_asked(name, &snapshot.scale_down_candidates))
+        {
+            asked = Some(found);
         }
+        let ClusterSnapshot { applications, scale_down_candidates, agent_shapes, .. } = &mut snapshot;
+        sizes::limit(applications, scale_down_candidates, pool.policy.new_agent, agent_shapes);
+        snapshot
     });
     Summary {
         snapshots: snapshots.collect(),
@@ -189,6 +200,18 @@ fn host_limits(marathon: &Observed) -> HostLimits {
         *own = limit.min(*own);
     }
     limits
+}
+
+/// The applications of a pool of which an agent may hold only so many instances, but for daemons, which run on every agent.
+fn limited<'s>(snapshot: &'s ClusterSnapshot, policy: &Policy) -> BTreeMap<Key<'s>, Limited> {
+    let limited = |application: &'s Application| {
+        let max_per_agent =
+            application.max_per_agent.filter(|_| Daemon::of(application, snapshot, policy).is_none())?;
+        let Application { framework, name, gpu_aware, queued, .. } = application;
+        let key = Key { name, framework, gpu_aware: *gpu_aware };
+        Some((key, Limited { max_per_agent, queued: *queued, gpu_aware: *gpu_aware }))
+    };
+    snapshot.applications.iter().filter_map(limited).collect()
 }
 
 /// Marathon among the frameworks, by its tasks. Without any, each framework without tasks may be it. A framework's GPU

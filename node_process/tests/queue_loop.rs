@@ -95,6 +95,19 @@ fn instances_get_the_agents_that_their_host_port_needs_at_once_h12() {
     assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (3, 0), "{bought:?}");
 }
 
+/// Once Marathon has said so, for a role the room of the first is kept, and for a reservation it is not.
+#[test]
+fn what_waits_for_a_role_or_a_reservation_buys_one_agent_at_most() {
+    for reason in ["UnfulfilledRole", "NoCorrespondingReservationFound"] {
+        let declines = &[(reason, 3)];
+        let bought = bought_where(full(), SETTINGS, "/pinned", resources(1, 1_000), declines);
+        assert_eq!((bought[0], bought[1..].iter().sum::<i32>()), (1, 0), "{reason}: {bought:?}");
+    }
+    let declines = &[("NoCorrespondingReservationFound", 3)];
+    let waits = full().declined("/pinned", declines);
+    assert_eq!(bought_where(waits, SETTINGS, "/pinned", resources(1, 1_000), declines), [0; RUNS]);
+}
+
 #[test]
 fn a_constraint_that_names_a_host_buys_none() {
     let cluster = full().constrained("/pinned", &[&["hostname", "CLUSTER", "agent-0"]]);
@@ -164,6 +177,9 @@ fn instances_that_wait_for_a_rack_buy_one_agent_at_most() {
         (["rack", "UNIQUE", ""], 2, true),
         (["rack", "MAX_PER", "2"], 4, true),
         (["rack", "CLUSTER", "r3"], 4, true),
+        // Or it may have such a name.
+        (["hostname", "LIKE", "db-.*"], 0, true),
+        (["hostname", "UNLIKE", "agent-.*"], 0, true),
     ] {
         let changes = changes(racks(running).constrained("/db", &[&constraint]));
         let bought: i32 = changes.iter().filter(|delta| **delta > 0).sum();

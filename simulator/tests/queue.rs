@@ -345,10 +345,11 @@ fn limited(count: u32, queued: u32, most_per_agent: u32) -> Scenario {
     small(count, queued, |small| Application { most_per_agent: NonZeroU32::new(most_per_agent), ..small })
 }
 
+const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nmax_scale_down_step = 100\n\
+                        scale_down_window = \"0s\"\nnew_agent = { cpus = 1, mem = 5000 }";
+
 /// The same, and an application of small instances that is like this.
 fn small(count: u32, queued: u32, of: impl FnOnce(Application) -> Application) -> Scenario {
-    const SETTINGS: &str = "application_headroom_percent = 0\nmin = 0\nmax = 50\nmax_scale_down_step = 100\n\
-                            scale_down_window = \"0s\"\nnew_agent = { cpus = 1, mem = 5000 }";
     let new = Capacity::of(resources(1, 5_000));
     let size = Resources { cpus: Amount::from_thousandths(200), ..resources(0, 200) };
     Scenario::new(vec![agents(count, &new, 24 * 60)], SETTINGS, new, 2, of(Application::new("/db", size)), queued)
@@ -395,6 +396,24 @@ fn keep_their_four_agents(pool: &Scenario) {
     assert_eq!((seen[50].agents, seen[50].queued, seen[50].requested), (4, 0, 0));
     let last = &seen[51].decision;
     assert!(last.steps[0].reason.ends_with("/db needs 4 agents: 4 instances, at most 1 on each agent"), "{last:#?}");
+}
+
+/// Four agents run an instance each, and the fifth a task for which it alone has room. Any of the four could hold a second instance by
+/// its resources, and none may.
+#[test]
+fn the_only_hosts_of_instances_are_not_removed_and_bought_again_h12() {
+    let pool = |agents: u32| {
+        let mut pool = limited(agents, 4, 1);
+        pool.pool = cluster::policy(&format!("{SETTINGS}\nscale_down_margin = 0")).unwrap();
+        pool.setup.workload.applications.push(Application::new("/web", resources(1, 200)));
+        pool.setup.workload.changes.push(Wanted { at: 0, application: 1, instances: 1 });
+        pool
+    };
+    // A sixth agent is a place for one of them, so that one of the six may go.
+    for agents in [5, 6] {
+        let last = pool(agents).after(200);
+        assert_eq!((last.agents, last.queued, last.requested), (5, 0, 0), "{agents}: {:#?}", last.decision);
+    }
 }
 
 proptest! {

@@ -74,6 +74,11 @@ impl Removal {
         match asked.and_then(|asked| asked.stays) {
             Some(Stays::NotUsable) => return never("it is not usable: disconnected, inactive, or set aside"),
             Some(Stays::Protected) => return never("it runs a task of a protected framework or application"),
+            Some(Stays::SoleHost) => {
+                return never(
+                    "it runs an instance of an application of which each agent may hold only so many, and no other has a place for it",
+                );
+            }
             Some(Stays::Instance) => {
                 return never(
                     "its instance is not certain, not in service, not of the group, or has scale-in protection",

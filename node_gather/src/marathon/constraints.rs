@@ -105,6 +105,12 @@ impl Constraints {
         self.all.iter().any(|constraint| !constraint.is_on_one_agent())
     }
 
+    /// Whether none tells how many agents, or values of an attribute, the instances need.
+    #[must_use]
+    pub fn say_nothing_of_places(&self) -> bool {
+        self.max_per_agent().is_none() && !self.are_on_attributes()
+    }
+
     /// The constraint by which all instances run on one agent, if there is one: where one runs, no other agent helps.
     #[must_use]
     pub fn on_one_agent_together(&self) -> Option<Contradiction<'_>> {

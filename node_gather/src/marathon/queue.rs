@@ -25,8 +25,12 @@ pub const MAX_BYTES: usize = 8 << 20;
 /// Marathon's own limit of a number of instances.
 const MAX_COUNT: f64 = i32::MAX as f64;
 
-/// The reasons of declines other than a lack of resources.
-const FOR_CONSTRAINTS: [&str; 3] = ["UnfulfilledRole", "UnfulfilledConstraint", "NoCorrespondingReservationFound"];
+/// The reasons of declines for a role or a constraint, which Marathon names before any resource that is short.
+const FOR_CONSTRAINTS: [&str; 2] = ["UnfulfilledRole", "UnfulfilledConstraint"];
+
+/// The reason of a decline where all instances wait for the agents that hold their reservations: those that wait for none are declined for
+/// resources.
+const FOR_RESERVATION: &str = "NoCorrespondingReservationFound";
 
 /// The reason of a decline where ports are missing, and no other resource is: Marathon names the first reason in an order of its own, in
 /// which these are last.
@@ -72,8 +76,10 @@ pub enum Declines {
     /// No offer was declined, or older releases do not say.
     #[default]
     None,
-    /// Each for its role, its constraints, or a reservation, none for lack of resources; or one for its fixed host port alone.
+    /// Each for its role or its constraints, none for lack of resources; or one for its fixed host port alone.
     ForConstraints,
+    /// At least one because the agent does not hold a reservation that the instances have, none for lack of resources.
+    ForReservation,
     /// At least one for lack of resources, or for a reason that this release does not know.
     ForResources,
 }
@@ -195,6 +201,7 @@ impl Loose for Summary {
 #[derive(Default)]
 struct Rejects {
     constraints: bool,
+    reservation: bool,
     ports: bool,
     resources: bool,
 }
@@ -203,6 +210,7 @@ impl Rejects {
     fn add(&mut self, reason: &str) {
         match reason {
             FOR_PORTS => self.ports = true,
+            FOR_RESERVATION => self.reservation = true,
             reason if FOR_CONSTRAINTS.contains(&reason) => self.constraints = true,
             _ => self.resources = true,
         }
@@ -214,6 +222,7 @@ impl Rejects {
         match self {
             Self { ports: true, .. } if has_fixed_port => Declines::ForConstraints,
             Self { ports: true, .. } | Self { resources: true, .. } => Declines::ForResources,
+            Self { reservation: true, .. } => Declines::ForReservation,
             Self { constraints: true, .. } => Declines::ForConstraints,
             Self { constraints: false, .. } => Declines::None,
         }

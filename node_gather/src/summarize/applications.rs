@@ -51,16 +51,24 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState, tasks: Vec<Tasks>) -> Vec<App
     let mut pools: Vec<Applications<'a>> = state.policies.iter().map(|_| Applications::default()).collect();
     for Tasks { pool, application, resources, count } in tasks {
         if let Some(applications) = pools.get_mut(index(pool))
-            && let Some(ApplicationName { framework, name, is_marathon }) = state.applications.get(index(application))
-            && let Some(framework) = state.frameworks.get(index(*framework))
+            && let Some(ApplicationName { is_marathon, .. }) = state.applications.get(index(application))
+            && let Some(key) = Key::of(state, application)
         {
-            let key = Key { framework: &framework.name, name, gpu_aware: framework.gpu_aware };
             let counts = applications.0.entry(key).or_default();
             counts.tasks.push(TaskGroup { count, resources });
             counts.is_marathon |= *is_marathon;
         }
     }
     pools
+}
+
+impl<'a> Key<'a> {
+    /// The application of that number.
+    pub(super) fn of(state: &'a ClusterState, application: u32) -> Option<Self> {
+        let ApplicationName { framework, name, .. } = state.applications.get(index(application))?;
+        let framework = state.frameworks.get(index(*framework))?;
+        Some(Self { name, framework: &framework.name, gpu_aware: framework.gpu_aware })
+    }
 }
 
 impl<'a> Applications<'a> {

@@ -27,6 +27,7 @@ use super::pool::Pool;
 use super::set_aside::SetAsides;
 use super::{Membership, SeenAttributes};
 use crate::finding::{Owner, SetAside};
+use crate::marathon::definitions::HostLimits;
 use crate::members::{self, Descriptions, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{
@@ -230,8 +231,8 @@ impl ClusterState {
         self.agents.forget_all_but(&self.set_aside);
     }
 
-    /// The tasks by pool, of a document that is closed.
-    pub(super) fn end(&mut self, placements: &[Placement<'_>]) -> Vec<Tasks> {
+    /// The tasks by pool, of a document that is closed. `limits` says how many instances of an application one agent may hold.
+    pub(super) fn end(&mut self, placements: &[Placement<'_>], limits: &HostLimits) -> Vec<Tasks> {
         let sizes = self.sizes.take_values();
         let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
         let roles = self.roles.take_values();
@@ -263,6 +264,10 @@ impl ClusterState {
                 let ApplicationName { framework, name, .. } = self.applications.get(index(application))?;
                 Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
             };
+            let is_limited = |application| {
+                let name = if limits.is_empty() { None } else { self.applications.get(index(application)) };
+                name.is_some_and(|ApplicationName { name, .. }| limits.contains_key(name.as_str()))
+            };
             let by_role = |agent: u32| {
                 let of_agent = all_by_role.range((agent, 0)..=(agent, u32::MAX));
                 let named = of_agent.filter_map(|((_, role), used)| {
@@ -277,7 +282,8 @@ impl ClusterState {
             };
             let framework = |of| self.frameworks.get(index(of)).map(|framework: &Framework| framework.name.as_str());
             pool.protect(framework);
-            pool.end(resources, application, placement, |number| self.set_aside.contains(number), by_role);
+            let is_set_aside = |number| self.set_aside.contains(number);
+            pool.end(resources, application, is_limited, placement, is_set_aside, by_role);
         }
         tasks
     }

@@ -1,6 +1,7 @@
 //! Collects the agents of one pool.
 
 mod asked;
+mod hosts;
 mod least_loaded;
 mod member;
 mod member_tasks;
@@ -15,6 +16,8 @@ use shared::resources::Resources;
 use shared::time;
 
 pub use asked::{Asked, Stays};
+pub(super) use hosts::Limited;
+use hosts::{Hosts, Instances};
 use least_loaded::LeastLoaded;
 pub use member::is_usable;
 use member::{Instance, Member, Names, Standing, drain_due};
@@ -73,6 +76,8 @@ pub(super) struct Pool {
     executors: BTreeSet<(usize, u32)>,
     /// The same tasks, by the places of their agents in order, at the end.
     groups: Vec<(usize, TaskGroup)>,
+    /// At the end: those of applications of which an agent may hold only so many.
+    limited: Vec<Instances>,
 }
 
 /// What is kept of every registered agent until all tasks are known.
@@ -110,6 +115,7 @@ impl Pool {
             tasks: MemberTasks::default(),
             executors: BTreeSet::new(),
             groups: Vec::new(),
+            limited: Vec::new(),
         }
     }
 
@@ -139,6 +145,7 @@ impl Pool {
             standing,
             visible: Resources::ZERO,
             protected: false,
+            sole_host: false,
             applications: BTreeSet::new(),
             free: None,
             drain_due: drain_due(agent).map(time::truncate),
@@ -225,13 +232,15 @@ impl Pool {
         self.visible += resources;
     }
 
-    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name. By an agent's
-    /// number, `placement` says what its instance is, `is_set_aside` whether it is set aside, and `by_role` what its tasks and
-    /// executors use by role, for agents for which that matters.
+    /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name, and `is_limited` whether
+    /// an agent may hold only so many instances of an application. By an agent's number, `placement` says what its instance is,
+    /// `is_set_aside` whether it is set aside, and `by_role` what its tasks and executors use by role, for agents for which that
+    /// matters.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
+        is_limited: impl Fn(u32) -> bool,
         placement: impl Fn(u32) -> Placement<'a>,
         is_set_aside: impl Fn(u32) -> bool,
         by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
@@ -255,7 +264,11 @@ impl Pool {
                 // No application has an empty name, so that a task without one stays one of none.
                 member.applications.insert(application.map_or("", |(_, name)| name).to_owned());
             }
-            self.groups.push((index(place), TaskGroup { count, resources }));
+            let (place, tasks) = (index(place), TaskGroup { count, resources });
+            if is_limited(of) {
+                self.limited.push(Instances { application: of, place, tasks });
+            }
+            self.groups.push((place, tasks));
         }
         for member in &mut members {
             if is_set_aside(member.number) {
@@ -353,16 +366,16 @@ impl Pool {
     }
 
     /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
-    /// take the place of one that may go.
-    pub(super) fn take_candidates(&mut self) -> Vec<Candidate> {
+    /// take the place of one that may go. `limited` says what is known of an application of which an agent may hold only so many
+    /// instances.
+    pub(super) fn take_candidates(&mut self, limited: impl Fn(u32) -> Option<Limited>) -> Vec<Candidate> {
         let mut members = std::mem::take(&mut self.members);
-        let may_go = |member: &Member| member.is_usable() && member.instance.may_go && !member.protected;
         // Their places are sorted, not they.
         let mut usable: Vec<(Share, &str, usize)> = Vec::new();
         let mut decommissioning: Vec<(&str, usize)> = Vec::new();
         for (place, member) in members.iter().enumerate() {
             let id = member.names.id();
-            if may_go(member) {
+            if member.may_go() {
                 usable.push((member.load(), id, place));
             } else if !member.is_usable() {
                 decommissioning.push((id, place));
@@ -373,13 +386,16 @@ impl Pool {
         let at_once = self.policy.removal(true).at_once(self.counts.registered, u32::MAX);
         let most = at_once.saturating_mul(2);
         let most = most.clamp(*CANDIDATES.start(), *CANDIDATES.end());
-        if usable.len() > index(most) {
+        let hosts = Hosts::of(&members, &self.limited, limited);
+        if hosts.is_empty() && usable.len() > index(most) {
             usable.select_nth_unstable(index(most));
             usable.truncate(index(most));
         }
         usable.sort_unstable();
-        let places = usable.into_iter().map(|(.., place)| place);
-        let places: Vec<usize> = places.chain(decommissioning.into_iter().map(|(_, place)| place)).collect();
+        let usable: Vec<usize> = usable.into_iter().map(|(.., place)| place).collect();
+        let decommissioning: Vec<usize> = decommissioning.into_iter().map(|(_, place)| place).collect();
+        let mut places = hosts.release(&mut members, usable, index(most));
+        places.extend(decommissioning);
         let candidate = |place: usize| {
             let member = members.get_mut(place)?;
             let state = member.standing.candidate_state()?;

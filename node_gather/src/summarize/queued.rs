@@ -2,15 +2,15 @@
 //!
 //! Where Marathon declines every offer for constraints, agents with room prove that room is not what is missing. Constraints on
 //! attributes are compared with the values that agents of the pool have: they leave places for so many instances in all. While
-//! a place is left, a new agent may have it, and one instance counts: its room is kept, so that the same agent is not bought and
-//! removed again and again.
+//! a new agent may have a place, one instance counts: its room is kept, so that the same agent is not bought and removed again and
+//! again.
 //!
 //! An entry counts in a pool that can serve it: its constraints and roles do not exclude the pool's agents, and a new agent
 //! or one of the pool's holds an instance. Of several, the pool where the application has most tasks; else the first
 //! without `attributes`, which any agent may belong to; else the first of the configuration.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::config::Policy;
@@ -29,6 +29,9 @@ const UNRESERVED: &str = "*";
 
 /// How many entries that do not count are listed.
 const MAX_LISTED: usize = 50;
+
+/// How many of those for which room is kept have a note.
+const MAX_NOTES: usize = 10;
 
 /// How much of an application's roles a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
@@ -81,6 +84,8 @@ struct LeftOut {
     reason: String,
     /// H7: whether they are demand all the same: a pause of their scheduler is no less of it.
     is_demand: bool,
+    /// Whether nothing shows why those that count do not start.
+    is_unexplained: bool,
 }
 
 /// The queued instances of a pool that do not count.
@@ -88,13 +93,15 @@ struct LeftOut {
 pub(super) struct Uncounted {
     /// For its snapshot.
     pub(super) listed: Vec<NotCounted>,
+    /// Those that count although agents with room decline them.
+    pub(super) notes: Vec<String>,
     /// H7: those that are demand.
     pub(super) demand: Vec<TaskGroup>,
 }
 
 impl From<String> for LeftOut {
     fn from(reason: String) -> Self {
-        Self { but: 0, reason, is_demand: false }
+        Self { but: 0, reason, is_demand: false, is_unexplained: false }
     }
 }
 
@@ -114,10 +121,16 @@ impl Servers<'_> {
             queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
         let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
         let mut demand: Vec<Vec<TaskGroup>> = vec![Vec::new(); self.policies.len()];
+        let mut notes: Vec<BTreeSet<String>> = vec![BTreeSet::new(); self.policies.len()];
         for (queued, Assigned { pool, key, left_out }) in queued.into_iter().zip(assigned) {
             let counted = left_out.as_ref().map_or(queued.instances, |left_out| left_out.but.min(queued.instances));
             if let Some(applications) = applications.get_mut(pool).filter(|_| counted > 0) {
                 applications.add_queued(key, queued, counted);
+            }
+            if let Some(LeftOut { is_unexplained: true, reason, .. }) = &left_out
+                && let Some(notes) = notes.get_mut(pool).filter(|notes| notes.len() < MAX_NOTES)
+            {
+                notes.insert(room_is_kept(&queued.application, reason));
             }
             let demand = demand.get_mut(pool);
             if let (Some(LeftOut { is_demand: true, .. }), Some(demand)) = (&left_out, demand) {
@@ -130,8 +143,12 @@ impl Servers<'_> {
                 *sum = sum.saturating_add(queued.instances - counted);
             }
         }
-        let left_out = |(not_counted, demand)| Uncounted { listed: listed(not_counted), demand };
-        not_counted.into_iter().zip(demand).map(left_out).collect()
+        let left_out = |((not_counted, notes), demand): ((_, BTreeSet<String>), _)| Uncounted {
+            listed: listed(not_counted),
+            notes: notes.into_iter().collect(),
+            demand,
+        };
+        not_counted.into_iter().zip(notes).zip(demand).map(left_out).collect()
     }
 
     fn assign<'a>(
@@ -179,11 +196,14 @@ impl Servers<'_> {
             let settings = policy.settings_of(&queued.application);
             let is_demand = settings.daemon != Some(true) && settings.headroom_percent.is_none();
             let reason = "its instances failed, and Marathon backs off".to_owned();
-            Some(LeftOut { but: 0, reason, is_demand })
+            Some(LeftOut { is_demand, ..LeftOut::from(reason) })
+        } else if queued.declines == Declines::ForReservation {
+            Some("it waits for the agent that holds its reservation or volume, and no other helps".to_owned().into())
         } else if queued.declines == Declines::ForConstraints {
             self.without_place(pool, queued, tasks).or_else(|| {
                 let but = self.with_other_hosts(pool, queued, tasks, key.gpu_aware);
-                all().any(has_room).then(|| LeftOut { but, reason: declined(queued), is_demand: false })
+                let is_unexplained = but > 0 && queued.constraints.say_nothing_of_places();
+                all().any(has_room).then(|| LeftOut { but, is_unexplained, ..LeftOut::from(declined(queued)) })
             })
         } else {
             None
@@ -210,15 +230,19 @@ impl Servers<'_> {
     }
 
     /// How many instances of an entry count that agents with room decline, where so many of its tasks run: a new agent may have a value
-    /// that no other has, or hold the instance that these may not (H12).
+    /// or a name that no other has, or hold the instance that these may not (H12).
     fn with_other_hosts(&self, pool: usize, queued: &QueuedInstances, running: u32, gpu_aware: bool) -> u32 {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
-        let limit = queued.constraints.max_per_agent();
-        let (Some(on_each), Some(Some(most))) = (limit, self.most.get(pool)) else { return of_attributes };
-        let on_each = on_each.max(1);
-        let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
-        if settings.and_then(|settings| settings.daemon).unwrap_or(hosts > *most) {
+        let is_daemon = settings.and_then(|settings| settings.daemon);
+        let Some(on_each) = queued.constraints.max_per_agent().map(|limit| limit.max(1)) else {
+            // Room in another pool alone shows that no agent is missing here.
+            let keeps = is_daemon != Some(true) && self.has_room(pool, &queued.resources(), gpu_aware);
+            return u32::from(keeps).max(of_attributes);
+        };
+        let Some(Some(most)) = self.most.get(pool) else { return of_attributes };
+        let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
+        if is_daemon.unwrap_or(hosts > *most) {
             return of_attributes;
         }
         // Full agents are offered no instance, so they are none of those that decline.
@@ -299,6 +323,15 @@ fn takes(total: &Resources, gpu_aware: bool) -> bool {
     gpu_aware || total.gpus.is_zero()
 }
 
+/// A note that an instance counts, although nothing shows that another agent will help.
+fn room_is_kept(application: &str, reason: &str) -> String {
+    let name = clip(application, MAX_REMOTE_CHARS);
+    format!(
+        "{name}: {reason}; room for an instance is kept for as long as one waits, \
+         and applications.{name:?}.count_queued = false keeps none"
+    )
+}
+
 /// Marathon says that resources are not what is missing, and an agent with room proves it.
 fn declined(queued: &QueuedInstances) -> String {
     let constraints = queued.constraints.to_string();
@@ -309,8 +342,5 @@ fn declined(queued: &QueuedInstances) -> String {
             "agents have room, but Marathon declined their last offers for constraints, ports, roles, or reservations{constraints}"
         );
     }
-    format!(
-        "Marathon declined every last offer for constraints, roles, or reservations{constraints}, \
-         although an agent has room"
-    )
+    format!("Marathon declined every last offer for constraints or roles{constraints}, although an agent has room")
 }

@@ -1,4 +1,6 @@
 mod counts;
+mod declines;
+mod hosts;
 mod odd;
 mod pods;
 mod roles;

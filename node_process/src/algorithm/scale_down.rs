@@ -98,16 +98,16 @@ fn stop_before(pool: &Pool<'_>, load: &Resources, step: &ScaleDownStep, removed:
     {
         return Some(Stop::NotBelow(utilization));
     }
+    // H12. Its agents are no candidates either, and this says why.
+    if let Some(needed) = pool.hosts.needed.as_ref().filter(|needed| then.agents < needed.hosts) {
+        return Some(Stop::Hosts(needed.clone()));
+    }
     // D2, D3
     if removed >= pool.removable_count() {
         return Some(Stop::NoCandidate);
     }
     if then.agents < policy.limits.min {
         return Some(Stop::Min(policy.limits.min));
-    }
-    // H12
-    if let Some(needed) = pool.hosts.needed.as_ref().filter(|needed| then.agents < needed.hosts) {
-        return Some(Stop::Hosts(needed.clone()));
     }
     if saturated(removed + 1) > step.agents {
         return Some(Stop::Step(step.reason));

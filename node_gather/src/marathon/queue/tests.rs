@@ -275,15 +275,15 @@ fn only_declines_for_lack_of_resources_show_that_resources_lack() {
     };
     let reject = |reason: &str, declined: u32| json!({"reason": reason, "declined": declined, "processed": 9});
     let constraint = reject("UnfulfilledConstraint", 2);
+    let reservation = reject("NoCorrespondingReservationFound", 1);
     for (rejects, expected) in [
         (json!([]), Declines::None),
         (json!(null), Declines::None),
         (json!([reject("UnfulfilledConstraint", 0), reject("InsufficientCpus", 0)]), Declines::None),
         (json!([constraint]), Declines::ForConstraints),
-        (
-            json!([reject("UnfulfilledRole", 1), constraint, reject("NoCorrespondingReservationFound", 1)]),
-            Declines::ForConstraints,
-        ),
+        (json!([reject("UnfulfilledRole", 1), constraint]), Declines::ForConstraints),
+        (json!([constraint, reservation]), Declines::ForReservation),
+        (json!([reservation, reject("InsufficientMem", 1)]), Declines::ForResources),
         (json!([constraint, reject("InsufficientCpus", 1)]), Declines::ForResources),
         (json!([reject("InsufficientPorts", 1), constraint]), Declines::ForResources),
         // Of a release that does not exist yet.

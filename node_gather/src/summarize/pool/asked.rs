@@ -28,6 +28,8 @@ pub enum Stays {
     Protected,
     /// Its instance is not certain, or may not be terminated.
     Instance,
+    /// It runs an instance of an application of which each agent may hold only so many, and no other has a place for it.
+    SoleHost,
 }
 
 impl Pool {
@@ -53,13 +55,12 @@ impl Pool {
             member if !member.is_usable() => Some(Stays::NotUsable),
             member if member.protected => Some(Stays::Protected),
             member if !member.instance.may_go => Some(Stays::Instance),
+            member if member.sole_host => Some(Stays::SoleHost),
             _ => None,
         };
         let active = candidates.iter().filter(|candidate| candidate.state == AgentState::Active).count();
         // All candidates have less load than any other agent.
-        let less = |other: &&Member| {
-            other.is_usable() && other.instance.may_go && !other.protected && other.load() < member.load()
-        };
+        let less = |other: &&Member| other.may_go() && !other.sole_host && other.load() < member.load();
         // What is taken as a candidate may not go again.
         let before = saturated(active + self.members.iter().filter(less).count());
         let agent = self.members.get_mut(place)?.take_candidate(AgentState::Active, tasks);

@@ -27,6 +27,8 @@ pub(super) struct Member {
     /// The resources of its visible executors and, at the end, of its tasks.
     pub(super) visible: Resources,
     pub(super) protected: bool,
+    /// At the end: whether an instance of an application runs there, or would start there, for which no agent that stays has a place.
+    pub(super) sole_host: bool,
     /// At the end: the names of the applications of its tasks, where it is on its way out.
     pub(super) applications: BTreeSet<String>,
     /// At the end: what it has free, where other roles have reservations.
@@ -185,6 +187,16 @@ impl Member {
     /// What tasks and executors use: as the master reports it, else the visible ones.
     pub(super) fn used(&self) -> Resources {
         self.resources.used.unwrap_or(self.visible)
+    }
+
+    /// What a task of the pool's role could take.
+    pub(super) fn free(&self) -> Resources {
+        self.free.unwrap_or_else(|| self.resources.unreserved.saturating_sub(&self.used()))
+    }
+
+    /// Whether nothing of its own keeps it.
+    pub(super) fn may_go(&self) -> bool {
+        self.is_usable() && self.instance.may_go && !self.protected
     }
 
     /// The largest used share of its resources.

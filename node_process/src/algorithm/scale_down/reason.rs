@@ -105,7 +105,10 @@ impl ScaleDownReason {
                 write!(f, "{}{beside} (highest) is not below {percent}%", utilization.beside(percent))
             }
             Stop::NoCandidate => {
-                f.write_str("stopped because no other agent may go: protected tasks run there, or its instance is protected from scale-in or not known")
+                f.write_str(
+                    "stopped because no other agent may go: protected tasks run there, no other host may take its instances, \
+                     or its EC2 instance is protected from scale-in or not known",
+                )
             }
             Stop::Min(min) => write!(f, "stopped by min = {min}"),
             Stop::Hosts(needed) => write!(f, "stopped because {needed}"),
@@ -189,7 +192,8 @@ mod tests {
             ),
             (
                 Stop::NoCandidate,
-                "stopped because no other agent may go: protected tasks run there, or its instance is protected from scale-in or not known",
+                "stopped because no other agent may go: protected tasks run there, no other host may take its instances, \
+                 or its EC2 instance is protected from scale-in or not known",
             ),
             (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
             (

@@ -1,0 +1,134 @@
+//! H12: which agents may go of those that run applications of which each agent may hold only so many instances.
+
+use super::queue::{entry, marathon, read_queue};
+use super::*;
+use crate::marathon::definitions::{Definitions, HostLimits};
+use crate::marathon::{Answer, Queue};
+
+/// The ids of the active candidates. Each task of `/db` takes a cpu, and an agent may hold so many.
+fn candidates(agents: &[Json], on: &[&str], limit: u32, queue: &Queue, settings: &str) -> Vec<String> {
+    let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
+    let limits = HostLimits::from([("/db".to_owned(), limit), ("/idle".to_owned(), 1)]);
+    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
+    let marathon_knows = Observed { queue: queue.clone(), definitions };
+    let state = state(agents, &[marathon("marathon", &tasks)]);
+    let snapshot = run_with(&state, &config(settings), &marathon_knows).snapshots.remove(0);
+    let active = snapshot.scale_down_candidates.into_iter().filter(|agent| agent.state == AgentState::Active);
+    active.map(|agent| agent.agent_id).collect()
+}
+
+/// Agents of 4 cpus, each (id, used cpus).
+fn agents(all: &[(&str, f64)]) -> Vec<Json> {
+    all.iter().map(|(id, used)| agent(id, *used, &json!({}))).collect()
+}
+
+fn no_queue() -> Queue {
+    Answer::Known(Vec::new())
+}
+
+#[test]
+fn an_agent_stays_whose_instance_no_other_may_hold_h12() {
+    let three = ["a", "b", "c"];
+    for (used_by_d, on, limit, expected) in [
+        // The fourth agent is full: it may go, and none of the others.
+        (4.0, &three[..], 1, &["d"][..]),
+        // It has room for one of the three instances.
+        (3.0, &three, 1, &["a"]),
+        // It needs no place for itself.
+        (0.0, &three, 1, &["d"]),
+        // One may go to b, two to c.
+        (4.0, &["a", "a", "b"], 2, &["a", "d"]),
+        (4.0, &["a", "a", "b", "b", "c"], 2, &["d"]),
+        // Each agent holds two of three by its room: a may go, and then none.
+        (4.0, &["a"], 9, &["a", "b", "d"]),
+        (4.0, &[], 1, &["a", "b", "c", "d"]),
+    ] {
+        let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 2.2), ("d", used_by_d)]);
+        assert_eq!(candidates(&pool, on, limit, &no_queue(), ""), expected, "{used_by_d} {on:?} {limit}");
+    }
+}
+
+#[test]
+fn what_waits_takes_a_place_before_what_moves_h12() {
+    let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 3.0)]);
+    let with_queued = |instances| {
+        let limited = json!({"constraints": [["hostname", "UNIQUE"]]});
+        let queue = read_queue(&[entry("/db", instances, 1.0, &limited)]);
+        candidates(&pool, &["a", "b"], 1, &queue, "max = 9")
+    };
+    assert_eq!((with_queued(0), with_queued(1)), (vec!["a".to_owned()], vec![]));
+    // What is on its way out needs it as well. What is disconnected may return with it.
+    for (more, expected) in [(json!({"deactivated": true}), &[][..]), (json!({"active": false}), &["a"])] {
+        let mut pool = pool.clone();
+        pool.push(agent("d", 2.0, &more));
+        assert_eq!(candidates(&pool, &["a", "b", "d"], 1, &no_queue(), ""), expected, "{more}");
+    }
+}
+
+#[test]
+fn daemons_and_agents_that_marathon_is_not_offered_count_as_no_place_h12() {
+    let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 2.2)]);
+    let on = ["a", "b", "c"];
+    assert_eq!(candidates(&pool, &on, 1, &no_queue(), "max = 3"), [""; 0]);
+    for daemon in ["max = 2", "applications.\"/db\".daemon = true"] {
+        assert_eq!(candidates(&pool, &on, 1, &no_queue(), daemon), on, "{daemon}");
+    }
+    // Only frameworks that know of gpus are offered an agent that has some.
+    let mut pool = agents(&[("a", 2.0)]);
+    let resources = json!({"cpus": 4.0, "mem": 1000.0, "gpus": 1.0});
+    pool.push(agent("g", 3.0, &json!({"resources": resources, "unreserved_resources": resources})));
+    assert_eq!(candidates(&pool, &["a"], 1, &no_queue(), ""), ["g"]);
+}
+
+#[test]
+fn a_sole_host_takes_the_place_of_no_other_candidate_and_says_why_it_stays_h12() {
+    // Thirty hosts with little load, and thirty full agents with more.
+    let id = |prefix: &str, number: u32| format!("{prefix}{number:02}");
+    let hosts: Vec<String> = (0..30).map(|number| id("a", number)).collect();
+    let mut pool: Vec<Json> = hosts.iter().map(|id| agent(id, 1.0, &json!({}))).collect();
+    pool.extend((0..30).map(|number| agent(&id("f", number), 4.0, &json!({}))));
+    let on: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let found = candidates(&pool, &on, 1, &no_queue(), "");
+    assert_eq!(found, (0..20).map(|number| id("f", number)).collect::<Vec<_>>());
+
+    let config = config("");
+    let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
+    let document = state(&pool, &[marathon("marathon", &tasks)]).to_string();
+    let empty = ClusterState::new(&config.pools).asking(Some("a07".to_owned()));
+    let limits = HostLimits::from([("/db".to_owned(), 1)]);
+    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
+    let observed = Observed { queue: no_queue(), definitions };
+    let asked = summarize(json::read(document.as_bytes(), empty).unwrap(), &observed, "m", now()).asked.unwrap();
+    assert_eq!((asked.agent.agent_id.as_str(), asked.stays), ("a07", Some(Stays::SoleHost)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// H12: if all candidates go, those that stay have places for its instances; and one that is no candidate has none.
+    #[test]
+    fn the_instances_of_all_candidates_have_places_on_those_that_stay(
+        pool in prop::collection::vec((0_u32..=4, 0_u32..=3), 1..12), limit in 1_u32..3
+    ) {
+        // Agents of 4 cpus, each with instances and other tasks of 1 cpu.
+        let pool: Vec<(String, u32, u32)> = (0..).zip(pool).map(|(number, (others, instances)): (u32, _)| {
+            let instances = instances.min(limit);
+            (format!("a{number:02}"), instances, (others + instances).min(4))
+        }).collect();
+        let documents: Vec<Json> = pool.iter().map(|(id, _, used)| agent(id, f64::from(*used), &json!({}))).collect();
+        let on: Vec<&str> = pool.iter().flat_map(|(id, instances, _)| std::iter::repeat_n(id.as_str(), *instances as usize)).collect();
+        let found = candidates(&documents, &on, limit, &no_queue(), "max = 100");
+
+        let goes = |id: &str| found.iter().any(|own| own == id);
+        let spare = |leaves: &dyn Fn(&str) -> bool| -> i64 {
+            let change = |(id, instances, used): &(String, u32, u32)| {
+                if leaves(id) { -i64::from(*instances) } else { i64::from((limit - instances).min(4 - used)) }
+            };
+            pool.iter().map(change).sum()
+        };
+        prop_assert!(on.is_empty() || spare(&goes) >= 0, "{:?}", found);
+        for (id, ..) in pool.iter().filter(|(id, ..)| !goes(id)) {
+            prop_assert!(spare(&|own: &str| own == id || goes(own)) < 0, "{} may go as well as {:?}", id, found);
+        }
+    }
+}
