@@ -165,8 +165,14 @@ pub fn summarize_unidentified(
             cpu_utilization_percent: None,
         };
         let limited = limited(&snapshot, &pool.policy);
-        let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
+        let (candidates, without_place) =
+            pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
+        let keyed = without_place.into_iter().filter_map(|(number, count)| Some((Key::of(&state, number)?, count)));
+        let without_place: BTreeMap<Key<'_>, u32> = keyed.collect();
         snapshot.scale_down_candidates = candidates;
+        for application in &mut snapshot.applications {
+            application.without_place = without_place.get(&Key::of_listed(application)).copied().unwrap_or_default();
+        }
         if let Some(found) =
             state.asked.as_ref().and_then(|name| pool.take_asked(name, &snapshot.scale_down_candidates))
         {
@@ -207,9 +213,8 @@ fn limited<'s>(snapshot: &'s ClusterSnapshot, policy: &Policy) -> BTreeMap<Key<'
     let limited = |application: &'s Application| {
         let max_per_agent =
             application.max_per_agent.filter(|_| Daemon::of(application, snapshot, policy).is_none())?;
-        let Application { framework, name, gpu_aware, queued, .. } = application;
-        let key = Key { name, framework, gpu_aware: *gpu_aware };
-        Some((key, Limited { max_per_agent, queued: *queued, gpu_aware: *gpu_aware }))
+        let queued = TaskGroup { count: application.queued, resources: application.queued_instance() };
+        Some((Key::of_listed(application), Limited { max_per_agent, queued, gpu_aware: application.gpu_aware }))
     };
     snapshot.applications.iter().filter_map(limited).collect()
 }

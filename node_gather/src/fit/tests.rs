@@ -33,6 +33,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
+            without_place: 0,
         }
     });
     ClusterSnapshot {

@@ -69,6 +69,10 @@ impl<'a> Key<'a> {
         let framework = state.frameworks.get(index(*framework))?;
         Some(Self { name, framework: &framework.name, gpu_aware: framework.gpu_aware })
     }
+
+    pub(super) fn of_listed(application: &'a Application) -> Self {
+        Self { name: &application.name, framework: &application.framework, gpu_aware: application.gpu_aware }
+    }
 }
 
 impl<'a> Applications<'a> {
@@ -152,6 +156,7 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
         queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
         max_per_agent,
+        without_place: 0,
     }
 }
 

@@ -17,7 +17,7 @@ use shared::time;
 
 pub use asked::{Asked, Stays};
 pub(super) use hosts::Limited;
-use hosts::{Hosts, Instances};
+use hosts::{Hosts, Instances, Released};
 use least_loaded::LeastLoaded;
 pub use member::is_usable;
 use member::{Instance, Member, Names, Standing, drain_due};
@@ -367,8 +367,12 @@ impl Pool {
 
     /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
     /// take the place of one that may go. `limited` says what is known of an application of which an agent may hold only so many
-    /// instances.
-    pub(super) fn take_candidates(&mut self, limited: impl Fn(u32) -> Option<Limited>) -> Vec<Candidate> {
+    /// instances. Also returned, by the number of such an application: how many of its instances on decommissioning agents have no
+    /// place.
+    pub(super) fn take_candidates(
+        &mut self,
+        limited: impl Fn(u32) -> Option<Limited>,
+    ) -> (Vec<Candidate>, BTreeMap<u32, u32>) {
         let mut members = std::mem::take(&mut self.members);
         // Their places are sorted, not they.
         let mut usable: Vec<(Share, &str, usize)> = Vec::new();
@@ -392,9 +396,14 @@ impl Pool {
             usable.truncate(index(most));
         }
         usable.sort_unstable();
-        let usable: Vec<usize> = usable.into_iter().map(|(.., place)| place).collect();
+        let may_go = usable.into_iter().map(|(.., place)| place).collect();
         let decommissioning: Vec<usize> = decommissioning.into_iter().map(|(_, place)| place).collect();
-        let mut places = hosts.release(&mut members, usable, index(most));
+        let Released { mut places, sole_hosts, without_place } = hosts.release(may_go, index(most));
+        for place in sole_hosts {
+            if let Some(member) = members.get_mut(place) {
+                member.sole_host = true;
+            }
+        }
         places.extend(decommissioning);
         let candidate = |place: usize| {
             let member = members.get_mut(place)?;
@@ -403,7 +412,7 @@ impl Pool {
         };
         let candidates = places.into_iter().filter_map(candidate).collect();
         self.members = members;
-        candidates
+        (candidates, without_place)
     }
 
     /// The tasks of the member at that place, grouped by equal resources.

@@ -302,6 +302,7 @@ fn any_application() -> impl Strategy<Value = Application> {
             queued_tasks,
             gpu_aware: false,
             max_per_agent,
+            without_place: 0,
         },
     )
 }

@@ -50,6 +50,7 @@ fn snapshot() -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
+            without_place: 0,
         }],
         growth: None,
         not_counted: Vec::new(),

@@ -1,6 +1,9 @@
 //! H12: an agent goes only where other agents have places for its instances of which each may hold only so many.
+//!
+//! Instances are given places one by one, each on the first agent with room for it that may hold one more. So two applications do not
+//! count on the same room. What waits, or runs on an agent that is on its way out, comes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::contract::TaskGroup;
 use shared::resources::{Kind, Resources};
@@ -12,8 +15,8 @@ use super::member::Standing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Limited {
     pub(in super::super) max_per_agent: u32,
-    /// How many of its instances wait for a place.
-    pub(in super::super) queued: u32,
+    /// How many of its instances wait for a place, and what one of them takes.
+    pub(in super::super) queued: TaskGroup,
     /// Whether it is offered agents with gpus.
     pub(in super::super) gpu_aware: bool,
 }
@@ -26,94 +29,188 @@ pub(super) struct Instances {
     pub(super) tasks: TaskGroup,
 }
 
-/// Where the instances of all such applications run, and how many more may.
-#[derive(Debug, Default)]
-pub(super) struct Hosts(Vec<Spread>);
-
-/// The same of one application.
-#[derive(Debug)]
-struct Spread {
-    limited: Limited,
-    /// What one instance takes.
-    size: Resources,
-    /// How many run on which members.
-    running: BTreeMap<usize, u32>,
-    /// How many more the agents that stay may hold, without those that wait or run on agents that are on their way out.
-    spare: i64,
+/// What is known of the members once all instances have a place.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Released {
+    /// The first that may go, in their order.
+    pub(super) places: Vec<usize>,
+    /// Those before the last of them whose instances no member that stays may hold.
+    pub(super) sole_hosts: Vec<usize>,
+    /// By the number of the application: how many of its instances on members that are on their way out have no place.
+    pub(super) without_place: BTreeMap<u32, u32>,
 }
 
-impl Hosts {
+/// Where the instances of all such applications run, or will run.
+#[derive(Debug)]
+pub(super) struct Hosts<'m> {
+    members: &'m [Member],
+    applications: Vec<Spread>,
+    /// By member, what is free there; `None` where nothing more starts.
+    free: Vec<Option<Resources>>,
+    /// The members, those that stay first.
+    order: Vec<usize>,
+}
+
+/// The instances of one application.
+#[derive(Debug)]
+struct Spread {
+    application: u32,
+    limited: Limited,
+    /// What one of those that run takes.
+    size: Resources,
+    /// How many a member holds, or has a place for.
+    on: BTreeMap<usize, u32>,
+}
+
+/// So many instances of an application that were given a place.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    spread: usize,
+    place: usize,
+    instances: TaskGroup,
+}
+
+impl<'m> Hosts<'m> {
     /// `limited` says of an application, by its number, what is known of it; `None` where nothing limits it.
-    pub(super) fn of(members: &[Member], instances: &[Instances], limited: impl Fn(u32) -> Option<Limited>) -> Self {
+    pub(super) fn of(members: &'m [Member], running: &[Instances], limited: impl Fn(u32) -> Option<Limited>) -> Self {
         let mut spreads: BTreeMap<u32, Option<Spread>> = BTreeMap::new();
-        for Instances { application, place, tasks } in instances {
-            let spread = spreads.entry(*application).or_insert_with(|| limited(*application).map(Spread::new));
-            let Some(spread) = spread else { continue };
+        for Instances { application, place, tasks } in running {
+            let new = || Some(Spread::new(*application, limited(*application)?));
+            let Some(spread) = spreads.entry(*application).or_insert_with(new) else { continue };
             spread.size = Resources::largest([spread.size, tasks.resources].into_iter());
-            let running = spread.running.entry(*place).or_insert(0);
-            *running = running.saturating_add(tasks.count);
+            let on = spread.on.entry(*place).or_insert(0);
+            *on = on.saturating_add(tasks.count);
         }
-        let mut hosts = Self(spreads.into_values().flatten().collect());
-        hosts.0.iter_mut().for_each(|spread| spread.count_spare(members));
-        hosts
+        let applications: Vec<Spread> = spreads.into_values().flatten().collect();
+        Self { members, applications, free: Vec::new(), order: Vec::new() }
     }
 
+    /// Whether no instance runs that not every agent with room may hold.
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.applications.is_empty()
     }
 
-    /// The first of those members, in their order, of which all instances that run there, or would start there, have places on members
-    /// that stay. The others before them are marked.
-    pub(super) fn release(mut self, members: &mut [Member], in_order: Vec<usize>, most: usize) -> Vec<usize> {
-        let mut released = Vec::new();
-        for place in in_order {
-            let Some(member) = members.get_mut(place).filter(|_| released.len() < most) else { break };
-            let taken = |spread: &Spread| spread.taken_by(place, member);
-            let may_go = self.0.iter().all(|spread| taken(spread) == 0 || taken(spread) <= spread.spare);
-            if may_go {
-                self.0.iter_mut().for_each(|spread| spread.spare -= spread.taken_by(place, member));
-                released.push(place);
+    /// Lets go the first of these members, in their order, whose instances have places on members that stay.
+    pub(super) fn release(mut self, may_go: Vec<usize>, most: usize) -> Released {
+        if self.is_empty() {
+            let places = may_go.into_iter().take(most).collect();
+            return Released { places, ..Released::default() };
+        }
+        self.free = self.members.iter().map(|member| member.is_usable().then(|| member.free())).collect();
+        let goes: BTreeSet<usize> = may_go.iter().copied().collect();
+        let stays = (0..self.members.len()).filter(|place| !goes.contains(place));
+        self.order = stays.chain(may_go.iter().rev().copied()).collect();
+        let mut released = Released { without_place: self.settle(), ..Released::default() };
+        for place in may_go {
+            if released.places.len() == most {
+                break;
             }
-            member.sole_host = !may_go;
+            let group = if self.lets_go(place) { &mut released.places } else { &mut released.sole_hosts };
+            group.push(place);
         }
         released
+    }
+
+    /// Gives places to what is on its way out, and then to what waits. Returns how much of the first has none.
+    fn settle(&mut self) -> BTreeMap<u32, u32> {
+        let mut without_place = BTreeMap::new();
+        for number in 0..self.applications.len() {
+            let Some(spread) = self.applications.get_mut(number) else { continue };
+            let leaving = spread.take_leaving(self.members);
+            let application = spread.application;
+            let left = self.give_places(number, leaving, &mut Vec::new());
+            if left > 0 {
+                without_place.insert(application, left);
+            }
+        }
+        let queued: Vec<TaskGroup> = self.applications.iter().map(|spread| spread.limited.queued).collect();
+        for (number, queued) in queued.into_iter().enumerate() {
+            self.give_places(number, queued, &mut Vec::new());
+        }
+        without_place
+    }
+
+    /// Lets a member go if all that it holds has places on others.
+    fn lets_go(&mut self, place: usize) -> bool {
+        let free = self.free.get_mut(place).and_then(Option::take);
+        let mut placed = Vec::new();
+        for number in 0..self.applications.len() {
+            let Some(spread) = self.applications.get(number) else { continue };
+            let count = spread.on.get(&place).copied().unwrap_or_default();
+            let instances = TaskGroup { count, resources: spread.size };
+            if self.give_places(number, instances, &mut placed) > 0 {
+                placed.into_iter().for_each(|placed| self.take_back(placed));
+                if let Some(own) = self.free.get_mut(place) {
+                    *own = free;
+                }
+                return false;
+            }
+        }
+        for spread in &mut self.applications {
+            spread.on.remove(&place);
+        }
+        true
+    }
+
+    /// Gives places to instances of an application. Returns how many have none.
+    fn give_places(&mut self, number: usize, instances: TaskGroup, placed: &mut Vec<Placed>) -> u32 {
+        let Some(spread) = self.applications.get_mut(number) else { return instances.count };
+        let mut left = instances.count;
+        for place in &self.order {
+            if left == 0 {
+                break;
+            }
+            let Some(Some(free)) = self.free.get_mut(*place) else { continue };
+            let is_offered = |member: &Member| spread.limited.gpu_aware || member.resources.total.gpus.is_zero();
+            if !self.members.get(*place).is_some_and(is_offered) {
+                continue;
+            }
+            let on = spread.on.get(place).copied().unwrap_or_default();
+            let most = spread.limited.max_per_agent.saturating_sub(on).min(left);
+            let count = fitting(&instances.resources, free, most);
+            if count > 0 {
+                *free = free.saturating_sub(&instances.resources.times(count.into()));
+                spread.on.insert(*place, on.saturating_add(count));
+                left -= count;
+                placed.push(Placed { spread: number, place: *place, instances: TaskGroup { count, ..instances } });
+            }
+        }
+        left
+    }
+
+    fn take_back(&mut self, Placed { spread, place, instances }: Placed) {
+        if let Some(on) = self.applications.get_mut(spread).and_then(|spread| spread.on.get_mut(&place)) {
+            *on = on.saturating_sub(instances.count);
+        }
+        if let Some(Some(free)) = self.free.get_mut(place) {
+            *free += instances.resources.times(instances.count.into());
+        }
     }
 }
 
 impl Spread {
-    const fn new(limited: Limited) -> Self {
-        Self { limited, size: Resources::ZERO, running: BTreeMap::new(), spare: 0 }
+    const fn new(application: u32, limited: Limited) -> Self {
+        Self { application, limited, size: Resources::ZERO, on: BTreeMap::new() }
     }
 
-    fn count_spare(&mut self, members: &[Member]) {
-        let each = members.iter().enumerate().map(|(place, member)| match member.standing {
-            Standing::Usable => self.places(place, member),
-            // They run on, or may return with it.
-            Standing::Disconnected | Standing::SetAside => 0,
-            Standing::Draining(_) | Standing::Deactivated | Standing::Inactive => -self.running_on(place),
+    /// Those on members that are on their way out. What is disconnected, or set aside, runs on.
+    fn take_leaving(&mut self, members: &[Member]) -> TaskGroup {
+        let leaves = |member: &Member| {
+            matches!(member.standing, Standing::Draining(_) | Standing::Deactivated | Standing::Inactive)
+        };
+        let mut count = 0_u32;
+        self.on.retain(|place, on| {
+            let leaves = members.get(*place).is_some_and(leaves);
+            count = if leaves { count.saturating_add(*on) } else { count };
+            !leaves
         });
-        self.spare = each.sum::<i64>() - i64::from(self.limited.queued);
+        TaskGroup { count, resources: self.size }
     }
+}
 
-    /// By how many places fewer there are without a member: its own, and those that its instances need.
-    fn taken_by(&self, place: usize, member: &Member) -> i64 {
-        self.running_on(place) + self.places(place, member)
-    }
-
-    fn running_on(&self, place: usize) -> i64 {
-        self.running.get(&place).copied().unwrap_or_default().into()
-    }
-
-    /// How many more instances a usable member may hold.
-    fn places(&self, place: usize, member: &Member) -> i64 {
-        let left = i64::from(self.limited.max_per_agent) - self.running_on(place);
-        if left <= 0 || !(self.limited.gpu_aware || member.resources.total.gpus.is_zero()) {
-            return 0;
-        }
-        let free = member.free();
-        let (size, thousandths) = (&self.size, |resources: &Resources, kind| resources.get(kind).thousandths());
-        let room =
-            Kind::ALL.into_iter().filter_map(|kind| thousandths(&free, kind).checked_div(thousandths(size, kind)));
-        room.min().and_then(|room| i64::try_from(room).ok()).map_or(left, |room| room.min(left))
-    }
+/// How many tasks of that size fit, at most so many.
+fn fitting(size: &Resources, free: &Resources, most: u32) -> u32 {
+    let of = |kind| free.get(kind).thousandths().checked_div(size.get(kind).thousandths());
+    let fitting = Kind::ALL.into_iter().filter_map(of).min().unwrap_or(u64::MAX);
+    u32::try_from(fitting).map_or(most, |fitting| fitting.min(most))
 }

@@ -5,16 +5,25 @@ use super::*;
 use crate::marathon::definitions::{Definitions, HostLimits};
 use crate::marathon::{Answer, Queue};
 
-/// The ids of the active candidates. Each task of `/db` takes a cpu, and an agent may hold so many.
+/// What Marathon says of applications of which an agent may hold so many.
+fn observed(limits: &[(&str, u32)], queue: &Queue) -> Observed {
+    let limits: HostLimits = limits.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
+    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
+    Observed { queue: queue.clone(), definitions }
+}
+
+/// The ids of the active candidates.
+fn active(snapshot: &ClusterSnapshot) -> Vec<String> {
+    let active = snapshot.scale_down_candidates.iter().filter(|agent| agent.state == AgentState::Active);
+    active.map(|agent| agent.agent_id.clone()).collect()
+}
+
+/// The same where each task of `/db` takes a cpu, and an agent may hold so many.
 fn candidates(agents: &[Json], on: &[&str], limit: u32, queue: &Queue, settings: &str) -> Vec<String> {
     let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
-    let limits = HostLimits::from([("/db".to_owned(), limit), ("/idle".to_owned(), 1)]);
-    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
-    let marathon_knows = Observed { queue: queue.clone(), definitions };
     let state = state(agents, &[marathon("marathon", &tasks)]);
-    let snapshot = run_with(&state, &config(settings), &marathon_knows).snapshots.remove(0);
-    let active = snapshot.scale_down_candidates.into_iter().filter(|agent| agent.state == AgentState::Active);
-    active.map(|agent| agent.agent_id).collect()
+    let limits = observed(&[("/db", limit), ("/idle", 1)], queue);
+    active(&run_with(&state, &config(settings), &limits).snapshots.remove(0))
 }
 
 /// Agents of 4 cpus, each (id, used cpus).
@@ -80,6 +89,55 @@ fn daemons_and_agents_that_marathon_is_not_offered_count_as_no_place_h12() {
     assert_eq!(candidates(&pool, &["a"], 1, &no_queue(), ""), ["g"]);
 }
 
+/// The only agent with room has it for one task.
+#[test]
+fn two_applications_do_not_count_on_the_same_room_h12() {
+    let pool = agents(&[("a", 1.0), ("b", 1.1), ("c", 3.0)]);
+    let state = state(&pool, &[marathon("marathon", &[("db", "a"), ("mq", "b")])]);
+    let of = |limits| active(&run_with(&state, &config(""), &observed(limits, &no_queue())).snapshots[0]);
+    // That of a may go to c.
+    assert_eq!(of(&[("/db", 1)]), ["a", "b"]);
+    // Then that of b has no place. But b has one for that of a, so that c may go in its stead.
+    assert_eq!(of(&[("/db", 1), ("/mq", 1)]), ["a", "c"]);
+    let (both, limits) =
+        (marathon("marathon", &[("db", "a"), ("mq", "a"), ("db", "b"), ("mq", "b")]), [("/db", 1), ("/mq", 1)]);
+    let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 3.0)]);
+    let room_for_one = super::state(&pool, std::slice::from_ref(&both));
+    assert_eq!(active(&run_with(&room_for_one, &config(""), &observed(&limits, &no_queue())).snapshots[0]), ["c"]);
+    let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 2.0)]);
+    let room_for_both = super::state(&pool, &[both]);
+    assert_eq!(active(&run_with(&room_for_both, &config(""), &observed(&limits, &no_queue())).snapshots[0]), ["a"]);
+}
+
+/// What waits has a size of its own.
+#[test]
+fn what_no_agent_holds_takes_no_place_h12() {
+    let pool = agents(&[("a", 2.0), ("b", 2.1), ("c", 3.0)]);
+    let limited = json!({"constraints": [["hostname", "UNIQUE"]]});
+    for (cpus, expected) in [(1.0, &[][..]), (9.0, &["a"])] {
+        let queue = read_queue(&[entry("/db", 1, cpus, &limited)]);
+        assert_eq!(candidates(&pool, &["a", "b"], 1, &queue, "max = 9"), expected, "{cpus}");
+    }
+}
+
+#[test]
+fn instances_that_must_leave_and_have_no_place_are_counted_h12() {
+    let without_place = |used_by_c: f64, more: &Json| {
+        let mut pool = agents(&[("a", 1.0), ("b", 1.0), ("c", used_by_c)]);
+        pool.push(agent("d", 1.0, more));
+        let state = state(&pool, &[marathon("marathon", &[("db", "a"), ("db", "b"), ("db", "d"), ("web", "c")])]);
+        let snapshot = run_with(&state, &config(""), &observed(&[("/db", 1)], &no_queue())).snapshots.remove(0);
+        let named = snapshot.applications.into_iter().map(|application| (application.name, application.without_place));
+        named.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+    };
+    let none: [(String, u32); 0] = [];
+    assert_eq!(without_place(4.0, &json!({"deactivated": true})), [("/db".to_owned(), 1)]);
+    assert_eq!(without_place(3.0, &json!({"deactivated": true})), none);
+    // It may return with its instance; it runs on.
+    assert_eq!(without_place(4.0, &json!({"active": false})), none);
+    assert_eq!(without_place(4.0, &json!({})), none);
+}
+
 #[test]
 fn a_sole_host_takes_the_place_of_no_other_candidate_and_says_why_it_stays_h12() {
     // Thirty hosts with little load, and thirty full agents with more.
@@ -95,9 +153,7 @@ fn a_sole_host_takes_the_place_of_no_other_candidate_and_says_why_it_stays_h12()
     let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
     let document = state(&pool, &[marathon("marathon", &tasks)]).to_string();
     let empty = ClusterState::new(&config.pools).asking(Some("a07".to_owned()));
-    let limits = HostLimits::from([("/db".to_owned(), 1)]);
-    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
-    let observed = Observed { queue: no_queue(), definitions };
+    let observed = observed(&[("/db", 1)], &no_queue());
     let asked = summarize(json::read(document.as_bytes(), empty).unwrap(), &observed, "m", now()).asked.unwrap();
     assert_eq!((asked.agent.agent_id.as_str(), asked.stays), ("a07", Some(Stays::SoleHost)));
 }

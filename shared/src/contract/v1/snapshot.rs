@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::contract::{GroupMembers, Growth, LatestAgent, Message, NAMESPACE};
+use crate::count::is_zero;
 use crate::resources::Resources;
 #[cfg(feature = "schema")]
 use crate::time::Rfc3339;
@@ -340,6 +341,9 @@ pub struct Application {
     /// port); `None` where nothing limits them, or no constraints are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_agent: Option<u32>,
+    /// How many of its instances on decommissioning agents no usable agent may hold, by this number and its room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_place: u32,
 }
 
 impl Application {
@@ -381,9 +385,4 @@ impl TaskGroup {
         });
         groups
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
-const fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
