@@ -76,7 +76,7 @@ impl Removal {
             Some(Stays::Protected) => return never("it runs a task of a protected framework or application"),
             Some(Stays::SoleHost) => {
                 return never(
-                    "it runs an instance of an application of which each agent may hold only so many, and no other has a place for it",
+                    "an instance runs there, or waits for its place, of which each agent may hold only so many, and no other has a place for it",
                 );
             }
             Some(Stays::Instance) => {

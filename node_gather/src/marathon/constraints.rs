@@ -111,6 +111,12 @@ impl Constraints {
         self.max_per_agent().is_none() && !self.are_on_attributes()
     }
 
+    /// Whether all of them ask for agents by name.
+    #[must_use]
+    pub fn ask_for_names(&self) -> bool {
+        !self.all.is_empty() && self.say_nothing_of_places()
+    }
+
     /// The constraint by which all instances run on one agent, if there is one: where one runs, no other agent helps.
     #[must_use]
     pub fn on_one_agent_together(&self) -> Option<Contradiction<'_>> {

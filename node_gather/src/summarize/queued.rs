@@ -10,7 +10,7 @@
 //! without `attributes`, which any agent may belong to; else the first of the configuration.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::config::Policy;
@@ -18,6 +18,7 @@ use shared::contract::{AgentShape, NotCounted, TaskGroup};
 use shared::resources::Resources;
 use shared::text::{MAX_REMOTE_CHARS, clip};
 
+use super::Share;
 use super::applications::{Applications, Key};
 use super::interned::OTHER;
 use super::roles::is_within;
@@ -29,9 +30,6 @@ const UNRESERVED: &str = "*";
 
 /// How many entries that do not count are listed.
 const MAX_LISTED: usize = 50;
-
-/// How many of those for which room is kept have a note.
-const MAX_NOTES: usize = 10;
 
 /// How much of an application's roles a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
@@ -93,8 +91,8 @@ struct LeftOut {
 pub(super) struct Uncounted {
     /// For its snapshot.
     pub(super) listed: Vec<NotCounted>,
-    /// Those that count although agents with room decline them.
-    pub(super) notes: Vec<String>,
+    /// For which room is kept although agents with room decline it.
+    pub(super) note: Option<String>,
     /// H7: those that are demand.
     pub(super) demand: Vec<TaskGroup>,
 }
@@ -117,20 +115,19 @@ impl Servers<'_> {
         let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
         queued.sort_unstable();
         // First all places, then all counts: a counted application must not seem to have tasks.
-        let assigned: Vec<Assigned<'a>> =
+        let mut assigned: Vec<Assigned<'a>> =
             queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
+        self.keep_room_for_one(&queued, &mut assigned);
         let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
         let mut demand: Vec<Vec<TaskGroup>> = vec![Vec::new(); self.policies.len()];
-        let mut notes: Vec<BTreeSet<String>> = vec![BTreeSet::new(); self.policies.len()];
+        let mut notes: Vec<Option<String>> = vec![None; self.policies.len()];
         for (queued, Assigned { pool, key, left_out }) in queued.into_iter().zip(assigned) {
             let counted = left_out.as_ref().map_or(queued.instances, |left_out| left_out.but.min(queued.instances));
             if let Some(applications) = applications.get_mut(pool).filter(|_| counted > 0) {
                 applications.add_queued(key, queued, counted);
             }
-            if let Some(LeftOut { is_unexplained: true, reason, .. }) = &left_out
-                && let Some(notes) = notes.get_mut(pool).filter(|notes| notes.len() < MAX_NOTES)
-            {
-                notes.insert(room_is_kept(&queued.application, reason));
+            if let (Some(LeftOut { is_unexplained: true, reason, .. }), Some(note)) = (&left_out, notes.get_mut(pool)) {
+                *note = Some(room_is_kept(&queued.application, reason));
             }
             let demand = demand.get_mut(pool);
             if let (Some(LeftOut { is_demand: true, .. }), Some(demand)) = (&left_out, demand) {
@@ -143,11 +140,7 @@ impl Servers<'_> {
                 *sum = sum.saturating_add(queued.instances - counted);
             }
         }
-        let left_out = |((not_counted, notes), demand): ((_, BTreeSet<String>), _)| Uncounted {
-            listed: listed(not_counted),
-            notes: notes.into_iter().collect(),
-            demand,
-        };
+        let left_out = |((not_counted, note), demand)| Uncounted { listed: listed(not_counted), note, demand };
         not_counted.into_iter().zip(notes).zip(demand).map(left_out).collect()
     }
 
@@ -203,12 +196,35 @@ impl Servers<'_> {
             self.without_place(pool, queued, tasks).or_else(|| {
                 let but = self.with_other_hosts(pool, queued, tasks, key.gpu_aware);
                 let is_unexplained = but > 0 && queued.constraints.say_nothing_of_places();
-                all().any(has_room).then(|| LeftOut { but, is_unexplained, ..LeftOut::from(declined(queued)) })
+                let has_room = all().any(has_room);
+                // Agents with a matching name may never come, whether there is room or not.
+                (has_room || queued.constraints.ask_for_names()).then(|| LeftOut {
+                    but,
+                    is_unexplained,
+                    ..LeftOut::from(declined(queued, has_room))
+                })
             })
         } else {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// Of the entries of a pool that count although nothing shows why agents with room decline them, the largest alone counts: any
+    /// other one that an agent helps takes its room.
+    fn keep_room_for_one(&self, queued: &[&QueuedInstances], assigned: &mut [Assigned<'_>]) {
+        for pool in 0..self.policies.len() {
+            let whole = Resources::largest(self.shapes_of(pool).iter().map(|shape| shape.total));
+            let own = queued.iter().zip(assigned.iter_mut()).filter_map(|(queued, assigned)| {
+                let left_out = assigned.left_out.as_mut().filter(|left_out| left_out.is_unexplained);
+                Some((Share::largest(&queued.resources(), &whole), left_out.filter(|_| assigned.pool == pool)?))
+            });
+            let mut own: Vec<(Share, &mut LeftOut)> = own.collect();
+            own.sort_by_key(|(size, _)| Reverse(*size));
+            for (_, left_out) in own.into_iter().skip(1) {
+                (left_out.but, left_out.is_unexplained) = (0, false);
+            }
+        }
     }
 
     /// Why no agent of the pool can run the instances, even with room for them.
@@ -236,9 +252,7 @@ impl Servers<'_> {
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
         let is_daemon = settings.and_then(|settings| settings.daemon);
         let Some(on_each) = queued.constraints.max_per_agent().map(|limit| limit.max(1)) else {
-            // Room in another pool alone shows that no agent is missing here.
-            let keeps = is_daemon != Some(true) && self.has_room(pool, &queued.resources(), gpu_aware);
-            return u32::from(keeps).max(of_attributes);
+            return if is_daemon == Some(true) { of_attributes } else { 1 };
         };
         let Some(Some(most)) = self.most.get(pool) else { return of_attributes };
         let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
@@ -333,7 +347,7 @@ fn room_is_kept(application: &str, reason: &str) -> String {
 }
 
 /// Marathon says that resources are not what is missing, and an agent with room proves it.
-fn declined(queued: &QueuedInstances) -> String {
+fn declined(queued: &QueuedInstances, has_room: bool) -> String {
     let constraints = queued.constraints.to_string();
     let constraints = if constraints.is_empty() { String::new() } else { format!(" ({constraints})") };
     // Full agents may have declined for resources.
@@ -342,5 +356,6 @@ fn declined(queued: &QueuedInstances) -> String {
             "agents have room, but Marathon declined their last offers for constraints, ports, roles, or reservations{constraints}"
         );
     }
-    format!("Marathon declined every last offer for constraints or roles{constraints}, although an agent has room")
+    let room = if has_room { ", although an agent has room" } else { "" };
+    format!("Marathon declined every last offer for constraints or roles{constraints}{room}")
 }

@@ -28,7 +28,7 @@ pub enum Stays {
     Protected,
     /// Its instance is not certain, or may not be terminated.
     Instance,
-    /// It runs an instance of an application of which each agent may hold only so many, and no other has a place for it.
+    /// An instance runs there, or waits for its place, of which each agent may hold only so many, and no other has a place for it.
     SoleHost,
 }
 

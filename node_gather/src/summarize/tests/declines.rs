@@ -243,9 +243,10 @@ fn room_is_kept_for_one_instance_that_agents_with_room_decline() {
         );
         assert_eq!(one.notes, [note]);
         assert_eq!(counted(&[snapshot(&room, 5, more, rejects, "")]), [(1, 4)]);
-        // Without room anywhere, they may lack just that.
+        // Without room anywhere, they may lack just that, but for those that ask for a name.
         let without = snapshot(&full, 5, more, rejects, "");
-        assert_eq!((counted(std::slice::from_ref(&without)), without.notes), (vec![(5, 0)], vec![]));
+        let expected = if more == &by_name { (vec![(1, 4)], 1) } else { (vec![(5, 0)], 0) };
+        assert_eq!((counted(std::slice::from_ref(&without)), without.notes.len()), expected);
         for setting in ["count_queued = false", "daemon = true"] {
             let none = snapshot(&room, 1, more, rejects, &format!("applications.\"/db\".{setting}"));
             assert_eq!((counted(std::slice::from_ref(&none)), none.notes), (vec![(0, 1)], vec![]), "{setting}");
@@ -254,6 +255,23 @@ fn room_is_kept_for_one_instance_that_agents_with_room_decline() {
     // With a constraint that says how many agents they need, H12 and the values say why.
     let unique = json!({"constraints": [UNIQUE]});
     assert_eq!(snapshot(&room, 1, &unique, &[("UnfulfilledConstraint", 3)], "max = 9").notes, [""; 0]);
+}
+
+#[test]
+fn room_is_kept_for_the_largest_of_many_that_agents_with_room_decline() {
+    let rejects = [("UnfulfilledConstraint", 3)];
+    let by_name = json!({"constraints": [["hostname", "LIKE", "db-.*"]]});
+    let entries: Vec<Json> = (1..=9)
+        .map(|number| declined(entry(&format!("/app-{number}"), 3, 0.25 * f64::from(number % 7), &by_name), &rejects))
+        .collect();
+    for used in [1.0, 4.0] {
+        let pool = state(&[agent("a", used, &json!({}))], &[]);
+        let settings = config("new_agent = { cpus = 4, mem = 1000 }");
+        let snapshot = with_queue(&pool, &settings, &read_queue(&entries)).remove(0);
+        let queued = rows(&snapshot).into_iter().map(|(name, _, _, queued, _)| (name.to_owned(), queued));
+        assert_eq!(queued.collect::<Vec<_>>(), [("/app-6".to_owned(), 1)]);
+        assert_eq!((counted(std::slice::from_ref(&snapshot)), snapshot.notes.len()), (vec![(1, 26)], 1));
+    }
 }
 
 #[test]
