@@ -102,11 +102,11 @@ pub fn summarize_unidentified(
     let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(&pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
     let mut left_out = vec![Uncounted::default(); pools.len()];
+    let group = |members: &Option<PoolMembers>| members.as_ref().map(|of| of.members.most_agents());
+    let maxima = state.policies.iter().zip(&members);
+    let most: Vec<Option<u32>> = maxima.map(|(policy, members)| policy.limits.max.or_else(|| group(members))).collect();
+    let mut in_all_pools = BTreeMap::new();
     if let Answer::Known(queued) = &marathon.queue {
-        let group = |members: &Option<PoolMembers>| members.as_ref().map(|of| of.members.most_agents());
-        let limits = state.policies.iter().zip(&members);
-        let most: Vec<Option<u32>> =
-            limits.map(|(policy, members)| policy.limits.max.or_else(|| group(members))).collect();
         let unreserved: Vec<_> = pools.iter().map(|pool| pool.unreserved).collect();
         let servers = Servers {
             policies: &state.policies,
@@ -116,10 +116,11 @@ pub fn summarize_unidentified(
             most: &most,
         };
         left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
+        in_all_pools = applications::in_all_pools(&applications, &most, &limits, queued);
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());
     let backing_off = names.zip(left_out.iter_mut().map(|left_out| std::mem::take(&mut left_out.demand))).collect();
-    applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits));
+    applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits, &in_all_pools));
     let notes: Vec<Vec<String>> =
         state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
     let mut asked = None;

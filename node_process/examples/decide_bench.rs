@@ -130,6 +130,7 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
             gpu_aware: false,
             max_per_agent: None,
             without_place: 0,
+            in_all_pools: None,
         }
     });
     ClusterSnapshot {

@@ -34,6 +34,7 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             gpu_aware: false,
             max_per_agent: None,
             without_place: 0,
+            in_all_pools: None,
         }
     });
     ClusterSnapshot {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use shared::contract::{Application, TaskGroup};
+use shared::contract::{Application, InAllPools, TaskGroup};
 use shared::resources::{Amount, Resources};
 
 use super::cluster_state::{ApplicationName, ClusterState, Tasks};
@@ -37,6 +37,7 @@ struct Counts {
     /// Whether Marathon runs it.
     is_marathon: bool,
     max_per_agent: Option<u32>,
+    in_all_pools: Option<InAllPools>,
 }
 
 /// Queued instances, and the tasks of one of them.
@@ -44,6 +45,26 @@ struct Counts {
 struct Queued {
     instances: u32,
     tasks: Vec<TaskGroup>,
+}
+
+/// What the pools have together of the limited applications that are in several. `most` are the most agents that each pool may have.
+pub(super) fn in_all_pools<'l>(
+    pools: &[Applications<'_>],
+    most: &[Option<u32>],
+    limits: &'l HostLimits,
+    queued: &[QueuedInstances],
+) -> BTreeMap<&'l str, InAllPools> {
+    let sum = |counts: &mut dyn Iterator<Item = u32>| counts.fold(0, u32::saturating_add);
+    let of = |name: &'l str| {
+        let own = pools.iter().zip(most).filter_map(|(pool, most)| Some((pool.of_marathon(name)?.1, *most)));
+        let own: Vec<(u32, Option<u32>)> = own.collect();
+        let most: Vec<u32> = own.iter().map(|(_, most)| *most).collect::<Option<_>>()?;
+        let waiting = queued.iter().filter(|queued| queued.application == name).map(|queued| queued.instances);
+        let instances = sum(&mut own.iter().map(|(running, _)| *running).chain(waiting));
+        let all = InAllPools { instances, most_agents: sum(&mut most.into_iter()) };
+        (own.len() > 1).then_some((name, all))
+    };
+    if pools.len() < 2 { BTreeMap::new() } else { limits.keys().filter_map(|name| of(name)).collect() }
 }
 
 /// The applications of each pool.
@@ -92,11 +113,12 @@ impl<'a> Applications<'a> {
         counted.reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
 
-    /// Limits how many instances of an application one agent may hold.
-    pub(super) fn limit_hosts(&mut self, limits: &HostLimits) {
+    /// Limits how many instances of an application one agent may hold, and says what all pools have of it.
+    pub(super) fn limit_hosts(&mut self, limits: &HostLimits, in_all_pools: &BTreeMap<&str, InAllPools>) {
         for (key, counts) in &mut self.0 {
             if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
                 counts.max_per_agent = Some(*limit);
+                counts.in_all_pools = in_all_pools.get(key.name).copied();
             }
         }
     }
@@ -145,7 +167,7 @@ fn mean(total: Resources, count: u32) -> Resources {
 }
 
 fn application(key: Key<'_>, counts: Counts) -> Application {
-    let Counts { tasks, queued, is_marathon: _, max_per_agent } = counts;
+    let Counts { tasks, queued, is_marathon: _, max_per_agent, in_all_pools } = counts;
     Application {
         framework: key.framework.to_owned(),
         name: key.name.to_owned(),
@@ -157,6 +179,7 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
         gpu_aware: key.gpu_aware,
         max_per_agent,
         without_place: 0,
+        in_all_pools,
     }
 }
 

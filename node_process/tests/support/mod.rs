@@ -303,6 +303,7 @@ fn any_application() -> impl Strategy<Value = Application> {
             gpu_aware: false,
             max_per_agent,
             without_place: 0,
+            in_all_pools: None,
         },
     )
 }

@@ -51,6 +51,7 @@ fn snapshot() -> ClusterSnapshot {
             gpu_aware: false,
             max_per_agent: None,
             without_place: 0,
+            in_all_pools: None,
         }],
         growth: None,
         not_counted: Vec::new(),

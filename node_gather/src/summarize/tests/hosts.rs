@@ -138,6 +138,37 @@ fn instances_that_must_leave_and_have_no_place_are_counted_h12() {
     assert_eq!(without_place(4.0, &json!({})), none);
 }
 
+/// The rest of a daemon of two pools waits in one of them alone.
+#[test]
+fn what_needs_more_agents_than_all_pools_may_have_is_a_daemon_in_each_h12() {
+    let config = |max: &str| {
+        let other = "[[pools]]\nname = \"other\"\ngroup = \"other\"\nattributes = { pool = \"other\" }";
+        config(&format!("attributes = {{ pool = \"workers\" }}\n{max}\n{other}\n{max}"))
+    };
+    let in_other = json!({"attributes": {"pool": "other"}});
+    let pool = [agent("a", 1.0, &json!({})), agent("b", 1.0, &json!({})), agent("c", 1.0, &in_other)];
+    let state = state(&pool, &[marathon("marathon", &[("db", "a"), ("db", "b"), ("db", "c")])]);
+    let daemons = |queued: u32, max: &str| {
+        let queue = read_queue(&[entry("/db", queued, 1.0, &json!({"constraints": [["hostname", "UNIQUE"]]}))]);
+        let config = config(max);
+        let snapshots = run_with(&state, &config, &observed(&[("/db", 1)], &queue)).snapshots;
+        let of = |(snapshot, policy): (&ClusterSnapshot, &Policy)| {
+            snapshot
+                .applications
+                .iter()
+                .map(|application| Daemon::of(application, snapshot, policy).is_some())
+                .collect()
+        };
+        snapshots.iter().zip(&config.pools).map(of).collect::<Vec<Vec<bool>>>()
+    };
+    assert_eq!(daemons(8, "max = 5"), [[true], [true]]);
+    // The first alone may not have as many, but both may.
+    assert_eq!(daemons(7, "max = 5"), [[true], [false]]);
+    assert_eq!(daemons(3, "max = 5"), [[false], [false]]);
+    // Where a maximum is unknown, they may have any.
+    assert_eq!(daemons(900, ""), [[false], [false]]);
+}
+
 #[test]
 fn a_sole_host_takes_the_place_of_no_other_candidate_and_says_why_it_stays_h12() {
     // Thirty hosts with little load, and thirty full agents with more.

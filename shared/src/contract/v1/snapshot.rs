@@ -344,6 +344,19 @@ pub struct Application {
     /// How many of its instances on decommissioning agents no usable agent may hold, by this number and its room.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub without_place: u32,
+    /// What all pools have of it, where it is in several and `max_per_agent` limits it; `None` where any of them has no known maximum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_all_pools: Option<InAllPools>,
+}
+
+/// What the pools in which an application runs or waits have of it together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InAllPools {
+    /// Its instances: those that run, and all that are queued.
+    pub instances: u32,
+    /// The most agents that these pools may have.
+    pub most_agents: u32,
 }
 
 impl Application {
