@@ -67,6 +67,11 @@ impl OwnAgent<'_> {
         matches!(self.agent.state, AgentState::Deactivated) && self.agent.protected
     }
 
+    /// One that is draining cannot be stopped.
+    const fn may_return(&self) -> bool {
+        matches!(self.agent.state, AgentState::Deactivated | AgentState::Drained)
+    }
+
     /// Nothing runs there but daemons, and nothing will.
     const fn is_empty(&self) -> bool {
         match self.agent.state {
@@ -136,8 +141,8 @@ impl PlanInput<'_> {
             return Vec::new();
         }
         let mut own = self.own_decommissioning(effects);
-        // One that is draining cannot be stopped; of the others first those that must stay, then those whose tasks still run.
-        own.retain(|own| matches!(own.agent.state, AgentState::Deactivated | AgentState::Drained));
+        // First those that must stay, then those whose tasks still run.
+        own.retain(OwnAgent::may_return);
         own.sort_by_key(|own| std::cmp::Reverse((own.must_stay(), own.agent.task_count)));
         let must_stay = own.iter().filter(|own| own.must_stay()).count();
         let count = must_stay.max(needed as usize);
@@ -159,6 +164,9 @@ impl PlanInput<'_> {
         let mut own = self.own_decommissioning(effects);
         // An older snapshot shows what was before: the agent may be reactivated by now.
         own.retain(|own| self.is_after_tag(&own.target.instance_id));
+        if let Some(change) = self.return_kept(unit, &own, effects) {
+            return Ok(Some(change));
+        }
         let is_due = |own: &&OwnAgent<'_>| {
             let since = self.tags.decommissioning.get(&own.target.instance_id).copied().flatten();
             own.agent.state == AgentState::Deactivated
@@ -192,6 +200,16 @@ impl PlanInput<'_> {
             (true, false) => Some(Change::Reactivate { hostnames: back }),
             (true, true) => None,
         })
+    }
+
+    /// Reactivates agents whose instances a minimum or the floor keeps, since the agents were chosen: there they are of use.
+    fn return_kept(&self, unit: u32, own: &[OwnAgent<'_>], effects: &mut SideEffects) -> Option<Change> {
+        let is_at_lowest = i64::from(self.whole_capacity(unit)) - i64::from(self.lowest(unit)) < i64::from(unit);
+        let kept = own.iter().filter(|own| is_at_lowest && !self.calls_are_refused() && own.may_return());
+        let steps: Vec<AgentStep> = kept.map(|own| own.step(AgentCall::Reactivate)).collect();
+        let hostnames = hostnames(&steps);
+        effects.agents.extend(steps);
+        (!hostnames.is_empty()).then_some(Change::Reactivate { hostnames })
     }
 
     /// D8: whether the tasks of closed agents and the whole headroom have room on the usable ones. A check of your own may not say

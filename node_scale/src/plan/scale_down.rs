@@ -121,7 +121,7 @@ impl PlanInput<'_> {
     }
 
     /// The desired capacity in whole instances: Auto Scaling launches one for a part, too.
-    fn whole_capacity(&self, unit: u32) -> i32 {
+    pub(super) fn whole_capacity(&self, unit: u32) -> i32 {
         let group = self.group();
         let instances = group.desired_capacity.max(0).unsigned_abs().div_ceil(unit);
         let whole = capacity(i64::from(instances) * i64::from(unit));

@@ -72,6 +72,12 @@ fn after_a_refused_call_none_is_made_until_the_tag_ends_d8() {
     // A reactivation that would fail does not take the place of a purchase.
     let plan = planned(&decided(1, false, closed()), &state(1));
     assert_eq!((steps(&plan), capacity_of(&plan)), (vec![], Some(11)));
+    // Nor does one for a minimum that keeps its instance.
+    let mut at_min = state(1);
+    at_min.group.min_size = 10;
+    let kept = planned(&decided(0, false, closed()), &at_min);
+    assert_eq!(steps(&kept), []);
+    check(&kept, NoChange::DrainedKept { min: 10 });
     // It says so as long as it lasts.
     assert!(plan.notes.iter().any(|note| note.contains("none is until") && note.contains(CLOSING_REFUSED)), "{plan:?}");
     assert_eq!(plan.tags, []);

@@ -222,15 +222,38 @@ fn decommissioning_waits_for_a_complete_snapshot_a1() {
     }
 }
 
+/// What a minimum keeps is of use only if its agent takes tasks.
+#[test]
+fn agents_whose_instances_a_minimum_keeps_are_reactivated_a1() {
+    let decommissioning =
+        vec![agent(4, Draining, 1), agent(5, Drained, 0), agent(6, Deactivated, 0), agent(7, Deactivated, 2)];
+    let decision = |delta| with_decommissioning(delta, decommissioning.clone());
+    let state = tagged(group(), &[4, 5, 6, 7], 3000);
+    let with_floor = |instances: u32| {
+        let mut state = state.clone();
+        let value = format!("{instances} {}", shared::time::format(at(600)));
+        state.group.tags.push(Tag { key: "lambda-scale/floor".to_owned(), value });
+        state
+    };
+    let mut at_min = state.clone();
+    at_min.group.min_size = 10;
+    for kept in [at_min, with_floor(10)] {
+        for delta in [0, -1] {
+            let plan = planned(&decision(delta), &kept);
+            assert_eq!(steps(&plan), [("reactivate", "i-5"), ("reactivate", "i-6"), ("reactivate", "i-7")]);
+            check(&plan, Change::Reactivate { hostnames: ["host-5", "host-6", "host-7"].map(str::to_owned).into() });
+        }
+    }
+    // One may still go.
+    assert_eq!(terminated(&planned(&decision(0), &with_floor(9))), ["i-5"]);
+}
+
 #[test]
 fn an_empty_instance_terminates_in_a_settled_group_only() {
     let decision = with_decommissioning(0, vec![agent(5, Drained, 0)]);
     let state = tagged(group(), &[5], 3000);
     assert_eq!(terminated(&planned(&decision, &state)), ["i-5"]);
     check(&planned(&decision, &suspend(state.clone(), "Terminate")), BackOff::Suspended(Direction::Down, None));
-    let mut at_min = state.clone();
-    at_min.group.min_size = 10;
-    check(&planned(&decision, &at_min), NoChange::DrainedKept { min: 10 });
     // A cooldown is for choosing: these have been chosen.
     let mut after = state;
     after.activities.push(activity(ActivityKind::Terminate, "i-x", ActivityStatus::Successful, -90, Some(-60)));
@@ -520,6 +543,8 @@ proptest! {
         let decision = ScalingDecision { completeness, ..with_decommissioning(delta, agents.clone()) };
         let plan = planned(&decision, &state);
         let is_ours = |id: &str| tags.iter().any(|n| format!("i-{n}") == id);
+        let lowest = state.group.min_size.max(i32::try_from(draining("").limits.min).unwrap());
+        let is_at_lowest = state.group.desired_capacity <= lowest;
         for id in terminated(&plan) {
             prop_assert!(complete && is_ours(id));
             let runs = agents.iter().filter(|a| a.instance_id.as_deref() == Some(id)).map(|a| a.task_count).sum::<u32>();
@@ -528,7 +553,7 @@ proptest! {
         for step in &plan.agents {
             match step.call {
                 AgentCall::Deactivate => prop_assert!(delta < 0),
-                AgentCall::Reactivate => prop_assert!(delta > 0 && is_ours(&step.instance_id)),
+                AgentCall::Reactivate => prop_assert!((delta > 0 || is_at_lowest) && is_ours(&step.instance_id)),
                 AgentCall::Drain { .. } => prop_assert!(delta <= 0 && complete && is_ours(&step.instance_id)),
             }
         }
