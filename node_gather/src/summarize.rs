@@ -166,14 +166,8 @@ pub fn summarize_unidentified(
             cpu_utilization_percent: None,
         };
         let limited = limited(&snapshot, &pool.policy);
-        let (candidates, without_place) =
-            pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
-        let keyed = without_place.into_iter().filter_map(|(number, count)| Some((Key::of(&state, number)?, count)));
-        let without_place: BTreeMap<Key<'_>, u32> = keyed.collect();
+        let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
         snapshot.scale_down_candidates = candidates;
-        for application in &mut snapshot.applications {
-            application.without_place = without_place.get(&Key::of_listed(application)).copied().unwrap_or_default();
-        }
         if let Some(found) =
             state.asked.as_ref().and_then(|name| pool.take_asked(name, &snapshot.scale_down_candidates))
         {

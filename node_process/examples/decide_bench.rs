@@ -129,7 +129,6 @@ fn cluster(agents: u32, sizes: u32, tasks: u32, percent_full: u64) -> ClusterSna
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
-            without_place: 0,
             in_all_pools: None,
         }
     });

@@ -137,24 +137,3 @@ fn an_idle_pool_keeps_no_margin_beyond_its_hosts_h12_d7() {
     let policy = policy("max = 50\nmin = 0\nmax_scale_down_step = 9\nscale_down_threshold_percent = 79").unwrap();
     assert_eq!(decide(&snapshot, &policy, NOON).unwrap().target, 3);
 }
-
-/// One of three instances must leave its agent, and the other four hold one, or are full.
-#[test]
-fn an_agent_is_added_for_an_instance_that_must_leave_and_has_no_place_h12() {
-    let mut snapshot = limited(4, 2, 0);
-    let with = |snapshot: &mut ClusterSnapshot, without_place: u32| {
-        let db = snapshot.applications.iter_mut().find(|application| application.name == "/db").unwrap();
-        (db.max_per_agent, db.without_place) = (Some(1), without_place);
-    };
-    with(&mut snapshot, 0);
-    assert_eq!(target(&snapshot, ""), (3, Some(2)));
-    with(&mut snapshot, 1);
-    assert_eq!(target(&snapshot, ""), (5, Some(5)));
-    let decision = decide(&snapshot, &policy("headroom_placement = \"sum\"").unwrap(), NOON).unwrap();
-    assert!(
-        decision.steps.iter().any(|step| step.reason.contains("has a place for 1 that must leave theirs")),
-        "{decision:#?}"
-    );
-    // A daemon needs none.
-    assert!(target(&snapshot, "applications.\"/db\".daemon = true").0 < 4);
-}

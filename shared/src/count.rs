@@ -10,9 +10,3 @@
 pub fn saturated(number: impl TryInto<u32>) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
-
-/// Whether a field that counts things can be left out.
-#[must_use]
-pub const fn is_zero(count: &u32) -> bool {
-    *count == 0
-}

@@ -42,8 +42,10 @@ impl Daemon {
         let max_per_agent = application.max_per_agent?.max(1);
         let exceeds = |instances: u32, most: u32, in_all_pools: bool| {
             let hosts = instances.div_ceil(max_per_agent);
-            let application = application.name.clone();
-            (hosts > most).then(|| Self::Exceeds(Exceeds { application, instances, hosts, most, in_all_pools }))
+            (hosts > most).then(|| {
+                let application = application.name.clone();
+                Self::Exceeds(Exceeds { application, instances, hosts, most, in_all_pools })
+            })
         };
         let group = || snapshot.group.as_ref().map(GroupMembers::most_agents);
         let not_counted = snapshot.not_counted.iter().filter(|entry| entry.application == application.name);

@@ -33,7 +33,6 @@ fn snapshot(agents: u32, applications: u32) -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
-            without_place: 0,
             in_all_pools: None,
         }
     });
@@ -179,6 +178,7 @@ fn candidate(number: u32, state: AgentState) -> Candidate {
         decommission_tag: (number == 9999).then_some(true),
         decommission_since: None,
         contested: false,
+        sole_host: false,
         drain_due: None,
         state,
         protected: false,

@@ -178,7 +178,6 @@ fn application(key: Key<'_>, counts: Counts) -> Application {
         queued_tasks: queued.tasks,
         gpu_aware: key.gpu_aware,
         max_per_agent,
-        without_place: 0,
         in_all_pools,
     }
 }

@@ -367,12 +367,8 @@ impl Pool {
 
     /// The least loaded usable agents that may go, then every decommissioning agent. An agent that must stay is none: it would
     /// take the place of one that may go. `limited` says what is known of an application of which an agent may hold only so many
-    /// instances. Also returned, by the number of such an application: how many of its instances on decommissioning agents have no
-    /// place.
-    pub(super) fn take_candidates(
-        &mut self,
-        limited: impl Fn(u32) -> Option<Limited>,
-    ) -> (Vec<Candidate>, BTreeMap<u32, u32>) {
+    /// instances.
+    pub(super) fn take_candidates(&mut self, limited: impl Fn(u32) -> Option<Limited>) -> Vec<Candidate> {
         let mut members = std::mem::take(&mut self.members);
         // Their places are sorted, not they.
         let mut usable: Vec<(Share, &str, usize)> = Vec::new();
@@ -398,7 +394,7 @@ impl Pool {
         usable.sort_unstable();
         let may_go = usable.into_iter().map(|(.., place)| place).collect();
         let decommissioning: Vec<usize> = decommissioning.into_iter().map(|(_, place)| place).collect();
-        let Released { mut places, sole_hosts, without_place } = hosts.release(may_go, index(most));
+        let Released { mut places, sole_hosts } = hosts.release(may_go, index(most));
         for place in sole_hosts {
             if let Some(member) = members.get_mut(place) {
                 member.sole_host = true;
@@ -412,7 +408,7 @@ impl Pool {
         };
         let candidates = places.into_iter().filter_map(candidate).collect();
         self.members = members;
-        (candidates, without_place)
+        candidates
     }
 
     /// The tasks of the member at that place, grouped by equal resources.

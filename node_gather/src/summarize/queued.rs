@@ -176,9 +176,6 @@ impl Servers<'_> {
             return Assigned { pool: 0, key: new, left_out: None };
         };
         let (key, tasks) = own(pool).unwrap_or((new, 0));
-        let has_room = |(pool, policy): (usize, &Arc<Policy>)| {
-            self.excluded(queued, pool, policy).is_none() && self.has_room(pool, &instance, key.gpu_aware)
-        };
         let left_out = if let Some(odd) = &queued.odd {
             Some(format!("its entry in Marathon's queue cannot be read: {}", odd.problem).into())
         } else if !policy.settings_of(&queued.application).count_queued {
@@ -196,7 +193,7 @@ impl Servers<'_> {
             self.without_place(pool, queued, tasks).or_else(|| {
                 let but = self.with_other_hosts(pool, queued, tasks, key.gpu_aware);
                 let is_unexplained = but > 0 && queued.constraints.say_nothing_of_places();
-                let has_room = all().any(has_room);
+                let has_room = self.has_room(pool, &instance, key.gpu_aware);
                 // Agents with a matching name may never come, whether there is room or not.
                 (has_room || queued.constraints.ask_for_names()).then(|| LeftOut {
                     but,

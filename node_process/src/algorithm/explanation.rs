@@ -211,7 +211,7 @@ impl<'a> Explanation<'a> {
         let leaving = candidates.filter(|candidate| candidate.state != AgentState::Active);
         let agent = |candidate| AgentRef {
             only_daemons: self.pool.hosts.only_daemons_run_on(candidate),
-            no_place: self.pool.has_no_place(candidate),
+            no_place: candidate.sole_host || self.pool.has_no_place(candidate),
             drain_overdue: self.pool.is_drain_overdue(candidate),
             ..AgentRef::from(candidate)
         };
@@ -283,6 +283,18 @@ mod tests {
         leaving.unwrap().tasks[0].resources = resources(5, 1_000);
         assert_eq!(of(&snapshot, ""), (true, false, true));
         assert_eq!(of(&snapshot, "headroom_placement = \"sum\""), (true, false, false));
+    }
+
+    #[test]
+    fn a_sole_host_is_reactivated_instead_of_drained_h12() {
+        let cluster = Cluster::of(3, resources(4, 14_000)).running("/db", 1, resources(1, 1_000));
+        let mut snapshot = cluster.with_state(0, AgentState::Deactivated).snapshot();
+        for (sole_host, placement) in [(true, "pack"), (true, "sum"), (false, "pack")] {
+            snapshot.scale_down_candidates.iter_mut().for_each(|agent| agent.sole_host = sole_host);
+            let policy = policy(&format!("headroom_placement = {placement:?}")).unwrap();
+            let leaving = decide(&snapshot, &policy, NOON).unwrap().decommissioning_agents;
+            assert!(leaving.iter().all(|agent| agent.no_place == sole_host), "{leaving:?}");
+        }
     }
 
     #[test]

@@ -275,6 +275,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             decommission_tag: None,
             decommission_since: None,
             contested: false,
+            sole_host: false,
             drain_due: None,
             state,
             protected,
@@ -302,7 +303,6 @@ fn any_application() -> impl Strategy<Value = Application> {
             queued_tasks,
             gpu_aware: false,
             max_per_agent,
-            without_place: 0,
             in_all_pools: None,
         },
     )

@@ -50,7 +50,6 @@ fn snapshot() -> ClusterSnapshot {
             queued_tasks: Vec::new(),
             gpu_aware: false,
             max_per_agent: None,
-            without_place: 0,
             in_all_pools: None,
         }],
         growth: None,

@@ -407,6 +407,7 @@ fn believe_claims(snapshot: &mut ClusterSnapshot, view: &View<'_>) {
             decommission_tag: Some(false),
             decommission_since: None,
             contested: false,
+            sole_host: false,
             drain_due: None,
             state: AgentState::Active,
             protected: false,

@@ -30,14 +30,12 @@ pub(super) struct Instances {
 }
 
 /// What is known of the members once all instances have a place.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Released {
     /// The first that may go, in their order.
     pub(super) places: Vec<usize>,
-    /// Those before the last of them whose instances no member that stays may hold.
+    /// Those before the last of them, and those on their way out, whose instances no member that stays may hold.
     pub(super) sole_hosts: Vec<usize>,
-    /// By the number of the application: how many of its instances on members that are on their way out have no place.
-    pub(super) without_place: BTreeMap<u32, u32>,
 }
 
 /// Where the instances of all such applications run, or will run.
@@ -54,7 +52,6 @@ pub(super) struct Hosts<'m> {
 /// The instances of one application.
 #[derive(Debug)]
 struct Spread {
-    application: u32,
     limited: Limited,
     /// What one of those that run takes.
     size: Resources,
@@ -75,7 +72,7 @@ impl<'m> Hosts<'m> {
     pub(super) fn of(members: &'m [Member], running: &[Instances], limited: impl Fn(u32) -> Option<Limited>) -> Self {
         let mut spreads: BTreeMap<u32, Option<Spread>> = BTreeMap::new();
         for Instances { application, place, tasks } in running {
-            let new = || Some(Spread::new(*application, limited(*application)?));
+            let new = || limited(*application).map(Spread::new);
             let Some(spread) = spreads.entry(*application).or_insert_with(new) else { continue };
             spread.size = Resources::largest([spread.size, tasks.resources].into_iter());
             let on = spread.on.entry(*place).or_insert(0);
@@ -94,13 +91,13 @@ impl<'m> Hosts<'m> {
     pub(super) fn release(mut self, may_go: Vec<usize>, most: usize) -> Released {
         if self.is_empty() {
             let places = may_go.into_iter().take(most).collect();
-            return Released { places, ..Released::default() };
+            return Released { places, sole_hosts: Vec::new() };
         }
         self.free = self.members.iter().map(|member| member.is_usable().then(|| member.free())).collect();
         let goes: BTreeSet<usize> = may_go.iter().copied().collect();
         let stays = (0..self.members.len()).filter(|place| !goes.contains(place));
         self.order = stays.chain(may_go.iter().rev().copied()).collect();
-        let mut released = Released { without_place: self.settle(), ..Released::default() };
+        let mut released = Released { places: Vec::new(), sole_hosts: self.settle() };
         for place in may_go {
             if released.places.len() == most {
                 break;
@@ -111,23 +108,22 @@ impl<'m> Hosts<'m> {
         released
     }
 
-    /// Gives places to what is on its way out, and then to what waits. Returns how much of the first has none.
-    fn settle(&mut self) -> BTreeMap<u32, u32> {
-        let mut without_place = BTreeMap::new();
+    /// Gives places to what is on its way out, and then to what waits. Returns the members of the first where some have none.
+    fn settle(&mut self) -> Vec<usize> {
+        let mut sole_hosts = BTreeSet::new();
         for number in 0..self.applications.len() {
-            let Some(spread) = self.applications.get_mut(number) else { continue };
-            let leaving = spread.take_leaving(self.members);
-            let application = spread.application;
-            let left = self.give_places(number, leaving, &mut Vec::new());
-            if left > 0 {
-                without_place.insert(application, left);
+            let leaving = self.applications.get_mut(number).map(|spread| spread.take_leaving(self.members));
+            for (place, instances) in leaving.unwrap_or_default() {
+                if self.give_places(number, instances, &mut Vec::new()) > 0 {
+                    sole_hosts.insert(place);
+                }
             }
         }
         let queued: Vec<TaskGroup> = self.applications.iter().map(|spread| spread.limited.queued).collect();
         for (number, queued) in queued.into_iter().enumerate() {
             self.give_places(number, queued, &mut Vec::new());
         }
-        without_place
+        sole_hosts.into_iter().collect()
     }
 
     /// Lets a member go if all that it holds has places on others.
@@ -189,22 +185,24 @@ impl<'m> Hosts<'m> {
 }
 
 impl Spread {
-    const fn new(application: u32, limited: Limited) -> Self {
-        Self { application, limited, size: Resources::ZERO, on: BTreeMap::new() }
+    const fn new(limited: Limited) -> Self {
+        Self { limited, size: Resources::ZERO, on: BTreeMap::new() }
     }
 
-    /// Those on members that are on their way out. What is disconnected, or set aside, runs on.
-    fn take_leaving(&mut self, members: &[Member]) -> TaskGroup {
+    /// Those on members that are on their way out, by member. What is disconnected, or set aside, runs on.
+    fn take_leaving(&mut self, members: &[Member]) -> Vec<(usize, TaskGroup)> {
         let leaves = |member: &Member| {
             matches!(member.standing, Standing::Draining(_) | Standing::Deactivated | Standing::Inactive)
         };
-        let mut count = 0_u32;
-        self.on.retain(|place, on| {
+        let mut leaving = Vec::new();
+        self.on.retain(|place, count| {
             let leaves = members.get(*place).is_some_and(leaves);
-            count = if leaves { count.saturating_add(*on) } else { count };
+            if leaves {
+                leaving.push((*place, TaskGroup { count: *count, resources: self.size }));
+            }
             !leaves
         });
-        TaskGroup { count, resources: self.size }
+        leaving
     }
 }
 

@@ -220,6 +220,7 @@ impl Member {
             decommission_since: instance.decommission_since,
             contested: instance.contested,
             drain_due: self.drain_due,
+            sole_host: self.sole_host,
             agent_id: names.id().to_owned(),
             hostname: names.hostname().to_owned(),
             ip: self.ip,

@@ -121,21 +121,20 @@ fn what_no_agent_holds_takes_no_place_h12() {
 }
 
 #[test]
-fn instances_that_must_leave_and_have_no_place_are_counted_h12() {
-    let without_place = |used_by_c: f64, more: &Json| {
+fn an_agent_that_must_leave_and_has_the_only_place_says_so_h12() {
+    let sole_hosts = |used_by_c: f64, more: &Json| {
         let mut pool = agents(&[("a", 1.0), ("b", 1.0), ("c", used_by_c)]);
         pool.push(agent("d", 1.0, more));
         let state = state(&pool, &[marathon("marathon", &[("db", "a"), ("db", "b"), ("db", "d"), ("web", "c")])]);
         let snapshot = run_with(&state, &config(""), &observed(&[("/db", 1)], &no_queue())).snapshots.remove(0);
-        let named = snapshot.applications.into_iter().map(|application| (application.name, application.without_place));
-        named.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        let sole = snapshot.scale_down_candidates.into_iter().filter(|candidate| candidate.sole_host);
+        sole.map(|candidate| candidate.agent_id).collect::<Vec<_>>()
     };
-    let none: [(String, u32); 0] = [];
-    assert_eq!(without_place(4.0, &json!({"deactivated": true})), [("/db".to_owned(), 1)]);
-    assert_eq!(without_place(3.0, &json!({"deactivated": true})), none);
+    assert_eq!(sole_hosts(4.0, &json!({"deactivated": true})), ["d"]);
+    assert_eq!(sole_hosts(3.0, &json!({"deactivated": true})), [""; 0]);
     // It may return with its instance; it runs on.
-    assert_eq!(without_place(4.0, &json!({"active": false})), none);
-    assert_eq!(without_place(4.0, &json!({})), none);
+    assert_eq!(sole_hosts(4.0, &json!({"active": false})), [""; 0]);
+    assert_eq!(sole_hosts(4.0, &json!({})), [""; 0]);
 }
 
 /// The rest of a daemon of two pools waits in one of them alone.

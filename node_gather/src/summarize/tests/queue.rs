@@ -248,7 +248,8 @@ fn what_is_reserved_is_no_room_for_those_that_accept_the_default_role_alone() {
         (json!(["*"]), ("InsufficientCpus", 1), [(2, 0), (0, 0)]),
         // The public agent has room for them.
         (json!(["slave_public"]), ("InsufficientCpus", 1), [(0, 0), (2, 0)]),
-        (json!(["*", "slave_public"]), ("UnfulfilledRole", 1), [(1, 1), (0, 0)]),
+        // Room in the other pool says nothing about an agent of this one.
+        (json!(["*", "slave_public"]), ("UnfulfilledRole", 1), [(2, 0), (0, 0)]),
     ] {
         let own = entry("/new", 2, 1.0, &json!({"acceptedResourceRoles": accepted}));
         let snapshots = with_queue(&state, &config, &read_queue(&[declined(own, &[rejects])]));

@@ -42,12 +42,8 @@ impl<'a> Hosts<'a> {
             let is_placeable = has_place(application, &queued_instance(application));
             let queued = if is_placeable { application.queued } else { 0 };
             let instances = application.task_count.saturating_add(queued);
-            let without_place = application.without_place;
-            let more = if without_place > 0 { snapshot.agents.usable } else { 0 };
-            let hosts =
-                instances.div_ceil(max_per_agent).max(more.saturating_add(without_place.div_ceil(max_per_agent)));
-            let application = application.name.clone();
-            Some(HostsNeeded { application, instances, max_per_agent, without_place, hosts })
+            let hosts = instances.div_ceil(max_per_agent);
+            Some(HostsNeeded { application: application.name.clone(), instances, max_per_agent, hosts })
         };
         let mut exceeding = Vec::new();
         let is_daemon = |application: &&Application| match Daemon::of(application, snapshot, policy) {

@@ -187,13 +187,7 @@ mod tests {
         for (stop, expected) in [
             (Stop::Min(4), "stopped by min = 4"),
             (
-                Stop::Hosts(HostsNeeded {
-                    application: "/db".to_owned(),
-                    instances: 4,
-                    max_per_agent: 1,
-                    without_place: 0,
-                    hosts: 4,
-                }),
+                Stop::Hosts(HostsNeeded { application: "/db".to_owned(), instances: 4, max_per_agent: 1, hosts: 4 }),
                 "stopped because /db needs 4 agents: 4 instances, at most 1 on each agent",
             ),
             (

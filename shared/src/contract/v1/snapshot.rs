@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::contract::{GroupMembers, Growth, LatestAgent, Message, NAMESPACE};
-use crate::count::is_zero;
 use crate::resources::Resources;
 #[cfg(feature = "schema")]
 use crate::time::Rfc3339;
@@ -242,6 +241,9 @@ pub struct Candidate {
     /// Whether an agent that is not connected names the same instance: it may be the one that runs there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub contested: bool,
+    /// Whether an instance runs there of which an agent may hold only so many, and no usable agent has a place for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sole_host: bool,
     /// When its drain should be over at the latest; `None` where it does not drain, or it is not known when that began.
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Rfc3339>"))]
@@ -341,9 +343,6 @@ pub struct Application {
     /// port); `None` where nothing limits them, or no constraints are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_agent: Option<u32>,
-    /// How many of its instances on decommissioning agents no usable agent may hold, by this number and its room.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub without_place: u32,
     /// What all pools have of it, where it is in several and `max_per_agent` limits it; `None` where any of them has no known maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_all_pools: Option<InAllPools>,
@@ -398,4 +397,9 @@ impl TaskGroup {
         });
         groups
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
