@@ -284,6 +284,7 @@ impl<'a> PlanInput<'a> {
         );
         notes.extend(self.never_joined_notes());
         notes.extend(self.unfit_note());
+        notes.extend(self.lasting_termination_note());
         notes
     }
 

@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::config::{Policy, ScaleDownStrategy};
 use shared::contract::{CompletenessLevel, ScalingDecision};
 use shared::count::saturated;
+use shared::text::named;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    Activity, ActivityKind, ActivityStatus, BackOff, Change, Lifecycle, MOST_TAGS, NoChange, PlanInput, PlanResult,
-    Refusal, SideEffects, capacity, listed_capacity, signed, within,
+    Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Lifecycle, MOST_TAGS, NAMED, NoChange,
+    PlanInput, PlanResult, Refusal, SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
+
+/// A termination that takes longer has a hook that waits, most likely.
+const LASTING: SignedDuration = SignedDuration::from_hours(1);
 
 /// Fewer instances than these that never became agents hold no removal.
 const FEW_MISSING: u32 = 2;
@@ -228,6 +233,21 @@ impl PlanInput<'_> {
     fn is_futile(&self, activity: &Activity) -> bool {
         let is_overdue = activity.kind == ActivityKind::Launch && self.members.is_overdue(activity);
         is_overdue || self.breaker.is_futile(activity)
+    }
+
+    /// B2: terminations that hold every removal for so long that somebody should look at them.
+    pub(super) fn lasting_termination_note(&self) -> Option<String> {
+        let lasts = |activity: &&Activity| {
+            activity.kind == ActivityKind::Terminate
+                && activity.status == ActivityStatus::InProgress
+                && self.now.duration_since(activity.start) >= LASTING
+        };
+        let lasting = self.changes().filter(lasts).map(|activity| ActivityRef::from(activity).to_string());
+        let lasting: BTreeSet<String> = lasting.collect();
+        let named = named(&lasting.into_iter().collect::<Vec<_>>(), NAMED)?;
+        Some(format!(
+            "in progress for more than an hour, and nothing is removed until then: {named}; check the lifecycle hooks of the group"
+        ))
     }
 
     /// B2: instances in service that never joined may be cut off with their tasks, which the snapshot then lacks.

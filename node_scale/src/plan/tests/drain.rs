@@ -543,8 +543,9 @@ proptest! {
         let decision = ScalingDecision { completeness, ..with_decommissioning(delta, agents.clone()) };
         let plan = planned(&decision, &state);
         let is_ours = |id: &str| tags.iter().any(|n| format!("i-{n}") == id);
-        let lowest = state.group.min_size.max(i32::try_from(draining("").limits.min).unwrap());
-        let is_at_lowest = state.group.desired_capacity <= lowest;
+        let unit = i32::try_from(state.group.unit().unwrap_or(1)).unwrap();
+        let lowest = state.group.min_size.max(unit * i32::try_from(draining("").limits.min).unwrap());
+        let is_at_lowest = state.group.desired_capacity - lowest < unit;
         for id in terminated(&plan) {
             prop_assert!(complete && is_ours(id));
             let runs = agents.iter().filter(|a| a.instance_id.as_deref() == Some(id)).map(|a| a.task_count).sum::<u32>();

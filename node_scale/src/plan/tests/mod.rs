@@ -238,6 +238,21 @@ fn an_activity_after_the_snapshot_stops_a_scale_down_b1() {
 }
 
 #[test]
+fn a_termination_that_takes_an_hour_is_named_b2() {
+    let notes = |kind, ago: i64| {
+        let mut state = group();
+        state.activities.push(activity(kind, "i-x", ActivityStatus::InProgress, -ago, None));
+        planned(&decision(-1, 10), &state).notes
+    };
+    let note = "in progress for more than an hour, and nothing is removed until then: termination of i-x; check the lifecycle hooks \
+                of the group";
+    assert_eq!(notes(ActivityKind::Terminate, 3600), [note]);
+    for notes in [notes(ActivityKind::Terminate, 3599), notes(ActivityKind::WarmPool, 9999)] {
+        assert_eq!(notes, [""; 0]);
+    }
+}
+
+#[test]
 fn anything_in_progress_stops_a_scale_down_b2() {
     let with = |kind| {
         let mut state = group();
