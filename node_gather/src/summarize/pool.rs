@@ -193,9 +193,12 @@ impl Pool {
 
     /// All agents are known: returns the numbers of the members, in their order.
     pub(super) fn seal(&mut self) -> impl Iterator<Item = u32> {
-        // Members are large, and mostly there are no others.
-        let others = std::mem::replace(&mut self.members, self.least_loaded.take());
-        self.members.extend(others);
+        // Members are large: those that are here alone, as in a pool that is sealed already, stay where they are.
+        let kept = self.least_loaded.take();
+        if !kept.is_empty() {
+            let others = std::mem::replace(&mut self.members, kept);
+            self.members.extend(others);
+        }
         self.members.iter().map(|member| member.number)
     }
 
@@ -250,25 +253,32 @@ impl Pool {
             let among = |names: &[String], name| names.iter().any(|own| own == name);
             among(&protected.frameworks, framework) || among(&protected.applications, name)
         };
+        let protects_some = !(protected.frameworks.is_empty() && protected.applications.is_empty());
         let mut members = std::mem::take(&mut self.members);
         let tasks = self.tasks.take();
         self.groups.reserve_exact(tasks.len());
         for ((place, of, task), count) in tasks {
             let Some(member) = members.get_mut(index(place)) else { continue };
             let resources = resources(task);
-            member.visible += resources.times(count.into());
+            let (place, tasks) = (index(place), TaskGroup { count, resources });
+            self.groups.push((place, tasks));
+            if is_limited(of) {
+                self.limited.push(Instances { application: of, place, tasks });
+            }
+            // Of most agents the master reports what they use, and no one asks what runs there.
+            if member.resources.used.is_none() {
+                member.visible += resources.times(count.into());
+            }
+            let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
+            if !(is_leaving || protects_some) {
+                continue;
+            }
             let application = application(of);
             member.protected |= application.is_some_and(is_protected);
-            let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
             if is_leaving && member.applications.len() <= Candidate::MAX_APPLICATIONS {
                 // No application has an empty name, so that a task without one stays one of none.
                 member.applications.insert(application.map_or("", |(_, name)| name).to_owned());
             }
-            let (place, tasks) = (index(place), TaskGroup { count, resources });
-            if is_limited(of) {
-                self.limited.push(Instances { application: of, place, tasks });
-            }
-            self.groups.push((place, tasks));
         }
         for member in &mut members {
             if is_set_aside(member.number) {
