@@ -108,11 +108,12 @@ pub(super) struct Capacity {
 impl<'a> Pool<'a> {
     pub(super) fn new(snapshot: &'a ClusterSnapshot, policy: &'a Policy) -> Self {
         let belief = Belief::of(snapshot, policy);
-        let shapes = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0);
-        let mut places: Vec<Place> = shapes.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
+        let shapes = sorted_shapes(snapshot);
         // Shapes with equal places stand together, and there are as many as agents.
-        places.dedup();
-        let mut places: BTreeSet<Place> = places.into_iter().collect();
+        let are_equal =
+            |one: &AgentShape, other: &AgentShape| (&one.total, &one.unreserved) == (&other.total, &other.unreserved);
+        let different = shapes.chunk_by(are_equal).filter_map(|equal| equal.first());
+        let mut places: BTreeSet<Place> = different.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
         let hosts = Hosts::of(snapshot, policy, |application, instance| {
             places.iter().any(|place| place.holds(instance, application.gpu_aware))
                 || belief.counts.is_some_and(|new_agent| new_agent.holds(instance, application.gpu_aware))
@@ -136,7 +137,7 @@ impl<'a> Pool<'a> {
             new_agent,
             hosts,
             places,
-            shapes: sorted_shapes(snapshot),
+            shapes,
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             leave: Vec::new(),
@@ -163,8 +164,8 @@ impl<'a> Pool<'a> {
 
     /// D3, 1: whether nothing that the agent runs keeps it there, however many others stay.
     fn may_go_alone(&self, candidate: &Candidate) -> bool {
-        let moving = Removed::default().and(candidate, &self.hosts).task_count;
-        if self.policy.limits.max_scale_down_tasks.is_some_and(|limit| moving > limit.into()) {
+        let moving = || Removed::default().and(candidate, &self.hosts).task_count;
+        if self.policy.limits.max_scale_down_tasks.is_some_and(|limit| moving() > limit.into()) {
             return false;
         }
         let own = free_of(candidate);
@@ -427,7 +428,8 @@ fn sorted_shapes(snapshot: &ClusterSnapshot) -> Vec<AgentShape> {
     fn key(shape: &AgentShape) -> (&Resources, &Resources, &Resources) {
         (&shape.total, &shape.unreserved, &shape.free)
     }
-    let mut shapes: Vec<AgentShape> = snapshot.agent_shapes.iter().filter(|shape| shape.count > 0).copied().collect();
+    let mut shapes = snapshot.agent_shapes.clone();
+    shapes.retain(|shape| shape.count > 0);
     shapes.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
     shapes.dedup_by(|next, first| {
         let is_equal = key(next) == key(first);

@@ -3,6 +3,7 @@
 //! The measures are those of Panigrahy, Talwar, Uyeda and Wieder, "Heuristics for Vector Bin Packing" (2011): the weighted
 //! square of the distance between what a task takes and what is free, and the weighted product of the two.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use shared::resources::{Kind, PerKind};
@@ -41,6 +42,8 @@ pub(super) struct Classes {
     measure: Measure,
     /// By class; within a class the largest last.
     sizes: Vec<Vec<TaskSize>>,
+    /// The least that any of them takes of each kind; `None` where none is left. Mostly an agent has less of some kind free.
+    least: Option<Vector>,
     /// How much each kind of resource counts: as much as all tasks take of it.
     weights: Shares,
     /// What all tasks take that are left.
@@ -66,7 +69,7 @@ impl Classes {
         let divided = |bits: u32| divide(&sizes, bits);
         let sizes =
             (0..=4).rev().map(divided).find(|classes| classes.len() <= Self::MOST).unwrap_or_else(|| divided(0));
-        Self { measure, sizes, weights: weights(&left), left }
+        Self { measure, least: least(&sizes), sizes, weights: weights(&left), left }
     }
 
     /// How many tasks are left, by their place in the list.
@@ -76,8 +79,8 @@ impl Classes {
 
     /// Fills one agent with so much free, then others in the same way, at most so many in all; `None` where nothing fits.
     pub(super) fn fill(&mut self, free: &Vector, empty: &Vector, agents: u64) -> Option<(Vector, u64)> {
-        if self.measure == Measure::Product {
-            self.weights = weights(&self.left);
+        if !self.least?.fits_in(free) {
+            return None;
         }
         let mut free = *free;
         let mut pattern = Pattern::new();
@@ -107,6 +110,9 @@ impl Classes {
                 self.left.iter_mut().for_each(|(kind, left)| *left = left.saturating_sub(size.taken(kind, placed)));
             }
         }
+        if self.measure == Measure::Product {
+            self.weights = weights(&self.left);
+        }
         self.drop_empty(&pattern);
         Some((free, again.saturating_add(1)))
     }
@@ -121,13 +127,15 @@ impl Classes {
         if pattern.iter().any(|(class, ..)| self.sizes.get(*class).is_some_and(Vec::is_empty)) {
             self.sizes.retain(|class| !class.is_empty());
         }
+        self.least = least(&self.sizes);
     }
 
     /// The tasks that suit best what is free, of those that fit: class, place in it, and how many fit.
     fn best(&self, free: &Vector, empty: &Vector) -> Option<(usize, usize, u64)> {
         /// Of one class so many are tried.
         const TRIED: usize = 4;
-        let free_shares = shares(free, empty);
+        // Mostly nothing fits.
+        let free_shares = LazyCell::new(|| shares(free, empty));
         let mut best: Option<(i64, usize, usize)> = None;
         for (number, class) in self.sizes.iter().enumerate() {
             let tried = class.iter().enumerate().rev().filter(|(_, size)| size.left > 0).take(TRIED);
@@ -159,6 +167,11 @@ impl TaskSize {
     fn taken(&self, kind: Kind, tasks: u64) -> u128 {
         u128::from(self.shares[kind].unsigned_abs()) * u128::from(tasks)
     }
+}
+
+/// The least of each kind that one of so many sizes takes.
+fn least(sizes: &[Vec<TaskSize>]) -> Option<Vector> {
+    sizes.iter().flatten().map(|size| size.size).reduce(|least, size| least.smaller(&size))
 }
 
 /// Rounded up, so that nothing takes nothing.

@@ -62,12 +62,6 @@ pub(super) enum Emptiest {
     Of(Kind),
 }
 
-/// The fullest first.
-fn in_order(whole: &Vector, mut groups: Vec<BinGroup>) -> BinIndex {
-    groups.sort_by_cached_key(|group| (group.free.largest_share(whole), *group));
-    BinIndex::new(&groups)
-}
-
 impl ExistingAgents {
     /// The pool without the first `removed` agents that may leave.
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
@@ -128,7 +122,7 @@ impl ExistingAgents {
     }
 
     /// Places tasks on agents that run something, one agent after the other, each with those that suit what it has free, and
-    /// returns how many of each found no room. Agents with gpus are filled task by task.
+    /// returns how many of each found no room. Agents with gpus are filled task by task. Afterwards they only say what has room.
     pub(super) fn fill(&mut self, tasks: &[&Tasks<'_>]) -> Vec<u64> {
         let whole = self.whole();
         let sizes: Vec<vector::Tasks> = tasks
@@ -151,7 +145,8 @@ impl ExistingAgents {
             filled.push(BinGroup { agents, ..*group });
         }
         filled.retain(|group| group.agents > 0);
-        self.plain = in_order(&whole, filled);
+        // No more is placed there, so that their order means nothing any more.
+        self.plain = BinIndex::new(&filled);
         let mut left = vec![0; tasks.len()];
         for (index, count) in classes.left() {
             if let Some(left) = left.get_mut(index) {

@@ -43,6 +43,11 @@ impl Vector {
         self.with(other, u64::max)
     }
 
+    /// Of each kind the smaller amount.
+    pub(super) fn smaller(&self, other: &Self) -> Self {
+        self.with(other, u64::min)
+    }
+
     /// The largest share of what there is of each kind, in units of 2^-32.
     pub(super) fn largest_share(&self, whole: &Self) -> u128 {
         self.shares(whole).max().unwrap_or_default()
