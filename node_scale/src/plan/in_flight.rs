@@ -50,6 +50,8 @@ pub(super) enum Join {
 pub(super) struct Members<'a> {
     known: Known<'a>,
     launches: HashMap<&'a str, Launch<'a>, RandomState>,
+    /// Those of the group's instances, in their order.
+    of_instances: Vec<Option<&'a Activity>>,
     taken_at: Timestamp,
     pub(super) now: Timestamp,
     pub(super) join_timeout: SignedDuration,
@@ -106,7 +108,8 @@ impl<'a> Members<'a> {
             Some(group) => Known::Listed(Listed::new(group)),
             None => Known::Nothing,
         };
-        let mut launches: HashMap<&str, Launch<'_>, RandomState> = HashMap::default();
+        let mut launches: HashMap<&str, Launch<'_>, RandomState> =
+            HashMap::with_capacity_and_hasher(state.activities.len(), RandomState::default());
         let brings = |activity: &&Activity| activity.kind == ActivityKind::Launch && activity.changes_group();
         for launch in state.activities.iter().filter(brings) {
             let Some(id) = launch.instance_id.as_deref() else { continue };
@@ -114,13 +117,14 @@ impl<'a> Members<'a> {
             let known = launches.entry(id).or_insert(Launch { activity: launch, instance: None });
             known.activity = later(known.activity, launch);
         }
-        for instance in &state.group.instances {
-            if let Some(launch) = launches.get_mut(instance.instance_id.as_str()) {
-                launch.instance = Some(instance);
-            }
-        }
+        let of_instances = state.group.instances.iter().map(|instance| {
+            let launch = launches.get_mut(instance.instance_id.as_str())?;
+            launch.instance = Some(instance);
+            Some(launch.activity)
+        });
+        let of_instances = of_instances.collect();
         let join_timeout = signed(policy.timing.join_timeout);
-        Self { known, launches, taken_at: decision.snapshot_taken_at, now, join_timeout }
+        Self { known, launches, of_instances, taken_at: decision.snapshot_taken_at, now, join_timeout }
     }
 
     /// Whether nothing is known of single instances.
@@ -194,9 +198,9 @@ fn later<'a>(one: &'a Activity, other: &'a Activity) -> &'a Activity {
 pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &Members<'_>) -> JoinStatus {
     let mut status = JoinStatus { to_launch: to_launch(group), ..JoinStatus::default() };
     let (mut unclaimed, mut old) = (0_u32, 0_u32);
-    for instance in &group.instances {
+    for (instance, launch) in group.instances.iter().zip(&members.of_instances) {
         let id = &instance.instance_id;
-        match (instance.lifecycle_state, members.launch_of(id)) {
+        match (instance.lifecycle_state, *launch) {
             (Lifecycle::Standby | Lifecycle::NotCounted | Lifecycle::Terminating, _) => {}
             // Launching, and without an activity yet: the two answers are not of the same moment.
             (Lifecycle::Pending, None) => status.since_snapshot += 1,
