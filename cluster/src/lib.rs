@@ -19,6 +19,7 @@ pub mod group;
 mod model;
 pub mod observe;
 pub mod queue;
+mod reader;
 pub mod render;
 
 pub use example::{NOON, agent_ref, decision, group_snapshot, policy, resources};
@@ -26,4 +27,4 @@ pub use model::{
     Agent, Attribute, Attributes, Build, Capacity, Cluster, Connection, Definition, Drain, Executor, Framework, Master,
     Mode, OperateError, Operation, Placement, Ports, Presence, QueuedInstances, Roles, Task, TaskSpec, TaskState,
 };
-pub use observe::Reader;
+pub use reader::Reader;

@@ -17,7 +17,7 @@ use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG, decommissioning, tagged_unti
 use shared::resources::{self, Resources};
 
 use crate::group::{Group, Instance};
-use crate::model::{Agent, Alike, Attribute, Attributes, Cluster, Executor, Framework, Mode, Presence, Task, Version};
+use crate::model::{Agent, Alike, Attribute, Attributes, Cluster, Executor, Framework, Mode, Presence, Task};
 
 impl Cluster {
     /// The snapshots of these pools, taken then from the master of that URL.
@@ -91,7 +91,7 @@ impl Cluster {
         self.show_tasks(sink)
     }
 
-    fn show_agents(&self, sink: &mut impl Sink) -> Result<(), StateError> {
+    pub(crate) fn show_agents(&self, sink: &mut impl Sink) -> Result<(), StateError> {
         // One allocation is reused, as by a reader of a document.
         let mut raw = RawAgent::default();
         for agent in self.registered_latest_first() {
@@ -119,11 +119,11 @@ impl Cluster {
     }
 
     /// Of the latest ones three are kept, and the order means nothing else.
-    fn registered_latest_first(&self) -> impl Iterator<Item = &Agent> {
+    pub(crate) fn registered_latest_first(&self) -> impl Iterator<Item = &Agent> {
         self.registered().rev()
     }
 
-    fn show_master(&self, shown: &mut state::Master) {
+    pub(crate) fn show_master(&self, shown: &mut state::Master) {
         shown.version.clone_from(&self.master.version);
         shown.cluster.clone_from(&self.master.cluster);
         shown.elected_at = rounded(self.master.elected_at);
@@ -134,25 +134,17 @@ impl Cluster {
     }
 
     fn show_framework(&self, framework: &Framework, sink: &mut impl Sink) -> Result<(), StateError> {
-        sink.framework_name(framework.name.clone());
-        sink.framework_gpu_aware(framework.is_gpu_aware());
-        sink.framework_recovered(framework.presence == Presence::Recovered);
+        begin(framework, sink);
         // In the order of the agents, which saves sorting.
         for agent in self.registered_latest_first() {
             let own = agent.alike().filter(|alike| alike.task.framework == framework.number);
-            for Alike { task, mark, resources, count } in own {
-                let task = RawTask {
-                    id: task.id.as_bytes(),
-                    name: task.name.as_bytes(),
-                    agent_id: agent.id.as_bytes(),
-                    state: task.state.name().as_bytes(),
-                    role: task.role.as_bytes(),
-                    resources,
-                    odd: None,
-                };
-                sink.tasks(&task, mark, count);
-            }
+            own.for_each(|alike| sink.tasks(&alike.shown(agent), alike.mark, alike.count));
         }
+        self.end_framework(framework, sink)
+    }
+
+    /// The executors of a framework, and its end.
+    pub(crate) fn end_framework(&self, framework: &Framework, sink: &mut impl Sink) -> Result<(), StateError> {
         for (agent, executor) in self.executors_of(framework) {
             let resources = raw_resources(&executor.resources);
             let Executor { id, role, .. } = executor;
@@ -184,46 +176,26 @@ impl Cluster {
     }
 }
 
-/// Reads one cluster again and again for the same pools. From one run of a simulation to the next, hardly anything about its
-/// agents changes but what they use, so that these are read where something did.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    empty: ClusterState,
-    agents: Option<(Version, ClusterState)>,
+/// What a reader finds of a framework before its tasks.
+pub(crate) fn begin(framework: &Framework, sink: &mut impl Sink) {
+    sink.framework_name(framework.name.clone());
+    sink.framework_gpu_aware(framework.is_gpu_aware());
+    sink.framework_recovered(framework.presence == Presence::Recovered);
 }
 
-impl Reader {
-    /// For these pools.
-    #[must_use]
-    pub fn new(pools: &[Policy]) -> Self {
-        Self { empty: ClusterState::new(pools), agents: None }
-    }
-
-    /// The cluster as it is now, as [`Cluster::show`] shows it to a new [`ClusterState`].
-    ///
-    /// # Errors
-    /// Those of [`ClusterState`].
-    pub fn read(&mut self, cluster: &Cluster) -> Result<ClusterState, StateError> {
-        let mut state = match self.known(cluster) {
-            Some(known) => known,
-            None => {
-                let mut agents = self.empty.clone();
-                cluster.show_agents(&mut agents)?;
-                self.agents = Some((cluster.version_of_agents().clone(), agents.clone()));
-                agents
-            }
-        };
-        cluster.show_tasks(&mut state)?;
-        Ok(state)
-    }
-
-    fn known(&self, cluster: &Cluster) -> Option<ClusterState> {
-        let (version, agents) = self.agents.as_ref()?;
-        if version != cluster.version_of_agents() {
-            return None;
+impl<'a> Alike<'a> {
+    /// The first of these tasks of that agent, as a reader finds it.
+    pub(crate) fn shown(&self, agent: &'a Agent) -> RawTask<'a> {
+        let Self { task, resources, .. } = self;
+        RawTask {
+            id: task.id.as_bytes(),
+            name: task.name.as_bytes(),
+            agent_id: agent.id.as_bytes(),
+            state: task.state.name().as_bytes(),
+            role: task.role.as_bytes(),
+            resources,
+            odd: None,
         }
-        let used: Vec<Resources> = cluster.registered_latest_first().map(Agent::used).collect();
-        agents.using(&used)
     }
 }
 

@@ -27,7 +27,9 @@ fn change(cluster: &mut Cluster, (what, which): (u8, u32), running: &mut Vec<Pla
     let agents: Vec<u32> = cluster.agents().map(|agent| agent.number).collect();
     let number = agents.get(which as usize % agents.len().max(1)).copied().unwrap_or_default();
     let id = cluster.agent(number).map(|agent| agent.id.clone()).unwrap_or_default();
-    let spec = TaskSpec { application: format!("/app-{}", which % 3), resources: resources(1, 100) };
+    // Of two frameworks, and of two sizes.
+    let application = ["/app-0", "/app-1", "job-2"].get(which as usize % 3).copied().unwrap_or_default().to_owned();
+    let spec = TaskSpec { application, resources: resources(1 + u64::from(which % 2), 100) };
     match what {
         0..=3 => {
             let framework = cluster.framework_of(&spec.application);

@@ -46,7 +46,7 @@ use crate::mesos::state::{Attributes, Bears, Framework, OddField};
 
 use applications::Key;
 pub(crate) use applications::fold_smallest;
-pub use cluster_state::ClusterState;
+pub use cluster_state::{ClusterState, TaskKind};
 use pool::Limited;
 pub(crate) use pool::merge_shapes;
 pub use pool::{Asked, Stays, is_usable};

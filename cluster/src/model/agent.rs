@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ pub struct Agent {
     /// What tasks and executors take, kept because it is asked for with every placement.
     used: Resources,
     /// The tasks that are alike, kept because a simulation looks at all agents in each run, and few have changed.
-    alike: Kept<Vec<KeptAlike>>,
+    alike: Kept<AllAlike>,
 }
 
 /// What follows from the rest of a value, once it has been asked for. So it says nothing about whether two are equal.
@@ -85,6 +85,17 @@ pub(crate) struct Alike<'a> {
     /// What each takes, as a reader of a document has it.
     pub(crate) resources: &'a RawResources,
     pub(crate) count: u32,
+}
+
+/// The tasks of an agent that are alike, as long as nothing about them changes.
+#[derive(Clone, Debug)]
+pub(crate) struct AllAlike(Arc<[KeptAlike]>);
+
+impl AllAlike {
+    /// Whether these are the same ones.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// The same as it is kept.
@@ -312,8 +323,12 @@ impl Agent {
 
     /// The tasks on it by what they are.
     pub(crate) fn alike(&self) -> impl Iterator<Item = Alike<'_>> {
-        let alike = self.alike.0.get_or_init(|| alike(&self.tasks));
-        alike.iter().filter_map(|alike| alike.of(&self.tasks))
+        self.all_alike().0.iter().filter_map(|alike| alike.of(&self.tasks))
+    }
+
+    /// What stands for them.
+    pub(crate) fn all_alike(&self) -> &AllAlike {
+        self.alike.0.get_or_init(|| AllAlike(alike(&self.tasks)))
     }
 
     /// The executors on it that take resources of their own.
@@ -420,7 +435,7 @@ impl Agent {
     }
 }
 
-fn alike(tasks: &[Task]) -> Vec<KeptAlike> {
+fn alike(tasks: &[Task]) -> Arc<[KeptAlike]> {
     let mut groups: Vec<(Mark<'_>, Option<u128>, &Task, KeptAlike)> = Vec::new();
     for (first, task) in tasks.iter().enumerate() {
         let mark = Mark::of(task.id.as_bytes(), task.name.as_bytes());

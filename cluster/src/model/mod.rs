@@ -19,8 +19,8 @@ use shared::resources::Resources;
 
 use agents::Agents;
 
-pub(crate) use agent::Alike;
 pub use agent::{Agent, Attribute, Attributes, Capacity, Connection, Drain, Mode};
+pub(crate) use agent::{Alike, AllAlike};
 pub(crate) use agents::Version;
 pub use change::{OperateError, Operation, Placement};
 pub use framework::{Framework, Presence, Roles};

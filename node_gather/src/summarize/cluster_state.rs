@@ -19,6 +19,7 @@ use shared::resources::Resources;
 
 use self::batch::TaskBatch;
 use self::pods::Pods;
+pub use self::tasks::TaskKind;
 use super::agents::{Agents, NO_ID, OfUnknownPool, Place};
 use super::counts::Counts;
 use super::interned::{Interned, Map, index};
@@ -442,9 +443,7 @@ impl Sink for ClusterState {
     }
 
     fn tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
-        if task.holds_resources() {
-            self.count_tasks(task, mark, count);
-        }
+        self.count_alike(task, mark, count);
     }
 
     fn executor(&mut self, executor: &RawExecutor<'_>) {

@@ -23,7 +23,31 @@ const MAX_NAMES: usize = 100_000;
 /// How many sizes of tasks are counted exactly while the state is read.
 const MAX_SIZES: usize = 20_000;
 
+/// What tasks of one framework are: their application and what each takes.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskKind {
+    application: u32,
+    size: u32,
+}
+
 impl ClusterState {
+    /// Counts so many tasks of the framework that is being read, as [`Sink::tasks`](crate::mesos::state::Sink::tasks) does. What
+    /// they are, where tasks like them on any agent may be counted by that alone: a simulation shows few kinds on many agents.
+    pub fn count_alike(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) -> Option<TaskKind> {
+        if task.holds_resources() { self.count_tasks(task, mark, count) } else { None }
+    }
+
+    /// Counts so many more tasks of a kind of the framework that is being read, on the agent of that number.
+    pub fn count_more(&mut self, agent: u32, kind: TaskKind, count: u32) {
+        self.place(agent, kind.application, kind.size, count);
+    }
+
+    /// The number of an agent; `None` where it has not been added.
+    #[must_use]
+    pub fn agent_number(&self, id: &str) -> Option<u32> {
+        self.agents.ids.get(id.as_bytes())
+    }
+
     /// Adds a task to those that are counted next.
     #[inline]
     pub(super) fn batch_task(&mut self, task: &RawTask<'_>) {
@@ -113,20 +137,22 @@ impl ClusterState {
         }
     }
 
-    /// Counts so many tasks that are alike.
-    pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) {
+    /// Counts so many tasks that are alike. What they are, unless each has to be looked at.
+    pub(super) fn count_tasks(&mut self, task: &RawTask<'_>, mark: Mark<'_>, count: u32) -> Option<TaskKind> {
         self.set_task_aside(task);
         let agent = self.agent_of_next(task.agent_id);
         let role = self.role(task.role);
         if let Some(instance) = mark.pod_instance(task.id) {
             (0..count).for_each(|_| self.add_container(instance, task, mark, agent, role));
-            return;
+            return None;
         }
         let known = self.open.known(mark);
         let hash = known.hash(mark.as_bytes());
         let application = self.application(mark, hash, known.guess(hash));
         let size = self.size(application, (task.resources.amounts(), role));
         self.place(agent, application, size, count);
+        let is_usual = task.resources.impossible().is_none() && task.odd.is_none();
+        is_usual.then_some(TaskKind { application, size })
     }
 
     /// The number of an agent whose tasks are counted together, and come one after the other.
