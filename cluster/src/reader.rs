@@ -99,6 +99,7 @@ impl Reader {
 impl KnownAgents {
     fn read(cluster: &Cluster, registered: &[&Agent], mut state: ClusterState) -> Result<Self, StateError> {
         cluster.show_agents(&mut state)?;
+        let state = state.with_claims();
         let numbers = registered.iter().map(|agent| state.agent_number(&agent.id)).collect();
         Ok(Self { version: cluster.version_of_agents().clone(), state, numbers })
     }

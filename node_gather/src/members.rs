@@ -18,7 +18,7 @@ use shared::count::saturated;
 use shared::group::{Decommissioning, Lifecycle};
 
 pub use identity::{Agent, Names, Presence};
-pub use matching::{Members, Placement, PoolGroup, PoolMembers, match_members};
+pub use matching::{KnownClaims, Members, Placement, PoolGroup, PoolMembers, match_members};
 
 /// An Auto Scaling group as it was described.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

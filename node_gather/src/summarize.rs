@@ -91,7 +91,8 @@ pub fn summarize_unidentified(
     let described = std::mem::take(&mut state.described);
     let identities = std::mem::take(&mut state.identities);
     let groups = groups(&state, &described, taken_at);
-    let Members { placements, pools: members } = match_members(&groups, &identities, &described.lookup);
+    let Members { placements, pools: members } =
+        match_members(&groups, &identities, &described.lookup, state.claims.take().as_deref());
     // A good part of the memory where agents are many.
     drop(identities);
     let limits = host_limits(marathon);

@@ -1,7 +1,9 @@
 //! Matches agents and instances.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -131,42 +133,48 @@ impl Claims {
 
 /// What an agent is, once all claims are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Identity<'a> {
-    Certain { instance: Claimed<'a>, is_sole: bool },
+enum Identity {
+    /// It runs on the instance that is claimed at that place.
+    Certain {
+        place: usize,
+        is_sole: bool,
+    },
     Away,
     None,
 }
 
-/// An instance that is claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Claimed<'a> {
-    id: &'a str,
-    /// Its place among all that are.
-    place: usize,
+/// What agents claim by themselves, found out once for those that are matched again and again.
+#[derive(Clone, Debug)]
+pub struct KnownClaims(AllClaims<Box<str>>);
+
+impl KnownClaims {
+    /// What these agents claim.
+    #[must_use]
+    pub fn of(agents: &[Agent]) -> Self {
+        Self(AllClaims::of(agents, &Map::default()))
+    }
 }
 
-/// Matches the agents of a cluster with the instances of the groups of its pools.
+/// Matches the agents of a cluster with the instances of the groups of its pools. What these agents claim is found out, unless
+/// it is known.
 #[must_use]
-pub fn match_members<'g>(pools: &[Option<PoolGroup<'g>>], agents: &[Agent], lookup: &Lookup) -> Members<'g> {
+pub fn match_members<'g>(
+    pools: &[Option<PoolGroup<'g>>],
+    agents: &[Agent],
+    lookup: &Lookup,
+    known: Option<&KnownClaims>,
+) -> Members<'g> {
     let by_address = by_address(lookup);
-    let named: Vec<Named<'_>> = agents.iter().map(|agent| named(agent, &by_address)).collect();
-    let claims = AllClaims::of(agents, &named);
-    let identities: Vec<Identity<'_>> =
-        agents.iter().zip(&claims.of_agents).map(|(agent, own)| claims.identity(agent, *own)).collect();
-    let mut members =
-        Members { placements: vec![Placement::NotDescribed; agents.len()], pools: Vec::with_capacity(pools.len()) };
-    let all = All { agents, named: &named, identities: &identities, claims: &claims, lookup };
-    let mut of_pool: Vec<Vec<usize>> = vec![Vec::new(); pools.len()];
-    for (index, agent) in agents.iter().enumerate() {
-        let pool = agent.pool.and_then(|pool| of_pool.get_mut(usize::try_from(pool).ok()?));
-        if let Some(own) = pool {
-            own.push(index);
+    match known {
+        // Addresses add to what agents claim by themselves.
+        Some(KnownClaims(claims)) if by_address.is_empty() => {
+            All { agents, by_address: &by_address, claims, lookup }.members(pools)
+        }
+        _ => {
+            let claims: AllClaims<&str> = AllClaims::of(agents, &by_address);
+            All { agents, by_address: &by_address, claims: &claims, lookup }.members(pools)
         }
     }
-    for (index, (pool, own)) in (0..).zip(pools.iter().zip(&of_pool)) {
-        members.pools.push(pool.as_ref().map(|pool| all.pool(index, pool, own, &mut members.placements)));
-    }
-    members
 }
 
 /// A map of so many entries at most, which never grows.
@@ -204,19 +212,22 @@ fn named<'a>(agent: &'a Agent, by_address: &Map<IpAddr, Vec<&'a str>>) -> Named<
 }
 
 /// Who claims which instance and which address. Each is searched for once for an agent: then its place is known.
-struct AllClaims<'a> {
-    places: Map<&'a str, usize>,
+#[derive(Clone, Debug)]
+struct AllClaims<K> {
+    places: Map<K, usize>,
     instances: Vec<Claimants>,
     addresses: Vec<Claims>,
     /// In the order of the agents.
-    of_agents: Vec<Claim<'a>>,
+    of_agents: Vec<Claim>,
+    /// What they are by that, in the same order.
+    identities: Vec<Identity>,
 }
 
 /// What an agent claims.
 #[derive(Clone, Copy, Debug)]
-struct Claim<'a> {
-    /// The instance, where it names just one.
-    instance: Option<Claimed<'a>>,
+struct Claim {
+    /// The place of the instance, where it names just one.
+    instance: Option<usize>,
     /// The place of its address.
     address: Option<usize>,
 }
@@ -229,19 +240,20 @@ struct Claimants {
     by: usize,
 }
 
-impl<'a> AllClaims<'a> {
-    fn of(agents: &[Agent], named: &[Named<'a>]) -> Self {
+impl<'a, K: From<&'a str> + Borrow<str> + Eq + Hash> AllClaims<K> {
+    fn of(agents: &'a [Agent], by_address: &Map<IpAddr, Vec<&'a str>>) -> Self {
         let mut claims = Self {
             places: with_capacity(agents.len()),
             instances: Vec::with_capacity(agents.len()),
             addresses: Vec::with_capacity(agents.len()),
             of_agents: Vec::with_capacity(agents.len()),
+            identities: Vec::new(),
         };
         let mut addresses: Map<IpAddr, usize> = with_capacity(agents.len());
-        for (by, (agent, named)) in agents.iter().zip(named).enumerate() {
-            let instance = match named {
+        for (by, agent) in agents.iter().enumerate() {
+            let instance = match named(agent, by_address) {
                 Named::Nothing => None,
-                Named::One(id) => Some(Claimed { id, place: claims.add(id, agent.presence, by) }),
+                Named::One(id) => Some(claims.add(id, agent.presence, by)),
                 Named::Many(ids) => {
                     for id in ids {
                         claims.add(id, agent.presence, by);
@@ -255,12 +267,14 @@ impl<'a> AllClaims<'a> {
             }
             claims.of_agents.push(Claim { instance, address });
         }
+        let own = agents.iter().zip(&claims.of_agents);
+        claims.identities = own.map(|(agent, own)| claims.identity(agent, *own)).collect();
         claims
     }
 
     /// An agent claims that instance. Its place.
     fn add(&mut self, id: &'a str, presence: Presence, by: usize) -> usize {
-        let place = place_in(&mut self.instances, self.places.entry(id));
+        let place = place_in(&mut self.instances, self.places.entry(id.into()));
         if let Some(own) = self.instances.get_mut(place) {
             if presence == Presence::Connected || own.claims.connected == 0 {
                 own.by = by;
@@ -269,6 +283,13 @@ impl<'a> AllClaims<'a> {
         }
         place
     }
+}
+
+impl<K: Borrow<str> + Eq + Hash> AllClaims<K> {
+    /// The place of an instance that is claimed.
+    fn place_of(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
 
     /// Who claims the instance at that place.
     fn at(&self, place: usize) -> Claims {
@@ -276,21 +297,21 @@ impl<'a> AllClaims<'a> {
     }
 
     fn of_instance(&self, id: &str) -> Claims {
-        self.places.get(id).map(|place| self.at(*place)).unwrap_or_default()
+        self.place_of(id).map(|place| self.at(place)).unwrap_or_default()
     }
 
-    fn of_address(&self, claim: Claim<'_>) -> Claims {
+    fn of_address(&self, claim: Claim) -> Claims {
         claim.address.and_then(|place| self.addresses.get(place)).copied().unwrap_or_default()
     }
 
-    fn identity(&self, agent: &Agent, claim: Claim<'a>) -> Identity<'a> {
-        let Some(instance) = claim.instance else { return Identity::None };
-        let (own, address) = (self.at(instance.place), self.of_address(claim));
+    fn identity(&self, agent: &Agent, claim: Claim) -> Identity {
+        let Some(place) = claim.instance else { return Identity::None };
+        let (own, address) = (self.at(place), self.of_address(claim));
         match agent.presence {
             Presence::Connected if own.connected == 1 && address.connected <= 1 => {
-                Identity::Certain { instance, is_sole: own.away == 0 && address.away == 0 }
+                Identity::Certain { place, is_sole: own.away == 0 && address.away == 0 }
             }
-            Presence::Disconnected if own.all() == 1 => Identity::Certain { instance, is_sole: true },
+            Presence::Disconnected if own.all() == 1 => Identity::Certain { place, is_sole: true },
             Presence::Disconnected | Presence::Recovered if own.connected == 1 => Identity::Away,
             Presence::Recovered if own.all() == 1 => Identity::Away,
             Presence::Connected | Presence::Disconnected | Presence::Recovered => Identity::None,
@@ -313,8 +334,8 @@ struct Instances<'g> {
 }
 
 impl<'g> Instances<'g> {
-    fn of(group: &'g Group, claims: &AllClaims<'_>) -> Self {
-        let place = |instance: &'g Instance| (instance, claims.places.get(instance.id.as_str()).copied());
+    fn of<K: Borrow<str> + Eq + Hash>(group: &'g Group, claims: &AllClaims<K>) -> Self {
+        let place = |instance: &'g Instance| (instance, claims.place_of(&instance.id));
         let all: Vec<(&Instance, Option<usize>)> = group.instances.iter().map(place).collect();
         let mut by_place = vec![None; claims.instances.len()];
         for (instance, claimed) in &all {
@@ -332,15 +353,30 @@ impl<'g> Instances<'g> {
 }
 
 /// What the members of all pools are found by.
-struct All<'m, 'a> {
+struct All<'m, 'a, K> {
     agents: &'a [Agent],
-    named: &'m [Named<'a>],
-    identities: &'m [Identity<'a>],
-    claims: &'m AllClaims<'a>,
+    by_address: &'m Map<IpAddr, Vec<&'a str>>,
+    claims: &'m AllClaims<K>,
     lookup: &'a Lookup,
 }
 
-impl<'a> All<'_, 'a> {
+impl<K: Borrow<str> + Eq + Hash> All<'_, '_, K> {
+    fn members<'g>(&self, pools: &[Option<PoolGroup<'g>>]) -> Members<'g> {
+        let placements = vec![Placement::NotDescribed; self.agents.len()];
+        let mut members = Members { placements, pools: Vec::with_capacity(pools.len()) };
+        let mut of_pool: Vec<Vec<usize>> = vec![Vec::new(); pools.len()];
+        for (index, agent) in self.agents.iter().enumerate() {
+            let pool = agent.pool.and_then(|pool| of_pool.get_mut(usize::try_from(pool).ok()?));
+            if let Some(own) = pool {
+                own.push(index);
+            }
+        }
+        for (index, (pool, own)) in (0..).zip(pools.iter().zip(&of_pool)) {
+            members.pools.push(pool.as_ref().map(|pool| self.pool(index, pool, own, &mut members.placements)));
+        }
+        members
+    }
+
     /// The members of the pool of that index, whose agents are `own`.
     fn pool<'g>(
         &self,
@@ -356,16 +392,13 @@ impl<'a> All<'_, 'a> {
         let is_recent = |agent: &Agent| agent.registered_at.is_some_and(|at| at > pool.joining_since);
         let counts_as_recent = |agent: &Agent| pool.registrations_are_new && is_recent(agent);
         for place in own {
-            let (Some(agent), Some(named), Some(claim), Some(identity)) = (
-                self.agents.get(*place),
-                self.named.get(*place),
-                self.claims.of_agents.get(*place),
-                self.identities.get(*place),
-            ) else {
+            let (Some(agent), Some(claim), Some(identity)) =
+                (self.agents.get(*place), self.claims.of_agents.get(*place), self.claims.identities.get(*place))
+            else {
                 continue;
             };
             let placement = match identity {
-                Identity::Certain { instance, is_sole } => match instances.claimed_at(instance.place) {
+                Identity::Certain { place, is_sole } => match instances.claimed_at(*place) {
                     Some(instance) => {
                         let tag = pool.group.decommissioning.get(&instance.id);
                         Placement::On {
@@ -379,7 +412,7 @@ impl<'a> All<'_, 'a> {
                     None => Placement::Outside,
                 },
                 Identity::Away => Placement::Away,
-                Identity::None => match named {
+                Identity::None => match named(agent, self.by_address) {
                     // What a hostname shows need not be the address by which EC2 knows the instance.
                     Named::Nothing if agent.ip.is_some() && agent.presence != Presence::Recovered && is_outside => {
                         Placement::Outside
@@ -396,7 +429,7 @@ impl<'a> All<'_, 'a> {
             };
             if placement == Placement::Unidentified {
                 found.unidentified = found.unidentified.saturating_add(1);
-                let cause = self.cause(agent, named, *claim);
+                let cause = self.cause(agent, *claim);
                 found.cause = found.cause.take().into_iter().chain([cause]).min();
             }
             if matches!(placement, Placement::NotLookedUp | Placement::Unidentified) {
@@ -422,7 +455,7 @@ impl<'a> All<'_, 'a> {
     fn joined(&self, place: usize) -> Option<&Agent> {
         let by = self.claims.instances.get(place)?.by;
         let is_certain =
-            matches!(self.identities.get(by)?, Identity::Certain { instance, .. } if instance.place == place);
+            matches!(self.claims.identities.get(by)?, Identity::Certain { place: own, .. } if *own == place);
         self.agents.get(by).filter(|_| is_certain)
     }
 
@@ -473,22 +506,22 @@ impl<'a> All<'_, 'a> {
             let ip = self.agents.get(*index).and_then(|agent| agent.ip);
             let has_address =
                 |id: &str| ip.is_some_and(|ip| addresses.get(id).is_some_and(|known| known.contains(&ip)));
-            let Some(Identity::Certain { instance, .. }) = self.identities.get(*index) else { return false };
-            instances.claimed_at(instance.place).is_some() && has_address(instance.id)
+            let Some(Identity::Certain { place, .. }) = self.claims.identities.get(*index) else { return false };
+            instances.claimed_at(*place).is_some_and(|instance| has_address(&instance.id))
         };
         let is_unclaimed =
             |(instance, claimed): &(&Instance, Option<usize>)| instance.lifecycle.is_capacity() && claimed.is_none();
         own.iter().any(is_found) || !instances.all.iter().any(is_unclaimed)
     }
 
-    fn cause(&self, agent: &Agent, named: &Named<'a>, claim: Claim<'_>) -> Cause {
+    fn cause(&self, agent: &Agent, claim: Claim) -> Cause {
         let agents = self.claims.of_address(claim).all();
-        match (named, agent.ip) {
+        match (named(agent, self.by_address), agent.ip) {
             (Named::One(id), _) if self.claims.of_instance(id).all() > 1 => {
-                Cause::SharedInstance { instance: (*id).to_owned(), agents: self.claims.of_instance(id).all() }
+                Cause::SharedInstance { instance: id.to_owned(), agents: self.claims.of_instance(id).all() }
             }
             (Named::Many(ids), _) => {
-                let names = ids.iter().map(|id| (*id).to_owned()).collect();
+                let names = ids.into_iter().map(str::to_owned).collect();
                 Cause::Contradiction { hostname: agent.hostname.to_string(), names }
             }
             (Named::One(_) | Named::Nothing, Some(address)) if agents > 1 => Cause::SharedAddress { address, agents },

@@ -56,7 +56,8 @@ fn addresses(group: &Group) -> Lookup {
 
 fn found<'a>(group: &'a Group, agents: &'a [Agent], lookup: &'a Lookup) -> (Vec<Placement<'a>>, PoolMembers) {
     let pool = PoolGroup { group, joining_since: ago(900), registrations_are_new: true };
-    let mut members = match_members(&[Some(pool)], agents, lookup);
+    let mut members = match_members(&[Some(pool)], agents, lookup, None);
+    assert_eq!(match_members(&[Some(pool)], agents, lookup, Some(&KnownClaims::of(agents))), members);
     (members.placements, members.pools.remove(0).unwrap())
 }
 
@@ -314,7 +315,7 @@ fn registrations_with_a_new_master_are_not_those_of_new_agents() {
     let group = group(&[IN_SERVICE; 2]);
     let agents = [Agent { registered_at: Some(ago(60)), ..nameless(2) }];
     let pool = PoolGroup { group: &group, joining_since: ago(900), registrations_are_new: false };
-    let members = match_members(&[Some(pool)], &agents, &Lookup::NotAsked).pools.remove(0).unwrap().members;
+    let members = match_members(&[Some(pool)], &agents, &Lookup::NotAsked, None).pools.remove(0).unwrap().members;
     assert_eq!(members.unidentified_recent, 0);
 }
 

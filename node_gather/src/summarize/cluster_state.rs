@@ -29,7 +29,7 @@ use super::set_aside::SetAsides;
 use super::{Membership, SeenAttributes};
 use crate::finding::{Owner, SetAside};
 use crate::marathon::definitions::HostLimits;
-use crate::members::{self, Descriptions, Placement};
+use crate::members::{self, Descriptions, KnownClaims, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{
     Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawResources,
@@ -60,6 +60,8 @@ pub struct ClusterState {
     pub(super) of_unknown_pool: OfUnknownPool,
     /// The agents that may identify instances, and their numbers; [`NOT_REGISTERED`] for those that have not come back.
     pub(super) identities: Arc<Vec<members::Agent>>,
+    /// What these claim, where it is known already.
+    pub(super) claims: Option<Arc<KnownClaims>>,
     numbers: Vec<u32>,
     pub(super) described: Descriptions,
     /// The agent that is asked for.
@@ -166,6 +168,7 @@ impl ClusterState {
             unnamed: Vec::new(),
             of_unknown_pool: OfUnknownPool::default(),
             identities: Arc::default(),
+            claims: None,
             numbers: Vec::new(),
             described: Descriptions::default(),
             asked: None,
@@ -217,6 +220,12 @@ impl ClusterState {
         let mut state = self.clone();
         state.pools.iter_mut().for_each(|pool| pool.use_now(used));
         Some(state)
+    }
+
+    /// The same where it is found out now what its agents claim, for a simulation that goes on with them again and again.
+    #[must_use]
+    pub fn with_claims(self) -> Self {
+        Self { claims: Some(Arc::new(KnownClaims::of(&self.identities))), ..self }
     }
 
     /// How many agents are registered, in all pools and in none.
@@ -305,6 +314,7 @@ impl ClusterState {
     }
 
     fn identify(&mut self, number: u32, agent: members::Agent) {
+        self.claims = None;
         self.numbers.push(number);
         Arc::make_mut(&mut self.identities).push(agent);
     }
