@@ -11,7 +11,7 @@ pub(super) struct BinGroup {
     pub(super) agents: u64,
     /// Whether nothing was placed there.
     pub(super) is_untouched: bool,
-    /// [`Scale::measure`] of what is free; set by [`BinIndex::new`].
+    /// [`Scale::measure`] of what is free.
     pub(super) measure: u64,
 }
 
@@ -43,17 +43,18 @@ struct Task {
 
 /// How much of each kind counts as much as the most that a group has of another.
 #[derive(Clone, Copy, Debug, Default)]
-struct Scale(Vector);
+pub(super) struct Scale(Vector);
 
 impl Scale {
-    fn of(groups: &[BinGroup]) -> Self {
-        let most = groups.iter().fold(Vector::default(), |most, group| most.larger(&group.free));
+    /// For groups of which none has more than one of these.
+    pub(super) fn of<'v>(free: impl Iterator<Item = &'v Vector>) -> Self {
+        let most = free.fold(Vector::default(), |most, free| most.larger(free));
         Self(Vector(most.0.map(|_, most| (1 << 60_u32) / most.max(1))))
     }
 
     /// All kinds in one number. It is a sum of multiples, so what fits has no more of it, and what is left has just what was
     /// there less what was placed. It is exact for all that is free, and too large to fit for what is larger than any of them.
-    fn measure(&self, amounts: &Vector) -> u64 {
+    pub(super) fn measure(&self, amounts: &Vector) -> u64 {
         Kind::ALL.into_iter().fold(0, |sum, kind| sum.saturating_add(amounts.0[kind].saturating_mul(self.0.0[kind])))
     }
 }
@@ -68,17 +69,31 @@ impl BinGroup {
     pub(super) const fn used(free: Vector, agents: u64) -> Self {
         Self { free, agents, is_untouched: false, measure: 0 }
     }
+
+    /// The same with its measure.
+    pub(super) fn measured(self, scale: &Scale) -> Self {
+        Self { measure: scale.measure(&self.free), ..self }
+    }
 }
 
 impl BinIndex {
     /// So many groups are looked at one by one.
     const BLOCK: usize = 16;
 
+    /// Of groups that are still to be measured.
     pub(super) fn new(groups: &[BinGroup]) -> Self {
-        let scale = Scale::of(groups);
-        let measured = |group: &BinGroup| BinGroup { measure: scale.measure(&group.free), ..*group };
-        let block = |groups: &[BinGroup]| Block::new(groups.iter().map(measured).collect());
-        Self { scale, blocks: groups.chunks(Self::BLOCK).map(block).collect() }
+        let scale = Scale::of(groups.iter().map(|group| &group.free));
+        Self::measured(scale, groups.iter().map(|group| group.measured(&scale)))
+    }
+
+    /// Of groups that are measured by that scale.
+    pub(super) fn measured(scale: Scale, groups: impl Iterator<Item = BinGroup>) -> Self {
+        let mut groups = groups.peekable();
+        let mut blocks = Vec::new();
+        while groups.peek().is_some() {
+            blocks.push(Block::new(groups.by_ref().take(Self::BLOCK).collect()));
+        }
+        Self { scale, blocks }
     }
 
     /// Places so many tasks, each on the first agent with room for it, and returns how many found none.

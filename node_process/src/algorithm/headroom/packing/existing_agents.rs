@@ -67,26 +67,26 @@ impl ExistingAgents {
     pub(super) fn new(pool: &Pool<'_>, removed: usize) -> Self {
         let rooms = pool.rooms().without(pool, removed);
         let groups: Vec<(Sort, BinGroup)> =
-            rooms.into_iter().map(|(room, agents)| (room.sort, BinGroup::new(room.free, agents))).collect();
-        Self::of(pool.new_agent, &groups)
+            rooms.into_iter().map(|(room, agents)| (room.sort, room.group(agents))).collect();
+        Self::of(pool, &groups)
     }
 
-    /// Agents by sort, the fullest of each first.
-    fn of(new_agent: Option<NewAgent>, groups: &[(Sort, BinGroup)]) -> Self {
+    /// Agents by sort, the fullest of each first, measured by the scale of the pool's rooms.
+    fn of(pool: &Pool<'_>, groups: &[(Sort, BinGroup)]) -> Self {
         let of = |sort: Sort| {
             let from = groups.partition_point(|(own, _)| *own < sort);
             let own = groups.get(from..).unwrap_or_default();
             let own = own.get(..own.partition_point(|(own, _)| *own == sort)).unwrap_or_default();
-            BinIndex::new(&own.iter().map(|(_, group)| *group).collect::<Vec<_>>())
+            BinIndex::measured(pool.rooms().scale, own.iter().map(|(_, group)| *group))
         };
-        Self { new_agent, plain: of(Sort::Plain), gpu: of(Sort::Gpu), empty: of(Sort::Empty) }
+        Self { new_agent: pool.new_agent, plain: of(Sort::Plain), gpu: of(Sort::Gpu), empty: of(Sort::Empty) }
     }
 
     /// The same where tasks were placed on the emptiest agent of all, one after the other, and how many of each found no room. So
     /// do schedulers that spread their tasks.
     pub(super) fn spread(pool: &Pool<'_>, removed: usize, tasks: &[Tasks<'_>], emptiest: Emptiest) -> (Self, Vec<u64>) {
-        let none = Self::of(pool.new_agent, &[]);
-        let whole = none.whole();
+        let none = Self::of(pool, &[]);
+        let (whole, scale) = (none.whole(), pool.rooms().scale);
         let mut rooms = pool.rooms().without(pool, removed);
         let mut turns: BinaryHeap<Turn> = rooms.iter().enumerate().map(|room| Turn::of(room, emptiest)).collect();
         let left = tasks.iter().map(|tasks| none.spread_equal(&mut turns, tasks, emptiest, &whole)).collect();
@@ -96,19 +96,17 @@ impl ExistingAgents {
         for turn in turns {
             match turn.place.and_then(|place| rooms.get_mut(place)) {
                 Some((_, agents)) => *agents = turn.group.agents,
-                None => changed.push((turn.sort, turn.group.free.largest_share(&whole), turn.group)),
+                None => changed.push((turn.sort, turn.group.free.largest_share(&whole), turn.group.measured(&scale))),
             }
         }
         rooms.retain(|(_, agents)| *agents > 0);
         sort_equal(&mut rooms);
         let mut all: Vec<(Sort, u128, BinGroup)> = Vec::with_capacity(rooms.len() + changed.len());
-        all.extend(
-            rooms.into_iter().map(|(room, agents)| (room.sort, room.largest_share, BinGroup::new(room.free, agents))),
-        );
+        all.extend(rooms.into_iter().map(|(room, agents)| (room.sort, room.largest_share, room.group(agents))));
         all.append(&mut changed);
         all.sort();
         let groups: Vec<(Sort, BinGroup)> = all.into_iter().map(|(sort, _, group)| (sort, group)).collect();
-        (Self::of(pool.new_agent, &groups), left)
+        (Self::of(pool, &groups), left)
     }
 
     /// Places tasks on agents that run something, and returns how many found no room.

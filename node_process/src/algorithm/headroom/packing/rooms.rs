@@ -7,6 +7,7 @@ use shared::resources::{Kind, Resources};
 
 use super::super::super::capacity::{Pool, free_of};
 use super::super::super::new_agent::NewAgent;
+use super::bin_index::{BinGroup, Scale};
 use super::vector::Vector;
 
 /// The three sorts of agents.
@@ -24,6 +25,8 @@ pub(super) enum Sort {
 #[derive(Clone)]
 pub(in super::super::super) struct Rooms {
     rooms: Vec<Room>,
+    /// By which their groups are measured, whichever of them are left.
+    pub(super) scale: Scale,
     /// The rooms of the agents that may leave, in their order, once one does.
     leave: OnceCell<Vec<Option<usize>>>,
 }
@@ -40,6 +43,14 @@ pub(super) struct Room {
     pub(super) largest_share: u128,
     /// The least.
     pub(super) least_share: u128,
+    measure: u64,
+}
+
+impl Room {
+    /// So many of its agents.
+    pub(super) const fn group(&self, agents: u64) -> BinGroup {
+        BinGroup { measure: self.measure, ..BinGroup::new(self.free, agents) }
+    }
 }
 
 impl Rooms {
@@ -55,11 +66,13 @@ impl Rooms {
             };
             let free = Vector::of(free);
             let (largest_share, least_share) = (free.largest_share(&whole), free.least_share(&whole));
-            Room { sort, free, agents: (*count).into(), shape, largest_share, least_share }
+            Room { sort, free, agents: (*count).into(), shape, largest_share, least_share, measure: 0 }
         };
         let mut rooms: Vec<Room> = pool.shapes.iter().enumerate().map(room).collect();
         rooms.sort_unstable_by_key(|room| (room.sort, room.largest_share, room.free, room.shape));
-        Self { rooms, leave: OnceCell::new() }
+        let scale = Scale::of(rooms.iter().map(|room| &room.free));
+        rooms.iter_mut().for_each(|room| room.measure = scale.measure(&room.free));
+        Self { rooms, scale, leave: OnceCell::new() }
     }
 
     /// The agents without the first `removed` that may leave, by sort: how many there are in each room.
