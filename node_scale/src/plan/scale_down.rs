@@ -235,7 +235,7 @@ impl PlanInput<'_> {
         is_overdue || self.breaker.is_futile(activity)
     }
 
-    /// B2: terminations that hold every removal for so long that somebody should look at them.
+    /// B2: terminations that hold every removal for longer than they should.
     pub(super) fn lasting_termination_note(&self) -> Option<String> {
         let lasts = |activity: &&Activity| {
             activity.kind == ActivityKind::Terminate
