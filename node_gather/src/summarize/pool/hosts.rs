@@ -135,7 +135,7 @@ impl<'m> Hosts<'m> {
             let count = spread.on.get(&place).copied().unwrap_or_default();
             let instances = TaskGroup { count, resources: spread.size };
             if self.give_places(number, instances, &mut placed) > 0 {
-                placed.into_iter().for_each(|placed| self.take_back(placed));
+                placed.into_iter().for_each(|placed| self.undo(placed));
                 if let Some(own) = self.free.get_mut(place) {
                     *own = free;
                 }
@@ -174,7 +174,7 @@ impl<'m> Hosts<'m> {
         left
     }
 
-    fn take_back(&mut self, Placed { spread, place, instances }: Placed) {
+    fn undo(&mut self, Placed { spread, place, instances }: Placed) {
         if let Some(on) = self.applications.get_mut(spread).and_then(|spread| spread.on.get_mut(&place)) {
             *on = on.saturating_sub(instances.count);
         }
