@@ -58,11 +58,14 @@ pub(super) fn in_all_pools<'l>(
     let of = |name: &'l str| {
         let own = pools.iter().zip(most).filter_map(|(pool, most)| Some((pool.of_marathon(name)?.1, *most)));
         let own: Vec<(u32, Option<u32>)> = own.collect();
+        // Most are in one alone: nothing is to be summed up.
+        if own.len() < 2 {
+            return None;
+        }
         let most: Vec<u32> = own.iter().map(|(_, most)| *most).collect::<Option<_>>()?;
         let waiting = queued.iter().filter(|queued| queued.application == name).map(|queued| queued.instances);
         let instances = sum(&mut own.iter().map(|(running, _)| *running).chain(waiting));
-        let all = InAllPools { instances, most_agents: sum(&mut most.into_iter()) };
-        (own.len() > 1).then_some((name, all))
+        Some((name, InAllPools { instances, most_agents: sum(&mut most.into_iter()) }))
     };
     if pools.len() < 2 { BTreeMap::new() } else { limits.keys().filter_map(|name| of(name)).collect() }
 }
