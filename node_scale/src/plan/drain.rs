@@ -204,8 +204,8 @@ impl PlanInput<'_> {
 
     /// Reactivates agents whose instances a minimum or the floor keeps, since the agents were chosen: there they are of use.
     fn return_kept(&self, unit: u32, own: &[OwnAgent<'_>], effects: &mut SideEffects) -> Option<Change> {
-        let is_at_lowest = i64::from(self.whole_capacity(unit)) - i64::from(self.lowest(unit)) < i64::from(unit);
-        let kept = own.iter().filter(|own| is_at_lowest && !self.calls_are_refused() && own.may_return());
+        let is_kept = self.removable_later(unit) == 0 && !self.calls_are_refused();
+        let kept = own.iter().filter(|own| is_kept && own.may_return());
         let steps: Vec<AgentStep> = kept.map(|own| own.step(AgentCall::Reactivate)).collect();
         let hostnames = hostnames(&steps);
         effects.agents.extend(steps);

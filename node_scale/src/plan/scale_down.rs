@@ -118,11 +118,21 @@ impl PlanInput<'_> {
 
     /// How many instances can be removed until then. What was asked for and does not arrive cannot stand in for them.
     pub(super) fn removable(&self, unit: u32) -> u32 {
+        self.beyond_lowest(unit, 0)
+    }
+
+    /// How many can be removed once all that is in flight has arrived.
+    pub(super) fn removable_later(&self, unit: u32) -> u32 {
+        self.beyond_lowest(unit, self.in_flight())
+    }
+
+    fn beyond_lowest(&self, unit: u32, arriving: u32) -> u32 {
         let group = self.group();
         let in_service = group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::InService);
         let in_service: i64 = in_service.map(|instance| i64::from(instance.weight())).sum();
-        let capacity_now = i64::from(self.whole_capacity(unit)).min(in_service);
-        capacity(capacity_now - i64::from(self.lowest(unit))).unsigned_abs() / unit
+        let instances = in_service + i64::from(arriving) * i64::from(unit);
+        let capacity_then = i64::from(self.whole_capacity(unit)).min(instances);
+        capacity(capacity_then - i64::from(self.lowest(unit))).unsigned_abs() / unit
     }
 
     /// The desired capacity in whole instances: Auto Scaling launches one for a part, too.

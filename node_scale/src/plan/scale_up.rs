@@ -28,8 +28,10 @@ impl PlanInput<'_> {
         let (to_launch, arriving) = (self.joins.to_launch, self.joins.arriving);
         let requested = to_launch.saturating_add(arriving);
         let for_floor = self.missing_to_floor(unit).min(step);
-        // An agent that can be reactivated needs no instance: what prevents a launch does not matter.
-        let hostnames = self.reactivate(wanted.saturating_sub(requested).min(step), effects);
+        // An agent that can be reactivated needs no instance: what prevents a launch does not matter, and what was requested and
+        // does not arrive does not stand in for it. Where the floor asks for more instances, each is to be of use.
+        let missing_agents = wanted.saturating_sub(self.in_flight()).min(step);
+        let hostnames = self.reactivate(if for_floor > 0 { u32::MAX } else { missing_agents }, effects);
         let reactivated = saturated(hostnames.len());
         let uncovered = wanted.saturating_sub(requested).saturating_sub(reactivated);
         let used = to_launch.saturating_add(self.joins.since_snapshot).saturating_add(reactivated);

@@ -208,6 +208,40 @@ fn agents_are_reactivated_before_instances_are_launched() {
     assert_eq!(steps(&plan), [("reactivate", "i-6")]);
 }
 
+/// Ten instances, and more desired, which are not there.
+fn lacking(desired: i32, activities: Vec<Activity>) -> GroupState {
+    let mut state = tagged(group(), &[5, 6, 7], 3000);
+    state.group.desired_capacity = desired;
+    state.activities = activities;
+    state
+}
+
+fn failed() -> Vec<Activity> {
+    let launch = |n: i64| activity(ActivityKind::Launch, "i-x", ActivityStatus::Failed, -60 * n, Some(1 - 60 * n));
+    (1..6).map(launch).collect()
+}
+
+fn three_closed() -> Vec<AgentRef> {
+    vec![agent(5, Drained, 0), agent(6, Deactivated, 0), agent(7, Deactivated, 2)]
+}
+
+#[test]
+fn what_does_not_arrive_stands_in_for_no_closed_agent_a1() {
+    let reactivated = |state: &GroupState| steps(&planned(&with_decommissioning(3, three_closed()), state)).len();
+    assert_eq!(reactivated(&lacking(15, failed())), 3);
+    assert_eq!(reactivated(&suspend(lacking(15, Vec::new()), "Launch")), 3);
+    // What the group is about to launch does.
+    assert_eq!([11, 12, 15].map(|desired| reactivated(&lacking(desired, Vec::new()))), [2, 1, 0]);
+    // So does what arrives, but not of a series that brings no agent.
+    let launching = |mut activities: Vec<Activity>| {
+        activities.push(activity(ActivityKind::Launch, "i-young", ActivityStatus::InProgress, -30, None));
+        let mut state = lacking(11, activities);
+        state.group.instances.push(instance("i-young", Lifecycle::Pending));
+        reactivated(&state)
+    };
+    assert_eq!((launching(Vec::new()), launching(failed())), (2, 3));
+}
+
 #[test]
 fn decommissioning_waits_for_a_complete_snapshot_a1() {
     let state = tagged(group(), &[5, 6], 3000);
@@ -246,6 +280,29 @@ fn agents_whose_instances_a_minimum_keeps_are_reactivated_a1() {
     }
     // One may still go.
     assert_eq!(terminated(&planned(&decision(0), &with_floor(9))), ["i-5"]);
+}
+
+#[test]
+fn agents_are_reactivated_for_a_floor_that_cannot_be_reached_a1() {
+    let reactivated = |state: &GroupState, settings: &str| {
+        let decision = with_decommissioning(0, three_closed());
+        let plan = plan(&decision, Some(state), &draining(settings), at(0));
+        (steps(&plan).iter().filter(|(call, _)| *call == "reactivate").count(), plan.result)
+    };
+    let with_floor = |mut state: GroupState, instances: u32| {
+        state.group.tags.push(Tag { key: "lambda-scale/floor".to_owned(), value: format!("{instances} forever") });
+        state
+    };
+    let at_max = NoChange::AtMaximum { desired: 10, max: 10 };
+    assert_eq!(reactivated(&with_floor(lacking(10, Vec::new()), 60), "max = 10"), (3, at_max.into()));
+    let suspended = suspend(with_floor(lacking(10, Vec::new()), 12), "Launch");
+    assert_eq!(reactivated(&suspended, ""), (3, BackOff::Suspended(Direction::Up, None).into()));
+    let (count, result) = reactivated(&with_floor(lacking(10, Vec::new()), 12), "");
+    assert!(count == 3 && matches!(result, PlanResult::Act(Change::Increase(Increase { to: 12, .. }))), "{result:?}");
+    // The desired capacity is above it, and not there.
+    assert_eq!(reactivated(&with_floor(lacking(15, failed()), 10), "").0, 3);
+    // When what is about to be launched is there, they may go.
+    assert_eq!(reactivated(&with_floor(lacking(15, Vec::new()), 10), ""), (0, BackOff::InFlight(5).into()));
 }
 
 #[test]
@@ -545,7 +602,9 @@ proptest! {
         let is_ours = |id: &str| tags.iter().any(|n| format!("i-{n}") == id);
         let unit = i32::try_from(state.group.unit().unwrap_or(1)).unwrap();
         let lowest = state.group.min_size.max(unit * i32::try_from(draining("").limits.min).unwrap());
-        let is_at_lowest = state.group.desired_capacity - lowest < unit;
+        let in_service = state.group.instances.iter().filter(|i| i.lifecycle_state == Lifecycle::InService);
+        let in_service: u32 = in_service.map(Instance::weight).sum();
+        let is_at_lowest = state.group.desired_capacity.min(i32::try_from(in_service).unwrap()) - lowest < unit;
         for id in terminated(&plan) {
             prop_assert!(complete && is_ours(id));
             let runs = agents.iter().filter(|a| a.instance_id.as_deref() == Some(id)).map(|a| a.task_count).sum::<u32>();
