@@ -151,6 +151,20 @@ locals {
       comparison   = "GreaterThanOrEqualToThreshold"
       missing_data = "notBreaching"
     }
+    "scale-down-unmet" = {
+      description  = "Agents could have gone for 3 hours, and none did. The outcome says what keeps them."
+      metric       = "ScaleDownUnmet"
+      statistic    = "Minimum"
+      period       = local.window
+      expression   = null
+      label        = null
+      metrics      = {}
+      windows      = 3
+      of_them      = 3
+      threshold    = 1
+      comparison   = "GreaterThanOrEqualToThreshold"
+      missing_data = "notBreaching"
+    }
     "never-joined" = {
       description  = "Instances older than join_timeout have not become agents. Check one: image, user data, network."
       metric       = "NeverJoined"
@@ -376,14 +390,14 @@ locals {
     ["Capacity: desired, in service, agents", [["DesiredCapacity", "desired", "Maximum"], ["Instances", "in service", "Maximum"], ["UsableAgents", "usable agents", "Maximum"], ["InFlightInstances", "in flight", "Maximum"]]],
     ["Decisions: target and change", [["Target", "target", "Maximum"], ["CapacityChange", "change", "Sum"]]],
     ["Outcomes without a change", [["BackedOff", "backed off", "Sum"], ["Refused", "refused", "Sum"], ["Failed", "failed", "Sum"], ["LaunchFailures", "launch failures", "Maximum"]]],
-    ["Unmet need: queued, unplaceable, agents that do not come", [["QueuedInstances", "queued instances", "Maximum"], ["UnplaceableApplications", "unplaceable applications", "Maximum"], ["ScaleUpUnmet", "wanted and not arriving", "Maximum"], ["AtMax", "at max", "Maximum"], ["NeverJoined", "never joined", "Maximum"]]],
+    ["Unmet need: queued, unplaceable, agents that do not come", [["QueuedInstances", "queued instances", "Maximum"], ["UnplaceableApplications", "unplaceable applications", "Maximum"], ["ScaleUpUnmet", "wanted and not arriving", "Maximum"], ["ScaleDownUnmet", "to go and kept", "Maximum"], ["AtMax", "at max", "Maximum"], ["NeverJoined", "never joined", "Maximum"]]],
     ["Age and completeness of the snapshot (0 complete, 1 partial, 2 blind)", [["SnapshotAge", "age at the decision, s", "Maximum"], ["FetchTime", "reading /state, s", "Maximum"], ["CompletenessLevel", "completeness", "Maximum"]]],
     ["Learned: demand and its growth within a boot, eighths of an agent", [["Demand", "demand", "Maximum"], ["Growth", "expected growth", "Maximum"], ["HistoryFailed", "not kept", "Maximum"]]],
   ]
 
   outcome_query = "fields @timestamp, pool, action, from, to, clause, reason | filter message = \"outcome\" | sort @timestamp desc | limit 20"
 
-  runbook = "## What to do\ndocs/troubleshooting.md leads from a symptom to its cause.\n\n| alarm | what to do |\n|---|---|\n| no-decision | Read the logs, node_gather first. The stage that fails is the one after the last stage that logged. |\n| incomplete-snapshot | Read the reason in the log of node_gather. A failover ends within 10 minutes; missing permissions of the principal do not. |\n| unplaceable | Use larger instances or smaller tasks. The decision names the applications. |\n| queued-instances | Read in the decision what prevents more agents. |\n| at-max | Raise MaxAgents or the maximum of the group, whichever is lower. |\n| launch-failures | Read the reason in the outcome: capacity, quota, launch template, lifecycle hook, health check, or attributes of the agents. |\n| scale-up-unmet | Read the reason in the outcome: launches that do not arrive, a limit of the group, a suspended process, or an error. |\n| never-joined | Check one of them: image, user data, network, MESOS_MASTER. |\n| stranded-agents | Read the note in the outcome: terminate instances whose agents do not come back or whose drain does not end, or end their protection. |\n| history-failed | Read the reason in the log of node_gather: a permission, the endpoint of Systems Manager, a label, or a newer release. |\n| paused | Read the reason and the notes of the outcome, then lambda-scale resume, or correct the tag. |\n| refused | Read the reason in the outcome: configurations that differ between functions, wrong clocks, or a deleted group. |\n| flapping | Move the thresholds apart, or raise ScaleDownCooldown. |"
+  runbook = "## What to do\ndocs/troubleshooting.md leads from a symptom to its cause.\n\n| alarm | what to do |\n|---|---|\n| no-decision | Read the logs, node_gather first. The stage that fails is the one after the last stage that logged. |\n| incomplete-snapshot | Read the reason in the log of node_gather. A failover ends within 10 minutes; missing permissions of the principal do not. |\n| unplaceable | Use larger instances or smaller tasks. The decision names the applications. |\n| queued-instances | Read in the decision what prevents more agents. |\n| at-max | Raise MaxAgents or the maximum of the group, whichever is lower. |\n| launch-failures | Read the reason in the outcome: capacity, quota, launch template, lifecycle hook, health check, or attributes of the agents. |\n| scale-up-unmet | Read the reason in the outcome: launches that do not arrive, a limit of the group, a suspended process, or an error. |\n| scale-down-unmet | Read the reason in the outcome: a suspended process, an activity or an instance refresh that does not end, capacity that does not arrive, or instances that are no agents. |\n| never-joined | Check one of them: image, user data, network, MESOS_MASTER. |\n| stranded-agents | Read the note in the outcome: terminate instances whose agents do not come back or whose drain does not end, or end their protection. |\n| history-failed | Read the reason in the log of node_gather: a permission, the endpoint of Systems Manager, a label, or a newer release. |\n| paused | Read the reason and the notes of the outcome, then lambda-scale resume, or correct the tag. |\n| refused | Read the reason in the outcome: configurations that differ between functions, wrong clocks, or a deleted group. |\n| flapping | Move the thresholds apart, or raise ScaleDownCooldown. |"
   # end: dashboard
 
   # generated by make generate: queries (tools/tables/queries.yaml)

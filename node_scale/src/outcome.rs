@@ -96,6 +96,7 @@ impl OutcomeBuilder {
         self.metrics.push(Metric::LaunchFailures.of(plan.launch_failures));
         self.metrics.push(Metric::NeverJoined.of(plan.never_joined));
         self.metrics.push(Metric::ScaleUpUnmet.of(plan.unmet));
+        self.metrics.push(Metric::ScaleDownUnmet.of(plan.unremoved));
         self.metrics.push(Metric::StrandedAgents.of(plan.stranded));
         self.metrics.push(Metric::Paused.of(u8::from(plan.is_paused)));
         if let Some(state) = state {

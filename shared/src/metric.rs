@@ -91,6 +91,7 @@ metrics! {
     CapacityChange Count "Change of the desired capacity.",
     LaunchFailures Count "Launches in a row that brought no agent.",
     ScaleUpUnmet Count "Agents that are wanted and neither joined nor arrive.",
+    ScaleDownUnmet Count "Agents that are to go and that a back-off keeps, other than the window.",
     StrandedAgents Count "Agents that Lambda Scale deactivated and whose decommissioning does not go on, and agents whose drain does not end.",
     Paused Count "1 where a pause, or a floor that cannot be read, holds the pool.",
     Outcomes Count "Decisions that got an outcome of any kind.",

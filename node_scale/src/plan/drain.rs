@@ -220,6 +220,12 @@ impl PlanInput<'_> {
         self.decision.needed.is_none_or(|needed| needed.min(max) <= self.decision.agents.usable)
     }
 
+    /// How many instances of decommissioning agents may be terminated.
+    pub(super) fn ended(&self) -> u32 {
+        let own = self.own_decommissioning(&mut SideEffects::default());
+        saturated(own.iter().filter(|own| self.drains().is_some() && own.may_end()).count())
+    }
+
     /// The decommissioning agents with our tag whose instances are certain.
     fn own_decommissioning(&self, effects: &mut SideEffects) -> Vec<OwnAgent<'_>> {
         if self.tags.decommissioning.is_empty() {

@@ -28,6 +28,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::clause::Clause;
 use shared::config::{Policy, Removal};
 use shared::contract::{ScalingDecision, ScalingState};
 use shared::count::saturated;
@@ -77,6 +78,8 @@ pub struct Plan {
     pub never_joined: u32,
     /// Agents that are wanted and neither joined nor arrive.
     pub unmet: u32,
+    /// Agents that are to go and that a back-off keeps, other than a pause and the window.
+    pub unremoved: u32,
     /// Agents that node_scale deactivated and whose decommissioning does not go on, and agents whose drain does not end.
     pub stranded: u32,
     /// Whether an operator's pause, or a floor that cannot be read, holds the pool.
@@ -134,6 +137,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
             launch_failures: 0,
             never_joined: 0,
             unmet: 0,
+            unremoved: 0,
             stranded: 0,
             is_paused: false,
             agents: Vec::new(),
@@ -152,6 +156,7 @@ pub fn plan(decision: &ScalingDecision, state: Option<&GroupState>, policy: &Pol
         launch_failures: input.breaker.count,
         never_joined: input.joins.never_joined,
         unmet: input.unmet(&result, &agents),
+        unremoved: input.unremoved(&result),
         stranded: stranded.count().saturating_add(saturated(input.hanging_drains(&stranded).len())),
         is_paused: is_paused(&result) || input.tags.floor_is_unreadable,
         tags: effects.tag_changes(&input, &agents),
@@ -268,6 +273,16 @@ impl<'a> PlanInput<'a> {
         let reactivated = steps.iter().filter(|step| step.call == AgentCall::Reactivate).count();
         let arriving = if self.breaker.is_tripped() { 0 } else { self.joins.arriving };
         self.wanted().saturating_sub(arriving).saturating_sub(saturated(reactivated))
+    }
+
+    /// How many agents are to go, by this decision or because of an earlier one, and do not. The window is no reason: those are
+    /// needed, at times.
+    fn unremoved(&self, result: &PlanResult) -> u32 {
+        let PlanResult::BackOff(back_off) = result else { return 0 };
+        if self.decision.delta > 0 || is_paused(result) || back_off.clause() == Some(Clause::D6) {
+            return 0;
+        }
+        self.decision.delta.unsigned_abs().saturating_add(self.ended())
     }
 
     /// What an operator should fix.

@@ -45,6 +45,33 @@ fn an_agent_that_is_reactivated_is_not_missing() {
 }
 
 #[test]
+fn what_a_back_off_keeps_is_counted() {
+    let unremoved = |decision: &ScalingDecision, state: &GroupState| planned(decision, state).unremoved;
+    assert_eq!(unremoved(&decision(-2, 10), &suspend(group(), "Terminate")), 2);
+    assert_eq!(unremoved(&decision(-2, 10), &group()), 0, "they go");
+    assert_eq!(unremoved(&decision(2, 10), &suspend(group(), "Launch")), 0, "none is to go");
+    // An instance whose agent an earlier decision has drained.
+    let ended = ScalingDecision { decommissioning_agents: vec![agent(5, AgentState::Drained, 0)], ..decision(0, 9) };
+    let of_drained = |strategy: &str| {
+        let state = suspend(tagged(group(), &[5], 3000), "Terminate");
+        plan(&ended, Some(&state), &policy_with(strategy, ""), at(0)).unremoved
+    };
+    assert_eq!((of_drained("drain"), of_drained("least_loaded")), (1, 0));
+    // An operator's pause has an alarm of its own.
+    let mut paused = group();
+    paused.group.tags.push(Tag { key: PAUSE_UNTIL.to_owned(), value: "2099-01-01T00:00:00Z".to_owned() });
+    assert_eq!(unremoved(&decision(-2, 10), &paused), 0);
+    // At a minimum, and within the window, they are wanted.
+    let mut at_min = group();
+    at_min.group.min_size = 10;
+    assert_eq!(unremoved(&decision(-2, 10), &at_min), 0);
+    let windowed = policy("scale_down_window = \"15m\"");
+    let plan = plan(&decision(-2, 10), Some(&group()), &windowed, at(0));
+    assert!(matches!(plan.result, PlanResult::BackOff(BackOff::NeedsUnknown { .. })), "{:?}", plan.result);
+    assert_eq!(plan.unremoved, 0);
+}
+
+#[test]
 fn a_strategy_that_does_not_drain_reactivates_nothing_a1() {
     let decommissioning = vec![agent(5, AgentState::Deactivated, 3)];
     let decision = ScalingDecision { decommissioning_agents: decommissioning, ..decision(3, 9) };
