@@ -5,6 +5,7 @@ mod groups;
 mod history;
 mod remove;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use node_scale::state::{Addresses, GroupState};
 use serde::Serialize;
 use shared::clause::Clause;
 use shared::config::{Config, Policy};
-use shared::contract::{AgentRef, ClusterSnapshot, ScalingDecision};
+use shared::contract::{AgentRef, ClusterSnapshot, ScalingDecision, TaskGroup};
 use shared::text::{counted, nearest};
 use thiserror::Error;
 
@@ -199,7 +200,13 @@ fn print(options: &Options) -> Result<(), ExplainError> {
     };
     let snapshots = cluster.as_ref().map(|summary| summary.snapshots.clone()).unwrap_or_default();
     let snapshots = node_gather::groups::complete(&config, snapshots, &known, now);
-    let input = Input { config: &config, groups: groups.as_ref(), histories: histories.unwrap_or_default(), now };
+    let input = Input {
+        config: &config,
+        groups: groups.as_ref(),
+        histories: histories.unwrap_or_default(),
+        backing_off: cluster.as_ref().map(|summary| &summary.backing_off),
+        now,
+    };
     let explanations = input.explain(snapshots);
     if let Some(name) = &options.remove {
         let asked = cluster.as_ref().and_then(|summary| summary.asked.as_ref());
@@ -252,6 +259,8 @@ struct Input<'a> {
     config: &'a Config,
     groups: Option<&'a SavedGroups>,
     histories: Histories,
+    /// The queued instances that snapshots leave out, by pool.
+    backing_off: Option<&'a BTreeMap<String, Vec<TaskGroup>>>,
     now: Timestamp,
 }
 
@@ -259,14 +268,15 @@ impl<'a> Input<'a> {
     fn explain(&self, snapshots: Vec<ClusterSnapshot>) -> Vec<Explanation<'a>> {
         let explained = snapshots.into_iter().filter_map(|snapshot| {
             let policy = self.config.pool(&snapshot.pool)?;
-            let snapshot = history::with_growth(snapshot, policy, &self.histories);
+            let backing_off = self.backing_off.and_then(|of| of.get(&policy.pool)).map_or(&[][..], Vec::as_slice);
+            let snapshot = history::with_growth(snapshot, policy, &self.histories, backing_off);
             let decision = decide(&snapshot, policy, self.now);
             let plan = decision.as_ref().ok().and_then(|decision| self.planned(decision, policy));
             // Without a decision there is no other one.
             let (what_if, learned) = match decision {
                 Ok(_) => (
                     node_process::what_if(&snapshot, policy, self.now).unwrap_or_default(),
-                    history::learned(&snapshot, policy, self.now),
+                    history::learned(&snapshot, policy, &self.histories, self.now),
                 ),
                 Err(_) => (Vec::new(), None),
             };

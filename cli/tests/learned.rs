@@ -27,12 +27,16 @@ fn call(folder: &Path, arguments: &[&str]) -> Output {
 
 /// Explains the captured cluster with that history.
 fn explain(folder: &Path, settings: &str, history: &str, more: &[&str]) -> Output {
+    explain_with_queue(folder, settings, history, r#"{"queue":[]}"#, more)
+}
+
+fn explain_with_queue(folder: &Path, settings: &str, history: &str, queued: &str, more: &[&str]) -> Output {
     fs::write(folder.join("config.toml"), format!("{CONFIG}{settings}")).unwrap();
     let path = folder.join("history.json");
     fs::write(&path, history).unwrap();
     let state = format!("{ROOT}/tests/captures/1.11.0/30-big-60-agents/state.json");
     let queue = folder.join("queue.json");
-    fs::write(&queue, r#"{"queue":[]}"#).unwrap();
+    fs::write(&queue, queued).unwrap();
     let arguments = ["explain", "--now", "2026-11-21T18:00:00Z", "--state", &state, "--queue", queue.to_str().unwrap()];
     call(folder, &[&arguments, &["--history", path.to_str().unwrap()][..], more].concat())
 }
@@ -67,6 +71,45 @@ fn a_pool_with_a_history_sees_what_learning_would_have_done() {
     let json: Value = serde_json::from_slice(&explain(&folder, "", stored, &["--output", "json"]).stdout).unwrap();
     assert!(json["pools"][0]["learned"].as_str().unwrap().starts_with("in 96% of "), "{json}");
     assert!(json["pools"][0]["snapshot"]["growth"]["samples"].as_u64() > Some(700), "{json}");
+}
+
+#[test]
+fn what_backs_off_is_part_of_the_demand_h7() {
+    let folder = recording::directory("learned-backs-off");
+    let stored = learned(&folder, &[]);
+    let demand = |queue: &Value| {
+        let output = explain_with_queue(&folder, "", &stored, &queue.to_string(), &["--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["pools"][0]["snapshot"]["growth"]["demand"].as_u64().unwrap()
+    };
+    let entry = |seconds: u64| {
+        json!({"queue": [{
+            "count": 8, "delay": {"timeLeftSeconds": seconds, "overdue": seconds == 0}, "since": "2026-11-21T17:00:00Z",
+            "app": {"id": "/crash", "cpus": 1, "mem": 100, "instances": 8},
+        }]})
+    };
+    let (none, waits, backs_off) = (demand(&json!({"queue": []})), demand(&entry(0)), demand(&entry(120)));
+    assert!(waits > none && backs_off == waits, "{none}, {waits}, {backs_off}");
+}
+
+#[test]
+fn a_history_of_one_pool_that_cannot_be_used_refuses_no_other_h10() {
+    let folder = recording::directory("learned-corrupt");
+    let printed = learned(&folder, &[]);
+    let stored = printed.lines().last().unwrap();
+    let second = "[[pools]]\nname = \"edge\"\ngroup = \"edge\"\nattributes = { asg = \"edge\" }\n";
+    for (other, expected) in [
+        ("not read", "the history cannot be read: "),
+        (r#"{"version":99}"#, "version 99, this release reads version 1: deploy that release, or delete the parameter"),
+    ] {
+        let parameters = json!({"Parameters": [
+            {"Name": "/lambda-scale/prod/edge", "Value": other}, {"Name": "/lambda-scale/prod/workers", "Value": stored},
+        ]});
+        let output = explain(&folder, second, &parameters.to_string(), &[]);
+        assert!(output.status.success(), "{}", told(&output));
+        let words = told(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("in 96% of ") && words.contains(expected), "{words}");
+    }
 }
 
 #[test]

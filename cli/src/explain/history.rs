@@ -12,7 +12,7 @@ use node_process::report;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::config::{Config, Learning, Policy};
-use shared::contract::ClusterSnapshot;
+use shared::contract::{ClusterSnapshot, TaskGroup};
 use thiserror::Error;
 
 use crate::decide::decide;
@@ -20,8 +20,8 @@ use crate::file::FileError;
 use crate::render;
 use crate::saved::{self, SavedError};
 
-/// What each pool has learned, by its name.
-pub(super) type Histories = BTreeMap<String, History>;
+/// What each pool has learned, by its name, or why that cannot be used.
+pub(super) type Histories = BTreeMap<String, Result<History, ParseError>>;
 
 /// Why a file has no history.
 #[derive(Debug, Error)]
@@ -70,14 +70,13 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<Histories, HistoryErr
     let mut text = String::new();
     let read = saved::open(path)?.read_to_string(&mut text);
     read.map_err(FileError::at(path)).map_err(SavedError::from)?;
-    let parsed = |text: &str| parse(text).map_err(|source| HistoryError::Parse { path: path.to_owned(), source });
     if let Ok(Parameters { parameters }) = serde_json::from_str(&text) {
         let mut histories = Histories::new();
         for policy in &config.pools {
             let name = parameter_name("", &policy.pool);
             let is_of = |parameter: &&Parameter| last_part(&parameter.name) == last_part(&name);
             if let Some(parameter) = parameters.iter().find(is_of) {
-                histories.insert(policy.pool.clone(), parsed(&parameter.value)?);
+                histories.insert(policy.pool.clone(), parse(&parameter.value));
             }
         }
         return Ok(histories);
@@ -91,7 +90,10 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<Histories, HistoryErr
         return Err(HistoryError::Other(path.to_owned()));
     }
     match config.pools.as_slice() {
-        [only] => Ok(Histories::from([(only.pool.clone(), parsed(&history)?)])),
+        [only] => {
+            let history = parse(&history).map_err(|source| HistoryError::Parse { path: path.to_owned(), source })?;
+            Ok(Histories::from([(only.pool.clone(), Ok(history))]))
+        }
         _ => Err(HistoryError::Several(path.to_owned())),
     }
 }
@@ -100,17 +102,40 @@ fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or_default()
 }
 
-/// The snapshot with what its pool has learned, at the confidence that is suggested where none is set.
-pub(super) fn with_growth(snapshot: ClusterSnapshot, policy: &Policy, histories: &Histories) -> ClusterSnapshot {
-    let Some(history) = histories.get(&policy.pool) else { return snapshot };
+/// The snapshot with what its pool has learned, at the confidence that is suggested where none is set. `backing_off` are the
+/// queued instances that the snapshot leaves out.
+pub(super) fn with_growth(
+    snapshot: ClusterSnapshot,
+    policy: &Policy,
+    histories: &Histories,
+    backing_off: &[TaskGroup],
+) -> ClusterSnapshot {
+    let history = match histories.get(&policy.pool) {
+        Some(Ok(history)) => history.clone(),
+        // As in the functions (H10): one that is corrupt starts anew, one of a newer release is unknown.
+        Some(Err(ParseError::Corrupt(_))) => History::default(),
+        Some(Err(ParseError::Newer(_))) | None => return snapshot,
+    };
     let learning = policy.learning.unwrap_or(Learning::SUGGESTED);
-    let Some(seen) = Observation::of(&snapshot, &learns(policy, learning), &[]) else { return snapshot };
+    let Some(seen) = Observation::of(&snapshot, &learns(policy, learning), backing_off) else { return snapshot };
     let growth = history.growth(seen.demand.as_ref(), learning.confidence);
     ClusterSnapshot { growth: Some(growth), ..snapshot }.identified()
 }
 
 /// What the pool has learned, and where it does not count, what it would have done.
-pub(super) fn learned(snapshot: &ClusterSnapshot, policy: &Policy, now: Timestamp) -> Option<String> {
+pub(super) fn learned(
+    snapshot: &ClusterSnapshot,
+    policy: &Policy,
+    histories: &Histories,
+    now: Timestamp,
+) -> Option<String> {
+    match histories.get(&policy.pool) {
+        Some(Err(source @ ParseError::Corrupt(_))) => return Some(format!("{source}; the pool starts to learn anew")),
+        Some(Err(source @ ParseError::Newer(_))) => {
+            return Some(format!("{source}: deploy that release, or delete the parameter to start anew"));
+        }
+        Some(Ok(_)) | None => {}
+    }
     if policy.learning.is_some() {
         return render::learned(snapshot, policy, now);
     }

@@ -96,9 +96,9 @@ fn as_many_candidates_as_there_may_be_are_all_listed() {
 }
 
 #[test]
-fn ten_applications_of_a_closed_agent_are_named() {
+fn a_hundred_applications_of_a_closed_agent_are_named() {
     let named = |count: usize, more: Json| {
-        let names: Vec<String> = (0..count).map(|n| format!("/app{n:02}")).collect();
+        let names: Vec<String> = (0..count).map(|n| format!("/app{n:03}")).collect();
         let tasks: Vec<(&str, &str, f64)> = names.iter().map(|name| (&**name, "a", 0.1)).collect();
         let agents = [agent("a", 0.1 * count as f64, &more)];
         only(&state(&agents, &[framework("f", &tasks)])).scale_down_candidates.remove(0).applications.len()

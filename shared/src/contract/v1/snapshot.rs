@@ -273,8 +273,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// How many applications a candidate names. What runs more is not about to be empty.
-    pub const MAX_APPLICATIONS: usize = 10;
+    /// How many applications a candidate names: far more than an agent runs daemons. What runs more is not about to be empty.
+    pub const MAX_APPLICATIONS: usize = 100;
 }
 
 /// Whether an agent takes tasks.
