@@ -11,6 +11,7 @@ use shared::resources::{Kind, Resources};
 use super::headroom::{Headroom, Rooms};
 use super::hosts::{Daemons, Hosts};
 use super::new_agent::{self, Belief, NewAgent};
+use super::owners::Owners;
 use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
 
@@ -41,6 +42,8 @@ pub(super) struct Pool<'a> {
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
     leave: Vec<Removed>,
+    /// H4: whose tasks of one size are, once that has been asked.
+    owners: OnceCell<Owners<'a>>,
     /// H3: the usable agents as room for tasks, once that has been asked.
     rooms: OnceCell<Rooms>,
     /// H: what is needed, once that has been asked.
@@ -141,6 +144,7 @@ impl<'a> Pool<'a> {
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
             leave: Vec::new(),
+            owners: OnceCell::new(),
             rooms: OnceCell::new(),
             headroom: OnceCell::new(),
             spare: OnceCell::new(),
@@ -170,7 +174,11 @@ impl<'a> Pool<'a> {
         }
         let own = free_of(candidate);
         let others = || self.shapes.iter().filter(|of| of.count > 1 || of.free != own || of.total != candidate.total);
-        let has_room = |task: &TaskGroup| others().any(|other| task.resources.fits_in(&other.free));
+        let is_offered =
+            |of: &AgentShape, task: &Resources| of.total.gpus.is_zero() || self.owners().are_gpu_aware(task);
+        let has_room = |TaskGroup { resources: task, .. }: &TaskGroup| {
+            others().any(|other| task.fits_in(&other.free) && is_offered(other, task))
+        };
         self.policy.headroom.placement != HeadroomPlacement::Pack
             || self.hosts.without_daemons(&candidate.tasks).iter().all(has_room)
     }
@@ -194,12 +202,18 @@ impl<'a> Pool<'a> {
             free: self.free,
             removable: self.removable.clone(),
             leave: self.leave.clone(),
+            owners: OnceCell::new(),
             rooms: self.rooms.clone(),
             headroom: OnceCell::new(),
             spare: OnceCell::new(),
             points,
             is_idle: OnceCell::new(),
         }
+    }
+
+    /// H4: whose tasks of one size are.
+    pub(super) fn owners(&self) -> &Owners<'a> {
+        self.owners.get_or_init(|| Owners::of(self.snapshot))
     }
 
     /// H3: the usable agents as room for tasks.
@@ -230,7 +244,8 @@ impl<'a> Pool<'a> {
     /// H5, D3: whether the agent, on its way out, runs a task that no other agent would hold. Where totals are compared, no task
     /// has a place of its own.
     pub(super) fn has_no_place(&self, agent: &Candidate) -> bool {
-        let has_place = |task: &TaskGroup| self.has_place(&task.resources, !task.resources.gpus.is_zero());
+        let has_place =
+            |task: &TaskGroup| self.has_place(&task.resources, self.owners().are_gpu_aware(&task.resources));
         self.policy.headroom.placement == HeadroomPlacement::Pack
             && !self.hosts.without_daemons(&agent.tasks).iter().all(has_place)
     }

@@ -311,15 +311,20 @@ mod tests {
     fn a_task_with_gpus_has_its_place_on_agents_with_gpus_d8() {
         let mut gpus = resources(4, 14_000);
         gpus.gpus = shared::resources::Amount::from_thousandths(1_000);
-        let snapshot = Cluster::of(3, gpus).with_state(0, AgentState::Deactivated).snapshot();
-        let no_place = |task: Resources| {
+        let of = |cluster: Cluster| cluster.with_state(0, AgentState::Deactivated).snapshot();
+        let agents = Cluster::of(3, gpus);
+        let (plain, aware) = (of(agents.clone()), of(agents.gpu_aware(&["/a"]).running("/a", 3, resources(1, 100))));
+        let no_place = |snapshot: &ClusterSnapshot, task: Resources| {
             let mut snapshot = snapshot.clone();
             let leaving = snapshot.scale_down_candidates.iter_mut().find(|agent| agent.state != AgentState::Active);
             leaving.unwrap().tasks = vec![TaskGroup { count: 1, resources: task }];
             decide(&snapshot, &policy("").unwrap(), NOON).unwrap().decommissioning_agents.remove(0).no_place
         };
-        // Mesos keeps others off these agents.
-        assert_eq!((no_place(gpus), no_place(resources(1, 100))), (false, true));
+        // Mesos keeps others off these agents. A task without gpus may be that of a framework that knows of them.
+        let small = resources(1, 100);
+        assert_eq!([gpus, small].map(|task| no_place(&plain, task)), [false, true]);
+        assert_eq!([gpus, small].map(|task| no_place(&aware, task)), [false, false]);
+        assert!(no_place(&aware, resources(1, 101)), "no application has such tasks");
     }
 
     #[test]

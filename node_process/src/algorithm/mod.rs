@@ -12,6 +12,7 @@ mod limits;
 mod needed;
 mod new_agent;
 mod numbers;
+mod owners;
 mod present;
 mod ruling;
 mod scale_down;

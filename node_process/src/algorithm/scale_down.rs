@@ -162,9 +162,10 @@ mod tests {
     use super::super::ruling::Reason;
     use super::super::step::{StepBy, StepReason};
     use super::*;
-    use cluster::{Cluster, policy, resources};
+    use cluster::{Cluster, TaskSpec, policy, resources};
     use shared::config::StepLimit;
     use shared::contract::{AgentState, ClusterSnapshot};
+    use shared::resources::Amount;
 
     fn removed(cluster: &Cluster, settings: &str) -> (u32, Stop) {
         let (snapshot, policy) = (cluster.snapshot(), policy(settings).unwrap());
@@ -386,7 +387,7 @@ mod tests {
             cluster = cluster.and(11, resources(4, 14_000));
             let framework = cluster.framework_of("/web");
             for agent in 1..12 {
-                let task = cluster::TaskSpec { application: "/web".to_owned(), resources: resources(1, 500) };
+                let task = TaskSpec { application: "/web".to_owned(), resources: resources(1, 500) };
                 cluster.start_on(agent, framework, task, cluster::NOON);
             }
             cluster
@@ -408,7 +409,7 @@ mod tests {
                 [(0, 11, resources(0, 50)), (1, 1, resources(1, 500)), (2, 1, resources(1, 500))]
             {
                 for _ in 0..count {
-                    let task = cluster::TaskSpec { application: "/web".to_owned(), resources: size };
+                    let task = TaskSpec { application: "/web".to_owned(), resources: size };
                     cluster.start_on(agent, framework, task, cluster::NOON);
                 }
             }
@@ -420,6 +421,30 @@ mod tests {
             crate::decide(&many().snapshot(), &policy(&settings).unwrap(), cluster::NOON).unwrap().delta
         };
         assert!(moved(10) < -3, "{}", moved(10));
+    }
+
+    /// The least loaded agent runs a task for which an agent with gpus alone has room.
+    #[test]
+    fn room_beside_gpus_is_none_for_other_frameworks_d3() {
+        let mut cluster = Cluster::of(4, resources(8, 28_000)).running("/large", 1, resources(3, 100));
+        let framework = cluster.framework_of("/large");
+        for agent in 1..4 {
+            for mem in [12_000, 12_000, 100] {
+                let task = TaskSpec { application: "/web".to_owned(), resources: resources(2, mem) };
+                cluster.start_on(agent, framework, task, cluster::NOON);
+            }
+        }
+        let gpus = Amount::from_thousandths(1000);
+        cluster = cluster.and(1, Resources { gpus, ..resources(8, 28_000) });
+        cluster.protect(4);
+        let named = |cluster: &Cluster| {
+            let policy = policy("scale_down_threshold_percent = 79\nscale_down_margin = 0").unwrap();
+            let snapshot = cluster.snapshot();
+            let pool = Pool::new(&snapshot, &policy);
+            pool.removable(pool.removable_count()).any(|agent| agent.agent_id.ends_with("-S0"))
+        };
+        assert!(!named(&cluster), "Mesos does not offer it that agent");
+        assert!(named(&cluster.gpu_aware(&["/large", "/web"])));
     }
 
     #[test]

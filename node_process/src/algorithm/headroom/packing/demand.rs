@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use shared::contract::{AgentState, Application, Candidate, TaskGroup};
+use shared::contract::{AgentState, Candidate, TaskGroup};
 use shared::resources::{PerKind, Resources};
 
 use super::super::super::capacity::{Capacity, Pool};
@@ -28,8 +28,6 @@ pub(super) struct Demand<'a> {
     pub(super) remainder: Remainder,
     /// The largest task of each application with a remainder.
     pub(super) largest: Vec<Tasks<'a>>,
-    /// By size: one of the applications that have such tasks, and whether all of them know of gpus.
-    owners: BTreeMap<Resources, (&'a Application, bool)>,
 }
 
 /// H1: what must be placed again because agents leave, or have left.
@@ -91,51 +89,51 @@ impl<'a> Demand<'a> {
         }
         let largest = merged(pool, largest);
         let on_empty = merged(pool, on_empty);
-        Self { tasks: merged(pool, tasks), on_empty, empty_agents, growth, remainder, largest, owners: owners(pool) }
-    }
-
-    /// H1: the tasks of agents that are on their way out, or out of the pool, the first `removed` that may leave among
-    /// them.
-    pub(super) fn displaced(&self, pool: &Pool<'a>, capacity: &Capacity) -> Displaced<'a> {
-        let mut tasks = self.tasks_of(pool, decommissioning(pool).chain(pool.removable(capacity.removed)));
-        let known: Resources = tasks.iter().map(|tasks| tasks.resources.times(tasks.displaced)).sum();
-        // H5: nothing makes room for what no agent could hold.
-        tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
-        Displaced { tasks: merged(pool, tasks), rest: capacity.displaced.saturating_sub(&known) }
+        Self { tasks: merged(pool, tasks), on_empty, empty_agents, growth, remainder, largest }
     }
 
     /// D7: the same tasks and the growth, as far as a new agent could hold them.
     pub(super) fn crowd(&self, pool: &Pool<'a>, capacity: &Capacity) -> Vec<Tasks<'a>> {
-        let mut tasks = self.displaced(pool, capacity).tasks;
+        let mut tasks = displaced(pool, capacity).tasks;
         tasks.extend(&self.tasks);
         tasks.retain(|tasks| tasks.fit(pool.new_agent));
         merged(pool, tasks)
     }
+}
 
-    /// D3: the same tasks, with all of those that run where an agent is removed.
-    pub(super) fn moved(&self, pool: &Pool<'a>, removed: usize) -> Vec<Tasks<'a>> {
-        let mut tasks = self.tasks_of(pool, decommissioning(pool));
-        tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
-        tasks.extend(self.tasks_of(pool, pool.removable(removed)));
-        merged(pool, tasks)
-    }
+/// H1: the tasks of agents that are on their way out, or out of the pool, the first `removed` that may leave among
+/// them.
+pub(super) fn displaced<'a>(pool: &Pool<'a>, capacity: &Capacity) -> Displaced<'a> {
+    let mut tasks = tasks_of(pool, decommissioning(pool).chain(pool.removable(capacity.removed)));
+    let known: Resources = tasks.iter().map(|tasks| tasks.resources.times(tasks.displaced)).sum();
+    // H5: nothing makes room for what no agent could hold.
+    tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
+    Displaced { tasks: merged(pool, tasks), rest: capacity.displaced.saturating_sub(&known) }
+}
 
-    /// Equal ones together: many agents have few sizes.
-    fn tasks_of(&self, pool: &Pool<'a>, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
-        let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
-        for agent in agents {
-            for TaskGroup { count, resources } in &*pool.hosts.without_daemons(&agent.tasks) {
-                let sum = counts.entry(*resources).or_default();
-                *sum = sum.saturating_add(u64::from(*count));
-            }
+/// D3: the same tasks, with all of those that run where an agent is removed.
+pub(super) fn moved<'a>(pool: &Pool<'a>, removed: usize) -> Vec<Tasks<'a>> {
+    let mut tasks = tasks_of(pool, decommissioning(pool));
+    tasks.retain(|tasks| pool.has_place(&tasks.resources, tasks.is_gpu_aware));
+    tasks.extend(tasks_of(pool, pool.removable(removed)));
+    merged(pool, tasks)
+}
+
+/// Equal ones together: many agents have few sizes.
+fn tasks_of<'a>(pool: &Pool<'a>, agents: impl Iterator<Item = &'a Candidate>) -> Vec<Tasks<'a>> {
+    let mut counts: BTreeMap<Resources, u64> = BTreeMap::new();
+    for agent in agents {
+        for TaskGroup { count, resources } in &*pool.hosts.without_daemons(&agent.tasks) {
+            let sum = counts.entry(*resources).or_default();
+            *sum = sum.saturating_add(u64::from(*count));
         }
-        let tasks = |(resources, displaced): (Resources, u64)| {
-            let owner = self.owners.get(&resources);
-            let is_gpu_aware = !resources.gpus.is_zero() || owner.is_some_and(|(_, all_aware)| *all_aware);
-            Tasks { displaced, ..Tasks::none_of(resources, owner.map(|(name, _)| *name), is_gpu_aware) }
-        };
-        counts.into_iter().map(tasks).collect()
     }
+    let tasks = |(resources, displaced): (Resources, u64)| {
+        let owners = pool.owners();
+        let (owner, is_gpu_aware) = (owners.application(&resources), owners.are_gpu_aware(&resources));
+        Tasks { displaced, ..Tasks::none_of(resources, owner, is_gpu_aware) }
+    };
+    counts.into_iter().map(tasks).collect()
 }
 
 fn decommissioning<'a>(pool: &Pool<'a>) -> impl Iterator<Item = &'a Candidate> {
@@ -215,20 +213,6 @@ fn merged<'a>(pool: &Pool<'_>, mut tasks: Vec<Tasks<'a>>) -> Vec<Tasks<'a>> {
     tasks
 }
 
-fn owners<'a>(pool: &Pool<'a>) -> BTreeMap<Resources, (&'a Application, bool)> {
-    let mut owners: BTreeMap<Resources, (&Application, bool)> = BTreeMap::new();
-    for application in &pool.snapshot.applications {
-        for group in &application.tasks {
-            let (owner, all_aware) = owners.entry(group.resources).or_insert((application, true));
-            *all_aware &= application.gpu_aware;
-            if (&application.name, &application.framework) < (&owner.name, &owner.framework) {
-                *owner = application;
-            }
-        }
-    }
-    owners
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,13 +268,14 @@ mod tests {
         snapshot.applications.reverse();
         let policy = policy("new_agent = { cpus = 8, mem = 14000, gpus = 1 }").unwrap();
         let pool = Pool::new(&snapshot, &policy);
-        let owners = owners(&pool);
-        let owner = |size: &Resources| owners.get(size).map(|(owner, all_aware)| (owner.name.as_str(), *all_aware));
-        assert_eq!(owner(&gpu), Some(("/gpu", false)));
+        let owners = pool.owners();
+        let owner =
+            |size: &Resources| owners.application(size).map(|of| (of.name.as_str(), owners.are_gpu_aware(size)));
+        assert_eq!(owner(&gpu), Some(("/gpu", true)), "it has gpus");
         assert_eq!(owner(&aware), Some(("/a", true)), "the first by name");
         assert_eq!(owner(&mixed), Some(("/c", false)));
         assert_eq!(owner(&unknown), None);
-        let Displaced { tasks: displaced, rest } = Demand::new(&pool, &[]).displaced(&pool, &pool.observed());
+        let Displaced { tasks: displaced, rest } = displaced(&pool, &pool.observed());
         let found: Vec<Resources> =
             displaced.iter().filter(|tasks| tasks.is_gpu_aware).map(|tasks| tasks.resources).collect();
         // The others have no place: all agents here have gpus.

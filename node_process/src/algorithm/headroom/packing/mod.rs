@@ -73,7 +73,7 @@ impl<'a> Packing<'a> {
     /// D3: whether the tasks that must move when so many agents are removed have room on the agents that stay, as they are. All
     /// tasks of those agents count, those that H leaves out too: each has a place where it runs.
     pub(super) fn have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
-        let moved = self.demand.moved(pool, removed);
+        let moved = demand::moved(pool, removed);
         let mut existing = ExistingAgents::new(pool, removed);
         moved.iter().all(|tasks| existing.place_anywhere(tasks) == 0)
     }
@@ -196,7 +196,7 @@ impl<'a> Packing<'a> {
 
     fn whole(&self, pool: &Pool<'a>) -> &Plan<'a> {
         self.whole.get_or_init(|| {
-            let displaced = self.demand.displaced(pool, &pool.observed());
+            let displaced = demand::displaced(pool, &pool.observed());
             Box::new(Plan::new(pool, &self.demand, &displaced, 0))
         })
     }
@@ -217,7 +217,7 @@ impl<'a> Packing<'a> {
     }
 
     fn displaced<'p>(&self, without: &'p Without<'a>, pool: &Pool<'a>, removed: usize) -> &'p Displaced<'a> {
-        without.displaced.get_or_init(|| self.demand.displaced(pool, &pool.capacity(removed, 0)))
+        without.displaced.get_or_init(|| demand::displaced(pool, &pool.capacity(removed, 0)))
     }
 
     /// `None` where no agent is removed.
