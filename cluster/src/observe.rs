@@ -129,6 +129,7 @@ impl Cluster {
         shown.elected_at = rounded(self.master.elected_at);
         shown.agent_reregister_timeout = self.master.agent_reregister_timeout();
         shown.unreachable_after = self.master.unreachable_after();
+        shown.filters_gpus = self.master.filters_gpus();
         shown.counted_agents = u32::try_from(self.registered().count()).ok();
         shown.unreachable_agents = self.unreachable;
     }

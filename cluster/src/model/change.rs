@@ -276,7 +276,8 @@ impl Cluster {
     /// What was to be started, where there is no such agent.
     pub fn start(&mut self, spec: TaskSpec, now: Timestamp) -> Result<Placement, TaskSpec> {
         let framework = self.framework_of(&spec.application);
-        let is_gpu_aware = self.framework(framework).is_some_and(Framework::is_gpu_aware);
+        let is_gpu_aware =
+            !self.master.filters_gpus() || self.framework(framework).is_some_and(Framework::is_gpu_aware);
         let has_room = |agent: &&Agent| {
             spec.resources.fits_in(&agent.free())
                 && (is_gpu_aware || agent.capacity.total.gpus.is_zero())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use node_gather::mesos::state::DEFAULT_AGENT_REREGISTER_TIMEOUT;
-use node_gather::mesos::{to_duration, unreachable_after};
+use node_gather::mesos::{filters_gpus, to_duration, unreachable_after};
 
 /// Since this capability (Mesos 1.9) agents can be deactivated and drained.
 const AGENT_DRAINING: &str = "AGENT_DRAINING";
@@ -106,6 +106,12 @@ impl Master {
     pub fn agent_timeout(&self) -> Duration {
         // The defaults of Mesos.
         self.unreachable_after().unwrap_or(Duration::from_secs(75))
+    }
+
+    /// Whether it offers agents with gpus to GPU-aware frameworks alone.
+    #[must_use]
+    pub fn filters_gpus(&self) -> bool {
+        filters_gpus(self.flags.get("filter_gpu_resources").map(String::as_str))
     }
 
     /// The same where the flags say so.

@@ -20,6 +20,7 @@ pub(super) struct Flags {
     pub(super) slave_ping_timeout: Option<String>,
     pub(super) max_agent_ping_timeouts: Option<String>,
     pub(super) max_slave_ping_timeouts: Option<String>,
+    pub(super) filter_gpu_resources: Option<String>,
 }
 
 impl Flags {
@@ -32,6 +33,7 @@ impl Flags {
         let timeout = text(&self.agent_ping_timeout, &self.slave_ping_timeout);
         let pings = text(&self.max_agent_ping_timeouts, &self.max_slave_ping_timeouts);
         master.unreachable_after = unreachable_after(timeout, pings);
+        master.filters_gpus = filters_gpus(self.filter_gpu_resources.as_deref());
     }
 }
 
@@ -45,6 +47,13 @@ pub fn unreachable_after(timeout: Option<&str>, pings: Option<&str>) -> Option<D
         return None;
     }
     Some(timeout.unwrap_or(PING_TIMEOUT).saturating_mul(pings.unwrap_or(MAX_PING_TIMEOUTS)))
+}
+
+/// Whether the master offers agents with gpus to frameworks with `GPU_RESOURCES` alone, by the flag `filter_gpu_resources`: it
+/// does unless told otherwise.
+#[must_use]
+pub fn filters_gpus(flag: Option<&str>) -> bool {
+    flag != Some("false")
 }
 
 fn text<'a>(new: &'a Option<String>, old: &'a Option<String>) -> Option<&'a str> {

@@ -7,7 +7,7 @@ mod odd;
 pub mod scan;
 pub mod state;
 
-pub use flags::unreachable_after;
+pub use flags::{filters_gpus, unreachable_after};
 pub use forms::{ip_of_pid, to_duration};
 
 #[cfg(any(test, feature = "reference"))]

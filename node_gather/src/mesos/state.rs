@@ -50,6 +50,8 @@ pub struct Master {
     pub agent_reregister_timeout: Duration,
     /// How long an agent that it has lost stays registered; `None` if not reported.
     pub unreachable_after: Option<Duration>,
+    /// Whether it offers agents with gpus to GPU-aware frameworks alone.
+    pub filters_gpus: bool,
     /// How many registered agents it counts (`activated_slaves` + `deactivated_slaves`); `None` if not reported.
     pub counted_agents: Option<u32>,
     /// How many agents it counts as unreachable.
@@ -64,6 +66,7 @@ impl Default for Master {
             elected_at: None,
             agent_reregister_timeout: DEFAULT_AGENT_REREGISTER_TIMEOUT,
             unreachable_after: None,
+            filters_gpus: true,
             counted_agents: None,
             unreachable_agents: 0,
         }

@@ -239,6 +239,9 @@ impl ClusterState {
     pub(super) fn close(&mut self) {
         self.seal();
         self.agents.forget_all_but(&self.set_aside);
+        if !self.master.filters_gpus {
+            self.frameworks.iter_mut().for_each(|framework| framework.gpu_aware = true);
+        }
     }
 
     /// The tasks by pool, of a document that is closed. `limits` says how many instances of an application one agent may hold.

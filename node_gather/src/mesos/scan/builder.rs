@@ -234,6 +234,7 @@ impl<S: Sink> Builder<S> {
             Field::SlavePingTimeout => self.flags.slave_ping_timeout = Some(text.to_owned()),
             Field::MaxAgentPingTimeouts => self.flags.max_agent_ping_timeouts = Some(text.to_owned()),
             Field::MaxSlavePingTimeouts => self.flags.max_slave_ping_timeouts = Some(text.to_owned()),
+            Field::FilterGpuResources => self.flags.filter_gpu_resources = Some(text.to_owned()),
             Field::AgentId => set(&mut self.agent.agent.id),
             Field::AgentHostname => set(&mut self.agent.agent.hostname),
             Field::AgentPid => self.agent.agent.ip = ip_of_pid(text),

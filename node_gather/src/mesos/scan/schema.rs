@@ -51,6 +51,7 @@ pub(super) enum Field {
     SlavePingTimeout,
     MaxAgentPingTimeouts,
     MaxSlavePingTimeouts,
+    FilterGpuResources,
     Agent,
     AgentId,
     AgentHostname,
@@ -233,6 +234,7 @@ impl Container {
                 b"slave_reregister_timeout" => Field::SlaveReregisterTimeout,
                 b"slave_ping_timeout" => Field::SlavePingTimeout,
                 b"max_slave_ping_timeouts" => Field::MaxSlavePingTimeouts,
+                b"filter_gpu_resources" => Field::FilterGpuResources,
                 _ => Field::Ignored,
             },
             Self::DrainInfo => match key {
@@ -348,6 +350,7 @@ impl Field {
             | Self::SlavePingTimeout
             | Self::MaxAgentPingTimeouts
             | Self::MaxSlavePingTimeouts
+            | Self::FilterGpuResources
             | Self::AgentId
             | Self::AgentHostname
             | Self::AgentPid
@@ -412,6 +415,7 @@ impl Field {
                 | Self::SlavePingTimeout
                 | Self::MaxAgentPingTimeouts
                 | Self::MaxSlavePingTimeouts
+                | Self::FilterGpuResources
                 | Self::AgentPid
                 | Self::AgentRegisteredTime
                 | Self::DrainInfo
@@ -450,6 +454,7 @@ impl Field {
             Self::SlavePingTimeout => "flags.slave_ping_timeout",
             Self::MaxAgentPingTimeouts => "flags.max_agent_ping_timeouts",
             Self::MaxSlavePingTimeouts => "flags.max_slave_ping_timeouts",
+            Self::FilterGpuResources => "flags.filter_gpu_resources",
             Self::Agent => "slaves[]",
             Self::AgentId => "slaves[].id",
             Self::AgentHostname => "slaves[].hostname",

@@ -107,6 +107,21 @@ fn queued_instances_are_gpu_aware_when_marathon_is() {
 }
 
 #[test]
+fn every_framework_is_offered_agents_with_gpus_where_the_master_says_so() {
+    let aware = |flags: Json| {
+        let mut state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
+        state["flags"] = flags;
+        let queue = Queue::Known(vec![queued("/ml", 1, 1.0)]);
+        let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+        snapshot.applications.iter().map(|application| application.gpu_aware).collect::<Vec<_>>()
+    };
+    assert_eq!(aware(json!({"filter_gpu_resources": "false"})), [true, true]);
+    for filters in [json!({"filter_gpu_resources": "true"}), json!({}), json!({"filter_gpu_resources": "no"})] {
+        assert_eq!(aware(filters), [false, false]);
+    }
+}
+
+#[test]
 fn an_unknown_queue_makes_the_snapshot_partial() {
     let state = state(&[agent("a", 1.0, &json!({}))], &[marathon("marathon", &[("web", "a")])]);
     let queue = Queue::Unknown { reason: "cannot ask Marathon".to_owned() };

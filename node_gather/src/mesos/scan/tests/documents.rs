@@ -321,6 +321,8 @@ impl Writer {
                     "{\"agent_ping_timeout\":\"1mins\",\"max_agent_ping_timeouts\":\"5\"}",
                     "{\"max_slave_ping_timeouts\":\"7\",\"agent_ping_timeout\":null,\"slave_ping_timeout\":\"1.5secs\"}",
                     "{\"agent_ping_timeout\":\"15secs\",\"max_agent_ping_timeouts\":\"x\"}",
+                    "{\"filter_gpu_resources\":\"false\"}",
+                    "{\"filter_gpu_resources\":\"true\",\"port\":\"5050\"}",
                 ])
                 .to_owned(),
             ),
