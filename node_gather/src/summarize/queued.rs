@@ -126,7 +126,11 @@ impl Servers<'_> {
             if let Some(applications) = applications.get_mut(pool).filter(|_| counted > 0) {
                 applications.add_queued(key, queued, counted);
             }
-            if let (Some(LeftOut { is_unexplained: true, reason, .. }), Some(note)) = (&left_out, notes.get_mut(pool)) {
+            // Where all of them count, no list has the reason why agents with room decline them.
+            let is_listed = counted < queued.instances || !queued.constraints.are_on_attributes();
+            if let (Some(LeftOut { is_unexplained, reason, .. }), Some(note)) = (&left_out, notes.get_mut(pool))
+                && (*is_unexplained || !is_listed && note.is_none())
+            {
                 *note = Some(room_is_kept(&queued.application, reason));
             }
             let demand = demand.get_mut(pool);

@@ -255,6 +255,14 @@ fn room_is_kept_for_one_instance_that_agents_with_room_decline() {
     // With a constraint that says how many agents they need, H12 and the values say why.
     let unique = json!({"constraints": [UNIQUE]});
     assert_eq!(snapshot(&room, 1, &unique, &[("UnfulfilledConstraint", 3)], "max = 9").notes, [""; 0]);
+    // A single instance that counts is in no list.
+    let in_zone = [agent("a", 1.0, &json!({"attributes": {"zone": "a"}}))];
+    let like = json!({"constraints": [["zone", "LIKE", "a"]]});
+    let waiting = |instances: u32| {
+        let snapshot = snapshot(&in_zone, instances, &like, &[("UnfulfilledConstraint", 3)], "");
+        (counted(std::slice::from_ref(&snapshot))[0], snapshot.notes.join("").contains("(zone LIKE a), although"))
+    };
+    assert_eq!((waiting(1), waiting(2)), (((1, 0), true), ((1, 1), false)));
 }
 
 #[test]
