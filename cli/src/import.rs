@@ -52,8 +52,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 enum ImportError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{} is not a valid scalepot.yml", path.display())]
-    Scalepot { path: PathBuf, source: Box<serde_saphyr::Error> },
+    #[error(
+        "{} is not a valid scalepot.yml: {problem}; write roles: with a name, and a whole number for min and for max, of each",
+        path.display()
+    )]
+    Scalepot { path: PathBuf, problem: String },
     #[error("--group {0:?}: the file has no such role")]
     UnknownRole(String),
     #[error("Lambda Scale does not support this configuration")]
@@ -120,8 +123,10 @@ impl CommandError for ImportError {
 fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
     let path = &options.file;
     let text = file::read(path)?;
-    let read: Scalepot = serde_saphyr::from_str(&text)
-        .map_err(|source| ImportError::Scalepot { path: path.clone(), source: Box::new(source) })?;
+    // Without the lines around it, which may hold a secret.
+    let read: Scalepot = serde_saphyr::from_str(&text).map_err(|source: serde_saphyr::Error| {
+        ImportError::Scalepot { path: path.clone(), problem: source.without_snippet().to_string() }
+    })?;
     if let Some((role, _)) = options.groups.iter().find(|(role, _)| !read.roles.iter().any(|known| known.name == *role))
     {
         return Err(ImportError::UnknownRole(role.clone()));

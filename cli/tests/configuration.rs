@@ -133,6 +133,22 @@ fn an_invalid_scalepot_file_is_an_error() {
     };
     let (code, told) = call("roles: 3", &[]);
     assert!(code == 1 && told.contains("is not a valid scalepot.yml"), "{told}");
+    // Whatever is wrong, nothing is repeated that may be a secret.
+    let role = |more: &str| format!("roles:\n- name: web\n  password: hunter2\n  {more}\n  token: hunter2\n");
+    for wrong in [
+        "min: hunter2\n  max: 3",
+        "min: 1\n  max: [hunter2]",
+        "min: 1\n  max: -1\n  cooltime: hunter2",
+        "min: 1\n  max: 2\n  min: hunter2",
+        "min: 1\n  max: 2\n  ami: {a: hunter2}",
+        "min: !!int hunter2",
+        "min: *hunter2",
+        "min: \"hunter2",
+        "min: 1\n max: hunter2",
+    ] {
+        let (code, told) = call(&role(wrong), &[]);
+        assert!(code == 1 && !told.contains("hunter2"), "{told}");
+    }
     let (code, told) = call(&SCALEPOT.replace("75", "750"), &[]);
     assert!(code == 2 && told.contains("got 750, expected a percentage from 1 to 100; write 60"), "{told}");
     let (code, told) = call(&SCALEPOT.replace("name: web", "name: \"a\\nb: \\\"c\\\"\""), &[]);
