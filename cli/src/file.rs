@@ -31,6 +31,7 @@ impl fmt::Display for FileError {
             io::ErrorKind::PermissionDenied => {
                 write!(f, "cannot read {path}: permission denied; check who may read it")
             }
+            io::ErrorKind::InvalidData => write!(f, "cannot read {path}: it is no text in UTF-8; unpack or convert it"),
             _ => write!(f, "cannot read {path}: {}", self.cause),
         }
     }
@@ -77,5 +78,8 @@ mod tests {
         assert!(refused("zzz").ends_with("/zzz: no such file; check the path"), "{}", refused("zzz"));
         assert!(refused("no/x").contains("/no/x: no such file; there is no directory "), "{}", refused("no/x"));
         assert!(refused("src").ends_with("/src: it is a directory; name a file in it"), "{}", refused("src"));
+        let packed = std::env::temp_dir().join("lambda-scale-packed.csv");
+        fs::write(&packed, [0x1f, 0x8b, 8, 0, 0xff]).unwrap();
+        assert!(read(&packed).unwrap_err().to_string().ends_with(": it is no text in UTF-8; unpack or convert it"));
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
             let problem = format!("{} takes another amount than in its first row; give it another name", row.short(1));
             return Err(row.problem(problem));
         }
-        changes.push(Change { at, application, instances: row.whole(2, "instances")? });
+        changes.push(Change { at, application, instances: row.count(2, "instances")? });
     }
     let Some(last) = changes.last() else {
         return Err(TraceError::TooShort { got: "no rows".to_owned(), least: "1 row" });
@@ -68,6 +68,7 @@ mod tests {
             ("800000,/web,1,1,1", "line 2: minute: got \"800000\", expected a time within 400 days of the start"),
             ("0,/web,1,1,1\n1,/web,1,2,1", "line 3: /web takes another amount"),
             ("0,/web,-1,1,1", "line 2: instances: got \"-1\", expected a whole number"),
+            ("0,/web,1000001,1,1", "line 2: instances: got \"1000001\", expected at most 1000000"),
         ] {
             let error = read(&format!("{HEADER}\n{rows}\n"), &Options::default()).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");

@@ -126,7 +126,9 @@ mod tests {
             ("2026-01-01 00:00:00,1\n2025-01-01 00:00:00,1", "line 3: timestamp: 2025"),
             ("2026-01-01 00:00:00,-1", "line 2: value: got \"-1\", expected a number"),
             ("2026-01-01 00:00:00", "line 2: got 1 values, expected 2: timestamp,value"),
-            ("noon,1", "line 2: timestamp: got \"noon\", expected a time"),
+            ("noon,1", "line 2: timestamp: got \"noon\", expected a time of the years 1971 to 2999"),
+            ("1970-01-01 00:00:00,1", "line 2: timestamp: got \"1970-01-01 00:00:00\", expected a time of the years"),
+            ("9999-12-31 00:00:00,1", "line 2: timestamp: got \"9999-12-31 00:00:00\", expected a time of the years"),
             ("2026-01-01 00:00:00,1", "the trace has 1 rows, expected at least 2 rows"),
         ] {
             let error = read(&format!("{HEADER}\n{rows}\n"), &Options::default()).unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! Rows of comma-separated values.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,6 +10,12 @@ use shared::text::clip;
 
 use super::{MAX_DURATION, TraceError};
 use crate::{DAY, Millis};
+
+/// Of which years a trace may be: a master has no time before 1970, which is where spreadsheets begin to count.
+const YEARS: RangeInclusive<i16> = 1971..=2999;
+
+/// The most instances of one application.
+const MOST: u32 = 1_000_000;
 
 /// A row with its line number.
 #[derive(Clone, Debug)]
@@ -53,7 +61,8 @@ impl<'t> Row<'t> {
 
     /// A number in thousandths.
     pub(super) fn thousandths(&self, column: usize, name: &str) -> Result<u64, TraceError> {
-        let wrong = || self.wrong(column, name, "a number; write 12.5");
+        let wrong =
+            || self.wrong(column, name, "a number from 0 on, of at most 12 digits before the point; write 12.5");
         let text = self.text(column);
         let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
         let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -83,13 +92,24 @@ impl<'t> Row<'t> {
         self.text(column).parse().map_err(|_| self.wrong(column, name, "a whole number; write 12"))
     }
 
+    /// A number of instances, or of something as numerous.
+    pub(super) fn count(&self, column: usize, name: &str) -> Result<u32, TraceError> {
+        let count = self.whole(column, name)?;
+        if count > MOST {
+            return Err(self.wrong(column, name, &format!("at most {MOST}, as many as a simulation can hold")));
+        }
+        Ok(count)
+    }
+
     /// A time, where it has no zone in UTC.
     pub(super) fn time(&self, column: usize, name: &str) -> Result<Timestamp, TraceError> {
         let text = self.text(column);
         let zoned = || text.parse::<Timestamp>().ok();
         let civil =
             || text.parse::<DateTime>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|time| time.timestamp());
-        let time = zoned().or_else(civil);
-        time.ok_or_else(|| self.wrong(column, name, "a time; write 2026-11-21 18:00:00"))
+        let time = zoned().or_else(civil).filter(|time| YEARS.contains(&TimeZone::UTC.to_datetime(*time).year()));
+        let expected =
+            || format!("a time of the years {} to {}; write 2026-11-21 18:00:00", YEARS.start(), YEARS.end());
+        time.ok_or_else(|| self.wrong(column, name, &expected()))
     }
 }
