@@ -8,6 +8,7 @@ use crate::text::nearest;
 /// The type of a value, for messages that do not repeat the value.
 pub(super) const fn type_of(value: &Value) -> &'static str {
     match value {
+        Value::String(text) if text.is_empty() => "an empty string",
         Value::String(_) => "a string",
         Value::Integer(_) => "an integer",
         Value::Float(_) => "a number",
@@ -66,9 +67,10 @@ mod tests {
         for text in ["85%", "0.8", "1h 30m", "400 days", "4GB", "-1", "1e3", "1,5"] {
             assert_eq!(shown(&text.into()), format!("{text:?}"));
         }
-        for text in ["hunter2", "5ecret", "canary-5ecret", "tomorrow", "", "12345678901234567890 s", "5 s\n"] {
+        for text in ["hunter2", "5ecret", "canary-5ecret", "tomorrow", "12345678901234567890 s", "5 s\n"] {
             assert_eq!(shown(&text.into()), "a string", "{text}");
         }
+        assert_eq!(shown(&"".into()), "an empty string");
         assert_eq!(shown(&Value::Array(vec!["a".into()])), "a list");
         assert_eq!(shown(&0.8.into()), "0.8");
     }

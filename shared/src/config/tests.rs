@@ -165,6 +165,22 @@ fn every_problem_is_reported_at_once_with_value_and_remedy() {
 }
 
 #[test]
+fn what_is_far_too_large_is_told_the_most() {
+    for (setting, expected) in [
+        ("max = 4294967296", "pools[0].max: got 4294967296, expected at most 4294967295; write "),
+        ("join_timeout = \"9999h\"", "pools[0].join_timeout: got \"9999h\", expected at most 366 days; write "),
+        (
+            "scale_down_window = \"9999h\"",
+            "pools[0].scale_down_window: got \"9999h\", expected at most 366 days; write ",
+        ),
+        ("role = \"\"", "pools[0].role: got an empty string, expected a string; write "),
+    ] {
+        let problems = problems(&with_pool_settings(setting));
+        assert!(matches!(&problems[..], [only] if only.starts_with(expected)), "{problems:?}");
+    }
+}
+
+#[test]
 fn an_unknown_setting_names_the_nearest_known_one() {
     only_problem(
         &with_pool_settings("scale_down_treshold_percent = 40"),
@@ -453,7 +469,8 @@ fn a_suggested_value_is_itself_valid() {
         ("max_scale_down_step = \"0%\"", "a number of agents, or a percentage of the pool from 1 to 1000; write 1"),
         ("max_scale_up_step = 0", "at least 1 (pause_until stops scaling); write 10"),
         ("scale_down_cooldown = 600", "a duration; write \"600s\" or \"600m\""),
-        ("scale_down_cooldown = \"400 days\"", "at least \"1m15s\" and a schedule period, \"2m15s\"; write \"10m\""),
+        ("scale_down_cooldown = \"1 m\"", "at least \"1m15s\" and a schedule period, \"2m15s\"; write \"10m\""),
+        ("scale_down_cooldown = \"400 days\"", "at most 366 days; write \"10m\""),
         ("max_back_off = -1", "a duration; write \"3m\""),
         ("join_timeout = 5", "a duration; write \"5m\""),
         ("headroom_placement = \"packed\"", "\"pack\" or \"sum\"; write \"pack\""),

@@ -101,10 +101,16 @@ impl Whole {
             return None;
         }
         section.read(key, read, |value| {
-            let expected = if value.is_integer() { &self.limits } else { self.noun };
+            let expected = match value.as_integer() {
+                None => self.noun.to_owned(),
+                Some(number) if number > u32::MAX.into() && *self.range.end() == u32::MAX => {
+                    format!("at most {}", u32::MAX)
+                }
+                Some(_) => self.limits.clone(),
+            };
             let is_suggested = |number: &u32| in_range(number) && self.suggested.contains(number);
             let write = self.meant(value).filter(is_suggested).unwrap_or(self.example);
-            (expected.to_owned(), write.to_string())
+            (expected, write.to_string())
         })
     }
 
@@ -152,10 +158,11 @@ pub(super) struct Span {
 impl Span {
     /// Far longer than any setting needs, far below where times overflow.
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+    const AT_MOST: &str = "at most 366 days";
 
     /// Any duration.
     pub(super) fn any(example: Duration) -> Self {
-        Self::new(Duration::ZERO..=Self::LONGEST, "at most 366 days".to_owned(), example)
+        Self::new(Duration::ZERO..=Self::LONGEST, Self::AT_MOST.to_owned(), example)
     }
 
     /// A duration in that range.
@@ -194,8 +201,11 @@ impl Span {
             key,
             |value| in_range(value.as_str()?),
             |value| {
-                let is_duration = value.as_str().is_some_and(|text| time::duration(text).is_some());
-                let expected = if is_duration { &self.limits } else { self.noun };
+                let expected = match value.as_str().and_then(time::duration) {
+                    None => self.noun,
+                    Some(duration) if duration > Self::LONGEST => Self::AT_MOST,
+                    Some(_) => &self.limits,
+                };
                 // A number without a unit most likely means seconds or minutes.
                 let number = value.as_integer().map(|number| [format!("{number}s"), format!("{number}m")]);
                 let meant: Vec<String> = number

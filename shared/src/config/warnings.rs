@@ -43,11 +43,16 @@ fn unseen_queue(index: usize, policy: &Policy, config: &Config) -> Option<Proble
 
 /// D8: agents are removed more often, and this strategy ends what runs on them.
 fn ended_tasks(index: usize, policy: &Policy) -> Option<Problem> {
-    let ends_tasks = policy.scale_down.strategy == ScaleDownStrategy::LeastLoaded;
-    (policy.learning.is_some() && ends_tasks).then(|| Problem {
+    let strategy = match policy.scale_down.strategy {
+        ScaleDownStrategy::LeastLoaded => "least_loaded",
+        ScaleDownStrategy::DesiredCapacity => "desired_capacity",
+        ScaleDownStrategy::Drain { .. } => return None,
+    };
+    policy.learning.is_some().then(|| Problem {
         path: format!("pools[{index}].scale_down_strategy"),
-        text: "with learn, \"least_loaded\" ends the tasks of agents that are removed, batch work too; leave it out, then agents \
-               are closed first"
-            .to_owned(),
+        text: format!(
+            "with learn, {strategy:?} ends the tasks of agents that are removed, batch work too; leave it out, then agents are \
+             closed first"
+        ),
     })
 }

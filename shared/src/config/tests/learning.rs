@@ -85,6 +85,8 @@ fn what_makes_learning_blind_or_harmful_is_a_warning_h11() {
     let learns = with_pool_settings("learn = 98");
     assert_eq!(warnings(format!("{marathon}{learns}")), Vec::<String>::new());
     assert_eq!(warnings(learns.clone()), ["pools[0].learn"]);
-    let ends = format!("{marathon}{learns}\nscale_down_strategy = \"least_loaded\"");
-    assert_eq!(warnings(ends), ["pools[0].scale_down_strategy"]);
+    for strategy in ["least_loaded", "desired_capacity"] {
+        let ends = format!("{marathon}{learns}\nscale_down_strategy = {strategy:?}");
+        assert_eq!(warnings(ends), ["pools[0].scale_down_strategy"]);
+    }
 }
