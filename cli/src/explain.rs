@@ -324,7 +324,8 @@ impl<'a> Input<'a> {
                 [] => "check its hostname, id, or instance; attributes choose the agents of a pool".to_owned(),
                 near => format!("did you mean {}?", near.join(" or ")),
             };
-            let problem = format!("no pool has this agent among its 1,000 least loaded; {hint}");
+            let problem =
+                format!("no pool has this agent among its 1,000 least loaded, and a disconnected one is none; {hint}");
             return Err(ExplainError::NoAgent(name.to_owned(), problem));
         };
         if output == Output::Json {

@@ -116,7 +116,7 @@ pub fn summarize_unidentified(
             unreserved: &unreserved,
             most: &most,
         };
-        left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks));
+        left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks), taken_at);
         in_all_pools = applications::in_all_pools(&applications, &most, &limits, queued);
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());

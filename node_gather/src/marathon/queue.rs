@@ -49,6 +49,8 @@ pub struct QueuedInstances {
     /// The tasks of one instance, all on one agent: one task for an application; the containers and the executor for a
     /// pod. Grouped by equal resources, sorted.
     pub tasks: Vec<TaskGroup>,
+    /// Since when they are queued, if that is known.
+    pub since: Option<Timestamp>,
     /// Whether its launches are put off because instances failed.
     pub backs_off: bool,
     /// Its placement constraints, and whether it needs a fixed host port.
@@ -163,8 +165,9 @@ impl Loose for Entry {
             let declines = rejects.declines(queued.constraints.has_fixed_port());
             Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, ..queued })
         });
-        let queued = queued.unwrap_or_else(|problem| QueuedInstances::odd(problem, since.required().ok()));
-        Ok(Ok(Self(Some(QueuedInstances { application, instances, ..queued }))))
+        let since = since.required().ok();
+        let queued = queued.unwrap_or_else(|problem| QueuedInstances::odd(problem, since));
+        Ok(Ok(Self(Some(QueuedInstances { application, instances, since, ..queued }))))
     }
 }
 

@@ -13,10 +13,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{AgentShape, NotCounted, TaskGroup};
 use shared::resources::Resources;
 use shared::text::{MAX_REMOTE_CHARS, clip};
+use shared::time;
 
 use super::Share;
 use super::applications::{Applications, Key};
@@ -30,6 +32,9 @@ const UNRESERVED: &str = "*";
 
 /// How many entries that do not count are listed.
 const MAX_LISTED: usize = 50;
+
+/// How long instances wait beside room before it is told.
+const LONG: SignedDuration = SignedDuration::from_hours(1);
 
 /// How much of an application's roles a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
@@ -110,6 +115,7 @@ impl Servers<'_> {
         applications: &mut [Applications<'a>],
         queued: &'a [QueuedInstances],
         scheduler: Scheduler<'a>,
+        taken_at: Timestamp,
     ) -> Vec<Uncounted> {
         // Sorted, because the order of the queue has no meaning.
         let mut queued: Vec<&QueuedInstances> = queued.iter().collect();
@@ -132,6 +138,10 @@ impl Servers<'_> {
                 && (*is_unexplained || !is_listed && note.is_none())
             {
                 *note = Some(room_is_kept(&queued.application, reason));
+            }
+            let unoffered = || self.unoffered_since(pool, queued, key.gpu_aware, taken_at);
+            if let (None, Some(note @ None), Some(since)) = (&left_out, notes.get_mut(pool), unoffered()) {
+                *note = Some(room_is_kept(&queued.application, &unoffered_reason(since)));
             }
             let demand = demand.get_mut(pool);
             if let (Some(LeftOut { is_demand: true, .. }), Some(demand)) = (&left_out, demand) {
@@ -209,6 +219,19 @@ impl Servers<'_> {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// Since when instances wait for which an agent has room, and of which Marathon has declined no offer for an hour: it gets none.
+    fn unoffered_since(
+        &self,
+        pool: usize,
+        queued: &QueuedInstances,
+        gpu_aware: bool,
+        taken_at: Timestamp,
+    ) -> Option<Timestamp> {
+        let since = queued.since.filter(|since| taken_at.duration_since(*since) >= LONG)?;
+        let is_unoffered = queued.declines == Declines::None && self.has_room(pool, &queued.resources(), gpu_aware);
+        is_unoffered.then_some(since)
     }
 
     /// Of the entries of a pool that count although nothing shows why agents with room decline them, the largest alone counts: any
@@ -344,6 +367,14 @@ fn room_is_kept(application: &str, reason: &str) -> String {
     format!(
         "{name}: {reason}; room for an instance is kept for as long as one waits, \
          and applications.{name:?}.count_queued = false keeps none"
+    )
+}
+
+fn unoffered_reason(since: Timestamp) -> String {
+    format!(
+        "queued since {}, an agent has room, and Marathon declined no offer: check whether Marathon is connected, and the quota of \
+         its role in Mesos",
+        time::format(since)
     )
 }
 

@@ -302,3 +302,27 @@ fn instances_that_wait_for_their_reservations_do_not_count() {
         assert_eq!(counted(&[reservation, ("InsufficientCpus", 3)]), ((2, 0), vec![]));
     }
 }
+
+/// Mesos makes no offers for a role whose quota is used up, and none to a Marathon that is cut off.
+#[test]
+fn what_waits_beside_room_without_an_offer_is_named_after_an_hour() {
+    let note = |used: f64, minutes_ago: i64, rejects: &[(&str, u32)]| {
+        let mut entry = declined(entry("/web", 2, 1.0, &json!({})), rejects);
+        entry["since"] = (now() - SignedDuration::from_mins(minutes_ago)).to_string().into();
+        let state = state(&[agent("a", used, &json!({}))], &[marathon("marathon", &[])]);
+        let snapshot = with_queue(&state, &config(""), &read_queue(&[entry])).remove(0);
+        assert_eq!(counted(std::slice::from_ref(&snapshot)), [(2, 0)], "it counts all the same");
+        snapshot.notes.join("")
+    };
+    let since = shared::time::format(now() - SignedDuration::from_mins(60));
+    let expected = format!(
+        "/web: queued since {since}, an agent has room, and Marathon declined no offer: check whether Marathon is connected, and the \
+         quota of its role in Mesos; room for an instance is kept for as long as one waits, and \
+         applications.\"/web\".count_queued = false keeps none"
+    );
+    assert_eq!(note(1.0, 60, &[]), expected);
+    // It has not waited for long; no agent has room; Marathon says why.
+    for (used, minutes_ago, rejects) in [(1.0, 59, &[][..]), (4.0, 60, &[]), (1.0, 60, &[("InsufficientCpus", 3)])] {
+        assert_eq!(note(used, minutes_ago, rejects), "", "{used} {minutes_ago} {rejects:?}");
+    }
+}
