@@ -33,7 +33,7 @@ const UNRESERVED: &str = "*";
 /// How many entries that do not count are listed.
 const MAX_LISTED: usize = 50;
 
-/// How long instances wait beside room before it is told.
+/// After how long a note names instances that wait beside room.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 
 /// How much of an application's roles a reason repeats.
