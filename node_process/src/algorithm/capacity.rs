@@ -42,7 +42,7 @@ pub(super) struct Pool<'a> {
     removable: Vec<&'a Candidate>,
     /// What the first `n` of them take along, at index `n`.
     leave: Vec<Removed>,
-    /// H4: whose tasks of one size are, once that has been asked.
+    /// H3: whose tasks of one size are, once that has been asked.
     owners: OnceCell<Owners<'a>>,
     /// H3: the usable agents as room for tasks, once that has been asked.
     rooms: OnceCell<Rooms>,
@@ -211,7 +211,7 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// H4: whose tasks of one size are.
+    /// H3: whose tasks of one size are.
     pub(super) fn owners(&self) -> &Owners<'a> {
         self.owners.get_or_init(|| Owners::of(self.snapshot))
     }

@@ -1,4 +1,4 @@
-//! H4: whose tasks of one size are, and whether Mesos offers them agents with gpus.
+//! H3: whose tasks of one size are, and whether Mesos offers them agents with gpus.
 
 use std::collections::BTreeMap;
 
