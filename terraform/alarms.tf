@@ -155,7 +155,7 @@ locals {
       description  = "Agents could have gone for 3 hours, and none did. The outcome says what keeps them."
       metric       = "ScaleDownUnmet"
       statistic    = "Minimum"
-      period       = local.window
+      period       = 3600
       expression   = null
       label        = null
       metrics      = {}
@@ -211,7 +211,7 @@ locals {
       description  = "The pool has been paused for 24 hours. Resume it, or turn off this alarm for a longer maintenance."
       metric       = "Paused"
       statistic    = "Minimum"
-      period       = local.window
+      period       = 3600
       expression   = null
       label        = null
       metrics      = {}

@@ -512,6 +512,17 @@ class TemplateTest(unittest.TestCase):
                     # The limits of CloudWatch: a day, and a week with periods of an hour or more.
                     self.assertLessEqual(period * alarm["EvaluationPeriods"], 86400 if period < 3600 else 7 * 86400, name)
 
+    def test_an_alarm_watches_for_as_long_as_its_description_says(self):
+        unit = {"minutes": 60, "hours": 3600}
+        said = set()
+        for name, alarm in Stack(MINIMAL | {"SchedulePeriodMinutes": 1}).of_type("AWS::CloudWatch::Alarm").items():
+            lasts = re.search(r"(\d+) (minutes|hours)", alarm["AlarmDescription"])
+            if lasts:
+                said.add(name)
+                period = alarm["Period"] if "Period" in alarm else alarm["Metrics"][1]["MetricStat"]["Period"]
+                self.assertEqual(period * alarm["EvaluationPeriods"], int(lasts[1]) * unit[lasts[2]], name)
+        self.assertLessEqual({"PausedAlarm", "ScaleUpUnmetAlarm", "ScaleDownUnmetAlarm", "FlappingAlarm", "QueuedInstancesAlarm"}, said)
+
     def test_every_parameter_is_described_limited_and_in_one_group(self):
         template = source()
         groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]

@@ -49,12 +49,13 @@ def alarm_resource(name, alarm, topic, condition, watched):
 
 
 def one_metric(alarm, namespace, dimension, value):
+    of_schedule = f"!FindInMap [Schedule, !Ref SchedulePeriodMinutes, {alarm['period']}]"
     return [
         f"      Namespace: {namespace}",
         f"      MetricName: {alarm['metric']}",
         f"      Dimensions: [{{ Name: {dimension}, Value: {value} }}]",
         f"      Statistic: {alarm['statistic']}",
-        f"      Period: !FindInMap [Schedule, !Ref SchedulePeriodMinutes, {alarm['period']}]",
+        f"      Period: {alarm.get('seconds', of_schedule)}",
     ]
 
 
@@ -123,7 +124,7 @@ def of_terraform():
             ("description", quoted(alarm["description"])),
             ("metric", quoted(alarm["metric"]) if "metric" in alarm else "null"),
             ("statistic", quoted(alarm["statistic"]) if "statistic" in alarm else "null"),
-            ("period", "null" if metrics else "local.period" if alarm["period"] == "Seconds" else "local.window"),
+            ("period", "null" if metrics else alarm.get("seconds") or ("local.period" if alarm["period"] == "Seconds" else "local.window")),
             ("expression", quoted(alarm["expression"]) if metrics else "null"),
             ("label", quoted(alarm["label"]) if metrics else "null"),
             ("metrics", "{ " + ", ".join(
