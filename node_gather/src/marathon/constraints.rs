@@ -13,6 +13,7 @@ use shared::count::saturated;
 use shared::text::clip;
 
 use super::json::{Lenient, Loose, Name, Once, Partly, Text, fields, items};
+use crate::mesos::state::as_number;
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
@@ -89,7 +90,10 @@ impl Constraints {
     #[must_use]
     pub fn contradicts<'a>(&'a self, attributes: &BTreeMap<String, String>) -> Option<Contradiction<'a>> {
         let contradicts = |constraint: &&Constraint| match attributes.get(&constraint.field) {
-            Some(value) => !constraint.operator.admits(value),
+            // The agents have the text, or the number.
+            Some(value) => {
+                ![Some(value.clone()), as_number(value)].iter().flatten().any(|own| constraint.operator.admits(own))
+            }
             // Names of agents that run already.
             None => {
                 constraint.is_on_one_agent()

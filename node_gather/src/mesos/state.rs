@@ -110,16 +110,20 @@ impl Attributes {
     /// Whether the name has that value. Numbers are compared in their shortest form, so `2.0` equals `2`.
     #[must_use]
     pub fn has(&self, name: &str, value: &str) -> bool {
-        let number = || value.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.to_string());
         self.values(name).any(|own| own == value)
             || self.values(name).next().is_some()
-                && number().is_some_and(|number| self.values(name).any(|own| own == number))
+                && as_number(value).is_some_and(|number| self.values(name).any(|own| own == number))
     }
 
     /// The values of that name.
     pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value)
     }
+}
+
+/// The value of an attribute as it is where it is a number: in its shortest form.
+pub(crate) fn as_number(value: &str) -> Option<String> {
+    value.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.to_string())
 }
 
 /// A registered agent.

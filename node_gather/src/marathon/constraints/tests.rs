@@ -106,6 +106,21 @@ fn constraints_on_attributes_admit_or_contradict_a_pool() {
 }
 
 #[test]
+fn a_pool_may_write_a_number_in_any_form() {
+    let contradicts = |value: &str, written: Json| {
+        let pool = BTreeMap::from([("tier".to_owned(), value.to_owned())]);
+        constraints(json!([written])).contradicts(&pool).is_some()
+    };
+    // Its agents have the number 1, or the text.
+    for value in ["1.0", "1"] {
+        assert!(!contradicts(value, json!(["tier", "LIKE", "1"])), "{value}");
+        assert!(contradicts(value, json!(["tier", "LIKE", "2"])), "{value}");
+    }
+    assert!(!contradicts("1.0", json!(["tier", "LIKE", "1\\.0"])));
+    assert!(contradicts("1.0", json!(["tier", "UNLIKE", "1.*"])));
+}
+
+#[test]
 fn a_cluster_on_the_hostname_is_one_agent() {
     let together = |written: Json| constraints(written).on_one_agent_together().map(|own| own.to_string());
     assert_eq!(together(json!([["rack", "CLUSTER"], ["hostname", "CLUSTER"]])).as_deref(), Some("hostname CLUSTER"));
