@@ -134,14 +134,17 @@ impl Servers<'_> {
             }
             // Where all of them count, no list has the reason why agents with room decline them.
             let is_listed = counted < queued.instances || !queued.constraints.are_on_attributes();
-            if let (Some(LeftOut { is_unexplained, reason, .. }), Some(note)) = (&left_out, notes.get_mut(pool))
-                && (*is_unexplained || !is_listed && note.is_none())
-            {
-                *note = Some(room_is_kept(&queued.application, reason));
-            }
-            let unoffered = || self.unoffered_since(pool, queued, key.gpu_aware, taken_at);
-            if let (None, Some(note @ None), Some(since)) = (&left_out, notes.get_mut(pool), unoffered()) {
-                *note = Some(room_is_kept(&queued.application, &unoffered_reason(since)));
+            match (&left_out, notes.get_mut(pool)) {
+                (Some(LeftOut { is_unexplained, reason, .. }), Some(note))
+                    if *is_unexplained || !is_listed && note.is_none() =>
+                {
+                    *note = Some(room_is_kept(&queued.application, reason));
+                }
+                (None, Some(note @ None)) => {
+                    let since = self.unoffered_since(pool, queued, key.gpu_aware, taken_at);
+                    *note = since.map(|since| room_is_kept(&queued.application, &unoffered_reason(since)));
+                }
+                _ => {}
             }
             let demand = demand.get_mut(pool);
             if let (Some(LeftOut { is_demand: true, .. }), Some(demand)) = (&left_out, demand) {

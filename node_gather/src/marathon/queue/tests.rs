@@ -76,6 +76,7 @@ fn queued_applications_have_the_resources_of_one_instance() {
         application: "/shop/web".to_owned(),
         instances: 7,
         tasks: vec![group(1, 0.5, 128.5, 10.0)],
+        since: "2026-11-21T17:59:42.147Z".parse().ok(),
         accepted_roles: vec!["*".to_owned()],
         declines: Declines::ForResources,
         ..QueuedInstances::default()
