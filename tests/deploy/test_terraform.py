@@ -199,7 +199,7 @@ class TerraformTest(unittest.TestCase):
         for name, alarm in local["pool_alarms"].items():
             metrics = [(part["metric"], part["statistic"], part["period"]) for part in alarm["metrics"].values()]
             found[name] = (
-                metrics or [(alarm["metric"], alarm["statistic"], periods[alarm["period"]])], alarm["description"], alarm["windows"],
+                metrics or [(alarm["metric"], alarm["statistic"], periods.get(alarm["period"], alarm["period"]))], alarm["description"], alarm["windows"],
                 alarm["of_them"], alarm["comparison"], alarm["threshold"], alarm["missing_data"], True,
             )
         self.assertEqual(found, expected)
