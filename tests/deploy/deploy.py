@@ -363,7 +363,8 @@ def check_pools(account):
             f"pools-{name}", {"PoolName": name, "AlarmTopicArn": stack.outputs["AlarmTopic"], "ScheduleState": "DISABLED"}, TemplateBody=alarms,
         )
     watched = {name: set() for name in groups}
-    for alarm in account.metrics.describe_alarms()["MetricAlarms"]:
+    pages = account.metrics.get_paginator("describe_alarms").paginate()
+    for alarm in (alarm for page in pages for alarm in page["MetricAlarms"]):
         for dimension in alarm["Dimensions"]:
             if dimension["Name"] == "Pool" and dimension["Value"] in watched:
                 assert alarm["AlarmActions"] == [stack.outputs["AlarmTopic"]], alarm
