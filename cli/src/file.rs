@@ -80,6 +80,8 @@ mod tests {
         assert!(refused("src").ends_with("/src: it is a directory; name a file in it"), "{}", refused("src"));
         let packed = std::env::temp_dir().join("lambda-scale-packed.csv");
         fs::write(&packed, [0x1f, 0x8b, 8, 0, 0xff]).unwrap();
-        assert!(read(&packed).unwrap_err().to_string().ends_with(": it is no text in UTF-8; unpack or convert it"));
+        let refused = read(&packed).unwrap_err().to_string();
+        fs::remove_file(packed).unwrap();
+        assert!(refused.ends_with(": it is no text in UTF-8; unpack or convert it"), "{refused}");
     }
 }

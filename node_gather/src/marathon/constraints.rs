@@ -92,7 +92,8 @@ impl Constraints {
         let contradicts = |constraint: &&Constraint| match attributes.get(&constraint.field) {
             // The agents have the text, or the number.
             Some(value) => {
-                ![Some(value.clone()), as_number(value)].iter().flatten().any(|own| constraint.operator.admits(own))
+                let admits = |own: &str| constraint.operator.admits(own);
+                !(admits(value) || as_number(value).is_some_and(|number| admits(&number)))
             }
             // Names of agents that run already.
             None => {

@@ -222,8 +222,11 @@ impl PlanInput<'_> {
 
     /// How many instances of decommissioning agents may be terminated.
     pub(super) fn ended(&self) -> u32 {
+        if self.drains().is_none() {
+            return 0;
+        }
         let own = self.own_decommissioning(&mut SideEffects::default());
-        saturated(own.iter().filter(|own| self.drains().is_some() && own.may_end()).count())
+        saturated(own.iter().filter(|own| own.may_end()).count())
     }
 
     /// The decommissioning agents with our tag whose instances are certain.

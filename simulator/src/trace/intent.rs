@@ -34,7 +34,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
             let problem = format!("{} takes another amount than in its first row; give it another name", row.short(1));
             return Err(row.problem(problem));
         }
-        changes.push(Change { at, application, instances: row.count(2, "instances")? });
+        changes.push(Change { at, application, instances: row.instances(2, "instances")? });
     }
     let Some(last) = changes.last() else {
         return Err(TraceError::TooShort { got: "no rows".to_owned(), least: "1 row" });

@@ -92,8 +92,8 @@ impl<'t> Row<'t> {
         self.text(column).parse().map_err(|_| self.wrong(column, name, "a whole number; write 12"))
     }
 
-    /// A number of instances, or of something as numerous.
-    pub(super) fn count(&self, column: usize, name: &str) -> Result<u32, TraceError> {
+    /// How many instances of an application are wanted.
+    pub(super) fn instances(&self, column: usize, name: &str) -> Result<u32, TraceError> {
         let count = self.whole(column, name)?;
         if count > MOST {
             return Err(self.wrong(column, name, &format!("at most {MOST}, as many as a simulation can hold")));
