@@ -443,12 +443,12 @@ impl Group {
     /// The default termination policy, simplified: of the zone with the most instances the one launched first. Protected
     /// instances and those still being launched stay.
     fn next_to_terminate(&self) -> Option<usize> {
-        let in_zone = |zone: &str| self.in_zone(zone);
+        let in_zones = self.in_zones();
         self.instances
             .iter()
             .enumerate()
             .filter(|(_, instance)| instance.state == Lifecycle::InService && !instance.protected)
-            .min_by_key(|(_, i)| (std::cmp::Reverse(in_zone(&i.zone)), &i.zone, i.launched, &i.id))
+            .min_by_key(|(_, i)| (std::cmp::Reverse(in_zones.get(i.zone.as_str())), &i.zone, i.launched, &i.id))
             .map(|(index, _)| index)
     }
 

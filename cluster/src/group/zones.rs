@@ -1,5 +1,7 @@
 //! The zones of a group: where an instance is launched, and how the group moves instances where zones are unequal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::activity::balance_cause;
@@ -9,18 +11,24 @@ use super::{ActivityKind, Group, Instance, Lifecycle, units};
 impl Group {
     /// The zone with the fewest instances; of several the first.
     pub(super) fn emptiest_zone(&self) -> String {
-        self.zones.iter().min_by_key(|zone| self.in_zone(zone)).cloned().unwrap_or_default()
+        let in_zones = self.in_zones();
+        self.zones.iter().min_by_key(|zone| in_zones.get(zone.as_str())).cloned().unwrap_or_default()
     }
 
-    /// How many instances a zone has, those that are on their way out not among them.
-    pub(super) fn in_zone(&self, zone: &str) -> usize {
-        self.instances.iter().filter(|i| i.zone == zone && i.state.is_capacity()).count()
+    /// How many instances each zone has, those that are on their way out not among them; a zone without any is not named.
+    pub(super) fn in_zones(&self) -> BTreeMap<&str, usize> {
+        let mut in_zones = BTreeMap::new();
+        for instance in self.instances.iter().filter(|instance| instance.state.is_capacity()) {
+            *in_zones.entry(instance.zone.as_str()).or_default() += 1;
+        }
+        in_zones
     }
 
     /// By how many instances the fullest zone exceeds the emptiest.
     #[must_use]
     pub fn imbalance(&self) -> usize {
-        let counts = || self.zones.iter().map(|zone| self.in_zone(zone));
+        let in_zones = self.in_zones();
+        let counts = || self.zones.iter().map(|zone| in_zones.get(zone.as_str()).copied().unwrap_or(0));
         counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
     }
 
