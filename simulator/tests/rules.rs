@@ -12,6 +12,7 @@ use node_scale::plan::Plan;
 use shared::clause::Clause;
 use shared::config;
 use shared::contract::ScalingDecision;
+use shared::random::SplitMix64;
 use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View, Why};
 use simulator::trace::{Application, Change as Wanted};
@@ -19,6 +20,9 @@ use simulator::{Fault, Faults, FirstAgents, Launches, MINUTE, Millis, Place, Set
 
 /// An agent of the group.
 const AGENT: Resources = resources(4, 14_000);
+
+/// How many loads are tried.
+const SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 100 };
 
 /// Only H keeps and adds agents.
 const EXACT: &str = "scale_up_threshold_percent = 100\nscale_down_threshold_percent = 99\nscale_down_margin = 0\n\
@@ -40,6 +44,8 @@ struct Seen {
     agents: usize,
     /// How many of them have more than a new one.
     large: usize,
+    /// How many of them are deactivated.
+    closed: usize,
     /// How many instances wait.
     queued: u32,
     /// The desired capacity that the run found.
@@ -126,6 +132,7 @@ impl Policy for Watched {
             plan: self.inner.plan().unwrap().clone(),
             agents: view.cluster.registered().count(),
             large: view.cluster.registered().filter(|agent| agent.capacity.total.cpus > AGENT.cpus).count(),
+            closed: view.cluster.registered().filter(|agent| agent.mode == Mode::Deactivated).count(),
             queued: view.waiting().iter().map(|waiting| waiting.instances).sum(),
             desired: view.desired,
         });
@@ -138,10 +145,10 @@ impl Ran {
     fn told(&self) -> String {
         let mut told = String::new();
         let line = |seen: &Seen| {
-            let Seen { decision, plan, agents, large, queued, desired } = seen;
+            let Seen { decision, plan, agents, large, closed, queued, desired } = seen;
             let steps: Vec<&str> = decision.steps.iter().map(|step| step.reason.as_str()).collect();
             format!(
-                "{agents} agents, {large} large, {queued} queued, desired {desired}, needed {:?}: {:+}: {}; {}; never joined {}",
+                "{agents} agents, {large} large, {closed} closed, {queued} queued, desired {desired}, needed {:?}: {:+}: {}; {}; never joined {}",
                 decision.needed,
                 decision.delta,
                 steps.join("; "),
@@ -375,4 +382,25 @@ fn agents_do_not_wait_for_a_trial_that_is_not_to_be_had_a() {
         assert!((2..10).contains(&tries), "{tries}: {}", ran.told());
         assert!(ran.0[110..].iter().all(|seen| seen.agents <= 2), "{}", ran.told());
     }
+}
+
+/// No launch arrives until the last phase, and the load turns: where closed agents are, nothing waits for longer than two runs.
+#[test]
+fn nothing_waits_beside_closed_agents_while_launches_fail_a1() {
+    const PHASE: u64 = 20;
+    let settings = "scale_down_strategy = \"drain\"\ndrain_after = \"never\"\nscale_down_window = \"0s\"\nmax_scale_down_step = 3\n";
+    let mut closed_runs = 0;
+    for seed in 1..=SEEDS {
+        let mut random = SplitMix64::new(seed);
+        let phases: Vec<(u64, u32)> =
+            (0..12).map(|phase| (PHASE * phase, random.pick([4, 8, 12, 16, 20, 24, 32]))).collect();
+        let mut pool =
+            Pool::new(vec![agents(8, AGENT)], settings).with(Application::new("/web", resources(2, 7_000)), &phases);
+        pool.setup.faults = Faults::none().with(Fault::FailedLaunch, 100);
+        let ran = pool.run(12 * PHASE, seed);
+        closed_runs += ran.0.iter().filter(|seen| seen.closed > 0).count();
+        let waits = |seen: &Seen| seen.queued > 0 && seen.closed > 0;
+        assert!(!ran.0.windows(3).any(|runs| runs.iter().all(waits)), "{seed}: {}", ran.told());
+    }
+    assert!(closed_runs > 20 * SEEDS as usize, "{closed_runs}");
 }
