@@ -102,6 +102,9 @@ pub fn summarize_unidentified(
     let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
     let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(&pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
+    let most_on_an_agent = pools.iter().flat_map(pool::Pool::most_on_an_agent);
+    let of_others = applications::of_other_marathons(&state, most_on_an_agent, &limits);
+    applications.iter_mut().for_each(|applications| applications.set_aside(&of_others));
     let mut left_out = vec![Uncounted::default(); pools.len()];
     let group = |members: &Option<PoolMembers>| members.as_ref().map(|of| of.members.most_agents());
     let maxima = state.policies.iter().zip(&members);
@@ -196,10 +199,10 @@ fn host_limits(marathon: &Observed) -> HostLimits {
     };
     let Answer::Known(queued) = &marathon.queue else { return limits };
     for (name, limit) in
-        queued.iter().filter_map(|queued| Some((&queued.application, queued.constraints.max_per_agent()?)))
+        queued.iter().filter_map(|queued| Some((&queued.application, queued.constraints.host_limit()?)))
     {
         let own = limits.entry(name.clone()).or_insert(limit);
-        *own = limit.min(*own);
+        *own = limit.tightest(*own);
     }
     limits
 }

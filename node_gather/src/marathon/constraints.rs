@@ -1,8 +1,8 @@
 //! What Marathon's placement constraints and resource roles mean for a pool.
 //!
 //! Only what decides about agents is kept: how many instances one agent, or agents of one value, may hold, and which values of an
-//! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values
-//! are there than it asks for.
+//! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values,
+//! or agents, are there than it asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -35,6 +35,15 @@ pub struct Constraints {
     fixed_port: bool,
 }
 
+/// How many instances of an application one agent may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLimit {
+    /// By `UNIQUE`, `MAX_PER`, or a fixed host port.
+    most: Option<u32>,
+    /// On how many agents they are to run, by `GROUP_BY`.
+    agents: u32,
+}
+
 /// A constraint on an attribute, or on the hostname.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Constraint {
@@ -65,12 +74,14 @@ pub struct Contradiction<'a>(&'a Constraint);
 impl Constraints {
     /// How many instances of the application one agent may hold; `None` where nothing limits them.
     #[must_use]
-    pub fn max_per_agent(&self) -> Option<u32> {
-        let limits = self.all.iter().filter_map(|constraint| match constraint.operator {
-            Operator::AtMost(limit) if constraint.is_on_one_agent() => Some(limit),
+    pub fn host_limit(&self) -> Option<HostLimit> {
+        let on_one_agent = self.all.iter().filter(|constraint| constraint.is_on_one_agent());
+        let limits = on_one_agent.filter_map(|constraint| match constraint.operator {
+            Operator::AtMost(limit) => Some(HostLimit::at_most(limit)),
+            Operator::GroupBy(agents) if agents > 1 => Some(HostLimit::spread_over(agents)),
             _ => None,
         });
-        limits.chain(self.fixed_port.then_some(1)).min()
+        limits.chain(self.fixed_port.then_some(HostLimit::at_most(1))).reduce(HostLimit::tightest)
     }
 
     /// The same for instances that also need a fixed port of their host, or not.
@@ -113,7 +124,7 @@ impl Constraints {
     /// Whether none tells how many agents, or values of an attribute, the instances need.
     #[must_use]
     pub fn say_nothing_of_places(&self) -> bool {
-        self.max_per_agent().is_none() && !self.are_on_attributes()
+        self.host_limit().is_none() && !self.are_on_attributes()
     }
 
     /// Whether all of them ask for agents by name.
@@ -162,16 +173,47 @@ impl Constraints {
     }
 }
 
+impl HostLimit {
+    /// So many.
+    #[must_use]
+    pub const fn at_most(instances: u32) -> Self {
+        Self { most: Some(instances), agents: 1 }
+    }
+
+    /// An equal part of all, on so many agents. Marathon starts none on an agent that has one before that many have.
+    #[must_use]
+    pub const fn spread_over(agents: u32) -> Self {
+        Self { most: None, agents }
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn tightest(self, other: Self) -> Self {
+        let most = self.most.into_iter().chain(other.most).min();
+        Self { most, agents: self.agents.max(other.agents) }
+    }
+
+    /// How many, where there are so many instances in all.
+    #[must_use]
+    pub fn of(self, instances: u32) -> u32 {
+        let part = (self.agents > 1).then(|| instances.div_ceil(self.agents));
+        part.into_iter().chain(self.most).min().unwrap_or(instances).max(1)
+    }
+
+    /// Whether Marathon would not have started so many on one agent, however many there are in all.
+    #[must_use]
+    pub fn forbids(self, instances: u32) -> bool {
+        self.most.is_some_and(|most| instances > most)
+    }
+}
+
 impl Constraint {
     /// Only the constraints that decide about agents.
     fn new(field: String, operator: &str, value: Option<String>) -> Option<Self> {
-        let is_on_one_agent = FIELDS_OF_ONE_AGENT.contains(&field.as_str());
         let operator = match (operator, value) {
             ("UNIQUE", _) => Operator::AtMost(1),
             ("MAX_PER", Some(value)) => Operator::AtMost(value.trim().parse().ok().filter(|limit| *limit > 0)?),
-            ("GROUP_BY", Some(value)) if !is_on_one_agent => {
-                Operator::GroupBy(value.trim().parse().ok().filter(|least| *least > 0)?)
-            }
+            ("GROUP_BY", Some(value)) => Operator::GroupBy(value.trim().parse().ok().filter(|least| *least > 0)?),
             ("CLUSTER", value) => Operator::Cluster(value.filter(|value| !value.is_empty())),
             ("IS", Some(value)) if !value.is_empty() => Operator::Is(value),
             ("LIKE", Some(value)) => Operator::Like(value),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 use thiserror::Error;
 
-use super::constraints::Constraints;
+use super::constraints::{Constraints, HostLimit};
 use super::json::{
     Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, items, only, read,
 };
@@ -25,7 +25,7 @@ pub const MAX_BYTES: usize = 64 << 20;
 const MAX_APPLICATIONS: usize = 20_000;
 
 /// The applications of which one agent may hold only some instances, by id, and how many.
-pub type HostLimits = BTreeMap<String, u32>;
+pub type HostLimits = BTreeMap<String, HostLimit>;
 
 /// What the definitions of applications say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum DefinitionsError {
 /// let body = br#"{"apps": [{"id": "/db", "cpus": 1, "constraints": [["hostname", "UNIQUE"]]}, {"id": "/web"}]}"#;
 /// let mut definitions = Definitions::default();
 /// add_apps(&body[..], &mut definitions).unwrap();
-/// assert_eq!((definitions.limits.len(), definitions.limits["/db"]), (1, 1));
+/// assert_eq!((definitions.limits.len(), definitions.limits["/db"].of(5)), (1, 1));
 /// ```
 ///
 /// # Errors
@@ -110,14 +110,14 @@ impl<'a> List<'a> {
 }
 
 impl Definitions {
-    fn add(&mut self, Definition { id, max_per_agent, changed_at, problem }: Definition) -> Result<(), String> {
-        if let Some((id, max_per_agent)) = id.clone().zip(max_per_agent) {
+    fn add(&mut self, Definition { id, host_limit, changed_at, problem }: Definition) -> Result<(), String> {
+        if let Some((id, host_limit)) = id.clone().zip(host_limit) {
             if self.limits.len() == MAX_APPLICATIONS {
                 return Err(format!(
                     "more than {MAX_APPLICATIONS} applications have a constraint on the hostname or a fixed host port"
                 ));
             }
-            self.limits.insert(id, max_per_agent);
+            self.limits.insert(id, host_limit);
         }
         if let Some(problem) = problem {
             self.add_odd(id.unwrap_or_else(|| UNKNOWN.to_owned()), OddDefinition { changed_at, problem });
@@ -142,7 +142,7 @@ impl Definitions {
         for id in self.odd.keys() {
             if let Some(limit) = before.limits.get(id) {
                 let own = self.limits.entry(id.clone()).or_insert(*limit);
-                *own = *limit.min(own);
+                *own = limit.tightest(*own);
             }
         }
     }
@@ -152,7 +152,7 @@ impl Definitions {
 #[derive(Debug, Default)]
 struct Definition {
     id: Option<String>,
-    max_per_agent: Option<u32>,
+    host_limit: Option<HostLimit>,
     changed_at: Option<Timestamp>,
     problem: Option<String>,
 }
@@ -174,7 +174,7 @@ impl Definition {
             Ok(Name(id)) => (Some(id), problem),
             Err(problem) => (None, Some(problem)),
         };
-        Self { id, max_per_agent: constraints.max_per_agent(), changed_at, problem }
+        Self { id, host_limit: constraints.host_limit(), changed_at, problem }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The applications of a pool: tasks by framework and application, with the smallest applications folded.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::contract::{Application, InAllPools, TaskGroup};
 use shared::resources::{Amount, Resources};
@@ -34,7 +34,7 @@ struct Counts {
     /// Its tasks by resources; equal resources may occur more than once.
     tasks: Vec<TaskGroup>,
     queued: Queued,
-    /// Whether Marathon runs it.
+    /// Whether Marathon runs it, as far as can be told.
     is_marathon: bool,
     max_per_agent: Option<u32>,
     in_all_pools: Option<InAllPools>,
@@ -86,6 +86,26 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState, tasks: Vec<Tasks>) -> Vec<App
     pools
 }
 
+/// Of several frameworks with tasks of an application of Marathon, those on whose account an agent holds more of them than it may:
+/// `most_on_an_agent` says how many, by the number of the application. They belong to another Marathon than the one that was asked. Where
+/// each holds more, as after a change of the application, nothing tells them apart.
+pub(super) fn of_other_marathons<'a>(
+    state: &'a ClusterState,
+    most_on_an_agent: impl Iterator<Item = (u32, u32)>,
+    limits: &HostLimits,
+) -> BTreeSet<Key<'a>> {
+    let (mut exceed, mut keep): (BTreeSet<Key<'a>>, BTreeSet<Key<'a>>) = Default::default();
+    for (application, count) in most_on_an_agent {
+        let is_marathon = state.applications.get(index(application)).is_some_and(|named| named.is_marathon);
+        let Some(key) = Key::of(state, application).filter(|_| is_marathon) else { continue };
+        let is_more = limits.get(key.name).is_some_and(|limit| limit.forbids(count));
+        (if is_more { &mut exceed } else { &mut keep }).insert(key);
+    }
+    let kept: BTreeSet<&str> = keep.difference(&exceed).map(|key| key.name).collect();
+    exceed.retain(|key| kept.contains(key.name));
+    exceed
+}
+
 impl<'a> Key<'a> {
     /// The application of that number.
     pub(super) fn of(state: &'a ClusterState, application: u32) -> Option<Self> {
@@ -116,11 +136,19 @@ impl<'a> Applications<'a> {
         counted.reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
 
+    /// These are not of the Marathon that was asked.
+    pub(super) fn set_aside(&mut self, of_others: &BTreeSet<Key<'a>>) {
+        for (_, counts) in self.0.iter_mut().filter(|(key, _)| of_others.contains(key)) {
+            counts.is_marathon = false;
+        }
+    }
+
     /// Limits how many instances of an application one agent may hold, and says what all pools have of it.
     pub(super) fn limit_hosts(&mut self, limits: &HostLimits, in_all_pools: &BTreeMap<&str, InAllPools>) {
         for (key, counts) in &mut self.0 {
             if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
-                counts.max_per_agent = Some(*limit);
+                let instances = task_count(&counts.tasks).saturating_add(counts.queued.instances);
+                counts.max_per_agent = Some(limit.of(instances));
                 counts.in_all_pools = in_all_pools.get(key.name).copied();
             }
         }

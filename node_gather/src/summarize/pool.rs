@@ -421,6 +421,21 @@ impl Pool {
         candidates
     }
 
+    /// Of applications of which an agent may hold only so many instances, the most that one holds, by the application's number.
+    pub(super) fn most_on_an_agent(&self) -> BTreeMap<u32, u32> {
+        let mut on: BTreeMap<(u32, usize), u32> = BTreeMap::new();
+        for Instances { application, place, tasks } in &self.limited {
+            let count = on.entry((*application, *place)).or_default();
+            *count = count.saturating_add(tasks.count);
+        }
+        let mut most = BTreeMap::new();
+        for ((application, _), count) in on {
+            let own = most.entry(application).or_insert(count);
+            *own = count.max(*own);
+        }
+        most
+    }
+
     /// The tasks of the member at that place, grouped by equal resources.
     fn tasks_of(&self, place: usize) -> Vec<TaskGroup> {
         let first = self.groups.partition_point(|(own, _)| *own < place);

@@ -36,6 +36,9 @@ const MAX_LISTED: usize = 50;
 /// After how long a note names instances that wait beside room.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 
+/// For how long instances that find a place are left to Marathon: it makes hundreds of offers in that time.
+const SOON: SignedDuration = SignedDuration::from_mins(3);
+
 /// How much of an application's roles a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
 
@@ -122,7 +125,7 @@ impl Servers<'_> {
         queued.sort_unstable();
         // First all places, then all counts: a counted application must not seem to have tasks.
         let mut assigned: Vec<Assigned<'a>> =
-            queued.iter().map(|&queued| self.assign(applications, queued, scheduler)).collect();
+            queued.iter().map(|&queued| self.assign(applications, queued, scheduler, taken_at)).collect();
         self.keep_room_for_one(&queued, &mut assigned);
         let mut not_counted: Vec<BTreeMap<(&str, String), u32>> = vec![BTreeMap::new(); self.policies.len()];
         let mut demand: Vec<Vec<TaskGroup>> = vec![Vec::new(); self.policies.len()];
@@ -166,6 +169,7 @@ impl Servers<'_> {
         applications: &[Applications<'a>],
         queued: &'a QueuedInstances,
         scheduler: Scheduler<'a>,
+        taken_at: Timestamp,
     ) -> Assigned<'a> {
         let new = Key { framework: scheduler.framework, name: &queued.application, gpu_aware: scheduler.gpu_aware };
         let own =
@@ -218,10 +222,30 @@ impl Servers<'_> {
                     ..LeftOut::from(declined(queued, has_room))
                 })
             })
+        } else if self.starts_soon(pool, queued, tasks, key.gpu_aware, taken_at) {
+            let reason = "queued for less than three minutes, and agents have places for all of them".to_owned();
+            Some(LeftOut { is_demand: true, ..LeftOut::from(reason) })
         } else {
             None
         };
         Assigned { pool, key, left_out }
+    }
+
+    /// Whether instances of which an agent may hold only so many were queued a moment ago, and there are places for all of them beside
+    /// those that run, wherever these are. Which agents hold none is not told to H12, which would have an empty one for each.
+    fn starts_soon(
+        &self,
+        pool: usize,
+        queued: &QueuedInstances,
+        running: u32,
+        gpu_aware: bool,
+        taken_at: Timestamp,
+    ) -> bool {
+        let is_new = queued.since.is_some_and(|since| taken_at.duration_since(since) < SOON);
+        let Some(limit) = queued.constraints.host_limit().filter(|_| is_new) else { return false };
+        let instances = running.saturating_add(queued.instances);
+        let places = self.agents_with_room(pool, queued, gpu_aware).saturating_mul(limit.of(instances));
+        instances <= places
     }
 
     /// Since when instances wait for which an agent has room, and of which Marathon has declined no offer for an hour: it gets none.
@@ -278,17 +302,18 @@ impl Servers<'_> {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
         let is_daemon = settings.and_then(|settings| settings.daemon);
-        let Some(on_each) = queued.constraints.max_per_agent().map(|limit| limit.max(1)) else {
+        let Some(limit) = queued.constraints.host_limit() else {
             return if is_daemon == Some(true) { of_attributes } else { 1 };
         };
         let Some(Some(most)) = self.most.get(pool) else { return of_attributes };
-        let hosts = running.saturating_add(queued.instances).div_ceil(on_each);
+        let instances = running.saturating_add(queued.instances);
+        let on_each = limit.of(instances);
+        let hosts = instances.div_ceil(on_each);
         if is_daemon.unwrap_or(hosts > *most) {
             return of_attributes;
         }
         // Full agents are offered no instance, so they are none of those that decline.
-        let with_room = self.shapes_with_room(pool, queued.resources(), gpu_aware);
-        let agents = with_room.fold(0_u32, |sum, shape| sum.saturating_add(shape.count));
+        let agents = self.agents_with_room(pool, queued, gpu_aware);
         let is_everywhere = running >= agents.saturating_mul(on_each);
         if is_everywhere && of_attributes == 0 { queued.instances } else { 1 }
     }
@@ -328,6 +353,11 @@ impl Servers<'_> {
     /// Whether a usable agent has room for an instance now.
     fn has_room(&self, pool: usize, instance: &Resources, gpu_aware: bool) -> bool {
         self.shapes_with_room(pool, *instance, gpu_aware).next().is_some()
+    }
+
+    fn agents_with_room(&self, pool: usize, queued: &QueuedInstances, gpu_aware: bool) -> u32 {
+        let shapes = self.shapes_with_room(pool, queued.resources(), gpu_aware);
+        shapes.fold(0, |sum, shape| sum.saturating_add(shape.count))
     }
 
     fn shapes_with_room(&self, pool: usize, instance: Resources, gpu_aware: bool) -> impl Iterator<Item = &AgentShape> {

@@ -31,8 +31,20 @@ fn the_hostname_limits_the_instances_on_an_agent() {
         (json!([["hostname"], [], ["hostname", "LATEST", "x", "y"]]), None),
         (json!(null), None),
     ] {
-        assert_eq!(constraints(written.clone()).max_per_agent(), expected, "{written}");
+        assert_eq!(constraints(written.clone()).host_limit(), expected.map(HostLimit::at_most), "{written}");
     }
+}
+
+#[test]
+fn group_by_on_the_hostname_spreads_instances_over_agents() {
+    let of = |written: Json| constraints(written).host_limit().map(|limit| [1, 3, 4, 10].map(|all| limit.of(all)));
+    assert_eq!(of(json!([["hostname", "GROUP_BY", "3"]])), Some([1, 1, 2, 4]));
+    assert_eq!(of(json!([["@hostname", "GROUP_BY", 3], ["hostname", "MAX_PER", "2"]])), Some([1, 1, 2, 2]));
+    // On one agent it says nothing, nor without a number.
+    assert_eq!(
+        of(json!([["hostname", "GROUP_BY", "1"], ["hostname", "GROUP_BY", "0"], ["hostname", "GROUP_BY"]])),
+        None
+    );
 }
 
 /// Agents in two racks, one of them also with the number 3; nothing is known of zones, and no agent has a class.
@@ -155,7 +167,7 @@ fn a_fixed_host_port_limits_instances_like_a_constraint() {
         let own = constraints(written.clone());
         let without = own.clone().with_fixed_port(false);
         let own = own.with_fixed_port(true);
-        assert_eq!((own.max_per_agent(), &*own.to_string()), (expected, text));
+        assert_eq!((own.host_limit(), &*own.to_string()), (expected.map(HostLimit::at_most), text));
         assert_eq!(without, constraints(written));
     }
 }

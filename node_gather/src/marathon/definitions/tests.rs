@@ -20,7 +20,8 @@ fn applications_and_pods_with_constraints_on_the_hostname_are_kept() {
     let mut read = Definitions::default();
     add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
     add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
-    let limits = HostLimits::from([("/db".to_owned(), 1), ("/pods/db".to_owned(), 2)]);
+    let limits =
+        HostLimits::from([("/db", 1), ("/pods/db", 2)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))));
     assert_eq!(read, Definitions { limits, ..Definitions::default() });
 }
 
@@ -44,7 +45,7 @@ fn applications_and_pods_with_a_fixed_host_port_are_kept() {
     add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
     add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
     let limits = [("/host", 1), ("/service", 2), ("/bridge", 1), ("/old", 1), ("/pods/dns", 1)];
-    let limits = limits.map(|(id, most)| (id.to_owned(), most)).into();
+    let limits = limits.map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))).into();
     assert_eq!(read, Definitions { limits, ..Definitions::default() });
 }
 
@@ -70,7 +71,7 @@ fn beside_another(add: fn(&[u8], &mut Definitions) -> Result<(), DefinitionsErro
     for (read, list) in all.iter_mut().zip([json!([odd, other]), json!([other, odd])]) {
         let body = if is_pods { list } else { json!({ "apps": list }) };
         add(body.to_string().as_bytes(), read).unwrap();
-        assert_eq!(read.limits["/other"], 1, "{odd}");
+        assert_eq!(read.limits["/other"], HostLimit::at_most(1), "{odd}");
     }
     let [first, second] = all;
     assert_eq!(first, second, "in any order");
@@ -155,10 +156,10 @@ fn what_can_be_read_of_an_odd_definition_counts() {
         (r#"[["hostname",1,"3"]]"#, None),
     ] {
         let read = apps(&format!(r#"{{"apps":[{{"id":"/a","constraints":{constraints}}}]}}"#));
-        assert_eq!((read.limits.get("/a").copied(), read.odd.len()), (expected, 1), "{constraints}");
+        assert_eq!((read.limits.get("/a").map(|limit| limit.of(9)), read.odd.len()), (expected, 1), "{constraints}");
     }
     let ports = apps(r#"{"apps":[{"id":"/a","container":{"portMappings":[{"hostPort":-1},{"hostPort":80}]}}]}"#);
-    assert_eq!((ports.limits["/a"], ports.odd.len()), (1, 1));
+    assert_eq!((ports.limits["/a"], ports.odd.len()), (HostLimit::at_most(1), 1));
     let twice = apps(r#"{"apps":[{"id":"/a","constraints":[],"constraints":[]}]}"#);
     assert_eq!(problem_of(&twice), ("/a", "constraints: it occurs twice"));
     let changed = |versions: Json| {
@@ -192,17 +193,19 @@ fn a_limit_that_was_known_outlasts_an_odd_definition() {
         read
     };
     let before = Definitions {
-        limits: HostLimits::from([("/db".to_owned(), 2), ("/web".to_owned(), 1), ("/gone".to_owned(), 1)]),
+        limits: HostLimits::from(
+            [("/db", 2), ("/web", 1), ("/gone", 1)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))),
+        ),
         ..Definitions::default()
     };
     let after = |mut read: Definitions| {
         read.take_over(&before);
         read.limits
     };
-    assert_eq!(after(odd(json!({}))), HostLimits::from([("/db".to_owned(), 2)]));
+    assert_eq!(after(odd(json!({}))), HostLimits::from([("/db".to_owned(), HostLimit::at_most(2))]));
     // With what can be read of it, the tightest limit holds.
     let partly = |most: &str| after(odd(json!([["hostname", "MAX_PER", most], 5])))["/db"];
-    assert_eq!([partly("1"), partly("3")], [1, 2]);
+    assert_eq!([partly("1"), partly("3")], [1, 2].map(HostLimit::at_most));
     // What can be read as a whole is not overruled.
     assert_eq!(after(odd(json!([]))), HostLimits::new());
 }

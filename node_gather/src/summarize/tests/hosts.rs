@@ -1,12 +1,18 @@
 //! H12: which agents may go of those that run applications of which each agent may hold only so many instances.
 
-use super::queue::{entry, marathon, read_queue};
+use super::queue::{declined, entry, marathon, read_queue};
 use super::*;
+use crate::marathon::constraints::HostLimit;
 use crate::marathon::definitions::{Definitions, HostLimits};
 use crate::marathon::{Answer, Queue};
 
 /// What Marathon says of applications of which an agent may hold so many.
 fn observed(limits: &[(&str, u32)], queue: &Queue) -> Observed {
+    let limits: Vec<_> = limits.iter().map(|(name, most)| (*name, HostLimit::at_most(*most))).collect();
+    limited(&limits, queue)
+}
+
+fn limited(limits: &[(&str, HostLimit)], queue: &Queue) -> Observed {
     let limits: HostLimits = limits.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
     let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
     Observed { queue: queue.clone(), definitions }
@@ -217,4 +223,76 @@ proptest! {
             prop_assert!(spare(&|own: &str| own == id || goes(own)) < 0, "{} may go as well as {:?}", id, found);
         }
     }
+}
+
+/// What is known of `/db` on these agents: how many an agent may hold, and which may go.
+fn spread(pool: &[Json], on: &[&str], agents: u32, queue: &Queue) -> (Option<u32>, Vec<String>) {
+    let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
+    let state = state(pool, &[marathon("marathon", &tasks)]);
+    let observed = limited(&[("/db", HostLimit::spread_over(agents))], queue);
+    let snapshot = run_with(&state, &config("max = 9"), &observed).snapshots.remove(0);
+    (snapshot.applications.iter().find(|own| own.name == "/db").and_then(|own| own.max_per_agent), active(&snapshot))
+}
+
+#[test]
+fn group_by_keeps_as_many_hosts_as_it_asks_for_h12() {
+    let pool = agents(&[("a", 1.0), ("b", 1.1), ("c", 1.2)]);
+    let all = |names: &str| names.chars().map(String::from).collect::<Vec<_>>();
+    // Three instances on three agents of three; of two, one may go.
+    assert_eq!(spread(&pool, &["a", "b", "c"], 3, &no_queue()), (Some(1), vec![]));
+    assert_eq!(spread(&pool, &["a", "b", "c"], 2, &no_queue()), (Some(2), all("a")));
+    // Six instances, two on each; an update that runs twice as many needs no more agents.
+    let six = ["a", "a", "b", "b", "c", "c"];
+    assert_eq!(spread(&pool, &six, 3, &no_queue()), (Some(2), vec![]));
+    // Fewer instances than agents that are asked for.
+    assert_eq!(spread(&pool, &["a"], 3, &no_queue()), (Some(1), all("ab")));
+    // What waits is one of them.
+    let queue = read_queue(&[entry("/db", 1, 1.0, &json!({"constraints": [["hostname", "GROUP_BY", "3"]]}))]);
+    assert_eq!(spread(&pool, &["a", "b"], 3, &queue), (Some(1), vec![]));
+}
+
+/// Two Marathons run an application of the same name. The constraint is that of the one that is asked.
+#[test]
+fn the_limit_of_one_marathon_is_none_of_another_h12() {
+    let pool = agents(&[("a", 1.0), ("b", 1.1), ("c", 1.2)]);
+    let own = || marathon("marathon", &[("db", "a"), ("db", "b")]);
+    let limits = |frameworks: &[Json]| {
+        let snapshot =
+            run_with(&state(&pool, frameworks), &config(""), &observed(&[("/db", 1)], &no_queue())).snapshots.remove(0);
+        let limit = |own: &Application| (own.framework.clone(), own.max_per_agent);
+        snapshot.applications.iter().map(limit).collect::<Vec<_>>()
+    };
+    let named = |all: &[(&str, Option<u32>)]| {
+        all.iter().map(|(framework, limit)| ((*framework).to_owned(), *limit)).collect::<Vec<_>>()
+    };
+    let other = |on: &[&str]| marathon("apps", &on.iter().map(|agent| ("db", *agent)).collect::<Vec<_>>());
+    assert_eq!(limits(&[own(), other(&["c", "c"])]), named(&[("apps", None), ("marathon", Some(1))]));
+    // Nothing tells these apart.
+    assert_eq!(limits(&[own(), other(&["c"])]), named(&[("apps", Some(1)), ("marathon", Some(1))]));
+    // The constraint is younger than its tasks.
+    assert_eq!(limits(&[other(&["c", "c"])]), named(&[("apps", Some(1))]));
+}
+
+/// Three instances with `UNIQUE` beside four agents with room, of which one runs, queued since so many seconds.
+#[test]
+fn what_was_queued_a_moment_ago_and_has_places_is_left_to_marathon_h12() {
+    let counted = |instances: u32, running: &[&str], seconds: i64, rejects: &[(&str, u32)]| {
+        let pool = agents(&[("a", 1.0), ("b", 1.1), ("c", 1.2), ("d", 4.0)]);
+        let tasks: Vec<(&str, &str)> = running.iter().map(|agent| ("db", *agent)).collect();
+        let constraints = json!({"constraints": [["hostname", "UNIQUE"]]});
+        let mut entry = declined(entry("/db", instances, 1.0, &constraints), rejects);
+        entry["since"] = json!((now() - SignedDuration::from_secs(seconds)).to_string());
+        let queue = Observed { queue: read_queue(&[entry]), definitions: Answer::NotAsked };
+        let state = state(&pool, &[marathon("marathon", &tasks)]);
+        let snapshot = run_with(&state, &config("max = 9"), &queue).snapshots.remove(0);
+        snapshot.applications.iter().map(|own| own.queued).sum::<u32>()
+    };
+    assert_eq!(counted(3, &[], 20, &[]), 0);
+    // Those that run may be on agents with room, or not.
+    assert_eq!([counted(2, &["d"], 20, &[]), counted(3, &["d"], 20, &[])], [0, 3]);
+    assert_eq!(counted(4, &[], 20, &[]), 4, "the fourth agent is full");
+    assert_eq!(counted(3, &[], 180, &[]), 3, "not started in three minutes");
+    // Others may have declined for resources; what all agents decline for a constraint is no matter of time.
+    assert_eq!(counted(3, &[], 20, &[("InsufficientCpus", 1)]), 0);
+    assert_eq!(counted(2, &["a", "b", "c"], 20, &[("UnfulfilledConstraint", 3)]), 2);
 }

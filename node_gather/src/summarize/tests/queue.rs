@@ -3,6 +3,7 @@
 use shared::contract::{Completeness, NotCounted};
 
 use super::*;
+use crate::marathon::constraints::HostLimit;
 use crate::marathon::definitions::{Definitions, HostLimits, OddDefinition};
 use crate::marathon::queue::QueuedInstances;
 use crate::marathon::{Answer, Queue, queue};
@@ -390,7 +391,9 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
         &[agent("a", 1.0, &json!({}))],
         &[marathon("marathon", &tasks), framework("spark", &[("/db", "a", 0.1)])],
     );
-    let limits = HostLimits::from([("/db".to_owned(), 1), ("/pod".to_owned(), 3), ("/gone".to_owned(), 1)]);
+    let limits = HostLimits::from(
+        [("/db", 1), ("/pod", 3), ("/gone", 1)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))),
+    );
     let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
     let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
     let marathon = Observed { queue, definitions: Answer::Known(Definitions { limits, ..Definitions::default() }) };
@@ -431,7 +434,7 @@ fn a_definition_that_cannot_be_read_is_named_and_keeps_agents_for_an_hour() {
             let problem = "constraints: got an object, expected a list of constraints".to_owned();
             (format!("/app{number}"), OddDefinition { changed_at, problem })
         };
-        let limits = HostLimits::from([("/db".to_owned(), 1)]);
+        let limits = HostLimits::from([("/db".to_owned(), HostLimit::at_most(1))]);
         let definitions = Definitions { limits, odd: changed.iter().enumerate().map(odd).collect() };
         let marathon = Observed { queue: read_queue(&[]), definitions: Answer::Known(definitions) };
         run_with(&state, &config(""), &marathon).snapshots.remove(0)
