@@ -34,7 +34,7 @@ struct Counts {
     /// Its tasks by resources; equal resources may occur more than once.
     tasks: Vec<TaskGroup>,
     queued: Queued,
-    /// Whether Marathon runs it, as far as can be told.
+    /// Whether Marathon runs it, as far as is known.
     is_marathon: bool,
     max_per_agent: Option<u32>,
     in_all_pools: Option<InAllPools>,

@@ -144,8 +144,8 @@ impl Servers<'_> {
                     *note = Some(room_is_kept(&queued.application, reason));
                 }
                 (None, Some(note @ None)) => {
-                    let since = self.unoffered_since(pool, queued, key.gpu_aware, taken_at);
-                    *note = since.map(|since| room_is_kept(&queued.application, &unoffered_reason(since)));
+                    let reason = self.beside_room(pool, queued, key.gpu_aware, taken_at);
+                    *note = reason.map(|reason| room_is_kept(&queued.application, &reason));
                 }
                 _ => {}
             }
@@ -248,17 +248,27 @@ impl Servers<'_> {
         instances <= places
     }
 
-    /// Since when instances wait for which an agent has room, and of which Marathon has declined no offer for an hour: it gets none.
-    fn unoffered_since(
+    /// Why instances are named that have waited for an hour beside an agent with room, as far as what it offers is known.
+    fn beside_room(
         &self,
         pool: usize,
         queued: &QueuedInstances,
         gpu_aware: bool,
         taken_at: Timestamp,
-    ) -> Option<Timestamp> {
+    ) -> Option<String> {
         let since = queued.since.filter(|since| taken_at.duration_since(*since) >= LONG)?;
-        let is_unoffered = queued.declines == Declines::None && self.has_room(pool, &queued.resources(), gpu_aware);
-        is_unoffered.then_some(since)
+        let why = match queued.declines {
+            Declines::None => {
+                "Marathon declined no offer: check whether Marathon is connected, and the quota of its role in Mesos"
+            }
+            Declines::ForResources => {
+                "Marathon declined its last offers for resources: check what it needs besides cpus, mem, disk, and gpus, such as ports, \
+                 volumes, and reservations, and whether Marathon leaves agents with gpus to others (DeclinedScarceResources)"
+            }
+            Declines::ForConstraints | Declines::ForReservation => return None,
+        };
+        let has_room = self.has_room(pool, &queued.resources(), gpu_aware);
+        has_room.then(|| format!("queued since {}, an agent has room, and {why}", time::format(since)))
     }
 
     /// Of the entries of a pool that count although nothing shows why agents with room decline them, the largest alone counts: any
@@ -400,14 +410,6 @@ fn room_is_kept(application: &str, reason: &str) -> String {
     format!(
         "{name}: {reason}; room for an instance is kept for as long as one waits, \
          and applications.{name:?}.count_queued = false keeps none"
-    )
-}
-
-fn unoffered_reason(since: Timestamp) -> String {
-    format!(
-        "queued since {}, an agent has room, and Marathon declined no offer: check whether Marathon is connected, and the quota of \
-         its role in Mesos",
-        time::format(since)
     )
 }
 

@@ -303,9 +303,10 @@ fn instances_that_wait_for_their_reservations_do_not_count() {
     }
 }
 
-/// Mesos makes no offers for a role whose quota is used up, and none to a Marathon that is cut off.
+/// Mesos makes no offers for a role whose quota is used up, and none to a Marathon that is cut off. Marathon declines offers for what
+/// is not compared, as ports.
 #[test]
-fn what_waits_beside_room_without_an_offer_is_named_after_an_hour() {
+fn what_waits_beside_room_is_named_after_an_hour() {
     let note = |used: f64, minutes_ago: i64, rejects: &[(&str, u32)]| {
         let mut entry = declined(entry("/web", 2, 1.0, &json!({})), rejects);
         entry["since"] = (now() - SignedDuration::from_mins(minutes_ago)).to_string().into();
@@ -321,8 +322,17 @@ fn what_waits_beside_room_without_an_offer_is_named_after_an_hour() {
          applications.\"/web\".count_queued = false keeps none"
     );
     assert_eq!(note(1.0, 60, &[]), expected);
+    for reason in ["InsufficientPorts", "DeclinedScarceResources", "AgentMaintenance"] {
+        let note = note(1.0, 60, &[(reason, 3), ("UnfulfilledConstraint", 1)]);
+        assert!(note.contains("an agent has room, and Marathon declined its last offers for resources"), "{note}");
+    }
     // It has not waited for long; no agent has room; Marathon says why.
-    for (used, minutes_ago, rejects) in [(1.0, 59, &[][..]), (4.0, 60, &[]), (1.0, 60, &[("InsufficientCpus", 3)])] {
+    for (used, minutes_ago, rejects) in [
+        (1.0, 59, &[][..]),
+        (4.0, 60, &[]),
+        (1.0, 59, &[("InsufficientPorts", 3)]),
+        (4.0, 60, &[("InsufficientCpus", 3)]),
+    ] {
         assert_eq!(note(used, minutes_ago, rejects), "", "{used} {minutes_ago} {rejects:?}");
     }
 }
