@@ -23,7 +23,7 @@ mod sizes;
 mod values;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ use shared::time::truncate;
 use uuid::Uuid;
 
 use crate::finding;
+use crate::marathon::constraints::HostLimit;
 use crate::marathon::definitions::HostLimits;
 use crate::marathon::{Answer, Observed};
 use crate::members::{Descriptions, Group, Members, PoolGroup, PoolMembers, match_members};
@@ -130,6 +131,7 @@ pub fn summarize_unidentified(
     let mut asked = None;
     let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(left_out).zip(members).zip(notes);
     let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), left_out), members), notes)| {
+        let attributes = applications.attributes(&limits);
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
         // Otherwise the tasks of that name may be missing.
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
@@ -169,8 +171,8 @@ pub fn summarize_unidentified(
             notes,
             cpu_utilization_percent: None,
         };
-        let limited = limited(&snapshot, &pool.policy);
-        let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).copied());
+        let limited = limited(&snapshot, &pool.policy, &attributes);
+        let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).cloned());
         snapshot.scale_down_candidates = candidates;
         if let Some(found) =
             state.asked.as_ref().and_then(|name| pool.take_asked(name, &snapshot.scale_down_candidates))
@@ -201,19 +203,29 @@ fn host_limits(marathon: &Observed) -> HostLimits {
     for (name, limit) in
         queued.iter().filter_map(|queued| Some((&queued.application, queued.constraints.host_limit()?)))
     {
-        let own = limits.entry(name.clone()).or_insert(limit);
-        *own = limit.tightest(*own);
+        let own = limits.remove(name);
+        limits.insert(name.clone(), own.into_iter().fold(limit, HostLimit::tightest));
     }
     limits
 }
 
-/// The applications of a pool of which an agent may hold only so many instances, but for daemons, which run on every agent.
-fn limited<'s>(snapshot: &'s ClusterSnapshot, policy: &Policy) -> BTreeMap<Key<'s>, Limited> {
+/// The applications of a pool of which an agent, or agents of one value, may hold only so many instances, but for daemons, which run on
+/// every agent. `attributes` are those of which a value counts.
+fn limited<'s>(
+    snapshot: &'s ClusterSnapshot,
+    policy: &Policy,
+    attributes: &BTreeMap<Key<'_>, BTreeSet<String>>,
+) -> BTreeMap<Key<'s>, Limited> {
     let limited = |application: &'s Application| {
-        let max_per_agent =
-            application.max_per_agent.filter(|_| Daemon::of(application, snapshot, policy).is_none())?;
+        let key = Key::of_listed(application);
+        let attributes = attributes.get(&key).cloned().unwrap_or_default();
+        let is_limited = application.max_per_agent.is_some() || !attributes.is_empty();
+        if !is_limited || Daemon::of(application, snapshot, policy).is_some() {
+            return None;
+        }
+        let max_per_agent = application.max_per_agent.unwrap_or(u32::MAX);
         let queued = TaskGroup { count: application.queued, resources: application.queued_instance() };
-        Some((Key::of_listed(application), Limited { max_per_agent, queued, gpu_aware: application.gpu_aware }))
+        Some((key, Limited { max_per_agent, attributes, queued, gpu_aware: application.gpu_aware }))
     };
     snapshot.applications.iter().filter_map(limited).collect()
 }

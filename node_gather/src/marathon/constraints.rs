@@ -35,13 +35,15 @@ pub struct Constraints {
     fixed_port: bool,
 }
 
-/// How many instances of an application one agent may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many instances of an application one agent may hold, and among agents of which values it spreads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostLimit {
     /// By `UNIQUE`, `MAX_PER`, or a fixed host port.
     most: Option<u32>,
     /// On how many agents they are to run, by `GROUP_BY`.
     agents: u32,
+    /// The attributes of which agents of one value may hold only so many.
+    attributes: BTreeSet<String>,
 }
 
 /// A constraint on an attribute, or on the hostname.
@@ -75,11 +77,16 @@ impl Constraints {
     /// How many instances of the application one agent may hold; `None` where nothing limits them.
     #[must_use]
     pub fn host_limit(&self) -> Option<HostLimit> {
-        let on_one_agent = self.all.iter().filter(|constraint| constraint.is_on_one_agent());
-        let limits = on_one_agent.filter_map(|constraint| match constraint.operator {
-            Operator::AtMost(limit) => Some(HostLimit::at_most(limit)),
-            Operator::GroupBy(agents) if agents > 1 => Some(HostLimit::spread_over(agents)),
-            _ => None,
+        let limits = self.all.iter().filter_map(|constraint| {
+            let is_on_one_agent = constraint.is_on_one_agent();
+            match constraint.operator {
+                Operator::AtMost(limit) if is_on_one_agent => Some(HostLimit::at_most(limit)),
+                Operator::GroupBy(agents) if is_on_one_agent && agents > 1 => Some(HostLimit::spread_over(agents)),
+                Operator::AtMost(_) | Operator::GroupBy(_) if constraint.is_on_attribute() => {
+                    Some(HostLimit::among_values_of(constraint.field.clone()))
+                }
+                _ => None,
+            }
         });
         limits.chain(self.fixed_port.then_some(HostLimit::at_most(1))).reduce(HostLimit::tightest)
     }
@@ -177,33 +184,46 @@ impl HostLimit {
     /// So many.
     #[must_use]
     pub const fn at_most(instances: u32) -> Self {
-        Self { most: Some(instances), agents: 1 }
+        Self { most: Some(instances), agents: 1, attributes: BTreeSet::new() }
     }
 
     /// An equal part of all, on so many agents. Marathon starts none on an agent that has one before that many have.
     #[must_use]
     pub const fn spread_over(agents: u32) -> Self {
-        Self { most: None, agents }
+        Self { most: None, agents, attributes: BTreeSet::new() }
+    }
+
+    /// Any number, but only so many on agents of one value of that attribute.
+    #[must_use]
+    pub fn among_values_of(attribute: String) -> Self {
+        Self { most: None, agents: 1, attributes: BTreeSet::from([attribute]) }
     }
 
     /// What both allow.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
         let most = self.most.into_iter().chain(other.most).min();
-        Self { most, agents: self.agents.max(other.agents) }
+        let attributes = self.attributes.into_iter().chain(other.attributes).collect();
+        Self { most, agents: self.agents.max(other.agents), attributes }
     }
 
-    /// How many, where there are so many instances in all.
+    /// How many, where there are so many instances in all; `None` where the agent alone limits none.
     #[must_use]
-    pub fn of(self, instances: u32) -> u32 {
+    pub fn of(&self, instances: u32) -> Option<u32> {
         let part = (self.agents > 1).then(|| instances.div_ceil(self.agents));
-        part.into_iter().chain(self.most).min().unwrap_or(instances).max(1)
+        part.into_iter().chain(self.most).min().map(|most| most.max(1))
     }
 
     /// Whether Marathon would not have started so many on one agent, however many there are in all.
     #[must_use]
-    pub fn forbids(self, instances: u32) -> bool {
+    pub fn forbids(&self, instances: u32) -> bool {
         self.most.is_some_and(|most| instances > most)
+    }
+
+    /// The attributes of which agents of one value may hold only so many, or a part of all.
+    #[must_use]
+    pub const fn attributes(&self) -> &BTreeSet<String> {
+        &self.attributes
     }
 }
 
@@ -225,6 +245,11 @@ impl Constraint {
 
     fn is_on_one_agent(&self) -> bool {
         FIELDS_OF_ONE_AGENT.contains(&self.field.as_str())
+    }
+
+    /// Whether agents say what they have of it: Marathon's own names, such as `@zone`, are those of fault domains.
+    fn is_on_attribute(&self) -> bool {
+        !self.is_on_one_agent() && !self.field.starts_with('@')
     }
 }
 

@@ -63,7 +63,7 @@ pub enum DefinitionsError {
 /// let body = br#"{"apps": [{"id": "/db", "cpus": 1, "constraints": [["hostname", "UNIQUE"]]}, {"id": "/web"}]}"#;
 /// let mut definitions = Definitions::default();
 /// add_apps(&body[..], &mut definitions).unwrap();
-/// assert_eq!((definitions.limits.len(), definitions.limits["/db"].of(5)), (1, 1));
+/// assert_eq!((definitions.limits.len(), definitions.limits["/db"].of(5)), (1, Some(1)));
 /// ```
 ///
 /// # Errors
@@ -114,7 +114,7 @@ impl Definitions {
         if let Some((id, host_limit)) = id.clone().zip(host_limit) {
             if self.limits.len() == MAX_APPLICATIONS {
                 return Err(format!(
-                    "more than {MAX_APPLICATIONS} applications have a constraint on the hostname or a fixed host port"
+                    "more than {MAX_APPLICATIONS} applications have a constraint that limits what an agent may hold, or a fixed host port"
                 ));
             }
             self.limits.insert(id, host_limit);
@@ -140,9 +140,9 @@ impl Definitions {
     /// Takes over what was known of applications whose definitions can no longer be read: most likely it still holds.
     pub fn take_over(&mut self, before: &Self) {
         for id in self.odd.keys() {
-            if let Some(limit) = before.limits.get(id) {
-                let own = self.limits.entry(id.clone()).or_insert(*limit);
-                *own = limit.tightest(*own);
+            let own = self.limits.remove(id);
+            if let Some(limit) = before.limits.get(id).cloned().into_iter().chain(own).reduce(HostLimit::tightest) {
+                self.limits.insert(id.clone(), limit);
             }
         }
     }

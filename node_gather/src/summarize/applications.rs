@@ -148,10 +148,17 @@ impl<'a> Applications<'a> {
         for (key, counts) in &mut self.0 {
             if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
                 let instances = task_count(&counts.tasks).saturating_add(counts.queued.instances);
-                counts.max_per_agent = Some(limit.of(instances));
+                counts.max_per_agent = limit.of(instances);
                 counts.in_all_pools = in_all_pools.get(key.name).copied();
             }
         }
+    }
+
+    /// By application, the attributes of which agents of one value may hold only so many instances.
+    pub(super) fn attributes(&self, limits: &HostLimits) -> BTreeMap<Key<'a>, BTreeSet<String>> {
+        let of_marathon = self.0.iter().filter(|(_, counts)| counts.is_marathon);
+        let attributes = of_marathon.filter_map(|(key, _)| Some((*key, limits.get(key.name)?.attributes().clone())));
+        attributes.filter(|(_, attributes)| !attributes.is_empty()).collect()
     }
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.

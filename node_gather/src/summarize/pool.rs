@@ -140,6 +140,7 @@ impl Pool {
         let member = || Member {
             names: Names::of(agent),
             ip: agent.ip,
+            attributes: Arc::new(agent.attributes.clone()),
             resources,
             number,
             standing,

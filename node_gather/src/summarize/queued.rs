@@ -242,10 +242,10 @@ impl Servers<'_> {
         taken_at: Timestamp,
     ) -> bool {
         let is_new = queued.since.is_some_and(|since| taken_at.duration_since(since) < SOON);
-        let Some(limit) = queued.constraints.host_limit().filter(|_| is_new) else { return false };
         let instances = running.saturating_add(queued.instances);
-        let places = self.agents_with_room(pool, queued, gpu_aware).saturating_mul(limit.of(instances));
-        instances <= places
+        let limit = queued.constraints.host_limit().filter(|_| is_new);
+        let Some(on_each) = limit.and_then(|limit| limit.of(instances)) else { return false };
+        instances <= self.agents_with_room(pool, queued, gpu_aware).saturating_mul(on_each)
     }
 
     /// Why instances are named that have waited for an hour beside an agent with room, as far as what it offers is known.
@@ -312,12 +312,11 @@ impl Servers<'_> {
         let of_attributes = u32::from(queued.constraints.are_on_attributes());
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
         let is_daemon = settings.and_then(|settings| settings.daemon);
-        let Some(limit) = queued.constraints.host_limit() else {
+        let instances = running.saturating_add(queued.instances);
+        let Some(on_each) = queued.constraints.host_limit().and_then(|limit| limit.of(instances)) else {
             return if is_daemon == Some(true) { of_attributes } else { 1 };
         };
         let Some(Some(most)) = self.most.get(pool) else { return of_attributes };
-        let instances = running.saturating_add(queued.instances);
-        let on_each = limit.of(instances);
         let hosts = instances.div_ceil(on_each);
         if is_daemon.unwrap_or(hosts > *most) {
             return of_attributes;

@@ -31,13 +31,24 @@ fn the_hostname_limits_the_instances_on_an_agent() {
         (json!([["hostname"], [], ["hostname", "LATEST", "x", "y"]]), None),
         (json!(null), None),
     ] {
-        assert_eq!(constraints(written.clone()).host_limit(), expected.map(HostLimit::at_most), "{written}");
+        assert_eq!(constraints(written.clone()).host_limit().and_then(|limit| limit.of(9)), expected, "{written}");
     }
 }
 
 #[test]
+fn constraints_on_attributes_say_among_agents_of_which_values_instances_are_spread() {
+    let attributes = |written: Json| {
+        constraints(written).host_limit().map(|limit| limit.attributes().iter().cloned().collect::<Vec<_>>().join(" "))
+    };
+    let all = json!([["rack", "UNIQUE"], ["zone", "GROUP_BY", "3"], ["row", "MAX_PER", "2"], ["hostname", "UNIQUE"]]);
+    assert_eq!(attributes(all), Some("rack row zone".to_owned()));
+    assert_eq!(attributes(json!([["@zone", "UNIQUE"], ["rack", "LIKE", "r1"], ["rack", "CLUSTER"]])), None);
+}
+
+#[test]
 fn group_by_on_the_hostname_spreads_instances_over_agents() {
-    let of = |written: Json| constraints(written).host_limit().map(|limit| [1, 3, 4, 10].map(|all| limit.of(all)));
+    let of =
+        |written: Json| constraints(written).host_limit().map(|limit| [1, 3, 4, 10].map(|all| limit.of(all).unwrap()));
     assert_eq!(of(json!([["hostname", "GROUP_BY", "3"]])), Some([1, 1, 2, 4]));
     assert_eq!(of(json!([["@hostname", "GROUP_BY", 3], ["hostname", "MAX_PER", "2"]])), Some([1, 1, 2, 2]));
     // On one agent it says nothing, nor without a number.
@@ -167,7 +178,7 @@ fn a_fixed_host_port_limits_instances_like_a_constraint() {
         let own = constraints(written.clone());
         let without = own.clone().with_fixed_port(false);
         let own = own.with_fixed_port(true);
-        assert_eq!((own.host_limit(), &*own.to_string()), (expected.map(HostLimit::at_most), text));
+        assert_eq!((own.host_limit().and_then(|limit| limit.of(9)), &*own.to_string()), (expected, text));
         assert_eq!(without, constraints(written));
     }
 }

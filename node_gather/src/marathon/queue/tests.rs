@@ -249,7 +249,7 @@ fn a_number_stands_for_a_text_in_a_constraint() {
 #[test]
 fn a_fixed_host_port_of_what_is_queued_is_read() {
     let limit = |entry: &Json| {
-        parsed(std::slice::from_ref(entry)).unwrap()[0].constraints.host_limit().map(|limit| limit.of(9))
+        parsed(std::slice::from_ref(entry)).unwrap()[0].constraints.host_limit().and_then(|limit| limit.of(9))
     };
     let mut own = item(1, 0, &app("/a", 1.0, 64.0));
     own["app"]["portDefinitions"] = json!([{"port": 80, "protocol": "tcp"}]);

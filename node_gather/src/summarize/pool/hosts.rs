@@ -1,4 +1,4 @@
-//! H12: an agent goes only where other agents have places for its instances of which each may hold only so many.
+//! H12: an agent goes only where other agents have places for its instances of which each, or those of one value, may hold only so many.
 //!
 //! Instances are given places one by one, each on the first agent with room for it that may hold one more. So two applications do not
 //! count on the same room. What waits, or runs on an agent that is on its way out, comes first.
@@ -11,10 +11,12 @@ use shared::resources::{Kind, Resources};
 use super::Member;
 use super::member::Standing;
 
-/// An application of which an agent may hold only so many instances, and which is no daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An application of which an agent, or agents of one value, may hold only so many instances, and which is no daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Limited {
     pub(in super::super) max_per_agent: u32,
+    /// The attributes of which the values count.
+    pub(in super::super) attributes: BTreeSet<String>,
     /// How many of its instances wait for a place, and what one of them takes.
     pub(in super::super) queued: TaskGroup,
     /// Whether it is offered agents with gpus.
@@ -114,14 +116,14 @@ impl<'m> Hosts<'m> {
         for number in 0..self.applications.len() {
             let leaving = self.applications.get_mut(number).map(|spread| spread.take_leaving(self.members));
             for (place, instances) in leaving.unwrap_or_default() {
-                if self.give_places(number, instances, &mut Vec::new()) > 0 {
+                if self.give_places(number, instances, Some(place), &mut Vec::new()) > 0 {
                     sole_hosts.insert(place);
                 }
             }
         }
         let queued: Vec<TaskGroup> = self.applications.iter().map(|spread| spread.limited.queued).collect();
         for (number, queued) in queued.into_iter().enumerate() {
-            self.give_places(number, queued, &mut Vec::new());
+            self.give_places(number, queued, None, &mut Vec::new());
         }
         sole_hosts.into_iter().collect()
     }
@@ -134,7 +136,7 @@ impl<'m> Hosts<'m> {
             let Some(spread) = self.applications.get(number) else { continue };
             let count = spread.on.get(&place).copied().unwrap_or_default();
             let instances = TaskGroup { count, resources: spread.size };
-            if self.give_places(number, instances, &mut placed) > 0 {
+            if self.give_places(number, instances, Some(place), &mut placed) > 0 {
                 placed.into_iter().for_each(|placed| self.undo(placed));
                 if let Some(own) = self.free.get_mut(place) {
                     *own = free;
@@ -148,26 +150,33 @@ impl<'m> Hosts<'m> {
         true
     }
 
-    /// Gives places to instances of an application. Returns how many have none.
-    fn give_places(&mut self, number: usize, instances: TaskGroup, placed: &mut Vec<Placed>) -> u32 {
-        let Some(spread) = self.applications.get_mut(number) else { return instances.count };
+    /// Gives places to instances of an application that run on that member, or on none. Returns how many have none.
+    fn give_places(
+        &mut self,
+        number: usize,
+        instances: TaskGroup,
+        from: Option<usize>,
+        placed: &mut Vec<Placed>,
+    ) -> u32 {
+        let Some(Spread { limited, on: held, .. }) = self.applications.get_mut(number) else { return instances.count };
+        let mut values = values(&limited.attributes, held, self.members, from);
         let mut left = instances.count;
         for place in &self.order {
             if left == 0 {
                 break;
             }
             let Some(Some(free)) = self.free.get_mut(*place) else { continue };
-            let is_offered = |member: &Member| spread.limited.gpu_aware || member.resources.total.gpus.is_zero();
-            if !self.members.get(*place).is_some_and(is_offered) {
-                continue;
-            }
-            let on = spread.on.get(place).copied().unwrap_or_default();
-            let most = spread.limited.max_per_agent.saturating_sub(on).min(left);
+            let is_offered = |member: &Member| limited.gpu_aware || member.resources.total.gpus.is_zero();
+            let Some(member) = self.members.get(*place).filter(|member| is_offered(member)) else { continue };
+            let on = held.get(place).copied().unwrap_or_default();
+            let admitted = values.iter().map(|values| values.admit(member)).min().unwrap_or(u32::MAX);
+            let most = limited.max_per_agent.saturating_sub(on).min(left).min(admitted);
             let count = fitting(&instances.resources, free, most);
             if count > 0 {
                 *free = free.saturating_sub(&instances.resources.times(count.into()));
-                spread.on.insert(*place, on.saturating_add(count));
+                held.insert(*place, on.saturating_add(count));
                 left -= count;
+                values.iter_mut().for_each(|values| values.hold(member));
                 placed.push(Placed { spread: number, place: *place, instances: TaskGroup { count, ..instances } });
             }
         }
@@ -182,6 +191,53 @@ impl<'m> Hosts<'m> {
             *free += instances.resources.times(instances.count.into());
         }
     }
+}
+
+/// The values of an attribute, seen from instances that move.
+#[derive(Debug)]
+struct Values<'m> {
+    attribute: &'m str,
+    /// That of the agent that they leave.
+    own: &'m str,
+    /// Those of agents that hold others.
+    held: BTreeSet<&'m str>,
+}
+
+impl<'m> Values<'m> {
+    /// How many may move to that member: of one value no more than there were, and of another one that holds none a single one, as any such
+    /// constraint allows. What else `MAX_PER` and `GROUP_BY` allow is not counted.
+    fn admit(&self, member: &Member) -> u32 {
+        match value(member, self.attribute) {
+            None => 0,
+            Some(value) if value == self.own => u32::MAX,
+            Some(value) => u32::from(!self.held.contains(value)),
+        }
+    }
+
+    fn hold(&mut self, member: &'m Member) {
+        self.held.extend(value(member, self.attribute));
+    }
+}
+
+/// Those by which instances are spread that leave a member. Where it has none, nothing is known of it.
+fn values<'v>(
+    attributes: &'v BTreeSet<String>,
+    on: &BTreeMap<usize, u32>,
+    members: &'v [Member],
+    from: Option<usize>,
+) -> Vec<Values<'v>> {
+    let Some(from) = from.and_then(|place| members.get(place)) else { return Vec::new() };
+    let holding = || on.iter().filter(|(_, count)| **count > 0).filter_map(|(place, _)| members.get(*place));
+    let values = |attribute: &'v String| {
+        let held = holding().filter_map(|member| value(member, attribute)).collect();
+        Some(Values { attribute, own: value(from, attribute)?, held })
+    };
+    attributes.iter().filter_map(values).collect()
+}
+
+/// Of several the smallest, so that their order does not matter.
+fn value<'m>(member: &'m Member, attribute: &str) -> Option<&'m str> {
+    member.attributes.values(attribute).min()
 }
 
 impl Spread {

@@ -9,7 +9,7 @@ use shared::contract::{AgentState, Candidate, TaskGroup};
 use shared::resources::Resources;
 
 use crate::members::Placement;
-use crate::mesos::state::{Agent, AgentResources, Drain, runs_nothing};
+use crate::mesos::state::{Agent, AgentResources, Attributes, Drain, runs_nothing};
 use crate::summarize::{Share, task_count};
 
 /// The attribute that may hold the id of an agent's EC2 instance, set by its user data.
@@ -20,6 +20,7 @@ const INSTANCE_ID_ATTRIBUTE: &str = "instance_id";
 pub(super) struct Member {
     pub(super) names: Names,
     pub(super) ip: Option<IpAddr>,
+    pub(super) attributes: Arc<Attributes>,
     pub(super) resources: AgentResources,
     /// Its number, in the order in which ids occurred.
     pub(super) number: u32,

@@ -13,7 +13,7 @@ fn observed(limits: &[(&str, u32)], queue: &Queue) -> Observed {
 }
 
 fn limited(limits: &[(&str, HostLimit)], queue: &Queue) -> Observed {
-    let limits: HostLimits = limits.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect();
+    let limits: HostLimits = limits.iter().map(|(name, limit)| ((*name).to_owned(), limit.clone())).collect();
     let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
     Observed { queue: queue.clone(), definitions }
 }
@@ -295,4 +295,34 @@ fn what_was_queued_a_moment_ago_and_has_places_is_left_to_marathon_h12() {
     // Others may have declined for resources; what all agents decline for a constraint is no matter of time.
     assert_eq!(counted(3, &[], 20, &[("InsufficientCpus", 1)]), 0);
     assert_eq!(counted(2, &["a", "b", "c"], 20, &[("UnfulfilledConstraint", 3)]), 2);
+}
+
+/// Agents of 4 cpus, each (id, used cpus, rack).
+fn in_racks(all: &[(&str, f64, &str)]) -> Vec<Json> {
+    all.iter().map(|(id, used, rack)| agent(id, *used, &json!({"attributes": {"rack": rack}}))).collect()
+}
+
+#[test]
+fn an_agent_stays_whose_instance_no_agent_of_its_value_may_hold_h12() {
+    let may_go = |pool: &[Json], on: &[&str]| {
+        let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
+        let state = state(pool, &[marathon("marathon", &tasks)]);
+        let observed = limited(&[("/db", HostLimit::among_values_of("rack".to_owned()))], &no_queue());
+        active(&run_with(&state, &config("max = 9"), &observed).snapshots.remove(0))
+    };
+    let [r0, r1, r2] = ["r0", "r1", "r2"];
+    // One instance in each of two racks of one agent.
+    assert_eq!(may_go(&in_racks(&[("a", 1.0, r0), ("b", 1.1, r1)]), &["a", "b"]), [""; 0]);
+    // Another agent of the rack is full, or has room; a rack without an instance may take it.
+    let beside =
+        |used: f64, rack: &str| may_go(&in_racks(&[("a", 1.0, r0), ("b", 1.1, r1), ("c", used, rack)]), &["a", "b"]);
+    assert_eq!([beside(4.0, r0), beside(3.0, r0), beside(3.0, r2)], [vec!["c"], vec!["a"], vec!["a"]]);
+    // Two of a rack go to an agent of it. A rack that holds none takes one, and no second one.
+    let two = |rack: &str| may_go(&in_racks(&[("a", 2.0, r0), ("b", 1.1, r1), ("c", 2.0, rack)]), &["a", "a", "b"]);
+    assert_eq!([two(r0), two(r2)], [vec!["a"], vec!["b"]]);
+    // An agent without the attribute takes none, and says nothing of where its own may go.
+    let mut pool = in_racks(&[("a", 1.0, r0), ("b", 1.1, r1)]);
+    pool.push(agent("c", 2.0, &json!({})));
+    assert_eq!(may_go(&pool, &["a", "b"]), ["c"]);
+    assert_eq!(may_go(&pool, &["b", "c"]), ["a", "c"]);
 }
