@@ -16,7 +16,8 @@ const BACK_OFF: [SignedDuration; 4] = [
     SignedDuration::from_mins(30),
 ];
 
-/// How far back launches show whether instances join at all.
+/// How far back launches show whether instances join at all, and after which gap a loss is of another series: for as long, and
+/// for `join_timeout`.
 const RECENT: SignedDuration = SignedDuration::from_mins(60);
 
 /// With fewer launches than these that brought no agent it may be chance.
@@ -52,6 +53,9 @@ pub enum Loss {
     Unfit(String),
 }
 
+/// A launch that brought no agent, when that was known, and why.
+type Lost<'a> = (&'a Activity, Timestamp, Loss);
+
 /// What came of a launch.
 enum Fate {
     Joined,
@@ -76,7 +80,10 @@ impl Breaker {
         lost.retain(|(launch, _, _)| joined_at.is_none_or(|joined| launch.start > joined));
         // A group that lacks nothing has asked for none of the launches that failed: it tries to make its zones equal.
         let lacks = i64::from(state.group.desired_capacity) > listed_capacity(&state.group);
-        lost.retain(|(launch, _, loss)| lacks || launch.instance_id.is_some() || !matches!(loss, Loss::Failed(_)));
+        if !lacks {
+            lost.retain(|(launch, _, loss)| launch.instance_id.is_some() || !matches!(loss, Loss::Failed(_)));
+            lost = of_this_series(lost, members);
+        }
         let is_gone = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::Replaced(_));
         let gone = lost.iter().filter(|(_, _, loss)| is_gone(loss));
         Self {
@@ -115,6 +122,22 @@ impl Breaker {
         let index = self.count.checked_sub(1)?;
         BACK_OFF.get(index as usize).or(BACK_OFF.last()).copied()
     }
+}
+
+/// The losses up to the first gap, from now back: in a group that has what it asked for, an older one says nothing of the
+/// launches of now. Those in progress, and those whose instances are there, last until now.
+fn of_this_series<'a>(mut lost: Vec<Lost<'a>>, members: &Members<'_>) -> Vec<Lost<'a>> {
+    let lasts = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::NeverJoined | Loss::Unfit(_));
+    let end = |(_, at, loss): &Lost<'_>| if lasts(loss) { members.now } else { *at };
+    let gap = RECENT.saturating_add(members.join_timeout);
+    lost.sort_by_key(|lost| std::cmp::Reverse(end(lost)));
+    let mut next = members.now;
+    let follows = |lost: &Lost<'_>| {
+        let is_near = next.duration_since(end(lost)) < gap;
+        next = next.min(lost.0.start);
+        is_near
+    };
+    lost.into_iter().take_while(follows).collect()
 }
 
 /// Whether instances launch and never become agents (a bad image, a network without a way to the masters): those that never

@@ -255,3 +255,67 @@ fn without_a_group_numbers_tell_that_none_joins_b5() {
     // An agent more, and it may be any of them.
     assert_eq!((plan(11).never_joined, plan(11).launch_failures), (2, 0));
 }
+
+/// So many minutes.
+const fn minutes(count: i64) -> i64 {
+    60 * count
+}
+
+/// The group, which has all it asked for, after launches that a hook abandoned: such minutes ago each began, and ended.
+fn abandoned(launches: &[(i64, i64)]) -> GroupState {
+    let mut state = group();
+    let lost = launches.iter().map(|(start, end)| {
+        activity(ActivityKind::Launch, "i-lost", ActivityStatus::Cancelled, -minutes(*start), Some(-minutes(*end)))
+    });
+    state.activities.extend(lost);
+    state
+}
+
+#[test]
+fn losses_of_long_ago_say_nothing_of_the_launches_of_now_b5() {
+    // Five hours ago a hook abandoned three launches. The group has all it asked for since, and now two instances launch.
+    let mut state = abandoned(&[(348, 288), (348, 288), (348, 288)]);
+    assert_eq!(planned(&decision(0, 10), &state).launch_failures, 0);
+    state.group.desired_capacity = 12;
+    for id in ["i-new0", "i-new1"] {
+        state.group.instances.push(instance(id, Lifecycle::Pending));
+        state.activities.push(activity(ActivityKind::Launch, id, ActivityStatus::InProgress, -100, None));
+    }
+    check(&plan_down(&state), BackOff::InProgress(launch("i-new0")));
+    check(&planned(&decision(2, 10), &state), NoChange::InFlightCovers { in_flight: 2, needed: 2 });
+    // In service, they are in flight until they join.
+    let instances = state.group.instances.iter_mut().skip(10);
+    instances.for_each(|instance| instance.lifecycle_state = Lifecycle::InService);
+    state.activities.iter_mut().filter(|launch| launch.end.is_none()).for_each(|launch| {
+        launch.status = ActivityStatus::Successful;
+        launch.end = Some(at(-50));
+    });
+    check(&plan_down(&state), BackOff::InFlight(2));
+    // While the group lacks something, they count, however old they are.
+    state.group.desired_capacity = 13;
+    assert_eq!(planned(&decision(2, 10), &state).launch_failures, 3);
+}
+
+#[test]
+fn a_series_lasts_for_as_long_as_its_launches_follow_each_other_b5() {
+    let failures = |launches: &[(i64, i64)]| planned(&decision(2, 10), &abandoned(launches)).launch_failures;
+    // An hour and join_timeout, 15 minutes.
+    assert_eq!((failures(&[(90, 74)]), failures(&[(90, 75)])), (1, 0));
+    // A hook of an hour holds one launch after the other.
+    assert_eq!(failures(&[(80, 20), (145, 85), (210, 150)]), 3);
+    assert_eq!(failures(&[(80, 20), (216, 156), (281, 221)]), 1, "a gap of 76 minutes");
+    // Those at the same time are as near as the one that ended last.
+    assert_eq!(failures(&[(150, 20), (140, 130)]), 2);
+    // A zone rebalance that fails every few minutes belongs to no series.
+    let mut rebalanced = abandoned(&[(150, 90)]);
+    let mut failed = activity(ActivityKind::Launch, "", ActivityStatus::Failed, -minutes(40), Some(-minutes(40)));
+    failed.instance_id = None;
+    rebalanced.activities.push(failed);
+    assert_eq!(planned(&decision(2, 10), &rebalanced).launch_failures, 0);
+    // One that is in progress lasts.
+    let mut state = abandoned(&[(400, 310), (400, 310)]);
+    state.activities.push(activity(ActivityKind::Launch, "i-slow", ActivityStatus::InProgress, -minutes(300), None));
+    state.group.instances.push(instance("i-slow", Lifecycle::Pending));
+    state.group.desired_capacity = 11;
+    assert_eq!(planned(&decision(2, 10), &state).launch_failures, 3);
+}
