@@ -116,6 +116,7 @@ impl From<Activity> for ActivityForm {
     fn from(activity: Activity) -> Self {
         let kind = match activity.kind {
             ActivityKind::Launch => "launch",
+            ActivityKind::Attach => "attach",
             ActivityKind::Terminate => "terminate",
             ActivityKind::WarmPool => "warm pool",
             ActivityKind::Other => "other",

@@ -228,11 +228,13 @@ impl Activity {
 pub enum ActivityKind {
     /// An instance comes into the group, from the warm pool or new, or is requested from the Spot market.
     Launch,
+    /// An instance that exists comes into the group: an operator attached it, or moved it out of standby.
+    Attach,
     /// An instance terminates.
     Terminate,
     /// An instance enters the warm pool or terminates there; the group's capacity has no part in it.
     WarmPool,
-    /// Anything else, such as attaching or moving to standby.
+    /// Anything else, such as detaching or moving to standby.
     Other,
 }
 
@@ -314,6 +316,9 @@ impl From<ActivityForm> for Activity {
     }
 }
 
+/// How the activities begin that bring an instance into the group that exists, in lower case.
+const ATTACHES: [&str; 2] = ["attaching an existing ec2 instance", "moving ec2 instance out of standby"];
+
 impl ActivityKind {
     /// What an activity of that description does.
     fn of(description: &str) -> Self {
@@ -324,6 +329,8 @@ impl ActivityKind {
             Self::WarmPool
         } else if is_launch {
             Self::Launch
+        } else if ATTACHES.iter().any(|words| what.starts_with(words)) {
+            Self::Attach
         } else if what.starts_with("terminating") {
             Self::Terminate
         } else {
@@ -420,6 +427,10 @@ mod tests {
             ("Placing instance in standby: i-0abc", ActivityKind::Other, Some("i-0abc")),
             ("Cancelling Spot instance request: sir-bcpga", ActivityKind::Other, None),
             ("Detaching EC2 instance: i-0abc", ActivityKind::Other, Some("i-0abc")),
+            ("Attaching an existing EC2 instance: i-0abc", ActivityKind::Attach, Some("i-0abc")),
+            ("Moving EC2 instance out of Standby: i-0abc", ActivityKind::Attach, Some("i-0abc")),
+            ("Moving EC2 instance to Standby: i-0abc", ActivityKind::Other, Some("i-0abc")),
+            ("Attaching load balancer target group: arn", ActivityKind::Other, None),
         ] {
             assert_eq!(read(description), (kind, instance.map(str::to_owned)), "{description}");
         }

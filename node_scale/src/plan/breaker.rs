@@ -113,7 +113,7 @@ impl Breaker {
             && match activity.kind {
                 ActivityKind::Launch => since_joined(),
                 ActivityKind::Terminate => activity.is_replacement && is_lost(),
-                ActivityKind::WarmPool | ActivityKind::Other => false,
+                ActivityKind::Attach | ActivityKind::WarmPool | ActivityKind::Other => false,
             }
     }
 
@@ -149,7 +149,7 @@ fn never_joins(state: &GroupState, members: &Members<'_>, joins: &JoinStatus) ->
         return false;
     }
     let recently = members.now.saturating_sub(RECENT.saturating_add(members.join_timeout)).unwrap_or(Timestamp::MIN);
-    let launched = group.instances.iter().map(|instance| (instance, members.launch_of(&instance.instance_id)));
+    let launched = group.instances.iter().map(|instance| (instance, members.activity_of(&instance.instance_id)));
     let had_time = launched.filter(|(instance, launch)| {
         instance.is_capacity()
             && launch.is_some_and(|launch| launch.start > recently && !members.is_young(instance, launch))
@@ -186,15 +186,18 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
 
 fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
     let end = launch.end.unwrap_or(launch.start);
-    let latest = members.launch(id);
-    let is_latest = latest.is_none_or(|latest| latest.activity.start == launch.start);
-    let instance = latest.and_then(|latest| latest.instance);
+    let arrival = members.arrival(id);
+    let latest = arrival.and_then(|arrival| arrival.launch);
+    let is_latest = latest.is_none_or(|latest| latest.start == launch.start);
+    let instance = arrival.and_then(|arrival| arrival.instance);
+    // An operator may have attached it since, or moved it out of standby.
+    let brought_by = arrival.map_or(launch, |arrival| arrival.activity);
     let in_service = instance.filter(|instance| instance.lifecycle_state == Lifecycle::InService);
     match in_service {
         _ if !is_latest => Fate::Open,
         Some(instance) => {
-            let had_time = !members.is_young(instance, launch);
-            match members.join(instance, latest.map(|latest| latest.activity)) {
+            let had_time = !members.is_young(instance, brought_by);
+            match members.join(instance, arrival.map(|arrival| arrival.activity)) {
                 Join::Joined => Fate::Joined,
                 Join::Unfit if had_time => Fate::Lost(after(end, members.join_timeout), Loss::Unfit(id.to_owned())),
                 Join::NotJoined if had_time && never_joins && (members.is_missing(id) || members.knows_nothing()) => {

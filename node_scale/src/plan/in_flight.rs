@@ -46,10 +46,10 @@ pub(super) enum Join {
     Unfit,
 }
 
-/// Which instances the snapshot knows as agents, and when each was launched.
+/// Which instances the snapshot knows as agents, and when each was launched, or came into the group.
 pub(super) struct Members<'a> {
     known: Known<'a>,
-    launches: HashMap<&'a str, Launch<'a>, RandomState>,
+    arrivals: HashMap<&'a str, Arrival<'a>, RandomState>,
     /// Those of the group's instances, in their order.
     of_instances: Vec<Option<&'a Activity>>,
     taken_at: Timestamp,
@@ -57,11 +57,27 @@ pub(super) struct Members<'a> {
     pub(super) join_timeout: SignedDuration,
 }
 
-/// The latest launch of an instance, and that instance while the group lists it.
+/// How an instance came into the group, and that instance while the group lists it.
 #[derive(Clone, Copy)]
-pub(super) struct Launch<'a> {
+pub(super) struct Arrival<'a> {
+    /// What brought it last: a launch, or an operator who attached it or moved it out of standby.
     pub(super) activity: &'a Activity,
+    /// Its latest launch.
+    pub(super) launch: Option<&'a Activity>,
     pub(super) instance: Option<&'a Instance>,
+}
+
+impl<'a> Arrival<'a> {
+    const fn new(activity: &'a Activity) -> Self {
+        Self { activity, launch: None, instance: None }
+    }
+
+    fn add(&mut self, activity: &'a Activity) {
+        self.activity = later(self.activity, activity);
+        if activity.kind == ActivityKind::Launch {
+            self.launch = Some(self.launch.map_or(activity, |launch| later(launch, activity)));
+        }
+    }
 }
 
 /// Where the knowledge comes from.
@@ -108,23 +124,24 @@ impl<'a> Members<'a> {
             Some(group) => Known::Listed(Listed::new(group)),
             None => Known::Nothing,
         };
-        let mut launches: HashMap<&str, Launch<'_>, RandomState> =
+        let mut arrivals: HashMap<&str, Arrival<'_>, RandomState> =
             HashMap::with_capacity_and_hasher(state.activities.len(), RandomState::default());
-        let brings = |activity: &&Activity| activity.kind == ActivityKind::Launch && activity.changes_group();
-        for launch in state.activities.iter().filter(brings) {
-            let Some(id) = launch.instance_id.as_deref() else { continue };
+        let brings = |activity: &&Activity| {
+            matches!(activity.kind, ActivityKind::Launch | ActivityKind::Attach) && activity.changes_group()
+        };
+        for activity in state.activities.iter().filter(brings) {
+            let Some(id) = activity.instance_id.as_deref() else { continue };
             // An instance that returned to the warm pool is launched more than once.
-            let known = launches.entry(id).or_insert(Launch { activity: launch, instance: None });
-            known.activity = later(known.activity, launch);
+            arrivals.entry(id).or_insert(Arrival::new(activity)).add(activity);
         }
         let of_instances = state.group.instances.iter().map(|instance| {
-            let launch = launches.get_mut(instance.instance_id.as_str())?;
-            launch.instance = Some(instance);
-            Some(launch.activity)
+            let arrival = arrivals.get_mut(instance.instance_id.as_str())?;
+            arrival.instance = Some(instance);
+            Some(arrival.activity)
         });
         let of_instances = of_instances.collect();
         let join_timeout = signed(policy.timing.join_timeout);
-        Self { known, launches, of_instances, taken_at: decision.snapshot_taken_at, now, join_timeout }
+        Self { known, arrivals, of_instances, taken_at: decision.snapshot_taken_at, now, join_timeout }
     }
 
     /// Whether nothing is known of single instances.
@@ -132,14 +149,14 @@ impl<'a> Members<'a> {
         matches!(self.known, Known::Nothing)
     }
 
-    /// The latest launch of an instance, where the activities reach back so far.
-    pub(super) fn launch_of(&self, id: &str) -> Option<&'a Activity> {
-        self.launch(id).map(|launch| launch.activity)
+    /// What brought an instance into the group last, where the activities reach back so far.
+    pub(super) fn activity_of(&self, id: &str) -> Option<&'a Activity> {
+        self.arrival(id).map(|arrival| arrival.activity)
     }
 
-    /// The same with the instance.
-    pub(super) fn launch(&self, id: &str) -> Option<Launch<'a>> {
-        self.launches.get(id).copied()
+    /// The same with its latest launch, and the instance.
+    pub(super) fn arrival(&self, id: &str) -> Option<Arrival<'a>> {
+        self.arrivals.get(id).copied()
     }
 
     /// Whether a launch has been in progress for so long that nothing is expected of it.
@@ -147,13 +164,13 @@ impl<'a> Members<'a> {
         launch.status == ActivityStatus::InProgress && self.now.duration_since(launch.start) >= self.join_timeout
     }
 
-    /// Whether the instance of that launch may still be expected to join.
-    pub(super) fn is_young(&self, instance: &Instance, launch: &Activity) -> bool {
-        let handed_over = match launch.end {
+    /// Whether the instance that this brought into the group may still be expected to join.
+    pub(super) fn is_young(&self, instance: &Instance, arrival: &Activity) -> bool {
+        let handed_over = match arrival.end {
             Some(end) => end,
             // In service already: the activity ends at any moment.
             None if instance.lifecycle_state == Lifecycle::InService => self.now,
-            None => launch.start,
+            None => arrival.start,
         };
         self.now.duration_since(handed_over) < self.join_timeout
     }
@@ -163,19 +180,20 @@ impl<'a> Members<'a> {
         matches!(&self.known, Known::Listed(listed) if listed.not_joined.contains(id))
     }
 
-    /// What the snapshot says of an instance with that latest launch.
-    pub(super) fn join(&self, instance: &Instance, launch: Option<&Activity>) -> Join {
+    /// What the snapshot says of an instance that this brought into the group last.
+    pub(super) fn join(&self, instance: &Instance, arrival: Option<&Activity>) -> Join {
         let id = instance.instance_id.as_str();
         match &self.known {
             Known::Nothing => Join::NotJoined,
             Known::InService => {
                 let was_in_service = instance.lifecycle_state == Lifecycle::InService
-                    && launch.is_none_or(|launch| launch.end.is_some_and(|end| end <= self.taken_at));
+                    && arrival.is_none_or(|arrival| arrival.end.is_some_and(|end| end <= self.taken_at));
                 if was_in_service { Join::Joined } else { Join::NotJoined }
             }
             Known::Listed(listed) => {
                 // It was listed with the group before the snapshot.
-                let was_known = launch.is_none_or(|launch| self.taken_at.duration_since(launch.start) > LISTING_DELAY);
+                let was_known =
+                    arrival.is_none_or(|arrival| self.taken_at.duration_since(arrival.start) > LISTING_DELAY);
                 match &listed.joined_recent {
                     _ if listed.unfit.contains(id) => Join::Unfit,
                     Some(recent) if recent.contains(id) => Join::Joined,
@@ -198,14 +216,14 @@ fn later<'a>(one: &'a Activity, other: &'a Activity) -> &'a Activity {
 pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &Members<'_>) -> JoinStatus {
     let mut status = JoinStatus { to_launch: to_launch(group), ..JoinStatus::default() };
     let (mut unclaimed, mut old) = (0_u32, 0_u32);
-    for (instance, launch) in group.instances.iter().zip(&members.of_instances) {
+    for (instance, arrival) in group.instances.iter().zip(&members.of_instances) {
         let id = &instance.instance_id;
-        match (instance.lifecycle_state, *launch) {
+        match (instance.lifecycle_state, *arrival) {
             (Lifecycle::Standby | Lifecycle::NotCounted | Lifecycle::Terminating, _) => {}
             // Launching, and without an activity yet: the two answers are not of the same moment.
             (Lifecycle::Pending, None) => status.since_snapshot += 1,
-            (_, Some(launch)) if launch.start > decision.snapshot_taken_at => status.since_snapshot += 1,
-            (_, Some(launch)) if members.is_young(instance, launch) => match members.join(instance, Some(launch)) {
+            (_, Some(arrival)) if arrival.start > decision.snapshot_taken_at => status.since_snapshot += 1,
+            (_, Some(arrival)) if members.is_young(instance, arrival) => match members.join(instance, Some(arrival)) {
                 Join::NotJoined | Join::Unfit => status.arriving += 1,
                 Join::Unclaimed => unclaimed += 1,
                 Join::Joined | Join::Ambiguous => {}

@@ -501,6 +501,7 @@ impl fmt::Display for ActivityRef {
         let instance = self.instance_id.as_deref().unwrap_or("an instance");
         match self.kind {
             ActivityKind::Launch => write!(f, "launch of {instance}"),
+            ActivityKind::Attach => write!(f, "attachment of {instance}"),
             ActivityKind::Terminate => write!(f, "termination of {instance}"),
             ActivityKind::WarmPool => write!(f, "warm pool move of {instance}"),
             ActivityKind::Other => write!(f, "activity on {instance}"),

@@ -227,7 +227,7 @@ impl PlanInput<'_> {
         let id = &instance.instance_id;
         match instance.lifecycle_state {
             Lifecycle::InService | Lifecycle::Standby | Lifecycle::NotCounted => true,
-            Lifecycle::Pending => self.members.launch_of(id).is_some_and(|launch| self.is_futile(launch)),
+            Lifecycle::Pending => self.members.activity_of(id).is_some_and(|launch| self.is_futile(launch)),
             Lifecycle::Terminating => self.breaker.is_tripped() && self.breaker.is_lost(id),
             Lifecycle::Unknown => false,
         }

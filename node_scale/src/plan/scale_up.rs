@@ -125,7 +125,7 @@ impl PlanInput<'_> {
     fn launch_in_progress(&self) -> Option<ActivityRef> {
         let holds_back = |activity: &&Activity| {
             activity.status == ActivityStatus::InProgress
-                && matches!(activity.kind, ActivityKind::Launch | ActivityKind::Other)
+                && matches!(activity.kind, ActivityKind::Launch | ActivityKind::Attach | ActivityKind::Other)
         };
         let activity = self.state.activities.iter().find(holds_back).map(ActivityRef::from);
         activity.or_else(|| {

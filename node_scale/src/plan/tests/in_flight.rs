@@ -546,3 +546,43 @@ fn what_was_launched_since_the_snapshot_counts_against_the_step_i7() {
     check(&of(-5), NoChange::StepRequested { in_flight: 2, wanted: 6, step: 2 });
     sets(&of(-15), 14);
 }
+
+/// The group after an operator brought an eleventh instance into it, so many seconds ago.
+fn attached(ago: i64) -> GroupState {
+    let mut state = group();
+    state.group.desired_capacity = 11;
+    state.group.instances.push(instance("i-back", Lifecycle::InService));
+    state.activities.push(activity(ActivityKind::Attach, "i-back", ActivityStatus::Successful, -ago - 10, Some(-ago)));
+    state
+}
+
+#[test]
+fn instances_that_an_operator_brings_back_are_in_flight() {
+    let minute = planned(&decision(2, 10), &attached(50));
+    sets(&minute, 12);
+    assert_eq!((minute.in_flight, minute.never_joined, minute.notes.len()), (1, 0, 0), "{minute:?}");
+    // Until join_timeout after that.
+    let never_joined = |ago: i64| planned(&decision(2, 10), &attached(ago)).never_joined;
+    assert_eq!((never_joined(899), never_joined(900)), (0, 1));
+    // However long ago it was launched.
+    let mut state = attached(50);
+    state.activities.push(activity(ActivityKind::Launch, "i-back", ActivityStatus::Successful, -5000, Some(-4900)));
+    sets(&planned(&decision(2, 10), &state), 12);
+    // One that is not yet there holds a removal, and nothing else.
+    check(&planned(&decision(-1, 10), &attached(700)), BackOff::InFlight(1));
+}
+
+#[test]
+fn an_agent_on_an_instance_from_standby_has_joined() {
+    // It registered long ago; the snapshot lists all instances that are no agents.
+    let plan = planned(&decision(2, 11), &attached(200));
+    sets(&plan, 13);
+    assert_eq!((plan.in_flight, plan.launch_failures), (0, 0));
+    // Its launch, the last one that brought an agent, still ends the count.
+    let mut state = attached(200);
+    state.group.desired_capacity = 12;
+    let lost = |start: i64| activity(ActivityKind::Launch, "i-lost", ActivityStatus::Failed, start, Some(start));
+    state.activities.push(activity(ActivityKind::Launch, "i-back", ActivityStatus::Successful, -3000, Some(-2900)));
+    state.activities.extend([lost(-4000), lost(-1000)]);
+    assert_eq!(planned(&decision(2, 11), &state).launch_failures, 1);
+}
