@@ -486,7 +486,10 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
             let (action, to) = match &plan.result {
                 _ if !lookups.is_empty() => ("look_up", *from),
                 PlanResult::Act(
-                    Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } | Change::RoundUp { to, .. },
+                    Change::Increase(Increase { to, .. })
+                    | Change::Decrease { to, .. }
+                    | Change::Withdraw { to, .. }
+                    | Change::RoundUp { to, .. },
                 ) => ("set_desired_capacity", Some(*to)),
                 PlanResult::Act(Change::Terminate { .. }) => ("terminate", from.map(|from| without(from, targets))),
                 PlanResult::Act(Change::Deactivate { .. }) => ("deactivate", *from),

@@ -87,7 +87,9 @@ impl Explained {
 
 fn kind(plan: &Plan) -> &'static str {
     match &plan.result {
-        PlanResult::Act(Change::Increase(Increase { .. }) | Change::Decrease { .. }) => "set_desired_capacity",
+        PlanResult::Act(Change::Increase(Increase { .. }) | Change::Decrease { .. } | Change::Withdraw { .. }) => {
+            "set_desired_capacity"
+        }
         PlanResult::Act(Change::Terminate { .. }) => "terminate",
         PlanResult::Act(other) => panic!("not with this strategy: {other}"),
         PlanResult::BackOff(_) => "back_off",

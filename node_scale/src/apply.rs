@@ -80,7 +80,7 @@ impl Applier {
             Change::Increase(Increase { to, .. }) | Change::RoundUp { to, .. } => {
                 self.set_desired_capacity(*to, OutcomeAction::ScaledUp, policy, decision, built).await
             }
-            Change::Decrease { to, .. } => {
+            Change::Decrease { to, .. } | Change::Withdraw { to, .. } => {
                 self.set_desired_capacity(*to, OutcomeAction::ScaledDown, policy, decision, built).await
             }
             Change::Terminate { targets, .. } => self.terminate(targets, policy, decision, built).await,

@@ -99,6 +99,46 @@ fn launches_that_fail_for_hours_are_asked_for_once_b5() {
     starves_without_harm(Scenario { faults: Faults::none().with(Fault::FailedLaunch, 100), ..Scenario::of(10, "") });
 }
 
+/// Six are asked for that do not arrive, and after their hours ten are enough again: the six are withdrawn, and nothing else
+/// happens, also once instances can be launched.
+fn withdraws_what_is_not_needed(scenario: Scenario) {
+    let ran = scenario.run(&[(RUNS, 16), (2 * RUNS, 10)]);
+    let (asked, calm) = ran.0.split_at(RUNS);
+    assert!(asked[5..].iter().all(|run| run.desired == 16), "{ran}");
+    // A load that returns within the window finds its request.
+    assert!(calm[..12].iter().all(|run| run.desired == 16), "{ran}");
+    assert!(calm[30..].iter().all(|run| run.desired == 10 && run.plan.launch_failures == 0), "{ran}");
+    assert!(ran.0.iter().all(|run| run.agents == 10), "{ran}");
+}
+
+#[test]
+fn launches_that_fail_and_are_not_needed_are_withdrawn_a1() {
+    let faults = Faults::none().with(Fault::FailedLaunch, 100);
+    withdraws_what_is_not_needed(Scenario { faults, ..Scenario::of(10, "") });
+}
+
+#[test]
+fn spot_requests_that_wait_and_are_not_needed_are_withdrawn_a1() {
+    let market_from = 2 * RUNS as u64 * MINUTE;
+    withdraws_what_is_not_needed(starved(Launches { market_from, ..Launches::default() }));
+}
+
+#[test]
+fn what_is_withdrawn_is_asked_for_again_with_the_load_a1() {
+    // Launches fail for hours, and the load comes and goes: within the window nothing is withdrawn, later all of it.
+    let faults = Faults::none().with(Fault::FailedLaunch, 100);
+    let ran = Scenario { faults, ..Scenario::of(10, "") }.run(&[(30, 16), (9, 10)].repeat(6));
+    assert!(ran.0[5..].iter().all(|run| run.desired == 16), "{ran}");
+    let faults = Faults::none().with(Fault::FailedLaunch, 100);
+    let ran = Scenario { faults, ..Scenario::of(10, "") }.run(&[(60, 16), (60, 10)].repeat(5));
+    let changes = ran.0.windows(2).filter(|runs| runs[0].desired > runs[1].desired).count();
+    assert!(changes <= 3 * 5, "{ran}");
+    for (wanted, runs) in [16, 10].into_iter().cycle().zip(ran.0.chunks(60)) {
+        assert_eq!(runs[59].desired, wanted, "{ran}");
+    }
+    assert!(ran.0.iter().all(|run| run.agents == 10), "{ran}");
+}
+
 #[test]
 fn instances_that_a_health_check_ends_are_bought_once_b5() {
     let faults = Faults::none().with(Fault::UnhealthyInstance, 100);

@@ -97,7 +97,7 @@ pub(super) fn plans(
         PlanResult::Act(Change::Increase(increase)) => {
             assert!(increase.to > increase.from && increase.to <= state.group.max_size, "{increase:?}");
         }
-        PlanResult::Act(Change::Decrease { from, to }) => {
+        PlanResult::Act(Change::Decrease { from, to } | Change::Withdraw { from, to }) => {
             assert!(to < from && *to >= state.group.min_size, "{from} -> {to}");
         }
         PlanResult::Act(Change::Terminate { targets, .. }) => {

@@ -78,10 +78,10 @@ impl Breaker {
             }
         }
         lost.retain(|(launch, _, _)| joined_at.is_none_or(|joined| launch.start > joined));
-        // A group that lacks nothing has asked for none of the launches that failed: it tries to make its zones equal.
+        // A group that lacks nothing has asked for no launch without an instance: it tries to make its zones equal.
         let lacks = i64::from(state.group.desired_capacity) > listed_capacity(&state.group);
         if !lacks {
-            lost.retain(|(launch, _, loss)| launch.instance_id.is_some() || !matches!(loss, Loss::Failed(_)));
+            lost.retain(|(launch, _, _)| launch.instance_id.is_some());
             lost = of_this_series(lost, members);
         }
         let is_gone = |loss: &Loss| matches!(loss, Loss::Overdue | Loss::Replaced(_));

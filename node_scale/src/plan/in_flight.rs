@@ -267,7 +267,7 @@ pub(super) fn join_status(decision: &ScalingDecision, group: &Group, members: &M
 }
 
 /// How many instances the group has still to launch.
-fn to_launch(group: &Group) -> u32 {
+pub(super) fn to_launch(group: &Group) -> u32 {
     let missing = i64::from(group.desired_capacity) - listed_capacity(group);
     u32::try_from(missing).unwrap_or(0).div_ceil(group.unit().unwrap_or(1))
 }

@@ -9,6 +9,7 @@
 //! - `scale_up`, `scale_down`: the clauses of each direction
 //! - `drain`: agents that are deactivated and drained before their instances terminate (the strategy `drain`)
 //! - `window`: how many agents were needed lately, which a scale-down leaves (D6)
+//! - `withdraw`: capacity that was requested, does not arrive, and is not needed any more
 //! - `tagged`: what has become of the agents that bear the tag of that
 //! - `targets`: which instances the agents of a decision are
 
@@ -22,6 +23,7 @@ mod scale_up;
 mod tagged;
 mod targets;
 mod window;
+mod withdraw;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -255,9 +257,18 @@ impl<'a> PlanInput<'a> {
     /// How many instances were requested and are expected to join: those that arrive, and what the group has still to launch,
     /// unless B5 says that it cannot.
     fn in_flight(&self) -> u32 {
-        let cannot_launch = self.breaker.count > 0 || self.group().is_suspended("Launch");
-        let to_launch = if cannot_launch { 0 } else { self.joins.to_launch };
+        let to_launch = if self.cannot_launch() { 0 } else { self.joins.to_launch };
         if self.breaker.is_tripped() { 0 } else { self.joins.arriving.saturating_add(to_launch) }
+    }
+
+    /// Whether nothing is expected of what the group has still to launch.
+    fn cannot_launch(&self) -> bool {
+        self.breaker.count > 0 || self.group().is_suspended("Launch")
+    }
+
+    /// How many instances arrive, as far as that is believed.
+    const fn arriving(&self) -> u32 {
+        if self.breaker.is_tripped() { 0 } else { self.joins.arriving }
     }
 
     /// How many agents the decision wants.
@@ -271,8 +282,7 @@ impl<'a> PlanInput<'a> {
             return 0;
         }
         let reactivated = steps.iter().filter(|step| step.call == AgentCall::Reactivate).count();
-        let arriving = if self.breaker.is_tripped() { 0 } else { self.joins.arriving };
-        self.wanted().saturating_sub(arriving).saturating_sub(saturated(reactivated))
+        self.wanted().saturating_sub(self.arriving()).saturating_sub(saturated(reactivated))
     }
 
     /// How many agents are to go, by this decision or because of an earlier one, and do not. The window is no reason: those are
@@ -351,7 +361,10 @@ impl<'a> PlanInput<'a> {
         self.remove_obsolete_tags(effects);
         match self.decision.delta {
             _ if self.missing_to_floor(unit) > 0 => self.scale_up(unit, effects),
-            0 => self.continue_draining(unit, effects)?.ok_or_else(|| self.nothing_needed().into()),
+            0 => {
+                let change = self.continue_draining(unit, effects)?.or_else(|| self.withdraw(unit));
+                change.ok_or_else(|| self.nothing_needed().into())
+            }
             1.. => self.scale_up(unit, effects),
             _ => self.scale_down(unit, effects),
         }

@@ -70,6 +70,14 @@ pub enum Change {
         /// The new one.
         to: i32,
     },
+    /// Request no more what does not arrive and is not needed. `to` is no less than what the instances count for, so that none
+    /// ends.
+    Withdraw {
+        /// The desired capacity, in capacity units.
+        from: i32,
+        /// The new one.
+        to: i32,
+    },
     /// Set the desired capacity to what the instances count for, which launches none: it lacks a part of one. Then one of them can
     /// be terminated.
     RoundUp {
@@ -129,7 +137,11 @@ impl Change {
     #[must_use]
     pub const fn writes_group(&self) -> bool {
         match self {
-            Self::Increase(_) | Self::Decrease { .. } | Self::RoundUp { .. } | Self::Terminate { .. } => true,
+            Self::Increase(_)
+            | Self::Decrease { .. }
+            | Self::Withdraw { .. }
+            | Self::RoundUp { .. }
+            | Self::Terminate { .. } => true,
             Self::Deactivate { .. } | Self::Reactivate { .. } | Self::Drain { .. } => false,
         }
     }
@@ -149,7 +161,7 @@ impl Change {
     const fn verb(&self) -> &'static str {
         match self {
             Self::Increase(_) => "increase",
-            Self::Decrease { .. } => "decrease",
+            Self::Decrease { .. } | Self::Withdraw { .. } => "decrease",
             Self::RoundUp { .. } => "raise",
             Self::Terminate { .. } => "terminate",
             Self::Deactivate { .. } => "deactivate",
@@ -163,6 +175,12 @@ impl Change {
             Self::Increase(increase) => increase.to_string(),
             Self::Decrease { from, to } => {
                 format!("desired capacity {from} -> {to}; the group's termination policy chooses the instances")
+            }
+            Self::Withdraw { from, to } => {
+                format!(
+                    "desired capacity {from} -> {to}, which terminates none: the rest was requested, does not arrive, and is not \
+                     needed"
+                )
             }
             Self::RoundUp { from, to } => {
                 format!("desired capacity {from} -> {to}, what the instances count for, so that one can be terminated")

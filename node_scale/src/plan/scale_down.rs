@@ -30,6 +30,9 @@ impl PlanInput<'_> {
         if let Some(change) = self.continue_draining(unit, effects)? {
             return Ok(change);
         }
+        if let Some(change) = self.withdraw(unit) {
+            return Ok(change);
+        }
         self.group_is_settled(unit)?;
         self.few_are_missing()?;
         self.activity_cooldown()?;

@@ -171,10 +171,9 @@ impl PlanInput<'_> {
     pub(super) fn let_go_by_window(&self, count: u32) -> Result<u32, BackOff> {
         let Some(window) = &self.window else { return Ok(count) };
         let agents = self.staying_agents();
+        let highest = self.highest(window);
         // L1: what is above `max` goes at any rate.
         let above_max = self.policy.limits.max.map_or(0, |max| agents.saturating_sub(max));
-        // Nothing writes the tag in a dry run, so what it would know is not known.
-        let highest = if self.state.is_dry_run { Some(window.highest_known()) } else { window.highest() };
         let kept = highest.map(|highest| highest.saturating_add(self.margin()));
         let spare = kept.map_or(0, |kept| agents.saturating_sub(kept));
         let count = count.min(spare.max(above_max));
@@ -197,8 +196,21 @@ impl PlanInput<'_> {
         })
     }
 
+    /// The most agents that were needed within the window, where that is known. Nothing writes the tag in a dry run, so what it
+    /// would know is not known.
+    fn highest(&self, window: &Window) -> Option<u32> {
+        if self.state.is_dry_run { Some(window.highest_known()) } else { window.highest() }
+    }
+
+    /// How many agents are to stay, by this decision and by the window; `None` where that is not known.
+    pub(super) fn kept(&self) -> Option<u32> {
+        let needed = needed(self.decision, self.group())?;
+        let highest = self.window.as_ref().map_or(Some(0), |window| self.highest(window))?;
+        Some(needed.max(highest).saturating_add(self.margin()))
+    }
+
     /// The usable agents, without those that began to decommission after the snapshot was taken.
-    fn staying_agents(&self) -> u32 {
+    pub(super) fn staying_agents(&self) -> u32 {
         let again = self.named_again(self.decision.delta.unsigned_abs());
         let told = self.own_decommissioning_without(&again).saturating_sub(self.decision.decommissioning());
         agents(self.decision, self.group()).saturating_sub(told)
@@ -216,7 +228,9 @@ impl PlanInput<'_> {
         };
         let needed = needed(self.decision, self.group())?;
         let unit = self.group().unit()?;
-        let (agents, margin) = (agents(self.decision, self.group()), self.margin());
+        // What does not arrive is withdrawn by the window, too.
+        let agents = agents(self.decision, self.group()).saturating_add(self.not_arriving());
+        let margin = self.margin();
         let is_above_min =
             i64::from(agents) * i64::from(unit) > i64::from(self.lowest(unit)) || self.removable(unit) > 0;
         // As many as there will be: agents that this decision adds must not go by what was needed before.

@@ -283,6 +283,7 @@ impl Checks {
             Change::Decrease { .. } | Change::Terminate { .. } | Change::Deactivate { .. } => {
                 self.removes(read, &origin, change, view);
             }
+            Change::Withdraw { to, .. } => self.ends_none(read, *to),
             Change::RoundUp { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
         }
         self.is_no_flap(change, view);
@@ -324,7 +325,7 @@ impl Checks {
             Change::Increase(Increase { to, .. }) | Change::RoundUp { to, .. } => {
                 self.demand(*to <= max, "I1 bounds", || format!("{to} requested, at most {max} are allowed"));
             }
-            Change::Decrease { to, .. } => {
+            Change::Decrease { to, .. } | Change::Withdraw { to, .. } => {
                 self.demand(ends(*to), "I1 bounds", || format!("{to} requested, at least {floor} must stay"));
             }
             Change::Terminate { targets, .. } => {
@@ -333,6 +334,13 @@ impl Checks {
             }
             Change::Deactivate { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
         }
+    }
+
+    /// A1: what is withdrawn is no instance.
+    fn ends_none(&mut self, read: &Read, to: i32) {
+        let listed = read.state.group.instances.iter().filter(|instance| instance.is_capacity());
+        let listed: i64 = listed.map(|instance| i64::from(instance.weight())).sum();
+        self.demand(i64::from(to) >= listed, "A1 withdraw", || format!("{to} requested, {listed} are there"));
     }
 
     /// I7: one decision changes no more than the step limits allow.

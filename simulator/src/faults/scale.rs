@@ -265,7 +265,10 @@ fn calls(plan: &Plan, now: jiff::Timestamp) -> VecDeque<Call> {
     let mut calls = VecDeque::new();
     match &plan.result {
         PlanResult::Act(
-            Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } | Change::RoundUp { to, .. },
+            Change::Increase(Increase { to, .. })
+            | Change::Decrease { to, .. }
+            | Change::Withdraw { to, .. }
+            | Change::RoundUp { to, .. },
         ) => {
             calls.push_back(Call::SetDesired(*to));
         }

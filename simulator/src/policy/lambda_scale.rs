@@ -337,7 +337,10 @@ fn of_closed(reason: &str) -> Why {
 
 fn order(change: &Change, why: &Why, orders: &mut Orders) {
     match change {
-        Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } | Change::RoundUp { to, .. } => {
+        Change::Increase(Increase { to, .. })
+        | Change::Decrease { to, .. }
+        | Change::Withdraw { to, .. }
+        | Change::RoundUp { to, .. } => {
             orders.set_desired(u32::try_from(*to).unwrap_or(0), why.clone());
         }
         Change::Terminate { targets, .. } => {

@@ -288,9 +288,9 @@ impl Policy for Watched {
 /// The desired capacity, once that is done.
 fn after(result: &PlanResult, desired: u32) -> u32 {
     match result {
-        PlanResult::Act(Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. }) => {
-            u32::try_from(*to).unwrap()
-        }
+        PlanResult::Act(
+            Change::Increase(Increase { to, .. }) | Change::Decrease { to, .. } | Change::Withdraw { to, .. },
+        ) => u32::try_from(*to).unwrap(),
         PlanResult::Act(Change::Terminate { targets, .. }) => desired - u32::try_from(targets.len()).unwrap(),
         PlanResult::Act(change) => panic!("no pool here does that: {change}"),
         PlanResult::BackOff(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => desired,

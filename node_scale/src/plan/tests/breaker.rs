@@ -52,6 +52,15 @@ fn every_kind_of_launch_that_brings_no_agent_counts_b5() {
     }
 }
 
+/// The group once what does not arrive is withdrawn, which comes before any removal.
+#[track_caller]
+fn withdrawn(mut state: GroupState) -> GroupState {
+    let PlanResult::Act(Change::Withdraw { to, .. }) = plan_down(&state).result else { panic!("{state:?}") };
+    assert_eq!(i64::from(to), listed_capacity(&state.group));
+    state.group.desired_capacity = to;
+    state
+}
+
 fn plan_down(state: &GroupState) -> Plan {
     planned(&decision(-1, 10), state)
 }
@@ -66,7 +75,7 @@ fn more_than_is_asked_for_already_is_asked_for_after_the_back_off_b5() {
 
 #[test]
 fn a_launch_in_progress_for_too_long_does_not_hold_a_scale_down_b2() {
-    sets(&plan_down(&after(ActivityStatus::InProgress, -1000, None, true)), 10);
+    sets(&plan_down(&withdrawn(after(ActivityStatus::InProgress, -1000, None, true))), 10);
     let young = after(ActivityStatus::InProgress, -800, None, true);
     check(&plan_down(&young), BackOff::InProgress(launch("i-lost")));
 }
@@ -76,9 +85,12 @@ fn capacity_that_does_not_arrive_stands_in_for_no_instance() {
     // Thirteen desired, ten there: at a minimum of ten, none may go.
     let mut state = after(ActivityStatus::Failed, -60, Some(-60), false);
     state.group.min_size = 10;
-    check(&plan_down(&state), NoChange::AtMinimum { desired: 13, min: 10, decommissioning: 0 });
+    check(&plan_down(&withdrawn(state.clone())), NoChange::AtMinimum { desired: 10, min: 10, decommissioning: 0 });
+    // Nor where it cannot be withdrawn: the minimum asks for it.
+    state.group.min_size = 13;
+    check(&plan_down(&state), NoChange::AtMinimum { desired: 13, min: 13, decommissioning: 0 });
     state.group.min_size = 9;
-    sets(&plan_down(&state), 9);
+    sets(&plan_down(&withdrawn(state)), 9);
 }
 
 #[test]
@@ -97,7 +109,7 @@ fn an_instance_that_another_reason_ended_is_no_loss() {
 fn a_suspended_launch_holds_no_scale_down_b2() {
     let mut state = suspend(group(), "Launch");
     state.group.desired_capacity = 12;
-    sets(&plan_down(&state), 9);
+    sets(&plan_down(&withdrawn(state)), 9);
 }
 
 #[test]
@@ -122,10 +134,11 @@ fn series(failed: i64, start: i64) -> GroupState {
 #[test]
 fn a_series_of_launches_that_bring_no_agent_holds_no_scale_down_b2() {
     // The next launch of the series is in progress all the time.
-    sets(&plan_down(&series(3, -60)), 10);
-    check(&plan_down(&series(2, -60)), BackOff::InProgress(launch("i-lost")));
+    sets(&plan_down(&withdrawn(series(3, -60))), 10);
+    check(&plan_down(&withdrawn(series(2, -60))), BackOff::InProgress(launch("i-lost")));
     // One that started no later than the last launch that brought an agent is none of the series.
     let mut joined = with_young(series(3, -700), 1, 640);
+    joined.group.desired_capacity = 12;
     let planned = |state: &GroupState| plan(&joined_decision(-1), Some(state), &policy(""), at(0)).result;
     assert_eq!(planned(&joined), BackOff::InProgress(launch("i-lost")).into());
     joined.activities.iter_mut().filter(|activity| activity.end.is_none()).for_each(|launch| launch.start = at(-699));

@@ -12,6 +12,7 @@ mod targets;
 mod trial;
 mod units;
 mod window;
+mod withdraw;
 
 use proptest::prelude::*;
 use shared::clause::{Clause, Rule};

@@ -17,6 +17,7 @@ fn any_activity() -> impl Strategy<Value = Activity> {
     let kind = prop::sample::select(vec![
         ActivityKind::Launch,
         ActivityKind::Terminate,
+        ActivityKind::Attach,
         ActivityKind::WarmPool,
         ActivityKind::Other,
     ]);
@@ -106,6 +107,21 @@ proptest! {
                 let is_overdue = |activity: &Activity| activity.kind == ActivityKind::Launch && activity.start <= at(-900);
                 prop_assert!(!state.activities.iter().any(|activity| in_progress(activity) && !is_overdue(activity)));
             }
+        }
+    }
+
+    /// A1: what is withdrawn ends no instance, and stays in the limits; the same decision again withdraws nothing.
+    #[test]
+    fn what_is_withdrawn_ends_no_instance_a1(mut state in any_state(), delta in -5..=0, agents in 0..40_u32, short in 0..9_i32) {
+        state.group.desired_capacity += short;
+        let plan = |state: &GroupState| plan(&decision(delta, agents), Some(state), &policy(""), at(0)).result;
+        if let PlanResult::Act(Change::Withdraw { from, to }) = plan(&state) {
+            let unit = i32::try_from(state.group.unit().unwrap()).unwrap();
+            prop_assert!(from == state.group.desired_capacity && to < from && i64::from(to) >= listed_capacity(&state.group));
+            prop_assert!(to >= state.group.min_size && to >= 2 * unit);
+            state.group.desired_capacity = to;
+            let again = plan(&state);
+            prop_assert!(!matches!(again, PlanResult::Act(Change::Withdraw { .. })), "{:?}", again);
         }
     }
 

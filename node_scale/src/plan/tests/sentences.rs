@@ -130,6 +130,10 @@ fn a_change_reads_the_same_in_a_dry_run() {
         Change::RoundUp { from: 5, to: 6 },
         "raises desired capacity 5 -> 6, what the instances count for, so that one can be terminated",
     );
+    reads(
+        Change::Withdraw { from: 16, to: 7 },
+        "decreases desired capacity 16 -> 7, which terminates none: the rest was requested, does not arrive, and is not needed",
+    );
     increase = Increase { needed: 9, in_flight: 1, reactivated: 2, max: Some(5), ..increase };
     reads(
         Change::Increase(increase),
@@ -178,6 +182,7 @@ fn what_writes_to_the_group_needs_its_state_fresh() {
         (Change::Increase(increase), true),
         (Change::Decrease { from: 5, to: 4 }, true),
         (Change::RoundUp { from: 5, to: 6 }, true),
+        (Change::Withdraw { from: 9, to: 6 }, true),
         (Change::Terminate { targets: targets.clone(), skipped: skipped.clone() }, true),
         (Change::Deactivate { targets, skipped }, false),
         (Change::Reactivate { hostnames: hostnames.clone() }, false),
