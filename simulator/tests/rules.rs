@@ -219,6 +219,23 @@ fn an_agent_that_cannot_go_stops_no_other_until_its_tasks_end_d3() {
     }
 }
 
+/// An instance that only two of the agents could hold waits until their tasks end, while the load falls.
+#[test]
+fn the_last_agent_that_could_hold_a_queued_instance_stays_until_it_runs_d3() {
+    for (seed, settings) in (1..9).zip(["", "headroom_placement = \"sum\"\n"].into_iter().cycle()) {
+        // The load falls to what six agents hold at the twentieth run, and the instance is given up at the two hundredth.
+        let pool = Pool::new(vec![agents(2, resources(8, 28_000)), agents(10, AGENT)], settings)
+            .with(Application::new("/web", resources(1, 3_000)), &[(0, 54), (20, 26)])
+            .with(Application::new("/big", resources(7, 24_000)), &[(10, 1), (200, 0)]);
+        let ran = pool.run(300, seed);
+        let waits = &ran.0[11..199];
+        assert!(waits.iter().all(|seen| seen.large > 0), "{}", ran.told());
+        assert!(waits.last().is_some_and(|seen| seen.agents < 12), "{}", ran.told());
+        // Totals first ask for an agent.
+        assert!(ran.turns() <= 1, "{}", ran.told());
+    }
+}
+
 /// An operator drains two of twelve agents, and the tasks of one never stop. The load falls at the tenth run.
 #[test]
 fn an_agent_that_drains_for_ever_holds_no_other_for_ever_d3() {

@@ -8,10 +8,12 @@ use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, PoolR
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
+use super::for_queued::stay_for_queued;
 use super::headroom::{Headroom, Rooms};
 use super::hosts::{Daemons, Hosts};
 use super::new_agent::{self, Belief, NewAgent};
 use super::owners::Owners;
+use super::scale_down::reason::ForQueued;
 use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
 
@@ -38,8 +40,10 @@ pub(super) struct Pool<'a> {
     pub(super) daemons: Daemons,
     /// What is free on all usable agents together.
     free: Resources,
-    /// The agents that may leave, in the order in which they would.
+    /// The agents that may leave, in the order in which they would. The last of them stay for what is queued.
     removable: Vec<&'a Candidate>,
+    /// D3: how many those are, and for what they stay.
+    pub(super) for_queued: Option<ForQueued>,
     /// What the first `n` of them take along, at index `n`.
     leave: Vec<Removed>,
     /// H3: whose tasks of one size are, once that has been asked.
@@ -143,6 +147,7 @@ impl<'a> Pool<'a> {
             shapes,
             free: snapshot.agent_shapes.iter().map(|shape| shape.free.times(shape.count.into())).sum(),
             removable,
+            for_queued: None,
             leave: Vec::new(),
             owners: OnceCell::new(),
             rooms: OnceCell::new(),
@@ -162,6 +167,9 @@ impl<'a> Pool<'a> {
         if !go.is_empty() {
             pool.removable = go;
         }
+        let mut removable = std::mem::take(&mut pool.removable);
+        pool.for_queued = stay_for_queued(&pool, &mut removable);
+        pool.removable = removable;
         pool.leave = leave(&pool.removable, &pool.hosts);
         pool
     }
@@ -201,6 +209,7 @@ impl<'a> Pool<'a> {
             daemons: self.daemons,
             free: self.free,
             removable: self.removable.clone(),
+            for_queued: self.for_queued.clone(),
             leave: self.leave.clone(),
             owners: OnceCell::new(),
             rooms: self.rooms.clone(),
@@ -292,6 +301,11 @@ impl<'a> Pool<'a> {
             return self.daemons.without_leaving(&displaced.saturating_sub(&disconnected));
         }
         self.daemons.without_displaced(&displaced)
+    }
+
+    /// D3: how many agents may leave, but for those that stay for what is queued. Above `max` L1 removes these, too.
+    pub(super) fn spare_count(&self) -> usize {
+        self.removable.len().saturating_sub(self.for_queued.as_ref().map_or(0, |stay| stay.agents))
     }
 
     /// How many agents may leave at all.

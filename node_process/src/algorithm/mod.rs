@@ -4,6 +4,7 @@ mod capacity;
 mod cpu;
 mod each_alone;
 mod explanation;
+mod for_queued;
 mod growth;
 mod headroom;
 mod hosts;

@@ -31,7 +31,7 @@ fn find_spare(pool: &Pool<'_>) -> usize {
     let queued = headroom::queued(pool);
     let by_percent = |removed| scale_up::does_without(pool, &queued, removed) && cpu::does_without(pool, removed);
     // U and C cost nothing to ask.
-    let most = last(pool.removable_count(), by_percent);
+    let most = last(pool.spare_count(), by_percent);
     if most == 0 {
         return 0;
     }

@@ -36,6 +36,7 @@ pub(super) fn scale_down(pool: &Pool<'_>, before: Capacity) -> Ruling {
         threshold_percent: (!growth::replaces_threshold(pool)).then_some(pool.policy.thresholds.scale_down_percent),
         removed: saturated(removed),
         beside_daemons: pool.has_daemons(),
+        for_queued: pool.for_queued.clone(),
         stop,
     };
     Ruling::new(clause, before, pool.capacity(removed, before.added), reason)
@@ -103,6 +104,9 @@ fn stop_before(pool: &Pool<'_>, load: &Resources, step: &ScaleDownStep, removed:
         return Some(Stop::Hosts(needed.clone()));
     }
     // D2, D3
+    if removed >= pool.spare_count() && pool.for_queued.is_some() {
+        return Some(Stop::ForQueued);
+    }
     if removed >= pool.removable_count() {
         return Some(Stop::NoCandidate);
     }
@@ -148,6 +152,7 @@ const fn clause(removed: usize, stop: &Stop) -> Clause {
         Stop::NotBelow(_) => Clause::D1,
         Stop::Crowded | Stop::Margin { .. } => Clause::D7,
         Stop::NoCandidate
+        | Stop::ForQueued
         | Stop::Min(_)
         | Stop::Hosts(_)
         | Stop::Step(_)

@@ -23,8 +23,22 @@ pub struct ScaleDownReason {
     /// Whether the percentages are of what daemons leave (H12).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub beside_daemons: bool,
+    /// Agents that it leaves out because something queued waits for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub for_queued: Option<ForQueued>,
     /// Why it removes no more.
     pub stop: Stop,
+}
+
+/// Agents that stay for queued instances that no new agent could hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForQueued {
+    /// How many.
+    pub agents: usize,
+    /// One of them.
+    pub hostname: String,
+    /// The application whose instance that one could hold.
+    pub application: String,
 }
 
 /// What stops the removal.
@@ -41,6 +55,8 @@ pub enum Stop {
     NotBelow(Utilization),
     /// D3, 1
     NoCandidate,
+    /// D3, 1: all others stay for what is queued.
+    ForQueued,
     /// D3, 2: `min`.
     Min(u32),
     /// H12
@@ -110,6 +126,7 @@ impl ScaleDownReason {
                      or its EC2 instance is protected from scale-in or not known",
                 )
             }
+            Stop::ForQueued => f.write_str("stopped because no other agent may go"),
             Stop::Min(min) => write!(f, "stopped by min = {min}"),
             Stop::Hosts(needed) => write!(f, "stopped because {needed}"),
             Stop::Step(step) => write!(f, "stopped by {step}"),
@@ -155,7 +172,21 @@ impl fmt::Display for ScaleDownReason {
         if is_at_once {
             f.write_str("then ")?;
         }
-        self.stop(f)
+        self.stop(f)?;
+        self.for_queued.as_ref().map_or(Ok(()), |stay| write!(f, "; {stay}"))
+    }
+}
+
+impl fmt::Display for ForQueued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agents, hostname, application } = self;
+        match agents {
+            1 => write!(f, "{hostname} stays for a queued instance of {application}, which a new agent could not hold"),
+            _ => write!(
+                f,
+                "{agents} agents stay for queued instances that a new agent could not hold, such as {hostname} for {application}"
+            ),
+        }
     }
 }
 
@@ -180,7 +211,8 @@ mod tests {
     fn every_stop_has_a_sentence_d3() {
         let highest = Some(cpus(7, 16));
         let reason = |removed, beside_daemons, stop| {
-            ScaleDownReason { highest, threshold_percent: Some(50), removed, beside_daemons, stop }.to_string()
+            ScaleDownReason { highest, threshold_percent: Some(50), removed, beside_daemons, for_queued: None, stop }
+                .to_string()
         };
         let text = |removed, stop| reason(removed, false, stop);
         let below = "cpus 43.8% (highest) is below 50%: ";
@@ -195,6 +227,7 @@ mod tests {
                 "stopped because no other agent may go: protected tasks run there, no other host may take its instances, \
                  or its EC2 instance is protected from scale-in or not known",
             ),
+            (Stop::ForQueued, "stopped because no other agent may go"),
             (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
             (
                 Stop::Step(step(StepBy::Setting, 1)),
@@ -241,6 +274,32 @@ mod tests {
         assert_eq!(
             reason(2, true, not_below()),
             "cpus 43.8% beside daemons (highest) is below 50%: removes 2 agents; then cpus 50% (highest) is not below 50%"
+        );
+        let staying = |agents| {
+            let names = ["ip-10-0-0-1", "/big"].map(ToOwned::to_owned);
+            let [hostname, application] = names;
+            let for_queued = Some(ForQueued { agents, hostname, application });
+            let stop = Stop::ForQueued;
+            ScaleDownReason {
+                highest,
+                threshold_percent: Some(50),
+                removed: 1,
+                beside_daemons: false,
+                for_queued,
+                stop,
+            }
+            .to_string()
+        };
+        let stopped = format!("{below}removes 1 agent; stopped because no other agent may go; ");
+        assert_eq!(
+            staying(1),
+            format!("{stopped}ip-10-0-0-1 stays for a queued instance of /big, which a new agent could not hold")
+        );
+        assert_eq!(
+            staying(2),
+            format!(
+                "{stopped}2 agents stay for queued instances that a new agent could not hold, such as ip-10-0-0-1 for /big"
+            )
         );
         let incomplete = Incomplete { level: CompletenessLevel::Partial, cause: None };
         assert_eq!(text(0, Stop::Incomplete(incomplete)), "the snapshot is partial: removes no agent");
