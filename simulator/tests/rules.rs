@@ -236,6 +236,24 @@ fn the_last_agent_that_could_hold_a_queued_instance_stays_until_it_runs_d3() {
     }
 }
 
+/// A task that only the first agent would hold, which is the least loaded one.
+#[test]
+fn with_sum_a_task_that_fits_one_agent_alone_is_never_stopped_d3() {
+    for strategy in ["", "scale_down_strategy = \"drain\"\ndrain_after = \"5m\"\n"] {
+        for seed in 1..5 {
+            let settings = format!("headroom_placement = \"sum\"\n{strategy}");
+            let pool = Pool::new(vec![agents(1, resources(16, 56_000)), agents(8, AGENT)], &settings)
+                .with(Application::new("/large", resources(5, 6_000)), &[(0, 1), (200, 0)])
+                .with(Application::new("/web", resources(1, 3_000)), &[(1, 30), (20, 10)]);
+            let ran = pool.run(300, seed);
+            let runs = &ran.0[2..200];
+            assert!(runs.iter().all(|seen| seen.large == 1 && seen.queued == 0), "{}", ran.told());
+            assert!(runs.last().is_some_and(|seen| seen.agents < 6 && seen.closed <= 1), "{}", ran.told());
+            assert!(ran.turns() <= 1, "{}", ran.told());
+        }
+    }
+}
+
 /// An operator drains two of twelve agents, and the tasks of one never stop. The load falls at the tenth run.
 #[test]
 fn an_agent_that_drains_for_ever_holds_no_other_for_ever_d3() {

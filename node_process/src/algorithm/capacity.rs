@@ -1,10 +1,12 @@
 //! The pool as it is, and as it would be after some agents left or came: what the steps hand on.
 
+mod places;
+
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use shared::config::{HeadroomPlacement, Policy};
-use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, PoolResources, TaskGroup};
+use shared::config::Policy;
+use shared::contract::{AgentShape, AgentState, Candidate, ClusterSnapshot, PoolResources};
 use shared::count::saturated;
 use shared::resources::{Kind, Resources};
 
@@ -16,6 +18,7 @@ use super::owners::Owners;
 use super::scale_down::reason::ForQueued;
 use super::step::{StepBy, StepReason};
 use super::utilization::Utilization;
+use places::Place;
 
 /// What no step changes: the snapshot, the policy, and what follows from the two.
 pub(super) struct Pool<'a> {
@@ -60,23 +63,6 @@ pub(super) struct Pool<'a> {
     pub(super) is_idle: OnceCell<bool>,
 }
 
-/// An empty agent: what a task of the default role can take of it, and whether it has gpus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    unreserved: Resources,
-    has_gpus: bool,
-}
-
-impl Place {
-    const fn of(total: &Resources, unreserved: Resources) -> Self {
-        Self { unreserved, has_gpus: !total.gpus.is_zero() }
-    }
-
-    fn holds(&self, task: &Resources, is_gpu_aware: bool) -> bool {
-        (is_gpu_aware || !self.has_gpus) && task.fits_in(&self.unreserved)
-    }
-}
-
 /// D3, L2: how many agents may leave now, and what does not allow more.
 pub(super) struct ScaleDownStep {
     pub(super) agents: u32,
@@ -117,9 +103,7 @@ impl<'a> Pool<'a> {
         let belief = Belief::of(snapshot, policy);
         let shapes = sorted_shapes(snapshot);
         // Shapes with equal places stand together, and there are as many as agents.
-        let are_equal =
-            |one: &AgentShape, other: &AgentShape| (&one.total, &one.unreserved) == (&other.total, &other.unreserved);
-        let different = shapes.chunk_by(are_equal).filter_map(|equal| equal.first());
+        let different = shapes.chunk_by(places::are_alike).filter_map(|equal| equal.first());
         let mut places: BTreeSet<Place> = different.map(|shape| Place::of(&shape.total, shape.unreserved)).collect();
         let hosts = Hosts::of(snapshot, policy, |application, instance| {
             places.iter().any(|place| place.holds(instance, application.gpu_aware))
@@ -174,23 +158,6 @@ impl<'a> Pool<'a> {
         pool
     }
 
-    /// D3, 1: whether nothing that the agent runs keeps it there, however many others stay.
-    fn may_go_alone(&self, candidate: &Candidate) -> bool {
-        let moving = || Removed::default().and(candidate, &self.hosts).task_count;
-        if self.policy.limits.max_scale_down_tasks.is_some_and(|limit| moving() > limit.into()) {
-            return false;
-        }
-        let own = free_of(candidate);
-        let others = || self.shapes.iter().filter(|of| of.count > 1 || of.free != own || of.total != candidate.total);
-        let is_offered =
-            |of: &AgentShape, task: &Resources| of.total.gpus.is_zero() || self.owners().are_gpu_aware(task);
-        let has_room = |TaskGroup { resources: task, .. }: &TaskGroup| {
-            others().any(|other| task.fits_in(&other.free) && is_offered(other, task))
-        };
-        self.policy.headroom.placement != HeadroomPlacement::Pack
-            || self.hosts.without_daemons(&candidate.tasks).iter().all(has_room)
-    }
-
     /// D7: the same pool with settings that ask for so many points more. What a new agent has stays as it is.
     pub(super) fn asking_earlier<'b>(&self, policy: &'b Policy, points: u32) -> Pool<'b>
     where
@@ -243,20 +210,6 @@ impl<'a> Pool<'a> {
     /// What the percent rules judge, in printing order: the order in the configuration means nothing.
     pub(super) fn considered(&self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(|kind| self.policy.thresholds.considered.contains(kind))
-    }
-
-    /// H5: whether some empty agent would hold such a task, a new one or one like those there are.
-    pub(super) fn has_place(&self, task: &Resources, is_gpu_aware: bool) -> bool {
-        self.places.iter().any(|place| place.holds(task, is_gpu_aware))
-    }
-
-    /// H5, D3: whether the agent, on its way out, runs a task that no other agent would hold. Where totals are compared, no task
-    /// has a place of its own.
-    pub(super) fn has_no_place(&self, agent: &Candidate) -> bool {
-        let has_place =
-            |task: &TaskGroup| self.has_place(&task.resources, self.owners().are_gpu_aware(&task.resources));
-        self.policy.headroom.placement == HeadroomPlacement::Pack
-            && !self.hosts.without_daemons(&agent.tasks).iter().all(has_place)
     }
 
     /// The pool as the snapshot shows it.

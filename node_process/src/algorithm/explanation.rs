@@ -278,11 +278,24 @@ mod tests {
         let mut two = snapshot.clone();
         two.applications.push(other);
         assert_eq!(of(&two, "max = 8"), (true, false, false));
-        // A task of 5 cpus fits no other agent, unless totals are compared.
+        // A task of 5 cpus fits no other agent.
         let leaving = snapshot.scale_down_candidates.iter_mut().find(|agent| agent.state != AgentState::Active);
         leaving.unwrap().tasks[0].resources = resources(5, 1_000);
         assert_eq!(of(&snapshot, ""), (true, false, true));
-        assert_eq!(of(&snapshot, "headroom_placement = \"sum\""), (true, false, false));
+        assert_eq!(of(&snapshot, "headroom_placement = \"sum\""), (true, false, true));
+    }
+
+    #[test]
+    fn with_sum_too_what_has_no_other_place_is_reactivated_a1() {
+        let closed = |cpus| {
+            let cluster = Cluster::of(1, resources(16, 56_000)).running("/large", 1, resources(cpus, 6_000));
+            let snapshot = cluster.and(4, resources(4, 14_000)).with_state(0, AgentState::Deactivated).snapshot();
+            ["sum", "pack"].map(|placement| {
+                let policy = policy(&format!("headroom_placement = {placement:?}")).unwrap();
+                decide(&snapshot, &policy, NOON).unwrap().decommissioning_agents.remove(0).no_place
+            })
+        };
+        assert_eq!([closed(4), closed(5)], [[false; 2], [true; 2]]);
     }
 
     #[test]

@@ -387,8 +387,8 @@ mod tests {
     /// A large agent runs a task that no other has room for. Each of the others runs one of a cpu.
     #[test]
     fn an_agent_that_cannot_go_stops_no_other_d3() {
-        let large = || {
-            let mut cluster = Cluster::of(1, resources(32, 112_000)).running("/large", 1, resources(6, 14_000));
+        let large = |cpus| {
+            let mut cluster = Cluster::of(1, resources(32, 112_000)).running("/large", 1, resources(cpus, 14_000));
             cluster = cluster.and(11, resources(4, 14_000));
             let framework = cluster.framework_of("/web");
             for agent in 1..12 {
@@ -397,15 +397,16 @@ mod tests {
             }
             cluster
         };
-        let decided = |settings: &str| {
+        let decided = |cpus, settings: &str| {
             let settings = format!("max_scale_down_step = 3\nscale_down_margin = 0\n{settings}");
-            let decision = crate::decide(&large().snapshot(), &policy(&settings).unwrap(), cluster::NOON).unwrap();
+            let decision = crate::decide(&large(cpus).snapshot(), &policy(&settings).unwrap(), cluster::NOON).unwrap();
             let named = decision.scale_down_agents.iter().any(|agent| agent.agent_id.ends_with("-S0"));
             (decision.delta, named)
         };
-        assert_eq!(decided(""), (-3, false));
-        // Where totals are compared, the task needs no room of its own.
-        assert_eq!(decided("headroom_placement = \"sum\""), (-3, true));
+        assert_eq!((decided(6, ""), decided(4, "")), ((-3, false), (-3, false)));
+        // Where totals are compared, the task needs no room of its own, but an agent that would hold it if it were empty.
+        let sum = "headroom_placement = \"sum\"";
+        assert_eq!((decided(6, sum), decided(4, sum)), ((-3, false), (-3, true)));
         // Neither does one with many small tasks, of which no more than so many may move.
         let many = || {
             let mut cluster = Cluster::of(6, resources(4, 14_000));

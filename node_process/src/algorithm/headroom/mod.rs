@@ -83,9 +83,13 @@ impl<'a> Headroom<'a> {
         Self { needs, packing }
     }
 
-    /// D3: whether the tasks of the first `removed` agents that may leave have room on those that stay. Totals do not tell.
+    /// D3: whether the tasks of the first `removed` agents that may leave have room on those that stay. Totals only tell whether
+    /// there is an agent that would hold each of them.
     pub(super) fn moved_tasks_have_room(&self, pool: &Pool<'a>, removed: usize) -> bool {
-        self.packing.as_ref().is_none_or(|packing| packing.have_room(pool, removed))
+        match &self.packing {
+            None => pool.moved_tasks_have_places(removed),
+            Some(packing) => packing.have_room(pool, removed),
+        }
     }
 
     /// D7: whether it matters where frameworks put tasks.
