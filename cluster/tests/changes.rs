@@ -1,6 +1,7 @@
 //! What happens to a cluster: agents come and go with the instances of their group, tasks start, move, and end.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
+use node_gather::marathon::constraints::HostLimit;
 use node_gather::marathon::definitions::Definitions;
 use node_gather::marathon::queue::Declines;
 use node_gather::marathon::{Answer, Observed};
@@ -145,9 +146,14 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
         panic!("Marathon can be read")
     };
     assert_eq!(queued.iter().map(|queued| queued.instances).collect::<Vec<_>>(), [3, 2, 1]);
-    assert_eq!((queued[0].constraints.max_per_agent(), queued[0].declines), (Some(1), Declines::ForConstraints));
-    assert_eq!(queued[1].constraints.max_per_agent(), Some(2));
-    assert!(limits.into_iter().eq([("/a".to_owned(), 1), ("/pod".to_owned(), 2)]));
+    assert_eq!(
+        (queued[0].constraints.host_limit(), queued[0].declines),
+        (Some(HostLimit::at_most(1)), Declines::ForConstraints)
+    );
+    assert_eq!(queued[1].constraints.host_limit(), Some(HostLimit::at_most(2)));
+    assert!(
+        limits.into_iter().eq([("/a", 1), ("/pod", 2)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))))
+    );
     let on_a_port =
         cluster.clone().with_host_port("/none", 80).with_host_port("/crashing", 80).with_host_port("/pod", 53);
     let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { limits, .. }) } =
@@ -155,8 +161,11 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
     else {
         panic!("Marathon can be read")
     };
-    assert_eq!(queued.iter().map(|queued| queued.constraints.max_per_agent()).collect::<Vec<_>>(), [Some(1); 3]);
-    assert_eq!(limits.into_values().collect::<Vec<_>>(), [1; 4]);
+    assert_eq!(
+        queued.iter().map(|queued| queued.constraints.host_limit()).collect::<Vec<_>>(),
+        vec![Some(HostLimit::at_most(1)); 3]
+    );
+    assert_eq!(limits.into_values().collect::<Vec<_>>(), vec![HostLimit::at_most(1); 4]);
     // With an agent that has room, what is declined for its constraint does not count.
     cluster = cluster.declined("/a", &[]);
     let queued: Vec<(String, u32)> =

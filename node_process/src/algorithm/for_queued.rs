@@ -185,7 +185,7 @@ mod tests {
             let snapshot = waits.snapshot();
             let policy = policy("new_agent = { cpus = 4, mem = 14000 }").unwrap();
             let pool = Pool::new(&snapshot, &policy);
-            pool.for_queued.clone().map(|stay| (stay.agents, stay.hostname, stay.application))
+            pool.for_queued.map(|stay| (stay.agents, stay.hostname, stay.application))
         };
         let one = |agent: &str, application: &str| Some((1, agent.to_owned(), application.to_owned()));
         assert_eq!(stay(&[5]).map(|(agents, ..)| agents), Some(1));
