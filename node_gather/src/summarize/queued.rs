@@ -262,8 +262,8 @@ impl Servers<'_> {
                 "Marathon declined no offer: check whether Marathon is connected, and the quota of its role in Mesos"
             }
             Declines::ForResources => {
-                "Marathon declined its last offers for resources: check what it needs besides cpus, mem, disk, and gpus, such as ports, \
-                 volumes, and reservations, and whether Marathon leaves agents with gpus to others (DeclinedScarceResources)"
+                "Marathon declined its last offers for resources: check the ports, \
+                 volumes, and reservations that it needs, and whether Marathon leaves agents with gpus to others (DeclinedScarceResources)"
             }
             Declines::ForConstraints | Declines::ForReservation => return None,
         };
