@@ -173,7 +173,7 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
             let message = launch.message.clone().unwrap_or_else(|| "no message".to_owned());
             Fate::Lost(launch.end.unwrap_or(launch.start), Loss::Failed(message))
         }
-        ActivityStatus::InProgress if members.is_overdue(launch) => {
+        ActivityStatus::InProgress if members.is_overdue(launch) && !has_joined(launch, members) => {
             Fate::Lost(after(launch.start, members.join_timeout), Loss::Overdue)
         }
         ActivityStatus::InProgress => Fate::Open,
@@ -182,6 +182,13 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
             .as_deref()
             .map_or(Fate::Open, |id| fate_of_instance(id, launch, state, members, never_joins)),
     }
+}
+
+/// Whether the agent of a launch is there, though something goes on: a hook, or the warm-up of the group.
+fn has_joined(launch: &Activity, members: &Members<'_>) -> bool {
+    let arrival = launch.instance_id.as_deref().and_then(|id| members.arrival(id));
+    let instance = arrival.and_then(|arrival| arrival.instance);
+    instance.is_some_and(|instance| members.join(instance, Some(launch)) == Join::Joined)
 }
 
 fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {

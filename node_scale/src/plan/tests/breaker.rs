@@ -332,3 +332,39 @@ fn a_series_lasts_for_as_long_as_its_launches_follow_each_other_b5() {
     state.group.desired_capacity = 11;
     assert_eq!(planned(&decision(2, 10), &state).launch_failures, 3);
 }
+
+/// A hook, or a warm-up of the group, that takes longer than `join_timeout`: the agents are there.
+#[test]
+fn a_launch_in_progress_whose_agent_is_there_is_no_loss_b5() {
+    let ids = ["i-a", "i-b", "i-c"].map(str::to_owned);
+    let state = |lifecycle| {
+        let mut state = group();
+        state.group.desired_capacity = 13;
+        for id in &ids {
+            state.activities.push(activity(ActivityKind::Launch, id, ActivityStatus::InProgress, -1200, None));
+            state.group.instances.push(instance(id, lifecycle));
+        }
+        state
+    };
+    let knowing = |joined: &[String]| {
+        let missing: Vec<String> = ids.iter().filter(|id| !joined.contains(id)).cloned().collect();
+        let group = GroupMembers {
+            joined: 10 + saturated(joined.len()),
+            joined_recent: Some(joined.to_vec()),
+            not_joined_count: saturated(missing.len()),
+            not_joined: missing,
+            ..GroupMembers::default()
+        };
+        ScalingDecision { group: Some(group), ..decision(2, 13) }
+    };
+    let planned = |decision, state| plan(&decision, Some(&state), &policy("max_back_off = \"0s\""), at(0));
+    for lifecycle in [Lifecycle::Pending, Lifecycle::InService] {
+        let plan = planned(knowing(&ids), state(lifecycle));
+        sets(&plan, 15);
+        assert_eq!(plan.launch_failures, 0, "{plan:?}");
+        // One whose agent is not there is lost, and is not asked for twice.
+        let plan = planned(knowing(&ids[..2]), state(lifecycle));
+        assert_eq!(plan.launch_failures, 1, "{plan:?}");
+        sets(&plan, 14);
+    }
+}
