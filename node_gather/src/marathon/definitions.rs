@@ -24,13 +24,13 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// How many applications with such constraints or ports are kept.
 const MAX_APPLICATIONS: usize = 20_000;
 
-/// The applications of which one agent may hold only some instances, by id, and how many.
+/// The applications of which one agent, or agents of one value, may hold only some instances, by id, and how many.
 pub type HostLimits = BTreeMap<String, HostLimit>;
 
 /// What the definitions of applications say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
-    /// How many instances of which applications one agent may hold.
+    /// How many instances of which applications one agent may hold, and among which values they are spread.
     pub limits: HostLimits,
     /// The applications of which a part cannot be read, so that their instances may be limited, too.
     pub odd: BTreeMap<String, OddDefinition>,

@@ -86,9 +86,9 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState, tasks: Vec<Tasks>) -> Vec<App
     pools
 }
 
-/// Of several frameworks with tasks of an application of Marathon, those on whose account an agent holds more of them than it may:
-/// `most_on_an_agent` says how many, by the number of the application. They belong to another Marathon than the one that was asked. Where
-/// each holds more, as after a change of the application, nothing tells them apart.
+/// Of several Marathons with tasks of an application of one name, those of whose tasks an agent holds more than it may: they are not the
+/// one that was asked. `most_on_an_agent` says how many, by the number of the application. Where each has more, as after a change of the
+/// application, nothing tells them apart.
 pub(super) fn of_other_marathons<'a>(
     state: &'a ClusterState,
     most_on_an_agent: impl Iterator<Item = (u32, u32)>,

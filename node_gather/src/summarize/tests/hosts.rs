@@ -273,7 +273,7 @@ fn the_limit_of_one_marathon_is_none_of_another_h12() {
     assert_eq!(limits(&[other(&["c", "c"])]), named(&[("apps", Some(1))]));
 }
 
-/// Three instances with `UNIQUE` beside four agents with room, of which one runs, queued since so many seconds.
+/// So many instances with `UNIQUE` beside four agents, three of them with room, queued since so many seconds.
 #[test]
 fn what_was_queued_a_moment_ago_and_has_places_is_left_to_marathon_h12() {
     let counted = |instances: u32, running: &[&str], seconds: i64, rejects: &[(&str, u32)]| {
