@@ -44,6 +44,15 @@ pub(crate) struct Task {
 }
 
 impl Record {
+    /// The same without these tasks, as they are named where a field of them is odd.
+    pub(crate) fn without(mut self, tasks: &[String]) -> Self {
+        let others = |name: &String| !tasks.contains(name);
+        self.tasks.retain(|(_, task)| others(&format!("task {}", task.id)));
+        self.odd.retain(|(owner, _)| others(owner));
+        self.impossible.retain(|(owner, _)| others(owner));
+        self
+    }
+
     /// The applications of the tasks, by the names of their frameworks.
     pub(crate) fn applications(&self) -> Vec<(&str, String)> {
         let tasks = self.tasks.iter().map(|(framework, task)| {
