@@ -370,6 +370,13 @@ impl Resources {
     pub fn fits_in(&self, room: &Self) -> bool {
         Kind::ALL.into_iter().all(|kind| self.get(kind) <= room.get(kind))
     }
+
+    /// How many times it fits in `room`; `u64::MAX` where it is nothing.
+    #[must_use]
+    pub fn times_in(&self, room: &Self) -> u64 {
+        let of = |kind| room.get(kind).thousandths().checked_div(self.get(kind).thousandths());
+        Kind::ALL.into_iter().filter_map(of).min().unwrap_or(u64::MAX)
+    }
 }
 
 impl Add for Resources {

@@ -2,7 +2,7 @@
 
 use shared::config::HeadroomPlacement;
 use shared::contract::{AgentState, Application, TaskGroup};
-use shared::resources::{Kind, Resources};
+use shared::resources::Resources;
 
 use super::super::capacity::Pool;
 use super::super::growth;
@@ -52,11 +52,7 @@ fn displaced(pool: &Pool<'_>, size: &Resources) -> u64 {
 
 /// How many tasks of that size find room on the usable agents.
 fn room(pool: &Pool<'_>, size: &Resources) -> u64 {
-    let times = |free: &Resources| {
-        let times = |kind: Kind| free.get(kind).thousandths().checked_div(size.get(kind).thousandths());
-        Kind::ALL.into_iter().filter_map(times).min().unwrap_or(0)
-    };
-    let rooms = pool.shapes.iter().map(|shape| times(&shape.free).saturating_mul(shape.count.into()));
+    let rooms = pool.shapes.iter().map(|shape| size.times_in(&shape.free).saturating_mul(shape.count.into()));
     rooms.fold(0, u64::saturating_add)
 }
 

@@ -62,7 +62,8 @@ const FRESH: SignedDuration = SignedDuration::from_hours(1);
 impl Belief {
     pub(super) fn of(snapshot: &ClusterSnapshot, policy: &Policy) -> Self {
         let set = policy.new_agent.map(|total| (NewAgent { total, unreserved: total }, Source::Setting));
-        let Some((believed, source)) = set.or_else(|| suggested(snapshot).map(|agent| (agent, Source::Pool))) else {
+        let suggested = || suggested(snapshot).map(|agent| larger(&agent, &snapshot.latest_agents).unwrap_or(agent));
+        let Some((believed, source)) = set.or_else(|| suggested().map(|agent| (agent, Source::Pool))) else {
             return Self::default();
         };
         let Some(latest) = snapshot.latest_agents.first() else {
@@ -146,6 +147,17 @@ fn commonest(shapes: impl Iterator<Item = (Resources, Resources, u64)>) -> Optio
     // Of several maxima `max_by_key` takes the last: from the largest down, that is the smallest.
     let ((total, unreserved), _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
     Some(NewAgent { total, unreserved })
+}
+
+/// What the group launches now, where each of the agents that registered last has all that the others of the pool suggest, and more
+/// of something by a sixteenth of it: of each kind the least of them.
+fn larger(suggested: &NewAgent, latest: &[LatestAgent]) -> Option<NewAgent> {
+    let is_larger = |agent: &LatestAgent| {
+        has_nearly(&agent.unreserved, &suggested.unreserved) && !has_nearly(&suggested.unreserved, &agent.unreserved)
+    };
+    let (first, others) = latest.split_first().filter(|_| latest.iter().all(is_larger))?;
+    let first = NewAgent { total: first.total, unreserved: first.unreserved };
+    Some(others.iter().fold(first, |least, agent| least.at_most(agent)))
 }
 
 /// Whether an agent has that much of every kind, but for a sixteenth.
@@ -232,6 +244,24 @@ mod tests {
         assert_eq!(counts(&belief(&[], SETTING)), resources(4, 16_384), "no agent is no evidence");
         let unset = belief(&[plain(5, resources(2, 14_000))], "");
         assert_eq!((counts(&unset), unset.refuted.is_some()), (resources(2, 14_000), true), "the commonest shape");
+    }
+
+    #[test]
+    fn what_all_that_registered_last_have_more_of_is_believed_where_nothing_is_set_a() {
+        let belief = |agents: &[Resources]| belief(&agents.iter().map(|of| plain(5, *of)).collect::<Vec<_>>(), "");
+        // The commonest shape is of 4 cpus and 14000 MB.
+        for (agents, expected) in [
+            (&[resources(8, 28_000)][..], resources(8, 28_000)),
+            (&[resources(8, 28_000), resources(16, 14_000), resources(5, 30_000)], resources(5, 14_000)),
+            (&[resources(4, 15_000)], resources(4, 15_000)),
+            // Less than a sixteenth more, or one that is no larger.
+            (&[resources(4, 14_900)], resources(4, 14_000)),
+            (&[resources(8, 28_000), resources(4, 14_000)], resources(4, 14_000)),
+            (&[resources(8, 28_000), resources(8, 13_000)], resources(4, 14_000)),
+        ] {
+            let belief = belief(agents);
+            assert_eq!((counts(&belief), &belief.refuted, belief.larger), (expected, &None, None), "{agents:?}");
+        }
     }
 
     #[test]
