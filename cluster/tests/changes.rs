@@ -1,7 +1,6 @@
 //! What happens to a cluster: agents come and go with the instances of their group, tasks start, move, and end.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
-use node_gather::marathon::constraints::HostLimit;
 use node_gather::marathon::definitions::Definitions;
 use node_gather::marathon::queue::Declines;
 use node_gather::marathon::{Answer, Observed};
@@ -140,32 +139,26 @@ fn what_is_queued_is_read_from_the_document_as_it_is_shown() {
         .constrained("/a", &[&["hostname", "UNIQUE"]])
         .constrained("/pod", &[&["hostname", "MAX_PER", "2"]])
         .declined("/a", &[("UnfulfilledConstraint", 2)]);
-    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { limits, .. }) } =
+    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { constraints, .. }) } =
         cluster.observed_marathon()
     else {
         panic!("Marathon can be read")
     };
     assert_eq!(queued.iter().map(|queued| queued.instances).collect::<Vec<_>>(), [3, 2, 1]);
-    assert_eq!(
-        (queued[0].constraints.host_limit(), queued[0].declines),
-        (Some(HostLimit::at_most(1)), Declines::ForConstraints)
-    );
-    assert_eq!(queued[1].constraints.host_limit(), Some(HostLimit::at_most(2)));
-    assert!(
-        limits.into_iter().eq([("/a", 1), ("/pod", 2)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))))
-    );
+    assert_eq!((queued[0].constraints.most_per_agent(9), queued[0].declines), (Some(1), Declines::ForConstraints));
+    assert_eq!(queued[1].constraints.most_per_agent(9), Some(2));
+    let most: Vec<_> = constraints.iter().map(|(id, own)| (id.as_str(), own.most_per_agent(9))).collect();
+    assert_eq!(most, [("/a", Some(1)), ("/pod", Some(2))]);
     let on_a_port =
         cluster.clone().with_host_port("/none", 80).with_host_port("/crashing", 80).with_host_port("/pod", 53);
-    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { limits, .. }) } =
+    let Observed { queue: Answer::Known(queued), definitions: Answer::Known(Definitions { constraints, .. }) } =
         on_a_port.observed_marathon()
     else {
         panic!("Marathon can be read")
     };
-    assert_eq!(
-        queued.iter().map(|queued| queued.constraints.host_limit()).collect::<Vec<_>>(),
-        vec![Some(HostLimit::at_most(1)); 3]
-    );
-    assert_eq!(limits.into_values().collect::<Vec<_>>(), vec![HostLimit::at_most(1); 4]);
+    assert_eq!(queued.iter().map(|queued| queued.constraints.most_per_agent(9)).collect::<Vec<_>>(), vec![Some(1); 3]);
+    let most: Vec<_> = constraints.values().map(|own| own.most_per_agent(9)).collect();
+    assert_eq!(most, vec![Some(1); 4]);
     // With an agent that has room, what is declined for its constraint does not count.
     cluster = cluster.declined("/a", &[]);
     let queued: Vec<(String, u32)> =

@@ -23,7 +23,7 @@ mod sizes;
 mod values;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ use shared::time::truncate;
 use uuid::Uuid;
 
 use crate::finding;
-use crate::marathon::constraints::HostLimit;
-use crate::marathon::definitions::HostLimits;
+use crate::marathon::constraints::Constraints;
+use crate::marathon::definitions::ByApplication;
 use crate::marathon::{Answer, Observed};
 use crate::members::{Descriptions, Group, Members, PoolGroup, PoolMembers, match_members};
 use crate::mesos::state::{Attributes, Bears, Framework, OddField};
@@ -96,15 +96,15 @@ pub fn summarize_unidentified(
         match_members(&groups, &identities, &described.lookup, state.claims.take().as_deref());
     // A good part of the memory where agents are many.
     drop(identities);
-    let limits = host_limits(marathon);
-    let tasks = state.end(&placements, &limits);
+    let constraints = constraints(marathon);
+    let tasks = state.end(&placements, &constraints);
     let mut pools = std::mem::take(&mut state.pools);
     let shapes: Vec<Vec<AgentShape>> = pools.iter_mut().map(pool::Pool::take_shapes).collect();
     let zones = |policy: &Policy| described.group(&policy.group).map(|group| group.zones.clone()).unwrap_or_default();
     let values: Vec<_> = pools.iter_mut().map(|pool| (std::mem::take(&mut pool.values), zones(&pool.policy))).collect();
     let mut applications = applications::by_pool(&state, tasks);
     let most_on_an_agent = pools.iter().flat_map(pool::Pool::most_on_an_agent);
-    let of_others = applications::of_other_marathons(&state, most_on_an_agent, &limits);
+    let of_others = applications::of_other_marathons(&state, most_on_an_agent, &constraints);
     applications.iter_mut().for_each(|applications| applications.set_aside(&of_others));
     let mut left_out = vec![Uncounted::default(); pools.len()];
     let group = |members: &Option<PoolMembers>| members.as_ref().map(|of| of.members.most_agents());
@@ -121,17 +121,17 @@ pub fn summarize_unidentified(
             most: &most,
         };
         left_out = servers.count_in(&mut applications, queued, scheduler(&state.frameworks), taken_at);
-        in_all_pools = applications::in_all_pools(&applications, &most, &limits, queued);
+        in_all_pools = applications::in_all_pools(&applications, &most, &constraints, queued);
     }
     let names = state.policies.iter().map(|policy| policy.pool.clone());
     let backing_off = names.zip(left_out.iter_mut().map(|left_out| std::mem::take(&mut left_out.demand))).collect();
-    applications.iter_mut().for_each(|applications| applications.limit_hosts(&limits, &in_all_pools));
+    applications.iter_mut().for_each(|applications| applications.limit_hosts(&constraints, &in_all_pools));
     let notes: Vec<Vec<String>> =
         state.policies.iter().map(|policy| misses::notes(policy, &state, &marathon.queue)).collect();
     let mut asked = None;
     let snapshots = pools.into_iter().zip(shapes).zip(applications).zip(left_out).zip(members).zip(notes);
     let snapshots = snapshots.map(|(((((mut pool, agent_shapes), applications), left_out), members), notes)| {
-        let attributes = applications.attributes(&limits);
+        let own = applications.constraints(&constraints, &pool.policy.attributes);
         let mut findings = completeness::findings(&pool, &state, marathon, taken_at);
         // Otherwise the tasks of that name may be missing.
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
@@ -171,7 +171,7 @@ pub fn summarize_unidentified(
             notes,
             cpu_utilization_percent: None,
         };
-        let limited = limited(&snapshot, &pool.policy, &attributes);
+        let limited = limited(&snapshot, &pool.policy, &own);
         let candidates = pool.take_candidates(|application| limited.get(&Key::of(&state, application)?).cloned());
         snapshot.scale_down_candidates = candidates;
         if let Some(found) =
@@ -192,40 +192,34 @@ pub fn summarize_unidentified(
     }
 }
 
-/// How many instances of which applications one agent may hold: by their definitions, and by what is queued, of which there
-/// may be several versions. The tightest limit holds.
-fn host_limits(marathon: &Observed) -> HostLimits {
-    let mut limits = match &marathon.definitions {
-        Answer::Known(definitions) => definitions.limits.clone(),
-        Answer::NotAsked | Answer::Unknown { .. } => HostLimits::new(),
+/// The constraints of applications: those of their definitions, and of what is queued, of which there may be several versions.
+fn constraints(marathon: &Observed) -> ByApplication {
+    let mut all = match &marathon.definitions {
+        Answer::Known(definitions) => definitions.constraints.clone(),
+        Answer::NotAsked | Answer::Unknown { .. } => ByApplication::new(),
     };
-    let Answer::Known(queued) = &marathon.queue else { return limits };
-    for (name, limit) in
-        queued.iter().filter_map(|queued| Some((&queued.application, queued.constraints.host_limit()?)))
-    {
-        let own = limits.remove(name);
-        limits.insert(name.clone(), own.into_iter().fold(limit, HostLimit::tightest));
+    let Answer::Known(queued) = &marathon.queue else { return all };
+    for queued in queued.iter().filter(|queued| !queued.constraints.is_empty()) {
+        let own = all.entry(queued.application.clone()).or_default();
+        *own = std::mem::take(own).and(queued.constraints.clone());
     }
-    limits
+    all
 }
 
-/// The applications of a pool of which an agent, or agents of one value, may hold only so many instances, but for daemons, which run on
-/// every agent. `attributes` are those of which a value counts.
+/// The applications of a pool that not every agent may run, or not in any number, but for daemons, which run on every agent.
+/// `constraints` are those that tell its agents apart.
 fn limited<'s>(
     snapshot: &'s ClusterSnapshot,
     policy: &Policy,
-    attributes: &BTreeMap<Key<'_>, BTreeSet<String>>,
+    constraints: &BTreeMap<Key<'_>, Constraints>,
 ) -> BTreeMap<Key<'s>, Limited> {
     let limited = |application: &'s Application| {
         let key = Key::of_listed(application);
-        let attributes = attributes.get(&key).cloned().unwrap_or_default();
-        let is_limited = application.max_per_agent.is_some() || !attributes.is_empty();
-        if !is_limited || Daemon::of(application, snapshot, policy).is_some() {
-            return None;
-        }
+        let is_daemon = || Daemon::of(application, snapshot, policy).is_some();
+        let constraints = constraints.get(&key).filter(|_| !is_daemon())?.clone();
         let max_per_agent = application.max_per_agent.unwrap_or(u32::MAX);
         let queued = TaskGroup { count: application.queued, resources: application.queued_instance() };
-        Some((key, Limited { max_per_agent, attributes, queued, gpu_aware: application.gpu_aware }))
+        Some((key, Limited { max_per_agent, constraints, queued, gpu_aware: application.gpu_aware }))
     };
     snapshot.applications.iter().filter_map(limited).collect()
 }

@@ -224,10 +224,10 @@ fn constraints_are_asked_for_every_ten_minutes() {
     let client = client(&marathon.url());
     let at = |minutes: i64| NOON + SignedDuration::from_mins(minutes);
     for minutes in [0, 1, 9, 10, 11] {
-        let Answer::Known(Definitions { limits, .. }) = block_on(client.definitions(at(minutes))) else {
+        let Answer::Known(Definitions { constraints, .. }) = block_on(client.definitions(at(minutes))) else {
             panic!("Marathon answers")
         };
-        assert_eq!(limits["/db"].of(9), Some(1));
+        assert_eq!(constraints["/db"].most_per_agent(9), Some(1));
     }
     let asked: Vec<String> =
         marathon.requests().iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();
@@ -267,7 +267,9 @@ fn a_definition_that_becomes_odd_keeps_the_limit_that_was_known() {
     });
     let client = client(&marathon.url());
     let read = |minutes: i64| match block_on(client.definitions(NOON + SignedDuration::from_mins(minutes))) {
-        Answer::Known(Definitions { limits, odd }) => (limits.get("/db").and_then(|limit| limit.of(9)), odd.len()),
+        Answer::Known(Definitions { constraints, odd }) => {
+            (constraints.get("/db").and_then(|own| own.most_per_agent(9)), odd.len())
+        }
         answer => panic!("{answer:?}"),
     };
     assert_eq!(read(0), (Some(1), 0));

@@ -62,7 +62,7 @@ fn definitions_take_less() {
     ] {
         let mut read = Definitions::default();
         add_apps(Document::whole(&start, part, end, 16 << 20), &mut read).unwrap();
-        assert_eq!((read.limits.len(), read.odd.len()), (0, odd), "{start}");
+        assert_eq!((read.constraints.len(), read.odd.len()), (0, odd), "{start}");
     }
 }
 

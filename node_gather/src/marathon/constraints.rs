@@ -1,13 +1,15 @@
 //! What Marathon's placement constraints and resource roles mean for a pool.
 //!
-//! Only what decides about agents is kept: how many instances one agent, or agents of one value, may hold, and which values of an
-//! attribute an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values,
+//! Only what decides about agents is kept: how many instances one agent, or agents of one value, may hold, and which names, or values of
+//! an attribute, an agent must have. `GROUP_BY` spreads instances over what is there, and keeps some from starting where fewer values,
 //! or agents, are there than it asks for.
+
+mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use regex_lite::Regex;
+use pattern::Pattern;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use shared::count::saturated;
 use shared::text::clip;
@@ -17,9 +19,6 @@ use crate::mesos::state::as_number;
 
 /// How many constraints of an application are kept. Nobody writes more.
 const MAX_CONSTRAINTS: usize = 32;
-
-/// A longer pattern is not compared: it takes memory and time.
-const MAX_PATTERN_BYTES: usize = 500;
 
 /// How much of a field or value a reason repeats.
 const MAX_SHOWN_CHARS: usize = 50;
@@ -33,17 +32,6 @@ pub struct Constraints {
     all: Vec<Constraint>,
     /// Whether an instance needs a fixed port of its host, so that an agent holds one.
     fixed_port: bool,
-}
-
-/// How many instances of an application one agent may hold, and among agents of which values it spreads them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostLimit {
-    /// By `UNIQUE`, `MAX_PER`, or a fixed host port.
-    most: Option<u32>,
-    /// On how many agents they are to run, by `GROUP_BY`.
-    agents: u32,
-    /// The attributes of which agents of one value may hold only so many.
-    attributes: BTreeSet<String>,
 }
 
 /// A constraint on an attribute, or on the hostname.
@@ -64,9 +52,9 @@ enum Operator {
     /// This value.
     Is(String),
     /// A value that the pattern matches as a whole.
-    Like(String),
+    Like(Pattern),
     /// A value that it does not match.
-    Unlike(String),
+    Unlike(Pattern),
 }
 
 /// Why an agent of a pool cannot run an application, even with room for it.
@@ -74,21 +62,71 @@ enum Operator {
 pub struct Contradiction<'a>(&'a Constraint);
 
 impl Constraints {
-    /// How many instances of the application one agent may hold; `None` where nothing limits them.
+    /// How many instances one agent may hold where there are so many in all; `None` where nothing limits them. With `GROUP_BY`,
+    /// Marathon starts none on an agent that has one before as many agents have.
     #[must_use]
-    pub fn host_limit(&self) -> Option<HostLimit> {
-        let limits = self.all.iter().filter_map(|constraint| {
-            let is_on_one_agent = constraint.is_on_one_agent();
-            match constraint.operator {
-                Operator::AtMost(limit) if is_on_one_agent => Some(HostLimit::at_most(limit)),
-                Operator::GroupBy(agents) if is_on_one_agent && agents > 1 => Some(HostLimit::spread_over(agents)),
-                Operator::AtMost(_) | Operator::GroupBy(_) if constraint.is_on_attribute() => {
-                    Some(HostLimit::among_values_of(constraint.field.clone()))
-                }
-                _ => None,
+    pub fn most_per_agent(&self, instances: u32) -> Option<u32> {
+        let of = |constraint: &Constraint| match constraint.operator {
+            Operator::AtMost(most) => Some(most),
+            Operator::GroupBy(agents) if agents > 1 => Some(instances.div_ceil(agents)),
+            _ => None,
+        };
+        let of_constraints = self.on_one_agent().filter_map(of);
+        of_constraints.chain(self.fixed_port.then_some(1)).min().map(|most| most.max(1))
+    }
+
+    /// Whether Marathon would not have started so many on one agent, however many there are in all.
+    #[must_use]
+    pub fn forbid(&self, instances: u32) -> bool {
+        let is_less = |own: &Constraint| matches!(own.operator, Operator::AtMost(most) if most < instances);
+        self.on_one_agent().any(is_less) || (self.fixed_port && instances > 1)
+    }
+
+    /// The attributes over the values of which instances are spread: of agents of one value only so many hold one, or a part of all.
+    pub fn spread_over(&self) -> impl Iterator<Item = &str> {
+        let is_spread = |own: &&Constraint| matches!(own.operator, Operator::AtMost(_) | Operator::GroupBy(_));
+        self.all.iter().filter(|own| own.is_on_attribute()).filter(is_spread).map(|own| own.field.as_str())
+    }
+
+    /// The fields of which all instances have one value, whichever it is.
+    pub fn together_in(&self) -> impl Iterator<Item = &str> {
+        let is_together = |own: &&Constraint| own.operator == Operator::Cluster(None) && !own.is_of_fault_domain();
+        self.all.iter().filter(is_together).map(|own| own.field.as_str())
+    }
+
+    /// Whether an agent with these values of a field may run the application, however many of its instances run.
+    pub fn admit<'v, V: Iterator<Item = &'v str>>(&'v self, values: impl Fn(&'v str) -> V) -> bool {
+        let admits = |own: &'v Constraint| {
+            let mut values = values(&own.field).peekable();
+            // Marathon admits an agent without the attribute.
+            let may_lack = matches!(own.operator, Operator::Unlike(_));
+            (may_lack && values.peek().is_none()) || values.any(|value| own.operator.admits(value))
+        };
+        self.all.iter().filter(|own| own.asks_for_value()).all(admits)
+    }
+
+    /// Those of both, each once.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for constraint in other.all {
+            if self.all.len() < MAX_CONSTRAINTS && !self.all.contains(&constraint) {
+                self.all.push(constraint);
             }
-        });
-        limits.chain(self.fixed_port.then_some(HostLimit::at_most(1))).reduce(HostLimit::tightest)
+        }
+        Self { fixed_port: self.fixed_port || other.fixed_port, ..self }
+    }
+
+    /// Those that can tell agents with these attributes apart.
+    #[must_use]
+    pub fn among(&self, attributes: &BTreeMap<String, String>) -> Self {
+        let all = self.all.iter().filter(|constraint| !attributes.contains_key(&constraint.field));
+        Self { all: all.cloned().collect(), ..*self }
+    }
+
+    /// Whether there is none, and no fixed port.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty() && !self.fixed_port
     }
 
     /// The same for instances that also need a fixed port of their host, or not.
@@ -128,16 +166,26 @@ impl Constraints {
         self.all.iter().any(|constraint| !constraint.is_on_one_agent())
     }
 
+    /// Whether any asks for certain values of an attribute.
+    #[must_use]
+    pub fn ask_for_values(&self) -> bool {
+        self.all.iter().any(|constraint| !constraint.is_on_one_agent() && constraint.asks_for_value())
+    }
+
     /// Whether none tells how many agents, or values of an attribute, the instances need.
     #[must_use]
     pub fn say_nothing_of_places(&self) -> bool {
-        self.host_limit().is_none() && !self.are_on_attributes()
+        self.most_per_agent(1).is_none() && !self.are_on_attributes()
     }
 
     /// Whether all of them ask for agents by name.
     #[must_use]
     pub fn ask_for_names(&self) -> bool {
         !self.all.is_empty() && self.say_nothing_of_places()
+    }
+
+    fn on_one_agent(&self) -> impl Iterator<Item = &Constraint> {
+        self.all.iter().filter(|constraint| constraint.is_on_one_agent())
     }
 
     /// The constraint by which all instances run on one agent, if there is one: where one runs, no other agent helps.
@@ -180,53 +228,6 @@ impl Constraints {
     }
 }
 
-impl HostLimit {
-    /// So many.
-    #[must_use]
-    pub const fn at_most(instances: u32) -> Self {
-        Self { most: Some(instances), agents: 1, attributes: BTreeSet::new() }
-    }
-
-    /// An equal part of all, on so many agents. Marathon starts none on an agent that has one before that many have.
-    #[must_use]
-    pub const fn spread_over(agents: u32) -> Self {
-        Self { most: None, agents, attributes: BTreeSet::new() }
-    }
-
-    /// Any number, but only so many on agents of one value of that attribute.
-    #[must_use]
-    pub fn among_values_of(attribute: String) -> Self {
-        Self { most: None, agents: 1, attributes: BTreeSet::from([attribute]) }
-    }
-
-    /// What both allow.
-    #[must_use]
-    pub fn tightest(self, other: Self) -> Self {
-        let most = self.most.into_iter().chain(other.most).min();
-        let attributes = self.attributes.into_iter().chain(other.attributes).collect();
-        Self { most, agents: self.agents.max(other.agents), attributes }
-    }
-
-    /// How many, where there are so many instances in all; `None` where the agent alone limits none.
-    #[must_use]
-    pub fn of(&self, instances: u32) -> Option<u32> {
-        let part = (self.agents > 1).then(|| instances.div_ceil(self.agents));
-        part.into_iter().chain(self.most).min().map(|most| most.max(1))
-    }
-
-    /// Whether Marathon would not have started so many on one agent, however many there are in all.
-    #[must_use]
-    pub fn forbids(&self, instances: u32) -> bool {
-        self.most.is_some_and(|most| instances > most)
-    }
-
-    /// The attributes of which agents of one value may hold only so many, or a part of all.
-    #[must_use]
-    pub const fn attributes(&self) -> &BTreeSet<String> {
-        &self.attributes
-    }
-}
-
 impl Constraint {
     /// Only the constraints that decide about agents.
     fn new(field: String, operator: &str, value: Option<String>) -> Option<Self> {
@@ -236,8 +237,8 @@ impl Constraint {
             ("GROUP_BY", Some(value)) => Operator::GroupBy(value.trim().parse().ok().filter(|least| *least > 0)?),
             ("CLUSTER", value) => Operator::Cluster(value.filter(|value| !value.is_empty())),
             ("IS", Some(value)) if !value.is_empty() => Operator::Is(value),
-            ("LIKE", Some(value)) => Operator::Like(value),
-            ("UNLIKE", Some(value)) => Operator::Unlike(value),
+            ("LIKE", Some(value)) => Operator::Like(value.into()),
+            ("UNLIKE", Some(value)) => Operator::Unlike(value.into()),
             _ => return None,
         };
         Some(Self { field, operator })
@@ -249,7 +250,16 @@ impl Constraint {
 
     /// Whether agents say what they have of it: Marathon's own names, such as `@zone`, are those of fault domains.
     fn is_on_attribute(&self) -> bool {
-        !self.is_on_one_agent() && !self.field.starts_with('@')
+        !self.is_on_one_agent() && !self.is_of_fault_domain()
+    }
+
+    fn is_of_fault_domain(&self) -> bool {
+        !self.is_on_one_agent() && self.field.starts_with('@')
+    }
+
+    fn asks_for_value(&self) -> bool {
+        let of_any = matches!(self.operator, Operator::AtMost(_) | Operator::GroupBy(_) | Operator::Cluster(None));
+        !of_any && !self.is_of_fault_domain()
     }
 }
 
@@ -259,8 +269,8 @@ impl Operator {
         match self {
             Self::AtMost(_) | Self::GroupBy(_) | Self::Cluster(None) => true,
             Self::Cluster(Some(own)) | Self::Is(own) => is_same(own, value),
-            Self::Like(pattern) => whole_match(pattern, value).unwrap_or(true),
-            Self::Unlike(pattern) => !whole_match(pattern, value).unwrap_or(false),
+            Self::Like(pattern) => pattern.matches(value).unwrap_or(true),
+            Self::Unlike(pattern) => !pattern.matches(value).unwrap_or(false),
         }
     }
 }
@@ -269,12 +279,6 @@ impl Operator {
 fn is_same(one: &str, other: &str) -> bool {
     let number = |text: &str| text.trim().parse::<f64>().ok();
     one == other || number(one).is_some_and(|one| number(other) == Some(one))
-}
-
-/// Marathon compares whole values, with patterns of Java. `None` where a pattern is none here.
-fn whole_match(pattern: &str, value: &str) -> Option<bool> {
-    let pattern = Some(pattern).filter(|pattern| pattern.len() <= MAX_PATTERN_BYTES)?;
-    Some(Regex::new(&format!("^(?:{pattern})$")).ok()?.is_match(value))
 }
 
 impl fmt::Display for Contradiction<'_> {
@@ -309,8 +313,8 @@ impl fmt::Display for Constraint {
             Operator::Cluster(None) => write!(f, "{field} CLUSTER"),
             Operator::Cluster(Some(value)) => write!(f, "{field} CLUSTER {}", short(value)),
             Operator::Is(value) => write!(f, "{field} IS {}", short(value)),
-            Operator::Like(pattern) => write!(f, "{field} LIKE {}", short(pattern)),
-            Operator::Unlike(pattern) => write!(f, "{field} UNLIKE {}", short(pattern)),
+            Operator::Like(pattern) => write!(f, "{field} LIKE {}", short(pattern.text())),
+            Operator::Unlike(pattern) => write!(f, "{field} UNLIKE {}", short(pattern.text())),
         }
     }
 }

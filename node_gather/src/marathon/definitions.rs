@@ -1,5 +1,5 @@
-//! Reads Marathon's `/v2/apps` and `/v2/pods`: of how many applications one agent may hold only some instances, and how many. Their
-//! constraints and fixed host ports say so.
+//! Reads Marathon's `/v2/apps` and `/v2/pods`: which applications may not run on every agent, or in any number on one. Their constraints
+//! and fixed host ports say so.
 //!
 //! The queue says the same only of what is queued; an application that runs complete is not in it.
 //!
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 use thiserror::Error;
 
-use super::constraints::{Constraints, HostLimit};
+use super::constraints::Constraints;
 use super::json::{
     Each, Field, Lenient, Loose, MAX_ODD, Malformed, Name, Once, Partly, UNKNOWN, fields, items, only, read,
 };
@@ -21,18 +21,18 @@ use super::ports::{AppPorts, Ports};
 /// The maximum size of an answer: more than ten thousand definitions.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// How many applications with such constraints or ports are kept.
+/// How many applications with constraints or fixed host ports are kept.
 const MAX_APPLICATIONS: usize = 20_000;
 
-/// The applications of which one agent, or agents of one value, may hold only some instances, by id, and how many.
-pub type HostLimits = BTreeMap<String, HostLimit>;
+/// The constraints of applications that have any, or a fixed host port, by id.
+pub type ByApplication = BTreeMap<String, Constraints>;
 
 /// What the definitions of applications say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
-    /// How many instances of which applications one agent may hold, and among which values they are spread.
-    pub limits: HostLimits,
-    /// The applications of which a part cannot be read, so that their instances may be limited, too.
+    /// On which agents applications may run, and how many instances on one.
+    pub constraints: ByApplication,
+    /// The applications of which a part cannot be read, so that they may have others, too.
     pub odd: BTreeMap<String, OddDefinition>,
 }
 
@@ -63,7 +63,7 @@ pub enum DefinitionsError {
 /// let body = br#"{"apps": [{"id": "/db", "cpus": 1, "constraints": [["hostname", "UNIQUE"]]}, {"id": "/web"}]}"#;
 /// let mut definitions = Definitions::default();
 /// add_apps(&body[..], &mut definitions).unwrap();
-/// assert_eq!((definitions.limits.len(), definitions.limits["/db"].of(5)), (1, Some(1)));
+/// assert_eq!((definitions.constraints.len(), definitions.constraints["/db"].most_per_agent(5)), (1, Some(1)));
 /// ```
 ///
 /// # Errors
@@ -110,14 +110,14 @@ impl<'a> List<'a> {
 }
 
 impl Definitions {
-    fn add(&mut self, Definition { id, host_limit, changed_at, problem }: Definition) -> Result<(), String> {
-        if let Some((id, host_limit)) = id.clone().zip(host_limit) {
-            if self.limits.len() == MAX_APPLICATIONS {
+    fn add(&mut self, Definition { id, constraints, changed_at, problem }: Definition) -> Result<(), String> {
+        if let Some(id) = id.clone().filter(|_| !constraints.is_empty()) {
+            if self.constraints.len() == MAX_APPLICATIONS {
                 return Err(format!(
-                    "more than {MAX_APPLICATIONS} applications have a constraint that limits what an agent may hold, or a fixed host port"
+                    "more than {MAX_APPLICATIONS} applications have a constraint or a fixed host port"
                 ));
             }
-            self.limits.insert(id, host_limit);
+            self.constraints.insert(id, constraints);
         }
         if let Some(problem) = problem {
             self.add_odd(id.unwrap_or_else(|| UNKNOWN.to_owned()), OddDefinition { changed_at, problem });
@@ -133,16 +133,16 @@ impl Definitions {
 
     /// Adds those of another list.
     pub fn extend(&mut self, others: Self) {
-        self.limits.extend(others.limits);
+        self.constraints.extend(others.constraints);
         others.odd.into_iter().for_each(|(id, odd)| self.add_odd(id, odd));
     }
 
     /// Takes over what was known of applications whose definitions can no longer be read: most likely it still holds.
     pub fn take_over(&mut self, before: &Self) {
         for id in self.odd.keys() {
-            let own = self.limits.remove(id);
-            if let Some(limit) = before.limits.get(id).cloned().into_iter().chain(own).reduce(HostLimit::tightest) {
-                self.limits.insert(id.clone(), limit);
+            let own = self.constraints.remove(id);
+            if let Some(both) = before.constraints.get(id).cloned().into_iter().chain(own).reduce(Constraints::and) {
+                self.constraints.insert(id.clone(), both);
             }
         }
     }
@@ -152,7 +152,7 @@ impl Definitions {
 #[derive(Debug, Default)]
 struct Definition {
     id: Option<String>,
-    host_limit: Option<HostLimit>,
+    constraints: Constraints,
     changed_at: Option<Timestamp>,
     problem: Option<String>,
 }
@@ -174,7 +174,7 @@ impl Definition {
             Ok(Name(id)) => (Some(id), problem),
             Err(problem) => (None, Some(problem)),
         };
-        Self { id, host_limit: constraints.host_limit(), changed_at, problem }
+        Self { id, constraints, changed_at, problem }
     }
 }
 

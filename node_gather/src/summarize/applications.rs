@@ -9,7 +9,8 @@ use shared::resources::{Amount, Resources};
 use super::cluster_state::{ApplicationName, ClusterState, Tasks};
 use super::interned::{OTHER, index};
 use super::{Share, task_count};
-use crate::marathon::definitions::HostLimits;
+use crate::marathon::constraints::Constraints;
+use crate::marathon::definitions::ByApplication;
 use crate::marathon::queue::QueuedInstances;
 
 /// How many applications a snapshot lists. Frameworks with a name per task would not fit a message.
@@ -51,7 +52,7 @@ struct Queued {
 pub(super) fn in_all_pools<'l>(
     pools: &[Applications<'_>],
     most: &[Option<u32>],
-    limits: &'l HostLimits,
+    constraints: &'l ByApplication,
     queued: &[QueuedInstances],
 ) -> BTreeMap<&'l str, InAllPools> {
     let sum = |counts: &mut dyn Iterator<Item = u32>| counts.fold(0, u32::saturating_add);
@@ -67,7 +68,7 @@ pub(super) fn in_all_pools<'l>(
         let instances = sum(&mut own.iter().map(|(running, _)| *running).chain(waiting));
         Some((name, InAllPools { instances, most_agents: sum(&mut most.into_iter()) }))
     };
-    if pools.len() < 2 { BTreeMap::new() } else { limits.keys().filter_map(|name| of(name)).collect() }
+    if pools.len() < 2 { BTreeMap::new() } else { constraints.keys().filter_map(|name| of(name)).collect() }
 }
 
 /// The applications of each pool.
@@ -92,13 +93,13 @@ pub(super) fn by_pool<'a>(state: &'a ClusterState, tasks: Vec<Tasks>) -> Vec<App
 pub(super) fn of_other_marathons<'a>(
     state: &'a ClusterState,
     most_on_an_agent: impl Iterator<Item = (u32, u32)>,
-    limits: &HostLimits,
+    constraints: &ByApplication,
 ) -> BTreeSet<Key<'a>> {
     let (mut exceed, mut keep): (BTreeSet<Key<'a>>, BTreeSet<Key<'a>>) = Default::default();
     for (application, count) in most_on_an_agent {
         let is_marathon = state.applications.get(index(application)).is_some_and(|named| named.is_marathon);
         let Some(key) = Key::of(state, application).filter(|_| is_marathon) else { continue };
-        let is_more = limits.get(key.name).is_some_and(|limit| limit.forbids(count));
+        let is_more = constraints.get(key.name).is_some_and(|own| own.forbid(count));
         (if is_more { &mut exceed } else { &mut keep }).insert(key);
     }
     let kept: BTreeSet<&str> = keep.difference(&exceed).map(|key| key.name).collect();
@@ -144,21 +145,25 @@ impl<'a> Applications<'a> {
     }
 
     /// Limits how many instances of an application one agent may hold, and says what all pools have of it.
-    pub(super) fn limit_hosts(&mut self, limits: &HostLimits, in_all_pools: &BTreeMap<&str, InAllPools>) {
+    pub(super) fn limit_hosts(&mut self, constraints: &ByApplication, in_all_pools: &BTreeMap<&str, InAllPools>) {
         for (key, counts) in &mut self.0 {
-            if let Some(limit) = limits.get(key.name).filter(|_| counts.is_marathon) {
+            if let Some(own) = constraints.get(key.name).filter(|_| counts.is_marathon) {
                 let instances = task_count(&counts.tasks).saturating_add(counts.queued.instances);
-                counts.max_per_agent = limit.of(instances);
-                counts.in_all_pools = in_all_pools.get(key.name).copied();
+                counts.max_per_agent = own.most_per_agent(instances);
+                counts.in_all_pools = counts.max_per_agent.and_then(|_| in_all_pools.get(key.name).copied());
             }
         }
     }
 
-    /// By application, the attributes of which agents of one value may hold only so many instances.
-    pub(super) fn attributes(&self, limits: &HostLimits) -> BTreeMap<Key<'a>, BTreeSet<String>> {
+    /// The constraints of each application that tell agents with these attributes apart.
+    pub(super) fn constraints(
+        &self,
+        constraints: &ByApplication,
+        attributes: &BTreeMap<String, String>,
+    ) -> BTreeMap<Key<'a>, Constraints> {
         let of_marathon = self.0.iter().filter(|(_, counts)| counts.is_marathon);
-        let attributes = of_marathon.filter_map(|(key, _)| Some((*key, limits.get(key.name)?.attributes().clone())));
-        attributes.filter(|(_, attributes)| !attributes.is_empty()).collect()
+        let own = of_marathon.filter_map(|(key, _)| Some((*key, constraints.get(key.name)?.among(attributes))));
+        own.filter(|(_, own)| !own.is_empty()).collect()
     }
 
     /// The applications sorted by framework and name, at most [`MAX_APPLICATIONS`] and one for the rest of each framework.

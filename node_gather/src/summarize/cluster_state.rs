@@ -28,7 +28,7 @@ use super::pool::Pool;
 use super::set_aside::SetAsides;
 use super::{Membership, SeenAttributes};
 use crate::finding::{Owner, SetAside};
-use crate::marathon::definitions::HostLimits;
+use crate::marathon::definitions::ByApplication;
 use crate::members::{self, Descriptions, KnownClaims, Placement};
 use crate::mesos::names::Mark;
 use crate::mesos::state::{
@@ -244,8 +244,8 @@ impl ClusterState {
         }
     }
 
-    /// The tasks by pool, of a document that is closed. `limits` says how many instances of an application one agent may hold.
-    pub(super) fn end(&mut self, placements: &[Placement<'_>], limits: &HostLimits) -> Vec<Tasks> {
+    /// The tasks by pool, of a document that is closed. `constraints` are those of applications.
+    pub(super) fn end(&mut self, placements: &[Placement<'_>], constraints: &ByApplication) -> Vec<Tasks> {
         let sizes = self.sizes.take_values();
         let resources = |place: u32| sizes.get(index(place)).map(|(resources, _)| *resources).unwrap_or_default();
         let roles = self.roles.take_values();
@@ -278,8 +278,8 @@ impl ClusterState {
                 Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
             };
             let is_limited = |application| {
-                let name = if limits.is_empty() { None } else { self.applications.get(index(application)) };
-                name.is_some_and(|ApplicationName { name, .. }| limits.contains_key(name.as_str()))
+                let name = if constraints.is_empty() { None } else { self.applications.get(index(application)) };
+                name.is_some_and(|ApplicationName { name, .. }| constraints.contains_key(name.as_str()))
             };
             let by_role = |agent: u32| {
                 let of_agent = all_by_role.range((agent, 0)..=(agent, u32::MAX));

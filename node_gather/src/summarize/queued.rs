@@ -6,8 +6,8 @@
 //! again.
 //!
 //! An entry counts in a pool that can serve it: its constraints and roles do not exclude the pool's agents, and a new agent
-//! or one of the pool's holds an instance. Of several, the pool where the application has most tasks; else the first
-//! without `attributes`, which any agent may belong to; else the first of the configuration.
+//! or one of the pool's holds an instance. A pool comes first where an agent has the values that its constraints ask for. Of
+//! several, the pool where the application has most tasks; else the first without `attributes`, which any agent may belong to; else the first of the configuration.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use shared::config::Policy;
 use shared::contract::{AgentShape, NotCounted, TaskGroup};
+use shared::count::saturated;
 use shared::resources::Resources;
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use shared::time;
@@ -25,6 +26,7 @@ use super::applications::{Applications, Key};
 use super::interned::OTHER;
 use super::roles::is_within;
 use super::values::AgentValues;
+use crate::marathon::constraints::Contradiction;
 use crate::marathon::queue::{Declines, QueuedInstances};
 
 /// The role of unreserved resources.
@@ -182,7 +184,7 @@ impl Servers<'_> {
                 Service::Unknown if tasks > 0 => Service::Holds,
                 service => service,
             };
-            (service, tasks, policy.attributes.is_empty(), Reverse(pool))
+            (self.has_values(pool, queued), service, tasks, policy.attributes.is_empty(), Reverse(pool))
         };
         let all = || self.policies.iter().enumerate();
         let best = all()
@@ -210,6 +212,8 @@ impl Servers<'_> {
             Some(LeftOut { is_demand, ..LeftOut::from(reason) })
         } else if queued.declines == Declines::ForReservation {
             Some("it waits for the agent that holds its reservation or volume, and no other helps".to_owned().into())
+        } else if let Some(left_out) = self.on_one_agent(pool, queued, tasks, key.gpu_aware) {
+            Some(left_out)
         } else if queued.declines == Declines::ForConstraints {
             self.without_place(pool, queued, tasks).or_else(|| {
                 let but = self.with_other_hosts(pool, queued, tasks, key.gpu_aware);
@@ -243,8 +247,8 @@ impl Servers<'_> {
     ) -> bool {
         let is_new = queued.since.is_some_and(|since| taken_at.duration_since(since) < SOON);
         let instances = running.saturating_add(queued.instances);
-        let limit = queued.constraints.host_limit().filter(|_| is_new);
-        let Some(on_each) = limit.and_then(|limit| limit.of(instances)) else { return false };
+        let on_each = queued.constraints.most_per_agent(instances).filter(|_| is_new);
+        let Some(on_each) = on_each else { return false };
         instances <= self.agents_with_room(pool, queued, gpu_aware).saturating_mul(on_each)
     }
 
@@ -313,7 +317,7 @@ impl Servers<'_> {
         let settings = self.policies.get(pool).map(|policy| policy.settings_of(&queued.application));
         let is_daemon = settings.and_then(|settings| settings.daemon);
         let instances = running.saturating_add(queued.instances);
-        let Some(on_each) = queued.constraints.host_limit().and_then(|limit| limit.of(instances)) else {
+        let Some(on_each) = queued.constraints.most_per_agent(instances) else {
             return if is_daemon == Some(true) { of_attributes } else { 1 };
         };
         let Some(Some(most)) = self.most.get(pool) else { return of_attributes };
@@ -327,17 +331,31 @@ impl Servers<'_> {
         if is_everywhere && of_attributes == 0 { queued.instances } else { 1 }
     }
 
-    /// Why the values of attributes that agents of the pool have leave no place for an instance, where so many run there.
-    fn without_place(&self, pool: usize, queued: &QueuedInstances, running: u32) -> Option<LeftOut> {
-        if running > 0
-            && let Some(constraint) = queued.constraints.on_one_agent_together()
-        {
+    /// Why instances do not count that one agent is to hold together: it holds no more of them, or where so many run, no other agent helps.
+    fn on_one_agent(&self, pool: usize, queued: &QueuedInstances, running: u32, gpu_aware: bool) -> Option<LeftOut> {
+        let constraint = queued.constraints.on_one_agent_together()?;
+        if running > 0 {
             return Some(
                 format!("its instances run on one agent by its constraint {constraint}, and no other helps").into(),
             );
         }
-        let (values, zones) = self.values.get(pool)?;
-        let (most, constraint) = queued.constraints.most_instances(|field| values.possible(field, zones))?;
+        let instance = queued.resources();
+        let most = |rooms: &mut dyn Iterator<Item = Resources>| rooms.map(|room| instance.times_in(&room)).max();
+        let with_room = most(&mut self.shapes_with_room(pool, instance, gpu_aware).map(|shape| shape.free));
+        let shapes = self.shapes_of(pool).iter().filter(|shape| takes(&shape.total, gpu_aware));
+        let new = self.policies.get(pool).and_then(|policy| policy.new_agent);
+        let most = with_room.or_else(|| most(&mut shapes.map(|shape| shape.unreserved).chain(new)))?;
+        // Where none holds one, H5 says so.
+        let but = saturated(most);
+        (1..queued.instances).contains(&but).then(|| LeftOut {
+            but,
+            ..LeftOut::from(format!("one agent is to hold all by its constraint {constraint}, and holds {but}"))
+        })
+    }
+
+    /// Why the values of attributes that agents of the pool have leave no place for an instance, where so many run there.
+    fn without_place(&self, pool: usize, queued: &QueuedInstances, running: u32) -> Option<LeftOut> {
+        let (most, constraint) = self.most_by_values(pool, queued)?;
         (running >= most).then(|| {
             let reason = if most == 0 {
                 format!("no agent of the pool meets its constraint {constraint}")
@@ -346,6 +364,19 @@ impl Servers<'_> {
             };
             LeftOut::from(reason)
         })
+    }
+
+    /// How many instances the values of attributes that agents of the pool have leave places for in all, and the constraint that says so.
+    fn most_by_values<'q>(&self, pool: usize, queued: &'q QueuedInstances) -> Option<(u32, Contradiction<'q>)> {
+        let (values, zones) = self.values.get(pool)?;
+        queued.constraints.most_instances(|field| values.possible(field, zones))
+    }
+
+    /// Whether an agent of the pool has the values that the instances ask for, if they ask for any.
+    fn has_values(&self, pool: usize, queued: &QueuedInstances) -> bool {
+        let has_agents = self.values.get(pool).is_some_and(|(values, _)| values.has_agents());
+        let has_values = || self.most_by_values(pool, queued).is_none_or(|(most, _)| most > 0);
+        !queued.constraints.ask_for_values() || (has_agents && has_values())
     }
 
     fn service(&self, pool: usize, policy: &Policy, instance: &Resources, gpu_aware: bool) -> Service {

@@ -38,6 +38,10 @@ impl AgentValues {
         }
     }
 
+    pub(super) const fn has_agents(&self) -> bool {
+        self.has_agents
+    }
+
     /// The values that an agent may have; `None` where any is possible. Where all that agents have are zones of the group, a new
     /// one may be in any of these.
     pub(super) fn possible<'v>(&'v self, name: &str, zones: &'v [String]) -> Option<BTreeSet<&'v str>> {

@@ -31,26 +31,80 @@ fn the_hostname_limits_the_instances_on_an_agent() {
         (json!([["hostname"], [], ["hostname", "LATEST", "x", "y"]]), None),
         (json!(null), None),
     ] {
-        assert_eq!(constraints(written.clone()).host_limit().and_then(|limit| limit.of(9)), expected, "{written}");
+        assert_eq!(constraints(written.clone()).most_per_agent(9), expected, "{written}");
     }
 }
 
 #[test]
-fn constraints_on_attributes_say_among_agents_of_which_values_instances_are_spread() {
-    let attributes = |written: Json| {
-        constraints(written).host_limit().map(|limit| limit.attributes().iter().cloned().collect::<Vec<_>>().join(" "))
+fn constraints_on_attributes_spread_instances_over_values_or_keep_them_together() {
+    let all = constraints(json!([
+        ["rack", "UNIQUE"],
+        ["zone", "GROUP_BY", "3"],
+        ["row", "MAX_PER", "2"],
+        ["hostname", "CLUSTER"],
+        ["site", "CLUSTER", ""],
+        ["site", "CLUSTER", "b"]
+    ]));
+    assert_eq!(all.spread_over().collect::<Vec<_>>(), ["rack", "zone", "row"]);
+    assert_eq!(all.together_in().collect::<Vec<_>>(), ["hostname", "site"]);
+    let others =
+        constraints(json!([["@zone", "UNIQUE"], ["@zone", "CLUSTER"], ["rack", "LIKE", "r1"], ["hostname", "UNIQUE"]]));
+    assert_eq!((others.spread_over().count(), others.together_in().count()), (0, 0));
+}
+
+/// An agent `a.x` in rack 1 with two disks, and no class.
+#[test]
+fn names_and_values_admit_an_agent_or_not() {
+    let values = |field: &str| -> &[&str] {
+        match field {
+            "hostname" | "@hostname" => &["a.x"],
+            "rack" => &["1"],
+            "disk" => &["ssd", "hdd"],
+            _ => &[],
+        }
     };
-    let all = json!([["rack", "UNIQUE"], ["zone", "GROUP_BY", "3"], ["row", "MAX_PER", "2"], ["hostname", "UNIQUE"]]);
-    assert_eq!(attributes(all), Some("rack row zone".to_owned()));
-    assert_eq!(attributes(json!([["@zone", "UNIQUE"], ["rack", "LIKE", "r1"], ["rack", "CLUSTER"]])), None);
+    for (written, expected) in [
+        (json!([["hostname", "LIKE", "a\\..*"], ["@hostname", "IS", "a.x"], ["hostname", "CLUSTER", "a.x"]]), true),
+        (json!([["hostname", "LIKE", "a"]]), false),
+        (json!([["hostname", "UNLIKE", "a.*"]]), false),
+        (json!([["hostname", "CLUSTER", "b.x"]]), false),
+        (json!([["rack", "IS", "1.0"], ["disk", "LIKE", "ssd"], ["class", "UNLIKE", "x"]]), true),
+        (json!([["class", "LIKE", ".*"]]), false),
+        (json!([["disk", "CLUSTER", "nvme"]]), false),
+        // How many instances there are, and what Mesos says of fault domains, does not count here.
+        (
+            json!([["class", "UNIQUE"], ["hostname", "CLUSTER"], ["rack", "GROUP_BY", "3"], ["@zone", "LIKE", "b"]]),
+            true,
+        ),
+        // A pattern that cannot be compared.
+        (json!([["rack", "LIKE", "("], ["rack", "UNLIKE", "("]]), true),
+    ] {
+        assert_eq!(constraints(written.clone()).admit(|field| values(field).iter().copied()), expected, "{written}");
+    }
+}
+
+#[test]
+fn constraints_of_two_versions_are_those_of_both() {
+    let one = constraints(json!([["hostname", "UNIQUE"], ["rack", "UNIQUE"]]));
+    let other = constraints(json!([["rack", "UNIQUE"], ["hostname", "MAX_PER", "2"]])).with_fixed_port(true);
+    let both = one.clone().and(other);
+    assert_eq!(both.to_string(), "a fixed host port, hostname UNIQUE, and 2 more");
+    assert_eq!(Constraints::default().and(one.clone()), one);
+    let many =
+        |from: usize| constraints((from..from + 32).map(|number| json!([format!("a{number}"), "UNIQUE"])).collect());
+    assert_eq!(many(0).and(many(32)), many(0));
+    // What agents of the pool have in common tells them apart no more.
+    assert_eq!(one.among(&attributes(&[("rack", "r1")])), constraints(json!([["hostname", "UNIQUE"]])));
 }
 
 #[test]
 fn group_by_on_the_hostname_spreads_instances_over_agents() {
-    let of =
-        |written: Json| constraints(written).host_limit().map(|limit| [1, 3, 4, 10].map(|all| limit.of(all).unwrap()));
-    assert_eq!(of(json!([["hostname", "GROUP_BY", "3"]])), Some([1, 1, 2, 4]));
-    assert_eq!(of(json!([["@hostname", "GROUP_BY", 3], ["hostname", "MAX_PER", "2"]])), Some([1, 1, 2, 2]));
+    let of = |written: Json| {
+        let own = constraints(written);
+        [1, 3, 4, 10].into_iter().map(|all| own.most_per_agent(all)).collect::<Option<Vec<u32>>>()
+    };
+    assert_eq!(of(json!([["hostname", "GROUP_BY", "3"]])), Some(vec![1, 1, 2, 4]));
+    assert_eq!(of(json!([["@hostname", "GROUP_BY", 3], ["hostname", "MAX_PER", "2"]])), Some(vec![1, 1, 2, 2]));
     // On one agent it says nothing, nor without a number.
     assert_eq!(
         of(json!([["hostname", "GROUP_BY", "1"], ["hostname", "GROUP_BY", "0"], ["hostname", "GROUP_BY"]])),
@@ -178,7 +232,7 @@ fn a_fixed_host_port_limits_instances_like_a_constraint() {
         let own = constraints(written.clone());
         let without = own.clone().with_fixed_port(false);
         let own = own.with_fixed_port(true);
-        assert_eq!((own.host_limit().and_then(|limit| limit.of(9)), &*own.to_string()), (expected, text));
+        assert_eq!((own.most_per_agent(9), &*own.to_string()), (expected, text));
         assert_eq!(without, constraints(written));
     }
 }

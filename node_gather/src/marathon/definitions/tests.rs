@@ -3,11 +3,17 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+/// Of each application with constraints or a fixed port, how many of nine instances an agent may hold.
+fn most(read: &Definitions) -> Vec<(&str, Option<u32>)> {
+    read.constraints.iter().map(|(id, own)| (id.as_str(), own.most_per_agent(9))).collect()
+}
+
 #[test]
-fn applications_and_pods_with_constraints_on_the_hostname_are_kept() {
+fn applications_and_pods_with_constraints_are_kept() {
     let apps = json!({"apps": [
         {"id": "/db", "instances": 4, "constraints": [["hostname", "UNIQUE"]], "env": {"constraints": [1]}},
         {"id": "/web", "instances": 9, "constraints": [["rack", "GROUP_BY"]]},
+        {"id": "/host", "constraints": [["hostname", "LIKE", "a"]]},
         {"id": "/old", "constraints": null},
         {"id": "/plain"},
     ], "more": [{"apps": []}]});
@@ -20,9 +26,8 @@ fn applications_and_pods_with_constraints_on_the_hostname_are_kept() {
     let mut read = Definitions::default();
     add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
     add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
-    let limits =
-        HostLimits::from([("/db", 1), ("/pods/db", 2)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))));
-    assert_eq!(read, Definitions { limits, ..Definitions::default() });
+    assert_eq!(most(&read), [("/db", Some(1)), ("/host", None), ("/pods/db", Some(2))]);
+    assert!(read.odd.is_empty());
 }
 
 #[test]
@@ -44,9 +49,9 @@ fn applications_and_pods_with_a_fixed_host_port_are_kept() {
     let mut read = Definitions::default();
     add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
     add_pods(pods.to_string().as_bytes(), &mut read).unwrap();
-    let limits = [("/host", 1), ("/service", 2), ("/bridge", 1), ("/old", 1), ("/pods/dns", 1)];
-    let limits = limits.map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))).into();
-    assert_eq!(read, Definitions { limits, ..Definitions::default() });
+    let one = Some(1);
+    let expected = [("/bridge", one), ("/host", one), ("/old", one), ("/pods/dns", one), ("/service", Some(2))];
+    assert_eq!((most(&read), read.odd.len()), (expected.to_vec(), 0));
 }
 
 #[test]
@@ -71,7 +76,7 @@ fn beside_another(add: fn(&[u8], &mut Definitions) -> Result<(), DefinitionsErro
     for (read, list) in all.iter_mut().zip([json!([odd, other]), json!([other, odd])]) {
         let body = if is_pods { list } else { json!({ "apps": list }) };
         add(body.to_string().as_bytes(), read).unwrap();
-        assert_eq!(read.limits["/other"], HostLimit::at_most(1), "{odd}");
+        assert_eq!(read.constraints["/other"].most_per_agent(9), Some(1), "{odd}");
     }
     let [first, second] = all;
     assert_eq!(first, second, "in any order");
@@ -111,7 +116,7 @@ fn an_odd_definition_hides_no_other() {
         (json!({"id": "/a", "ports": [-1], "constraints": null}), "/a", "ports: got integer `-1`, expected a port"),
     ] {
         let read = beside_another(apps, &odd);
-        assert_eq!((problem_of(&read), read.limits.len()), ((id, problem), 1), "{odd}");
+        assert_eq!((problem_of(&read), read.constraints.len()), ((id, problem), 1), "{odd}");
     }
     for (odd, id, problem) in [
         (json!({"containers": []}), "(unknown)", "id is missing"),
@@ -131,7 +136,7 @@ fn an_odd_definition_hides_no_other() {
         ),
     ] {
         let read = beside_another(pods, &odd);
-        assert_eq!((problem_of(&read), read.limits.len()), ((id, problem), 1), "{odd}");
+        assert_eq!((problem_of(&read), read.constraints.len()), ((id, problem), 1), "{odd}");
     }
     // Values that mean nothing are not odd.
     for fine in [
@@ -157,13 +162,13 @@ fn what_can_be_read_of_an_odd_definition_counts() {
     ] {
         let read = apps(&format!(r#"{{"apps":[{{"id":"/a","constraints":{constraints}}}]}}"#));
         assert_eq!(
-            (read.limits.get("/a").and_then(|limit| limit.of(9)), read.odd.len()),
+            (read.constraints.get("/a").and_then(|own| own.most_per_agent(9)), read.odd.len()),
             (expected, 1),
             "{constraints}"
         );
     }
     let ports = apps(r#"{"apps":[{"id":"/a","container":{"portMappings":[{"hostPort":-1},{"hostPort":80}]}}]}"#);
-    assert_eq!((&ports.limits["/a"], ports.odd.len()), (&HostLimit::at_most(1), 1));
+    assert_eq!((most(&ports), ports.odd.len()), (vec![("/a", Some(1))], 1));
     let twice = apps(r#"{"apps":[{"id":"/a","constraints":[],"constraints":[]}]}"#);
     assert_eq!(problem_of(&twice), ("/a", "constraints: it occurs twice"));
     let changed = |versions: Json| {
@@ -189,29 +194,28 @@ fn what_can_be_read_of_an_odd_definition_counts() {
 }
 
 #[test]
-fn a_limit_that_was_known_outlasts_an_odd_definition() {
+fn constraints_that_were_known_outlast_an_odd_definition() {
     let odd = |constraints: Json| {
         let mut read = Definitions::default();
         let apps = json!({"apps": [{"id": "/db", "constraints": constraints}, {"id": "/web"}]});
         add_apps(apps.to_string().as_bytes(), &mut read).unwrap();
         read
     };
-    let before = Definitions {
-        limits: HostLimits::from(
-            [("/db", 2), ("/web", 1), ("/gone", 1)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))),
-        ),
-        ..Definitions::default()
-    };
+    let mut before = Definitions::default();
+    let apps = [("/db", "2"), ("/web", "1"), ("/gone", "1")]
+        .map(|(id, most)| json!({"id": id, "constraints": [["hostname", "MAX_PER", most]]}));
+    add_apps(json!({"apps": apps}).to_string().as_bytes(), &mut before).unwrap();
     let after = |mut read: Definitions| {
         read.take_over(&before);
-        read.limits
+        most(&read).into_iter().map(|(id, most)| (id.to_owned(), most)).collect::<Vec<_>>()
     };
-    assert_eq!(after(odd(json!({}))), HostLimits::from([("/db".to_owned(), HostLimit::at_most(2))]));
+    let db = |most: u32| vec![("/db".to_owned(), Some(most))];
+    assert_eq!(after(odd(json!({}))), db(2));
     // With what can be read of it, the tightest limit holds.
-    let partly = |most: &str| after(odd(json!([["hostname", "MAX_PER", most], 5])))["/db"].of(9);
-    assert_eq!([partly("1"), partly("3")], [Some(1), Some(2)]);
+    let partly = |most: &str| after(odd(json!([["hostname", "MAX_PER", most], 5])));
+    assert_eq!([partly("1"), partly("3")], [db(1), db(2)]);
     // What can be read as a whole is not overruled.
-    assert_eq!(after(odd(json!([]))), HostLimits::new());
+    assert_eq!(after(odd(json!([]))), []);
 }
 
 #[test]
@@ -234,10 +238,5 @@ fn an_endless_list_is_refused() {
         .collect();
     let refused = add_apps(json!({ "apps": apps }).to_string().as_bytes(), &mut Definitions::default()).unwrap_err();
     let source = std::error::Error::source(&refused).unwrap().to_string();
-    assert!(
-        source.starts_with(
-            "more than 20000 applications have a constraint that limits what an agent may hold, or a fixed host port"
-        ),
-        "{source}"
-    );
+    assert!(source.starts_with("more than 20000 applications have a constraint or a fixed host port"), "{source}");
 }

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::marathon::constraints::HostLimit;
 
 /// An entry as Marathon 1.4 to 1.11 writes it; `more` is the app or pod.
 fn item(count: u32, time_left_seconds: u32, more: &Json) -> Json {
@@ -92,7 +91,7 @@ fn a_queued_pod_has_its_containers_and_its_executor() {
     let [queued] = queued.try_into().unwrap();
     assert_eq!((&*queued.application, queued.instances), ("/pods/web", 2));
     assert_eq!(queued.tasks, tasks);
-    assert_eq!(queued.constraints.host_limit(), Some(HostLimit::at_most(1)));
+    assert_eq!(queued.constraints.most_per_agent(9), Some(1));
     assert_eq!(queued.accepted_roles, ["dev"]);
 }
 
@@ -132,7 +131,7 @@ fn an_amount_that_no_agent_has_hides_no_other_entry() {
 fn problem_of(odd: Json) -> (String, u32, String) {
     let [odd, other] = parsed(&[odd, item(2, 0, &app("/b", 1.0, 64.0))]).unwrap().try_into().unwrap();
     assert_eq!((&*other.application, other.instances, other.odd), ("/b", 2, None));
-    assert_eq!((odd.tasks.len(), odd.constraints.host_limit()), (0, None));
+    assert_eq!((odd.tasks.len(), odd.constraints.most_per_agent(9)), (0, None));
     (odd.application, odd.instances, odd.odd.unwrap().problem)
 }
 
@@ -234,23 +233,17 @@ fn a_number_stands_for_a_text_in_a_constraint() {
     let mut own = item(1, 0, &app("/a", 1.0, 64.0));
     for (value, expected) in [(json!(5), Some(5)), (json!("5"), Some(5)), (json!(null), None), (json!(0), None)] {
         own["app"]["constraints"] = json!([["hostname", "MAX_PER", value]]);
-        assert_eq!(
-            parsed(std::slice::from_ref(&own)).unwrap()[0].constraints.host_limit(),
-            expected.map(HostLimit::at_most),
-            "{value}"
-        );
+        assert_eq!(parsed(std::slice::from_ref(&own)).unwrap()[0].constraints.most_per_agent(9), expected, "{value}");
     }
     let mut own = item(1, 0, &pod("/p"));
     own["pod"]["scheduling"]["placement"]["constraints"] =
         json!([{"fieldName": "hostname", "operator": "MAX_PER", "value": 2}]);
-    assert_eq!(parsed(&[own]).unwrap()[0].constraints.host_limit(), Some(HostLimit::at_most(2)));
+    assert_eq!(parsed(&[own]).unwrap()[0].constraints.most_per_agent(9), Some(2));
 }
 
 #[test]
 fn a_fixed_host_port_of_what_is_queued_is_read() {
-    let limit = |entry: &Json| {
-        parsed(std::slice::from_ref(entry)).unwrap()[0].constraints.host_limit().and_then(|limit| limit.of(9))
-    };
+    let limit = |entry: &Json| parsed(std::slice::from_ref(entry)).unwrap()[0].constraints.most_per_agent(9);
     let mut own = item(1, 0, &app("/a", 1.0, 64.0));
     own["app"]["portDefinitions"] = json!([{"port": 80, "protocol": "tcp"}]);
     own["app"]["requirePorts"] = json!(false);

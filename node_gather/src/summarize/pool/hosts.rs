@@ -1,4 +1,5 @@
-//! H12: an agent goes only where other agents have places for its instances of which each, or those of one value, may hold only so many.
+//! H12: an agent goes only where other agents have places for its instances of applications that not every agent may run, or not in any
+//! number.
 //!
 //! Instances are given places one by one, each on the first agent with room for it that may hold one more. So two applications do not
 //! count on the same room. What waits, or runs on an agent that is on its way out, comes first.
@@ -6,17 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::contract::TaskGroup;
-use shared::resources::{Kind, Resources};
+use shared::count::saturated;
+use shared::resources::Resources;
 
 use super::Member;
 use super::member::Standing;
+use crate::marathon::constraints::Constraints;
 
-/// An application of which an agent, or agents of one value, may hold only so many instances, and which is no daemon.
+/// An application that not every agent may run, or not in any number, and which is no daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Limited {
     pub(in super::super) max_per_agent: u32,
-    /// The attributes of which the values count.
-    pub(in super::super) attributes: BTreeSet<String>,
+    /// Those that tell agents apart.
+    pub(in super::super) constraints: Constraints,
     /// How many of its instances wait for a place, and what one of them takes.
     pub(in super::super) queued: TaskGroup,
     /// Whether it is offered agents with gpus.
@@ -158,10 +161,33 @@ impl<'m> Hosts<'m> {
         from: Option<usize>,
         placed: &mut Vec<Placed>,
     ) -> u32 {
+        let Some(spread) = self.applications.get(number).filter(|_| instances.count > 0) else { return 0 };
+        let Some(groups) = spread.groups(self.members, &self.order, from) else {
+            return self.give_places_among(number, instances, from, None, placed);
+        };
+        for group in groups {
+            let first = placed.len();
+            if self.give_places_among(number, instances, from, Some(&group), placed) == 0 {
+                return 0;
+            }
+            placed.drain(first..).for_each(|placed| self.undo(placed));
+        }
+        instances.count
+    }
+
+    /// The same among those members, or all.
+    fn give_places_among(
+        &mut self,
+        number: usize,
+        instances: TaskGroup,
+        from: Option<usize>,
+        among: Option<&[usize]>,
+        placed: &mut Vec<Placed>,
+    ) -> u32 {
         let Some(Spread { limited, on: held, .. }) = self.applications.get_mut(number) else { return instances.count };
-        let mut values = values(&limited.attributes, held, self.members, from);
+        let mut values = values(&limited.constraints, held, self.members, from);
         let mut left = instances.count;
-        for place in &self.order {
+        for place in among.unwrap_or(&self.order) {
             if left == 0 {
                 break;
             }
@@ -171,8 +197,8 @@ impl<'m> Hosts<'m> {
             let on = held.get(place).copied().unwrap_or_default();
             let admitted = values.iter().map(|values| values.admit(member)).min().unwrap_or(u32::MAX);
             let most = limited.max_per_agent.saturating_sub(on).min(left).min(admitted);
-            let count = fitting(&instances.resources, free, most);
-            if count > 0 {
+            let count = saturated(instances.resources.times_in(free)).min(most);
+            if count > 0 && limited.constraints.admit(|field| member.values(field)) {
                 *free = free.saturating_sub(&instances.resources.times(count.into()));
                 held.insert(*place, on.saturating_add(count));
                 left -= count;
@@ -207,7 +233,7 @@ impl<'m> Values<'m> {
     /// How many may move to that member: of one value no more than there were, and of another one that holds none a single one, as any such
     /// constraint allows. What else `MAX_PER` and `GROUP_BY` allow is not counted.
     fn admit(&self, member: &Member) -> u32 {
-        match value(member, self.attribute) {
+        match member.value(self.attribute) {
             None => 0,
             Some(value) if value == self.own => u32::MAX,
             Some(value) => u32::from(!self.held.contains(value)),
@@ -215,34 +241,53 @@ impl<'m> Values<'m> {
     }
 
     fn hold(&mut self, member: &'m Member) {
-        self.held.extend(value(member, self.attribute));
+        self.held.extend(member.value(self.attribute));
     }
 }
 
 /// Those by which instances are spread that leave a member. Where it has none, nothing is known of it.
 fn values<'v>(
-    attributes: &'v BTreeSet<String>,
+    constraints: &'v Constraints,
     on: &BTreeMap<usize, u32>,
     members: &'v [Member],
     from: Option<usize>,
 ) -> Vec<Values<'v>> {
     let Some(from) = from.and_then(|place| members.get(place)) else { return Vec::new() };
     let holding = || on.iter().filter(|(_, count)| **count > 0).filter_map(|(place, _)| members.get(*place));
-    let values = |attribute: &'v String| {
-        let held = holding().filter_map(|member| value(member, attribute)).collect();
-        Some(Values { attribute, own: value(from, attribute)?, held })
+    let values = |attribute: &'v str| {
+        let held = holding().filter_map(|member| member.value(attribute)).collect();
+        Some(Values { attribute, own: from.value(attribute)?, held })
     };
-    attributes.iter().filter_map(values).collect()
-}
-
-/// Of several the smallest, so that their order does not matter.
-fn value<'m>(member: &'m Member, attribute: &str) -> Option<&'m str> {
-    member.attributes.values(attribute).min()
+    constraints.spread_over().filter_map(values).collect()
 }
 
 impl Spread {
     const fn new(limited: Limited) -> Self {
         Self { limited, size: Resources::ZERO, on: BTreeMap::new() }
+    }
+
+    /// The members that may hold all instances together which leave that member, or wait, in that order: those of one value, whichever
+    /// it is, or where others of them run. `None` where nothing keeps them together.
+    fn groups(&self, members: &[Member], order: &[usize], from: Option<usize>) -> Option<Vec<Vec<usize>>> {
+        let fields: Vec<&str> = self.limited.constraints.together_in().collect();
+        if fields.is_empty() {
+            return None;
+        }
+        let values = |place: usize| -> Option<Vec<&str>> {
+            let member = members.get(place)?;
+            fields.iter().map(|field| member.value(field)).collect()
+        };
+        let others = self.on.iter().find(|(place, count)| **count > 0 && from != Some(**place));
+        let mut groups: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
+        for place in order {
+            if let Some(values) = values(*place) {
+                groups.entry(values).or_default().push(*place);
+            }
+        }
+        if let Some((place, _)) = others {
+            groups.retain(|own, _| Some(own) == values(*place).as_ref());
+        }
+        Some(groups.into_values().collect())
     }
 
     /// Those on members that are on their way out, by member. What is disconnected, or set aside, runs on.
@@ -260,11 +305,4 @@ impl Spread {
         });
         leaving
     }
-}
-
-/// How many tasks of that size fit, at most so many.
-fn fitting(size: &Resources, free: &Resources, most: u32) -> u32 {
-    let of = |kind| free.get(kind).thousandths().checked_div(size.get(kind).thousandths());
-    let fitting = Kind::ALL.into_iter().filter_map(of).min().unwrap_or(u64::MAX);
-    u32::try_from(fitting).map_or(most, |fitting| fitting.min(most))
 }

@@ -200,6 +200,18 @@ impl Member {
         self.is_usable() && self.instance.may_go && !self.protected
     }
 
+    /// Its values of a field that a constraint may name.
+    pub(super) fn values(&self, field: &str) -> impl Iterator<Item = &str> {
+        let hostname = matches!(field, "hostname" | "@hostname").then(|| self.names.hostname());
+        let attributes = self.attributes.values(field).filter(move |_| hostname.is_none());
+        hostname.into_iter().chain(attributes)
+    }
+
+    /// Of several the smallest, so that their order does not matter.
+    pub(super) fn value(&self, field: &str) -> Option<&str> {
+        self.values(field).min()
+    }
+
     /// The largest used share of its resources.
     pub(super) fn load(&self) -> Share {
         Share::largest(&self.used(), &self.resources.total)

@@ -336,3 +336,53 @@ fn what_waits_beside_room_is_named_after_an_hour() {
         assert_eq!(note(used, minutes_ago, rejects), "", "{used} {minutes_ago} {rejects:?}");
     }
 }
+
+/// Agents of 4 cpus, of which so many are used, where instances of 1 cpu are to run on one agent.
+#[test]
+fn of_instances_for_one_agent_as_many_count_as_it_holds() {
+    let on_one = json!({"constraints": [["hostname", "CLUSTER"]]});
+    let rows = |used: &[f64], instances: u32, cpus: f64, settings: &str, rejects: &[(&str, u32)]| {
+        let agents: Vec<Json> =
+            (0..).zip(used).map(|(number, used): (u32, _)| agent(&format!("a{number}"), *used, &json!({}))).collect();
+        let queue = read_queue(&[declined(entry("/db", instances, cpus, &on_one), rejects)]);
+        counted(&with_queue(&state(&agents, &[marathon("marathon", &[])]), &config(settings), &queue))
+    };
+    for rejects in [&[][..], &[("InsufficientCpus", 1)]] {
+        // A new agent holds four of them.
+        assert_eq!(rows(&[4.0, 4.0], 60, 1.0, "", rejects), [(4, 56)]);
+        assert_eq!(rows(&[4.0, 4.0], 4, 1.0, "", rejects), [(4, 0)]);
+        assert_eq!(rows(&[], 60, 1.0, "new_agent = { cpus = 8, mem = 1000 }", rejects), [(8, 52)]);
+        // Marathon starts the first where there is room, and the others beside it.
+        assert_eq!(rows(&[3.0, 2.0], 3, 1.0, "", rejects), [(2, 1)]);
+        // What no agent holds is for H5 to name, and what an agent has may not be known.
+        assert_eq!(rows(&[4.0], 2, 9.0, "", rejects), [(2, 0)]);
+        assert_eq!(rows(&[], 60, 1.0, "", rejects), [(60, 0)]);
+    }
+    let full = state(&[agent("a", 4.0, &json!({}))], &[marathon("marathon", &[("db", "a")])]);
+    let queue = read_queue(&[declined(entry("/db", 2, 1.0, &on_one), &[("InsufficientCpus", 1)])]);
+    assert_eq!(counted(&with_queue(&full, &config(""), &queue)), [(0, 2)], "one runs, and its agent is full");
+}
+
+#[test]
+fn an_instance_counts_in_the_pool_of_which_agents_have_what_it_asks_for() {
+    let other = "[[pools]]\nname = \"db\"\ngroup = \"db\"\nattributes = { pool = \"db\" }";
+    let config = config(&format!("attributes = {{ pool = \"workers\" }}\n{other}"));
+    let full = |id: &str, pool: &str, disk: Json| {
+        let mut attributes = json!({"pool": pool});
+        attributes.as_object_mut().unwrap().extend(disk.as_object().unwrap().clone());
+        agent(id, 4.0, &json!({"attributes": attributes}))
+    };
+    let counts = |workers: Json, db: Json, constraint: Json| {
+        let state = state(&[full("a", "workers", workers), full("b", "db", db)], &[marathon("marathon", &[])]);
+        let own = entry("/new", 3, 1.0, &json!({"constraints": [constraint]}));
+        let queue = read_queue(&[declined(own, &[("InsufficientCpus", 1), ("UnfulfilledConstraint", 1)])]);
+        counted(&with_queue(&state, &config, &queue))
+    };
+    let (ssd, hdd, asks) = (json!({"disk": "ssd"}), json!({"disk": "hdd"}), json!(["disk", "CLUSTER", "ssd"]));
+    assert_eq!(counts(hdd.clone(), ssd.clone(), asks.clone()), [(0, 0), (3, 0)]);
+    assert_eq!(counts(json!({}), ssd.clone(), asks.clone()), [(0, 0), (3, 0)]);
+    assert_eq!(counts(ssd.clone(), ssd, asks.clone()), [(3, 0), (0, 0)]);
+    // Nobody has it: it counts where it did.
+    assert_eq!(counts(hdd.clone(), json!({}), asks), [(3, 0), (0, 0)]);
+    assert_eq!(counts(hdd, json!({}), json!(["disk", "UNLIKE", "hdd"])), [(0, 0), (3, 0)]);
+}

@@ -2,20 +2,22 @@
 
 use super::queue::{declined, entry, marathon, read_queue};
 use super::*;
-use crate::marathon::constraints::HostLimit;
-use crate::marathon::definitions::{Definitions, HostLimits};
+use crate::marathon::definitions::{Definitions, add_apps};
 use crate::marathon::{Answer, Queue};
 
-/// What Marathon says of applications of which an agent may hold so many.
-fn observed(limits: &[(&str, u32)], queue: &Queue) -> Observed {
-    let limits: Vec<_> = limits.iter().map(|(name, most)| (*name, HostLimit::at_most(*most))).collect();
-    limited(&limits, queue)
+/// What Marathon says of applications with these constraints.
+pub(super) fn constrained(applications: &[(&str, Json)], queue: &Queue) -> Observed {
+    let apps = applications.iter().map(|(id, constraints)| json!({"id": id, "constraints": constraints}));
+    let mut definitions = Definitions::default();
+    add_apps(json!({"apps": apps.collect::<Vec<Json>>()}).to_string().as_bytes(), &mut definitions).unwrap();
+    Observed { queue: queue.clone(), definitions: Answer::Known(definitions) }
 }
 
-fn limited(limits: &[(&str, HostLimit)], queue: &Queue) -> Observed {
-    let limits: HostLimits = limits.iter().map(|(name, limit)| ((*name).to_owned(), limit.clone())).collect();
-    let definitions = Answer::Known(Definitions { limits, ..Definitions::default() });
-    Observed { queue: queue.clone(), definitions }
+/// The same of applications of which an agent may hold so many.
+pub(super) fn observed(limits: &[(&str, u32)], queue: &Queue) -> Observed {
+    let max_per = |most: u32| json!([["hostname", "MAX_PER", most.to_string()]]);
+    let applications: Vec<(&str, Json)> = limits.iter().map(|(name, most)| (*name, max_per(*most))).collect();
+    constrained(&applications, queue)
 }
 
 /// The ids of the active candidates.
@@ -229,7 +231,7 @@ proptest! {
 fn spread(pool: &[Json], on: &[&str], agents: u32, queue: &Queue) -> (Option<u32>, Vec<String>) {
     let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
     let state = state(pool, &[marathon("marathon", &tasks)]);
-    let observed = limited(&[("/db", HostLimit::spread_over(agents))], queue);
+    let observed = constrained(&[("/db", json!([["hostname", "GROUP_BY", agents.to_string()]]))], queue);
     let snapshot = run_with(&state, &config("max = 9"), &observed).snapshots.remove(0);
     (snapshot.applications.iter().find(|own| own.name == "/db").and_then(|own| own.max_per_agent), active(&snapshot))
 }
@@ -307,7 +309,7 @@ fn an_agent_stays_whose_instance_no_agent_of_its_value_may_hold_h12() {
     let may_go = |pool: &[Json], on: &[&str]| {
         let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
         let state = state(pool, &[marathon("marathon", &tasks)]);
-        let observed = limited(&[("/db", HostLimit::among_values_of("rack".to_owned()))], &no_queue());
+        let observed = constrained(&[("/db", json!([["rack", "UNIQUE"]]))], &no_queue());
         active(&run_with(&state, &config("max = 9"), &observed).snapshots.remove(0))
     };
     let [r0, r1, r2] = ["r0", "r1", "r2"];
@@ -325,4 +327,62 @@ fn an_agent_stays_whose_instance_no_agent_of_its_value_may_hold_h12() {
     pool.push(agent("c", 2.0, &json!({})));
     assert_eq!(may_go(&pool, &["a", "b"]), ["c"]);
     assert_eq!(may_go(&pool, &["b", "c"]), ["a", "c"]);
+}
+
+/// Which agents may go where instances of `/db` with these constraints run on some.
+fn may_go(pool: &[Json], on: &[&str], constraints: &Json) -> Vec<String> {
+    let tasks: Vec<(&str, &str)> = on.iter().map(|agent| ("db", *agent)).collect();
+    let observed = constrained(&[("/db", constraints.clone())], &no_queue());
+    active(&run_with(&state(pool, &[marathon("marathon", &tasks)]), &config("max = 9"), &observed).snapshots.remove(0))
+}
+
+#[test]
+fn an_agent_stays_whose_instance_no_agent_of_another_name_or_value_may_run_h12() {
+    let pool = in_racks(&[("a", 1.0, "r0"), ("b", 1.1, "r1"), ("c", 1.2, "r1")]);
+    let like = |field: &str, pattern: &str| json!([[field, "LIKE", pattern]]);
+    for (on, constraints, expected) in [
+        (&["a"][..], like("hostname", "host-a"), &["b", "c"][..]),
+        (&["a"], like("hostname", "host-[ac]"), &["a", "b"]),
+        (&["a"], json!([["hostname", "UNLIKE", "host-[bc]"]]), &["b", "c"]),
+        (&["a"], like("rack", "r0"), &["b", "c"]),
+        (&["b"], json!([["rack", "CLUSTER", "r1"]]), &["a", "b"]),
+        (&["b"], json!([["rack", "IS", "r1"], ["hostname", "UNIQUE"]]), &["a", "b"]),
+        (&["b", "c"], json!([["rack", "IS", "r1"], ["hostname", "UNIQUE"]]), &["a"]),
+        // Nobody has it, and the instance runs: it would not run again.
+        (&["a"], like("rack", "r9"), &["b", "c"]),
+        // It says nothing of these agents.
+        (&["a"], like("@zone", "z"), &["a", "b"]),
+        (&["a"], json!([["class", "UNLIKE", "x"]]), &["a", "b"]),
+    ] {
+        assert_eq!(may_go(&pool, on, &constraints), expected, "{on:?} {constraints}");
+    }
+}
+
+#[test]
+fn what_all_agents_of_a_pool_have_holds_none_h12() {
+    let pool = [agent("a", 1.0, &json!({})), agent("b", 4.0, &json!({}))];
+    let state = state(&pool, &[marathon("marathon", &[("db", "a")])]);
+    let of_pool = |value: &str| {
+        let observed = constrained(&[("/db", json!([["pool", "LIKE", value]]))], &no_queue());
+        active(&run_with(&state, &config("attributes = { pool = \"workers\" }"), &observed).snapshots[0])
+    };
+    // H and D3 ask for the room that any task needs.
+    assert_eq!(of_pool("workers"), ["a", "b"]);
+}
+
+#[test]
+fn instances_that_run_on_one_agent_move_together_or_not_h12() {
+    let cluster = json!([["hostname", "CLUSTER"]]);
+    let pool = |b: f64, c: f64| agents(&[("a", 2.0), ("b", b), ("c", c)]);
+    // A cpu is free on each, or two on one.
+    assert_eq!(may_go(&pool(3.0, 3.0), &["a", "a"], &cluster), ["b", "c"]);
+    assert_eq!(may_go(&pool(2.0, 3.0), &["a", "a"], &cluster), ["a", "c"]);
+    assert_eq!(may_go(&pool(3.0, 3.0), &["a", "a"], &json!([["hostname", "MAX_PER", "2"]])), ["a"]);
+    // In one rack: where another instance runs, or in any rack that holds all.
+    let in_rack = json!([["rack", "CLUSTER"]]);
+    let racks = |c: &str| in_racks(&[("a", 2.0, "r0"), ("b", 3.0, "r1"), ("c", 3.0, c)]);
+    assert_eq!(may_go(&racks("r2"), &["a", "a"], &in_rack), ["b", "c"]);
+    assert_eq!(may_go(&racks("r1"), &["a", "a"], &in_rack), ["a"]);
+    assert_eq!(may_go(&racks("r1"), &["a", "c"], &in_rack), ["a", "b"]);
+    assert_eq!(may_go(&racks("r2"), &["a", "a", "b"], &in_rack), ["b", "c"]);
 }

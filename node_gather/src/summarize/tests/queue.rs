@@ -2,9 +2,9 @@
 
 use shared::contract::{Completeness, NotCounted};
 
+use super::hosts::observed;
 use super::*;
-use crate::marathon::constraints::HostLimit;
-use crate::marathon::definitions::{Definitions, HostLimits, OddDefinition};
+use crate::marathon::definitions::OddDefinition;
 use crate::marathon::queue::QueuedInstances;
 use crate::marathon::{Answer, Queue, queue};
 
@@ -391,12 +391,9 @@ fn constraints_say_how_many_instances_an_agent_may_hold() {
         &[agent("a", 1.0, &json!({}))],
         &[marathon("marathon", &tasks), framework("spark", &[("/db", "a", 0.1)])],
     );
-    let limits = HostLimits::from(
-        [("/db", 1), ("/pod", 3), ("/gone", 1)].map(|(id, most)| (id.to_owned(), HostLimit::at_most(most))),
-    );
     let constrained = json!({"constraints": [["hostname", "MAX_PER", "2"]]});
     let queue = read_queue(&[entry("/new", 1, 1.0, &constrained), entry("/db", 1, 1.0, &constrained)]);
-    let marathon = Observed { queue, definitions: Answer::Known(Definitions { limits, ..Definitions::default() }) };
+    let marathon = observed(&[("/db", 1), ("/pod", 3), ("/gone", 1)], &queue);
     let snapshot = run_with(&state, &config(""), &marathon).snapshots.remove(0);
     let limited: Vec<(&str, &str, Option<u32>, u32)> = snapshot
         .applications
@@ -434,9 +431,10 @@ fn a_definition_that_cannot_be_read_is_named_and_keeps_agents_for_an_hour() {
             let problem = "constraints: got an object, expected a list of constraints".to_owned();
             (format!("/app{number}"), OddDefinition { changed_at, problem })
         };
-        let limits = HostLimits::from([("/db".to_owned(), HostLimit::at_most(1))]);
-        let definitions = Definitions { limits, odd: changed.iter().enumerate().map(odd).collect() };
-        let marathon = Observed { queue: read_queue(&[]), definitions: Answer::Known(definitions) };
+        let mut marathon = observed(&[("/db", 1)], &read_queue(&[]));
+        if let Answer::Known(definitions) = &mut marathon.definitions {
+            definitions.odd = changed.iter().enumerate().map(odd).collect();
+        }
         run_with(&state, &config(""), &marathon).snapshots.remove(0)
     };
     let says = |count: usize, application: &str| {
