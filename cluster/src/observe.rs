@@ -182,6 +182,7 @@ pub(crate) fn begin(framework: &Framework, sink: &mut impl Sink) {
     sink.framework_name(framework.name.clone());
     sink.framework_gpu_aware(framework.is_gpu_aware());
     sink.framework_recovered(framework.presence == Presence::Recovered);
+    sink.framework_connected(framework.presence == Presence::Connected);
 }
 
 impl<'a> Alike<'a> {

@@ -137,6 +137,7 @@ pub fn summarize_unidentified(
         let is_complete = findings.iter().all(|finding| finding.level() == CompletenessLevel::Complete);
         let mut notes = if is_complete { notes } else { Vec::new() };
         notes.extend(completeness::odd_definitions_note(marathon, taken_at));
+        notes.extend(completeness::disconnected_note(&state.frameworks));
         notes.extend(left_out.note);
         findings.extend(completeness::group_findings(&pool, &described, members.as_ref()));
         let mut snapshot = ClusterSnapshot {

@@ -73,10 +73,14 @@ impl Removal {
         let never = |reason: &str| Some(Self::new(agent, When::Never, reason.to_owned()));
         match asked.and_then(|asked| asked.stays) {
             Some(Stays::NotUsable) => return never("it is not usable: disconnected, inactive, or set aside"),
-            Some(Stays::Protected) => return never("it runs a task of a protected framework or application"),
+            Some(Stays::Protected) => {
+                return never(
+                    "it runs a task of a protected framework or application, or of a framework that is disconnected",
+                );
+            }
             Some(Stays::SoleHost) => {
                 return never(
-                    "an instance runs there, or waits for its place, of which each agent may hold only so many, and no other has a place for it",
+                    "an instance runs there, or waits for its place, and by its constraints no other agent has a place for it",
                 );
             }
             Some(Stays::Instance) => {

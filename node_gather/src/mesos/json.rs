@@ -324,6 +324,7 @@ enum FrameworkField {
     Name,
     Capabilities,
     Recovered,
+    Connected,
     Tasks,
     Executors,
     #[serde(other)]
@@ -373,6 +374,12 @@ impl<'de, S: Sink> Form<'de> for Framework<'_, S> {
                     let recovered: Lenient<bool> = map.next_value()?;
                     if let Some(recovered) = odd.take("frameworks[].recovered", recovered) {
                         feeding.sink.framework_recovered(recovered);
+                    }
+                }
+                FrameworkField::Connected if odd.is_first("frameworks[].connected") => {
+                    let connected: Lenient<bool> = map.next_value()?;
+                    if let Some(connected) = odd.take("frameworks[].connected", connected) {
+                        feeding.sink.framework_connected(connected);
                     }
                 }
                 FrameworkField::Tasks if odd.is_first("frameworks[].tasks") => {

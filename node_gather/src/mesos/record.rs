@@ -30,6 +30,7 @@ pub(crate) struct Record {
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
+    disconnected: bool,
     odd_framework: Option<OddField>,
 }
 
@@ -105,6 +106,10 @@ impl Sink for Record {
         self.recovered = recovered;
     }
 
+    fn framework_connected(&mut self, connected: bool) {
+        self.disconnected = !connected;
+    }
+
     fn framework_odd(&mut self, odd: OddField) {
         odd.keep_in(&mut self.odd_framework);
     }
@@ -132,8 +137,8 @@ impl Sink for Record {
     fn end_framework(&mut self) -> Result<(), StateError> {
         let name = self.name.take().ok_or(StateError::Missing("frameworks[].name"))?;
         let (gpu_aware, recovered) = (std::mem::take(&mut self.gpu_aware), std::mem::take(&mut self.recovered));
-        let odd = self.odd_framework.take();
-        self.frameworks.push(Framework { name, gpu_aware, recovered, bears: Bears::default(), odd });
+        let (disconnected, odd) = (std::mem::take(&mut self.disconnected), self.odd_framework.take());
+        self.frameworks.push(Framework { name, gpu_aware, recovered, disconnected, bears: Bears::default(), odd });
         Ok(())
     }
 }

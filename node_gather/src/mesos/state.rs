@@ -208,6 +208,8 @@ pub struct Framework {
     pub gpu_aware: bool,
     /// Whether it has not re-registered since the failover: the master knows it from its agents.
     pub recovered: bool,
+    /// Whether its scheduler is not connected: what ends is started nowhere else until it is back.
+    pub disconnected: bool,
     /// Which tasks it has.
     pub bears: Bears,
     /// A field of it, or of one of its executors without an agent, that cannot be read.
@@ -508,6 +510,9 @@ pub trait Sink {
 
     /// Whether the framework that is being read has not re-registered since the failover.
     fn framework_recovered(&mut self, recovered: bool);
+
+    /// Whether the scheduler of the framework that is being read is connected.
+    fn framework_connected(&mut self, connected: bool);
 
     /// A field of the framework that is being read cannot be read, or of one of its executors without an agent.
     fn framework_odd(&mut self, odd: OddField);

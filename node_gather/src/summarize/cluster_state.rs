@@ -123,6 +123,7 @@ struct OpenFramework {
     name: Option<String>,
     gpu_aware: bool,
     recovered: bool,
+    disconnected: bool,
     odd: Option<OddField>,
     /// The application that stands for those beyond [`MAX_NAMES_OF_FRAMEWORK`].
     other: Option<u32>,
@@ -272,10 +273,11 @@ impl ClusterState {
                 *own = place;
             }
         }
+        let are_some_disconnected = self.frameworks.iter().any(|framework| framework.disconnected);
         for pool in &mut self.pools {
             let application = |application| {
                 let ApplicationName { framework, name, .. } = self.applications.get(index(application))?;
-                Some((self.frameworks.get(index(*framework))?.name.as_str(), name.as_str()))
+                Some((self.frameworks.get(index(*framework))?, name.as_str()))
             };
             let is_limited = |application| {
                 let name = if constraints.is_empty() { None } else { self.applications.get(index(application)) };
@@ -296,7 +298,7 @@ impl ClusterState {
             let framework = |of| self.frameworks.get(index(of)).map(|framework: &Framework| framework.name.as_str());
             pool.protect(framework);
             let is_set_aside = |number| self.set_aside.contains(number);
-            pool.end(resources, application, is_limited, placement, is_set_aside, by_role);
+            pool.end(resources, application, are_some_disconnected, is_limited, placement, is_set_aside, by_role);
         }
         tasks
     }
@@ -444,6 +446,10 @@ impl Sink for ClusterState {
         self.open.recovered = recovered;
     }
 
+    fn framework_connected(&mut self, connected: bool) {
+        self.open.disconnected = !connected;
+    }
+
     fn framework_odd(&mut self, odd: OddField) {
         odd.keep_in(&mut self.open.odd);
     }
@@ -466,7 +472,8 @@ impl Sink for ClusterState {
     fn end_framework(&mut self) -> Result<(), StateError> {
         self.count_batch();
         self.count_pods();
-        let OpenFramework { name, gpu_aware, recovered, odd, paths, names, .. } = std::mem::take(&mut self.open);
+        let OpenFramework { name, gpu_aware, recovered, disconnected, odd, paths, names, .. } =
+            std::mem::take(&mut self.open);
         let name = name.ok_or(StateError::Missing("frameworks[].name"))?;
         if self.frameworks.len() >= MAX_FRAMEWORKS {
             return Err(StateError::TooManyFrameworks);
@@ -476,7 +483,7 @@ impl Sink for ClusterState {
             (true, false) => Bears::OtherTasks,
             (true, true) => Bears::NoTask,
         };
-        self.frameworks.push(Framework { name, gpu_aware, recovered, bears, odd });
+        self.frameworks.push(Framework { name, gpu_aware, recovered, disconnected, bears, odd });
         Ok(())
     }
 }

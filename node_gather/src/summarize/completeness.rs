@@ -174,6 +174,19 @@ fn missing_frameworks(frameworks: &[Framework], master: &Master, taken_at: Times
     (!names.is_empty()).then_some(Finding::MissingFrameworks(names))
 }
 
+/// A note on frameworks that have tasks and are not connected, sorted. One that has not re-registered is a finding.
+pub(super) fn disconnected_note(frameworks: &[Framework]) -> Option<String> {
+    let is_away = |own: &&Framework| own.disconnected && !own.recovered && own.bears != Bears::NoTask;
+    let names: BTreeSet<&str> = frameworks.iter().filter(is_away).map(|framework| &*framework.name).collect();
+    let names: Vec<String> = names.iter().take(MAX_NAMES).map(|name| clip(name, MAX_REMOTE_CHARS)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "not connected to the master: {}; agents with their tasks stay until they are back, or the master gives them up",
+            names.join(", ")
+        )
+    })
+}
+
 fn set_aside(pool: &Pool, state: &ClusterState) -> Option<Finding> {
     let (agents, registered) = (pool.set_aside.len(), pool.counts.registered);
     (agents > 0).then(|| Finding::AgentsSetAside { agents, registered, first: state.first_set_aside(pool, MAX_NAMES) })

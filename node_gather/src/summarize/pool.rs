@@ -31,7 +31,7 @@ use super::latest::Latest;
 use super::roles::Capacity;
 use super::values::AgentValues;
 use crate::members::Placement;
-use crate::mesos::state::RawAgent;
+use crate::mesos::state::{Framework, RawAgent};
 
 /// How many of them are candidates: two steps of scaling down, but at least and at most so many.
 const CANDIDATES: std::ops::RangeInclusive<u32> = 20..=200;
@@ -237,24 +237,28 @@ impl Pool {
     }
 
     /// All tasks are known. `resources` gives the resources of a task, `application` its framework and name, and `is_limited` whether
-    /// an agent may hold only so many instances of an application. By an agent's number, `placement` says what its instance is,
+    /// not every agent may hold instances of an application, or not any number. By an agent's number, `placement` says what its instance is,
     /// `is_set_aside` whether it is set aside, and `by_role` what its tasks and executors use by role, for agents for which that
     /// matters.
     pub(super) fn end<'a>(
         &mut self,
         resources: impl Fn(u32) -> Resources,
-        application: impl Fn(u32) -> Option<(&'a str, &'a str)>,
+        application: impl Fn(u32) -> Option<(&'a Framework, &'a str)>,
+        are_some_disconnected: bool,
         is_limited: impl Fn(u32) -> bool,
         placement: impl Fn(u32) -> Placement<'a>,
         is_set_aside: impl Fn(u32) -> bool,
         by_role: impl Fn(u32) -> BTreeMap<&'a str, Resources>,
     ) {
         let protected = &self.policy.scale_down.protected;
-        let is_protected = |(framework, name): (&str, &str)| {
-            let among = |names: &[String], name| names.iter().any(|own| own == name);
-            among(&protected.frameworks, framework) || among(&protected.applications, name)
+        let is_protected = |(framework, name): (&Framework, &str)| {
+            let among = |names: &[String], name: &str| names.iter().any(|own| own == name);
+            framework.disconnected
+                || among(&protected.frameworks, &framework.name)
+                || among(&protected.applications, name)
         };
-        let protects_some = !(protected.frameworks.is_empty() && protected.applications.is_empty());
+        let protects_some =
+            are_some_disconnected || !(protected.frameworks.is_empty() && protected.applications.is_empty());
         let mut members = std::mem::take(&mut self.members);
         let tasks = self.tasks.take();
         self.groups.reserve_exact(tasks.len());

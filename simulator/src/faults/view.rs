@@ -50,6 +50,10 @@ impl<S: Sink> Sink for Filtered<'_, S> {
         self.sink.framework_recovered(recovered);
     }
 
+    fn framework_connected(&mut self, connected: bool) {
+        self.sink.framework_connected(connected);
+    }
+
     fn framework_odd(&mut self, odd: OddField) {
         self.sink.framework_odd(odd);
     }

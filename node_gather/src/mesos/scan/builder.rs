@@ -287,6 +287,7 @@ impl<S: Sink> Builder<S> {
             Field::AgentActive => self.agent.agent.active = value,
             Field::AgentDeactivated => self.agent.agent.deactivated = value,
             Field::FrameworkRecovered => self.sink.framework_recovered(value),
+            Field::FrameworkConnected => self.sink.framework_connected(value),
             _ => {}
         }
     }

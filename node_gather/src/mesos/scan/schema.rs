@@ -33,7 +33,6 @@ pub(super) enum Container {
 #[repr(u8)]
 pub(super) enum Field {
     Ignored,
-    Document,
     Version,
     Cluster,
     ElectedTime,
@@ -83,6 +82,7 @@ pub(super) enum Field {
     Capabilities,
     Capability,
     FrameworkRecovered,
+    FrameworkConnected,
     Tasks,
     Task,
     TaskId,
@@ -97,6 +97,8 @@ pub(super) enum Field {
     ExecutorAgent,
     ExecutorRole,
     ExecutorResources,
+    /// The last one, since there are 64 bits: no key leads to it, so that it needs none.
+    Document,
 }
 
 /// The JSON type that a value must have.
@@ -315,6 +317,7 @@ fn field_of_framework(key: &[u8]) -> Field {
         b"name" => Field::FrameworkName,
         b"capabilities" => Field::Capabilities,
         b"recovered" => Field::FrameworkRecovered,
+        b"connected" => Field::FrameworkConnected,
         b"tasks" => Field::Tasks,
         b"executors" => Field::Executors,
         _ => Field::Ignored,
@@ -374,7 +377,9 @@ impl Field {
             | Self::AgentRegisteredTime
             | Self::GraceNanoseconds
             | Self::DrainStartTime => ValueType::Number,
-            Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered => ValueType::Boolean,
+            Self::AgentActive | Self::AgentDeactivated | Self::FrameworkRecovered | Self::FrameworkConnected => {
+                ValueType::Boolean
+            }
             Self::Attribute | Self::Amount => ValueType::Any,
             Self::Document => ValueType::Object(Container::Document),
             Self::Flags => ValueType::Object(Container::Flags),
@@ -485,6 +490,7 @@ impl Field {
             Self::Capabilities => "frameworks[].capabilities",
             Self::Capability => "frameworks[].capabilities[]",
             Self::FrameworkRecovered => "frameworks[].recovered",
+            Self::FrameworkConnected => "frameworks[].connected",
             Self::Tasks => "frameworks[].tasks",
             Self::Task => "tasks[]",
             Self::TaskId => "tasks[].id",

@@ -24,11 +24,11 @@ pub struct Asked {
 pub enum Stays {
     /// It takes no tasks, and is not on its way out.
     NotUsable,
-    /// It runs a task of a protected framework or application.
+    /// It runs a task of a framework or application that is protected, or of a framework that is disconnected.
     Protected,
     /// Its instance is not certain, or may not be terminated.
     Instance,
-    /// An instance runs there, or waits for its place, of which each agent may hold only so many, and no other has a place for it.
+    /// An instance runs there, or waits for its place, and by its constraints no other agent has a place for it.
     SoleHost,
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Member {
     pub(super) standing: Standing,
     /// The resources of its visible executors and, at the end, of its tasks.
     pub(super) visible: Resources,
+    /// At the end: whether it runs a task that is protected, or of a framework of which the scheduler is not connected.
     pub(super) protected: bool,
     /// At the end: whether an instance of an application runs there, or would start there, for which no agent that stays has a place.
     pub(super) sole_host: bool,

@@ -501,3 +501,30 @@ fn a_framework_of_many_tasks_of_one_name_has_one_application() {
     let counted: Vec<(&str, u32)> = snapshot.applications.iter().map(|one| (&*one.name, one.task_count)).collect();
     assert_eq!(counted, [("x", 20_500)]);
 }
+
+#[test]
+fn agents_with_tasks_of_a_disconnected_framework_stay() {
+    let pool = [("a", 1.0), ("b", 1.0), ("c", 0.0)].map(|(id, used)| agent(id, used, &json!({})));
+    let found = |more: &Json, settings: &str| {
+        let mut kafka = framework("kafka", &[("/broker", "a", 1.0)]);
+        kafka.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let idle = json!({"name": "idle", "connected": false, "tasks": []});
+        let all = [kafka, framework("spark", &[("/driver", "b", 1.0)]), idle];
+        let snapshot = run(&state(&pool, &all), &config(settings)).snapshots.remove(0);
+        let candidates = snapshot.scale_down_candidates.iter().map(|agent| agent.agent_id.clone()).collect::<Vec<_>>();
+        (candidates.concat(), snapshot.completeness.level, snapshot.notes)
+    };
+    let (all, complete) = ("cab".to_owned(), CompletenessLevel::Complete);
+    // Older masters do not say it.
+    for more in [json!({}), json!({"connected": true, "active": false})] {
+        assert_eq!(found(&more, ""), (all.clone(), complete, vec![]));
+    }
+    let note = "not connected to the master: kafka; agents with their tasks stay until they are back, or the master gives them up";
+    let away = json!({"connected": false, "active": false});
+    assert_eq!(found(&away, ""), ("cb".to_owned(), complete, vec![note.to_owned()]));
+    assert_eq!(found(&away, "protected = { frameworks = [\"spark\"] }").0, "c");
+    // After an election it may not have come back yet, and nothing goes at all.
+    let recovered = json!({"connected": false, "recovered": true});
+    let (candidates, level, notes) = found(&recovered, "");
+    assert_eq!((&*candidates, level, notes), ("cb", CompletenessLevel::Partial, vec![]));
+}

@@ -206,7 +206,7 @@ pub struct AgentRef {
     /// How many tasks it runs.
     #[serde(default)]
     pub task_count: u32,
-    /// Whether it runs a task of a protected framework or application.
+    /// Whether it runs a task of a protected framework or application, or of a framework that is disconnected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
     /// Whether it is decommissioning and runs nothing but tasks of daemons (H12).

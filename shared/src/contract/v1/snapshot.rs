@@ -250,7 +250,7 @@ pub struct Candidate {
     pub drain_due: Option<Timestamp>,
     /// Its state.
     pub state: AgentState,
-    /// Whether it runs a task of a protected framework or application.
+    /// Whether it runs a task of a protected framework or application, or of a framework that is disconnected.
     pub protected: bool,
     /// All its resources.
     pub total: Resources,

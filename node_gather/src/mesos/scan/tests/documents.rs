@@ -293,6 +293,7 @@ impl Writer {
                 self.pick(&["[]", "[\"MULTI_ROLE\" , \"GPU_RESOURCES\"]", "[\"GPU\\u005fRESOURCES\"]"]).to_owned(),
             ),
             ("recovered", self.pick(&["true", "false"]).to_owned()),
+            ("connected", self.pick(&["true", "false"]).to_owned()),
             ("completed_tasks", completed),
         ];
         members.extend(optional.into_iter().filter(|_| !self.one_in(4)).collect::<Vec<_>>());
