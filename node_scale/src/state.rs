@@ -64,14 +64,15 @@ pub struct Group {
 }
 
 impl Group {
-    /// How many capacity units one instance counts for; `None` where they differ. A group without instances has those that it
-    /// may launch: of several weights the least, so that the first request is rather too small.
+    /// How many capacity units one instance counts for; `None` where those that count differ. A group in which none counts has
+    /// those that it may launch, or lists: of several weights the least, so that the first request is rather too small.
     #[must_use]
     pub fn unit(&self) -> Option<u32> {
-        let mut weights = self.instances.iter().map(Instance::weight);
+        let mut weights = self.instances.iter().filter(|instance| instance.is_capacity()).map(Instance::weight);
         let Some(first) = weights.next() else {
             let overrides = &self.mixed_instances_policy.launch_template.overrides;
-            return Some(overrides.iter().map(|kind| weight(kind.weighted_capacity.as_deref())).min().unwrap_or(1));
+            let launched = overrides.iter().map(|kind| weight(kind.weighted_capacity.as_deref())).min();
+            return launched.or_else(|| self.instances.iter().map(Instance::weight).min()).or(Some(1));
         };
         weights.all(|weight| weight == first).then_some(first)
     }
@@ -479,5 +480,7 @@ mod tests {
         assert_eq!(unit(r#"{"InstanceType":"m5.large"}"#, ""), Some(1));
         assert_eq!(unit("", ""), Some(1));
         assert_eq!(unit(&weight(4), instance), Some(3), "what there is counts");
+        let leaving = r#"{"InstanceId":"i-1","LifecycleState":"Terminating","WeightedCapacity":"3"}"#;
+        assert_eq!(unit(&weight(4), leaving), Some(4), "what is on its way out does not");
     }
 }

@@ -102,6 +102,25 @@ fn weights_that_differ_refuse_a_change_and_nothing_else_r1() {
 }
 
 #[test]
+fn weights_of_instances_that_count_for_nothing_may_differ_r1() {
+    let with = |lifecycle| {
+        let mut state = weighted(4, 2, 8);
+        let other = Instance { weighted_capacity: Some("4".to_owned()), ..instance("i-other", lifecycle) };
+        state.group.instances.push(other);
+        state
+    };
+    for lifecycle in [Lifecycle::Standby, Lifecycle::NotCounted, Lifecycle::Terminating] {
+        sets(&planned(&decision(1, 4), &with(lifecycle)), 10);
+    }
+    for lifecycle in [Lifecycle::Standby, Lifecycle::NotCounted] {
+        sets(&planned(&decision(-1, 4), &with(lifecycle)), 6);
+    }
+    for lifecycle in [Lifecycle::InService, Lifecycle::Pending, Lifecycle::Unknown] {
+        check(&planned(&decision(1, 4), &with(lifecycle)), Refusal::MixedWeights);
+    }
+}
+
+#[test]
 fn the_maximum_of_a_group_counts_instances_of_its_unit_d6_d8() {
     // Five instances of two units each are all that the group may have; the decision needs seven.
     let mut state = weighted(6, 2, 12);
