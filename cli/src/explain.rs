@@ -489,7 +489,7 @@ impl<'a> From<&'a Explanation<'_>> for Form<'a> {
                     Change::Increase(Increase { to, .. })
                     | Change::Decrease { to, .. }
                     | Change::Withdraw { to, .. }
-                    | Change::RoundUp { to, .. },
+                    | Change::Raise { to, .. },
                 ) => ("set_desired_capacity", Some(*to)),
                 PlanResult::Act(Change::Terminate { .. }) => ("terminate", from.map(|from| without(from, targets))),
                 PlanResult::Act(Change::Deactivate { .. }) => ("deactivate", *from),

@@ -77,7 +77,7 @@ impl Applier {
             PlanResult::Act(change) => change,
         };
         let written = match change {
-            Change::Increase(Increase { to, .. }) | Change::RoundUp { to, .. } => {
+            Change::Increase(Increase { to, .. }) | Change::Raise { to, .. } => {
                 self.set_desired_capacity(*to, OutcomeAction::ScaledUp, policy, decision, built).await
             }
             Change::Decrease { to, .. } | Change::Withdraw { to, .. } => {

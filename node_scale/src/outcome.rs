@@ -70,7 +70,7 @@ impl OutcomeBuilder {
     pub(crate) fn would(mut self, change: &Change) -> Self {
         match change {
             Change::Increase(increase) => self.outcome.to = Some(increase.to),
-            Change::Decrease { to, .. } | Change::Withdraw { to, .. } | Change::RoundUp { to, .. } => {
+            Change::Decrease { to, .. } | Change::Withdraw { to, .. } | Change::Raise { to, .. } => {
                 self.outcome.to = Some(*to);
             }
             Change::Terminate { targets, .. } => targets.iter().for_each(|target| self.terminated(target)),

@@ -188,12 +188,14 @@ impl PlanInput<'_> {
             let agents = self.decision.agents.usable.saturating_add(self.decision.decommissioning());
             let step = self.removal.at_once(agents, saturated(empty.len()));
             let count = self.removable(unit).min(step) as usize;
-            let targets: Vec<TerminationTarget> = empty.into_iter().take(count).map(|own| own.target.clone()).collect();
+            let mut targets: Vec<TerminationTarget> =
+                empty.into_iter().take(count).map(|own| own.target.clone()).collect();
             if targets.is_empty() {
                 return Err(NoChange::DrainedKept { min: self.lowest(unit) }.into());
             }
-            let rounded = self.round_up(saturated(targets.len()), unit);
-            return Ok(rounded.or(Some(Change::Terminate { targets, skipped: Vec::new() })));
+            targets.truncate(self.terminable(saturated(targets.len()), unit)? as usize);
+            let raised = self.raise(targets.len(), unit);
+            return Ok(raised.or(Some(Change::Terminate { targets, skipped: Vec::new() })));
         }
         Ok(match (gone.is_empty(), back.is_empty()) {
             (false, _) => Some(Change::Drain { hostnames: gone }),

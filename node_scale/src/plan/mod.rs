@@ -412,7 +412,7 @@ impl<'a> PlanInput<'a> {
     /// How many instances the group lacks to what an operator set as its minimum for a time.
     fn missing_to_floor(&self, unit: u32) -> u32 {
         let Some(floor) = self.tags.floor else { return 0 };
-        let lacking = i64::from(floor.instances) * i64::from(unit) - i64::from(self.group().desired_capacity);
+        let lacking = i64::from(floor.instances) * i64::from(unit) - self.lasting_capacity(unit);
         let lacking = saturated(lacking.max(0)).div_ceil(unit);
         // What is held is held: the snapshot is blind, or the pool paused.
         if self.decision.state == ScalingState::Held { 0 } else { lacking }

@@ -284,6 +284,18 @@ pub enum BackOff {
         /// How many of them may be none, in percent.
         percent: u32,
     },
+    /// An instance beyond the minimum cannot be terminated: that lowers the desired capacity, which is at the minimum and
+    /// cannot be raised before.
+    NoRoomToTerminate {
+        /// The desired capacity.
+        desired: i32,
+        /// What the pool, the group and the floor require.
+        min: i32,
+        /// What the pool and the group allow.
+        max: i32,
+        /// How many capacity units an instance counts for.
+        unit: u32,
+    },
     /// Decommissioning goes on with a complete snapshot only.
     IncompleteSnapshot,
     /// The masters refused a call about an agent lately, which the decision did not know.
@@ -319,7 +331,7 @@ impl BackOff {
             Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
             Self::NotArriving { .. } => Clause::B5,
             Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
-            Self::IncompleteSnapshot => Clause::A1,
+            Self::NoRoomToTerminate { .. } | Self::IncompleteSnapshot => Clause::A1,
             Self::CallsRefused { .. } => Clause::D8,
         })
     }
@@ -430,6 +442,14 @@ impl fmt::Display for BackOff {
                 let more = count.saturating_sub(shared::count::saturated(ids.len().min(NAMED)));
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 write!(f, ": {named}{more}")
+            }
+            Self::NoRoomToTerminate { desired, min, max, unit } => {
+                let needed = min.saturating_add_unsigned(*unit);
+                write!(
+                    f,
+                    "terminating an instance lowers the desired capacity, which is {desired}: at least {min} is required and at \
+                     most {max} allowed; raise the maximum of the pool and the group to {needed}"
+                )
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),
             Self::CallsRefused { removes_otherwise: true } => {

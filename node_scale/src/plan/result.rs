@@ -78,9 +78,9 @@ pub enum Change {
         /// The new one.
         to: i32,
     },
-    /// Set the desired capacity to what the instances count for, which launches none: it lacks a part of one. Then one of them can
-    /// be terminated.
-    RoundUp {
+    /// Set the desired capacity so far above the minimum that instances in service can be terminated. `to` lies within the
+    /// limits, and is no more than these instances count for, so that none is launched.
+    Raise {
         /// The desired capacity, in capacity units.
         from: i32,
         /// The new one.
@@ -140,7 +140,7 @@ impl Change {
             Self::Increase(_)
             | Self::Decrease { .. }
             | Self::Withdraw { .. }
-            | Self::RoundUp { .. }
+            | Self::Raise { .. }
             | Self::Terminate { .. } => true,
             Self::Deactivate { .. } | Self::Reactivate { .. } | Self::Drain { .. } => false,
         }
@@ -162,7 +162,7 @@ impl Change {
         match self {
             Self::Increase(_) => "increase",
             Self::Decrease { .. } | Self::Withdraw { .. } => "decrease",
-            Self::RoundUp { .. } => "raise",
+            Self::Raise { .. } => "raise",
             Self::Terminate { .. } => "terminate",
             Self::Deactivate { .. } => "deactivate",
             Self::Reactivate { .. } => "reactivate",
@@ -182,8 +182,8 @@ impl Change {
                      needed"
                 )
             }
-            Self::RoundUp { from, to } => {
-                format!("desired capacity {from} -> {to}, what the instances count for, so that one can be terminated")
+            Self::Raise { from, to } => {
+                format!("desired capacity {from} -> {to}, which launches none: so that instances can be terminated")
             }
             Self::Terminate { targets, skipped } | Self::Deactivate { targets, skipped } => {
                 let named: Vec<String> = targets.iter().map(ToString::to_string).collect();

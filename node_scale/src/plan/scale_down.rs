@@ -11,7 +11,7 @@ use shared::text::named;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Lifecycle, MOST_TAGS, NAMED, NoChange,
+    Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Group, Lifecycle, MOST_TAGS, NAMED, NoChange,
     PlanInput, PlanResult, Refusal, SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
@@ -48,10 +48,7 @@ impl PlanInput<'_> {
         let count = self.let_go_by_window(count)?;
         let change = match self.removal.strategy {
             ScaleDownStrategy::DesiredCapacity => self.decrease(count, unit)?,
-            ScaleDownStrategy::LeastLoaded => match self.round_up(count, unit) {
-                Some(rounded) => rounded,
-                None => self.terminate(count, effects)?,
-            },
+            ScaleDownStrategy::LeastLoaded => self.terminate(count, unit, effects)?,
             ScaleDownStrategy::Drain { .. } => self.deactivate(count, effects)?,
         };
         Ok(change)
@@ -130,29 +127,47 @@ impl PlanInput<'_> {
     }
 
     fn beyond_lowest(&self, unit: u32, arriving: u32) -> u32 {
-        let group = self.group();
-        let in_service = group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::InService);
-        let in_service: i64 = in_service.map(|instance| i64::from(instance.weight())).sum();
-        let instances = in_service + i64::from(arriving) * i64::from(unit);
-        let capacity_then = i64::from(self.whole_capacity(unit)).min(instances);
+        let instances = in_service_capacity(self.group()) + i64::from(arriving) * i64::from(unit);
+        let capacity_then = self.lasting_capacity(unit).min(instances);
         capacity(capacity_then - i64::from(self.lowest(unit))).unsigned_abs() / unit
     }
 
-    /// The desired capacity in whole instances: Auto Scaling launches one for a part, too.
-    pub(super) fn whole_capacity(&self, unit: u32) -> i32 {
+    /// What the group comes to by itself: its desired capacity in whole instances, since it launches one for a part, too, and
+    /// what is in service beyond that, unless it terminates some of it.
+    pub(super) fn lasting_capacity(&self, unit: u32) -> i64 {
         let group = self.group();
         let instances = group.desired_capacity.max(0).unsigned_abs().div_ceil(unit);
-        let whole = capacity(i64::from(instances) * i64::from(unit));
-        let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
-        if whole <= max { whole } else { group.desired_capacity }
+        let desired = i64::from(instances) * i64::from(unit);
+        if self.has_excess(unit) { desired } else { desired.max(in_service_capacity(group)) }
     }
 
-    /// Terminating so many instances lowers the desired capacity by their weight, which a minimum would not allow for the part
-    /// that it lacks.
-    pub(super) fn round_up(&self, count: u32, unit: u32) -> Option<Change> {
-        let (from, to) = (self.group().desired_capacity, self.whole_capacity(unit));
-        let left = i64::from(from) - i64::from(count) * i64::from(unit);
-        (to > from && left < i64::from(self.lowest(unit))).then_some(Change::RoundUp { from, to })
+    /// Whether the group has an instance or more beyond its desired capacity, and will terminate one. What weights leave over,
+    /// and what is protected, stays.
+    fn has_excess(&self, unit: u32) -> bool {
+        let group = self.group();
+        let surplus = listed_capacity(group) - i64::from(group.desired_capacity);
+        surplus >= i64::from(unit) && group.instances.iter().any(group_may_terminate)
+    }
+
+    /// How many of so many instances can be terminated. Each lowers the desired capacity, which may have to be raised before,
+    /// and must stay within the limits all the time.
+    pub(super) fn terminable(&self, count: u32, unit: u32) -> Result<u32, BackOff> {
+        let group = self.group();
+        let (desired, min) = (group.desired_capacity, self.lowest(unit));
+        let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
+        let room = capacity(i64::from(desired.max(max)) - i64::from(min)).unsigned_abs() / unit;
+        match count.min(room) {
+            0 => Err(BackOff::NoRoomToTerminate { desired, min, max, unit }),
+            count => Ok(count),
+        }
+    }
+
+    /// The desired capacity from which so many instances can be terminated, where the present one is too low. It asks for no
+    /// launch: these instances are in service beyond the minimum.
+    pub(super) fn raise(&self, count: usize, unit: u32) -> Option<Change> {
+        let from = self.group().desired_capacity;
+        let to = capacity(i64::from(self.lowest(unit)) + i64::from(saturated(count)) * i64::from(unit));
+        (to > from).then_some(Change::Raise { from, to })
     }
 
     /// `desired_capacity`: the group chooses.
@@ -171,9 +186,9 @@ impl PlanInput<'_> {
     }
 
     /// `least_loaded`: the decision chooses.
-    fn terminate(&self, count: u32, effects: &mut SideEffects) -> Result<Change, Refusal> {
-        let (targets, skipped) = self.named_targets(count, effects)?;
-        Ok(Change::Terminate { targets, skipped })
+    fn terminate(&self, count: u32, unit: u32, effects: &mut SideEffects) -> Result<Change, PlanResult> {
+        let (targets, skipped) = self.named_targets(self.terminable(count, unit)?, effects)?;
+        Ok(self.raise(targets.len(), unit).unwrap_or(Change::Terminate { targets, skipped }))
     }
 
     /// The instances of the first agents that the decision names, at least one, and which agents are skipped.
@@ -214,9 +229,7 @@ impl PlanInput<'_> {
         if self.in_flight() > 0 {
             return Err(BackOff::InFlight(self.in_flight()));
         }
-        // What weights leave over, and what is protected, stays: Auto Scaling will not terminate it.
-        let surplus = listed_capacity(group) - i64::from(group.desired_capacity);
-        if surplus >= i64::from(unit) && group.instances.iter().any(group_may_terminate) {
+        if self.has_excess(unit) {
             return Err(BackOff::ExcessInstances);
         }
         if self.state.instance_refresh_in_progress != Some(false) {
@@ -297,6 +310,12 @@ impl PlanInput<'_> {
 pub fn least_cooldown(decision: &ScalingDecision, policy: &Policy) -> Duration {
     let listed = decision.unreachable_after_seconds.map(Duration::from_secs);
     listed.map_or(Duration::ZERO, |listed| listed.saturating_add(policy.timing.schedule_period))
+}
+
+/// What the instances in service count for, in capacity units.
+fn in_service_capacity(group: &Group) -> i64 {
+    let in_service = group.instances.iter().filter(|instance| instance.lifecycle_state == Lifecycle::InService);
+    in_service.map(|instance| i64::from(instance.weight())).sum()
 }
 
 /// Whether the group's own scale-in may terminate it.

@@ -284,7 +284,7 @@ impl Checks {
                 self.removes(read, &origin, change, view);
             }
             Change::Withdraw { to, .. } => self.ends_none(read, *to),
-            Change::RoundUp { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
+            Change::Raise { .. } | Change::Reactivate { .. } | Change::Drain { .. } => {}
         }
         self.is_no_flap(change, view);
     }
@@ -322,7 +322,7 @@ impl Checks {
         let desired = group.desired_capacity;
         let ends = |to: i32| to >= floor || (to >= min && desired > max);
         match change {
-            Change::Increase(Increase { to, .. }) | Change::RoundUp { to, .. } => {
+            Change::Increase(Increase { to, .. }) | Change::Raise { to, .. } => {
                 self.demand(*to <= max, "I1 bounds", || format!("{to} requested, at most {max} are allowed"));
             }
             Change::Decrease { to, .. } | Change::Withdraw { to, .. } => {
@@ -354,7 +354,7 @@ impl Checks {
         let down = self.settings.limits.max_scale_down_step.of(agents).max(agents.div_ceil(10));
         let is_drain = self.settings.scale_down.strategy.decommissions();
         let (changed, limit) = match change {
-            Change::Increase(Increase { to, floor: None, .. }) | Change::RoundUp { to, .. } => {
+            Change::Increase(Increase { to, floor: None, .. }) | Change::Raise { to, .. } => {
                 ((*to).max(0).unsigned_abs().saturating_sub(listed).div_ceil(self.unit), up)
             }
             Change::Decrease { from, to } => (self.fewer(&read.state, *from, *to), down),

@@ -268,7 +268,7 @@ fn calls(plan: &Plan, now: jiff::Timestamp) -> VecDeque<Call> {
             Change::Increase(Increase { to, .. })
             | Change::Decrease { to, .. }
             | Change::Withdraw { to, .. }
-            | Change::RoundUp { to, .. },
+            | Change::Raise { to, .. },
         ) => {
             calls.push_back(Call::SetDesired(*to));
         }

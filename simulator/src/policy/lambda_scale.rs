@@ -340,7 +340,7 @@ fn order(change: &Change, why: &Why, orders: &mut Orders) {
         Change::Increase(Increase { to, .. })
         | Change::Decrease { to, .. }
         | Change::Withdraw { to, .. }
-        | Change::RoundUp { to, .. } => {
+        | Change::Raise { to, .. } => {
             orders.set_desired(u32::try_from(*to).unwrap_or(0), why.clone());
         }
         Change::Terminate { targets, .. } => {

@@ -8,6 +8,7 @@ mod in_flight;
 mod outcome;
 mod properties;
 mod sentences;
+mod surplus;
 mod targets;
 mod trial;
 mod units;

@@ -127,8 +127,8 @@ fn a_change_reads_the_same_in_a_dry_run() {
     reads(Change::Increase(increase), "increases desired capacity 3 -> 5");
     assert_eq!(Change::Increase(increase).would(), "dry run: would increase desired capacity 3 -> 5");
     reads(
-        Change::RoundUp { from: 5, to: 6 },
-        "raises desired capacity 5 -> 6, what the instances count for, so that one can be terminated",
+        Change::Raise { from: 5, to: 6 },
+        "raises desired capacity 5 -> 6, which launches none: so that instances can be terminated",
     );
     reads(
         Change::Withdraw { from: 16, to: 7 },
@@ -181,7 +181,7 @@ fn what_writes_to_the_group_needs_its_state_fresh() {
     for (change, writes) in [
         (Change::Increase(increase), true),
         (Change::Decrease { from: 5, to: 4 }, true),
-        (Change::RoundUp { from: 5, to: 6 }, true),
+        (Change::Raise { from: 5, to: 6 }, true),
         (Change::Withdraw { from: 9, to: 6 }, true),
         (Change::Terminate { targets: targets.clone(), skipped: skipped.clone() }, true),
         (Change::Deactivate { targets, skipped }, false),

@@ -30,18 +30,18 @@ fn a_part_of_an_instance_keeps_none_at_the_minimum() {
     let named = ScalingDecision { scale_down_agents: vec![drain::agent(0, AgentState::Active, 0)], ..decision(-1, 3) };
     let least_loaded = policy_with("least_loaded", "min = 0");
     let of = |state: &GroupState| plan(&named, Some(state), &least_loaded, at(0)).result;
-    assert_eq!(of(&state), PlanResult::Act(Change::RoundUp { from: 5, to: 6 }));
+    assert_eq!(of(&state), PlanResult::Act(Change::Raise { from: 5, to: 6 }));
     state.group.desired_capacity = 6;
     assert!(matches!(of(&state), PlanResult::Act(Change::Terminate { .. })), "{:?}", of(&state));
     // Nothing but the minimum needs that, and no maximum is exceeded.
     (state.group.desired_capacity, state.group.min_size) = (5, 0);
     assert!(matches!(of(&state), PlanResult::Act(Change::Terminate { .. })), "{:?}", of(&state));
     (state.group.max_size, state.group.min_size) = (5, 4);
-    assert!(matches!(of(&state), PlanResult::Nothing(NoChange::AtMinimum { .. })), "{:?}", of(&state));
+    let no_room = |max| BackOff::NoRoomToTerminate { desired: 5, min: 4, max, unit: 2 }.into();
+    assert_eq!(of(&state), no_room(5));
     state.group.max_size = 30;
     let two = policy_with("least_loaded", "min = 0\nmax = 2");
-    let above = plan(&named, Some(&state), &two, at(0)).result;
-    assert!(matches!(above, PlanResult::Nothing(NoChange::AtMinimum { .. })), "{above:?}");
+    assert_eq!(plan(&named, Some(&state), &two, at(0)).result, no_room(4));
 }
 
 #[test]
