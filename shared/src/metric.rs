@@ -90,7 +90,7 @@ metrics! {
     NeverJoined Count "Instances older than join_timeout that are not agents.",
     CapacityChange Count "Change of the desired capacity.",
     LaunchFailures Count "Launches in a row that brought no agent.",
-    ScaleUpUnmet Count "Agents that are wanted and neither joined nor arrive.",
+    ScaleUpUnmet Count "Agents that are wanted, or instances of a floor, that neither joined nor arrive.",
     ScaleDownUnmet Count "Agents that are to go and that a back-off keeps, other than the window.",
     StrandedAgents Count "Agents that Lambda Scale deactivated and whose decommissioning does not go on, and agents whose drain does not end.",
     Paused Count "1 where a pause, or a floor that cannot be read, holds the pool.",

@@ -9,7 +9,7 @@ use shared::contract::{AgentRef, AgentState, CompletenessLevel};
 use shared::count::saturated;
 
 use super::targets::{Choice, TerminationTarget, choose};
-use super::{BackOff, Change, NoChange, PlanInput, PlanResult, SideEffects, signed, within};
+use super::{BackOff, Change, MOST_TAGS, NoChange, PlanInput, PlanResult, SideEffects, signed};
 use crate::group_tags::CLOSING_REFUSED;
 
 /// A call to the masters about one agent.
@@ -130,9 +130,19 @@ impl PlanInput<'_> {
             let removes_otherwise = self.policy.scale_down.fallback.is_some();
             return Err(BackOff::CallsRefused { removes_otherwise }.into());
         }
-        let (targets, skipped) = self.named_targets(count, effects)?;
+        let (targets, skipped) = self.named_targets(self.taggable(count)?, effects)?;
         effects.agents.extend(targets.iter().map(|target| step(target, AgentCall::Deactivate)));
         Ok(Change::Deactivate { targets, skipped })
+    }
+
+    /// How many of the first agents can bear a tag: a group has at most 50, and some are for the rest that is kept there. One
+    /// that has its tag needs none.
+    fn taggable(&self, count: u32) -> Result<u32, BackOff> {
+        let tags = saturated(self.group().tags.len());
+        let free = MOST_TAGS.saturating_sub(tags);
+        let has_room = |count: &u32| count.saturating_sub(saturated(self.named_again(*count).len())) <= free;
+        let own = saturated(self.tags.decommissioning.len());
+        (1..=count).take_while(has_room).last().ok_or(BackOff::TagsFull { tags, own })
     }
 
     /// Reactivates agents that are decommissioning, before any instance is launched. Their hostnames.
@@ -217,9 +227,8 @@ impl PlanInput<'_> {
     /// D8: whether the tasks of closed agents and the whole headroom have room on the usable ones. A check of your own may not say
     /// how many agents it needs.
     fn tasks_fit_elsewhere(&self, unit: u32) -> bool {
-        let max = within(self.policy.limits.max, unit, self.group().max_size, i32::min).unsigned_abs() / unit;
         // What is above the maximum goes at any rate (L1).
-        self.decision.needed.is_none_or(|needed| needed.min(max) <= self.decision.agents.usable)
+        self.decision.needed.is_none_or(|needed| needed.min(self.most(unit)) <= self.decision.agents.usable)
     }
 
     /// How many instances of decommissioning agents may be terminated.

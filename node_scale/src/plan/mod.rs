@@ -38,7 +38,7 @@ use shared::group::Lifecycle;
 use shared::text::{counted, named};
 use shared::time::CLOCK_SKEW;
 
-use crate::group_tags::{Direction, GroupTags, SCALE_UP_SINCE, Streak, TagChange};
+use crate::group_tags::{Direction, FLOOR, GroupTags, SCALE_UP_SINCE, Streak, TagChange};
 use crate::state::{Activity, ActivityKind, ActivityStatus, Group, GroupState, Instance};
 
 pub use breaker::Loss;
@@ -78,7 +78,7 @@ pub struct Plan {
     pub launch_failures: u32,
     /// Instances that are too old to become agents and are none.
     pub never_joined: u32,
-    /// Agents that are wanted and neither joined nor arrive.
+    /// Agents that are wanted and neither joined nor arrive, or instances that a floor asks for and that are not there.
     pub unmet: u32,
     /// Agents that are to go and that a back-off keeps, other than a pause and the window.
     pub unremoved: u32,
@@ -276,23 +276,36 @@ impl<'a> PlanInput<'a> {
         if self.decision.delta > 0 { self.decision.wanted } else { 0 }
     }
 
-    /// How many of them neither joined nor arrive. A paused pool wants none.
+    /// How many of them neither joined nor arrive, or how many instances the floor lacks. A paused pool wants none.
     fn unmet(&self, result: &PlanResult, steps: &[AgentStep]) -> u32 {
         if matches!(result, PlanResult::Refuse(_)) || is_paused(result) {
             return 0;
         }
         let reactivated = steps.iter().filter(|step| step.call == AgentCall::Reactivate).count();
-        self.wanted().saturating_sub(self.arriving()).saturating_sub(saturated(reactivated))
+        let agents = self.wanted().saturating_sub(self.arriving()).saturating_sub(saturated(reactivated));
+        agents.max(self.lacking_for_floor())
+    }
+
+    /// How many instances the group lacks to the floor, without those that it has still to launch or that do not arrive.
+    fn lacking_for_floor(&self) -> u32 {
+        let floor = self.group().unit().and_then(|unit| self.asking_floor(unit));
+        let is_there = |instance: &&Instance| match instance.lifecycle_state {
+            Lifecycle::InService => true,
+            Lifecycle::Pending => !self.breaker.is_tripped() && !self.breaker.is_lost(&instance.instance_id),
+            _ => false,
+        };
+        floor.unwrap_or(0).saturating_sub(saturated(self.group().instances.iter().filter(is_there).count()))
     }
 
     /// How many agents are to go, by this decision or because of an earlier one, and do not. The window is no reason: those are
-    /// needed, at times.
+    /// needed, at times. Nor is a minimum, or a floor.
     fn unremoved(&self, result: &PlanResult) -> u32 {
         let PlanResult::BackOff(back_off) = result else { return 0 };
         if self.decision.delta > 0 || is_paused(result) || back_off.clause() == Some(Clause::D6) {
             return 0;
         }
-        self.decision.delta.unsigned_abs().saturating_add(self.ended())
+        let beyond_lowest = self.group().unit().map_or(0, |unit| self.beyond_lowest(unit));
+        self.decision.delta.unsigned_abs().saturating_add(self.ended()).min(beyond_lowest)
     }
 
     /// What an operator should fix.
@@ -300,6 +313,7 @@ impl<'a> PlanInput<'a> {
         let mut notes = self.tags.problems.clone();
         notes.extend(self.window_note());
         notes.extend(self.closing_note());
+        notes.extend(self.floor_note());
         let stranded = self.stranded();
         notes.extend(stranded.note(self.drains().is_some()));
         notes.extend(
@@ -311,6 +325,18 @@ impl<'a> PlanInput<'a> {
         notes.extend(self.unfit_note());
         notes.extend(self.lasting_termination_note());
         notes
+    }
+
+    /// A floor that the maximum does not allow.
+    fn floor_note(&self) -> Option<String> {
+        let (floor, most) = (self.tags.floor?.instances, self.most(self.group().unit()?));
+        (floor > most).then(|| {
+            format!(
+                "the tag {FLOOR} asks for {}, and the maximum of the pool and the group allows {most}: raise that, or lower the \
+                 floor",
+                reason::instances(floor)
+            )
+        })
     }
 
     /// Instances whose agents take no tasks of the pool.
@@ -409,13 +435,31 @@ impl<'a> PlanInput<'a> {
         }
     }
 
-    /// How many instances the group lacks to what an operator set as its minimum for a time.
+    /// How many instances an operator set as the minimum for a time, as far as the maximum allows.
+    fn floor(&self, unit: u32) -> Option<u32> {
+        Some(self.tags.floor?.instances.min(self.most(unit)))
+    }
+
+    /// The floor where it may ask for instances. What is held is held: the snapshot is blind, or the pool paused.
+    fn asking_floor(&self, unit: u32) -> Option<u32> {
+        self.floor(unit).filter(|_| self.decision.state != ScalingState::Held)
+    }
+
+    /// How many instances the group has still to be asked for to the floor.
     fn missing_to_floor(&self, unit: u32) -> u32 {
-        let Some(floor) = self.tags.floor else { return 0 };
-        let lacking = i64::from(floor.instances) * i64::from(unit) - self.lasting_capacity(unit);
-        let lacking = saturated(lacking.max(0)).div_ceil(unit);
-        // What is held is held: the snapshot is blind, or the pool paused.
-        if self.decision.state == ScalingState::Held { 0 } else { lacking }
+        let Some(floor) = self.asking_floor(unit) else { return 0 };
+        let lacking = i64::from(floor) * i64::from(unit) - self.lasting_capacity(unit);
+        saturated(lacking.max(0)).div_ceil(unit)
+    }
+
+    /// The largest desired capacity that the pool and the group allow.
+    fn maximum(&self, unit: u32) -> i32 {
+        within(self.policy.limits.max, unit, self.group().max_size, i32::min)
+    }
+
+    /// How many instances that is.
+    fn most(&self, unit: u32) -> u32 {
+        self.maximum(unit).max(0).unsigned_abs() / unit
     }
 
     fn cooldown(&self, direction: Direction, ended: Option<Timestamp>, cooldown: Duration) -> Result<(), BackOff> {

@@ -9,9 +9,9 @@ use shared::clause::{self, Clause};
 use shared::text::{MAX_REMOTE_CHARS, clip};
 use shared::time::compact;
 
-use super::NAMED;
 use super::breaker::Loss;
 use super::targets::Skipped;
+use super::{MOST_TAGS, NAMED};
 use crate::group_tags::{Direction, Pause};
 use crate::state::{Activity, ActivityKind};
 
@@ -296,6 +296,13 @@ pub enum BackOff {
         /// How many capacity units an instance counts for.
         unit: u32,
     },
+    /// The group has so many tags that it takes none for another agent.
+    TagsFull {
+        /// How many tags it has.
+        tags: u32,
+        /// How many of them are of agents that are decommissioning.
+        own: u32,
+    },
     /// Decommissioning goes on with a complete snapshot only.
     IncompleteSnapshot,
     /// The masters refused a call about an agent lately, which the decision did not know.
@@ -331,7 +338,7 @@ impl BackOff {
             Self::Busy(_) | Self::SlowAnswers(_) => Clause::B4,
             Self::NotArriving { .. } => Clause::B5,
             Self::NeededLately { .. } | Self::NeedsUnknown { .. } => Clause::D6,
-            Self::NoRoomToTerminate { .. } | Self::IncompleteSnapshot => Clause::A1,
+            Self::NoRoomToTerminate { .. } | Self::TagsFull { .. } | Self::IncompleteSnapshot => Clause::A1,
             Self::CallsRefused { .. } => Clause::D8,
         })
     }
@@ -449,6 +456,14 @@ impl fmt::Display for BackOff {
                     f,
                     "terminating an instance lowers the desired capacity, which is {desired}: at least {min} is required and at \
                      most {max} allowed; raise the maximum of the pool and the group to {needed}"
+                )
+            }
+            Self::TagsFull { tags, own } => {
+                let of_agents = if *own > 0 { format!(", {own} for decommissioning agents") } else { String::new() };
+                write!(
+                    f,
+                    "the group has {tags} tags{of_agents}, and no agent is deactivated from {MOST_TAGS} on: delete some that are \
+                     not in use"
                 )
             }
             Self::IncompleteSnapshot => f.write_str("decommissioning goes on with a complete snapshot only"),

@@ -11,8 +11,8 @@ use shared::text::named;
 
 use super::targets::{Choice, Skipped, TerminationTarget, choose};
 use super::{
-    Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Group, Lifecycle, MOST_TAGS, NAMED, NoChange,
-    PlanInput, PlanResult, Refusal, SideEffects, capacity, listed_capacity, signed, within,
+    Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Group, Lifecycle, NAMED, NoChange, PlanInput,
+    PlanResult, Refusal, SideEffects, capacity, listed_capacity, signed, within,
 };
 use crate::group_tags::Direction;
 use crate::state::Instance;
@@ -38,9 +38,6 @@ impl PlanInput<'_> {
         self.activity_cooldown()?;
         let count = self.leaving_now(unit);
         if count == 0 {
-            if self.drains().is_some() && self.free_tags() == 0 && self.removable(unit) > 0 {
-                return Err(NoChange::TagsFull { tags: saturated(self.group().tags.len()) }.into());
-            }
             let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
             let decommissioning = self.decommissioning_without(&BTreeSet::new());
             return Err(NoChange::AtMinimum { desired, min, decommissioning }.into());
@@ -94,9 +91,7 @@ impl PlanInput<'_> {
         let at_once = self.removal.at_once(agents, saturated(empty).saturating_add(counts));
         match self.removal.strategy.most_decommissioning() {
             None => at_once,
-            Some(most) => {
-                at_once.min(most).saturating_sub(counts).min(self.free_tags().saturating_add(saturated(again.len())))
-            }
+            Some(most) => at_once.min(most).saturating_sub(counts),
         }
     }
 
@@ -105,31 +100,30 @@ impl PlanInput<'_> {
         if self.tags.floor_is_unreadable { Err(BackOff::FloorUnreadable) } else { Ok(()) }
     }
 
-    /// How many tags more the group takes: it has at most 50, and some are for the rest that is kept there.
-    fn free_tags(&self) -> u32 {
-        MOST_TAGS.saturating_sub(saturated(self.group().tags.len()))
-    }
-
     /// The least desired capacity that the pool, the group and the floor allow.
     pub(super) fn lowest(&self, unit: u32) -> i32 {
-        let floor = self.tags.floor.map_or(0, |floor| floor.instances);
+        let floor = self.floor(unit).unwrap_or(0);
         within(Some(self.policy.limits.min.max(floor)), unit, self.group().min_size, i32::max)
     }
 
     /// How many instances can be removed until then. What was asked for and does not arrive cannot stand in for them.
     pub(super) fn removable(&self, unit: u32) -> u32 {
-        self.beyond_lowest(unit, 0)
+        self.above_lowest(self.lasting_capacity(unit).min(in_service_capacity(self.group())), unit)
     }
 
     /// How many can be removed once all that is in flight has arrived.
     pub(super) fn removable_later(&self, unit: u32) -> u32 {
-        self.beyond_lowest(unit, self.in_flight())
+        let arrived = in_service_capacity(self.group()) + i64::from(self.in_flight()) * i64::from(unit);
+        self.above_lowest(self.lasting_capacity(unit).min(arrived), unit)
     }
 
-    fn beyond_lowest(&self, unit: u32, arriving: u32) -> u32 {
-        let instances = in_service_capacity(self.group()) + i64::from(arriving) * i64::from(unit);
-        let capacity_then = self.lasting_capacity(unit).min(instances);
-        capacity(capacity_then - i64::from(self.lowest(unit))).unsigned_abs() / unit
+    /// How many instances are in service beyond that, those included that the group is to terminate by itself.
+    pub(super) fn beyond_lowest(&self, unit: u32) -> u32 {
+        self.above_lowest(in_service_capacity(self.group()), unit)
+    }
+
+    fn above_lowest(&self, units: i64, unit: u32) -> u32 {
+        capacity(units - i64::from(self.lowest(unit))).unsigned_abs() / unit
     }
 
     /// What the group comes to by itself: its desired capacity in whole instances, since it launches one for a part, too, and
@@ -152,9 +146,8 @@ impl PlanInput<'_> {
     /// How many of so many instances can be terminated. Each lowers the desired capacity, which may have to be raised before,
     /// and must stay within the limits all the time.
     pub(super) fn terminable(&self, count: u32, unit: u32) -> Result<u32, BackOff> {
-        let group = self.group();
-        let (desired, min) = (group.desired_capacity, self.lowest(unit));
-        let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
+        let (desired, min) = (self.group().desired_capacity, self.lowest(unit));
+        let max = self.maximum(unit);
         let room = capacity(i64::from(desired.max(max)) - i64::from(min)).unsigned_abs() / unit;
         match count.min(room) {
             0 => Err(BackOff::NoRoomToTerminate { desired, min, max, unit }),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Activity, ActivityKind, ActivityRef, ActivityStatus, BackOff, Change, Increase, LISTING_DELAY, Lifecycle, NoChange,
-    PlanInput, PlanResult, SideEffects, capacity, listed_capacity, signed, within,
+    PlanInput, PlanResult, SideEffects, capacity, listed_capacity, signed,
 };
 use crate::group_tags::Direction;
 use shared::count::saturated;
@@ -65,7 +65,7 @@ impl PlanInput<'_> {
         if for_floor == 0 {
             self.no_trial_lasts()?;
         }
-        let max = within(self.policy.limits.max, unit, group.max_size, i32::min);
+        let max = self.maximum(unit);
         // More instances than the desired capacity are about to terminate, or would if that were not suspended: the snapshot
         // counted them, so what it misses comes on top of them.
         let base = i64::from(group.desired_capacity).max(listed_capacity(group));

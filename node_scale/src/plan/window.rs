@@ -10,7 +10,7 @@ use shared::count::saturated;
 use shared::group::Lifecycle;
 use shared::time::{CLOCK_SKEW, compact};
 
-use super::{BackOff, PlanInput, signed, within};
+use super::{BackOff, PlanInput, signed};
 use crate::group_tags::{NEEDED, Needs, SLOTS, TagChange};
 use crate::state::Group;
 
@@ -234,7 +234,7 @@ impl PlanInput<'_> {
         let is_above_min =
             i64::from(agents) * i64::from(unit) > i64::from(self.lowest(unit)) || self.removable(unit) > 0;
         // As many as there will be: agents that this decision adds must not go by what was needed before.
-        let max = within(self.policy.limits.max, unit, self.group().max_size, i32::min).unsigned_abs() / unit;
+        let max = self.most(unit);
         let lets_go = needed.saturating_add(margin) < agents || window.lets_go(agents.max(needed.min(max)), margin);
         // Nor by what a later one needs in this slot: that may leave no margin.
         let is_higher = window.knows_less(needed.min(max));

@@ -3,7 +3,7 @@
 use shared::contract::ScalingState;
 
 use super::{
-    Activity, ActivityKind, Change, LISTING_DELAY, Lifecycle, PlanInput, capacity, in_flight, listed_capacity, within,
+    Activity, ActivityKind, Change, LISTING_DELAY, Lifecycle, PlanInput, capacity, in_flight, listed_capacity,
 };
 
 impl PlanInput<'_> {
@@ -20,9 +20,8 @@ impl PlanInput<'_> {
             return None;
         }
         let group = self.group();
-        let max = within(self.policy.limits.max, unit, group.max_size, i32::min).unsigned_abs() / unit;
         let there = self.staying_agents().saturating_add(self.arriving());
-        let needed = self.kept()?.min(max).saturating_sub(there);
+        let needed = self.kept()?.min(self.most(unit)).saturating_sub(there);
         let instances = not_arriving.saturating_sub(needed);
         let from = group.desired_capacity;
         let to = i64::from(from) - i64::from(instances) * i64::from(unit);

@@ -4,7 +4,6 @@ use std::fmt;
 
 use shared::clause::Clause;
 
-use super::super::MOST_TAGS;
 use super::instances;
 
 /// Why nothing needs to be done, or nothing is left to do.
@@ -52,11 +51,6 @@ pub enum NoChange {
         /// Agents that are decommissioning already.
         decommissioning: u32,
     },
-    /// The group has so many tags that it takes none for another agent.
-    TagsFull {
-        /// How many tags it has.
-        tags: u32,
-    },
     /// Agents are drained, but the minimum keeps their instances.
     DrainedKept {
         /// What the pool, the group and the floor require.
@@ -78,7 +72,6 @@ impl NoChange {
             | Self::AlreadyApplied
             | Self::AtMaximum { .. }
             | Self::AtMinimum { .. }
-            | Self::TagsFull { .. }
             | Self::DrainedKept { .. } => None,
         }
     }
@@ -112,12 +105,6 @@ impl fmt::Display for NoChange {
                     1 => f.write_str("; 1 agent is decommissioning"),
                     count => write!(f, "; {count} agents are decommissioning"),
                 }
-            }
-            Self::TagsFull { tags } => {
-                write!(
-                    f,
-                    "the group has {tags} tags, and no agent is deactivated from {MOST_TAGS} on: delete some that are not in use"
-                )
             }
             Self::DrainedKept { min } => {
                 write!(f, "the pool, the group, and the floor require {min}, which keeps the drained agents' instances")

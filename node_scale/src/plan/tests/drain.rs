@@ -25,7 +25,7 @@ pub(super) fn tagged(mut state: GroupState, instances: &[u32], ago: i64) -> Grou
     state
 }
 
-fn with_decommissioning(delta: i32, decommissioning: Vec<AgentRef>) -> ScalingDecision {
+pub(super) fn with_decommissioning(delta: i32, decommissioning: Vec<AgentRef>) -> ScalingDecision {
     let names = (0..delta.min(0).unsigned_abs()).map(|n| agent(n, AgentState::Active, 1));
     ScalingDecision {
         scale_down_agents: names.collect(),
@@ -145,28 +145,6 @@ fn an_agent_that_is_named_again_uses_up_no_step() {
     // Others that were begun use up the step.
     assert_eq!(deactivated(&[0, 5]), ["deactivate i-0"]);
     assert_eq!(deactivated(&[5, 6]), [""; 0]);
-}
-
-#[test]
-fn no_agent_is_deactivated_without_a_tag_to_spare_d3() {
-    let mut state = group();
-    let tag = |number| Tag { key: format!("team-{number}"), value: String::new() };
-    state.group.tags.extend((0..44).map(tag));
-    assert_eq!(steps(&planned(&with_decommissioning(-3, Vec::new()), &state)), [("deactivate", "i-0")]);
-    state.group.tags.push(tag(44));
-    let full = planned(&with_decommissioning(-3, Vec::new()), &state);
-    assert_eq!(steps(&full), []);
-    let reason = "the group has 45 tags, and no agent is deactivated from 45 on: delete some that are not in use";
-    assert_eq!(full.result.reason().to_string(), reason);
-    // Where the minimum keeps all, more room for tags would change nothing.
-    let mut at_minimum = state.clone();
-    at_minimum.group.min_size = at_minimum.group.desired_capacity;
-    let reason = planned(&with_decommissioning(-3, Vec::new()), &at_minimum).result.reason().to_string();
-    assert!(reason.contains("require"), "{reason}");
-    // One that has its tag needs none.
-    state.group.tags.pop();
-    let begun = tagged(state, &[0], 1);
-    assert_eq!(steps(&planned(&with_decommissioning(-1, Vec::new()), &begun)), [("deactivate", "i-0")]);
 }
 
 #[test]
@@ -293,8 +271,8 @@ fn agents_are_reactivated_for_a_floor_that_cannot_be_reached_a1() {
         state.group.tags.push(Tag { key: "lambda-scale/floor".to_owned(), value: format!("{instances} forever") });
         state
     };
-    let at_max = NoChange::AtMaximum { desired: 10, max: 10 };
-    assert_eq!(reactivated(&with_floor(lacking(10, Vec::new()), 60), "max = 10"), (3, at_max.into()));
+    let back = Change::Reactivate { hostnames: ["host-5", "host-6", "host-7"].map(str::to_owned).into() };
+    assert_eq!(reactivated(&with_floor(lacking(10, Vec::new()), 60), "max = 10"), (3, back.into()));
     let suspended = suspend(with_floor(lacking(10, Vec::new()), 12), "Launch");
     assert_eq!(reactivated(&suspended, ""), (3, BackOff::Suspended(Direction::Up, None).into()));
     let (count, result) = reactivated(&with_floor(lacking(10, Vec::new()), 12), "");

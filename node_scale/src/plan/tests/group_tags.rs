@@ -1,5 +1,6 @@
 //! The tags of the group: the streak of decisions, pauses and floors.
 
+use super::drain::{steps, with_decommissioning};
 use super::*;
 use crate::group_tags::{FLOOR, PAUSE_UNTIL, Pause, SCALE_UP_SINCE, Until};
 use crate::state::Tag;
@@ -191,4 +192,98 @@ fn a_floor_is_not_requested_twice() {
     asked.group.desired_capacity = 13;
     check(&planned(&decision(0, 10), &asked), NoChange::Enough);
     check(&planned(&decision(2, 10), &asked), NoChange::InFlightCovers { in_flight: 3, needed: 2 });
+}
+
+#[test]
+fn no_agent_is_deactivated_without_a_tag_to_spare_a1() {
+    let of = |decision: &ScalingDecision, state: &GroupState, settings: &str| {
+        plan(decision, Some(state), &policy_with("drain", settings), at(0))
+    };
+    let three = with_decommissioning(-3, Vec::new());
+    let mut state = group();
+    let tag = |number| Tag { key: format!("team-{number}"), value: String::new() };
+    state.group.tags.extend((0..44).map(tag));
+    assert_eq!(steps(&of(&three, &state, "")), [("deactivate", "i-0")]);
+    state.group.tags.push(tag(44));
+    let full = of(&three, &state, "");
+    assert_eq!((steps(&full), full.unremoved), (vec![], 3), "an alarm tells");
+    let reason = "A1: the group has 45 tags, and no agent is deactivated from 45 on: delete some that are not in use";
+    assert_eq!(full.result.reason().to_string(), reason);
+    // Where the minimum or the window keeps all, more room for tags would change nothing.
+    let mut at_minimum = state.clone();
+    at_minimum.group.min_size = at_minimum.group.desired_capacity;
+    let kept = of(&three, &at_minimum, "");
+    assert!(matches!(kept.result, PlanResult::Nothing(NoChange::AtMinimum { .. })), "{kept:?}");
+    let kept = of(&three, &state, "scale_down_window = \"15m\"");
+    assert!(
+        matches!(kept.result, PlanResult::BackOff(BackOff::NeedsUnknown { .. })) && kept.unremoved == 0,
+        "{kept:?}"
+    );
+    // One that has its tag needs none.
+    state.group.tags.pop();
+    let begun = drain::tagged(state, &[0], 1);
+    assert_eq!(steps(&of(&with_decommissioning(-1, Vec::new()), &begun, "")), [("deactivate", "i-0")]);
+    let full = of(
+        &ScalingDecision { scale_down_agents: vec![drain::agent(1, shared::contract::AgentState::Active, 1)], ..three },
+        &begun,
+        "",
+    );
+    assert!(
+        full.result.reason().text.starts_with("the group has 45 tags, 1 for decommissioning agents, and"),
+        "{full:?}"
+    );
+}
+
+#[test]
+fn what_a_floor_lacks_is_counted() {
+    let of = |state: GroupState, delta: i32| {
+        let plan = planned(&decision(delta, 10), &tagged(state, FLOOR, "15 forever"));
+        (plan.unmet, plan.unremoved)
+    };
+    // Launches are suspended: nothing comes, and the floor keeps what the decision would remove.
+    let suspended = suspend(group(), "Launch");
+    assert_eq!([-1, 0, 2, 9].map(|delta| of(suspended.clone(), delta)), [(5, 0), (5, 0), (5, 0), (9, 0)]);
+    // They were requested, and fail.
+    let mut failing = group();
+    failing.group.desired_capacity = 16;
+    let failed = activity(ActivityKind::Launch, "", ActivityStatus::Failed, -60, Some(-50));
+    failing.activities = vec![Activity { instance_id: None, ..failed }; 3];
+    assert_eq!(of(failing.clone(), -1), (5, 0));
+    // What is launching arrives, unless none of it does.
+    for n in 10..15 {
+        let id = format!("i-{n}");
+        failing.activities.push(activity(ActivityKind::Launch, &id, ActivityStatus::InProgress, -30, None));
+        failing.group.instances.push(instance(&id, Lifecycle::Pending));
+    }
+    assert_eq!(of(failing.clone(), 0), (5, 0));
+    failing.activities.drain(..3);
+    assert_eq!(of(failing.clone(), 0), (0, 0));
+    failing.activities.iter_mut().take(2).for_each(|launch| launch.start = at(-1000));
+    assert_eq!(of(failing, 0), (2, 0));
+    // A paused pool lacks nothing, nor does a decision that is held.
+    let paused = tagged(suspended.clone(), PAUSE_UNTIL, "forever");
+    assert_eq!(of(paused, 0), (0, 0));
+    let held = ScalingDecision { state: ScalingState::Held, ..decision(0, 10) };
+    assert_eq!(planned(&held, &tagged(suspended, FLOOR, "15 forever")).unmet, 0);
+}
+
+#[test]
+fn a_floor_above_the_maximum_asks_for_the_maximum_with_a_note() {
+    let of = |delta, max_size| {
+        let mut state = tagged(group(), FLOOR, "15 forever");
+        state.group.max_size = max_size;
+        planned(&decision(delta, 10), &state)
+    };
+    let note = "the tag lambda-scale/floor asks for 15 instances, and the maximum of the pool and the group allows 10: raise that, or \
+                lower the floor";
+    for delta in [-1, 0, 1] {
+        let plan = of(delta, 10);
+        assert_eq!(
+            (plan.notes.as_slice(), plan.unmet, plan.unremoved),
+            ([note.to_owned()].as_slice(), u32::from(delta > 0), 0)
+        );
+        assert!(matches!(plan.result, PlanResult::Nothing(_)), "{plan:?}");
+    }
+    assert!(of(0, 12).notes[0].contains("allows 12") && capacity_of(&of(0, 12)) == Some(12));
+    assert_eq!(of(0, 15).notes, [""; 0]);
 }

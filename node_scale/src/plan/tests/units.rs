@@ -85,10 +85,7 @@ fn a_part_of_an_instance_that_the_minimum_does_not_need_stays_unasked_for() {
 #[test]
 fn a_floor_is_a_number_of_instances() {
     let mut state = weighted(4, 2, 8);
-    state
-        .group
-        .tags
-        .push(crate::state::Tag { key: crate::group_tags::FLOOR.to_owned(), value: "6 forever".to_owned() });
+    state.group.tags.push(crate::state::Tag { key: FLOOR.to_owned(), value: "6 forever".to_owned() });
     sets(&planned(&decision(0, 4), &state), 12);
 }
 
