@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Deserialize;
 use shared::group::Lifecycle;
+use shared::time::CLOCK_SKEW;
 
 /// What was found out about a group, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,11 +218,27 @@ impl Activity {
             && matches!(self.status, ActivityStatus::InProgress | ActivityStatus::Successful)
     }
 
+    /// When it ended, as far as that is known by then. Of an end that lies ahead only that it is over: its start counts.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Option<Timestamp> {
+        self.end.map(|end| if is_ahead(end, now) { self.start } else { end })
+    }
+
+    /// Whether it is dated in the future, by more than clocks differ.
+    #[must_use]
+    pub fn is_of_future(&self, now: Timestamp) -> bool {
+        is_ahead(self.start, now) || self.end.is_some_and(|end| is_ahead(end, now))
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         !matches!(self.status, ActivityStatus::InProgress)
     }
+}
+
+fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > CLOCK_SKEW
 }
 
 /// What an activity does. Auto Scaling says it nowhere but in the description.

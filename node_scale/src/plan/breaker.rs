@@ -171,7 +171,7 @@ fn fate(launch: &Activity, state: &GroupState, members: &Members<'_>, never_join
     match launch.status {
         ActivityStatus::Failed | ActivityStatus::Cancelled => {
             let message = launch.message.clone().unwrap_or_else(|| "no message".to_owned());
-            Fate::Lost(launch.end.unwrap_or(launch.start), Loss::Failed(message))
+            Fate::Lost(launch.ended(members.now).unwrap_or(launch.start), Loss::Failed(message))
         }
         ActivityStatus::InProgress if members.is_overdue(launch) && !has_joined(launch, members) => {
             Fate::Lost(after(launch.start, members.join_timeout), Loss::Overdue)
@@ -192,7 +192,7 @@ fn has_joined(launch: &Activity, members: &Members<'_>) -> bool {
 }
 
 fn fate_of_instance(id: &str, launch: &Activity, state: &GroupState, members: &Members<'_>, never_joins: bool) -> Fate {
-    let end = launch.end.unwrap_or(launch.start);
+    let end = launch.ended(members.now).unwrap_or(launch.start);
     let arrival = members.arrival(id);
     let latest = arrival.and_then(|arrival| arrival.launch);
     let is_latest = latest.is_none_or(|latest| latest.start == launch.start);

@@ -166,7 +166,7 @@ impl<'a> Members<'a> {
 
     /// Whether the instance that this brought into the group may still be expected to join.
     pub(super) fn is_young(&self, instance: &Instance, arrival: &Activity) -> bool {
-        let handed_over = match arrival.end {
+        let handed_over = match arrival.ended(self.now) {
             Some(end) => end,
             // In service already: the activity ends at any moment.
             None if instance.lifecycle_state == Lifecycle::InService => self.now,
@@ -187,7 +187,7 @@ impl<'a> Members<'a> {
             Known::Nothing => Join::NotJoined,
             Known::InService => {
                 let was_in_service = instance.lifecycle_state == Lifecycle::InService
-                    && arrival.is_none_or(|arrival| arrival.end.is_some_and(|end| end <= self.taken_at));
+                    && arrival.is_none_or(|arrival| arrival.ended(self.now).is_some_and(|end| end <= self.taken_at));
                 if was_in_service { Join::Joined } else { Join::NotJoined }
             }
             Known::Listed(listed) => {

@@ -324,6 +324,7 @@ impl<'a> PlanInput<'a> {
         notes.extend(self.never_joined_notes());
         notes.extend(self.unfit_note());
         notes.extend(self.lasting_termination_note());
+        notes.extend(self.future_note());
         notes
     }
 
@@ -367,6 +368,14 @@ impl<'a> PlanInput<'a> {
             ));
         }
         notes
+    }
+
+    /// Activities whose times cannot be right.
+    fn future_note(&self) -> Option<String> {
+        let of_future = self.state.activities.iter().filter(|activity| activity.is_of_future(self.now));
+        let names: BTreeSet<String> = of_future.map(|activity| ActivityRef::from(activity).to_string()).collect();
+        let named = named(&names.into_iter().collect::<Vec<_>>(), NAMED)?;
+        Some(format!("dated in the future: {named}; compare the clock of this run with that of Auto Scaling"))
     }
 
     fn evaluate(&self, effects: &mut SideEffects) -> PlanResult {
@@ -464,8 +473,13 @@ impl<'a> PlanInput<'a> {
 
     fn cooldown(&self, direction: Direction, ended: Option<Timestamp>, cooldown: Duration) -> Result<(), BackOff> {
         let Some(ended) = ended else { return Ok(()) };
-        let (ago, cooldown) = (self.now.duration_since(ended), signed(cooldown));
+        let (ago, cooldown) = (self.ago(ended), signed(cooldown));
         if ago >= cooldown { Ok(()) } else { Err(BackOff::Cooldown { direction, ago, cooldown }) }
+    }
+
+    /// How long ago that was; what lies ahead is now.
+    fn ago(&self, time: Timestamp) -> SignedDuration {
+        self.now.duration_since(time).max(SignedDuration::ZERO)
     }
 
     fn launches(&self) -> impl Iterator<Item = &Activity> {

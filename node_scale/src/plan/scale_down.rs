@@ -284,13 +284,13 @@ impl PlanInput<'_> {
 
     /// B2: the group has just settled.
     fn activity_cooldown(&self) -> Result<(), BackOff> {
-        let ended = self.changes().filter_map(|activity| activity.end).max();
+        let ended = self.changes().filter_map(|activity| activity.ended(self.now)).max();
         self.cooldown(Direction::Down, ended, self.policy.timing.scale_down_cooldown)?;
         // A lost agent that is still listed would let one go that its tasks need.
         let Some((ended, unreachable_after)) = ended.zip(self.decision.unreachable_after_seconds) else {
             return Ok(());
         };
-        let (ago, cooldown) = (self.now.duration_since(ended), signed(least_cooldown(self.decision, self.policy)));
+        let (ago, cooldown) = (self.ago(ended), signed(least_cooldown(self.decision, self.policy)));
         if ago >= cooldown {
             return Ok(());
         }

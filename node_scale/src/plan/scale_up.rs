@@ -96,7 +96,8 @@ impl PlanInput<'_> {
 
     /// B3: the cooldown of launches.
     fn launch_cooldown(&self) -> Result<(), BackOff> {
-        let ended = self.launches().filter(|launch| launch.changes_group()).filter_map(|launch| launch.end).max();
+        let ended =
+            self.launches().filter(|launch| launch.changes_group()).filter_map(|launch| launch.ended(self.now)).max();
         self.cooldown(Direction::Up, ended, self.policy.timing.scale_up_cooldown)
     }
 
@@ -110,7 +111,7 @@ impl PlanInput<'_> {
     fn launches_arrive(&self, wanted: u32, missing: u32) -> Result<(), BackOff> {
         let breaker = &self.breaker;
         let Some((pause, (at, loss))) = breaker.pause().zip(breaker.last.as_ref()) else { return Ok(()) };
-        let ago = self.now.duration_since(*at);
+        let ago = self.ago(*at);
         let is_asked_for = missing == 0;
         let arrives = is_asked_for && self.joins.arriving >= wanted && !breaker.is_tripped();
         if arrives || (ago >= pause && !is_asked_for) {

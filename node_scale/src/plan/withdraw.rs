@@ -40,7 +40,7 @@ impl PlanInput<'_> {
 
     /// Whether the list of the instances may not yet show what that does.
     fn unsettles(&self, activity: &Activity) -> bool {
-        let is_recent = activity.end.is_none_or(|end| self.now.duration_since(end) < LISTING_DELAY);
+        let is_recent = activity.ended(self.now).is_none_or(|end| self.now.duration_since(end) < LISTING_DELAY);
         let id = activity.instance_id.as_deref();
         let is_listed = || self.group().instances.iter().any(|instance| Some(instance.instance_id.as_str()) == id);
         match activity.kind {

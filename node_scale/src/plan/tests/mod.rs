@@ -311,6 +311,32 @@ fn a_cooldown_stops_a_scale_down_until_it_is_over_b2() {
 }
 
 #[test]
+fn an_end_in_the_future_holds_no_longer_than_its_start_b2() {
+    let of = |delta, start: i64, end: i64| {
+        let mut state = group();
+        let status = ActivityStatus::Successful;
+        state.activities.push(activity(ActivityKind::Launch, "i-9", status, start, Some(end)));
+        planned(&decision(delta, 10), &state)
+    };
+    let hold = |seconds_ago| {
+        let (ago, cooldown) = (seconds(seconds_ago), seconds(600));
+        BackOff::Cooldown { direction: Direction::Down, ago, cooldown }
+    };
+    let note = "dated in the future: launch of i-9; compare the clock of this run with that of Auto Scaling";
+    // The launch is over, and its instance an agent that has had the time to join.
+    check(&of(-1, -599, 18_000), hold(599));
+    let plan = of(-1, -600, 18_000);
+    sets(&plan, 9);
+    assert_eq!((plan.in_flight, plan.notes.as_slice()), (0, [note.to_owned()].as_slice()));
+    sets(&of(1, -600, 18_000), 11);
+    // Clocks differ a little: that is now.
+    let plan = of(-1, -600, 60);
+    check(&plan, hold(0));
+    assert_eq!(plan.notes, [""; 0]);
+    assert!(of(-1, -600, 61).notes == [note] && of(-1, 61, 70).notes == [note]);
+}
+
+#[test]
 fn a_scale_up_is_not_stopped_by_a_termination_b3() {
     let mut state = group();
     state.activities.push(activity(ActivityKind::Terminate, "i-9", ActivityStatus::InProgress, -5, None));
