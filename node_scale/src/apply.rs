@@ -67,7 +67,7 @@ impl Applier {
         result: &PlanResult,
         policy: &Policy,
         decision: &ScalingDecision,
-        built: OutcomeBuilder,
+        mut built: OutcomeBuilder,
     ) -> OutcomeBuilder {
         let change = match result {
             PlanResult::Nothing(no_change) => return built.with(OutcomeAction::None, no_change),
@@ -76,6 +76,7 @@ impl Applier {
             PlanResult::Act(change) if self.mode == ApplyMode::DryRun => return built.would(change),
             PlanResult::Act(change) => change,
         };
+        built.is_correction = change.is_correction();
         let written = match change {
             Change::Increase(Increase { to, .. }) | Change::Raise { to, .. } => {
                 self.set_desired_capacity(*to, OutcomeAction::ScaledUp, policy, decision, built).await

@@ -32,6 +32,8 @@ const MAX_NAME_CHARS: usize = 256;
 pub(crate) struct OutcomeBuilder {
     pub(crate) outcome: ScalingOutcome,
     pub(crate) metrics: Vec<Figure>,
+    /// Whether the change is neither a scale-up nor a scale-down: [`Change::is_correction`].
+    pub(crate) is_correction: bool,
     /// What a retry may solve.
     pub(crate) error: Option<ScaleError>,
 }
@@ -54,7 +56,7 @@ impl OutcomeBuilder {
             reason: String::new(),
             notes: Vec::new(),
         };
-        Self { outcome, metrics: Vec::new(), error: None }
+        Self { outcome, metrics: Vec::new(), is_correction: false, error: None }
     }
 
     /// Sets what was done, and why.

@@ -46,7 +46,7 @@ pub(crate) async fn report(
             ("Clause", clause.unwrap_or_default().to_owned()),
             ("Reason", outcome.reason.clone()),
         ],
-        metrics: [built.metrics.as_slice(), &action_metrics(outcome)].concat(),
+        metrics: [built.metrics.as_slice(), &action_metrics(built)].concat(),
     });
     let Some(topic) = topic else { return Ok(()) };
     topic
@@ -64,10 +64,14 @@ pub(crate) fn time_metrics(decision: &ScalingDecision, begun: Timestamp, ended: 
     ]
 }
 
-fn action_metrics(outcome: &ScalingOutcome) -> [Figure; 6] {
+fn action_metrics(built: &OutcomeBuilder) -> [Figure; 6] {
+    let outcome = &built.outcome;
     let acted = |action| f64::from(u8::from(outcome.action == action));
     let change = match (outcome.from, outcome.to) {
-        (Some(from), Some(to)) if outcome.action != OutcomeAction::DryRun => to.saturating_sub(from),
+        // What is withdrawn, or raised for a termination, is no step in either direction.
+        (Some(from), Some(to)) if outcome.action != OutcomeAction::DryRun && !built.is_correction => {
+            to.saturating_sub(from)
+        }
         _ => 0,
     };
     [
@@ -107,15 +111,30 @@ mod tests {
             floor: None,
             max: None,
         });
-        let built = OutcomeBuilder::new(None, "asg", ApplyMode::DryRun, Timestamp::UNIX_EPOCH).would(&change);
-        let outcome = ScalingOutcome { from: Some(3), ..built.outcome };
+        let mut built = OutcomeBuilder::new(None, "asg", ApplyMode::DryRun, Timestamp::UNIX_EPOCH).would(&change);
+        built.outcome.from = Some(3);
+        let outcome = &built.outcome;
         let reported = (outcome.action, outcome.clause, outcome.to, outcome.reason.as_str());
         let expected = (OutcomeAction::DryRun, None, Some(5), "dry run: would increase desired capacity 3 -> 5");
         assert_eq!(reported, expected);
         let value = |metric| {
-            let figures = action_metrics(&outcome);
+            let figures = action_metrics(&built);
             figures.iter().find(|figure| figure.metric == metric).map(|figure| figure.value)
         };
         assert_eq!((value(Metric::CapacityChange), value(Metric::Refused)), (Some(0.0), Some(0.0)));
+    }
+
+    #[test]
+    fn what_is_withdrawn_or_raised_is_no_scaling_in_either_direction() {
+        let change = |from: i32, to: i32, change: &Change| {
+            let mut built = OutcomeBuilder::new(None, "asg", ApplyMode::Apply, Timestamp::UNIX_EPOCH);
+            (built.outcome.from, built.outcome.to) = (Some(from), Some(to));
+            built.is_correction = change.is_correction();
+            let figures = action_metrics(&built);
+            figures.iter().find(|figure| figure.metric == Metric::CapacityChange).map(|figure| figure.value)
+        };
+        assert_eq!(change(16, 7, &Change::Withdraw { from: 16, to: 7 }), Some(0.0));
+        assert_eq!(change(5, 8, &Change::Raise { from: 5, to: 8 }), Some(0.0));
+        assert_eq!(change(8, 5, &Change::Decrease { from: 8, to: 5 }), Some(-3.0));
     }
 }

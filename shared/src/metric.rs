@@ -88,7 +88,7 @@ metrics! {
     Instances Count "Instances of the group that count as capacity.",
     InFlightInstances Count "Instances that were requested and are not yet agents.",
     NeverJoined Count "Instances older than join_timeout that are not agents.",
-    CapacityChange Count "Change of the desired capacity.",
+    CapacityChange Count "Change of the desired capacity by a scale-up or a scale-down.",
     LaunchFailures Count "Launches in a row that brought no agent.",
     ScaleUpUnmet Count "Agents that are wanted, or instances of a floor, that neither joined nor arrive.",
     ScaleDownUnmet Count "Agents that are to go and that a back-off keeps, other than the window.",

@@ -146,6 +146,12 @@ impl Change {
         }
     }
 
+    /// Whether only the desired capacity follows what is there, which launches and ends no instance.
+    #[must_use]
+    pub const fn is_correction(&self) -> bool {
+        matches!(self, Self::Withdraw { .. } | Self::Raise { .. })
+    }
+
     /// What to do: `increase desired capacity 3 -> 5`.
     #[must_use]
     pub fn imperative(&self) -> String {
