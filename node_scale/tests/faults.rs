@@ -107,6 +107,35 @@ async fn a_scale_down_stopped_at_any_call_and_run_again_ends_no_other_instance()
 }
 
 #[tokio::test]
+async fn a_protected_surplus_stopped_at_any_call_launches_none_and_keeps_the_minimum() {
+    // Three calls describe the group and the fourth raises its desired capacity; three describe it again, and three terminate.
+    for call in 0..10 {
+        for trouble in [Trouble::HangsBefore, Trouble::HangsAfter] {
+            let world = World::new().await;
+            world.auto_scaling.group(GROUP, |group| {
+                group.protects_new = true;
+                group.instances_mut().iter_mut().for_each(|instance| instance.protected = true);
+                group.set_desired(2, false, now()).unwrap();
+            });
+            let (first, second) = (decision(1, -3, SIZE), decision(2, -3, SIZE));
+            if call < 4 {
+                crash_at(&world, call, trouble.clone(), &first).await;
+                world.deliver(&first).await;
+            } else {
+                world.deliver(&first).await;
+                assert_eq!((world.desired(), world.going().len()), (5, 0));
+                crash_at(&world, call, trouble.clone(), &second).await;
+            }
+            world.deliver(&second).await;
+            let going = world.going();
+            assert!(going.iter().all(|id| ["i-0", "i-1", "i-2"].contains(&id.as_str())), "call {call}: {going:?}");
+            assert_eq!(world.desired(), 5 - i32::try_from(going.len()).unwrap(), "call {call}, {trouble:?}");
+            assert_eq!(world.auto_scaling.group(GROUP, |group| group.instances().len()), Some(10), "none is launched");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_is_seen_on_the_group_the_next_time() {
     let lost = || Trouble::AnswerLost(AwsError::new(500, "InternalFailure", "lost"));
     let world = World::new().await;
