@@ -300,8 +300,13 @@ impl<'a> PlanInput<'a> {
     /// How many agents are to go, by this decision or because of an earlier one, and do not. The window is no reason: those are
     /// needed, at times. Nor is a minimum, or a floor.
     fn unremoved(&self, result: &PlanResult) -> u32 {
-        let PlanResult::BackOff(back_off) = result else { return 0 };
-        if self.decision.delta > 0 || is_paused(result) || back_off.clause() == Some(Clause::D6) {
+        let keeps = match result {
+            PlanResult::BackOff(back_off) => !is_paused(result) && back_off.clause() != Some(Clause::D6),
+            // Another controller may lower it again, each time.
+            PlanResult::Act(Change::Raise { .. }) => true,
+            PlanResult::Act(_) | PlanResult::Refuse(_) | PlanResult::Nothing(_) => false,
+        };
+        if self.decision.delta > 0 || !keeps {
             return 0;
         }
         let beyond_lowest = self.group().unit().map_or(0, |unit| self.beyond_lowest(unit));

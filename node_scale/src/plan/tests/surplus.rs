@@ -64,6 +64,10 @@ fn protected_instances_beyond_the_desired_capacity_go_a1() {
     let mut floor = surplus(5);
     floor.group.tags.push(Tag { key: FLOOR.to_owned(), value: "8 forever".to_owned() });
     assert_eq!(to_the_end(floor, &least_loaded("min = 2")), (vec![(10, 10), (8, 8)], at_minimum(8)));
+    // Where another controller lowers it again each time, an alarm tells.
+    let raises = plan(&removing(&surplus(5)), Some(&surplus(5)), &least_loaded("min = 5"), at(0));
+    check(&raises, Change::Raise { from: 5, to: 8 });
+    assert_eq!(raises.unremoved, 3);
     // A desired capacity that is high enough is not raised.
     assert_eq!(to_the_end(surplus(8), &least_loaded("min = 5")).0[0], (5, 7));
 }
