@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use toml::Value;
 
 use super::reader::Section;
+use super::timing::longest_boot_time;
 use super::values::{Span, quoted};
 
 /// Learned headroom.
@@ -89,12 +90,18 @@ pub(super) fn learning(section: &mut Section<'_>, schedule_period: Duration) -> 
     let most = Learning::MAX_HORIZON * schedule_period;
     let least = Duration::from_secs(1);
     let expected = format!("{} to 15 schedule periods, {}", quoted(least), quoted(most));
-    let boot_time = Span::between(least, most, DEFAULT_BOOT_TIME).limits(expected).read(section, "boot_time");
+    // What is longer than `join_timeout` is reported there: the boot time is what it is.
+    let longest = longest_boot_time(section.table()).min(most).max(least);
+    let example = DEFAULT_BOOT_TIME.min(longest);
+    let span = Span::between(least, most, example).limits(expected).suggest_at_most(longest);
+    let boot_time = span.read(section, "boot_time");
     if boot_time.is_some() && !section.table().contains_key("learn") {
         let learn = Confidence::SUGGESTED;
         section.problem("boot_time", format!("needs learn; leave it out, or write learn = {learn} too"));
     }
-    Some(Learning { confidence: confidence?, boot_time: boot_time.unwrap_or(DEFAULT_BOOT_TIME) })
+    // A value that is wrong is one problem, not two.
+    let default = if section.table().contains_key("boot_time") { example } else { DEFAULT_BOOT_TIME };
+    Some(Learning { confidence: confidence?, boot_time: boot_time.unwrap_or(default) })
 }
 
 fn read_confidence(value: &Value) -> Option<Confidence> {

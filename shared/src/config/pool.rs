@@ -182,7 +182,7 @@ fn pool(mut section: Section<'_>, all: &[Value], schedule_period: Duration, has_
     let applications = applications(&mut section);
     let new_agent = new_agent(&mut section);
     let max_missing_agents_percent = max_missing_agents_percent(&mut section);
-    let timing = timing(&mut section, source, schedule_period);
+    let timing = timing(&mut section, source, schedule_period, learning.map(|learning| learning.boot_time));
     section.finish();
     Some(Policy {
         pool: pool?,

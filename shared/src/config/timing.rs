@@ -45,10 +45,15 @@ impl Timing {
 }
 
 /// Reads the times.
-pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_period: Duration) -> Timing {
+pub(super) fn timing(
+    section: &mut Section<'_>,
+    source: PoolSource,
+    schedule_period: Duration,
+    boot_time: Option<Duration>,
+) -> Timing {
     let Cooldowns { up, down } = cooldowns(section, source, schedule_period);
     let max_back_off = Span::any(3 * MINUTE).read(section, "max_back_off").unwrap_or(Duration::ZERO);
-    let join_timeout = join_timeout(section, schedule_period);
+    let join_timeout = join_timeout(section, schedule_period, boot_time.unwrap_or_default());
     let pause_until = section.optional("pause_until");
     Timing {
         schedule_period,
@@ -63,11 +68,14 @@ pub(super) fn timing(section: &mut Section<'_>, source: PoolSource, schedule_per
 const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// At least two schedule periods, as long as a decision is valid: a decision that is delivered twice must still find the
-/// instances that it requested in flight.
-fn join_timeout(section: &mut Section<'_>, schedule_period: Duration) -> Duration {
+/// instances that it requested in flight. And at least the boot time: otherwise every instance would be given up while it boots,
+/// and bought again.
+fn join_timeout(section: &mut Section<'_>, schedule_period: Duration, boot_time: Duration) -> Duration {
     const DEFAULT: Duration = DEFAULT_JOIN_TIMEOUT;
-    let least = 2 * schedule_period;
-    let expected = format!("at least two schedule periods, {}", quoted(least));
+    let periods = 2 * schedule_period;
+    let least = periods.max(boot_time);
+    let what = if boot_time > periods { "boot_time" } else { "two schedule periods" };
+    let expected = format!("at least {what}, {}", quoted(least));
     if !section.table().contains_key("join_timeout") && DEFAULT < least {
         section.wrong("join_timeout", &expected, &quoted(least));
     }
@@ -78,11 +86,20 @@ fn join_timeout(section: &mut Section<'_>, schedule_period: Duration) -> Duratio
 /// `max_agent_ping_timeouts`, 5. What such an agent held is gone, and the next decision must see that.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(75);
 
+/// The longest boot time that the `join_timeout` of a pool allows, as far as it can be read.
+pub(super) fn longest_boot_time(pool: &Table) -> Duration {
+    duration(pool, "join_timeout").unwrap_or(DEFAULT_JOIN_TIMEOUT)
+}
+
+/// The duration of a setting that is not validated yet.
+fn duration(pool: &Table, key: &str) -> Option<Duration> {
+    pool.get(key).and_then(Value::as_str).and_then(time::duration)
+}
+
 /// The longest schedule period that every pool's `join_timeout` and cooldown allow, as far as they can be read.
 pub(super) fn longest_period(top: &Table) -> Duration {
     let pools = top.get("pools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let duration = |pool: &Value, key: &str| pool.get(key).and_then(Value::as_str).and_then(time::duration);
-    let longest = pools.iter().map(|pool| {
+    let longest = pools.iter().filter_map(Value::as_table).map(|pool| {
         let by_join_timeout = duration(pool, "join_timeout").unwrap_or(DEFAULT_JOIN_TIMEOUT) / 2;
         let is_mesos = pool.get("source").and_then(Value::as_str) != Some("cloudwatch");
         let cooldown = duration(pool, "scale_down_cooldown").filter(|_| is_mesos);

@@ -61,6 +61,37 @@ fn a_boot_time_above_fifteen_periods_is_refused_h8() {
 }
 
 #[test]
+fn an_instance_is_not_given_up_while_it_boots_h8() {
+    only_problem(
+        &with_pool_settings("learn = 98\nboot_time = \"14m\"\njoin_timeout = \"5m\""),
+        r#"pools[0].join_timeout: got "5m", expected at least boot_time, "14m"; write "15m""#,
+    );
+    only_problem(
+        &with_pool_settings("learn = 98\njoin_timeout = \"2m\""),
+        r#"pools[0].join_timeout: got "2m", expected at least boot_time, "3m"; write "15m""#,
+    );
+    only_problem(
+        &format!("schedule_period = \"5m\"\n{}", with_pool_settings("learn = 98\nboot_time = \"60m\"")),
+        r#"pools[0].join_timeout: got the default, expected at least boot_time, "1h"; write "1h""#,
+    );
+    let exact = pool("learn = 98\nboot_time = \"14m\"\njoin_timeout = \"14m\"");
+    assert_eq!(exact.learning.unwrap().boot_time, exact.timing.join_timeout);
+    assert_eq!(pool("join_timeout = \"2m\"").timing.join_timeout, Duration::from_secs(120), "without learn");
+}
+
+#[test]
+fn a_suggested_boot_time_is_no_longer_than_join_timeout_h8() {
+    only_problem(
+        &with_pool_settings("learn = 98\nboot_time = 10\njoin_timeout = \"5m\""),
+        r#"pools[0].boot_time: got 10, expected a duration; write "10s""#,
+    );
+    only_problem(
+        &with_pool_settings("learn = 98\nboot_time = \"0s\"\njoin_timeout = \"2m30s\""),
+        r#"pools[0].boot_time: got "0s", expected "1s" to 15 schedule periods, "15m"; write "2m30s""#,
+    );
+}
+
+#[test]
 fn a_confidence_has_at_most_one_decimal() {
     let written = |settings: &str| serde_json::to_value(pool(settings)).unwrap()["learn"].clone();
     assert_eq!((written("learn = 98"), written("learn = 99.5")), (98.into(), 99.5.into()));
