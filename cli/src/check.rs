@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use node_gather::marathon;
 use node_gather::members::Descriptions;
 use serde::Serialize;
-use shared::config::{CheckKind, Config, Policy, Problem, Problems};
+use shared::config::{CheckKind, Config, Limits, Policy, Problem, Problems, Thresholds};
 use shared::contract::{AgentCounts, ClusterSnapshot};
 use shared::text::counted;
 
@@ -168,13 +168,12 @@ fn text(path: &str, config: &Config, cluster: Option<&[Observed]>) -> io::Result
 
 /// A pool in a line: `group mesos-workers, 2 to 50 agents, removes below 50%, adds above 80%`.
 fn summary(policy: &Policy) -> String {
-    let max = policy.limits.max.map_or_else(|| "as many as the group allows".to_owned(), |max| max.to_string());
-    let allocation = policy.source.needs_masters().then(|| {
-        format!(
-            "removes below {}%, adds above {}%, {}% headroom for every application",
-            policy.thresholds.scale_down_percent, policy.thresholds.scale_up_percent, policy.headroom.percent
-        )
-    });
+    let Limits { min, max, .. } = policy.limits;
+    let limits = max.map_or_else(
+        || format!("at least {}, at most the group's maximum", counted(min, "agent")),
+        |max| format!("{min} to {}", counted(max, "agent")),
+    );
+    let allocation = policy.source.needs_masters().then(|| allocation(policy));
     let cpu = policy.source.cpu().map(|cpu| {
         let down = f64::from(cpu.scale_out_threshold * cpu.scale_down_ratio_thousandths) / 1000.0;
         format!("removes below {down}% CPU utilization, adds above {}%", cpu.scale_out_threshold)
@@ -183,5 +182,18 @@ fn summary(policy: &Policy) -> String {
         CheckKind::Standard => allocation.into_iter().chain(cpu).collect::<Vec<_>>().join("; "),
         CheckKind::Custom => "decided by its custom check; run, explain, and status decide nothing".to_owned(),
     };
-    format!("group {}, {} to {max} agents, {rules}", policy.group, policy.limits.min)
+    format!("group {}, {limits}, {rules}", policy.group)
+}
+
+/// What a pool of Mesos does by its allocation. One that has learned its headroom, and closes agents, is always under (D1).
+fn allocation(policy: &Policy) -> String {
+    let Thresholds { scale_down_percent: down, scale_up_percent: up, .. } = policy.thresholds;
+    let headroom = format!("{}% headroom for every application", policy.headroom.percent);
+    match policy.learning {
+        Some(_) if policy.scale_down.strategy.decommissions() => {
+            format!("adds above {up}%, learns its headroom; until then removes below {down}%, {headroom}")
+        }
+        Some(_) => format!("removes below {down}%, adds above {up}%, learns its headroom; until then {headroom}"),
+        None => format!("removes below {down}%, adds above {up}%, {headroom}"),
+    }
 }

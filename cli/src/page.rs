@@ -134,6 +134,12 @@ impl Page {
 
     fn painted(self, label: &str, label_tone: Tone, text: &str, text_tone: Tone) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
+        // What fills its column stands alone: `D1  10000 -> 10000`, or a long name.
+        let is_long = label.chars().count() >= INDENT;
+        if is_long {
+            writeln!(out, "{:MARGIN$}{}", "", painted(label_tone, label))?;
+        }
+        let label = if is_long { "" } else { label };
         for (index, line) in wrap(text, self.width - INDENT - MARGIN).into_iter().enumerate() {
             let is_first = index == 0;
             let label = if is_first { label } else { "" };

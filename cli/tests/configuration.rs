@@ -47,13 +47,42 @@ fn a_valid_configuration_is_printed_by_pool() {
     let told = text(&output.stdout);
     assert!(told.contains("is valid: 2 pools"), "{told}");
     assert!(told.contains("dry run"), "{told}");
-    assert!(told.contains("group mesos-workers, 2 to as many as the group allows agents, removes below 50%"), "{told}");
+    assert!(
+        told.contains("group mesos-workers, at least 2 agents, at most the group's maximum, removes below 50%"),
+        "{told}"
+    );
     assert!(told.contains("removes below 42% CPU utilization, adds above 60%"), "{told}");
 
     let output = call(&["check", path.to_str().unwrap(), "--output", "json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["valid"], true);
     assert_eq!(json["pools"][0]["max_scale_up_step"], 10, "defaults are filled in");
+}
+
+#[test]
+fn a_pool_that_learns_removes_at_any_utilization_once_it_has_learned_d1() {
+    let line = |settings: &str| {
+        let path = file("learns.toml", &VALID.replace("min = 2", &format!("min = 2\nlearn = 96\n{settings}")));
+        let output = call(&["check", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let learns =
+        "adds above 80%, learns its headroom; until then removes below 50%, 10% headroom for every application";
+    assert!(line("").contains(learns), "{}", line(""));
+    // What ends tasks goes by the percentage, as without learn.
+    let ends = "removes below 50%, adds above 80%, learns its headroom; until then 10% headroom for every application";
+    let least_loaded = line("scale_down_strategy = \"least_loaded\"");
+    assert!(least_loaded.contains(ends), "{least_loaded}");
+}
+
+#[test]
+fn a_long_name_stands_above_its_line() {
+    let name = "a-pool-of-gpu-agents";
+    let path = file("long-name.toml", &VALID.replace("\"workers\"\ngroup", &format!("\"{name}\"\ngroup")));
+    let output = call(&["check", path.to_str().unwrap()]);
+    let told = text(&output.stdout);
+    assert!(told.contains(&format!("\n  {name}\n                   group mesos-workers, ")), "{told}");
 }
 
 #[test]

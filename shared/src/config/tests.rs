@@ -11,6 +11,7 @@ mod mutations;
 mod names;
 mod secrets;
 mod suggestions;
+mod warnings;
 
 const SMALLEST: &str = r#"
 [mesos]

@@ -1,5 +1,8 @@
 //! What is valid and most likely not meant.
 
+use std::time::Duration;
+
+use super::check::CheckKind;
 use super::configuration::Config;
 use super::pool::Policy;
 use super::problem::Problem;
@@ -17,8 +20,19 @@ impl Config {
         let of_pool = |(index, policy)| {
             [memory_in_gb(index, policy), unseen_queue(index, policy, self), ended_tasks(index, policy)]
         };
-        pools.flat_map(of_pool).flatten().collect()
+        slow_read(self).into_iter().chain(pools.flat_map(of_pool).flatten()).collect()
     }
+}
+
+/// node_gather ends after a minute (template.yaml), and asks Marathon and AWS beside the masters, each for some seconds.
+fn slow_read(config: &Config) -> Option<Problem> {
+    const LONGEST: Duration = Duration::from_secs(45);
+    (config.mesos.as_ref()?.timeout > LONGEST).then(|| Problem {
+        path: "mesos.timeout".to_owned(),
+        text: "as a function, node_gather ends after 60s, which leaves about 45s to the masters; a longer read ends without a \
+               word about its cause; write \"45s\""
+            .to_owned(),
+    })
 }
 
 /// `mem` counts MB, as Mesos does.
@@ -48,11 +62,13 @@ fn ended_tasks(index: usize, policy: &Policy) -> Option<Problem> {
         ScaleDownStrategy::DesiredCapacity => "desired_capacity",
         ScaleDownStrategy::Drain { .. } => return None,
     };
+    let remedy = match policy.check {
+        CheckKind::Standard => "leave it out, then agents are closed first",
+        // Without it the group chooses, and a decision need not name agents.
+        CheckKind::Custom => "if your check names agents, write \"drain\", then they are closed first",
+    };
     policy.learning.is_some().then(|| Problem {
         path: format!("pools[{index}].scale_down_strategy"),
-        text: format!(
-            "with learn, {strategy:?} ends the tasks of agents that are removed, batch work too; leave it out, then agents are \
-             closed first"
-        ),
+        text: format!("with learn, {strategy:?} ends the tasks of agents that are removed, batch work too; {remedy}"),
     })
 }

@@ -120,4 +120,10 @@ fn what_makes_learning_blind_or_harmful_is_a_warning_h11() {
         let ends = format!("{marathon}{learns}\nscale_down_strategy = {strategy:?}");
         assert_eq!(warnings(ends), ["pools[0].scale_down_strategy"]);
     }
+    // Where it is left out with a check of its own, the group chooses.
+    let custom = Config::parse(&format!("{marathon}{learns}\ncheck = \"custom\"")).unwrap().warnings().remove(0);
+    assert!(
+        custom.text.ends_with("if your check names agents, write \"drain\", then they are closed first"),
+        "{custom}"
+    );
 }
