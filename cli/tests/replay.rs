@@ -144,7 +144,13 @@ fn what_cannot_be_used_says_where_and_what_to_do() {
     assert!(truncated.contains(": the file cannot be read to its end; download it again"), "{truncated}");
     let (code, broken) = refused("broken", &gzip(&format!("{}\n{{]", envelope(&snapshot("workers", 1, 0)))), &[]);
     assert_eq!(code, Some(1));
-    assert!(broken.contains("recorded-broken/a.gz, record 2: the file ends within the record"), "{broken}");
+    assert!(
+        broken.contains("recorded-broken/a.gz, record 2: is not JSON; download the file again: key must"),
+        "{broken}"
+    );
+    let (code, cut) = refused("cut", &gzip(&format!("{}\n{{\"a\":", envelope(&snapshot("workers", 1, 0)))), &[]);
+    assert_eq!(code, Some(1));
+    assert!(cut.contains("recorded-cut/a.gz, record 2: the file ends within the record"), "{cut}");
     let (code, empty) = refused("empty", b"", &[]);
     assert!(code == Some(1) && empty.contains("has no snapshot; copy the objects under recorded/"), "{empty}");
     let (code, other) = refused("other-pool", envelope(&snapshot("gpu", 1, 0)).as_bytes(), &[]);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, ErrorKind};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use shared::contract::{self, CONTENT_ENCODING, DecodeError, GZIP_BASE64, Message};
 use thiserror::Error;
 
@@ -98,7 +99,7 @@ impl<R: BufRead> Records<R> {
                 return if matches!(scan, Scan::Packed { .. }) {
                     Ok(Some(&self.record))
                 } else {
-                    Err(RecordError::Cut)
+                    Err(endless(&self.record, RecordError::Cut))
                 };
             }
             let (used, is_whole) = scan.split(chunk);
@@ -108,7 +109,7 @@ impl<R: BufRead> Records<R> {
                 return Ok(Some(&self.record));
             }
             if self.record.len() > MAX_RECORD_BYTES {
-                return Err(RecordError::TooLarge);
+                return Err(endless(&self.record, RecordError::TooLarge));
             }
         }
     }
@@ -127,6 +128,14 @@ impl<R: BufRead> Records<R> {
                 return Ok(next);
             }
         }
+    }
+}
+
+/// Why a record has no end where it would be: that, or it is broken long before and has swallowed those after it.
+fn endless(record: &[u8], otherwise: RecordError) -> RecordError {
+    match serde_json::from_slice::<IgnoredAny>(record) {
+        Err(error) if !error.is_eof() => RecordError::Json(error),
+        _ => otherwise,
     }
 }
 

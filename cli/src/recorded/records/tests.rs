@@ -110,6 +110,12 @@ fn a_broken_record_says_which_one_and_what_to_do() {
     for (record, words) in [
         (truncated, "the file ends within the record; download it again"),
         ("[1]", "starts with '[', expected the { of a JSON object; is the file a recording?"),
+        (
+            "{\"schema\":\ngarbage\n{\"a\":1}\n",
+            "is not JSON; download the file again: expected value at line 2 column 1",
+        ),
+        ("{\"schema\": \"garbage\n{\"a\":1}\n", "is not JSON; download the file again: control character"),
+        ("{\"a\":1,\n", "the file ends within the record; download it again"),
         ("{]}", "is not JSON; download the file again: key must be a string"),
         (r#"{"rawData":"e30="}"#, "has neither a schema nor the Message of SNS; copy only the objects under recorded/"),
         (
