@@ -57,10 +57,14 @@ enum ImportError {
         path.display()
     )]
     Scalepot { path: PathBuf, problem: String },
+    #[error("{} has no roles; write one at least, with name, min, and max", .0.display())]
+    NoRoles(PathBuf),
     #[error("--group {0:?}: the file has no such role")]
     UnknownRole(String),
-    #[error("Lambda Scale does not support this configuration")]
-    NotValid(#[source] Problems),
+    #[error("--group {0:?} is there twice; leave one out")]
+    Twice(String),
+    #[error("{} makes no valid configuration, in which pools[0] is its first role", path.display())]
+    NotValid { path: PathBuf, source: Problems },
     #[error("cannot print")]
     Print(#[source] io::Error),
 }
@@ -75,6 +79,8 @@ struct Scalepot {
     scale_out_threshold: f64,
     #[serde(default = "scale_down_ratio")]
     scale_down_ratio: f64,
+    /// It belongs in each role; written once, it is meant for all.
+    cooltime: Option<u32>,
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
 }
@@ -85,6 +91,9 @@ struct Role {
     min: u32,
     max: u32,
     cooltime: Option<u32>,
+    /// scalepot has one for all roles, and does not read this one; a pool has its own.
+    scale_out_threshold: Option<f64>,
+    scale_down_ratio: Option<f64>,
     #[serde(rename = "type")]
     instance_type: Option<String>,
     ami: Option<String>,
@@ -116,7 +125,7 @@ pub fn run(options: &Options) -> ExitCode {
 
 impl CommandError for ImportError {
     fn is_usage(&self) -> bool {
-        matches!(self, Self::NotValid(_) | Self::UnknownRole(_))
+        matches!(self, Self::NotValid { .. } | Self::UnknownRole(_) | Self::Twice(_))
     }
 }
 
@@ -131,10 +140,18 @@ fn scalepot(options: &ScalepotOptions) -> Result<String, ImportError> {
     {
         return Err(ImportError::UnknownRole(role.clone()));
     }
-    let groups = options.groups.iter().cloned().collect();
+    if read.roles.is_empty() {
+        return Err(ImportError::NoRoles(path.clone()));
+    }
+    let mut groups = BTreeMap::new();
+    for (role, group) in &options.groups {
+        if groups.insert(role.clone(), group.clone()).is_some() {
+            return Err(ImportError::Twice(role.clone()));
+        }
+    }
     let configuration = configuration(&read, &groups);
     // The output can be used as it is.
-    Config::parse(&configuration).map_err(ImportError::NotValid)?;
+    Config::parse(&configuration).map_err(|source| ImportError::NotValid { path: path.clone(), source })?;
     Ok(configuration)
 }
 
@@ -153,14 +170,32 @@ fn configuration(scalepot: &Scalepot, groups: &BTreeMap<String, String>) -> Stri
         line(&mut configuration, &format!("group = {}{}", quoted(group), launch(role, scalepot.az.as_deref())));
         line(&mut configuration, "source = \"cloudwatch\"");
         line(&mut configuration, &format!("min = {}\nmax = {}", role.min, role.max));
-        line(&mut configuration, &format!("scale_out_threshold = {}", scalepot.scale_out_threshold));
-        line(&mut configuration, &format!("scale_down_ratio = {}", scalepot.scale_down_ratio));
-        if let Some(minutes) = role.cooltime {
+        let threshold = (role.scale_out_threshold, scalepot.scale_out_threshold);
+        line(&mut configuration, &own_or_common("scale_out_threshold", threshold));
+        line(
+            &mut configuration,
+            &own_or_common("scale_down_ratio", (role.scale_down_ratio, scalepot.scale_down_ratio)),
+        );
+        if let Some(minutes) = role.cooltime.or(scalepot.cooltime) {
             line(&mut configuration, &format!("cooltime = {minutes}"));
         }
         left_out(&mut configuration, &role.others);
     }
     configuration
+}
+
+/// The setting of a role where it has one, with that of all roles, which scalepot applies.
+fn own_or_common(name: &str, (own, common): (Option<f64>, f64)) -> String {
+    let common = number(common);
+    match own.map(number).filter(|own| *own != common) {
+        Some(own) => format!("{name} = {own}  # of this role; scalepot applies {common} to all roles"),
+        None => format!("{name} = {common}"),
+    }
+}
+
+/// As TOML has it.
+fn number(number: f64) -> String {
+    if number.is_nan() { "nan".to_owned() } else { number.to_string() }
 }
 
 /// What belongs in the launch template and the group.
@@ -176,9 +211,13 @@ fn launch(role: &Role, region: Option<&str>) -> String {
 
 fn left_out(configuration: &mut String, others: &BTreeMap<String, IgnoredAny>) {
     for name in others.keys() {
-        line(configuration, &format!("# {} has no counterpart and is omitted.", one_line(name)));
+        let why = if SETTINGS.contains(&name.as_str()) { "has no effect in this place" } else { "has no counterpart" };
+        line(configuration, &format!("# {} {why} and is omitted.", one_line(name)));
     }
 }
+
+/// The settings that scalepot has in another place than those that are left out.
+const SETTINGS: [&str; 9] = ["name", "min", "max", "type", "ami", "option", "placement", "az", "roles"];
 
 fn line(configuration: &mut String, text: &str) {
     // Writing to a string cannot fail.

@@ -154,6 +154,38 @@ fn the_documentation_shows_the_result_of_an_import() {
 }
 
 #[test]
+fn what_scalepot_has_in_another_place_is_imported_too() {
+    let call = |content: &str| {
+        let path = file("places.yml", content);
+        let output = call(&["import", "scalepot", path.to_str().unwrap()]);
+        (output.status.code().unwrap(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    let role = "roles:\n- name: web\n  min: 2\n  max: 5\n";
+    let (code, printed, _) =
+        call(&format!("{role}  scale_out_threshold: 75\n  scale_down_ratio: 0.5\n  az: a\ncooltime: 10\nmin: 1\n"));
+    assert_eq!(code, 0);
+    for line in [
+        "scale_out_threshold = 75  # of this role; scalepot applies 60 to all roles",
+        "scale_down_ratio = 0.5  # of this role; scalepot applies 0.7 to all roles",
+        "cooltime = 10",
+        "# az has no effect in this place and is omitted.",
+        "# min has no effect in this place and is omitted.",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    assert!(!printed.contains("has no counterpart"), "{printed}");
+    let (code, _, told) = call(&format!("{role}  scale_out_threshold: 150\n"));
+    assert!(code == 2 && told.contains("got 150, expected a percentage from 1 to 100; write 60"), "{told}");
+    // What TOML writes otherwise than YAML is an error of the setting.
+    let (code, _, told) = call(&format!("{role}scale_out_threshold: .nan\n"));
+    assert!(code == 2 && told.contains("pools[0].scale_out_threshold: got nan, expected a percentage"), "{told}");
+    let (code, _, told) = call("roles: []\n");
+    assert!(code == 1 && told.contains(" has no roles; write one at least, with name, min, and max"), "{told}");
+    let (_, printed, _) = call(&format!("{role}  cooltime: 5\ncooltime: 10\n"));
+    assert!(printed.contains("cooltime = 5\n"), "{printed}");
+}
+
+#[test]
 fn an_invalid_scalepot_file_is_an_error() {
     let call = |content: &str, more: &[&str]| {
         let path = file("other.yml", content);
@@ -184,6 +216,8 @@ fn an_invalid_scalepot_file_is_an_error() {
     assert!(code != 101, "{told}");
     let (code, told) = call(SCALEPOT, &["--group", "wbe=web-asg"]);
     assert!(code == 2 && told.contains("\"wbe\""), "{told}");
+    let (code, told) = call(SCALEPOT, &["--group", "web=a", "--group", "web=b"]);
+    assert!(code == 2 && told.contains("--group \"web\" is there twice; leave one out"), "{told}");
     let (code, told) = call(SCALEPOT, &["--group", "web"]);
     assert!(code == 2 && told.contains("write web=web-asg"), "{told}");
 }
