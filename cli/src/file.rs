@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use shared::text::nearest;
@@ -24,7 +24,8 @@ impl FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
+        let path = self.path.display().to_string();
+        let path = if path.is_empty() { "a file without a name" } else { &path };
         match self.cause.kind() {
             io::ErrorKind::NotFound => write!(f, "cannot read {path}: no such file; {}", hint(&self.path)),
             io::ErrorKind::IsADirectory => write!(f, "cannot read {path}: it is a directory; name a file in it"),
@@ -54,17 +55,42 @@ fn hint(path: &Path) -> String {
     }
 }
 
+/// More than any trace or configuration has: what is larger, or has no end, is another file.
+pub const MAX_BYTES: u64 = 1 << 30;
+
 /// The text of a file.
 ///
 /// # Errors
 /// Where it cannot be read.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(FileError::at(path))
+    File::open(path).and_then(|file| limited(file, MAX_BYTES)).map_err(FileError::at(path))
+}
+
+/// All of a text, if it has no more bytes than that.
+///
+/// # Errors
+/// Where it cannot be read, or has more.
+pub fn limited(input: impl Read, limit: u64) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more tells a text that is too large from one that ends there.
+    let read = input.take(limit.saturating_add(1)).read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read <= limit) {
+        Ok(text)
+    } else {
+        Err(io::Error::other(format!("it has more than {limit} bytes; name another file")))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_without_end_is_not_read_to_its_end() {
+        assert_eq!(limited(&b"abc"[..], 3).unwrap(), "abc");
+        let endless = limited(io::repeat(b'a'), 3).unwrap_err().to_string();
+        assert_eq!(endless, "it has more than 3 bytes; name another file");
+    }
 
     #[test]
     fn a_file_that_is_not_there_is_named_with_the_nearest() {

@@ -81,6 +81,8 @@ fn a_wrong_call_is_answered_with_the_next_step() {
         ("simulate --trace a.csv --baseline hpa", 2, "write target-tracking=65, "),
         ("import scalepot", 1, "cannot read scalepot.yml: no such file"),
     ] {
+        ("simulate --trace a.csv --boot 366d", 2, "expected at most 24h; write 3m"),
+        ("simulate --trace a.csv --faults failover=1,failover=2", 2, "failover is there twice; leave one out"),
         let output = run(&folder, line);
         let words = told(&output);
         assert_eq!(output.status.code(), Some(code), "{line}: {words}");

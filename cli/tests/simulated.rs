@@ -281,3 +281,27 @@ fn a_page_that_cannot_be_written_is_reported_before_the_work() {
     let moved: f64 = causes.map(|cause| cause["moved_tasks"].as_f64().unwrap()).sum();
     assert_eq!(Some(moved), policy["measurements"]["moved_tasks"]["mean"].as_f64());
 }
+
+#[test]
+fn what_no_simulation_can_hold_is_refused_before_it_takes_the_memory() {
+    let folder = recording::directory("bounds");
+    let trace = folder.join("trace.csv");
+    fs::write(&trace, "timestamp,value\n2026-01-01 00:00:00,1\n2026-01-01 00:05:00,2\n").unwrap();
+    let simulate = |limits: &str, more: &[&str]| {
+        let config = folder.join("pool.toml");
+        fs::write(&config, CONFIG.replace("min = 1\nmax = 9\n", limits)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-scale"));
+        command.arg("simulate").arg("--trace").arg(&trace).arg("--config").arg(&config);
+        let output = command.args(more).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, error) = simulate("", &["--peak-cpus", "1e9"]);
+    let expected = "expected at most 1000000, as many as a simulation can hold; lower --peak-cpus";
+    assert!(code == Some(2) && error.contains(expected), "{error}");
+    let (code, error) = simulate("min = 100001\n", &[]);
+    let expected = "min: got 100001, expected at most 100000, as many agents as a simulation can hold; lower it";
+    assert!(code == Some(2) && error.contains(expected), "{error}");
+    // What is meant as no limit is none here; a minimum above the usual maximum raises it.
+    assert_eq!(simulate("max = 4000000000\n", &[]), (Some(0), String::new()));
+    assert_eq!(simulate("min = 1100\n", &["--baseline", "oracle"]), (Some(0), String::new()));
+}

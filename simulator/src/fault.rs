@@ -192,6 +192,12 @@ pub enum UnknownFault {
         /// What was given.
         got: String,
     },
+    /// It has two rates.
+    #[error("{name} is there twice; leave one out")]
+    Twice {
+        /// The class.
+        name: &'static str,
+    },
     /// The rate is not possible.
     #[error("{name}: got {got:?}, expected {expected}; write {name}=5")]
     Rate {
@@ -255,7 +261,9 @@ impl FromStr for Faults {
             };
             let wrong = || UnknownFault::Rate { name: fault.name(), got: rate.to_owned(), expected };
             let rate = rate.trim().parse().ok().filter(|rate| *rate <= most).ok_or_else(wrong)?;
-            faults = faults.with(fault, rate);
+            if faults.0.insert(fault, rate).is_some() {
+                return Err(UnknownFault::Twice { name: fault.name() });
+            }
         }
         Ok(faults)
     }
@@ -284,5 +292,7 @@ mod tests {
         for text in wrong {
             assert!(text.parse::<Faults>().unwrap_err().to_string().contains("expected"), "{text}");
         }
+        let twice = "failover=1,failover=2".parse::<Faults>().unwrap_err();
+        assert_eq!(twice.to_string(), "failover is there twice; leave one out");
     }
 }

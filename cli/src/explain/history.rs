@@ -2,7 +2,6 @@
 //! what it would have done.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use shared::contract::{ClusterSnapshot, TaskGroup};
 use thiserror::Error;
 
 use crate::decide::decide;
-use crate::file::FileError;
+use crate::file::{self, FileError};
 use crate::render;
 use crate::saved::{self, SavedError};
 
@@ -67,9 +66,8 @@ struct Parameter {
 
 /// Reads the histories of the pools: all of a stack, or what `lambda-scale learn` prints about one.
 pub(super) fn read(path: &Path, config: &Config) -> Result<Histories, HistoryError> {
-    let mut text = String::new();
-    let read = saved::open(path)?.read_to_string(&mut text);
-    read.map_err(FileError::at(path)).map_err(SavedError::from)?;
+    let text =
+        file::limited(saved::open(path)?, file::MAX_BYTES).map_err(FileError::at(path)).map_err(SavedError::from)?;
     if let Ok(Parameters { parameters }) = serde_json::from_str(&text) {
         let mut histories = Histories::new();
         for policy in &config.pools {

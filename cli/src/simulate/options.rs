@@ -23,6 +23,12 @@ use crate::values;
 /// A pool without a maximum of its own.
 const NO_MAX: u32 = 1000;
 
+/// More agents than a cluster has, and as many as a simulation can hold.
+const MOST_AGENTS: u32 = 100_000;
+
+/// No instance boots for longer.
+const LONGEST_BOOT: Duration = Duration::from_secs(24 * 3600);
+
 /// Simulate weeks of a workload under a configuration, and under other policies
 ///
 /// Exit codes: 0 success, 1 a file cannot be read, 2 invalid trace, configuration, or options, 130 interrupted.
@@ -39,11 +45,11 @@ pub struct Options {
     /// Seed; the same seed gives the same output
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     seed: u64,
-    /// Number of seeds, from 1 on; the output has their mean and spread
+    /// Number of seeds, 1 to 1000; the output has their mean and spread
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: Option<u64>,
     /// Mean time from the request of an instance until its agent is registered
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = read_boot)]
     boot: Duration,
     /// Resources of an agent [default: cpus=8,mem=28000; for jobs four times the largest]
     #[arg(long, value_name = "RESOURCES", value_parser = read_agent)]
@@ -156,14 +162,16 @@ impl Options {
 
     fn pool(&self, found: &Found, config: &Config) -> Result<Policy, LoadError> {
         let policy = self.load.pool(found, config)?;
-        match policy.check {
-            CheckKind::Standard => Ok(policy.clone()),
-            CheckKind::Custom => {
-                let problem = "its custom check decides, which cannot be simulated; leave out check";
-                let place = found.place.display();
-                Err(LoadError::Usage(format!("{place}: pool {:?}: {problem}", policy.pool)))
-            }
-        }
+        let min = policy.limits.min;
+        let problem = if policy.check == CheckKind::Custom {
+            "its custom check decides, which cannot be simulated; leave out check".to_owned()
+        } else if min > MOST_AGENTS {
+            format!("min: got {min}, expected at most {MOST_AGENTS}, as many agents as a simulation can hold; lower it")
+        } else {
+            return Ok(policy.clone());
+        };
+        let place = found.place.display();
+        Err(LoadError::Usage(format!("{place}: pool {:?}: {problem}", policy.pool)))
     }
 
     fn setup(&self, workload: &Workload, policy: &Policy) -> Setup {
@@ -172,7 +180,7 @@ impl Options {
             start: Start::Demand,
             boot: Millis::try_from(self.boot.as_millis()).unwrap_or(Millis::MAX),
             min: policy.limits.min,
-            max: policy.limits.max.unwrap_or(NO_MAX),
+            max: policy.limits.max.unwrap_or_else(|| NO_MAX.max(policy.limits.min)).min(MOST_AGENTS),
             headroom_percent: policy.headroom.percent,
             price: self.price.thousandths(),
             place: Place { group: policy.group.clone(), attributes: policy.attributes.clone(), ..Place::default() },
@@ -191,6 +199,12 @@ fn sha256(text: &str) -> String {
     })
 }
 
+/// `3m`
+fn read_boot(text: &str) -> Result<Duration, String> {
+    let boot = values::duration(text)?;
+    if boot > LONGEST_BOOT { Err(format!("got {text:?}, expected at most 24h; write 3m")) } else { Ok(boot) }
+}
+
 /// `cpus=8,mem=28000`
 fn read_agent(text: &str) -> Result<Resources, String> {
     let mut resources = Resources::ZERO;
@@ -198,11 +212,15 @@ fn read_agent(text: &str) -> Result<Resources, String> {
         let wrong = || format!("got {part:?}, expected cpus and mem; write cpus=8,mem=28000");
         let (name, amount) = part.split_once('=').ok_or_else(wrong)?;
         let amount = values::amount(amount.trim())?;
-        match name.trim() {
-            "cpus" => resources.cpus = amount,
-            "mem" => resources.mem = amount,
+        let kind = match name.trim() {
+            "cpus" => &mut resources.cpus,
+            "mem" => &mut resources.mem,
             _ => return Err(wrong()),
+        };
+        if !kind.is_zero() {
+            return Err(format!("{} is there twice; write cpus=8,mem=28000", name.trim()));
         }
+        *kind = amount;
     }
     if resources.cpus.is_zero() || resources.mem.is_zero() {
         return Err(format!("got {text:?}, expected cpus and mem; write cpus=8,mem=28000"));
@@ -217,9 +235,17 @@ mod tests {
     #[test]
     fn an_agent_is_read_or_refused_with_an_example() {
         assert_eq!(read_agent("cpus=8,mem=28000").unwrap().to_string(), "8 cpus, 28000 MB");
+        assert_eq!(read_agent("cpus=8,mem=1,cpus=2").unwrap_err(), "cpus is there twice; write cpus=8,mem=28000");
         for wrong in ["8", "cpus=8", "cpus=8,mem=0", "cpus=-1,mem=1", "cpus=8,mem=1,gpus=1", ""] {
             assert!(read_agent(wrong).unwrap_err().contains("expected"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_boot_time_of_days_is_refused() {
+        assert_eq!(read_boot("24h"), Ok(LONGEST_BOOT));
+        assert_eq!(read_boot("366d"), Err("got \"366d\", expected at most 24h; write 3m".to_owned()));
+        assert!(read_boot("3").unwrap_err().contains("expected a duration"));
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn row(policy: &PolicyResult, first: Option<&PolicyResult>, name: usize) -> Stri
         if first.is_some_and(|first| first.name == policy.name) {
             return "base".to_owned();
         }
-        impact_percent(mean(measurement), base).map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.1}%"))
+        impact_percent(mean(measurement), base).map_or_else(|| "-".to_owned(), percentage)
     };
     let waiting_hours = mean(Measurement::waiting_task_seconds) / 3600.0;
     let moved = mean(Measurement::moved_tasks) + mean(Measurement::killed_tasks);
@@ -68,6 +68,16 @@ fn row(policy: &PolicyResult, first: Option<&PolicyResult>, name: usize) -> Stri
         moved,
         mean(Measurement::flaps)
     )
+}
+
+/// A difference in at most seven characters, as wide as its column.
+fn percentage(percent: f64) -> String {
+    // What is rounded up needs its place, too.
+    match percent {
+        percent if percent < 999.95 => format!("{percent:+.1}%"),
+        percent if percent < 99_999.5 => format!("{percent:+.0}%"),
+        _ => ">99999%".to_owned(),
+    }
 }
 
 /// The end of a name that is too long.
@@ -121,6 +131,12 @@ mod tests {
         let wide = lines(&results, 120);
         assert!(wide.iter().all(|line| line.chars().count() <= 120));
         assert!(wide.iter().any(|line| line.starts_with(long)), "{wide:?}");
+    }
+
+    #[test]
+    fn a_difference_is_as_wide_as_its_column() {
+        let written = [-100.0, 0.0, 999.94, 999.96, 49_900.0, 99_999.6, f64::INFINITY].map(percentage);
+        assert_eq!(written, ["-100.0%", "+0.0%", "+999.9%", "+1000%", "+49900%", ">99999%", ">99999%"]);
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
     };
     let duration = last.at + MINUTE;
     let agent = options.agent.unwrap_or_else(standard_agent);
-    Ok(Workload { start: START, duration, applications, changes, jobs: Vec::new(), agent })
+    let workload = Workload { start: START, duration, applications, changes, jobs: Vec::new(), agent };
+    workload.bounded("lower the instances, or cut the trace")
 }
 
 #[cfg(test)]
@@ -57,6 +58,15 @@ mod tests {
         assert_eq!(workload.changes[2], Change { at: 90 * MINUTE, application: 0, instances: 0 });
         assert_eq!(workload.demand()[0].to_string(), "3.5 cpus, 5536 MB");
         assert_eq!(workload.demand()[90].to_string(), "2 cpus, 4000 MB");
+    }
+
+    #[test]
+    fn more_instances_than_a_simulation_can_hold_are_refused_together() {
+        let read = |rows: &str| read(&format!("{HEADER}\n{rows}\n"), &Options::default());
+        let error = read("0,/web,600000,1,1\n0,/db,600000,1,1").unwrap_err().to_string();
+        assert!(error.starts_with("1200000 instances are wanted at once, expected at most 1000000"), "{error}");
+        // What is exchanged in one minute is not there twice.
+        assert!(read("0,/web,600000,1,1\n5,/db,600000,1,1\n5,/web,0,1,1").is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A load series: the load of a whole system over time. It drives applications of stated shapes.
 
 use jiff::Timestamp;
+use shared::text::counted;
 
 use super::rows::rows;
 use super::{Change, Options, Share, TraceError, Workload};
@@ -26,9 +27,12 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
         points.push((row.within(since, 0, "timestamp")?, value));
     }
     let (Some(start), Some((duration, _))) = (start, points.last().filter(|_| points.len() > 1).copied()) else {
-        return Err(TraceError::TooShort { got: format!("{} rows", points.len()), least: "2 rows" });
+        return Err(TraceError::TooShort {
+            got: counted(u32::try_from(points.len()).unwrap_or(u32::MAX), "row"),
+            least: "2 rows",
+        });
     };
-    Ok(workload(start, duration, &points, options))
+    workload(start, duration, &points, options).bounded("lower --peak-cpus")
 }
 
 fn workload(start: Timestamp, duration: Millis, points: &[Point], options: &Options) -> Workload {
@@ -80,6 +84,8 @@ fn instances(share: &Share, load: u128) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use shared::resources::Amount;
+
     use super::*;
     use crate::trace::read;
 
@@ -113,6 +119,18 @@ mod tests {
     }
 
     #[test]
+    fn a_peak_that_no_simulation_can_hold_is_refused() {
+        let read = |cpus: u64| {
+            let options = Options { peak_cpus: Amount::from_thousandths(1000 * cpus), ..Options::default() };
+            read(&format!("{HEADER}\n2026-01-01 00:00:00,1\n2026-01-01 00:02:00,8\n"), &options)
+        };
+        let error = read(1_000_000_000).unwrap_err().to_string();
+        assert!(error.starts_with("689062500 instances are wanted at once, expected at most 1000000"), "{error}");
+        assert!(error.ends_with("; lower --peak-cpus"), "{error}");
+        assert!(read(800_000).is_ok());
+    }
+
+    #[test]
     fn a_series_must_go_on() {
         for (rows, expected) in [
             (
@@ -129,7 +147,7 @@ mod tests {
             ("noon,1", "line 2: timestamp: got \"noon\", expected a time of the years 1971 to 2999"),
             ("1970-01-01 00:00:00,1", "line 2: timestamp: got \"1970-01-01 00:00:00\", expected a time of the years"),
             ("9999-12-31 00:00:00,1", "line 2: timestamp: got \"9999-12-31 00:00:00\", expected a time of the years"),
-            ("2026-01-01 00:00:00,1", "the trace has 1 rows, expected at least 2 rows"),
+            ("2026-01-01 00:00:00,1", "the trace has 1 row, expected at least 2 rows"),
         ] {
             let error = read(&format!("{HEADER}\n{rows}\n"), &Options::default()).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");

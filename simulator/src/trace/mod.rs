@@ -21,6 +21,9 @@ use crate::{DAY, MINUTE, Millis};
 /// The longest trace: a year, and some. A wrong year in one row would be thousands of them.
 const MAX_DURATION: Millis = 400 * DAY;
 
+/// The most instances of services at once: each is a task in memory.
+const MAX_INSTANCES: u64 = 1_000_000;
+
 pub use applications::{Share, default_applications, read_applications};
 pub use recorded::Recording;
 
@@ -132,6 +135,16 @@ pub enum TraceError {
          \"minute,application,instances,cpus,mem\""
     )]
     Form(String),
+    /// More is wanted than a simulation can hold.
+    #[error(
+        "{got} instances are wanted at once, expected at most {MAX_INSTANCES}, as many as a simulation can hold; {remedy}"
+    )]
+    TooLarge {
+        /// How many.
+        got: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// There are too few rows to make anything of.
     #[error("the trace has {got}, expected at least {least}")]
     TooShort {
@@ -169,6 +182,28 @@ pub fn read(text: &str, options: &Options) -> Result<Workload, TraceError> {
 }
 
 impl Workload {
+    /// The same, if a simulation can hold it.
+    fn bounded(self, remedy: &'static str) -> Result<Self, TraceError> {
+        let got = self.most_instances();
+        if got > MAX_INSTANCES { Err(TraceError::TooLarge { got, remedy }) } else { Ok(self) }
+    }
+
+    /// How many instances of services are wanted at once at most.
+    fn most_instances(&self) -> u64 {
+        let mut wanted = vec![0_u64; self.applications.len()];
+        let (mut sum, mut most) = (0, 0);
+        for changes in self.changes.chunk_by(|one, next| one.at == next.at) {
+            for change in changes {
+                if let Some(count) = wanted.get_mut(change.application) {
+                    sum = sum - *count + u64::from(change.instances);
+                    *count = change.instances.into();
+                }
+            }
+            most = most.max(sum);
+        }
+        most
+    }
+
     /// What is wanted at the beginning of each minute, if every instance runs from the moment in which it is wanted.
     #[must_use]
     pub fn demand(&self) -> Vec<Resources> {

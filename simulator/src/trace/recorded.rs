@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use shared::contract::{AgentShape, Application as Recorded, ClusterSnapshot, CompletenessLevel};
 use shared::resources::Resources;
+use shared::text::counted;
 
 use super::{Application, Change, Options, TraceError, Workload};
 use crate::{MINUTE, Millis};
@@ -79,7 +80,7 @@ impl Recording {
     /// There are fewer than two complete snapshots, or no agents and no option that says what one has.
     pub fn into_workload(self, options: &Options) -> Result<Workload, TraceError> {
         let too_short = |count: usize| TraceError::TooShort {
-            got: format!("{count} complete snapshots"),
+            got: counted(u32::try_from(count).unwrap_or(u32::MAX), "complete snapshot"),
             least: "2 complete snapshots of the pool",
         };
         let bounds = self.wanted.first_key_value().zip(self.wanted.last_key_value());
@@ -109,7 +110,9 @@ impl Recording {
             least: "one agent, or an option that says what an agent has",
         })?;
         let duration = since(end) / MINUTE * MINUTE + MINUTE;
-        Ok(Workload { start, duration, applications: self.applications, changes, jobs: Vec::new(), agent })
+        let applications = self.applications;
+        let workload = Workload { start, duration, applications, changes, jobs: Vec::new(), agent };
+        workload.bounded("leave out the snapshots with so many")
     }
 }
 
@@ -172,7 +175,7 @@ mod tests {
         let none = some.clone().with_state(0, AgentState::Deactivated);
         assert_eq!(
             workload(&[at(0, &some)]).unwrap_err(),
-            "the trace has 1 complete snapshots, expected at least 2 complete snapshots of the pool"
+            "the trace has 1 complete snapshot, expected at least 2 complete snapshots of the pool"
         );
         assert!(workload(&[at(0, &none), at(1, &none)]).unwrap_err().contains("without usable agents"));
         assert!(workload(&[at(0, &none), at(1, &some)]).is_ok());

@@ -126,8 +126,13 @@ impl<'s> World<'s> {
         }
         self.place();
         while self.scheduler.waiting() > 0 && self.pool.instances() < self.setup.max {
+            let waiting = self.scheduler.waiting();
             self.pool.adopt(&self.setup.agent, BEFORE, self.setup);
             self.place();
+            // What an empty agent cannot hold would otherwise start with the maximum.
+            if self.scheduler.waiting() == waiting {
+                break;
+            }
         }
     }
 

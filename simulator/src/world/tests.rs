@@ -101,6 +101,23 @@ fn holds_after_every_event(workload: &Workload, policy: &mut dyn Policy, seed: u
     }
 }
 
+#[test]
+fn what_no_agent_holds_starts_no_agents() {
+    let application = |name: &str, cpus| Application::new(name, resources(cpus, 1000));
+    let change = |application, instances| Change { at: 0, application, instances };
+    let setup = setup(Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: MINUTE,
+        applications: vec![application("/web", 4), application("/large", 9)],
+        changes: vec![change(0, 4), change(1, 5)],
+        jobs: Vec::new(),
+        agent: resources(8, 28_000),
+    });
+    let world = World::new(&setup, MINUTE, 1);
+    // Two hold all of /web, and the third shows that no agent holds /large.
+    assert_eq!((world.instances(), world.scheduler.waiting()), (3, 5));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
