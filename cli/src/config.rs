@@ -172,14 +172,19 @@ pub enum PoolError {
 /// # Errors
 /// Where there is none.
 pub fn pool<'c>(config: &'c Config, place: &str, name: &str) -> Result<&'c Policy, PoolError> {
-    config.pool(name).ok_or_else(|| {
-        let names = config.pools.iter().map(|policy| policy.pool.as_str());
-        let hint = match nearest(name, names.clone()).as_slice() {
-            [] => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
-            near => format!("did you mean {}?", near.join(" or ")),
-        };
-        PoolError::Unknown { name: name.to_owned(), place: place.to_owned(), hint }
-    })
+    let unknown =
+        || PoolError::Unknown { name: name.to_owned(), place: place.to_owned(), hint: other_pools(config, name) };
+    config.pool(name).ok_or_else(unknown)
+}
+
+/// The pools with the nearest names, or all.
+#[must_use]
+pub fn other_pools(config: &Config, name: &str) -> String {
+    let names = config.pools.iter().map(|policy| policy.pool.as_str());
+    match nearest(name, names.clone()).as_slice() {
+        [] => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+        near => format!("did you mean {}?", near.join(" or ")),
+    }
 }
 
 /// The pool of that name; without a name, the only one.

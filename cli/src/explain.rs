@@ -101,7 +101,7 @@ pub enum ExplainError {
     History(#[from] HistoryError),
     /// A CPU utilization that no pool uses.
     #[error("--cpu {0}: {1}")]
-    Cpu(String, &'static str),
+    Cpu(String, String),
     /// The queue cannot be used.
     #[error("{} is not a queue of Marathon, as `curl http://MARATHON:8080/v2/queue > queue.json` saves it", path.display())]
     Queue {
@@ -111,8 +111,10 @@ pub enum ExplainError {
         source: QueueError,
     },
     /// The applications or pods cannot be used.
-    #[error("{} is not a list of Marathon's, as `curl http://MARATHON:8080/v2/apps > apps.json` saves it", path.display())]
+    #[error("{} is not a list of Marathon's, as `curl http://MARATHON:8080/v2/{of} > {of}.json` saves it", path.display())]
     Definitions {
+        /// Of what: `apps` or `pods`.
+        of: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -227,14 +229,17 @@ fn read_queue(path: &Path) -> Result<Queue, ExplainError> {
 
 fn read_definitions(options: &Options) -> Result<Answer<Definitions>, ExplainError> {
     type Add = fn(Box<dyn BufRead>, &mut Definitions) -> Result<(), DefinitionsError>;
-    let lists: [(&Option<PathBuf>, Add); 2] =
-        [(&options.apps, definitions::add_apps), (&options.pods, definitions::add_pods)];
+    let lists: [(&str, &Option<PathBuf>, Add); 2] =
+        [("apps", &options.apps, definitions::add_apps), ("pods", &options.pods, definitions::add_pods)];
     let mut known = Answer::NotAsked;
-    for (path, add) in lists {
+    for (of, path, add) in lists {
         let Some(path) = path else { continue };
         let mut read = if let Answer::Known(read) = known { read } else { Definitions::default() };
-        add(saved::open(path)?, &mut read)
-            .map_err(|source| ExplainError::Definitions { path: path.clone(), source })?;
+        add(saved::open(path)?, &mut read).map_err(|source| ExplainError::Definitions {
+            of,
+            path: path.clone(),
+            source,
+        })?;
         known = Answer::Known(read);
     }
     Ok(known)
@@ -249,7 +254,7 @@ fn read_cpu(text: &str) -> Result<(String, f64), String> {
         .parse()
         .map_err(|_| "expected a number of percent; write workers=71.5")?;
     if !(0.0..=100.0).contains(&percent) {
-        return Err(format!("got {percent}, expected a number from 0 to 100"));
+        return Err(format!("got {percent}, expected a number from 0 to 100; write workers=71.5"));
     }
     Ok((pool.to_owned(), percent))
 }

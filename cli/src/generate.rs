@@ -12,6 +12,7 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use cluster::generate::{Spec, Totals, write};
 use shared::resources::Kind;
+use shared::text::counted;
 use thiserror::Error;
 
 use crate::command::{self, CommandError, Ended};
@@ -50,7 +51,7 @@ const MAX_TASKS_PER_AGENT: u32 = 10_000;
 /// Why not all of it was generated.
 #[derive(Debug, Error)]
 enum GenerateError {
-    #[error("{tasks} tasks on {agents} agents are more than {MAX_TASKS_PER_AGENT} each; raise --agents")]
+    #[error("{} on {} are more than {MAX_TASKS_PER_AGENT} each; raise --agents", counted(*tasks, "task"), counted(*agents, "agent"))]
     Crowded { agents: u32, tasks: u32 },
     #[error("cannot write {}", path.display())]
     File { path: PathBuf, source: io::Error },

@@ -114,7 +114,9 @@ async fn change_tags(target: &Target, change: impl Fn(&Group) -> Option<TagChang
 fn until(text: &str) -> Result<Until, String> {
     match Until::parse(text) {
         None => Err(format!("got {text:?}, expected a time, a date, or forever; write 2026-12-24T18:00:00Z")),
-        Some(until) if until.is_over(now()) => Err("that time is over".to_owned()),
+        Some(until) if until.is_over(now()) => {
+            Err(format!("got {text:?}, which is over, expected a later time; write forever, or a date"))
+        }
         Some(until) => Ok(until),
     }
 }
@@ -124,7 +126,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
     match values::duration(text)? {
         duration if duration.is_zero() || duration > LONGEST => {
-            Err("must be more than 0 and at most a year".to_owned())
+            Err(format!("got {text:?}, expected more than 0s and at most a year; write 2h"))
         }
         duration => Ok(duration),
     }

@@ -5,6 +5,7 @@ use std::io;
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use node_scale::group::{self, CallError};
 use node_scale::group_tags::{Floor, GroupTags, Pause, SLOTS};
@@ -31,7 +32,7 @@ pub struct Target {
     #[arg(long, value_name = "NAME", conflicts_with = "group")]
     pool: Vec<String>,
     /// Name of a group, instead of a configuration
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    #[arg(long, value_name = "NAME", conflicts_with = "config", value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
     /// Name of the deployed stack; without --config and --group, its settings name the groups
     #[arg(long, value_name = "NAME")]

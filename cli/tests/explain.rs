@@ -156,7 +156,7 @@ fn a_group_is_explained_without_a_state() {
     for (call, words) in [
         (call(&["--cpu", "workers"]), "write workers=71.5"),
         (call(&["--cpu", "workers=101"]), "got 101, expected a number from 0 to 100"),
-        (call(&["--cpu", "others=5"]), "the configuration has no pool of that name"),
+        (call(&["--cpu", "others=5"]), "--cpu others: the configuration has no such pool; it has workers"),
         (explain(&state(), &file("no-cpu.toml", CONFIG), &["--cpu", "workers=5"]), "the pool does not use it"),
     ] {
         assert_eq!(call.status.code(), Some(2), "{}", text(&call.stderr));
@@ -241,4 +241,12 @@ fn without_a_time_a_file_is_as_old_as_its_last_change() {
     assert!(words.contains(", 2026-11-21T18:00:00.000Z"), "{words}");
     assert!(words.contains("as of when the file of --state was last changed; --now takes another time"), "{words}");
     assert!(!call(&["--now", NOW]).contains("last changed"));
+}
+
+#[test]
+fn a_queue_with_a_number_that_marathon_cannot_hold_is_refused() {
+    let queue = file("beyond.json", r#"{"queue":[{"count":1,"app":{"id":"/web","cpus":1e999,"mem":1}}]}"#);
+    let output = explain(&state(), &file("beyond.toml", CONFIG), &["--queue", queue.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("number out of range"), "{}", text(&output.stderr));
 }

@@ -64,6 +64,8 @@ fn a_wrong_call_is_answered_with_the_next_step() {
         ("explain --state state.json --queue state.json", 1, "as `curl http://MARATHON:8080/v2/queue > queue.json`"),
         ("explain --state http://127.0.0.1:1", 1, "nothing listens there: check the port"),
         ("explain --state http://no-such-host.invalid:5050", 1, "check the name of the host, or write its address"),
+        ("explain --state state.json --pods state.json", 1, "as `curl http://MARATHON:8080/v2/pods > pods.json`"),
+        ("generate --agents 1 --tasks 10001", 2, "10001 tasks on 1 agent are more than 10000 each; raise --agents"),
         ("run", 1, "no AWS credentials; set AWS_PROFILE or run `aws sso login`"),
         ("run --every 0s", 2, "write 1m or 30s"),
         ("run --yes", 2, "--apply"),
@@ -71,18 +73,20 @@ fn a_wrong_call_is_answered_with_the_next_step() {
         ("status --watch=0s", 2, "write 1m or 30s"),
         ("pause", 2, "<--for <DURATION>|--until <TIME>>"),
         ("pause --for 2x", 2, "write 30m, 2h, or 1d"),
+        ("pause --for 0s", 2, "got \"0s\", expected more than 0s and at most a year; write 2h"),
+        ("pause --until 2020-01-01", 2, "which is over, expected a later time; write forever, or a date"),
         ("pause --until soon", 2, "write 2026-12-24T18:00:00Z"),
         ("replay recordd", 1, "no such file; check the path"),
         ("replay state.json", 1, "copy only the objects under recorded/"),
         ("learn", 2, "<--trace <FILE>|--from-snapshots <DIR>>"),
         ("learn --trace state.json", 2, "write \"timestamp,value\""),
         ("simulate --trace a.csv --boot 3", 2, "write 30m, 2h, or 1d"),
+        ("simulate --trace a.csv --boot 366d", 2, "expected at most 24h; write 3m"),
+        ("simulate --trace a.csv --faults failover=1,failover=2", 2, "failover is there twice; leave one out"),
         ("simulate --trace a.csv --agent 8", 2, "write cpus=8,mem=28000"),
         ("simulate --trace a.csv --baseline hpa", 2, "write target-tracking=65, "),
         ("import scalepot", 1, "cannot read scalepot.yml: no such file"),
     ] {
-        ("simulate --trace a.csv --boot 366d", 2, "expected at most 24h; write 3m"),
-        ("simulate --trace a.csv --faults failover=1,failover=2", 2, "failover is there twice; leave one out"),
         let output = run(&folder, line);
         let words = told(&output);
         assert_eq!(output.status.code(), Some(code), "{line}: {words}");

@@ -10,6 +10,7 @@ use shared::config::{Config, Policy};
 use shared::group::{CLOSING_REFUSED_TAG, TRIED_TAG, decommissioning, tagged_until};
 
 use super::ExplainError;
+use crate::config;
 use crate::saved;
 
 /// A group as the AWS command line prints it.
@@ -49,12 +50,13 @@ pub(super) fn known(
 ) -> Result<Groups, ExplainError> {
     let mut known = Groups::default();
     for (pool, percent) in cpu {
-        let policy = config
-            .pool(pool)
-            .ok_or_else(|| ExplainError::Cpu(pool.clone(), "the configuration has no pool of that name"))?;
+        let policy = config.pool(pool).ok_or_else(|| {
+            let hint = config::other_pools(config, pool);
+            ExplainError::Cpu(pool.clone(), format!("the configuration has no such pool; {hint}"))
+        })?;
         if policy.source.cpu().is_none() {
             let reason = "the pool does not use it; write cpu_utilization = true in the configuration";
-            return Err(ExplainError::Cpu(pool.clone(), reason));
+            return Err(ExplainError::Cpu(pool.clone(), reason.to_owned()));
         }
         known.cpu.insert(policy.group.clone(), Cpu::of(&[*percent]));
     }
