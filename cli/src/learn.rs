@@ -80,6 +80,11 @@ fn print(options: &Options) -> Result<(), LearnError> {
     let found = options.load.config()?;
     let config = found.parse().map_err(LoadError::from)?;
     let policy = options.load.pool(&found, &config)?;
+    if !policy.source.needs_masters() {
+        let place = found.place.display();
+        let problem = "source = \"cloudwatch\" tells no demand, so it cannot learn; choose a pool of Mesos";
+        return Err(LoadError::Usage(format!("{place}: pool {:?}: {problem}", policy.pool)).into());
+    }
     let learning = policy.learning.unwrap_or(Learning::SUGGESTED);
     let is_set = policy.learning.is_some();
     let policy = &policy.with(|policy| policy.learning = Some(learning));

@@ -85,6 +85,17 @@ fn a_pool_that_does_not_learn_shows_what_it_would_have_learned() {
 }
 
 #[test]
+fn a_pool_without_mesos_cannot_learn() {
+    let folder = recording::directory("learn-cloudwatch");
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/traces/taxi-day.csv");
+    let web = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"";
+    let output = learn(&folder, web, &["--trace", trace, "--pool", "web"]);
+    let (_, errors) = text(&output);
+    let expected = "pool \"web\": source = \"cloudwatch\" tells no demand, so it cannot learn; choose a pool of Mesos";
+    assert!(output.status.code() == Some(2) && errors.contains(expected), "{errors}");
+}
+
+#[test]
 fn the_configuration_of_the_directory_needs_no_option() {
     let folder = recording::directory("default-config");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -127,7 +127,11 @@ impl<'s> World<'s> {
         self.place();
         while self.scheduler.waiting() > 0 && self.pool.instances() < self.setup.max {
             let waiting = self.scheduler.waiting();
-            self.pool.adopt(&self.setup.agent, BEFORE, self.setup);
+            // One by one, and by the hundredth where there are hundreds: each time all agents are offered.
+            let instances = self.pool.instances();
+            for _ in 0..(instances / 100).max(1).min(self.setup.max - instances) {
+                self.pool.adopt(&self.setup.agent, BEFORE, self.setup);
+            }
             self.place();
             // What an empty agent cannot hold would otherwise start with the maximum.
             if self.scheduler.waiting() == waiting {

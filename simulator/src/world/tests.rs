@@ -118,6 +118,26 @@ fn what_no_agent_holds_starts_no_agents() {
     assert_eq!((world.instances(), world.scheduler.waiting()), (3, 5));
 }
 
+#[test]
+fn a_large_start_has_at_most_a_hundredth_more_agents() {
+    let large = setup(Workload {
+        start: Timestamp::constant(1_767_225_600, 0),
+        duration: MINUTE,
+        applications: vec![Application::new("/web", resources(8, 1000))],
+        changes: vec![Change { at: 0, application: 0, instances: 555 }],
+        jobs: Vec::new(),
+        agent: resources(8, 28_000),
+    });
+    let start = |max| {
+        let setup = Setup { max, ..large.clone() };
+        let world = World::new(&setup, MINUTE, 1);
+        (world.instances(), world.scheduler.waiting())
+    };
+    let (agents, waiting) = start(1000);
+    assert!((555..=560).contains(&agents) && waiting == 0, "{agents} agents, {waiting} waiting");
+    assert_eq!(start(503), (503, 52), "never above the maximum");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
