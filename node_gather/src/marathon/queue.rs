@@ -36,6 +36,9 @@ const FOR_RESERVATION: &str = "NoCorrespondingReservationFound";
 /// which these are last.
 const FOR_PORTS: &str = "InsufficientPorts";
 
+/// The reason of a decline of an agent with gpus that Marathon leaves to applications that need some (`--gpu_scheduling_behavior restricted`).
+const FOR_GPUS: &str = "DeclinedScarceResources";
+
 /// How many roles of an application are kept. Nobody writes more.
 const MAX_ROLES: usize = 32;
 
@@ -59,6 +62,8 @@ pub struct QueuedInstances {
     pub accepted_roles: Vec<String>,
     /// Why Marathon declined the last offers.
     pub declines: Declines,
+    /// Whether it declined one since it leaves agents with gpus to others.
+    pub is_kept_off_gpus: bool,
     /// Why nothing else is known but the application and how many instances are queued, and of these as much as can be read.
     pub odd: Option<Odd>,
 }
@@ -163,7 +168,7 @@ impl Loose for Entry {
             let Summary(rejects) = summary.or_default()?;
             let queued = queued?;
             let declines = rejects.declines(queued.constraints.has_fixed_port());
-            Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, ..queued })
+            Ok(QueuedInstances { backs_off: seconds_left > 0.0, declines, is_kept_off_gpus: rejects.gpus, ..queued })
         });
         let since = since.required().ok();
         let queued = queued.unwrap_or_else(|problem| QueuedInstances::odd(problem, since));
@@ -206,6 +211,7 @@ struct Rejects {
     constraints: bool,
     reservation: bool,
     ports: bool,
+    gpus: bool,
     resources: bool,
 }
 
@@ -214,6 +220,7 @@ impl Rejects {
         match reason {
             FOR_PORTS => self.ports = true,
             FOR_RESERVATION => self.reservation = true,
+            FOR_GPUS => self.gpus = true,
             reason if FOR_CONSTRAINTS.contains(&reason) => self.constraints = true,
             _ => self.resources = true,
         }
@@ -224,7 +231,7 @@ impl Rejects {
     const fn declines(&self, has_fixed_port: bool) -> Declines {
         match self {
             Self { ports: true, .. } if has_fixed_port => Declines::ForConstraints,
-            Self { ports: true, .. } | Self { resources: true, .. } => Declines::ForResources,
+            Self { ports: true, .. } | Self { gpus: true, .. } | Self { resources: true, .. } => Declines::ForResources,
             Self { reservation: true, .. } => Declines::ForReservation,
             Self { constraints: true, .. } => Declines::ForConstraints,
             Self { constraints: false, .. } => Declines::None,

@@ -173,9 +173,12 @@ impl Servers<'_> {
         scheduler: Scheduler<'a>,
         taken_at: Timestamp,
     ) -> Assigned<'a> {
-        let new = Key { framework: scheduler.framework, name: &queued.application, gpu_aware: scheduler.gpu_aware };
-        let own =
-            |pool: usize| applications.get(pool).and_then(|applications| applications.of_marathon(&queued.application));
+        let gpu_aware = scheduler.gpu_aware && !queued.is_kept_off_gpus;
+        let new = Key { framework: scheduler.framework, name: &queued.application, gpu_aware };
+        let own = |pool: usize| {
+            let (key, tasks) = applications.get(pool)?.of_marathon(&queued.application)?;
+            Some((Key { gpu_aware: key.gpu_aware && !queued.is_kept_off_gpus, ..key }, tasks))
+        };
         let instance = queued.resources();
         let rank = |pool: usize, policy: &Policy| {
             let (key, tasks) = own(pool).unwrap_or((new, 0));
@@ -266,8 +269,7 @@ impl Servers<'_> {
                 "Marathon declined no offer: check whether Marathon is connected, and the quota of its role in Mesos"
             }
             Declines::ForResources => {
-                "Marathon declined its last offers for resources: check the ports, \
-                 volumes, and reservations that it needs, and whether Marathon leaves agents with gpus to others (DeclinedScarceResources)"
+                "Marathon declined its last offers for resources: check the ports, volumes, and reservations that it needs"
             }
             Declines::ForConstraints | Declines::ForReservation => return None,
         };

@@ -386,3 +386,22 @@ fn an_instance_counts_in_the_pool_of_which_agents_have_what_it_asks_for() {
     assert_eq!(counts(hdd.clone(), json!({}), asks), [(3, 0), (0, 0)]);
     assert_eq!(counts(hdd, json!({}), json!(["disk", "UNLIKE", "hdd"])), [(0, 0), (3, 0)]);
 }
+
+/// A full agent without gpus, and one with room and gpus, of a Marathon that knows of gpus.
+#[test]
+fn agents_with_gpus_are_no_room_for_what_marathon_keeps_off_them() {
+    let resources = json!({"cpus": 4.0, "mem": 1000.0, "gpus": 1.0});
+    let with_gpus = agent("g", 1.0, &json!({"resources": resources, "unreserved_resources": resources}));
+    let mut scheduler = marathon("marathon", &[("web", "a")]);
+    scheduler["capabilities"] = json!(["GPU_RESOURCES"]);
+    let state = state(&[agent("a", 4.0, &json!({})), with_gpus], &[scheduler]);
+    let aware = |rejects: &[(&str, u32)]| {
+        let queue = read_queue(&[declined(entry("/web", 2, 1.0, &json!({})), rejects)]);
+        let snapshot = with_queue(&state, &config(""), &queue).remove(0);
+        let queued = snapshot.applications.iter().filter(|own| own.queued > 0);
+        queued.map(|own| (own.name.clone(), own.queued, own.gpu_aware)).collect::<Vec<_>>()
+    };
+    let web = |gpu_aware: bool| vec![("/web".to_owned(), 2, gpu_aware)];
+    assert_eq!(aware(&[("InsufficientCpus", 1)]), web(true));
+    assert_eq!(aware(&[("InsufficientCpus", 1), ("DeclinedScarceResources", 1)]), web(false));
+}

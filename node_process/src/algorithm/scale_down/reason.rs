@@ -122,8 +122,8 @@ impl ScaleDownReason {
             }
             Stop::NoCandidate => {
                 f.write_str(
-                    "stopped because no other agent may go: protected tasks run there, no other host may take its instances, \
-                     or its EC2 instance is protected from scale-in or not known",
+                    "stopped because no other agent may go: tasks run there that are protected or of a disconnected framework, no \
+                     other host may take its instances, or its EC2 instance is protected from scale-in or not known",
                 )
             }
             Stop::ForQueued => f.write_str("stopped because no other agent may go"),
@@ -224,8 +224,8 @@ mod tests {
             ),
             (
                 Stop::NoCandidate,
-                "stopped because no other agent may go: protected tasks run there, no other host may take its instances, \
-                 or its EC2 instance is protected from scale-in or not known",
+                "stopped because no other agent may go: tasks run there that are protected or of a disconnected framework, no \
+                 other host may take its instances, or its EC2 instance is protected from scale-in or not known",
             ),
             (Stop::ForQueued, "stopped because no other agent may go"),
             (Stop::Step(step(StepBy::Setting, 0)), "stopped by max_scale_down_step = 3"),
