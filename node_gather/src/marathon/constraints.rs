@@ -75,6 +75,16 @@ impl Constraints {
         of_constraints.chain(self.fixed_port.then_some(1)).min().map(|most| most.max(1))
     }
 
+    /// On how many agents instances are to run before any agent has a second one, by `GROUP_BY` with a number; 0 where nothing asks for it.
+    #[must_use]
+    pub fn least_agents(&self) -> u32 {
+        let of = |constraint: &Constraint| match constraint.operator {
+            Operator::GroupBy(agents) if agents > 1 => Some(agents),
+            _ => None,
+        };
+        self.on_one_agent().filter_map(of).max().unwrap_or(0)
+    }
+
     /// Whether Marathon would not have started so many on one agent, however many there are in all.
     #[must_use]
     pub fn forbid(&self, instances: u32) -> bool {

@@ -273,7 +273,6 @@ impl ClusterState {
                 *own = place;
             }
         }
-        let are_some_disconnected = self.frameworks.iter().any(|framework| framework.disconnected);
         for pool in &mut self.pools {
             let application = |application| {
                 let ApplicationName { framework, name, .. } = self.applications.get(index(application))?;
@@ -295,10 +294,9 @@ impl ClusterState {
                 let place = places.get(index(number)).and_then(|place| placements.get(index(*place)));
                 place.copied().unwrap_or(Placement::NotDescribed)
             };
-            let framework = |of| self.frameworks.get(index(of)).map(|framework: &Framework| framework.name.as_str());
-            pool.protect(framework);
+            pool.protect(&self.frameworks);
             let is_set_aside = |number| self.set_aside.contains(number);
-            pool.end(resources, application, are_some_disconnected, is_limited, placement, is_set_aside, by_role);
+            pool.end(resources, application, is_limited, placement, is_set_aside, by_role);
         }
         tasks
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::contract::AgentCounts;
 use shared::resources::{Kind, Resources};
-use shared::text::{MAX_REMOTE_CHARS, clip};
+use shared::text::{MAX_REMOTE_CHARS, clip, named};
 
 use super::agents::OfUnknownPool;
 use super::cluster_state::ClusterState;
@@ -178,13 +178,11 @@ fn missing_frameworks(frameworks: &[Framework], master: &Master, taken_at: Times
 pub(super) fn disconnected_note(frameworks: &[Framework]) -> Option<String> {
     let is_away = |own: &&Framework| own.disconnected && !own.recovered && own.bears != Bears::NoTask;
     let names: BTreeSet<&str> = frameworks.iter().filter(is_away).map(|framework| &*framework.name).collect();
-    let names: Vec<String> = names.iter().take(MAX_NAMES).map(|name| clip(name, MAX_REMOTE_CHARS)).collect();
-    (!names.is_empty()).then(|| {
-        format!(
-            "not connected to the master: {}; agents with their tasks stay until they are back, or the master gives them up",
-            names.join(", ")
-        )
-    })
+    let names: Vec<String> = names.into_iter().map(|name| clip(name, MAX_REMOTE_CHARS)).collect();
+    let names = named(&names, MAX_NAMES)?;
+    Some(format!(
+        "not connected to the master: {names}; agents with their tasks stay until they are back, or the master gives them up"
+    ))
 }
 
 fn set_aside(pool: &Pool, state: &ClusterState) -> Option<Finding> {

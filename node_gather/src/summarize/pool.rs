@@ -74,6 +74,8 @@ pub(super) struct Pool {
     tasks: MemberTasks,
     /// Which frameworks have executors on which of them, where any framework is protected.
     executors: BTreeSet<(usize, u32)>,
+    /// At the end: whether some task may protect its agent.
+    protects_tasks: bool,
     /// The same tasks, by the places of their agents in order, at the end.
     groups: Vec<(usize, TaskGroup)>,
     /// At the end: those of applications of which an agent may hold only so many.
@@ -114,6 +116,7 @@ impl Pool {
             members: Vec::new(),
             tasks: MemberTasks::default(),
             executors: BTreeSet::new(),
+            protects_tasks: false,
             groups: Vec::new(),
             limited: Vec::new(),
         }
@@ -220,11 +223,15 @@ impl Pool {
         }
     }
 
-    /// Protects the members with an executor of a protected framework, by its name: it may outlive its tasks, and hold what they left.
-    pub(super) fn protect<'a>(&mut self, name: impl Fn(u32) -> Option<&'a str>) {
-        let protected = &self.policy.scale_down.protected.frameworks;
+    /// All frameworks are known. Protects the members with an executor of a protected one: it may outlive its tasks, and hold what they
+    /// left.
+    pub(super) fn protect(&mut self, frameworks: &[Framework]) {
+        let protected = &self.policy.scale_down.protected;
+        self.protects_tasks = frameworks.iter().any(|framework| framework.disconnected)
+            || !(protected.frameworks.is_empty() && protected.applications.is_empty());
         for (place, framework) in std::mem::take(&mut self.executors) {
-            let is_protected = name(framework).is_some_and(|name| protected.iter().any(|own| own == name));
+            let framework = frameworks.get(index(framework));
+            let is_protected = framework.is_some_and(|framework| protected.frameworks.contains(&framework.name));
             if let Some(member) = self.members.get_mut(place) {
                 member.protected |= is_protected;
             }
@@ -244,7 +251,6 @@ impl Pool {
         &mut self,
         resources: impl Fn(u32) -> Resources,
         application: impl Fn(u32) -> Option<(&'a Framework, &'a str)>,
-        are_some_disconnected: bool,
         is_limited: impl Fn(u32) -> bool,
         placement: impl Fn(u32) -> Placement<'a>,
         is_set_aside: impl Fn(u32) -> bool,
@@ -257,8 +263,6 @@ impl Pool {
                 || among(&protected.frameworks, &framework.name)
                 || among(&protected.applications, name)
         };
-        let protects_some =
-            are_some_disconnected || !(protected.frameworks.is_empty() && protected.applications.is_empty());
         let mut members = std::mem::take(&mut self.members);
         let tasks = self.tasks.take();
         self.groups.reserve_exact(tasks.len());
@@ -275,7 +279,7 @@ impl Pool {
                 member.visible += resources.times(count.into());
             }
             let is_leaving = matches!(member.standing, Standing::Draining(_) | Standing::Deactivated);
-            if !(is_leaving || protects_some) {
+            if !(is_leaving || self.protects_tasks) {
                 continue;
             }
             let application = application(of);

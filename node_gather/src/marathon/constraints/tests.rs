@@ -105,6 +105,9 @@ fn group_by_on_the_hostname_spreads_instances_over_agents() {
     };
     assert_eq!(of(json!([["hostname", "GROUP_BY", "3"]])), Some(vec![1, 1, 2, 4]));
     assert_eq!(of(json!([["@hostname", "GROUP_BY", 3], ["hostname", "MAX_PER", "2"]])), Some(vec![1, 1, 2, 2]));
+    let least = |written: Json| constraints(written).least_agents();
+    let several = json!([["hostname", "GROUP_BY", "3"], ["hostname", "GROUP_BY", "2"], ["rack", "GROUP_BY", "9"]]);
+    assert_eq!([least(several), least(json!([["hostname", "GROUP_BY", "1"], ["hostname", "UNIQUE"]]))], [3, 0]);
     // On one agent it says nothing, nor without a number.
     assert_eq!(
         of(json!([["hostname", "GROUP_BY", "1"], ["hostname", "GROUP_BY", "0"], ["hostname", "GROUP_BY"]])),

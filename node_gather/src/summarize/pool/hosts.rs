@@ -5,6 +5,7 @@
 //! count on the same room. What waits, or runs on an agent that is on its way out, comes first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use shared::contract::TaskGroup;
 use shared::count::saturated;
@@ -52,6 +53,8 @@ pub(super) struct Hosts<'m> {
     free: Vec<Option<Resources>>,
     /// The members, those that stay first.
     order: Vec<usize>,
+    /// Likewise those that have the same values of fields, for all fields of which instances have one value.
+    groups: BTreeMap<Vec<String>, Vec<Rc<[usize]>>>,
 }
 
 /// The instances of one application.
@@ -84,7 +87,7 @@ impl<'m> Hosts<'m> {
             *on = on.saturating_add(tasks.count);
         }
         let applications: Vec<Spread> = spreads.into_values().flatten().collect();
-        Self { members, applications, free: Vec::new(), order: Vec::new() }
+        Self { members, applications, free: Vec::new(), order: Vec::new(), groups: BTreeMap::new() }
     }
 
     /// Whether no instance runs that not every agent with room may hold.
@@ -102,6 +105,9 @@ impl<'m> Hosts<'m> {
         let goes: BTreeSet<usize> = may_go.iter().copied().collect();
         let stays = (0..self.members.len()).filter(|place| !goes.contains(place));
         self.order = stays.chain(may_go.iter().rev().copied()).collect();
+        let together = self.applications.iter().map(Spread::together).filter(|fields| !fields.is_empty());
+        let together: BTreeSet<Vec<String>> = together.collect();
+        self.groups = together.into_iter().map(|fields| (fields.clone(), self.grouped(&fields))).collect();
         let mut released = Released { places: Vec::new(), sole_hosts: self.settle() };
         for place in may_go {
             if released.places.len() == most {
@@ -111,6 +117,18 @@ impl<'m> Hosts<'m> {
             group.push(place);
         }
         released
+    }
+
+    /// The members that have a value of each of these fields, by these values.
+    fn grouped(&self, fields: &[String]) -> Vec<Rc<[usize]>> {
+        let mut groups: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
+        for place in &self.order {
+            let values = |member: &'m Member| fields.iter().map(|field| member.value(field)).collect();
+            if let Some(values) = self.members.get(*place).and_then(values) {
+                groups.entry(values).or_default().push(*place);
+            }
+        }
+        groups.into_values().map(Rc::from).collect()
     }
 
     /// Gives places to what is on its way out, and then to what waits. Returns the members of the first where some have none.
@@ -162,9 +180,15 @@ impl<'m> Hosts<'m> {
         placed: &mut Vec<Placed>,
     ) -> u32 {
         let Some(spread) = self.applications.get(number).filter(|_| instances.count > 0) else { return 0 };
-        let Some(groups) = spread.groups(self.members, &self.order, from) else {
+        let fields = spread.together();
+        if fields.is_empty() {
             return self.give_places_among(number, instances, from, None, placed);
-        };
+        }
+        // Where others of them run, or wherever all find a place.
+        let others = spread.others(from).next();
+        let groups = self.groups.get(&fields).map_or(&[][..], Vec::as_slice);
+        let holds_others = |group: &&Rc<[usize]>| others.is_none_or(|place| group.contains(&place));
+        let groups: Vec<Rc<[usize]>> = groups.iter().filter(holds_others).map(Rc::clone).collect();
         for group in groups {
             let first = placed.len();
             if self.give_places_among(number, instances, from, Some(&group), placed) == 0 {
@@ -184,21 +208,36 @@ impl<'m> Hosts<'m> {
         among: Option<&[usize]>,
         placed: &mut Vec<Placed>,
     ) -> u32 {
-        let Some(Spread { limited, on: held, .. }) = self.applications.get_mut(number) else { return instances.count };
+        let Some(spread) = self.applications.get_mut(number) else { return instances.count };
+        let others = saturated(spread.others(from).count());
+        let Spread { limited, on: held, .. } = spread;
         let mut values = values(&limited.constraints, held, self.members, from);
+        let mut lacking = limited.constraints.least_agents().saturating_sub(others);
         let mut left = instances.count;
-        for place in among.unwrap_or(&self.order) {
+        // Twice where the first ones go one by one to agents without any.
+        let rounds = if lacking > 0 { 2 } else { 1 };
+        let order = among.unwrap_or(&self.order);
+        for place in std::iter::repeat_n(order, rounds).flatten() {
             if left == 0 {
                 break;
             }
             let Some(Some(free)) = self.free.get_mut(*place) else { continue };
+            if !instances.resources.fits_in(free) {
+                continue;
+            }
             let is_offered = |member: &Member| limited.gpu_aware || member.resources.total.gpus.is_zero();
             let Some(member) = self.members.get(*place).filter(|member| is_offered(member)) else { continue };
             let on = held.get(place).copied().unwrap_or_default();
+            let of_agent = match (lacking, on) {
+                (0, _) => limited.max_per_agent.saturating_sub(on),
+                (_, 0) => 1,
+                _ => 0,
+            };
             let admitted = values.iter().map(|values| values.admit(member)).min().unwrap_or(u32::MAX);
-            let most = limited.max_per_agent.saturating_sub(on).min(left).min(admitted);
+            let most = of_agent.min(left).min(admitted);
             let count = saturated(instances.resources.times_in(free)).min(most);
             if count > 0 && limited.constraints.admit(|field| member.values(field)) {
+                lacking = lacking.saturating_sub(u32::from(on == 0));
                 *free = free.saturating_sub(&instances.resources.times(count.into()));
                 held.insert(*place, on.saturating_add(count));
                 left -= count;
@@ -266,28 +305,15 @@ impl Spread {
         Self { limited, size: Resources::ZERO, on: BTreeMap::new() }
     }
 
-    /// The members that may hold all instances together which leave that member, or wait, in that order: those of one value, whichever
-    /// it is, or where others of them run. `None` where nothing keeps them together.
-    fn groups(&self, members: &[Member], order: &[usize], from: Option<usize>) -> Option<Vec<Vec<usize>>> {
-        let fields: Vec<&str> = self.limited.constraints.together_in().collect();
-        if fields.is_empty() {
-            return None;
-        }
-        let values = |place: usize| -> Option<Vec<&str>> {
-            let member = members.get(place)?;
-            fields.iter().map(|field| member.value(field)).collect()
-        };
-        let others = self.on.iter().find(|(place, count)| **count > 0 && from != Some(**place));
-        let mut groups: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
-        for place in order {
-            if let Some(values) = values(*place) {
-                groups.entry(values).or_default().push(*place);
-            }
-        }
-        if let Some((place, _)) = others {
-            groups.retain(|own, _| Some(own) == values(*place).as_ref());
-        }
-        Some(groups.into_values().collect())
+    /// The fields of which all its instances have one value.
+    fn together(&self) -> Vec<String> {
+        self.limited.constraints.together_in().map(str::to_owned).collect()
+    }
+
+    /// The members that hold instances, but for that one.
+    fn others(&self, from: Option<usize>) -> impl Iterator<Item = usize> {
+        let holding = self.on.iter().filter(|(_, count)| **count > 0).map(|(place, _)| *place);
+        holding.filter(move |place| from != Some(*place))
     }
 
     /// Those on members that are on their way out, by member. What is disconnected, or set aside, runs on.

@@ -246,6 +246,14 @@ fn group_by_keeps_as_many_hosts_as_it_asks_for_h12() {
     // Six instances, two on each; an update that runs twice as many needs no more agents.
     let six = ["a", "a", "b", "b", "c", "c"];
     assert_eq!(spread(&pool, &six, 3, &no_queue()), (Some(2), vec![]));
+    // Four on three agents: Marathon starts no second one on an agent while fewer than three have one.
+    let four = ["a", "a", "b", "c"];
+    assert_eq!(spread(&pool, &four, 3, &no_queue()), (Some(2), vec![]));
+    let with_empty = |used: f64| agents(&[("a", 2.0), ("b", 1.1), ("c", 1.2), ("d", used)]);
+    assert_eq!(spread(&with_empty(2.0), &four, 3, &no_queue()), (Some(2), all("b")));
+    assert_eq!(spread(&with_empty(3.5), &four, 3, &no_queue()), (Some(2), all("d")));
+    // Those of one agent go to two others, and the third beside one of these.
+    assert_eq!(spread(&pool, &["a", "a", "a"], 2, &no_queue()), (Some(2), all("a")));
     // Fewer instances than agents that are asked for.
     assert_eq!(spread(&pool, &["a"], 3, &no_queue()), (Some(1), all("ab")));
     // What waits is one of them.
