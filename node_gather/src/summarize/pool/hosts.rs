@@ -65,6 +65,8 @@ struct Spread {
     size: Resources,
     /// How many a member holds, or has a place for.
     on: BTreeMap<usize, u32>,
+    /// By member, whether its name and values admit the application, where that was asked.
+    admits: Vec<Option<bool>>,
 }
 
 /// So many instances of an application that were given a place.
@@ -210,7 +212,8 @@ impl<'m> Hosts<'m> {
     ) -> u32 {
         let Some(spread) = self.applications.get_mut(number) else { return instances.count };
         let others = saturated(spread.others(from).count());
-        let Spread { limited, on: held, .. } = spread;
+        let Spread { limited, on: held, admits, .. } = spread;
+        admits.resize(self.members.len(), None);
         let mut values = values(&limited.constraints, held, self.members, from);
         let mut lacking = limited.constraints.least_agents().saturating_sub(others);
         let mut left = instances.count;
@@ -236,7 +239,9 @@ impl<'m> Hosts<'m> {
             let admitted = values.iter().map(|values| values.admit(member)).min().unwrap_or(u32::MAX);
             let most = of_agent.min(left).min(admitted);
             let count = saturated(instances.resources.times_in(free)).min(most);
-            if count > 0 && limited.constraints.admit(|field| member.values(field)) {
+            let admit = || limited.constraints.admit(|field| member.values(field));
+            let is_admitted = |admits: &mut Option<bool>| *admits.get_or_insert_with(admit);
+            if count > 0 && admits.get_mut(*place).is_some_and(is_admitted) {
                 lacking = lacking.saturating_sub(u32::from(on == 0));
                 *free = free.saturating_sub(&instances.resources.times(count.into()));
                 held.insert(*place, on.saturating_add(count));
@@ -302,7 +307,7 @@ fn values<'v>(
 
 impl Spread {
     const fn new(limited: Limited) -> Self {
-        Self { limited, size: Resources::ZERO, on: BTreeMap::new() }
+        Self { limited, size: Resources::ZERO, on: BTreeMap::new(), admits: Vec::new() }
     }
 
     /// The fields of which all its instances have one value.
