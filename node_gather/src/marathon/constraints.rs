@@ -68,11 +68,11 @@ impl Constraints {
     pub fn most_per_agent(&self, instances: u32) -> Option<u32> {
         let of = |constraint: &Constraint| match constraint.operator {
             Operator::AtMost(most) => Some(most),
-            Operator::GroupBy(agents) if agents > 1 => Some(instances.div_ceil(agents)),
             _ => None,
         };
-        let of_constraints = self.on_one_agent().filter_map(of);
-        of_constraints.chain(self.fixed_port.then_some(1)).min().map(|most| most.max(1))
+        let part = Some(self.least_agents()).filter(|agents| *agents > 0).map(|agents| instances.div_ceil(agents));
+        let limits = self.on_one_agent().filter_map(of).chain(self.fixed_port.then_some(1));
+        limits.chain(part).min().map(|most| most.max(1))
     }
 
     /// On how many agents instances are to run before any agent has a second one, by `GROUP_BY` with a number; 0 where nothing asks for it.

@@ -7,7 +7,8 @@
 //!
 //! An entry counts in a pool that can serve it: its constraints and roles do not exclude the pool's agents, and a new agent
 //! or one of the pool's holds an instance. A pool comes first where an agent has the values that its constraints ask for. Of
-//! several, the pool where the application has most tasks; else the first without `attributes`, which any agent may belong to; else the first of the configuration.
+//! several, the pool where the application has most tasks; else the first without `attributes`, which any agent may belong to;
+//! else the first of the configuration.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! A load series: the load of a whole system over time. It drives applications of stated shapes.
 
 use jiff::Timestamp;
+use shared::count::saturated;
 use shared::text::counted;
 
 use super::rows::rows;
@@ -27,10 +28,7 @@ pub(super) fn read(text: &str, options: &Options) -> Result<Workload, TraceError
         points.push((row.within(since, 0, "timestamp")?, value));
     }
     let (Some(start), Some((duration, _))) = (start, points.last().filter(|_| points.len() > 1).copied()) else {
-        return Err(TraceError::TooShort {
-            got: counted(u32::try_from(points.len()).unwrap_or(u32::MAX), "row"),
-            least: "2 rows",
-        });
+        return Err(TraceError::TooShort { got: counted(saturated(points.len()), "row"), least: "2 rows" });
     };
     workload(start, duration, &points, options).bounded("lower --peak-cpus")
 }

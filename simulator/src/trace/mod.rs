@@ -22,7 +22,7 @@ use crate::{DAY, MINUTE, Millis};
 const MAX_DURATION: Millis = 400 * DAY;
 
 /// The most instances of services at once: each is a task in memory.
-const MAX_INSTANCES: u64 = 1_000_000;
+const MAX_INSTANCES: u32 = 1_000_000;
 
 pub use applications::{Share, default_applications, read_applications};
 pub use recorded::Recording;
@@ -185,7 +185,7 @@ impl Workload {
     /// The same, if a simulation can hold it.
     fn bounded(self, remedy: &'static str) -> Result<Self, TraceError> {
         let got = self.most_instances();
-        if got > MAX_INSTANCES { Err(TraceError::TooLarge { got, remedy }) } else { Ok(self) }
+        if got > u64::from(MAX_INSTANCES) { Err(TraceError::TooLarge { got, remedy }) } else { Ok(self) }
     }
 
     /// How many instances of services are wanted at once at most.

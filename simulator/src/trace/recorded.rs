@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use shared::contract::{AgentShape, Application as Recorded, ClusterSnapshot, CompletenessLevel};
+use shared::count::saturated;
 use shared::resources::Resources;
 use shared::text::counted;
 
@@ -80,7 +81,7 @@ impl Recording {
     /// There are fewer than two complete snapshots, or no agents and no option that says what one has.
     pub fn into_workload(self, options: &Options) -> Result<Workload, TraceError> {
         let too_short = |count: usize| TraceError::TooShort {
-            got: counted(u32::try_from(count).unwrap_or(u32::MAX), "complete snapshot"),
+            got: counted(saturated(count), "complete snapshot"),
             least: "2 complete snapshots of the pool",
         };
         let bounds = self.wanted.first_key_value().zip(self.wanted.last_key_value());

@@ -8,14 +8,11 @@ use jiff::tz::TimeZone;
 use shared::resources::Amount;
 use shared::text::clip;
 
-use super::{MAX_DURATION, TraceError};
+use super::{MAX_DURATION, MAX_INSTANCES, TraceError};
 use crate::{DAY, Millis};
 
 /// Of which years a trace may be: a master has no time before 1970, which is where spreadsheets begin to count.
 const YEARS: RangeInclusive<i16> = 1971..=2999;
-
-/// The most instances of one application.
-const MOST: u32 = 1_000_000;
 
 /// A row with its line number.
 #[derive(Clone, Debug)]
@@ -95,8 +92,12 @@ impl<'t> Row<'t> {
     /// How many instances of an application are wanted.
     pub(super) fn instances(&self, column: usize, name: &str) -> Result<u32, TraceError> {
         let count = self.whole(column, name)?;
-        if count > MOST {
-            return Err(self.wrong(column, name, &format!("at most {MOST}, as many as a simulation can hold")));
+        if count > MAX_INSTANCES {
+            return Err(self.wrong(
+                column,
+                name,
+                &format!("at most {MAX_INSTANCES}, as many as a simulation can hold"),
+            ));
         }
         Ok(count)
     }
