@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIDENCES = (90, 95, 96, 98, 100)
-SUGGESTED = 96
+CONFIDENCES = (90, 92, 95, 98, 100)
+SUGGESTED = 95
 
 CONFIGURATION = """\
 marathon.url = "http://10.0.0.5:8080"

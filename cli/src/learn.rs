@@ -71,7 +71,8 @@ struct Learned {
 struct Form<'a> {
     pool: &'a str,
     growth: Growth,
-    counts: Vec<[u32; 2]>,
+    /// An edge, how many runs, and how many of them from above the mean.
+    counts: Vec<[u32; 3]>,
     /// The value of the parameter, as it is stored.
     history: serde_json::Value,
 }
@@ -96,7 +97,7 @@ fn print(options: &Options) -> Result<(), LearnError> {
         Output::Text => io::stdout().write_all(text(policy, learning, is_set, &learned).as_bytes())?,
         Output::Json => {
             let history = serde_json::from_str(&learned.history.to_json()).map_err(io::Error::from)?;
-            let counts = counters(&learned.history).map(|(edge, count)| [edge, count]).collect();
+            let counts = counters(&learned.history).map(|(edge, count, above)| [edge, count, above]).collect();
             page::json(&Form { pool: &policy.pool, growth: learned.growth, counts, history })?;
         }
     }
@@ -153,21 +154,22 @@ impl Learned {
     }
 }
 
-/// The counters that are not 0: the edge, and how often.
-fn counters(history: &History) -> impl Iterator<Item = (u32, u32)> {
-    let all = Growth::EDGES.into_iter().zip(history.counts().iter().copied());
-    all.filter(|(_, count)| *count > 0)
+/// The counters that are not 0: the edge, how often, and how often of them the demand was above its mean.
+fn counters(history: &History) -> impl Iterator<Item = (u32, u32, u32)> {
+    let counts = history.counts().iter().copied().zip(history.above().iter().copied());
+    let all = Growth::EDGES.into_iter().zip(counts).map(|(edge, (count, above))| (edge, count, above));
+    all.filter(|(_, count, _)| *count > 0)
 }
 
 fn text(policy: &Policy, learning: Learning, is_set: bool, learned: &Learned) -> String {
     let Learned { history, growth } = learned;
     let mut text = format!("pool {}, {}\n", policy.pool, counted(growth.samples, "sample"));
-    for (edge, count) in counters(history) {
+    for (edge, count, above) in counters(history) {
         let agents = format!("{}.{:03}", edge / 8, 125 * (edge % 8));
-        text.push_str(&format!(
-            "  growth up to {agents} agents  {count:5} {}\n",
-            if count == 1 { "run" } else { "runs" }
-        ));
+        let runs = if count == 1 { "run" } else { "runs" };
+        let above =
+            if above == 0 { String::new() } else { format!(", {above} from above the mean of {}/8", history.mean()) };
+        text.push_str(&format!("  growth up to {agents} agents  {count:5} {runs}{above}\n"));
     }
     let confidence = learning.confidence;
     let confidence = if is_set { format!("learn = {confidence}") } else { format!("learn = {confidence} (not set)") };

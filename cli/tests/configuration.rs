@@ -62,7 +62,7 @@ fn a_valid_configuration_is_printed_by_pool() {
 #[test]
 fn a_pool_that_learns_removes_at_any_utilization_once_it_has_learned_d1() {
     let line = |settings: &str| {
-        let path = file("learns.toml", &VALID.replace("min = 2", &format!("min = 2\nlearn = 96\n{settings}")));
+        let path = file("learns.toml", &VALID.replace("min = 2", &format!("min = 2\nlearn = 95\n{settings}")));
         let output = call(&["check", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")

@@ -184,9 +184,9 @@ async fn what_is_wrong_with_the_masters_is_found() {
         |url: &str| configuration.replace("[[pools]]", &format!("[marathon]\nurl = \"{url}\"\n[[pools]]"));
     fs::write(&patient.config, with_marathon(&marathon.url())).unwrap();
     // With the queue, and masters that can close agents, a pool could learn.
-    let advice = "the pool could learn its headroom, instead of 10% for every application: set learn = 96";
+    let advice = "the pool could learn its headroom, instead of 10% for every application: set learn = 95";
     patient.finds(&[("advice", advice)], &[]).await;
-    fs::write(&patient.config, format!("{}\nlearn = 96\n", with_marathon(&marathon.url()))).unwrap();
+    fs::write(&patient.config, format!("{}\nlearn = 95\n", with_marathon(&marathon.url()))).unwrap();
     patient.finds(&[], &[]).await;
     fs::write(&patient.config, with_marathon("http://127.0.0.1:1")).unwrap();
     let output = patient.doctor(&[]).await;

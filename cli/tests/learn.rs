@@ -79,7 +79,7 @@ fn a_pool_that_does_not_learn_shows_what_it_would_have_learned() {
     let output = learn(&folder, "", &["--trace", trace]);
     let (printed, errors) = text(&output);
     assert!(output.status.success(), "{errors}");
-    assert!(printed.contains("  learn = 96 (not set): "), "{printed}");
+    assert!(printed.contains("  learn = 95 (not set): "), "{printed}");
     let missing = learn(&folder, "", &["--trace", "missing.csv"]);
     assert_eq!(missing.status.code(), Some(1));
 }

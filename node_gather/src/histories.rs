@@ -23,7 +23,7 @@ use crate::observe::Read;
 /// cluster is read meanwhile, and the snapshots are published before.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the value of a standard parameter may be. A history has some 300 bytes.
+/// How long the value of a standard parameter may be. A history has some 400 bytes.
 const MAX_BYTES: usize = 4096;
 
 /// How many runs pass from one write to the next at most, and how much time: a function that runs rarely starts cold each time.

@@ -33,8 +33,9 @@ fn with_growth(snapshot: ClusterSnapshot, growth: Growth) -> ClusterSnapshot {
 /// What is known of a pool, with demands from small to large.
 fn known() -> impl Strategy<Value = Growth> {
     let highest = prop_oneof![Just(0), 1_u32..300];
-    (1_u32..200, prop::sample::select(Growth::EDGES[..16].to_vec()), highest)
-        .prop_map(|(demand, grow, highest)| Growth { demand, grow: Some(grow), samples: 700, highest })
+    (1_u32..200, prop::sample::select(Growth::EDGES[..16].to_vec()), highest).prop_map(|(demand, grow, highest)| {
+        Growth { demand, grow: Some(grow), samples: 700, highest, ..Growth::default() }
+    })
 }
 
 fn unknown() -> impl Strategy<Value = Growth> {

@@ -20,6 +20,8 @@ pub(crate) const TARGET: Target = Target {
         "\"agent\":{\"cpus\":4,\"mem\":16000}",
         "\"row\":[",
         "\"counts\":[",
+        "\"above\":[",
+        "\"day\":",
         "9999-12-31T23:59:59Z",
     ],
 };

@@ -29,12 +29,25 @@ fn history(demands: impl IntoIterator<Item = u64>) -> History {
     runs.fold(History::default(), |history, (minute, eighths)| learn(&history, &seen(eighths), at(minute)))
 }
 
-/// A stored history with these counters.
+/// A stored history with these counters, all of a demand of at most the mean.
 fn stored(counts: &[u32]) -> String {
-    let counts: Vec<u32> = counts.iter().copied().chain(std::iter::repeat(0)).take(Growth::EDGES.len()).collect();
+    stored_on_both_sides(counts, &[])
+}
+
+/// A stored history with these counters, some of them of a demand above the mean of 50.
+fn stored_on_both_sides(counts: &[u32], above: &[u32]) -> String {
+    let all = |counts: &[u32]| -> Vec<u32> {
+        counts.iter().copied().chain(std::iter::repeat(0)).take(Growth::EDGES.len()).collect()
+    };
+    let (agent, counts, above, day) = (r#"{"cpus":8,"mem":28000}"#, all(counts), all(above), 50 * 1_440);
     format!(
-        r#"{{"version":1,"at":"{NOON}","elected_at":"{NOON}","horizon":3,"agent":{{"cpus":8,"mem":28000}},"row":[],"counts":{counts:?}}}"#
+        r#"{{"version":1,"at":"{NOON}","elected_at":"{NOON}","horizon":3,"agent":{agent},"row":[],"counts":{counts:?},"above":{above:?},"day":{day},"highest":0}}"#
     )
+}
+
+/// G of a demand.
+fn grow(history: &History, eighths: u64, tenths: u32) -> Option<u32> {
+    history.growth(Some(&demand(eighths)), confidence(tenths)).grow
 }
 
 fn confidence(tenths: u32) -> Confidence {
@@ -43,8 +56,11 @@ fn confidence(tenths: u32) -> Confidence {
 
 /// Where counters are not 0: the edges with their counts.
 fn counted(history: &History) -> Vec<(u32, u32)> {
-    let all = Growth::EDGES.into_iter().zip(history.counts().iter().copied());
-    all.filter(|(_, count)| *count > 0).collect()
+    edges(history.counts())
+}
+
+fn edges(counts: &[u32]) -> Vec<(u32, u32)> {
+    Growth::EDGES.into_iter().zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
 }
 
 #[test]
@@ -147,11 +163,61 @@ fn the_highest_demand_falls_with_each_halving_h9() {
 #[test]
 fn the_smallest_edge_that_was_enough_is_expected_h8() {
     let worked = History::parse(&stored(&[700, 150, 80, 30, 18, 12, 8, 2])).unwrap();
-    let grow = |tenths| worked.grow(confidence(tenths)).unwrap();
-    assert_eq!((grow(980), grow(978), grow(979)), (6, 4, 6), "978 of 1,000 are enough for exactly 97.8%");
-    assert_eq!((grow(500), grow(700), grow(701), grow(998), grow(999), grow(1000)), (0, 0, 1, 8, 12, 12));
-    let few = |samples| History::parse(&stored(&[samples])).unwrap().grow(confidence(980));
+    let of = |tenths| grow(&worked, 54, tenths).unwrap();
+    assert_eq!((of(980), of(978), of(979)), (6, 4, 6), "978 of 1,000 are enough for exactly 97.8%");
+    assert_eq!((of(500), of(700), of(701), of(998), of(999), of(1000)), (0, 0, 1, 8, 12, 12));
+    let few = |samples| grow(&History::parse(&stored(&[samples])).unwrap(), 54, 980);
     assert_eq!((few(0), few(59), few(60)), (None, None, Some(0)));
+}
+
+#[test]
+fn the_mean_moves_by_a_part_of_a_day_h8() {
+    assert_eq!(history([46]).mean(), 46, "the first demand");
+    let day = |eighths| std::iter::repeat_n(eighths, 1_440);
+    assert_eq!(history(day(80)).mean(), 80);
+    // Two thirds of the way in a day: 1 - 1/e of 100.
+    assert_eq!(history(std::iter::once(100).chain(day(200))).mean(), 163);
+    assert_eq!(history(std::iter::once(200).chain(day(100))).mean(), 137, "rounded down");
+    let incomplete = Observation { counts: false, ..seen(900) };
+    assert_eq!(learn(&history([46]), &incomplete, at(1)).mean(), 46, "a run that does not count");
+}
+
+#[test]
+fn growth_is_counted_on_its_side_of_the_mean_h8() {
+    // The mean stays near 40. From 40 it jumps to 80 and falls back.
+    let jumps = history([40, 40, 40, 40, 80, 80, 80, 80, 40]);
+    assert_eq!((jumps.mean(), counted(&jumps), edges(jumps.above())), (40, vec![(0, 3), (48, 3)], vec![(0, 2)]));
+}
+
+#[test]
+fn a_demand_grows_as_those_on_its_side_of_the_mean_did_h8() {
+    let of = |history: &History, eighths| {
+        let growth = history.growth(Some(&demand(eighths)), confidence(900));
+        (growth.grow, growth.samples, growth.mean)
+    };
+    // Below the mean of 50, 100 runs of which 80 grew by nothing and 20 by 8 eighths; above it 90 runs without growth.
+    let both = History::parse(&stored_on_both_sides(&[170, 0, 0, 0, 0, 0, 20], &[90])).unwrap();
+    assert_eq!((of(&both, 50), of(&both, 51)), ((Some(8), 190, 50), (Some(0), 190, 50)));
+    // Above it are too few: all count.
+    let few = History::parse(&stored_on_both_sides(&[160, 0, 0, 0, 0, 0, 20], &[59])).unwrap();
+    assert_eq!((of(&few, 50), of(&few, 51)), ((Some(8), 180, 50), (Some(8), 180, 0)));
+    // No side has enough, but together they do.
+    let together = History::parse(&stored_on_both_sides(&[118], &[59])).unwrap();
+    assert_eq!((of(&together, 50), of(&together, 51)), ((Some(0), 118, 0), (Some(0), 118, 0)));
+    // A history without a mean: all count.
+    let older = stored(&[118, 0, 0, 0, 0, 0, 30]).split(r#","above""#).next().unwrap().to_owned() + "}";
+    assert_eq!(of(&History::parse(&older).unwrap(), 50), (Some(8), 148, 0));
+    // All are on one side: it is all of them.
+    let one = History::parse(&stored(&[170])).unwrap();
+    assert_eq!(of(&one, 50), (Some(0), 170, 0));
+}
+
+#[test]
+fn growth_that_comes_once_an_hour_is_expected_as_suggested_h8() {
+    // Ten minutes of each hour there is two fifths more.
+    let hours = history((0..1_200).map(|minute| if minute % 60 < 10 { 140 } else { 100 }));
+    let suggested = Confidence::SUGGESTED.tenths();
+    assert_eq!((grow(&hours, 100, suggested), grow(&hours, 140, suggested)), (Some(48), Some(0)));
 }
 
 #[test]
@@ -204,6 +270,7 @@ fn another_agent_moves_each_counter_up_at_most_too_far_h7() {
     // Half the cpus, two thirds of the memory: twice as many eighths. 2 · 3 and 2 · 6 are edges, 2 · 1 as well.
     let half = after(with(resources(4, 18_667), &[]));
     assert_eq!(counted(&half), [(0, 10), (2, 10), (4, 10), (6, 10), (8, 10), (12, 10)]);
+    assert_eq!((runs.mean(), half.mean()), (50, 99), "100, and a run of 16");
     // Twice the cpus, the same memory: by memory growth is as large as before.
     assert_eq!(counted(&after(with(resources(16, 28_000), &[]))), counted(&runs));
     // A resource that neither agent has says nothing.
@@ -221,7 +288,7 @@ fn another_agent_moves_each_counter_up_at_most_too_far_h7() {
 fn a_history_is_read_as_it_was_written() {
     let history = history([46, 50, 49, 54, 54]);
     let json = history.to_json();
-    assert!(json.len() < 400, "{json}");
+    assert!(json.len() < 500, "{json}");
     assert_eq!(History::parse(&json).unwrap(), history);
     assert_eq!(History::parse(&History::default().to_json()).unwrap(), History::default());
 }
@@ -237,8 +304,11 @@ fn a_corrupt_history_is_told_from_a_newer_one() {
         "null".to_owned(),
         stored(&[1_440]),
         stored(&[u32::MAX, u32::MAX]),
-        good.replace("[1, 0", "[-1, 0"),
-        good.replace("[1, 0", "[1"),
+        stored_on_both_sides(&[1], &[2]),
+        stored_on_both_sides(&[1], &[0, 1]),
+        good.replace(r#""day":72000"#, r#""day":72000000000000000"#),
+        good.replacen("[1, 0", "[-1, 0", 1),
+        good.replacen("[1, 0", "[1", 1),
         good.replace(r#""row":[]"#, r#""row":[1,2,3,4,5]"#),
         good.replace(r#""horizon":3"#, r#""horizon":16"#),
         good.replace(r#""cpus":8"#, r#""cpus":-8"#),
@@ -288,6 +358,7 @@ proptest! {
             prop_assert_eq!(&learn(&stored, &observation, time), &next);
             prop_assert_eq!(&learn(&next, &observation, time), &next, "a run delivered twice");
             prop_assert!(next.samples() < 1_440 && next.samples() <= history.samples() + 1);
+            prop_assert!(next.above().iter().zip(next.counts()).all(|(above, all)| above <= all));
             history = if run == lost { History::default() } else { next };
         }
     }
@@ -295,15 +366,24 @@ proptest! {
     #[test]
     fn more_confidence_never_expects_less_h8(counts in prop::collection::vec(0..59_u32, 24), tenths in 500..1_000_u32) {
         let history = History::parse(&stored(&counts)).unwrap();
-        prop_assert!(history.grow(confidence(tenths)) <= history.grow(confidence(tenths + 1)));
+        prop_assert!(grow(&history, 54, tenths) <= grow(&history, 54, tenths + 1));
         let all: u32 = counts.iter().sum();
-        if let Some(grow) = history.grow(confidence(tenths)) {
+        if let Some(grow) = grow(&history, 54, tenths) {
             let enough = |below: u32| -> u32 {
                 Growth::EDGES.into_iter().zip(&counts).filter(|(edge, _)| *edge < below).map(|(_, count)| *count).sum()
             };
             prop_assert!(1_000 * enough(grow + 1) >= tenths * all, "enough");
             prop_assert!(grow == 0 || 1_000 * enough(grow) < tenths * all, "the smallest");
         }
+    }
+
+    /// The mean of a constant demand is that demand.
+    #[test]
+    fn the_mean_of_a_constant_demand_is_it_h8(eighths in 0..5_000_000_u64, before in 0..5_000_000_u64) {
+        let constant = history(std::iter::repeat_n(eighths, 50));
+        prop_assert_eq!(u64::from(constant.mean()), eighths);
+        let after = learn(&constant, &seen(before), at(50));
+        prop_assert!((eighths.min(before)..=eighths.max(before)).contains(&u64::from(after.mean())));
     }
 
     /// A failover never counts as growth, even where its master has not seen all agents yet.

@@ -78,8 +78,10 @@ pub struct Learned {
     pub grow: u32,
     /// What of it is kept free: none beyond the highest demand.
     pub room: u32,
-    /// How many runs that was learned from.
+    /// How many runs have been learned from.
     pub samples: u32,
+    /// M, in eighths of a new agent, where G is of the runs on W's side of it alone. 0: of all runs.
+    pub mean: u32,
     /// How long they took.
     pub span: SignedDuration,
     /// `learn`: of how many runs the growth found room in G.
@@ -100,6 +102,7 @@ impl Learned {
             grow,
             room: growth.room(grow),
             samples: growth.samples,
+            mean: growth.mean,
             span: period.saturating_mul(i32::try_from(growth.samples).unwrap_or(i32::MAX)),
             confidence: Confidence::SUGGESTED,
             boot_time: SignedDuration::from_mins(3),
@@ -131,13 +134,19 @@ impl Learned {
     }
 }
 
-/// Such as `in 98% of 1000 runs over 16h40m demand grew by at most 6/8 of an agent in 3m: headroom 11.1%, 10% without learn`.
+/// Such as `in 98% of 1000 runs over 16h40m demand grew by at most 6/8 of an agent in 3m: headroom 11.1%, 10% without learn`. Of runs on
+/// one side of the mean: `in 98% of runs above the mean demand, of 1000 over 16h40m, it grew by`.
 impl fmt::Display for Learned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { confidence, samples, grow, percent, .. } = self;
         let (span, boot_time) = (compact(self.span), compact(self.boot_time));
         let capped = if self.room < *grow { " up to the highest demand" } else { "" };
-        write!(f, "in {confidence}% of {samples} runs over {span} demand grew by at most ")?;
+        match (self.mean, self.demand > self.mean) {
+            (0, _) => write!(f, "in {confidence}% of {samples} runs over {span} demand")?,
+            (_, true) => write!(f, "in {confidence}% of runs above the mean demand, of {samples} over {span}, it")?,
+            (_, false) => write!(f, "in {confidence}% of runs up to the mean demand, of {samples} over {span}, it")?,
+        }
+        f.write_str(" grew by at most ")?;
         match (grow / 8, grow % 8) {
             (0, 0) => f.write_str("nothing")?,
             (0, eighths) => write!(f, "{eighths}/8 of an agent")?,
@@ -162,7 +171,7 @@ mod tests {
 
     fn snapshot(grow: Option<u32>, demand: u32) -> ClusterSnapshot {
         let mut snapshot = Cluster::of(9, resources(8, 28_000)).running("/a", 54, resources(1, 1_000)).snapshot();
-        snapshot.growth = Some(Growth { demand, grow, samples: 1_000, highest: 0 });
+        snapshot.growth = Some(Growth { demand, grow, samples: 1_000, ..Growth::default() });
         snapshot
     }
 
@@ -234,6 +243,14 @@ mod tests {
             text(12, "learn = 99.5\nboot_time = \"5m\"\napplication_headroom_percent = 30"),
             "in 99.5% of 1000 runs over 16h40m demand grew by at most 1 4/8 agents in 5m: headroom 30%, since 22.2% is less"
         );
+        let side = |mean| {
+            let mut snapshot = snapshot(Some(6), 54);
+            snapshot.growth = snapshot.growth.map(|growth| Growth { mean, ..growth });
+            learned(&Pool::new(&snapshot, &policy("learn = 98").unwrap())).unwrap().to_string()
+        };
+        let rest = "the mean demand, of 1000 over 16h40m, it grew by at most 6/8 of an agent in 3m: headroom 11.1%, 10% without learn";
+        assert_eq!(side(53), format!("in 98% of runs above {rest}"));
+        assert_eq!(side(54), format!("in 98% of runs up to {rest}"));
     }
 
     #[test]

@@ -200,8 +200,8 @@ mod tests {
             let decision = crate::decide(&snapshot, &policy(&settings).unwrap(), cluster::NOON).unwrap();
             (decision.needed, decision.target)
         };
-        assert_eq!(decide("learn = 96"), (Some(24), 24 + 3));
-        let not_closed = "learn = 96\nscale_down_strategy = \"least_loaded\"\nscale_down_threshold_percent = 89";
+        assert_eq!(decide("learn = 95"), (Some(24), 24 + 3));
+        let not_closed = "learn = 95\nscale_down_strategy = \"least_loaded\"\nscale_down_threshold_percent = 89";
         assert_eq!(decide(not_closed), (Some(24), 24 + 6));
     }
 

@@ -222,8 +222,9 @@ pub(crate) fn any_snapshot() -> impl Strategy<Value = ClusterSnapshot> {
 
 fn any_growth() -> impl Strategy<Value = Option<Growth>> {
     let grow = prop::option::of(prop_oneof![prop::sample::select(Growth::EDGES.to_vec()), any::<u32>()]);
-    let growth = (any_count(), grow, any_count(), any_count());
-    let growth = growth.prop_map(|(demand, grow, samples, highest)| Growth { demand, grow, samples, highest });
+    let growth = (any_count(), grow, any_count(), any_count(), any_count());
+    let growth =
+        growth.prop_map(|(demand, grow, samples, mean, highest)| Growth { demand, grow, samples, mean, highest });
     prop::option::of(growth)
 }
 

@@ -46,7 +46,7 @@ pub struct Confidence {
 
 impl Confidence {
     /// What to start with.
-    pub const SUGGESTED: Self = Self { tenths: 960 };
+    pub const SUGGESTED: Self = Self { tenths: 950 };
 
     /// So many tenths of a percent; `None` below 50% and above 100%.
     #[must_use]

@@ -12,8 +12,11 @@ pub struct Growth {
     /// G: the growth that is expected within a boot time, in eighths of a new agent: one of [`Growth::EDGES`]. `None`: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grow: Option<u32>,
-    /// How many runs that was learned from.
+    /// How many runs have been learned from.
     pub samples: u32,
+    /// M: the mean of the demand, where G is of the runs on W's side of it alone. 0: of all runs.
+    #[serde(skip_serializing_if = "is_unknown")]
+    pub mean: u32,
     /// The highest demand of the last days, in eighths of a new agent: room beyond it is not kept. 0: unknown.
     #[serde(skip_serializing_if = "is_unknown")]
     pub highest: u32,
@@ -62,7 +65,7 @@ mod tests {
         ] {
             assert_eq!(known(unknown), None, "{unknown}");
         }
-        let unlearned = Growth { demand: 54, grow: None, samples: 7, highest: 0 };
+        let unlearned = Growth { demand: 54, grow: None, samples: 7, ..Growth::default() };
         assert_eq!(serde_json::to_string(&unlearned).unwrap(), r#"{"demand":54,"samples":7}"#);
     }
 

@@ -56,7 +56,7 @@ fn a_boot_time_above_fifteen_periods_is_refused_h8() {
     );
     only_problem(
         &with_pool_settings("boot_time = \"3m\""),
-        "pools[0].boot_time: needs learn; leave it out, or write learn = 96 too",
+        "pools[0].boot_time: needs learn; leave it out, or write learn = 95 too",
     );
 }
 
@@ -98,7 +98,7 @@ fn a_confidence_has_at_most_one_decimal() {
     assert_eq!((written("learn = 50"), written("learn = 100.0")), (50.into(), 100.into()));
     assert_eq!(written(""), serde_json::Value::Null);
     for (wrong, write) in
-        [("49", "96"), ("101", "96"), ("99.55", "96"), ("0.95", "95"), ("\"97%\"", "97"), ("true", "96"), ("nan", "96")]
+        [("49", "95"), ("101", "95"), ("99.55", "95"), ("0.95", "95"), ("\"97%\"", "97"), ("true", "95"), ("nan", "95")]
     {
         let expected = format!(
             "pools[0].learn: got {wrong}, expected a percentage from 50 to 100 with at most one decimal; write {write}"
