@@ -38,8 +38,20 @@ const LIMITS: &str = "min = 1\nmax = 400\n";
 const START: &str = "<!-- compare: start -->";
 const END: &str = "<!-- compare: end -->";
 
-/// Lambda Scale with its defaults, with and without Marathon's queue.
-const OURS: [&str; 2] = ["Lambda Scale", "Lambda Scale, no [marathon]"];
+/// Lambda Scale with other settings than its defaults, and with and without Marathon's queue.
+struct Own {
+    name: &'static str,
+    settings: &'static str,
+    sees_queue: bool,
+}
+
+const OURS: [Own; 3] = [
+    Own { name: "Lambda Scale", settings: "", sees_queue: true },
+    Own { name: LEARNED, settings: "learn = 95\n", sees_queue: true },
+    Own { name: "Lambda Scale, no [marathon]", settings: "", sees_queue: false },
+];
+
+const LEARNED: &str = "Lambda Scale, learn = 95";
 
 const BASELINES: [&str; 11] = [
     "target-tracking=50",
@@ -75,7 +87,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (seeds, traces, page) = (arguments[0].parse::<u64>().unwrap(), &arguments[1], &arguments[2]);
     let setups = setups(Path::new(traces));
-    let names: Vec<&str> = OURS.into_iter().chain(BASELINES).collect();
+    let names: Vec<&str> = OURS.iter().map(|own| own.name).chain(BASELINES).collect();
     let rows = measure(&setups, &names, seeds);
     let text = fs::read_to_string(page).unwrap();
     let (before, rest) = text.split_once(START).unwrap();
@@ -143,9 +155,8 @@ fn measure(setups: &[(String, Setup)], names: &[&str], seeds: u64) -> BTreeMap<(
 }
 
 fn simulate(setup: &Setup, name: &str, seed: u64) -> Measurements {
-    let ours = OURS.iter().position(|own| *own == name);
-    let mut policy: Box<dyn Policy> = match ours {
-        Some(place) => Box::new(LambdaScale::new(cluster::policy(LIMITS).unwrap(), place == 0, Exactness::Sampled)),
+    let mut policy: Box<dyn Policy> = match OURS.iter().find(|own| own.name == name) {
+        Some(own) => Box::new(LambdaScale::new(pool(own, setup), own.sees_queue, Exactness::Sampled)),
         None => match name.parse::<Baseline>().unwrap().policy() {
             Some(policy) => policy,
             None => return oracle::run(setup, name, seed).measurements,
@@ -154,10 +165,18 @@ fn simulate(setup: &Setup, name: &str, seed: u64) -> Measurements {
     run(setup, name, &mut *policy, seed).unwrap().measurements
 }
 
+fn pool(own: &Own, setup: &Setup) -> shared::config::Policy {
+    // A job that is stopped starts again from 0. What a pool that learns has by default depends on whether the queue is seen.
+    let batch =
+        if own.settings.is_empty() || setup.workload.jobs.is_empty() { "" } else { "drain_after = \"never\"\n" };
+    let marathon = if own.sees_queue { "[marathon]\nurl = \"http://10.0.0.5:8080\"\n" } else { "" };
+    cluster::policy(&format!("{LIMITS}{}{batch}{marathon}", own.settings)).unwrap()
+}
+
 /// The part of the page between the markers.
 fn written(setups: &[(String, Setup)], names: &[&str], rows: &BTreeMap<(usize, usize), Row>, seeds: u64) -> String {
     let mut text = format!("{}, version {}.\n\n", counted(seeds), env!("CARGO_PKG_VERSION"));
-    text.push_str(&against(setups, names, rows));
+    text.push_str(&[OURS[0].name, LEARNED].map(|own| against(own, setups, names, rows)).join("\n"));
     for (trace, (name, setup)) in setups.iter().enumerate() {
         let days = (setup.workload.duration - setup.measured_from()).div_ceil(DAY);
         let _ = write!(text, "\n**{name}**, {days} days, agents of {}\n\n| policy |", setup.agent.total);
@@ -198,14 +217,17 @@ fn cell(trace: usize, policy: usize, column: usize, names: &[&str], rows: &BTree
     if is_better { format!("{text} †") } else { text }
 }
 
-/// On how many traces the first policy is better and worse than each baseline.
-fn against(setups: &[(String, Setup)], names: &[&str], rows: &BTreeMap<(usize, usize), Row>) -> String {
-    let mut text = "| Lambda Scale against | agent-hours | waiting | moved or killed tasks | flaps | worse in both agent-hours and waiting |\n|---|---|---|---|---|---|\n".to_owned();
+/// On how many traces that policy of ours is better and worse than each baseline.
+fn against(own: &str, setups: &[(String, Setup)], names: &[&str], rows: &BTreeMap<(usize, usize), Row>) -> String {
+    let mut text = format!(
+        "| {own} against | agent-hours | waiting | moved or killed tasks | flaps | worse in both agent-hours and waiting |\n|---|---|---|---|---|---|\n"
+    );
+    let own = names.iter().position(|name| *name == own).unwrap();
     let value = |trace: usize, policy: usize, column: usize| shown(column, rows[&(trace, policy)][column].mean);
     for (policy, name) in names.iter().enumerate().skip(OURS.len()).filter(|(_, name)| **name != "oracle") {
         let _ = write!(text, "| {name} |");
         for column in 0..COLUMNS.len() {
-            let pairs = || (0..setups.len()).map(|trace| (value(trace, 0, column), value(trace, policy, column)));
+            let pairs = || (0..setups.len()).map(|trace| (value(trace, own, column), value(trace, policy, column)));
             let less = pairs().filter(|(ours, theirs)| is_more(*theirs, *ours)).count();
             let more = pairs().filter(|(ours, theirs)| is_more(*ours, *theirs)).count();
             let _ = write!(text, " less on {less}");
@@ -222,7 +244,7 @@ fn against(setups: &[(String, Setup)], names: &[&str], rows: &BTreeMap<(usize, u
             text.push_str(" |");
         }
         let both: Vec<&str> = (0..setups.len())
-            .filter(|trace| (0..2).all(|column| is_more(value(*trace, 0, column), value(*trace, policy, column))))
+            .filter(|trace| (0..2).all(|column| is_more(value(*trace, own, column), value(*trace, policy, column))))
             .map(|trace| setups[trace].0.as_str())
             .collect();
         let both = if both.is_empty() { "on none".to_owned() } else { format!("**loss: {}**", both.join(", ")) };
