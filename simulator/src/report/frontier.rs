@@ -59,7 +59,7 @@ pub(super) fn section(contestants: &[Contestant<'_>]) -> Markup {
         element("h2").text("Frontier"),
         element("p").class("note").text(
             "Agent-hours against waiting task-hours, both on logarithmic axes: lower left is better. A filled point is a policy that no \
-             other beats in both; the line joins your configurations; the diamond is a bound.",
+             other beats in both; the line joins those of your configurations that none of yours beats; the diamond is a bound.",
         ),
         picture(contestants, &WIDE),
         picture(contestants, &NARROW),
@@ -137,14 +137,16 @@ fn description(contestants: &[Contestant<'_>]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// Our configurations, from the fewest hours to the most.
+/// Our configurations that no other of ours beats, from the fewest hours to the most.
 fn dial(points: &[Point<'_>]) -> Markup {
-    let mut ours: Vec<&Point<'_>> = points.iter().filter(|point| point.contestant.is_ours()).collect();
-    if ours.len() < 2 {
+    let ours: Vec<&Point<'_>> = points.iter().filter(|point| point.contestant.is_ours()).collect();
+    let is_beaten = |point: &Point<'_>| ours.iter().any(|other| beats(other.contestant, point.contestant));
+    let mut joined: Vec<&Point<'_>> = ours.iter().copied().filter(|point| !is_beaten(point)).collect();
+    if joined.len() < 2 {
         return Markup::default();
     }
-    ours.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
-    let corners: Vec<String> = ours.iter().map(|point| format!("{:.1},{:.1}", point.x, point.y)).collect();
+    joined.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+    let corners: Vec<String> = joined.iter().map(|point| format!("{:.1},{:.1}", point.x, point.y)).collect();
     element("polyline").class("dial").with("points", corners.join(" ")).holding([])
 }
 
@@ -248,6 +250,7 @@ fn rotated(x: f64, y: f64, content: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::super::tests::{contestant, contestants};
     use super::*;
 
@@ -295,5 +298,26 @@ mod tests {
         let picture = picture(&entries, &WIDE).into_string();
         let y = format!("cy=\"{:.1}\"", f64::midpoint(TOP, WIDE.height / 3.0 - BOTTOM));
         assert_eq!(picture.matches(&y).count(), 3, "{picture}");
+    }
+
+    #[test]
+    fn a_configuration_that_another_beats_is_not_on_the_line() {
+        let settings = cluster::policy("min = 1").unwrap();
+        let joined = |figures: [(f64, f64); 3]| {
+            let mut runs = contestants(3, 0.0);
+            for ((_, run), (hours, waiting)) in runs.iter_mut().zip(figures) {
+                run.measurements.agent_hours = hours;
+                run.measurements.waiting_task_seconds = waiting;
+            }
+            let kind = Kind::LambdaScale { settings: &settings, config_sha256: "" };
+            let entries: Vec<Contestant<'_>> =
+                runs.iter().map(|(name, run)| Contestant::new(name, kind, std::slice::from_ref(run))).collect();
+            let picture = picture(&entries, &WIDE).into_string();
+            let line = picture.split_once("points=\"").map(|(_, rest)| rest.split('"').next().unwrap().to_owned());
+            line.map_or(0, |line| line.split(' ').count())
+        };
+        assert_eq!(joined([(1000.0, 9000.0), (1100.0, 8000.0), (1200.0, 7000.0)]), 3);
+        assert_eq!(joined([(1000.0, 9000.0), (1100.0, 7000.0), (1200.0, 8000.0)]), 2);
+        assert_eq!(joined([(1000.0, 7000.0), (1100.0, 8000.0), (1200.0, 9000.0)]), 0, "the first beats all");
     }
 }
