@@ -97,7 +97,7 @@ fn print(options: &Options) -> Result<(), LearnError> {
         Output::Text => io::stdout().write_all(text(policy, learning, is_set, &learned).as_bytes())?,
         Output::Json => {
             let history = serde_json::from_str(&learned.history.to_json()).map_err(io::Error::from)?;
-            let counts = counters(&learned.history).map(|(edge, count, above)| [edge, count, above]).collect();
+            let counts = counters(&learned.history).collect();
             page::json(&Form { pool: &policy.pool, growth: learned.growth, counts, history })?;
         }
     }
@@ -155,16 +155,16 @@ impl Learned {
 }
 
 /// The counters that are not 0: the edge, how often, and how often of them the demand was above its mean.
-fn counters(history: &History) -> impl Iterator<Item = (u32, u32, u32)> {
-    let counts = history.counts().iter().copied().zip(history.above().iter().copied());
-    let all = Growth::EDGES.into_iter().zip(counts).map(|(edge, (count, above))| (edge, count, above));
-    all.filter(|(_, count, _)| *count > 0)
+fn counters(history: &History) -> impl Iterator<Item = [u32; 3]> {
+    let counts = history.counts().iter().zip(history.above());
+    let all = Growth::EDGES.into_iter().zip(counts).map(|(edge, (count, above))| [edge, *count, *above]);
+    all.filter(|[_, count, _]| *count > 0)
 }
 
 fn text(policy: &Policy, learning: Learning, is_set: bool, learned: &Learned) -> String {
     let Learned { history, growth } = learned;
     let mut text = format!("pool {}, {}\n", policy.pool, counted(growth.samples, "sample"));
-    for (edge, count, above) in counters(history) {
+    for [edge, count, above] in counters(history) {
         let agents = format!("{}.{:03}", edge / 8, 125 * (edge % 8));
         let runs = if count == 1 { "run" } else { "runs" };
         let above =

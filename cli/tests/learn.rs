@@ -47,6 +47,12 @@ fn a_trace_leads_to_a_history_that_can_be_stored() {
     let form: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(History::parse(&form["history"].to_string()).unwrap(), history);
     assert_eq!(form["growth"]["samples"], history.samples());
+    // Each counter says how many of its runs began above the mean, in both forms.
+    let counters = form["counts"].as_array().unwrap();
+    let above: Vec<u64> = counters.iter().map(|counter| counter[2].as_u64().unwrap()).collect();
+    assert_eq!(above.iter().sum::<u64>(), history.above().iter().map(|count| u64::from(*count)).sum::<u64>());
+    let first = format!("{} runs, {} from above the mean of {}/8\n", counters[0][1], above[0], history.mean());
+    assert!(above[0] > 0 && printed.contains(&first), "{first}: {printed}");
 }
 
 #[test]

@@ -18,22 +18,19 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
+mod support;
+
 use cluster::Capacity;
 use mimalloc::MiMalloc;
 use simulator::policy::{Baseline, Exactness, LambdaScale, Policy};
 use simulator::summary::Spread;
 use simulator::trace::{Options, read};
 use simulator::{DAY, Faults, Measurements, Place, Setup, Start, oracle, run};
+use support::{DAYS, pool};
 
 /// That of the command line.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// A longer trace is cut: one day that is not measured, and 14 that are.
-const DAYS: u64 = 15;
-
-/// No pool comes near it: what a maximum does is no property of a policy.
-const LIMITS: &str = "min = 1\nmax = 400\n";
 
 const START: &str = "<!-- compare: start -->";
 const END: &str = "<!-- compare: end -->";
@@ -104,7 +101,7 @@ fn setups(directory: &Path) -> Vec<(String, Setup)> {
     let setup = |path: &std::path::PathBuf| {
         let mut workload = read(&fs::read_to_string(path).unwrap(), &Options::default()).unwrap();
         workload.duration = workload.duration.min(DAYS * DAY);
-        let pool = cluster::policy(LIMITS).unwrap();
+        let pool = pool("", &workload, true);
         let setup = Setup {
             agent: Capacity::of(workload.agent),
             start: Start::Demand,
@@ -156,21 +153,17 @@ fn measure(setups: &[(String, Setup)], names: &[&str], seeds: u64) -> BTreeMap<(
 
 fn simulate(setup: &Setup, name: &str, seed: u64) -> Measurements {
     let mut policy: Box<dyn Policy> = match OURS.iter().find(|own| own.name == name) {
-        Some(own) => Box::new(LambdaScale::new(pool(own, setup), own.sees_queue, Exactness::Sampled)),
+        Some(own) => Box::new(LambdaScale::new(
+            pool(own.settings, &setup.workload, own.sees_queue),
+            own.sees_queue,
+            Exactness::Sampled,
+        )),
         None => match name.parse::<Baseline>().unwrap().policy() {
             Some(policy) => policy,
             None => return oracle::run(setup, name, seed).measurements,
         },
     };
     run(setup, name, &mut *policy, seed).unwrap().measurements
-}
-
-fn pool(own: &Own, setup: &Setup) -> shared::config::Policy {
-    // A job that is stopped starts again from 0. What a pool that learns has by default depends on whether the queue is seen.
-    let batch =
-        if own.settings.is_empty() || setup.workload.jobs.is_empty() { "" } else { "drain_after = \"never\"\n" };
-    let marathon = if own.sees_queue { "[marathon]\nurl = \"http://10.0.0.5:8080\"\n" } else { "" };
-    cluster::policy(&format!("{LIMITS}{}{batch}{marathon}", own.settings)).unwrap()
 }
 
 /// The part of the page between the markers.

@@ -16,6 +16,7 @@
 
 #[path = "../tests/support/loads.rs"]
 mod loads;
+mod support;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -32,16 +33,11 @@ use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Options, read};
 use simulator::{DAY, Fault, Faults, MINUTE, Measurements, Millis, Place, Setup, Start, Workload, run};
+use support::{DAYS, pool};
 
 /// That of the command line.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// A longer trace is cut: one day that is not measured, and 14 that are.
-const DAYS: u64 = 15;
-
-/// No pool comes near it: what a maximum does is no property of a policy.
-const LIMITS: &str = "min = 1\nmax = 400\n";
 
 /// How long synthetic loads last, the first day not measured.
 const SYNTHETIC: Millis = 6 * DAY;
@@ -287,12 +283,7 @@ fn print(part: &str, loads: &[(String, Workload)], variants: &[Variant], seeds: 
 }
 
 fn simulate(workload: &Workload, variant: &Variant, seed: u64) -> Measurements {
-    let learns = !variant.settings.is_empty();
-    // A job that is stopped starts again from 0.
-    let batch = if learns && !workload.jobs.is_empty() { "\ndrain_after = \"never\"" } else { "" };
-    // What a pool that learns has by default depends on whether the queue is seen.
-    let marathon = if variant.sees_queue { "\n[marathon]\nurl = \"http://10.0.0.5:8080\"" } else { "" };
-    let pool = cluster::policy(&format!("{LIMITS}{}{batch}{marathon}", variant.settings)).unwrap();
+    let pool = pool(&variant.settings, workload, variant.sees_queue);
     let setup = Setup {
         agent: Capacity::of(workload.agent),
         start: Start::Demand,
