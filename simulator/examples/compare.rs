@@ -22,6 +22,7 @@ mod support;
 
 use cluster::Capacity;
 use mimalloc::MiMalloc;
+use shared::config::Confidence;
 use simulator::policy::{Baseline, Exactness, LambdaScale, Policy};
 use simulator::summary::Spread;
 use simulator::trace::{Options, read};
@@ -81,6 +82,7 @@ const COLUMNS: [Column; 4] = [
 type Row = [Spread; COLUMNS.len()];
 
 fn main() {
+    assert!(LEARNED.ends_with(&format!("learn = {}", Confidence::SUGGESTED)), "what is compared is what is suggested");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (seeds, traces, page) = (arguments[0].parse::<u64>().unwrap(), &arguments[1], &arguments[2]);
     let setups = setups(Path::new(traces));
