@@ -12,7 +12,6 @@ use node_gather::ReadError;
 use node_gather::marathon::Observed;
 use node_gather::members::Descriptions;
 use node_gather::mesos::client::{Client, ClientError, FetchError};
-use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, Summary, summarize};
 use shared::config::{Config, Mesos};
 use thiserror::Error;
@@ -140,7 +139,7 @@ impl State {
     ) -> Result<Summary, SavedError> {
         let pools = config.mesos_pools();
         let empty = || ClusterState::new(&pools).asking(asked.map(str::to_owned));
-        let (source, shown) = match self {
+        let (mut source, shown) = match self {
             Self::File(path) => (open(path)?, path.display().to_string()),
             Self::Input => (unzipped(io::stdin()).map_err(SavedError::Input)?, "standard input".to_owned()),
             Self::Master(settings) => {
@@ -153,7 +152,8 @@ impl State {
         let first = config.mesos.as_ref().and_then(|mesos| mesos.masters.first());
         let master = first.map_or("", |url| url.as_str().trim_end_matches('/'));
         let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
-        let state = scan::read(source, empty(), limit)
+        let state = empty()
+            .read(&mut source, limit)
             .map_err(|source| SavedError::State { shown, source: ReadError::from(source) })?;
         Ok(summarize(state.with_descriptions(described), marathon, master, now))
     }

@@ -72,7 +72,7 @@ pub struct ReadError(#[from] pub StateError);
 /// # Errors
 /// The source is not a complete /state.
 pub fn snapshots(
-    state: impl Read,
+    mut state: impl Read,
     marathon: &Observed,
     config: &Config,
     master: &str,
@@ -84,6 +84,6 @@ pub fn snapshots(
     }
     let pools = config.mesos_pools();
     let limit = config.mesos.as_ref().map_or(u64::MAX, |mesos| mesos.max_state_bytes);
-    let state = mesos::scan::read(state, ClusterState::new(&pools), limit)?;
+    let state = ClusterState::new(&pools).read(&mut state, limit)?;
     Ok(summarize(state, marathon, master, taken_at).snapshots)
 }

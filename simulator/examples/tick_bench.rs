@@ -18,7 +18,6 @@ use jiff::{SignedDuration, Timestamp};
 use node_gather::fit::fit;
 use node_gather::growth::{History, Observation, learn};
 use node_gather::marathon::Observed;
-use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize};
 use node_scale::plan::{Plan, plan};
 use node_scale::state::{Group, GroupState, Instance, MixedInstancesPolicy};
@@ -69,7 +68,7 @@ fn main() {
 }
 
 fn snapshot(state: &[u8], policies: &[Policy], now: Timestamp) -> ClusterSnapshot {
-    let read = scan::read(state, ClusterState::new(policies), u64::MAX).unwrap();
+    let read = ClusterState::new(policies).read(&mut { state }, u64::MAX).unwrap();
     summarize(read, &Observed::default(), MASTER, now).snapshots.remove(0)
 }
 

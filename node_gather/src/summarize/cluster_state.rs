@@ -10,6 +10,7 @@ mod pods;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Read;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -31,6 +32,7 @@ use crate::finding::{Owner, SetAside};
 use crate::marathon::definitions::ByApplication;
 use crate::members::{self, Descriptions, KnownClaims, Placement};
 use crate::mesos::names::Mark;
+use crate::mesos::scan;
 use crate::mesos::state::{
     Bears, Framework, MAX_FRAMEWORKS, MAX_UNNAMED_AGENTS, Master, OddField, RawAgent, RawExecutor, RawResources,
     RawTask, RecoveredAgent, Sink, StateError,
@@ -194,6 +196,15 @@ impl ClusterState {
     #[must_use]
     pub fn with_descriptions(self, described: Descriptions) -> Self {
         Self { described, ..self }
+    }
+
+    /// What this state becomes with all of a /state of at most `limit` bytes. Its source has one type, so the reader is compiled
+    /// here, and not again by everyone who uses it.
+    ///
+    /// # Errors
+    /// See [`scan::read`].
+    pub fn read(self, source: &mut dyn Read, limit: u64) -> Result<Self, StateError> {
+        scan::read(source, self, limit)
     }
 
     /// The same, to answer about one agent: its id, hostname, or instance.

@@ -17,7 +17,6 @@ use node_gather::groups;
 use node_gather::growth::{History, Observation, learn};
 use node_gather::marathon::{Answer, Observed};
 use node_gather::members::{self, Addresses, Description, Descriptions, Lookup};
-use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize_unidentified};
 use node_process::{Check, Expired};
 use node_scale::plan::{AgentCall, AgentStep, Change, Increase, Plan, PlanResult, plan};
@@ -270,7 +269,7 @@ impl LambdaScale {
         described: Descriptions,
     ) -> Result<Vec<ClusterSnapshot>, LambdaScaleError> {
         let bytes = view.cluster.to_state_json();
-        let state = scan::read(&*bytes, ClusterState::new(&self.pools), u64::MAX).map_err(ReadError)?;
+        let state = ClusterState::new(&self.pools).read(&mut bytes.as_slice(), u64::MAX).map_err(ReadError)?;
         let observed = self.observed(view.cluster);
         Ok(summarize_unidentified(state.with_descriptions(described), &observed, MASTER, view.now).snapshots)
     }

@@ -85,7 +85,7 @@ pub(super) fn task<'a, K: Kernel>(kernel: K, bytes: &'a [u8], between: &mut Betw
         Some(rest) => (RUNNING.as_bytes(), rest),
         None => text(kernel, rest, br#","state":""#)?,
     };
-    let (resources, rest) = resources(kernel, rest.strip_prefix(br#","resources":"#)?)?;
+    let (resources, rest) = resources_here(kernel, rest.strip_prefix(br#","resources":"#)?)?;
     let (role, rest) = role(kernel, rest)?;
     Some(FastPathTask { id, name, agent_id, state, role, resources, length: bytes.len() - rest.len() })
 }
@@ -110,8 +110,13 @@ pub(super) struct FastPathExecutor<'a> {
 }
 
 /// The executor at the beginning of the bytes, if it has the usual form and is complete.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExecutor<'_>> {
+    kernel.apart(|| executor_here(kernel, bytes))
+}
+
+#[inline(always)]
+fn executor_here<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExecutor<'_>> {
     let (id, rest) = text(kernel, bytes, br#"{"executor_id":""#)?;
     let (_, rest) = text(kernel, rest, br#","name":""#)?;
     let (_, rest) = text(kernel, rest, br#","framework_id":""#)?;
@@ -127,12 +132,15 @@ pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExe
 /// What follows an object or a list that is not read, which begins with these bytes.
 #[inline(always)]
 fn ignored<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<&'a [u8]> {
-    let contents = bytes.strip_prefix(before)?;
-    let mut inside = Skip::INSIDE;
-    match inside.skip(kernel, contents) {
+    skipped(kernel, bytes.strip_prefix(before)?)
+}
+
+#[inline(never)]
+fn skipped<K: Kernel>(kernel: K, contents: &[u8]) -> Option<&[u8]> {
+    kernel.apart(|| match { Skip::INSIDE }.skip(kernel, contents) {
         Skipped::Closed(length) => contents.get(length..),
         _ => None,
-    }
+    })
 }
 
 /// The string after these bytes, and what follows the string.
@@ -152,8 +160,13 @@ fn until_quote(bytes: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
 
 /// The resources at the beginning of the bytes, brackets included, and what follows them. Other resources must be a string, such
 /// as `ports`, or an amount.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn resources<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
+    kernel.apart(|| resources_here(kernel, bytes))
+}
+
+#[inline(always)]
+fn resources_here<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
     let mut amounts = Amounts::default();
     let mut rest = match bytes.strip_prefix(br#"{"disk":"#) {
         // Masters write these in this order.

@@ -40,6 +40,10 @@ pub(super) trait Kernel: Copy {
     /// The same for texts of 32 to 128 bytes: examines so many at once, so that no branch depends on the length.
     fn find_special_far(self, bytes: &[u8]) -> usize;
 
+    /// Calls it as a function of its own, compiled for the same instructions. What is called in several places, and seldom, is so
+    /// compiled once, and not within each of them.
+    fn apart<R>(self, run: impl FnOnce() -> R) -> R;
+
     /// For each position, whether the number of set bits up to and including it is odd. If the bits are quotes: whether the
     /// position is within a string.
     #[inline(always)]
@@ -104,6 +108,11 @@ impl<S: Simd> Kernel for Vectors<S> {
     }
 
     #[inline(always)]
+    fn apart<R>(self, run: impl FnOnce() -> R) -> R {
+        self.0.vectorize(run)
+    }
+
+    #[inline(always)]
     fn parity_of_all_before(self, bits: u64) -> u64 {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx512) = self.0.level().as_avx512() {
@@ -158,6 +167,10 @@ impl Kernel for Bytewise {
     #[inline(always)]
     fn find_special_far(self, bytes: &[u8]) -> usize {
         self.find_special(bytes)
+    }
+
+    fn apart<R>(self, run: impl FnOnce() -> R) -> R {
+        run()
     }
 }
 

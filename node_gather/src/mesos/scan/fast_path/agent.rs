@@ -10,8 +10,13 @@ use super::{ignored, resources, text};
 
 /// Reads the agent at the beginning of the bytes, if it has the usual form and is complete, into a cleared one. Returns its length,
 /// brackets included. Without a length, what is filled in means nothing.
-#[inline(always)]
+#[inline(never)]
 pub(in crate::mesos::scan) fn agent<K: Kernel>(kernel: K, bytes: &[u8], raw: &mut RawAgent) -> Option<usize> {
+    kernel.apart(|| agent_here(kernel, bytes, raw))
+}
+
+#[inline(always)]
+fn agent_here<K: Kernel>(kernel: K, bytes: &[u8], raw: &mut RawAgent) -> Option<usize> {
     let RawAgent { agent, total, used, unreserved, reserved, .. } = raw;
     let (id, rest) = string(kernel, bytes, br#"{"id":""#)?;
     agent.id.push_str(id);
