@@ -3,13 +3,6 @@
 //! After an intended change: `INSTA_UPDATE=always cargo test -p lambda-scale --test captures`, then read the
 //! difference and compare it with the capture.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! `lambda-scale check` and `lambda-scale import`, and the completions and the manual.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

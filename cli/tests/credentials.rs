@@ -1,18 +1,9 @@
 //! Where credentials come from, and what a command says and still shows without them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Account, told};
+use crate::support::{Account, told};
 use testbed::account::Account as Credentials;
 use testbed::secrets::{AWS_SECRET_KEY, AWS_SESSION_TOKEN};
 use tokio::process::Command;

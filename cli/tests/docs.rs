@@ -1,20 +1,11 @@
 //! Every call in the pages is run or marked as needing an account, and every command is described.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Account, recording};
+use crate::support::{Account, recording};
 use testbed::CAPTURE;
 
 fn help(arguments: &[&str]) -> String {
@@ -237,4 +228,29 @@ fn every_test_that_the_page_of_faults_names_exists() {
         let is_there = ["fn", "def"].iter().any(|keyword| code.contains(&format!("{keyword} {name}(")));
         assert!(is_there, "{name}: no such test");
     }
+}
+
+/// Cargo finds no tests by itself where one binary has them all.
+#[test]
+fn every_file_of_tests_is_part_of_a_binary() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = 0;
+    for crate_name in ["cli", "cluster", "node_gather", "node_process", "node_scale", "simulator", "testbed"] {
+        let folder = root.join(crate_name).join("tests");
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        let (modules, manifest) = (read(&folder.join("all.rs")), read(&root.join(crate_name).join("Cargo.toml")));
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.file_stem().unwrap().to_str().unwrap();
+                let is_module = modules.lines().any(|line| line == format!("mod {name};"));
+                assert!(
+                    is_module || manifest.contains(&format!("[[test]]\nname = \"{name}\"\n")),
+                    "{crate_name}: {name}"
+                );
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 70, "{files}");
 }

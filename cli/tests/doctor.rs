@@ -1,21 +1,12 @@
 //! `lambda-scale doctor`: the real binary, against the test bed with every problem that it knows, and against moto.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use crate::support::{Account, GROUP, told};
 use jiff::SignedDuration;
 use serde_json::Value;
-use support::{Account, GROUP, told};
 use testbed::account::{Account as Services, Function};
 use testbed::autoscaling::access_denied;
 use testbed::faults::Mode;

@@ -1,14 +1,5 @@
 //! What goes wrong for a new user in the steps of the README and the quick start: each error ends with the next step.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -16,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use support::told;
+use crate::support::told;
 use testbed::CAPTURE;
 
 const CONFIG: &str = "[mesos]\nmasters = [\"http://127.0.0.1:1\"]\n\n[[pools]]\nname = \"workers\"\ngroup = \"mesos-workers\"\nmin = 2\nmax = 50\n";

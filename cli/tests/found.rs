@@ -1,19 +1,10 @@
 //! Where a command finds the configuration: the option, the file here, the variable of the functions, a parameter, a stack.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::{Account, GROUP, told};
 use serde_json::Value;
-use support::{Account, GROUP, told};
 use testbed::account::{Account as Services, Function};
 use testbed::ssm::Ssm;
 

@@ -1,21 +1,12 @@
 //! Every check, source, and strategy through every command that decides: the same pool is decided on by all of them, or by none.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use crate::support::recording::{decision, directory, envelope, snapshot};
+use crate::support::{AGENTS, Account, GROUP, told};
 use serde_json::Value;
-use support::recording::{decision, directory, envelope, snapshot};
-use support::{AGENTS, Account, GROUP, told};
 use testbed::cloudwatch::{CloudWatch, Utilization};
 
 /// The values of `check`, of the source's settings, and of `scale_down_strategy`.

@@ -1,7 +1,5 @@
 //! The command writes what the library generates, to a file or to standard output.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::process::Command;
 

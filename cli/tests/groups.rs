@@ -1,12 +1,5 @@
 //! Groups as operators saved them, through `lambda-scale explain --group`: each test is one kind of situation.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

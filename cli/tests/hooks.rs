@@ -1,7 +1,5 @@
 //! Runs the tests of the hooks example.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::Command;
 
 #[test]

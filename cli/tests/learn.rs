@@ -1,21 +1,12 @@
 //! `lambda-scale learn`: the history that a pool would have, from a trace and from recorded snapshots.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::recording;
 use node_gather::growth::History;
 use serde_json::Value;
-use support::recording;
 
 const CONFIG: &str = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[marathon]\nurl = \"http://10.0.0.5:8080\"\n\
     [[pools]]\nname = \"workers\"\ngroup = \"workers-asg\"\n";

@@ -1,12 +1,5 @@
 //! `lambda-scale local`: its scenes, with the real binaries.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::process::Command;
 
 use serde_json::Value;

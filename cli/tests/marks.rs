@@ -1,19 +1,10 @@
 //! `lambda-scale status`, `pause`, `resume` and `floor`: the real binary with the real SDK, against the local account.auto_scaling.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::process::Output;
 
+use crate::support::{Account, GROUP};
 use serde_json::Value;
-use support::{Account, GROUP};
 use testbed::autoscaling::access_denied;
 
 async fn run(account: &Account, arguments: &[&str]) -> Output {

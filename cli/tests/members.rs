@@ -1,13 +1,6 @@
 //! Instances that several agents claim, agents of other groups, and instances that must stay: from /state and the group to the
 //! plan, by the functions' own code. Each test is one kind of situation.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::collections::BTreeMap;
 
 use cluster::group::{Group, Lifecycle};

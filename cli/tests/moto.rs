@@ -1,12 +1,5 @@
 //! `lambda-scale status` against moto, an independent AWS emulator.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use serde_json::{Value, json};
 use testbed::moto::Moto;
 use testbed::{REGION, now};

@@ -1,20 +1,11 @@
 //! `lambda-scale explain` on states with something odd in them: a decision for every pool, and a reason that names it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::situation;
 use serde_json::Value;
-use support::situation;
 
 /// The explanation of the only pool.
 fn explain(state: &Path, situation: &Path) -> Value {
@@ -23,7 +14,7 @@ fn explain(state: &Path, situation: &Path) -> Value {
     if queue.exists() {
         files.push(("--queue", &queue));
     }
-    support::explain(&files, &[]).remove(0)
+    crate::support::explain(&files, &[]).remove(0)
 }
 
 /// The state of a situation with one text in place of another, at its first occurrence.
@@ -124,8 +115,8 @@ fn a_percent_more_load_buys_no_agent_that_was_removed_d7() {
     {
         let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
         fs::write(&config, settings.replace(from, to)).unwrap();
-        let pool =
-            support::explain(&[("--state", &situation.join("state.json")), ("--config", &config)], &[]).remove(0);
+        let pool = crate::support::explain(&[("--state", &situation.join("state.json")), ("--config", &config)], &[])
+            .remove(0);
         assert_eq!(pool["decision"]["delta"], -1, "{name}");
     }
 }

@@ -1,24 +1,15 @@
 //! `lambda-scale explain` on queues that hold more than a lack of resources, on a Marathon of another name, and on pods.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::situation;
 use serde_json::{Value, json};
-use support::situation;
 
 /// The explanations of the pools.
 fn explain(config: &Path, state: &Path, queue: &Path, more: &[&str]) -> Vec<Value> {
-    support::explain(&[("--config", config), ("--state", state), ("--queue", queue)], more)
+    crate::support::explain(&[("--config", config), ("--state", state), ("--queue", queue)], more)
 }
 
 fn explained(name: &str) -> Vec<Value> {
@@ -155,7 +146,8 @@ fn instances_that_wait_for_gpus_count_in_the_gpu_pool() {
 #[test]
 fn an_agent_stays_whose_pod_fits_no_other_as_a_whole_d3() {
     let at = situation("split-pod");
-    let pool = &support::explain(&[("--config", &at.join("config.toml")), ("--state", &at.join("state.json"))], &[])[0];
+    let pool =
+        &crate::support::explain(&[("--config", &at.join("config.toml")), ("--state", &at.join("state.json"))], &[])[0];
     assert_eq!((delta(pool), &pool["decision"]["steps"][0]["clause"]), (0, &json!("D3")), "{}", pool["decision"]);
     let pod = pool["snapshot"]["applications"].as_array().unwrap().iter().find(|one| one["name"] == "/p").unwrap();
     // With its executor.
@@ -167,6 +159,6 @@ fn headroom_for_a_pod_is_room_for_all_of_it_h3() {
     let (from, to) = ("scale_down_margin = 0", "applications.\"/p\".application_headroom_percent = 100");
     let config = changed("split-pod", "config.toml", from, to);
     let state = situation("split-pod").join("state.json");
-    let pool = &support::explain(&[("--config", &config), ("--state", &state)], &[])[0];
+    let pool = &crate::support::explain(&[("--config", &config), ("--state", &state)], &[])[0];
     assert_eq!((delta(pool), &pool["decision"]["steps"][1]["clause"]), (1, &json!("H4")), "{}", pool["decision"]);
 }

@@ -1,21 +1,12 @@
 //! `lambda-scale replay`: recorded files in, differences out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::recording::{decision, directory, envelope, gzip, snapshot};
+use crate::support::told;
 use serde_json::{Value, json};
-use support::recording::{decision, directory, envelope, gzip, snapshot};
-use support::told;
 
 /// Eleven tasks on 20 cpus are 55%: between the thresholds of the one configuration, below that of the other.
 const OLD: &str = "application_headroom_percent = 0";

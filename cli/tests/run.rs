@@ -1,20 +1,11 @@
 //! `lambda-scale run`: the real binary, against the local master and Auto Scaling.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::{AGENTS, Account, GROUP, told};
 use serde_json::Value;
-use support::{AGENTS, Account, GROUP, told};
 use testbed::autoscaling::access_denied;
 use testbed::faults::Mode;
 use tokio::process::Command;

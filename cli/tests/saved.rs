@@ -1,23 +1,14 @@
 //! A state from a file, compressed or not, from standard input, and from a master: `explain` and `check` read the same.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::{Account, situation};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use support::{Account, situation};
 
 fn file(name: &str, content: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -122,5 +113,8 @@ async fn a_state_is_read_from_a_master() {
     let url = format!("{}/state", account.master.url());
     let checked = tokio::task::spawn_blocking(move || checked(&config, &url, b"")).await.unwrap();
     let cluster = &checked["cluster"][0];
-    assert_eq!((&cluster["pool"], &cluster["agents"]["registered"]), (&"workers".into(), &support::AGENTS.into()));
+    assert_eq!(
+        (&cluster["pool"], &cluster["agents"]["registered"]),
+        (&"workers".into(), &crate::support::AGENTS.into())
+    );
 }

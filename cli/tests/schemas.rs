@@ -1,7 +1,5 @@
 //! schemas/ has what the types say. After a change of a message: UPDATE_SCHEMAS=1 cargo test -p lambda-scale --test schemas
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,20 +1,11 @@
 //! No command repeats a secret (I14): not one that stands in its configuration where something is wrong, and not one that a master or
 //! AWS sends back.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Account, MASTER_PASSWORD, told};
+use crate::support::{Account, MASTER_PASSWORD, told};
 use testbed::AwsError;
 use testbed::Service;
 use testbed::account::Account as Services;

@@ -1,19 +1,11 @@
 //! A simulated world as documents: `explain` decides about them, and acts, as the simulation did.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::recording;
 use cluster::group::Group;
 use cluster::{Capacity, Cluster};
 use node_scale::plan::{Change, Increase, Plan, PlanResult};
@@ -24,7 +16,6 @@ use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Options, read};
 use simulator::{Faults, Millis, Place, Setup, Start};
-use support::recording;
 
 const TRACE: &str = include_str!("../../examples/traces/taxi-day.csv");
 const CONFIG: &str = "[mesos]\nmasters = [\"http://10.0.0.5:5050\"]\n[marathon]\nurl = \"http://10.0.0.5:8080\"\n\

@@ -1,19 +1,10 @@
 //! `lambda-scale status`: the real binary, against the local master, Auto Scaling and log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::{Account, GROUP, told};
 use serde_json::{Value, json};
-use support::{Account, GROUP, told};
 use testbed::faults::Mode;
 use testbed::ssm::Ssm;
 use testbed::{AwsError, now};

@@ -1,6 +1,5 @@
 //! The model against real masters: what `node_gather` makes of a capture it makes of the cluster that was read from it, whether
 //! it is shown to it or written and read again.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! What happens to a cluster: agents come and go with the instances of their group, tasks start, move, and end.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use node_gather::marathon::definitions::Definitions;
 use node_gather::marathon::queue::Declines;

@@ -1,7 +1,5 @@
 //! Generated states are what they claim to be: read by the code of node_gather, they have the sums they were made with.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use cluster::generate::{ELECTED_AT, Spec, Totals, write};
 use jiff::SignedDuration;
 

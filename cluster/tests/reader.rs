@@ -1,5 +1,4 @@
 //! A [`Reader`] keeps what it has read of agents, and must see what a new one sees.
-#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use cluster::{Cluster, NOON, Operation, Placement, Reader, TaskSpec, policy, resources};
 use node_gather::marathon::{Answer, Observed};

@@ -1,7 +1,6 @@
 //! Clusters beyond all measure: each is read within the memory of the smallest function, and its snapshot fits a message.
 //!
 //! Memory is the peak of a process of its own, so each cluster is read by an ignored test that another one starts.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
 use std::io::{self, Read};
 use std::process::Command;
@@ -9,7 +8,6 @@ use std::process::Command;
 use jiff::Timestamp;
 use node_gather::fit::{Fitted, fit};
 use node_gather::marathon::Observed;
-use node_gather::mesos::scan;
 use node_gather::summarize::{ClusterState, summarize};
 use shared::config::Config;
 use shared::contract::WIRE_BUDGET_BYTES;
@@ -68,8 +66,8 @@ fn read(agents: Items, tasks: Items) -> Fitted {
         .chain(listed(tasks))
         .chain(["]}]}".to_owned()]);
     let config = Config::parse(CONFIG).unwrap();
-    let source = Parts { parts, rest: Vec::new(), at: 0 };
-    let state = scan::read(source, ClusterState::new(&config.pools), u64::MAX).unwrap();
+    let mut source = Parts { parts, rest: Vec::new(), at: 0 };
+    let state = ClusterState::new(&config.pools).read(&mut source, u64::MAX).unwrap();
     let now: Timestamp = "2026-11-21T18:00:00Z".parse().unwrap();
     let snapshot = summarize(state, &Observed::default(), "http://10.0.0.5:5050", now).snapshots.remove(0);
     let fitted = fit(&snapshot).unwrap();
@@ -88,7 +86,7 @@ fn no_tasks() -> Items {
 /// The peak of the memory of a process that runs that test alone.
 fn is_within_the_memory(test: &str) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+        .args(["--exact", &format!("bounds::{test}"), "--ignored", "--nocapture", "--test-threads", "1"])
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&child.stdout);

@@ -1,7 +1,5 @@
 //! Requests to CloudWatch that the local one does not answer.
 
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::time::Duration;
 
 use jiff::Timestamp;

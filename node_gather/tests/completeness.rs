@@ -1,7 +1,5 @@
 //! Snapshots during and after the failovers of real masters, replayed from captures.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

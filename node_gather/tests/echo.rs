@@ -1,12 +1,9 @@
 //! Servers that answer with the request, its credentials included: no error and no reason repeats them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::fmt::Debug;
 use std::time::Duration;
 
+use crate::support::{RawServer, settings};
 use cluster::NOON;
 use node_gather::marathon;
 use node_gather::mesos::client::Client;
@@ -14,7 +11,6 @@ use node_gather::summarize::ClusterState;
 use secrecy::SecretString;
 use shared::config::{Marathon, Mesos};
 use shared::error::Chain;
-use support::{RawServer, settings};
 use testbed::raw::ECHOES;
 
 /// Credentials, and what none of the texts may contain: the secret, and the secret as it is sent.

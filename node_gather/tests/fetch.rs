@@ -2,23 +2,19 @@
 //!
 //! Every test searches its errors for the secret: no error may contain it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{RawServer, answer, capture, server, server_by, settings, state_answer};
 use node_gather::mesos::client::{Cause, Client, ClientError, FetchError, Fetched};
 use node_gather::mesos::redirect::RedirectError;
 use node_gather::mesos::state::StateError;
 use node_gather::summarize::ClusterState;
 use secrecy::SecretString;
 use shared::config::Mesos;
-use support::{RawServer, answer, capture, server, server_by, settings, state_answer};
 use tokio::time::Instant;
 
 /// A secret that no error may contain.

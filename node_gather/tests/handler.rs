@@ -1,11 +1,8 @@
 //! The function from the master to the topic: one message per pool, or an error and no message.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::support::{RawServer, answer, server, state_answer};
 use cluster::{Cluster, resources};
 use node_gather::config::Settings;
 use node_gather::handler::{GatherError, Handler};
@@ -17,7 +14,6 @@ use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel, decode};
 use shared::error::Chain;
 use shared::sns::Topic;
-use support::{RawServer, answer, server, state_answer};
 use testbed::faults::{Calls, Fault, FaultPlan, Trouble};
 use testbed::marathon::Marathon;
 use testbed::sns::Sns;

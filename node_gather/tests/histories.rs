@@ -1,7 +1,5 @@
 //! What pools have learned, in Parameter Store: everything that can be wrong with it, and nothing that depends on it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
 use cluster::{Cluster, NOON, resources};
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::{History, Observation};

@@ -1,9 +1,5 @@
 //! Requests to Marathon: real answers and injected faults, from a local server.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{RawServer, answer, server, server_by};
 use cluster::NOON;
 use jiff::SignedDuration;
 use node_gather::marathon::client::{Cause, Client, ClientError, Failures};
@@ -20,7 +17,6 @@ use node_gather::marathon::{Answer, Queue};
 use secrecy::SecretString;
 use shared::config::Marathon;
 use shared::error::Chain;
-use support::{RawServer, answer, server, server_by};
 
 const QUEUE: &str = r#"{"queue":[
     {"count":2,"delay":{"timeLeftSeconds":0,"overdue":true},"app":{"id":"/shop/web","cpus":0.5,"mem":128,"disk":0,"gpus":0}},

@@ -1,9 +1,6 @@
 //! What describing groups and instances takes: how many calls, and what a failure leaves.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
+use crate::support::{RawServer, answer, server};
 use cluster::{Cluster, NOON, resources};
 use jiff::SignedDuration;
 use node_gather::mesos::client::Client;
@@ -11,7 +8,6 @@ use node_gather::observe::Sources;
 use node_gather::{addresses, autoscaling};
 use shared::config::Config;
 use shared::contract::{ClusterSnapshot, CompletenessLevel};
-use support::{RawServer, answer, server};
 use testbed::autoscaling::{AutoScaling, Group, access_denied};
 use testbed::ec2::{Ec2, Ec2Instance};
 use testbed::faults::{Fault, FaultPlan, Trouble};

@@ -1,16 +1,12 @@
 //! Masters that get stuck: each leaves time for the others, and the errors name all of them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{RawServer, answer, server, settings, state_answer};
 use node_gather::mesos::client::{Cause, Client, FetchError, Fetched, Slow};
 use node_gather::summarize::ClusterState;
 use shared::config::Mesos;
-use support::{RawServer, answer, server, settings, state_answer};
 use testbed::raw::Stuck;
 use tokio::time::Instant;
 

@@ -1,20 +1,16 @@
 //! Masters behind https: only certificates of the configured authorities are trusted.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what fails here fails the test")]
-
-mod support;
-
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
+use crate::support::{settings, state_answer};
 use node_gather::mesos::client::{Cause, Client, ClientError};
 use node_gather::summarize::ClusterState;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use secrecy::SecretString;
-use support::{settings, state_answer};
 
 /// A certificate authority for one test.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -45,7 +41,7 @@ fn master(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, is_expired:
         for stream in listener.incoming() {
             let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream.unwrap());
             // A client that refuses the certificate disconnects, which the test expects.
-            let _ = support::serve(&mut stream, &state_answer());
+            let _ = crate::support::serve(&mut stream, &state_answer());
         }
     });
     url

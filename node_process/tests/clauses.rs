@@ -1,5 +1,4 @@
 //! Every clause of docs/algorithm.md is stated there, implemented under its name, and tested under its name.
-#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::fs;
 use std::path::Path;

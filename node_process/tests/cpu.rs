@@ -1,8 +1,6 @@
 //! What must hold of every decision by CPU utilization (clauses C of docs/algorithm.md), on generated groups and clusters.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
-mod support;
-
+use crate::support::*;
 use cluster::{Cluster, NOON, policy, resources};
 use node_process::{decide, explain};
 use proptest::prelude::*;
@@ -10,7 +8,6 @@ use serde_json::json;
 use shared::clause::Clause;
 use shared::config::{CpuRule, Policy, PoolSource};
 use shared::contract::{self, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState};
-use support::*;
 
 fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
     decide(snapshot, policy, NOON).unwrap()

@@ -1,21 +1,12 @@
 //! H12: what daemons take is no load, and no part of an agent that load could take.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test fails by panicking, its helpers too"
-)]
 
-mod support;
-
+use crate::support::milli;
 use cluster::{Agent, Cluster, NOON, TaskSpec, policy, resources};
 use node_process::{decide, what_if::what_if};
 use proptest::prelude::*;
 use shared::config::Policy;
 use shared::contract::{AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision};
 use shared::resources::{Kind, Resources};
-use support::milli;
 
 const AGENT: Resources = resources(4, 14_000);
 const DAEMON: &str = "/daemon";
@@ -58,7 +49,7 @@ fn decided(cluster: &Cluster, policy: &Policy) -> ScalingDecision {
 
 /// The cluster after the decision: a daemon goes with its agent, other tasks move, and the new agents are empty.
 fn after(cluster: &Cluster, decision: &ScalingDecision) -> Cluster {
-    let (stay, unplaced) = support::without(cluster, decision);
+    let (stay, unplaced) = crate::support::without(cluster, decision);
     let moving = unplaced.into_iter().filter(|spec| spec.application != DAEMON);
     stay.and(usize::try_from(decision.delta).unwrap_or(0), AGENT).with_tasks(moving)
 }
@@ -254,7 +245,7 @@ proptest! {
     /// Without headroom as many agents are there as hold the load beside daemons, and none is bought that they do without.
     #[test]
     fn agents_hold_the_load_beside_daemons_h12_u1((cluster, daemon, used, policy) in pools()) {
-        let policy = support::by_total(&policy).with(|policy| policy.headroom.percent = 0);
+        let policy = crate::support::by_total(&policy).with(|policy| policy.headroom.percent = 0);
         let decision = decided(&cluster, &policy);
         let lacks = |kind: &Kind| AGENT.get(*kind) == daemon.get(*kind) && !used.get(*kind).is_zero();
         prop_assume!(!policy.thresholds.considered.iter().any(lacks));

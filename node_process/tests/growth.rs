@@ -1,17 +1,14 @@
 //! H9: what must hold of decisions with what a pool has learned, on generated clusters.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::*;
 use cluster::{Cluster, NOON, policy, resources};
 use node_process::decide;
 use proptest::prelude::*;
 use shared::clause::{Clause, Rule};
 use shared::config::{Confidence, Learning, Policy, ScaleDownStrategy};
 use shared::contract::{ClusterSnapshot, Growth, ScalingDecision};
-use support::*;
 
 fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
     decide(snapshot, policy, NOON).unwrap()

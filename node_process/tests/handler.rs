@@ -1,7 +1,6 @@
 //! The function at its two ends: SNS events come in, decisions are published to a local SNS endpoint.
-#![cfg(feature = "lambda")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
+#![cfg(feature = "lambda")]
 use aws_lambda_events::event::sns::SnsEvent;
 use cluster::{Cluster, NOON, resources};
 use jiff::{SignedDuration, Timestamp};

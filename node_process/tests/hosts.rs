@@ -1,6 +1,5 @@
 //! H12: what a decision makes of applications of which an agent holds only so many instances. simulator/tests/queue.rs drives it
 //! through many runs.
-#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use cluster::{Cluster, NOON, policy, resources};
 use node_process::decide;

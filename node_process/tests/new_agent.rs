@@ -1,5 +1,4 @@
 //! A: what a decision makes of a belief about new agents. simulator/tests/queue.rs drives it through many runs.
-#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use cluster::{Cluster, NOON, policy, resources};
 use jiff::SignedDuration;

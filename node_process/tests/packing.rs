@@ -1,9 +1,7 @@
 //! What must hold of the room that is made for single tasks (H3), on generated clusters: with agents of several shapes,
 //! reservations and gpus, tasks that are displaced and instances that wait.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
-mod support;
-
+use crate::support::*;
 use cluster::{Cluster, NOON};
 use node_process::decide;
 use proptest::prelude::*;
@@ -11,7 +9,6 @@ use shared::clause::Rule;
 use shared::config::Policy;
 use shared::contract::{ClusterSnapshot, ScalingDecision};
 use shared::resources::Resources;
-use support::*;
 
 fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
     decide(snapshot, policy, NOON).unwrap()

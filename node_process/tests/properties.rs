@@ -1,9 +1,7 @@
 //! What must hold of every decision, on generated clusters. Each property names the clauses of docs/algorithm.md it is
 //! about, and the invariant where it has a number.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
-mod support;
-
+use crate::support::*;
 use cluster::{Cluster, NOON};
 use jiff::{SignedDuration, Timestamp};
 use node_process::{Expired, decide};
@@ -13,7 +11,6 @@ use shared::contract::{
     self, AgentState, ClusterSnapshot, CompletenessLevel, ScalingDecision, ScalingState, TaskGroup,
 };
 use shared::resources::{Kind, Resources};
-use support::*;
 
 fn decided(snapshot: &ClusterSnapshot, policy: &Policy) -> ScalingDecision {
     decide(snapshot, policy, NOON).unwrap()

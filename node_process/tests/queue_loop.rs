@@ -3,14 +3,6 @@
 //! It is no world: `decide` is asked again and again about a stated cluster, to which each answer is added at once, and Marathon says
 //! of each the same. No time passes, nothing boots or starts, and no group acts. The simulator's tests have these.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::time::Duration;
 
 use cluster::{Cluster, NOON, policy, resources};

@@ -1,10 +1,8 @@
 //! What no heuristic can promise is measured instead, on thousands of generated clusters: how often a scale-down is undone
 //! because the tasks went elsewhere than they were placed (H4), and how often more load gives a smaller target (H3). The
 //! figures stand in docs/design/packing.md; `--nocapture` prints them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
-mod support;
-
+use crate::support::*;
 use cluster::{Cluster, Connection, NOON};
 use node_process::decide;
 use proptest::prelude::*;
@@ -13,7 +11,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shared::config::{Policy, StepLimit};
 use shared::contract::ScalingDecision;
 use shared::random::SplitMix64;
-use support::*;
 
 /// So many clusters are looked at; the figures on the page are those of the optimized build.
 const CASES: usize = if cfg!(debug_assertions) { 1_000 } else { 50_000 };

@@ -4,7 +4,6 @@
 //!
 //! `UPDATE_SCENARIOS=1 cargo test -p node_process --test scenarios` writes what is decided now into the files; read the
 //! difference before keeping it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::fmt::Write;
 use std::fs;

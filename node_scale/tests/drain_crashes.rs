@@ -1,12 +1,5 @@
 //! The strategy `drain` in node_scale's own handler, which is stopped before and after every call to AWS and to the master.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use cluster::{Cluster, Mode, resources};
 use jiff::SignedDuration;
 use node_scale::config::Settings;

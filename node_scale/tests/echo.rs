@@ -1,12 +1,5 @@
 //! A master behind a proxy that answers with the request: no outcome and no error repeats its credentials.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use node_scale::masters::{Masters, OperatorError};
 use node_scale::plan::{AgentCall, AgentStep};
 use secrecy::SecretString;

@@ -1,18 +1,10 @@
 //! What may go wrong between a decision and the group: node_scale's own handler with the real SDK, in this process, so that it
 //! can be stopped at every call. docs/faults.md lists the faults and names the test of each.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::{GROUP, SIZE, World, body, decision, event};
 use jiff::SignedDuration;
 use node_scale::config::Settings;
 use node_scale::handler::Handler;
@@ -21,7 +13,6 @@ use shared::config::Config;
 use shared::contract::{AgentRef, OutcomeAction, ScalingDecision};
 use shared::error::Chain;
 use shared::random::SplitMix64;
-use support::{GROUP, SIZE, World, body, decision, event};
 use testbed::autoscaling::{access_denied, throttling};
 use testbed::faults::{Calls, Fault, Lag, Trouble};
 use testbed::{AwsError, Service, now, sdk_config, sns};

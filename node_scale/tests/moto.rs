@@ -1,12 +1,5 @@
 //! The calls of node_scale against moto, an AWS that other people wrote.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use std::net::IpAddr;
 
 use node_scale::group_tags::TagChange;

@@ -1,8 +1,6 @@
 //! Every baseline in a closed loop: it comes to the size that its documents promise, on a constant load and after steps, and never
 //! exceeds the maximum.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::ops::RangeInclusive;
 
 use cluster::{Capacity, resources};

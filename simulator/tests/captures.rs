@@ -1,6 +1,5 @@
 //! Every captured state of a real master as the start of a world: what `node_gather` reads, `node_process` decides, and `node_scale`
 //! plans changes the group, whose instances become agents, for two hours.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::path::Path;
 

@@ -1,15 +1,6 @@
 //! The whole project in the simulator's world, for hours: what was right once must be right in every run that follows.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-#[path = "closed_loop/scenario.rs"]
 mod scenario;
-#[path = "closed_loop/window.rs"]
 mod window;
 
 use std::time::Duration;

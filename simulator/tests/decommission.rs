@@ -2,8 +2,6 @@
 //! messages that come late or twice, agents that are away, masters that fail over, operators, and instances that end. The checks of
 //! the fault simulation look at each call and each event (5.6, I8), and at the pool that has come to rest.
 
-#![allow(clippy::unwrap_used, reason = "a failing test panics")]
-
 use std::collections::BTreeMap;
 
 use simulator::faults::case::Trouble;

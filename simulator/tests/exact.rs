@@ -1,7 +1,5 @@
 //! Snapshots that are made from the model are those that node_gather makes from the bytes of a master.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use cluster::Capacity;
 use shared::resources::Amount;
 use simulator::policy::{Exactness, LambdaScale};

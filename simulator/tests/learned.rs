@@ -1,13 +1,6 @@
 //! What a pool learns (H7 to H11), in a closed loop: it serves demand that it does not see, it does not turn on noise, it waits no
 //! longer than a boot, it ends no job, and what it has learned may be lost at any time.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
-
-#[path = "support/loads.rs"]
-mod loads;
-#[path = "support/turns.rs"]
-mod turns;
-
 use cluster::Capacity;
 use jiff::{SignedDuration, Timestamp};
 use node_gather::growth::History;
@@ -18,6 +11,8 @@ use shared::resources::{Amount, Resources};
 use simulator::policy::{Exactness, LambdaScale, Orders, Policy, PolicyError, View};
 use simulator::trace::{Application, Change, Job};
 use simulator::{ActionKind, DAY, Fault, Faults, HOUR, MINUTE, Millis, Place, Run, Setup, Start, Workload, run};
+
+use crate::{loads, turns};
 
 /// The default of `boot_time`.
 const BOOT: Millis = 3 * MINUTE;

@@ -1,8 +1,4 @@
 //! D6 and D7 in the world: pools whose load goes up and down by a percent, run after run. What is removed must not be added again.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
-
-#[path = "support/turns.rs"]
-mod turns;
 
 use cluster::{Capacity, Mode, NOON, policy, resources};
 use jiff::SignedDuration;
@@ -11,6 +7,8 @@ use shared::resources::{Amount, Kind, Resources};
 use simulator::policy::{Exactness, LambdaScale};
 use simulator::trace::{Application, Change as Wanted};
 use simulator::{DAY, Faults, FirstAgents, MINUTE, Millis, Place, Setup, Start, Workload, run};
+
+use crate::turns;
 
 /// For so many runs the load stays as it is, and the pool comes to rest: some windows, and one for each agent that goes.
 const RESTING: usize = 200;

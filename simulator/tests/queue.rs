@@ -1,6 +1,5 @@
 //! A pool in which instances wait, through many runs of the whole chain: no belief about new agents makes it grow without end (A),
 //! and applications of which an agent holds only so many instances get the agents that they need, and no more (H12).
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};

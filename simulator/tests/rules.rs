@@ -1,7 +1,5 @@
 //! Rules that one run shows, through hundreds of runs of the whole chain: what keeps agents ends, and so does what adds them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test panics")]
-
 use std::fmt::Write as _;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! A week of days and nights, scaled down so that a debug build simulates it in seconds.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fmt::Write as _;
 
 use cluster::Capacity;

@@ -3,21 +3,12 @@
 //!
 //! The binaries are those in the directory above this test's; `cargo build --workspace --bins` makes them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
 use cluster::resources;
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingState};
-use support::{AGENTS, GROUP, decide, deliver, desired, grow_to, outcomes, publish, start, start_faulty};
 use testbed::autoscaling::{access_denied, resource_contention, scaling_activity_in_progress, throttling};
 use testbed::faults::{Delivery, Faults, Mode};
 use testbed::raw::Stuck;

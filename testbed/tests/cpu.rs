@@ -1,21 +1,12 @@
 //! Pools that are scaled by the CPU utilization of their group: the three real binaries on local endpoints, from CloudWatch to
 //! the group.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use testbed::cloudwatch::Utilization;
 use testbed::faults::Mode;
 
+use crate::support::deliver;
 use shared::clause::Clause;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingState};
-use support::deliver;
 use testbed::stack::Run;
 use testbed::{AwsError, CONFIGURATION, Stack, stage};
 
@@ -23,7 +14,7 @@ use testbed::{AwsError, CONFIGURATION, Stack, stage};
 const WEB: &str = "[[pools]]\nname = \"web\"\ngroup = \"web-asg\"\nsource = \"cloudwatch\"\nmax = 6\n";
 
 async fn start(test: &str, configuration: &str) -> Stack {
-    support::start_with(test, stage::binaries().unwrap(), configuration.to_owned()).await
+    crate::support::start_with(test, stage::binaries().unwrap(), configuration.to_owned()).await
 }
 
 async fn run(stack: &Stack) -> Run {

@@ -1,21 +1,12 @@
 //! The two examples of docs/custom-checks.md at work in the chain: one in Python beside node_process, one in Rust in its
 //! place.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::{AGENTS, GROUP, desired, start_with};
 use shared::contract::{ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome};
-use support::{AGENTS, GROUP, desired, start_with};
 use testbed::sns::{self, Message};
 use testbed::stack::decode;
 use testbed::{CONFIGURATION, Stack, stage};

@@ -1,18 +1,9 @@
 //! The strategy `drain`: the real binaries, a master with its operator API, and a group.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
+use crate::support::{AGENTS, GROUP, desired, grow_to, start};
 use cluster::Agent;
 use shared::contract::{OutcomeAction, ScalingDecision, ScalingOutcome};
 use shared::group::CLOSING_REFUSED_TAG;
-use support::{AGENTS, GROUP, desired, grow_to, start};
 use testbed::autoscaling::access_denied;
 use testbed::faults::{Delivery, Mode};
 use testbed::{AwsError, Stack};
@@ -247,9 +238,9 @@ async fn an_agent_is_closed_and_terminated_when_its_tasks_have_ended() {
 async fn without_a_leader_no_agent_is_deactivated() {
     let stack = cluster("no-leader-drain", "0s").await;
     stack.faults.deliver(&stack.topics.decisions, Delivery::Held);
-    let decision = support::decide(&stack).await;
+    let decision = crate::support::decide(&stack).await;
     stack.faults.master(Mode::NoLeader);
-    let outcome = support::deliver(&stack, &decision).await;
+    let outcome = crate::support::deliver(&stack, &decision).await;
     assert_eq!(outcome.action, OutcomeAction::Failed, "{outcome:?}");
     assert!(outcome.reason.contains("no master took the call"), "{outcome:?}");
     assert_eq!(desired(&stack), AGENTS);

@@ -1,19 +1,10 @@
 //! The real binaries, and a proxy before the masters that answers with the request: no log, no message, and no error of a function
 //! repeats the credentials.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
+use crate::support::start_faulty;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shared::contract::OutcomeAction;
-use support::start_faulty;
 use testbed::faults::Faults;
 use testbed::raw::Stuck;
 use testbed::{CONFIGURATION, stage};

@@ -1,15 +1,6 @@
 //! Masters that answer with anything, against the real binaries: every answer is read, or refused with a typed error, within the
 //! deadline and the memory of the smallest function. What is refused publishes nothing, and the pool beside it is served.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::TcpStream;
@@ -17,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::start_faulty;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use shared::contract::ClusterSnapshot;
-use support::start_faulty;
 use testbed::faults::{Faults, Mode};
 use testbed::raw::RawServer;
 use testbed::stack::decode;

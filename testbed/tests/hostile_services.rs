@@ -1,26 +1,17 @@
 //! Marathon, AWS, and messages with anything in them, against the real binaries: what cannot be read changes nothing, within the
 //! memory of the smallest function, and the next run works.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::support::{decide, desired, start_faulty};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use shared::contract::{CompletenessLevel, OutcomeAction, ScalingDecision, ScalingOutcome, to_json};
-use support::{decide, desired, start_faulty};
 use testbed::faults::{Delivery, Fault, Faults, Trouble};
 use testbed::secrets::AWS_SESSION_TOKEN;
 use testbed::stack::decode;

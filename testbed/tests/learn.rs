@@ -1,18 +1,9 @@
 //! A pool that learns: the real binaries, and what they keep in Parameter Store from one process to the next.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
+use crate::support::start;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::contract::{ClusterSnapshot, Growth, OutcomeAction, ScalingDecision, ScalingOutcome};
-use support::start;
 use testbed::autoscaling::access_denied;
 use testbed::{Stack, now};
 

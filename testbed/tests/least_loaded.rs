@@ -1,20 +1,11 @@
 //! How agents are removed by the default strategy: the real binaries, from /state to the instance that is terminated.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::support::{AGENTS, GROUP, desired, start};
 use shared::clause::Clause;
 use shared::contract::OutcomeAction;
-use support::{AGENTS, GROUP, desired, start};
 use testbed::autoscaling::{access_denied, resource_contention};
 use testbed::ec2::Ec2Instance;
 use testbed::faults::{Calls, Fault, Trouble};

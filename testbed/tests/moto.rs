@@ -5,13 +5,6 @@
 //! moto has no scaling activities and checks no limits, so back-offs are not tested here but against our own endpoints
 //! (tests/chain.rs). `make test` says where moto_server is, in the variable MOTO_SERVER.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::contract::{self, ClusterSnapshot, OutcomeAction, ScalingDecision, ScalingOutcome, ScalingState};

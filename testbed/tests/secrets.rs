@@ -1,25 +1,16 @@
 //! No secret that a function can read stands in what it writes (I14): not where AWS repeats the request in its refusal, and not
 //! where the secret itself is of the wrong form.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers too"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{decide, publish, start_faulty};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::SignedDuration;
 use serde_json::json;
 use shared::contract::ScalingDecision;
-use support::{decide, publish, start_faulty};
 use testbed::faults::{Delivery, Fault, FaultPlan, Faults, Trouble};
 use testbed::runtime_api::Function;
 use testbed::secrets::{AWS_SECRET_KEY, AWS_SESSION_TOKEN, Secrets};

@@ -1,7 +1,5 @@
 //! A function that cannot start: one line in its log, one error at the Runtime API, with a class and without a secret.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, its helpers too")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! The part of an account and a cluster that `lambda-scale` uses: masters, Auto Scaling, and CloudWatch Logs.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod recording;
 

@@ -1,5 +1,4 @@
 //! Generated clusters and policies, and the cluster as it would be after a decision.
-#![allow(dead_code, reason = "each test file takes what it needs")]
 
 use cluster::{Agent, Cluster, Connection, NOON, TaskSpec, policy, resources};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use shared::clause::Clause;
 use shared::random::SplitMix64;
 
-use crate::scenario::{Custom, PartialUntil, Scenario, pool, tag_changes};
+use super::scenario::{Custom, PartialUntil, Scenario, pool, tag_changes};
 
 /// The schedule periods that a deployment may have, in minutes.
 const PERIODS: [u32; 9] = [1, 2, 3, 5, 10, 15, 20, 30, 60];

@@ -1,5 +1,4 @@
 //! The real binaries on local endpoints, one set for each test.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::PathBuf;
 

@@ -1,0 +1,13 @@
+//! The integration tests of the crate, as one binary: as many would compile and link the same code as often.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod captures;
+mod changes;
+mod generate;
+mod reader;
