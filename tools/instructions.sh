@@ -13,7 +13,7 @@ if ! command -v valgrind >/dev/null; then
 fi
 mkdir -p target/bench
 # As for the tests: of that package alone, nearly all of its dependencies would be built anew, with other features.
-cargo build --locked --quiet --workspace --bins --tests
+cargo build --locked --quiet --workspace --exclude simulator --bins --tests
 target/debug/lambda-scale generate --agents 100 --tasks 2000 --completed 1800 --output "$STATE"
 cargo build --locked --quiet --release -p node_gather --no-default-features --features reference --example scan_bench
 count=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/scan_bench "$STATE" scan 2>&1 |
