@@ -112,7 +112,10 @@ pub(super) struct FastPathExecutor<'a> {
 /// The executor at the beginning of the bytes, if it has the usual form and is complete.
 #[inline(never)]
 pub(super) fn executor<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<FastPathExecutor<'_>> {
-    kernel.apart(|| executor_here(kernel, bytes))
+    kernel.apart(
+        #[inline(always)]
+        || executor_here(kernel, bytes),
+    )
 }
 
 #[inline(always)]
@@ -137,10 +140,16 @@ fn ignored<'a, K: Kernel>(kernel: K, bytes: &'a [u8], before: &[u8]) -> Option<&
 
 #[inline(never)]
 fn skipped<K: Kernel>(kernel: K, contents: &[u8]) -> Option<&[u8]> {
-    kernel.apart(|| match { Skip::INSIDE }.skip(kernel, contents) {
-        Skipped::Closed(length) => contents.get(length..),
-        _ => None,
-    })
+    kernel.apart(
+        #[inline(always)]
+        || {
+            let mut inside = Skip::INSIDE;
+            match inside.skip(kernel, contents) {
+                Skipped::Closed(length) => contents.get(length..),
+                _ => None,
+            }
+        },
+    )
 }
 
 /// The string after these bytes, and what follows the string.
@@ -162,7 +171,10 @@ fn until_quote(bytes: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
 /// as `ports`, or an amount.
 #[inline(never)]
 pub(super) fn resources<K: Kernel>(kernel: K, bytes: &[u8]) -> Option<(RawResources, &[u8])> {
-    kernel.apart(|| resources_here(kernel, bytes))
+    kernel.apart(
+        #[inline(always)]
+        || resources_here(kernel, bytes),
+    )
 }
 
 #[inline(always)]

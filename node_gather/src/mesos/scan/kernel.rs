@@ -40,8 +40,8 @@ pub(super) trait Kernel: Copy {
     /// The same for texts of 32 to 128 bytes: examines so many at once, so that no branch depends on the length.
     fn find_special_far(self, bytes: &[u8]) -> usize;
 
-    /// Calls it as a function of its own, compiled for the same instructions. What is called in several places, and seldom, is so
-    /// compiled once, and not within each of them.
+    /// Calls it as a function of its own, compiled for the same instructions if it is `#[inline(always)]`. What is called in several
+    /// places, and seldom, is so compiled once, and not within each of them.
     fn apart<R>(self, run: impl FnOnce() -> R) -> R;
 
     /// For each position, whether the number of set bits up to and including it is odd. If the bits are quotes: whether the

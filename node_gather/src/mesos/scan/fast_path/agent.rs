@@ -12,7 +12,10 @@ use super::{ignored, resources, text};
 /// brackets included. Without a length, what is filled in means nothing.
 #[inline(never)]
 pub(in crate::mesos::scan) fn agent<K: Kernel>(kernel: K, bytes: &[u8], raw: &mut RawAgent) -> Option<usize> {
-    kernel.apart(|| agent_here(kernel, bytes, raw))
+    kernel.apart(
+        #[inline(always)]
+        || agent_here(kernel, bytes, raw),
+    )
 }
 
 #[inline(always)]
