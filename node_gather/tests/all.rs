@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+#[cfg(feature = "lambda")]
 mod cloudwatch;
 mod completeness;
 #[cfg(feature = "lambda")]

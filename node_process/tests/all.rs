@@ -11,6 +11,7 @@ mod clauses;
 mod cpu;
 mod daemons;
 mod growth;
+#[cfg(feature = "lambda")]
 mod handler;
 mod hosts;
 mod new_agent;

@@ -1,6 +1,5 @@
 //! The function at its two ends: SNS events come in, decisions are published to a local SNS endpoint.
 
-#![cfg(feature = "lambda")]
 use aws_lambda_events::event::sns::SnsEvent;
 use cluster::{Cluster, NOON, resources};
 use jiff::{SignedDuration, Timestamp};

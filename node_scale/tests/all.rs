@@ -1,5 +1,6 @@
 //! The integration tests of the crate, as one binary: as many would compile and link the same code as often.
 
+#![cfg(feature = "lambda")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,12 +8,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-#[cfg(feature = "lambda")]
 mod drain_crashes;
-#[cfg(feature = "lambda")]
 mod echo;
-#[cfg(feature = "lambda")]
 mod faults;
-#[cfg(feature = "lambda")]
 mod moto;
 mod support;
